@@ -249,13 +249,15 @@ class MatchStatus(str, Enum):
 
 @dataclass(frozen=True)
 class Match:
-    """Who an AD user is in Genesys Cloud. ``genesys_user_id`` is set for MATCHED and INACTIVE."""
+    """Who an AD user is in Genesys Cloud. ``genesys_user_id`` is set for MATCHED and INACTIVE.
+    ``candidates``: for AMBIGUOUS, the Genesys users it may be (none of them may lose anything)."""
 
     user_guid: Guid
     status: MatchStatus
     genesys_user_id: str | None = None
     matched_by: str | None = None  # "link" or "mail=email", ...
     reason: Reason | None = None
+    candidates: tuple[str, ...] = ()
 
 
 # -- mapping, ownership, plan -------------------------------------------------------------------------

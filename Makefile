@@ -1,0 +1,74 @@
+# make demo     run the main job once against a throwaway Active Directory and Genesys Cloud, and print the report
+# make test     run all tests
+# make up       leave Airflow, Active Directory and Genesys Cloud running to play with (Ctrl-C ends them)
+# make plan     print what the shipped definition would do in the sandbox, write nothing
+# make lint     ruff and mypy
+# make lock     resolve requirements*.txt anew into the lock files
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
+
+.PHONY: help
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+# A python3.x on the PATH may be a shim that does not run, so each is tried.
+define FIND_PYTHON
+for p in $$PYTHON_FOR_VENV python3.13 python3.12 python3.11 python3.10 python3; do \
+  command -v $$p >/dev/null 2>&1 && \
+  $$p -c 'import sys, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && \
+  { echo $$p; break; }; \
+done
+endef
+
+$(VENV)/.installed: requirements-dev.lock pyproject.toml
+	@python=$$($(FIND_PYTHON)); \
+	if [ -z "$$python" ]; then \
+	  echo "No Python 3.10 to 3.13 with ensurepip found. Debian: apt-get install python3 python3-venv. Or set PYTHON_FOR_VENV." >&2; exit 1; \
+	fi; \
+	echo "Installing into $(VENV) with $$($$python --version)"; \
+	$$python -m venv --clear $(VENV) && \
+	$(PYTHON) -m pip install -q --disable-pip-version-check "$$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements-dev.lock)"
+	@$(UV) pip sync -q --require-hashes -p $(PYTHON) requirements-dev.lock
+	@$(UV) pip install -q --no-deps --no-build-isolation -p $(PYTHON) -e .
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.installed
+
+.PHONY: demo
+demo: install
+	@include/sandbox/install-system-packages.sh demo
+	@$(PYTHON) -m include.sandbox.demo
+
+.PHONY: up
+up: install
+	@include/sandbox/install-system-packages.sh demo
+	@$(PYTHON) -m include.sandbox.demo --stay
+
+.PHONY: plan
+plan: install
+	@include/sandbox/install-system-packages.sh demo
+	@$(PYTHON) -m include.sandbox.demo --plan
+
+.PHONY: test
+test: install
+	@include/sandbox/install-system-packages.sh test
+	@$(VENV)/bin/pytest tests
+
+.PHONY: lint
+lint: install
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+.PHONY: lock
+lock: install
+	@$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock" requirements.txt -o requirements.lock
+	@$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock" requirements-dev.txt -c requirements.lock -o requirements-dev.lock
+
+.PHONY: clean
+clean:
+	rm -rf $(VENV) .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

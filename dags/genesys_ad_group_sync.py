@@ -1,0 +1,192 @@
+"""Keeps Genesys Cloud group membership equal to what Active Directory says.
+
+Two DAGs for each sync definition (a YAML file in include/config/, or in the folder that GENESYS_AD_SYNC_CONFIG_DIR
+names): one for the changes, and one that compares everything, daily by default. This file is the order of the work;
+what the tasks do stands in include/group_sync/stages/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airflow.sdk import (
+    DAG,
+    Asset,
+    CronDataIntervalTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    TriggerRule,
+    dag,
+    task,
+)
+from genesys_ad_sync import tasks
+
+from include.group_sync.errors import SettingsError
+from include.group_sync.settings import (
+    SyncDefinition,
+    config_folder,
+    dag_id_of_broken,
+    find_definitions,
+    load_definition,
+)
+
+# A retry mends none of these, and a wrong password tried again and again locks the account.
+NOT_WORTH_A_RETRY = [
+    "include.group_sync.errors.SettingsError",
+    "include.group_sync.errors.ReportPathError",
+    "include.group_sync.errors.WindowError",
+    "include.group_sync.errors.DirectoryCertificateError",
+    "include.group_sync.errors.DirectoryBindError",
+    "include.group_sync.errors.DirectoryNotFound",
+    "include.group_sync.genesys.errors.AuthenticationFailed",
+    "include.group_sync.genesys.errors.PermissionMissing",
+    "include.group_sync.genesys.errors.RegionUnknown",
+]
+DEFAULT_ARGS: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=10),
+    "retry_policy": ExceptionRetryPolicy(
+        rules=[
+            RetryRule(exception=list(NOT_WORTH_A_RETRY), action=RetryAction.FAIL, reason="a person has to mend this")
+        ]
+    ),
+}
+BATCH_LABEL = (
+    "lane {{ task.op_kwargs['batch']['lane'] }}: +{{ task.op_kwargs['batch']['add'] }}"
+    " -{{ task.op_kwargs['batch']['remove'] }} in {{ task.op_kwargs['batch']['groups'] | length }} groups"
+)
+
+
+def params(mode: str) -> dict[str, Param]:
+    """The form that a person sees before a manual run. All of it is optional."""
+    time_format: dict[str, Any] = {"type": ["null", "string"], "format": "date-time"}
+    return {
+        "mode": Param(
+            mode,
+            enum=["auto", "changes", "full"],
+            title="Mode",
+            description="auto: what has changed in Active Directory; groups that were never compared are compared as a "
+            "whole. full: compare every mapped group as a whole.",
+        ),
+        "dry_run": Param(
+            None,
+            type=["null", "boolean"],
+            title="Dry run",
+            description="true: plan and report, write nothing to Genesys Cloud. Empty: as the sync definition says.",
+        ),
+        "window_start": Param(
+            None,
+            **time_format,
+            title="Window start",
+            description="Take only changes from this time on (UTC if it has no zone). Not with mode full.",
+        ),
+        "window_end": Param(None, **time_format, title="Window end", description="Take only changes before this time."),
+        "groups": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            title="AD groups",
+            description="Shell patterns on AD group names, one a line, e.g. GC-Support*. Empty: all.",
+        ),
+    }
+
+
+def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
+    """poll → map_groups → resolve_users → plan → patch (mapped) → report → check"""
+    reported_asset = Asset(name=f"{definition.dag_id}_report")
+
+    @dag(
+        dag_id=definition.full_dag_id if full else definition.dag_id,
+        description="Compares every mapped group as a whole" if full else "Brings AD's membership changes to Genesys",
+        # A plain cron string would give zero-length data intervals, and a backfill nothing to replay.
+        schedule=CronDataIntervalTimetable(
+            definition.full_schedule if full else definition.schedule, timezone=definition.timezone
+        ),
+        start_date=datetime(2020, 1, 1, tzinfo=timezone.utc),
+        catchup=False,
+        max_active_runs=definition.max_active_runs,
+        params=params("full" if full else "auto"),
+        default_args=DEFAULT_ARGS,
+        render_template_as_native_obj=True,
+        doc_md=__doc__,
+        tags=["genesys", "active-directory"],
+    )
+    def build() -> None:
+        @task(multiple_outputs=False)
+        def poll() -> dict[str, Any]:
+            return tasks.poll(definition)
+
+        @task(multiple_outputs=False)
+        def map_groups(polled: Any) -> dict[str, Any]:
+            return tasks.map_groups(definition)
+
+        @task(multiple_outputs=False)
+        def resolve_users(mapped: Any) -> dict[str, Any]:
+            return tasks.resolve_users(definition)
+
+        @task
+        def plan(resolved: Any) -> list[dict[str, Any]]:
+            return tasks.plan(definition)
+
+        @task(multiple_outputs=False, map_index_template=BATCH_LABEL)
+        def patch(batch: dict[str, Any]) -> dict[str, Any]:
+            return tasks.patch(definition, batch)
+
+        @task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE, outlets=[reported_asset])
+        def report() -> dict[str, Any]:
+            return tasks.report(definition, reported_asset)
+
+        # An ALL_DONE leaf would leave a failed run green; a raising report would emit no asset event.
+        @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
+        def check(reported: Any) -> None:
+            tasks.check(definition, reported, ["poll", "map_groups", "resolve_users", "plan", "patch", "report"])
+
+        patched = patch.expand(batch=plan(resolve_users(map_groups(poll()))))
+        reported = report()
+        patched >> reported
+        check(reported)
+
+    return build()
+
+
+def broken(dag_id: str, message: str) -> DAG:
+    """A definition that cannot be read becomes a DAG that fails with the reason: raising here would take every DAG of
+    this file out of the schedule."""
+
+    @dag(dag_id=dag_id, schedule=None, start_date=datetime(2020, 1, 1, tzinfo=timezone.utc), tags=["genesys", "broken"])
+    def build() -> None:
+        @task(retries=0)
+        def read_definition() -> None:
+            raise SettingsError(message)
+
+        read_definition()
+
+    return build()
+
+
+def dags() -> Iterator[DAG]:
+    """All DAGs of all definitions."""
+    try:
+        paths = find_definitions(config_folder())
+    except SettingsError as error:
+        yield broken("genesys_ad_group_sync", str(error))
+        return
+    for path in paths:
+        try:
+            definition = load_definition(path)
+        except SettingsError as error:
+            yield broken(dag_id_of_broken(path), str(error))
+            continue
+        yield pipeline(definition, full=False)
+        if definition.full_schedule:
+            yield pipeline(definition, full=True)
+
+
+for found in dags():
+    globals()[found.dag_id] = found

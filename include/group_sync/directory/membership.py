@@ -1,0 +1,130 @@
+"""Who is effectively in which group, and how that differs between two views. Pure.
+
+Nesting is flattened here and nowhere else; cycles are cut; only users count.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+from include.group_sync.model import Action, Change, Guid, PrincipalKind, Reason, View
+
+Paths = dict[Guid, tuple[Guid, ...]]
+
+
+def closure(view: View, root: Guid) -> set[Guid]:
+    """``root`` and every group below it. A group that contains itself, over however many steps, is met once."""
+    return set(_paths_to_groups(view, root, nested=True))
+
+
+def effective_members(view: View, root: Guid, *, nested: bool, disabled_users: str) -> Paths:
+    """User -> the groups from ``root`` down to the one that has the user as direct member, by the shortest way.
+
+    ``disabled_users`` ``remove`` leaves out disabled accounts, ``keep`` does not. Contacts, computers and members
+    that could not be resolved are left out (see ``left_out``). KeyError if ``view`` does not have ``root``.
+    """
+    members: Paths = {}
+    for group, path in _paths_to_groups(view, root, nested=nested).items():
+        for guid in view.members[group]:
+            user = view.users.get(guid)
+            if guid in members or user is None or user.kind is not PrincipalKind.USER:
+                continue
+            if user.disabled and disabled_users == "remove":
+                continue
+            members[guid] = path
+    return members
+
+
+def left_out(view: View, root: Guid) -> Counter[str]:
+    """How many members below ``root`` get no membership because of what they are: by ``PrincipalKind`` value, or
+    ``unresolved`` (of another domain, or not visible to the account)."""
+    everyone = {guid for group in closure(view, root) for guid in view.members[group]} - view.groups.keys()
+    counts: Counter[str] = Counter()
+    for guid in everyone:
+        user = view.users.get(guid)
+        if user is None:
+            counts["unresolved"] += 1
+        elif user.kind is not PrincipalKind.USER:
+            counts[user.kind.value] += 1
+    return counts
+
+
+def difference(
+    before: View,
+    after: View,
+    roots: Iterable[Guid],
+    *,
+    nested: bool,
+    disabled_users: str,
+    observed_after: datetime | None,
+    observed_at: datetime,
+) -> list[Change]:
+    """The adds and removes of people that lead from ``before`` to ``after``, per group of ``roots``, sorted.
+
+    A removal's path is the one by which the person *was* in. A group that is in scope in ``before`` and not in
+    ``after`` (deleted, or out of scope) gives removals that are held with ``mapping_changed``; one that is new gives
+    adds. Both views must hold everything below the roots.
+    """
+
+    def members_of(view: View, root: Guid) -> Paths | None:
+        group = view.groups.get(root)
+        if group is None or not group.in_scope:
+            return None
+        return effective_members(view, root, nested=nested, disabled_users=disabled_users)
+
+    changes: list[Change] = []
+    for root in sorted(set(roots)):
+        was, now = members_of(before, root), members_of(after, root)
+        held = Reason.MAPPING_CHANGED if now is None else None
+        was, now = was or {}, now or {}
+        for user in sorted(was.keys() ^ now.keys()):
+            added = user in now
+            changes.append(
+                Change(
+                    group_guid=root,
+                    user_guid=user,
+                    action=Action.ADD if added else Action.REMOVE,
+                    observed_at=observed_at,
+                    observed_after=observed_after,
+                    path=now[user] if added else was[user],
+                    held_reason=None if added else held,
+                )
+            )
+    return changes
+
+
+def prune(view: View, *, nested: bool) -> View:
+    """Only what can be reached from the groups in scope: what a fresh reading of the same directory would hold."""
+    reached: set[Guid] = set()
+    waiting = [guid for guid, group in view.groups.items() if group.in_scope]
+    while waiting:
+        guid = waiting.pop()
+        if guid in reached:
+            continue
+        reached.add(guid)
+        if nested:
+            waiting += [member for member in view.members[guid] if member in view.groups]
+    people = {member for guid in reached for member in view.members[guid]}
+    return View(
+        groups={guid: group for guid, group in view.groups.items() if guid in reached},
+        users={guid: user for guid, user in view.users.items() if guid in people},
+        members={guid: set(members) for guid, members in view.members.items() if guid in reached},
+    )
+
+
+def _paths_to_groups(view: View, root: Guid, *, nested: bool) -> dict[Guid, tuple[Guid, ...]]:
+    """Breadth-first, so that the first path to a group is a shortest one; in order of discovery."""
+    if root not in view.groups:
+        raise KeyError(root)
+    paths: dict[Guid, tuple[Guid, ...]] = {root: (root,)}
+    level = [root] if nested else []
+    while level:
+        below = []
+        for group in level:
+            for member in sorted(view.members[group] & view.groups.keys() - paths.keys()):
+                paths[member] = (*paths[group], member)
+                below.append(member)
+        level = below
+    return paths

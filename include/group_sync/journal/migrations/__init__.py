@@ -1,0 +1,1 @@
+"""Alembic's environment and revisions. Run by ``Journal.open``; nobody needs alembic's command line."""

@@ -1,0 +1,93 @@
+"""What every stage is given: the definition, the journal, the two systems, the clock and the run's identity."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from include.group_sync.directory.session import LdapSession
+from include.group_sync.genesys.client import GenesysClient
+from include.group_sync.genesys.gateway import GenesysGateway
+from include.group_sync.journal.records import RunKey, RunRecord
+from include.group_sync.journal.store import Journal
+from include.group_sync.model import DirectoryGroup, Mode, Window
+from include.group_sync.report.store import ReportStore
+from include.group_sync.settings import SyncDefinition
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a person, the scheduler or a backfill asks of a run."""
+
+    run_type: str  # scheduled | manual | backfill | ...
+    clear_number: int = 0
+    mode: Mode = Mode.AUTO
+    window: Window | None = None  # bounded: only changes of this window; None: live
+    dry_run: bool = False
+    groups: tuple[str, ...] = ()  # shell patterns on AD group names; empty: all
+
+
+@dataclass
+class Sync:
+    """One task's access to the world. ``organisation`` names the Genesys organisation for lease and claims: its API's
+    address (Genesys group ids are unique anyway; runs that share an address without need merely wait for each other).
+    """
+
+    definition: SyncDefinition
+    journal: Journal
+    key: RunKey
+    task_key: str  # unique among the tasks of the run, e.g. "patch[3]"
+    directory: Callable[[], AbstractContextManager[LdapSession]]
+    client: Callable[[], GenesysClient]
+    organisation: str
+    reports: ReportStore
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    say: Callable[[str], None]  # progress for the task log: ids and counts, no names
+    lease_wait: timedelta = timedelta(minutes=5)
+    lease_ttl: timedelta = timedelta(minutes=5)
+    _gateway: GenesysGateway | None = field(default=None, init=False)
+    _client: GenesysClient | None = field(default=None, init=False)
+    _facts: dict[str, Any] = field(default_factory=dict, init=False)
+
+    @property
+    def genesys_client(self) -> GenesysClient:
+        if self._client is None:
+            self._client = self.client()
+        return self._client
+
+    @property
+    def genesys(self) -> GenesysGateway:
+        if self._gateway is None:
+            self._gateway = GenesysGateway(self.genesys_client)
+        return self._gateway
+
+    @property
+    def run(self) -> RunRecord:
+        return self.journal.run(self.key)
+
+    def count_requests(self) -> None:
+        """Notes in the journal how many requests this task has sent so far (the report sums them up)."""
+        if self._client is not None:
+            self.journal.add_requests(self.run, self.task_key, self._client.request_counts.as_dict())
+
+    def fact(self, key: str, default: Any = None) -> Any:
+        """What an earlier task of this run left in the journal under ``key``; read once per task."""
+        if key not in self._facts:
+            self._facts[key] = self.journal.fact(self.run, key)
+        return default if self._facts[key] is None else self._facts[key]
+
+
+def name_matches(patterns: Iterable[str], *names: str | None) -> bool:
+    """True if a shell pattern matches one of the names, case-insensitively."""
+    folded = [name.casefold() for name in names if name]
+    return any(fnmatch.fnmatchcase(name, pattern.casefold()) for pattern in patterns for name in folded)
+
+
+def chosen(groups: Iterable[DirectoryGroup], patterns: tuple[str, ...]) -> list[DirectoryGroup]:
+    """The groups on which param `groups` lets this run act."""
+    return [group for group in groups if not patterns or name_matches(patterns, group.name, group.sam_account_name)]

@@ -1,0 +1,268 @@
+"""Fourth task: what must be written to Genesys Cloud, what is held, what is done already.
+
+Reads each concerned group's present membership, lets `planning` decide, and keeps the plan in the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from include.group_sync.genesys.errors import GenesysError
+from include.group_sync.journal.records import RunRecord
+from include.group_sync.matching import excluded_users
+from include.group_sync.model import (
+    Action,
+    Change,
+    GenesysGroup,
+    Grant,
+    Guid,
+    Match,
+    Mode,
+    Reason,
+    Row,
+    SkippedGroup,
+    Status,
+)
+from include.group_sync.planning import Context, Plan, Target, Unmapped
+from include.group_sync.planning import plan as plan_purely
+from include.group_sync.stages import targets as target_groups
+from include.group_sync.stages.context import Sync, chosen
+from include.group_sync.stages.map_groups import mapped
+from include.group_sync.stages.resolve_users import matched
+from include.group_sync.stages.targets import TargetGroup
+
+
+def plan(sync: Sync) -> dict[str, Any]:
+    """Decides and records. Returns the batches for the mapped patch instances, counts, and the plan's hash.
+
+    A group whose present membership cannot be read has its changes held; the others go on.
+    """
+    run = sync.run
+    targets, unmapped = target_groups.collect(sync)
+    matches = matched(sync)
+    present = _read_present(sync, [target.genesys_group_id for target in targets if _needs_reading(target)])
+    decided = _decide(sync, run, targets, unmapped, matches, present)
+
+    rows = _with_comparison_changes(sync, run, decided)
+    sync.journal.save_rows(run, rows)
+    sync.journal.save_group_results(run, decided.group_results)
+    now = sync.clock()
+    finished = [row for row in rows if row.lane is None]
+    settled_elsewhere = sync.journal.record(run, [row for row in finished if row.settled_by is None], at=now)
+    if not run.dry_run:
+        _keep_grants(sync, decided, finished)
+    sync.journal.put_fact(run, "plan", {"hash": decided.hash, "fail_reason": decided.fail_reason})
+    sync.journal.put_fact(run, "whole", sorted(target.genesys_group_id for target in targets if target.whole))
+    sync.count_requests()
+
+    counts = {status.value: sum(row.status is status for row in rows) for status in Status}
+    sync.say("plan: " + (", ".join(f"{n} {status}" for status, n in counts.items() if n) or "nothing to do"))
+    if settled_elsewhere:
+        sync.say(f"{len(settled_elsewhere)} changes were settled by another run meanwhile")
+    return {
+        "batches": [] if run.dry_run or decided.fail_reason else _batches(rows),
+        "counts": counts,
+        "hash": decided.hash,
+        "fail_reason": decided.fail_reason,
+    }
+
+
+def _needs_reading(target: TargetGroup) -> bool:
+    return target.whole or any(change.settled_by is None for change in target.changes)
+
+
+def _read_present(sync: Sync, group_ids: Sequence[str]) -> dict[str, frozenset[str] | None]:
+    """The individuals of each group; None where they could not be read. "Could not read" is never "empty"."""
+
+    def read(group_id: str) -> frozenset[str] | None:
+        try:
+            return sync.genesys.individuals(group_id)
+        except GenesysError as error:
+            sync.say(f"the members of Genesys group {group_id} could not be read, its changes are held: {error}")
+            return None
+
+    with ThreadPoolExecutor(max_workers=sync.definition.genesys.workers) as pool:
+        return dict(zip(group_ids, pool.map(read, group_ids), strict=True))
+
+
+def _decide(
+    sync: Sync,
+    run: RunRecord,
+    targets: Sequence[TargetGroup],
+    unmapped: dict[Guid, list[Change]],
+    matches: dict[Guid, Match],
+    present: dict[str, frozenset[str] | None],
+) -> Plan:
+    _, skipped, _ = mapped(sync)
+    guids = {change.user_guid for changes in unmapped.values() for change in changes if change.user_guid}
+    groups = {guid for target in targets for guid in (*target.feeding, *target.retired)} | set(unmapped)
+    groups |= {change.group_guid for target in targets for change in target.changes}
+    return plan_purely(
+        planning_targets(sync, targets, present),
+        matches,
+        _unmapped(sync, run, skipped, unmapped),
+        sync.definition,
+        planning_context(sync, run, groups | {s.group_guid for s in skipped}, guids | set(matches)),
+    )
+
+
+def planning_targets(
+    sync: Sync, targets: Sequence[TargetGroup], present: dict[str, frozenset[str] | None]
+) -> list[Target]:
+    """The targets with what the journal knows of them: ownership, claims, and what was read completely in this run."""
+    run = sync.run
+    pairs, _, genesys_groups = mapped(sync)
+    complete = set(sync.fact("complete", []))
+    ids = [target.genesys_group_id for target in targets]
+    grants: dict[str, list[Grant]] = {id_: [] for id_ in ids}
+    for grant in sync.journal.grants(sync.definition.name, ids):
+        grants[grant.genesys_group_id].append(grant)
+    claimed = _claimed_by_others(sync, run, sorted({pair.genesys_group_id for pair in pairs}))
+    return [
+        Target(
+            genesys_group=genesys_groups.get(target.genesys_group_id)
+            or GenesysGroup(id=target.genesys_group_id, name=target.genesys_group_id, state="deleted"),
+            feeding=target.feeding,
+            whole=target.whole,
+            effective=target.wanted,
+            complete=bool(target.nested_below) and target.nested_below <= complete,
+            # not read because nothing is to be decided: all its changes are settled already
+            present=present.get(target.genesys_group_id, frozenset()),
+            grants=tuple(grants[target.genesys_group_id]),
+            changes=tuple(target.changes),
+            claimed_by=claimed.get(target.genesys_group_id),
+            retired=target.retired,
+        )
+        for target in targets
+    ]
+
+
+def planning_context(sync: Sync, run: RunRecord, groups: Collection[Guid], users: Collection[Guid]) -> Context:
+    """``groups`` and ``users``: those whom the rows may name."""
+    name = sync.definition.name
+    people = sync.journal.known_users(name, users)
+    assert run.polled_at is not None
+    return Context(
+        observed_at=run.polled_at,
+        dry_run=run.dry_run,
+        removed_today=sync.journal.removals_since(name, sync.clock() - timedelta(days=1)),
+        excluded_users=excluded_users(people.values(), sync.definition),
+        groups=sync.journal.known_groups(name, groups),
+        users=people,
+    )
+
+
+def _unmapped(
+    sync: Sync, run: RunRecord, skipped: Sequence[SkippedGroup], changes: dict[Guid, list[Change]]
+) -> list[Unmapped]:
+    """AD groups that feed nothing: one row per changed member; at a baseline, and in a whole comparison, one in all."""
+    known = sync.journal.known_groups(sync.definition.name, {s.group_guid for s in skipped} | set(changes))
+    allowed = {group.guid for group in chosen(known.values(), run.groups)}
+    whole = run.mode is Mode.FULL or not any(pair.has_baseline for pair in sync.journal.pairs(sync.definition.name))
+    whole = whole and not run.bounded
+    reasons = {s.group_guid: s for s in skipped}
+    return [
+        Unmapped(
+            reasons.get(guid) or SkippedGroup(guid, Reason.UNMAPPED, "the AD group is gone, and no pair remembers it"),
+            tuple(changes.get(guid, ())),
+            whole=whole,
+        )
+        for guid in sorted(allowed)
+        if whole or guid in changes
+    ]
+
+
+def _claimed_by_others(sync: Sync, run: RunRecord, group_ids: Sequence[str]) -> dict[str, str]:
+    """A Genesys group is fed by one sync definition. A dry run asks, and claims nothing."""
+    name = sync.definition.name
+    claimed = sync.journal.claim(sync.organisation, name, group_ids, sync.clock(), dry_run=run.dry_run)
+    if not run.dry_run:
+        sync.journal.release_claims(sync.organisation, name, group_ids)
+    return claimed
+
+
+def _with_comparison_changes(sync: Sync, run: RunRecord, decided: Plan) -> list[Row]:
+    """Rows that only the comparison found become changes of the journal, so that a later run takes them up if this
+    one cannot settle them. A dry run keeps nothing."""
+    if run.dry_run or not decided.comparison_changes:
+        return list(decided.rows)
+    changes = [change for _, change in decided.comparison_changes]
+    ids: dict[str, list[int]] = {}
+    recorded = sync.journal.record_comparison(sync.definition.name, changes)
+    for (key, _), change in zip(decided.comparison_changes, recorded, strict=True):
+        assert change.id is not None
+        ids.setdefault(key, []).append(change.id)
+    return [
+        replace(row, change_ids=(*row.change_ids, *ids[row.key])) if row.key in ids else row for row in decided.rows
+    ]
+
+
+def _keep_grants(sync: Sync, decided: Plan, finished: Sequence[Row]) -> None:
+    """AD owns what it grants and Genesys has. What no row writes is owned from here on; what is written, by `patch`."""
+    sync.journal.add_grants(sync.definition.name, decided.found, sync.clock())
+    grant_settled_adds(sync, finished)
+    drop_grants_of_settled_removals(sync, finished)
+
+
+def grant_settled_adds(sync: Sync, rows: Sequence[Row]) -> None:
+    """An add that is in effect is a grant of each AD group that says so."""
+    granted = [
+        Grant(row.genesys_group_id, row.genesys_user_id, row.user_guid, group)
+        for row in rows
+        if row.action is Action.ADD
+        and row.status in (Status.SUCCESS, Status.UNCHANGED)
+        and row.settled_by is None
+        and row.user_guid
+        and row.genesys_user_id
+        and row.genesys_group_id
+        for group in row.group_guids
+    ]
+    sync.journal.add_grants(sync.definition.name, granted, sync.clock())
+
+
+def drop_grants_of_settled_removals(sync: Sync, rows: Sequence[Row]) -> None:
+    """When a removal is settled, AD no longer owns that membership through those AD groups."""
+    over = [
+        row
+        for row in rows
+        if row.action is Action.REMOVE
+        and row.status in (Status.SUCCESS, Status.UNCHANGED)
+        and row.genesys_group_id
+        and row.settled_by is None
+    ]
+    if not over:
+        return
+    name = sync.definition.name
+    grants = sync.journal.grants(name, sorted({row.genesys_group_id for row in over if row.genesys_group_id}))
+    gone = []
+    for row in over:
+        gone += [
+            grant
+            for grant in grants
+            if grant.genesys_group_id == row.genesys_group_id
+            and grant.user_guid == row.user_guid
+            # a person who is still granted by another group keeps that group's grant
+            and (row.reason is not Reason.STILL_GRANTED or grant.group_guid in row.group_guids)
+        ]
+    sync.journal.remove_grants(name, gone)
+
+
+def _batches(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """One entry per mapped patch instance: what it will do, in ids and counts."""
+    lanes = sorted({row.lane for row in rows if row.lane is not None})
+    batches = []
+    for lane in lanes:
+        mine = [row for row in rows if row.lane == lane]
+        batches.append(
+            {
+                "lane": lane,
+                "groups": sorted({row.genesys_group_id for row in mine if row.genesys_group_id}),
+                "add": sum(row.action is Action.ADD for row in mine),
+                "remove": sum(row.action is Action.REMOVE for row in mine),
+            }
+        )
+    return batches

@@ -1,0 +1,153 @@
+"""Sixth task: writes the reconciliation report, whatever happened before; and what `check` asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from include.group_sync.errors import GroupSyncError, JournalError
+from include.group_sync.journal.records import RunRecord
+from include.group_sync.model import Guid, Mode, Reason, Row, Status
+from include.group_sync.report.build import build_report
+from include.group_sync.stages.context import RunRequest, Sync
+from include.group_sync.stages.map_groups import mapped
+from include.group_sync.stages.poll import window_of
+
+
+class RunFailed(GroupSyncError):
+    """A change failed, or a task did. Raised by `check`, so that the DAG run is red while the report is green."""
+
+
+def report(sync: Sync, request: RunRequest) -> tuple[dict[str, Any], str]:
+    """Builds the report from the journal and writes it. Returns the report and its path.
+
+    Raises ReportPathError if it cannot be written. A run whose `poll` never began has an empty report that says so.
+    """
+    try:
+        run = sync.run
+    except JournalError:
+        document = _nothing_done(sync, request)
+        return document, str(sync.reports.write(document))
+    rows = _final_rows(sync, run)
+    groups = sync.journal.group_results(run)
+    known = sync.journal.known_groups(sync.definition.name, {guid for result in groups for guid in result.group_guids})
+    document = build_report(
+        dag_id=run.key.dag_id,
+        run_id=run.key.run_id,
+        run_type=run.run_type,
+        attempt=run.attempt,
+        mode=_mode_of(sync, run),
+        dry_run=run.dry_run,
+        timestamp=sync.clock(),
+        window=window_of(sync, run) if run.polled_at else None,
+        rows=rows,
+        groups=groups,
+        directory_groups={guid: {"guid": guid, "dn": group.dn, "name": group.name} for guid, group in known.items()},
+        requests=sync.journal.requests(run),
+        approval=None,
+        notes=_notes(sync, run, rows),
+    )
+    path = str(sync.reports.write(document))
+    _close(sync, run, rows)
+    return document, path
+
+
+def check(document_counts: dict[str, Any], failed_tasks: Sequence[str]) -> None:
+    """Raises RunFailed if a change of the report failed or a task before it did."""
+    problems = []
+    if failed_tasks:
+        problems.append(f"failed tasks: {', '.join(failed_tasks)}")
+    if failures := document_counts.get("failures"):
+        problems.append(f"{failures} changes failed: see the report {document_counts.get('path')}")
+    if reason := document_counts.get("fail_reason"):
+        problems.append(str(reason))
+    if problems:
+        raise RunFailed("; ".join(problems))
+
+
+def _final_rows(sync: Sync, run: RunRecord) -> list[Row]:
+    """The rows of this attempt, and those which earlier attempts of the same run settled."""
+    rows = sync.journal.rows(run)
+    if not run.dry_run:
+        left = [
+            replace(row, status=Status.FAILED, reason=Reason.NOT_ATTEMPTED, error="its patch task did not come to it")
+            for row in rows
+            if row.status is Status.PLANNED
+        ]
+        if left:
+            sync.journal.record(run, left, at=sync.clock())
+            rows = sync.journal.rows(run)
+    keys = {row.key for row in rows}
+    return rows + [row for row in sync.journal.rows_settled_before(run) if row.key not in keys]
+
+
+def _mode_of(sync: Sync, run: RunRecord) -> Mode:
+    """`auto` is for asking; what the run did was one of the other two. It was `full` if everything mapped was
+    compared as a whole."""
+    if run.mode is not Mode.AUTO:
+        return run.mode
+    whole = set(sync.fact("whole", []))
+    targets = {pair.genesys_group_id for pair in mapped(sync)[0]} if sync.fact("mapping") else set()
+    return Mode.FULL if targets and targets <= whole else Mode.CHANGES
+
+
+def _notes(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> list[str]:
+    notes = list(sync.fact("notes", []))
+    if run.polled_at is None:
+        notes.append("poll did not finish: Active Directory was not read, and nothing was written to Genesys Cloud")
+    elif sync.fact("plan") is None:
+        notes.append("a task before patch failed: nothing was written to Genesys Cloud")
+    if run.dry_run:
+        notes.append("dry run: nothing was written to Genesys Cloud")
+    if any(row.reason is Reason.NOT_ATTEMPTED for row in rows):
+        notes.append("some changes were not attempted because their patch task failed; the next live run takes them up")
+    return notes
+
+
+def _close(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
+    """Baselines, what the reports know of the journal, old reports, and the run's end."""
+    now = sync.clock()
+    plan_done = sync.fact("plan") is not None
+    if plan_done and not run.dry_run and not run.bounded:
+        sync.journal.set_baselines(
+            sync.definition.name, _baselines(sync, run, rows), run.key.dag_id, run.key.run_id, now
+        )
+    failed = any(row.status is Status.FAILED for row in rows) or not plan_done
+    sync.journal.finish_run(run, "failed" if failed else "success", now)
+    sync.reports.remember_journal(*sync.journal.identity())
+    sync.reports.prune(sync.definition.report.keep_days, now)
+
+
+def _baselines(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> list[tuple[Guid, str]]:
+    """Pairs that this run compared as a whole, in a Genesys group that could be read and of which no change failed."""
+    whole = set(sync.fact("whole", []))
+    unfinished = {
+        row.genesys_group_id
+        for row in rows
+        if row.status is Status.FAILED or row.reason in (Reason.GENESYS_UNREADABLE, Reason.UNPROVEN)
+    }
+    return [
+        (pair.group_guid, pair.genesys_group_id)
+        for pair in mapped(sync)[0]
+        if pair.genesys_group_id in whole and pair.genesys_group_id not in unfinished
+    ]
+
+
+def _nothing_done(sync: Sync, request: RunRequest) -> dict[str, Any]:
+    return build_report(
+        dag_id=sync.key.dag_id,
+        run_id=sync.key.run_id,
+        run_type=request.run_type,
+        attempt=request.clear_number + 1,
+        mode=Mode.FULL if request.mode is Mode.FULL else Mode.CHANGES,
+        dry_run=request.dry_run,
+        timestamp=sync.clock(),
+        window=None if request.mode is Mode.FULL else request.window,
+        rows=[],
+        groups=[],
+        directory_groups={},
+        requests={"total": 0, "retried": 0, "throttled": 0, "by_endpoint": {}},
+        approval=None,
+        notes=["poll failed before it began: nothing was read and nothing was written"],
+    )

@@ -1,0 +1,128 @@
+"""The Genesys groups on which a run acts: what feeds each, and who should be in it by the newest view.
+
+Shared by `resolve_users` (whom must we know?), `plan` (what must change?) and `patch` (is it still so?).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from include.group_sync.directory.membership import closure, effective_members
+from include.group_sync.model import Change, Guid, Mode, Pair, View
+from include.group_sync.stages.context import Sync, chosen
+from include.group_sync.stages.map_groups import mapped
+from include.group_sync.stages.poll import changes_to_act_on
+
+
+@dataclass
+class TargetGroup:
+    """A Genesys group with something to do. ``feeding``: AD groups of active pairs; ``retired``: of former ones.
+    ``whole``: compare with Genesys as a whole; ``wanted``: who should be in it, and the feeding groups that say so."""
+
+    genesys_group_id: str
+    feeding: tuple[Guid, ...]
+    retired: frozenset[Guid]
+    whole: bool
+    changes: list[Change] = field(default_factory=list)
+    wanted: dict[Guid, tuple[Guid, ...]] = field(default_factory=dict)
+    nested_below: frozenset[Guid] = frozenset()  # all AD groups that feed it, nested ones included
+
+
+def wanted_members(sync: Sync, view: View, feeding: Collection[Guid]) -> dict[Guid, tuple[Guid, ...]]:
+    """Who is an effective member of at least one of the AD groups, and of which."""
+    granted_by: defaultdict[Guid, list[Guid]] = defaultdict(list)
+    directory = sync.definition.directory
+    for group in sorted(feeding):
+        if group in view.groups and view.groups[group].in_scope:
+            for user in effective_members(
+                view, group, nested=directory.nested_groups, disabled_users=directory.disabled_users
+            ):
+                granted_by[user].append(group)
+    return {user: tuple(groups) for user, groups in granted_by.items()}
+
+
+def collect(sync: Sync) -> tuple[list[TargetGroup], dict[Guid, list[Change]]]:
+    """All targets of the run, in a stable order, and the changes of AD groups that no rule maps (by AD group).
+
+    A run compares a Genesys group as a whole if its mode is `full`, or `auto` and one of its pairs has no baseline.
+    A bounded run never does: it takes the changes of its window and no others.
+    """
+    run = sync.run
+    name = sync.definition.name
+    pairs, _, _ = mapped(sync)
+    feeding: defaultdict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        feeding[pair.genesys_group_id].append(pair)
+    retired_pairs = _retired(sync, pairs)
+    by_ad_group = {pair.group_guid: pair.genesys_group_id for pair in retired_pairs}
+    by_ad_group |= {pair.group_guid: pair.genesys_group_id for pair in pairs}
+
+    changes: defaultdict[str, list[Change]] = defaultdict(list)
+    unmapped: defaultdict[Guid, list[Change]] = defaultdict(list)
+    for change in changes_to_act_on(sync, run):
+        target = by_ad_group.get(change.group_guid)
+        if target is None:
+            unmapped[change.group_guid].append(change)
+        else:
+            changes[target].append(change)
+
+    allowed = {group.guid for group in chosen(sync.journal.scope_groups(name), run.groups)}
+    whole = {
+        target
+        for target, its_pairs in feeding.items()
+        if any(pair.group_guid in allowed for pair in its_pairs) and _compare_whole(run.mode, run.bounded, its_pairs)
+    }
+    targets = []
+    for target in sorted(whole | set(changes)):
+        target_pairs = feeding.get(target, [])
+        targets.append(
+            TargetGroup(
+                genesys_group_id=target,
+                feeding=tuple(sorted(pair.group_guid for pair in target_pairs)),
+                retired=frozenset(p.group_guid for p in retired_pairs if p.genesys_group_id == target),
+                whole=target in whole,
+                changes=changes.get(target, []),
+            )
+        )
+    _fill_wanted(sync, targets)
+    return targets, dict(unmapped)
+
+
+def target_of(sync: Sync, genesys_group_id: str) -> TargetGroup:
+    """One Genesys group by the newest view, with nothing to act on: what `patch` asks again before it writes."""
+    pairs, _, _ = mapped(sync)
+    target = TargetGroup(
+        genesys_group_id=genesys_group_id,
+        feeding=tuple(sorted(pair.group_guid for pair in pairs if pair.genesys_group_id == genesys_group_id)),
+        retired=frozenset(p.group_guid for p in _retired(sync, pairs) if p.genesys_group_id == genesys_group_id),
+        whole=False,
+    )
+    _fill_wanted(sync, [target])
+    return target
+
+
+def _compare_whole(mode: Mode, bounded: bool, pairs: Iterable[Pair]) -> bool:
+    if mode is Mode.FULL:
+        return True
+    return mode is Mode.AUTO and not bounded and not all(pair.has_baseline for pair in pairs)
+
+
+def _retired(sync: Sync, pairs: Iterable[Pair]) -> list[Pair]:
+    """Pairs under which something may have been granted and that no rule gives any more. A dry run, which keeps no
+    pairs in the journal, works out the same."""
+    today = {(pair.group_guid, pair.genesys_group_id) for pair in pairs}
+    name = sync.definition.name
+    once = [*sync.journal.inactive_pairs(name), *sync.journal.pairs(name)]
+    return [pair for pair in once if (pair.group_guid, pair.genesys_group_id) not in today]
+
+
+def _fill_wanted(sync: Sync, targets: Sequence[TargetGroup]) -> None:
+    roots = {guid for target in targets for guid in target.feeding}
+    view = sync.journal.load_view(sync.definition.name, roots)
+    for target in targets:
+        target.wanted = wanted_members(sync, view, target.feeding)
+        target.nested_below = frozenset().union(
+            *(closure(view, guid) for guid in target.feeding if guid in view.groups)
+        )

@@ -1,0 +1,156 @@
+"""What a task needs from Airflow before the domain can work: connections, params, the run's identity, its log."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pendulum
+from airflow.sdk import BaseHook, ObjectStoragePath, get_current_context
+from airflow.sdk.exceptions import AirflowNotFoundException
+from sqlalchemy import URL
+
+from include.group_sync.errors import JournalError, WindowError
+from include.group_sync.journal.records import RunKey
+from include.group_sync.journal.store import Journal
+from include.group_sync.model import Mode, Window
+from include.group_sync.report.store import ReportStore
+from include.group_sync.settings import SyncDefinition
+from include.group_sync.stages.context import RunRequest, Sync
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection, Context
+
+JOURNAL_CONNECTION = "group_sync_journal"
+JOURNAL_FILE = "group_sync_journal.db"
+
+log = logging.getLogger(__name__)
+
+
+def sync_of_task(definition: SyncDefinition) -> Sync:
+    """The domain's view of the running task. Raises JournalError if the journal cannot be opened."""
+    # The hooks pull in Airflow's HTTP provider and ldap3: not wanted when DAG files are parsed.
+    from active_directory.hook import ActiveDirectoryHook
+    from genesys_cloud.hook import GenesysCloudHook
+
+    context = get_current_context()
+    ti = context["ti"]
+    mapped = ti.map_index is not None and ti.map_index >= 0
+    genesys = GenesysCloudHook(definition.genesys.connection, rate_reserve=definition.genesys.rate_reserve)
+    return Sync(
+        definition=definition,
+        journal=open_journal(),
+        key=RunKey(ti.dag_id, ti.run_id),
+        task_key=f"{ti.task_id}[{ti.map_index}]" if mapped else ti.task_id,
+        directory=lambda: ActiveDirectoryHook(definition.directory.connection).get_conn(),
+        client=lambda: genesys,
+        organisation=genesys.settings.api_url,
+        reports=report_store(definition),
+        clock=lambda: datetime.now(timezone.utc),
+        sleep=time.sleep,
+        say=log.info,
+    )
+
+
+def request_of_run(definition: SyncDefinition, context: Context | None = None) -> RunRequest:
+    """What the run was asked for: run type, params, and for a backfill its data interval.
+
+    A run is bounded if it is a backfill or a window param is given; `mode: full` ignores a backfill's interval.
+    """
+    context = context or get_current_context()
+    dag_run = context["dag_run"]
+    params = context["params"]
+    mode = Mode(params["mode"])
+    run_type = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+    start, end = _time(params.get("window_start"), "window_start"), _time(params.get("window_end"), "window_end")
+    window: Window | None = None
+    if start is not None or end is not None:
+        window = Window(start, end)
+    elif run_type == "backfill" and mode is not Mode.FULL:
+        window = Window(_utc(dag_run.data_interval_start), _utc(dag_run.data_interval_end))
+    dry_run = params.get("dry_run")
+    return RunRequest(
+        run_type=run_type,
+        clear_number=dag_run.clear_number or 0,
+        mode=mode,
+        window=window,
+        dry_run=definition.dry_run if dry_run is None else dry_run,
+        groups=tuple(params.get("groups") or ()),
+    )
+
+
+def _time(text: str | None, name: str) -> datetime | None:
+    """A time without zone is UTC."""
+    if not text:
+        return None
+    try:
+        parsed = pendulum.parse(text, tz="UTC", exact=True)
+    except ValueError as error:
+        raise WindowError(f"{name}: {text!r} is no time. Write it like 2026-11-24T07:15:00Z") from error
+    if not isinstance(parsed, datetime):
+        parsed = pendulum.parse(text, tz="UTC")
+    if not isinstance(parsed, datetime):
+        raise WindowError(f"{name}: {text!r} is no time. Write it like 2026-11-24T07:15:00Z")
+    return _utc(parsed)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    # plain datetime: pendulum's subclass would be pickled and compared as what it is
+    return datetime.fromtimestamp(moment.timestamp(), timezone.utc) if moment is not None else None
+
+
+_journals: dict[str, Journal] = {}
+
+
+def open_journal() -> Journal:
+    """The journal of connection `group_sync_journal`; without such a connection, the SQLite file in AIRFLOW_HOME."""
+    try:
+        connection: Connection = BaseHook.get_connection(JOURNAL_CONNECTION)
+    except AirflowNotFoundException:
+        url = URL.create("sqlite", database=str(airflow_home() / JOURNAL_FILE))
+    else:
+        url = journal_url(connection)
+    key = url.render_as_string(hide_password=False)
+    if key not in _journals:
+        _journals[key] = Journal.open(key)
+    return _journals[key]
+
+
+def journal_url(connection: Connection) -> URL:
+    """An Airflow connection as a SQLAlchemy URL. PostgreSQL and SQLite are tested."""
+    drivers = {"postgres": "postgresql+psycopg2", "postgresql_psycopg2": "postgresql+psycopg2"}
+    driver = drivers.get(connection.conn_type or "", (connection.conn_type or "").replace("_", "+", 1))
+    if not driver:
+        raise JournalError(f"connection {JOURNAL_CONNECTION} has no type: give it a SQLAlchemy URL")
+    if driver.startswith("sqlite"):
+        path = connection.schema or connection.host or ""
+        return URL.create(driver, database=path if path.startswith("/") else f"/{path}")
+    return URL.create(
+        driver,
+        username=connection.login,
+        password=connection.password,
+        host=connection.host,
+        port=connection.port,
+        database=connection.schema,
+        query={key: str(value) for key, value in connection.extra_dejson.items()},
+    )
+
+
+def airflow_home() -> Path:
+    return Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
+
+
+def report_store(definition: SyncDefinition) -> ReportStore:
+    """Where the definition's reports lie: any ObjectStoragePath URL."""
+    return ReportStore(ObjectStoragePath(definition.report.path))
+
+
+def counts_for_xcom(document: dict[str, Any], path: str) -> dict[str, Any]:
+    """What of the report may stand in an XCom and in an asset event: ids and counts."""
+    keys = ("dag_id", "run_id", "attempt", "mode", "dry_run", "total_changes", "successes", "failures", "orphans")
+    more = ("skipped", "held", "unchanged", "superseded", "planned")
+    return {**{key: document[key] for key in (*keys, *more)}, "requests": document["requests"]["total"], "path": path}

@@ -1,0 +1,85 @@
+"""The bodies of the DAG's tasks: each hands Airflow's side over to the stage of the same name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset, get_current_context
+
+if TYPE_CHECKING:
+    from include.group_sync.settings import SyncDefinition
+
+# Stages and runtime are imported when a task runs: parsing a DAG file shall not load ldap3 and SQLAlchemy.
+
+log = logging.getLogger(__name__)
+
+
+def poll(definition: SyncDefinition) -> dict[str, Any]:
+    """Brings the journal up to date with Active Directory and chooses what to act on."""
+    from genesys_ad_sync import runtime
+    from include.group_sync.stages.poll import poll as stage
+
+    return stage(runtime.sync_of_task(definition), runtime.request_of_run(definition))
+
+
+def map_groups(definition: SyncDefinition) -> dict[str, Any]:
+    """Finds the Genesys group of each AD group."""
+    from genesys_ad_sync import runtime
+    from include.group_sync.stages.map_groups import map_groups as stage
+
+    return stage(runtime.sync_of_task(definition))
+
+
+def resolve_users(definition: SyncDefinition) -> dict[str, Any]:
+    """Finds the Genesys user of each AD user whom this run concerns."""
+    from genesys_ad_sync import runtime
+    from include.group_sync.stages.resolve_users import resolve_users as stage
+
+    return stage(runtime.sync_of_task(definition))
+
+
+def plan(definition: SyncDefinition) -> list[dict[str, Any]]:
+    """Decides; returns one batch for each mapped `patch`. XCom `summary` holds counts and the plan's hash."""
+    from genesys_ad_sync import runtime
+    from include.group_sync.stages.plan import plan as stage
+
+    planned = stage(runtime.sync_of_task(definition))
+    batches: list[dict[str, Any]] = planned.pop("batches")
+    get_current_context()["ti"].xcom_push(key="summary", value=planned)
+    return batches
+
+
+def patch(definition: SyncDefinition, batch: dict[str, Any]) -> dict[str, Any]:
+    """Writes one batch and reads it back."""
+    from genesys_ad_sync import runtime
+    from include.group_sync.stages.patch import patch as stage
+
+    return stage(runtime.sync_of_task(definition), batch["lane"])
+
+
+def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
+    """Writes the reconciliation report, prints its summary, and tells those who wait for the asset."""
+    from genesys_ad_sync import runtime
+    from include.group_sync.report.summary import render_summary
+    from include.group_sync.stages.report import report as stage
+
+    sync = runtime.sync_of_task(definition)
+    document, path = stage(sync, runtime.request_of_run(definition))
+    for line in render_summary(document).splitlines():
+        log.info(line)
+    log.info("report: %s", path)
+    counts = runtime.counts_for_xcom(document, path)
+    get_current_context()["outlet_events"][asset].extra = counts
+    return counts
+
+
+def check(definition: SyncDefinition, reported: dict[str, Any] | None, task_ids: Sequence[str]) -> None:
+    """Turns the DAG run red if a change failed or a task did."""
+    from include.group_sync.stages.report import check as stage
+
+    ti = get_current_context()["ti"]
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id])
+    failed = [task for task, state in states.get(ti.run_id, {}).items() if state in ("failed", "upstream_failed")]
+    stage(reported or {}, sorted(failed))

@@ -1,0 +1,1 @@
+"""Airflow's side of Genesys Cloud: the hook, OAuth, retries and pacing."""

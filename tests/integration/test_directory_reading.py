@@ -1,0 +1,191 @@
+"""The whole view and the proof of some groups, read from a real domain controller (Samba)."""
+
+from collections import Counter
+
+import pytest
+
+from include.group_sync.directory.membership import closure, effective_members, left_out
+from include.group_sync.errors import DirectoryNotFound
+from include.group_sync.model import PrincipalKind
+from include.sandbox.active_directory import SandboxDirectory
+from include.sandbox.directory_objects import Content, Group, User
+from tests.integration.directory_help import names, reader_of
+
+
+@pytest.fixture(scope="module")
+def company(shared_directory):
+    with reader_of(shared_directory, user_attributes=("employeeNumber",), group_attributes=("info",)) as reader:
+        yield reader.snapshot()
+
+
+def in_scope(reading):
+    return {guid for guid, group in reading.view.groups.items() if group.in_scope}
+
+
+def by_name(reading, sam):
+    return next(guid for guid, group in reading.view.groups.items() if group.sam_account_name == sam)
+
+
+def test_effective_members_of_every_group_are_what_the_directory_says(company, shared_directory):
+    truth = shared_directory.truth()
+    assert in_scope(company) == set(truth)
+    for guid, group in truth.items():
+        found = effective_members(company.view, guid, nested=True, disabled_users="remove")
+        assert set(found) == set(group.members), group.sam
+    assert company.complete == set(company.view.groups)
+    assert company.warnings == ()
+    assert company.unresolved == frozenset()
+
+
+def test_disabled_people_are_read_and_marked(company, shared_directory):
+    truth = shared_directory.truth(disabled="keep")
+    mixed = by_name(company, "mixed")
+    kept = effective_members(company.view, mixed, nested=True, disabled_users="keep")
+    assert set(kept) == set(truth[mixed].members)
+    assert [company.view.users[guid].disabled for guid in kept].count(True) == 2
+
+
+def test_contacts_and_computers_are_told_apart_from_people(company):
+    mixed = by_name(company, "mixed")
+    assert left_out(company.view, mixed) == Counter({"contact": 1, "computer": 1})
+    kinds = Counter(company.view.users[guid].kind for guid in company.view.members[mixed])
+    assert kinds[PrincipalKind.USER] == 7
+
+
+def test_groups_above_the_range_limit_come_whole(company):
+    assert len(company.view.members[by_name(company, "all-agents")]) == 1600
+
+
+def test_nested_groups_outside_the_base_are_read_but_not_in_scope(company):
+    altona = company.view.groups[by_name(company, "service-altona")]
+    assert not altona.in_scope
+    assert altona.name == "Service Altona "
+    assert len(closure(company.view, by_name(company, "service"))) == 4
+
+
+def test_members_by_primary_group_are_members(company, shared_directory):
+    assert shared_directory.guid_of("paula.primus") in company.view.members[by_name(company, "dispatch")]
+
+
+def test_awkward_names_and_attributes_come_as_they_are(company, shared_directory):
+    view = company.view
+    assert {view.groups[guid].name for guid in in_scope(company)} >= {
+        "Tier 2, Voice (EMEA) *",
+        'GC-Müller & Söhne "Gold" #1',
+        "#1 Escalations\\Night",
+    }
+    people = {user.sam_account_name: user for user in view.users.values()}
+    assert people["juergen.jaeger"].name == "Jürgen Jäger\\Süd"
+    assert people["xaver.xylander"].name == "Xaver Xylander "
+    assert people["karl.kuehn"].mail == "Karl.Kuehn@Example.COM"
+    assert people["dieter.dorn"].mail is None
+    assert people["dieter.dorn"].attributes == {"userprincipalname": "dieter.dorn@example.com"}
+    assert people["jan.jung"].attributes["employeenumber"] == "E-4711"
+    assert view.groups[by_name(company, "escalations")].attributes.keys() == {"info"}
+    assert people["zoe.zander"].dn == shared_directory.dn_of("zoe.zander")
+    assert all(group.sid.startswith("S-1-5-21-") for group in view.groups.values())
+
+
+def test_people_come_in_requests_of_200(company):
+    # 22 groups in one page; 1600 agents and 60 others by GUID; what it costs besides that is constant.
+    assert 1660 // 200 < company.requests < 40
+
+
+def test_without_nesting_groups_below_are_not_read(shared_directory):
+    with reader_of(shared_directory, nested_groups=False) as reader:
+        view = reader.snapshot().view
+    assert all(group.in_scope for group in view.groups.values())
+    assert "service-altona" not in names(view.groups.values())
+    assert "wanda.wolf" not in names(view.users.values())
+    assert "ralf.roth" in names(view.users.values())
+
+
+def test_the_group_filter_decides_what_is_in_scope(shared_directory):
+    with reader_of(shared_directory, group_filter="cn=GC-Service*") as reader:
+        reading = reader.snapshot()
+    assert names(reading.view.groups[guid] for guid in in_scope(reading)) == {"service", "service-north"}
+
+
+def test_a_group_base_that_does_not_exist_is_named(shared_directory):
+    with (
+        reader_of(shared_directory, group_base="OU=Nowhere,DC=example,DC=com") as reader,
+        pytest.raises(DirectoryNotFound, match=r"`directory\.group_base`.*OU=Nowhere"),
+    ):
+        reader.snapshot()
+
+
+def test_a_base_without_groups_is_a_warning(shared_directory):
+    with reader_of(shared_directory, group_base="OU=People,DC=example,DC=com") as reader:
+        reading = reader.snapshot()
+    assert reading.view.groups == {}
+    assert "No group matches" in reading.warnings[0]
+
+
+def test_an_account_without_special_rights_reads_the_same(company, shared_directory):
+    with reader_of(
+        shared_directory, account="limited", user_attributes=("employeeNumber",), group_attributes=("info",)
+    ) as reader:
+        assert reader.snapshot().view == company.view
+
+
+def test_domain_users_have_their_members_by_primary_group(shared_directory):
+    base = "CN=Users,DC=example,DC=com"
+    with reader_of(shared_directory, group_base=base, group_filter="(cn=Domain Users)") as reader:
+        reading = reader.snapshot()
+    (members,) = reading.view.members.values()
+    truth = shared_directory.truth(base=base, group_filter="(cn=Domain Users)", disabled="keep")
+    (told,) = truth.values()
+    assert {guid for guid in members if reading.view.users[guid].kind is PrincipalKind.USER} == set(told.members)
+    assert len(members) > 1600
+
+
+# -- proof --------------------------------------------------------------------------------------------
+
+
+def test_a_proof_holds_the_group_and_all_below(company, shared_directory):
+    service, ring = by_name(company, "service"), by_name(company, "ring-b")
+    nobody = "00000000-0000-0000-0000-000000000001"
+    with reader_of(shared_directory, user_attributes=("employeeNumber",), group_attributes=("info",)) as reader:
+        proof = reader.read_groups([service, ring, nobody])
+    expected = closure(company.view, service) | closure(company.view, ring)
+    assert proof.complete == expected
+    assert proof.missing == {nobody}
+    for guid in expected:
+        assert proof.view.groups[guid] == company.view.groups[guid], "in scope or not is asked anew"
+        assert proof.view.members[guid] == company.view.members[guid]
+    assert all(company.view.users[guid] == user for guid, user in proof.view.users.items())
+
+
+# -- size ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def crowded():
+    people = tuple(User(f"m{n:04}", f"Member {n:04}") for n in range(5000))
+    sizes = {"g5000": 5000, "g3000": 3000, "g1500": 1500, "g1501": 1501, "g1499": 1499, "g0": 0}
+    groups = tuple(Group(sam, sam, tuple(p.sam for p in people[:size])) for sam, size in sizes.items())
+    with SandboxDirectory.start(Content(users=people, groups=groups)) as running:
+        yield running
+
+
+@pytest.mark.slow
+def test_5000_members_take_range_and_page_loops_and_come_all(crowded):
+    with reader_of(crowded) as reader:
+        reading = reader.snapshot()
+        sizes = {group.name: len(reading.view.members[guid]) for guid, group in reading.view.groups.items()}
+        assert sizes == {"g5000": 5000, "g3000": 3000, "g1500": 1500, "g1501": 1501, "g1499": 1499, "g0": 0}
+        assert len(reading.view.users) == 5000
+        assert all(user.mail is None for user in reading.view.users.values())
+
+        session = reader.session
+        big = crowded.guid_of("g5000")
+        before = session.requests
+        assert len(session.read_values(big, "member")) == 5000
+        assert session.requests - before == 4, "0-1499, 1499-2998, 2998-4497, 4497-*"
+
+        before = session.requests
+        assert len(list(session.search_paged(crowded.base_dn, "(sAMAccountName=m*)", ["cn"], 1000))) == 5000
+        assert session.requests - before >= 5
+
+    # 25 requests for the people, 3 more ranges for g5000, 2 for g3000, 1 for g1501, and a few that do not grow.
+    assert 31 <= reading.requests <= 45

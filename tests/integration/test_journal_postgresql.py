@@ -1,0 +1,89 @@
+"""The tests of the journal once more, on a real PostgreSQL, and what can be wrong with one."""
+
+# ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlalchemy import make_url, text
+
+from include.group_sync.errors import JournalError
+from include.group_sync.journal import Journal, database
+from tests.fixtures.journal import begin
+from tests.fixtures.postgresql import postgresql_server, postgresql_url  # noqa: F401 (fixtures)
+from tests.unit.test_journal_changes import *  # noqa: F403 (all its tests)
+from tests.unit.test_journal_leases import *  # noqa: F403
+from tests.unit.test_journal_opening import *  # noqa: F403
+from tests.unit.test_journal_ownership import *  # noqa: F403
+from tests.unit.test_journal_runs import *  # noqa: F403
+from tests.unit.test_journal_views import *  # noqa: F403
+
+
+@pytest.fixture
+def journal_url(postgresql_url: str) -> str:
+    """In place of the SQLite file of the unit tests."""
+    return postgresql_url
+
+
+def test_these_tests_run_on_postgresql(journal: Journal) -> None:
+    assert journal._database.engine.dialect.name == "postgresql"
+
+
+def test_a_wrong_password_is_said_and_not_shown(postgresql_url: str) -> None:
+    url = make_url(postgresql_url).set(password="hunter2")
+    with pytest.raises(JournalError, match=r"authentication failed.*Correct login and password") as failed:
+        Journal.open(url)
+    assert "hunter2" not in f"{failed.value} {failed.value.__cause__!r}"
+
+
+def test_a_database_that_does_not_exist_is_named(postgresql_url: str) -> None:
+    with pytest.raises(JournalError, match=r"\"nowhere\" does not exist\. Create that database"):
+        Journal.open(make_url(postgresql_url).set(database="nowhere"))
+
+
+def test_a_server_that_does_not_answer_is_named(postgresql_url: str) -> None:
+    url = make_url(postgresql_url).set(port=1)
+    with pytest.raises(JournalError, match=r"PostgreSQL 127\.0\.0\.1:1/journal_.*See that the database runs"):
+        Journal.open(url)
+
+
+def test_a_login_that_may_not_create_tables_is_told_so(journal_url: str, journal: Journal) -> None:
+    with journal._database.engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+        connection.execute(text("DROP ROLE IF EXISTS guest"))
+        connection.execute(text("CREATE ROLE guest LOGIN PASSWORD 'guest'"))
+    with pytest.raises(JournalError, match=r"permission denied.*right to create and use tables"):
+        Journal.open(make_url(journal_url).set(username="guest", password="guest"))
+
+
+def test_a_connection_that_the_server_closed_is_opened_again(journal: Journal, postgresql_url: str) -> None:
+    name = journal.identity()[0]
+    with Journal.open(postgresql_url) as other, other._database.engine.begin() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    assert journal.identity()[0] == name
+
+
+def test_a_writer_that_waits_in_vain_says_so(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 1)
+    with (
+        journal._database.writing(),
+        pytest.raises(JournalError, match=r"lock timeout\. Another process has been writing"),
+    ):
+        begin(journal)
+    begin(journal)
+
+
+def test_threads_may_share_a_journal(journal: Journal) -> None:
+    threads = [threading.Thread(target=begin, args=(journal, f"r{number}")) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert journal.identity()[1] == 12

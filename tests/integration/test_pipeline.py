@@ -1,0 +1,105 @@
+"""Whole runs against a real Samba domain controller and the Genesys sandbox, without Airflow."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from include.group_sync.report.schema import validate
+from include.sandbox import company
+from include.sandbox.directory_objects import AddMember, RemoveMember
+from tests.fixtures.pipeline import Pipeline
+
+
+def statuses(report: dict) -> Counter:
+    return Counter((row["action"], row["status"], row["reason"]) for row in report["details"])
+
+
+def assert_equal_to_directory(pipeline: Pipeline, at_first: dict[str, set[str]]) -> None:
+    """By the sandbox's own state and plain LDAP: no product code."""
+    expected = company.expected_individuals(at_first, pipeline.directory.truth_by_name())
+    assert {group: set(pipeline.genesys.individuals(group)) for group in expected} == expected
+
+
+def test_first_run_makes_every_mapped_group_equal_and_touches_no_other(pipeline: Pipeline) -> None:
+    at_first = pipeline.directory.truth_by_name()
+    report = pipeline.run()
+    validate(report)
+    assert report["mode"] == "full"
+    assert report["failures"] == 0
+    assert_equal_to_directory(pipeline, at_first)
+
+
+def test_demo_changes_give_one_of_each_and_a_third_run_writes_nothing(pipeline: Pipeline) -> None:
+    at_first = pipeline.directory.truth_by_name()
+    pipeline.run()
+    pipeline.directory.apply(company.demo_changes())
+    report = pipeline.run()
+    validate(report)
+    assert report["mode"] == "changes"
+    assert_equal_to_directory(pipeline, at_first)
+    seen = statuses(report)
+    assert {("add", "success"), ("remove", "success"), ("add", "orphaned"), ("add", "skipped")} <= {
+        (action, status) for action, status, _ in seen
+    }
+    assert report["unchanged"] >= 1
+    writes = len(pipeline.genesys.writes())
+    third = pipeline.run()
+    assert len(pipeline.genesys.writes()) == writes
+    assert third["successes"] == third["failures"] == 0
+
+
+@pytest.mark.parametrize("mode", ["auto", "full"])
+def test_a_dry_run_plans_the_same_and_writes_nothing(pipeline: Pipeline, mode: str) -> None:
+    dry = pipeline.run(mode=mode, dry_run=True)
+    assert pipeline.genesys.writes() == []
+    assert dry["planned"] > 0
+    assert dry["successes"] == 0
+    real = pipeline.run(mode=mode)
+    planned = {(r["action"], r["user_id"], r["genesys_group"]["id"]) for r in dry["details"] if r["status"] == "planned"}
+    done = {(r["action"], r["user_id"], r["genesys_group"]["id"]) for r in real["details"] if r["status"] == "success"}
+    assert planned == done
+
+
+def test_what_somebody_added_by_hand_stays_even_when_everything_is_compared(pipeline: Pipeline) -> None:
+    pipeline.run()
+    report = pipeline.run(mode="full")
+    support = next(g for g in report["groups"] if g["genesys_group"]["name"] == "Support")
+    assert support["manual_members"] == 1
+    assert company.genesys_id("user", "Manual Mary") in pipeline.individuals("Support")
+
+
+def test_a_person_put_back_by_hand_after_the_removal_stays(pipeline: Pipeline) -> None:
+    pipeline.run()
+    pipeline.directory.apply([RemoveMember("support", "lena.lang")])
+    pipeline.run()
+    lena, support = company.genesys_id("user", "lena.lang"), company.genesys_id("group", "Support")
+    assert lena not in pipeline.individuals("Support")
+    pipeline.genesys.change_members(support, add=[lena])
+    pipeline.run(mode="full")
+    assert lena in pipeline.individuals("Support")
+
+
+def test_a_full_run_heals_what_was_changed_by_hand(pipeline: Pipeline) -> None:
+    pipeline.run()
+    anna, support = company.genesys_id("user", "anna.arndt"), company.genesys_id("group", "Support")
+    pipeline.genesys.change_members(support, remove=[anna])
+    assert pipeline.run()["total_changes"] == 0 or anna not in pipeline.individuals("Support")
+    pipeline.run(mode="full")
+    assert anna in pipeline.individuals("Support")
+
+
+def test_an_orphan_is_taken_up_again_when_genesys_knows_the_person(pipeline: Pipeline) -> None:
+    pipeline.run()
+    pipeline.directory.apply([AddMember("support", "hans.huber")])
+    assert pipeline.run()["orphans"] >= 1
+    seed = pipeline.genesys.snapshot()
+    hans = company.genesys_id("user", "hans.huber")
+    seed["users"].append(
+        {"id": hans, "name": "Hans", "email": "hans.huber@example.com", "username": "hans.huber@example.com",
+         "state": "active", "external_ids": []}
+    )  # fmt: skip
+    pipeline.genesys.load_seed(seed)
+    pipeline.run()
+    assert hans in pipeline.individuals("Support")

@@ -1,0 +1,150 @@
+"""The sandbox is faithful enough for the vendor's own client, which was written against the real thing.
+
+Beware of that client's retries: its urllib3 sleeps and re-sends on a 429 or 503 that has Retry-After.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import PureCloudPlatformClientV2 as sdk
+import pytest
+from PureCloudPlatformClientV2.rest import ApiException
+
+from include.sandbox.genesys_cloud import SandboxGenesys
+from tests.fixtures.genesys import ANNA, BILLING, BORIS, CLARA, DORA, RULED, TIER_2, uid
+
+
+@pytest.fixture
+def client(genesys: SandboxGenesys) -> Iterator[sdk.ApiClient]:
+    """Logged in by client credentials, as its documentation says; only the host is another."""
+    before = sdk.configuration.host
+    sdk.configuration.host = genesys.url
+    yield sdk.ApiClient(host=genesys.url).get_client_credentials_token(genesys.client_id, genesys.client_secret)
+    sdk.configuration.host = before
+
+
+def test_the_sdk_gets_a_token_and_lists_the_groups(client: sdk.ApiClient) -> None:
+    listing = sdk.GroupsApi(client).get_groups(page_size=2, page_number=1)
+    assert client.access_token
+    assert [group.name for group in listing.entities] == ["Billing", "Hikers"]
+    assert (listing.total, listing.page_count, listing.page_size) == (4, 2, 2)
+    assert listing.next_uri
+    billing = listing.entities[0]
+    assert (billing.id, billing.version, billing.member_count, billing.state) == (BILLING, 1, 3, "active")
+    assert billing.date_modified.tzinfo is not None
+
+
+def test_the_sdk_gets_several_groups_by_id_in_one_request(client: sdk.ApiClient) -> None:
+    # The spec says that `id` is repeated; the SDK joins the ids with a comma.
+    listing = sdk.GroupsApi(client).get_groups(id=[BILLING, TIER_2])
+    assert [group.id for group in listing.entities] == [BILLING, TIER_2]
+
+
+def test_the_sdk_reads_individuals_and_members_apart(client: sdk.ApiClient) -> None:
+    groups = sdk.GroupsApi(client)
+    individuals = groups.get_group_individuals(BILLING)
+    assert [user.id for user in individuals.entities] == [ANNA, BORIS]
+    assert individuals.entities[0].email == "anna@example.com"
+    assert {user.id for user in groups.get_group_members(BILLING).entities} == {ANNA, BORIS, DORA}
+
+
+def test_the_sdk_adds_and_deletes_members(client: sdk.ApiClient, genesys: SandboxGenesys) -> None:
+    groups = sdk.GroupsApi(client)
+    body = sdk.GroupMembersUpdate()
+    body.member_ids = [CLARA, DORA]
+    body.version = groups.get_group(TIER_2).version
+    groups.post_group_members(TIER_2, body)
+    assert genesys.individuals(TIER_2) == [CLARA, DORA]
+    groups.delete_group_members(TIER_2, f"{CLARA},{uid(100)}")
+    assert genesys.individuals(TIER_2) == [DORA]
+    assert [entry["status"] for entry in genesys.writes()] == [202, 202]
+
+
+def test_the_sdk_searches_users_by_a_list_of_mail_addresses(client: sdk.ApiClient) -> None:
+    criterion = sdk.UserSearchCriteria()
+    criterion.type = "EXACT"
+    criterion.fields = ["email"]
+    criterion.values = ["ANNA@example.com", "boris@example.com", "nobody@example.com"]
+    request = sdk.UserSearchRequest()
+    request.query = [criterion]
+    request.page_size = 50
+    found = sdk.UsersApi(client).post_users_search(request)
+    assert {user.id for user in found.results} == {ANNA, BORIS}
+    assert (found.total, found.types) == (2, ["users"])
+
+
+def test_the_sdk_lists_users_with_their_groups(client: sdk.ApiClient) -> None:
+    listing = sdk.UsersApi(client).get_users(page_size=500, expand=["groups"])
+    groups_of = {user.id: [group.id for group in user.groups] for user in listing.entities}
+    assert groups_of[ANNA] == [BILLING, RULED]
+    assert listing.total == 124
+
+
+def test_the_sdk_finds_a_user_by_external_id(client: sdk.ApiClient) -> None:
+    assert sdk.UsersApi(client).get_users_externalid_authority_name_external_key("HR", "4711").id == ANNA
+
+
+def test_the_sdk_reads_and_patches_a_group_through_scim(client: sdk.ApiClient, genesys: SandboxGenesys) -> None:
+    scim = sdk.SCIMApi(client)
+    listing = scim.get_scim_v2_groups("displayname eq Billing")
+    assert [group.id for group in listing.resources] == [BILLING]
+    group = scim.get_scim_v2_group(BILLING)
+    assert (group.external_id, group.display_name) == ("ERP-4711", "Billing")
+    assert {member.value for member in group.members} == {ANNA, BORIS}
+
+    remove, add = sdk.ScimV2PatchOperation(), sdk.ScimV2PatchOperation()
+    remove.op, remove.path = "remove", f'members[value eq "{ANNA}"]'
+    add.op, add.path, add.value = "add", "members", [{"value": CLARA}, {"value": DORA}]
+    request = sdk.ScimV2PatchRequest()
+    request.schemas = ["urn:ietf:params:scim:api:messages:2.0:PatchOp"]
+    request.operations = [add, remove]
+    patched = scim.patch_scim_v2_group(BILLING, request, if_match=f'"{group.meta.version}"')
+    assert {member.value for member in patched.members} == {BORIS, CLARA, DORA}
+    assert patched.meta.version != group.meta.version
+    assert genesys.individuals(BILLING) == [BORIS, CLARA, DORA]
+
+    with pytest.raises(ApiException) as caught:
+        scim.patch_scim_v2_group(BILLING, request, if_match=f'"{group.meta.version}"')
+    assert (caught.value.status, json.loads(caught.value.body)["scimType"]) == (400, "invalidVers")
+
+
+def test_the_sdk_reads_the_service_provider_config(client: sdk.ApiClient) -> None:
+    config = sdk.SCIMApi(client).get_scim_v2_serviceproviderconfig()
+    assert config.patch.supported
+    assert not config.bulk.supported
+
+
+def test_the_sdk_raises_with_status_code_and_correlation_id(client: sdk.ApiClient) -> None:
+    body = sdk.GroupMembersUpdate()
+    body.member_ids = [CLARA]
+    body.version = 99
+    with pytest.raises(ApiException) as caught:
+        sdk.GroupsApi(client).post_group_members(TIER_2, body)
+    error = caught.value
+    assert error.status == 409
+    parsed = client.deserialize(_Response(error), "ErrorBody")
+    assert parsed.code == "general.conflict"
+    assert parsed.status == 409
+    assert "does not match the current version" in parsed.message
+    assert parsed.context_id == error.headers["ININ-Correlation-Id"]
+
+
+def test_the_sdk_waits_and_sends_again_on_a_429_with_retry_after(
+    client: sdk.ApiClient, genesys: SandboxGenesys
+) -> None:
+    genesys.add_fault("throttle", path="/groups", retry_after=1)
+    assert sdk.GroupsApi(client).get_groups().total == 4
+    assert [entry["status"] for entry in genesys.requests(path="/groups")] == [429, 200]
+
+
+class _Response:
+    """What the SDK's `deserialize` wants of a response; its exceptions carry the parts only."""
+
+    def __init__(self, error: ApiException) -> None:
+        self.data = error.body
+        self._headers = error.headers
+
+    def getheader(self, name: str) -> str | None:
+        return self._headers.get(name)
