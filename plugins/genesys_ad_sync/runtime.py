@@ -14,7 +14,7 @@ from airflow.sdk import BaseHook, ObjectStoragePath, get_current_context
 from airflow.sdk.exceptions import AirflowNotFoundException
 from sqlalchemy import URL
 
-from include.group_sync.errors import JournalError, WindowError
+from include.group_sync.errors import JournalError, ReportPathError, WindowError
 from include.group_sync.journal.records import RunKey
 from include.group_sync.journal.store import Journal
 from include.group_sync.model import Mode, Window
@@ -145,8 +145,15 @@ def airflow_home() -> Path:
 
 
 def report_store(definition: SyncDefinition) -> ReportStore:
-    """Where the definition's reports lie: any ObjectStoragePath URL."""
-    return ReportStore(ObjectStoragePath(definition.report.path))
+    """Where the definition's reports lie: any ObjectStoragePath URL. Raises ReportPathError for one that is none."""
+    try:
+        path = ObjectStoragePath(definition.report.path)
+    except (ValueError, ImportError) as error:
+        raise ReportPathError(
+            f"report.path: {definition.report.path} cannot be opened: {error}. Use a URL like file:///… or s3://…, and "
+            "install the Airflow provider that its scheme needs."
+        ) from error
+    return ReportStore(path)
 
 
 def counts_for_xcom(document: dict[str, Any], path: str) -> dict[str, Any]:

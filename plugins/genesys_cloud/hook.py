@@ -163,7 +163,7 @@ class GenesysCloudHook(HttpHook):
         )
         self.request_counts.sent(one.method, one.path, again=again)
         try:
-            response = session.send(prepared, timeout=self.settings.timeout, allow_redirects=False, **options)
+            response = session.send(prepared, allow_redirects=False, **options)
         except requests.RequestException as error:
             raise no_answer(error, one.method, one.path, self.settings.timeout) from None  # its text shows the URL
 

@@ -1,6 +1,7 @@
 """Changes since a cursor, applied to the stored view, against a fresh reading of a real domain controller (Samba)."""
 
 import dataclasses
+import os
 import random
 
 import ldap3
@@ -68,7 +69,11 @@ def require_same(found: View, expected: View, what=""):
 
 @pytest.fixture
 def follower(directory):
-    with reader_of(directory, user_attributes=("employeeNumber",), group_attributes=("info",)) as reader:
+    # Without the one large group: it is read again and again here, and `test_directory_reading` has it.
+    group_filter = "(&(objectClass=group)(!(sAMAccountName=all-agents)))"
+    with reader_of(
+        directory, group_filter=group_filter, user_attributes=("employeeNumber",), group_attributes=("info",)
+    ) as reader:
         yield Follower(reader)
 
 
@@ -108,6 +113,7 @@ KINDS_OF_CHANGE = {
     "a change far down": [AddMember("service-altona", "quirin.quast"), RemoveMember("service-hamburg", "viktor.vogel")],
     "nothing that matters": [SetAttributes("support", {"description": "x"})],
 }  # fmt: skip
+SHOW_NOTHING = ("add and remove", "remove and add again", "make a group primary", "nothing that matters")
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_CHANGE)
@@ -117,8 +123,8 @@ def test_the_view_after_a_change_is_what_a_fresh_reading_gives(kind, follower, d
     delta = follower.poll()
     fresh = follower.reader.snapshot().view
     require_same(follower.pruned, fresh)
-    if kind not in ("add and remove", "remove and add again", "nothing that matters"):
-        assert fresh != before, "the change is one that shows"
+    if kind not in SHOW_NOTHING:
+        assert fresh != before
         assert delta.entries
     assert follower.poll().is_empty
 
@@ -312,14 +318,14 @@ class Chaos:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("nested", [True, False], ids=["nested", "flat"])
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [int(seed) for seed in os.environ.get("FUZZ_SEEDS", "1,2").split(",")])
 def test_random_changes_followed_poll_by_poll_end_in_the_fresh_view(empty_directory, seed, nested):
     dice = random.Random(seed)
     chaos = Chaos(empty_directory, dice)
     with reader_of(empty_directory, nested_groups=nested) as reader:
         following = Follower(reader)
         cursors = [following.cursor]
-        for round_ in range(30):
+        for round_ in range(int(os.environ.get("FUZZ_ROUNDS", "12"))):
             for _ in range(dice.randint(0, 12)):
                 chaos.act()
             if dice.random() < 0.15:  # what a failover may do: the changes since an older state are told again

@@ -54,7 +54,7 @@ def test_a_login_that_may_not_create_tables_is_told_so(journal_url: str, journal
         connection.execute(text("CREATE SCHEMA public"))
         connection.execute(text("DROP ROLE IF EXISTS guest"))
         connection.execute(text("CREATE ROLE guest LOGIN PASSWORD 'guest'"))
-    with pytest.raises(JournalError, match=r"permission denied.*right to create and use tables"):
+    with pytest.raises(JournalError, match="right to create and use tables"):
         Journal.open(make_url(journal_url).set(username="guest", password="guest"))
 
 

@@ -248,7 +248,7 @@ def test_the_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setenv("GENESYS_AD_SYNC_CONFIG_DIR", str(tmp_path))
     assert config_folder() == tmp_path
     monkeypatch.delenv("GENESYS_AD_SYNC_CONFIG_DIR")
-    assert [path.name for path in find_definitions(config_folder())] == ["default.yaml"]
+    assert "default.yaml" in [path.name for path in find_definitions(config_folder())]
 
 
 def test_a_refused_file_still_gets_a_dag_id_that_airflow_takes(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ class ScimPatchWriter:
                     group_exists = True
                 if len(batch) == 1 or isinstance(error, VersionConflict):
                     # "Already a member" may be the answer to a repetition of what was carried out.
-                    yield from _refused(batch, error, ambiguous=False)
+                    yield from _refused(batch, error, ambiguous=sent > calls)
                 elif error.code == "tooMany" or error.status == 413:
                     self._max_members = len(batch) // 2  # for all that comes, too
                     batches = self._in_batches([change for later in (batch, *reversed(batches)) for change in later])

@@ -93,6 +93,7 @@ _REMEDIES = (
     ("authentication failed", "Correct login and password in the connection group_sync_journal."),
     ("no password supplied", "Give the password in the connection group_sync_journal."),
     ("permission denied", "Give this login the right to create and use tables: best, a database of its own."),
+    ("no schema has been selected", "Give this login the right to create and use tables: best, a database of its own."),
     ("does not exist", "Create that database, or correct its name and login in the connection group_sync_journal."),
     ("could not translate host name", "Correct the host in the connection group_sync_journal."),
 )

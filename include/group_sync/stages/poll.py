@@ -43,7 +43,7 @@ def poll(sync: Sync, request: RunRequest) -> dict[str, Any]:
     not be written later, WindowError for a window that ends before it begins.
     """
     check_window(request)
-    sync.reports.check_writable()
+    sync.reports.check_writable(sync.key.dag_id)
     run = sync.journal.begin_run(
         sync.key,
         sync.definition.name,

@@ -116,7 +116,7 @@ def _close(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
     failed = any(row.status is Status.FAILED for row in rows) or not plan_done
     sync.journal.finish_run(run, "failed" if failed else "success", now)
     sync.reports.remember_journal(*sync.journal.identity())
-    sync.reports.prune(sync.definition.report.keep_days, now)
+    sync.reports.prune(sync.definition.report.keep_days, now, dag_id=run.key.dag_id)
 
 
 def _baselines(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> list[tuple[Guid, str]]:
