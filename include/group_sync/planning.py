@@ -224,7 +224,7 @@ class _Facts:
     definition: SyncDefinition
     context: Context
     grants_of: Mapping[str, tuple[Grant, ...]]  # by Genesys user
-    granted_ids: Mapping[Guid, frozenset[str]]  # by AD user
+    grants_by: Mapping[Guid, tuple[Grant, ...]]  # by AD user
     wanted_ids: frozenset[str]  # Genesys users that are or may be somebody in `effective`
 
     @classmethod
@@ -237,20 +237,20 @@ class _Facts:
         context: Context,
     ) -> _Facts:
         grants_of: dict[str, tuple[Grant, ...]] = {}
-        granted_ids: dict[Guid, frozenset[str]] = {}
+        grants_by: dict[Guid, tuple[Grant, ...]] = {}
         for grant in target.grants:
             grants_of[grant.genesys_user_id] = (*grants_of.get(grant.genesys_user_id, ()), grant)
-            granted_ids[grant.user_guid] = granted_ids.get(grant.user_guid, frozenset()) | {grant.genesys_user_id}
+            grants_by[grant.user_guid] = (*grants_by.get(grant.user_guid, ()), grant)
         wanted: set[str] = set()
         for guid in target.effective:
-            wanted |= granted_ids.get(guid, frozenset()) | _ids(matches.get(guid))
-        return cls(target, matches, claims, definition, context, grants_of, granted_ids, frozenset(wanted))
+            wanted |= {grant.genesys_user_id for grant in grants_by.get(guid, ())} | _ids(matches.get(guid))
+        return cls(target, matches, claims, definition, context, grants_of, grants_by, frozenset(wanted))
 
     def known_ids(self, guid: Guid) -> frozenset[str]:
         """Genesys users that this AD user is, by grants of this group and by match."""
         match = self.matches.get(guid)
-        matched = frozenset({match.genesys_user_id} if match and match.genesys_user_id else ())
-        return self.granted_ids.get(guid, frozenset()) | matched
+        known = {grant.genesys_user_id for grant in self.grants_by.get(guid, ())}
+        return frozenset(known | ({match.genesys_user_id} if match and match.genesys_user_id else set()))
 
     def claimants(self, genesys_user_id: str) -> frozenset[Guid]:
         granted = {grant.user_guid for grant in self.grants_of.get(genesys_user_id, ())}
@@ -519,8 +519,7 @@ def _groups_behind(wish: _Wish, verdict: _Verdict, facts: _Facts) -> tuple[Guid,
     elif verdict.reason is Reason.STILL_GRANTED:
         groups -= effective
     elif verdict.status is not Status.SUPERSEDED:
-        granted = facts.grants_of.get(verdict.genesys_user_id or "", ())
-        groups |= {grant.group_guid for grant in granted if grant.user_guid == wish.person.user_guid}
+        groups |= {grant.group_guid for grant in facts.grants_by.get(wish.person.user_guid or "", ())}
     return tuple(sorted(groups or facts.target.feeding))
 
 

@@ -121,9 +121,13 @@ def _seconds(name: str, extra: dict[str, Any], key: str, default: int) -> int:
     value = _text(extra, key)
     if value is None:
         return default
-    if not value.isdecimal() or int(value) < 1:
+    try:
+        number = float(value)  # the form stores a number, which may come as 10.0
+    except ValueError:
+        number = 0.0
+    if number < 1 or not number.is_integer():
         raise SettingsError(f"Connection {name}: `{key}` is {value!r}. Give whole seconds, at least 1.")
-    return int(value)
+    return int(number)
 
 
 def _text(extra: dict[str, Any], key: str) -> str | None:

@@ -48,7 +48,7 @@ def sync_of_task(definition: SyncDefinition) -> Sync:
         task_key=f"{ti.task_id}[{ti.map_index}]" if mapped else ti.task_id,
         directory=lambda: ActiveDirectoryHook(definition.directory.connection).get_conn(),
         client=lambda: genesys,
-        organisation=genesys.settings.api_url,
+        api_url=lambda: genesys.settings.api_url,
         reports=report_store(definition),
         clock=lambda: datetime.now(timezone.utc),
         sleep=time.sleep,

@@ -37,6 +37,7 @@ from include.group_sync.genesys.errors import (
     ConnectionFailed,
     GenesysError,
     PermissionMissing,
+    Throttled,
     correlation_id,
     parse_answer,
 )
@@ -143,8 +144,8 @@ class GenesysCloudHook(HttpHook):
         return self._send(one, again=True)
 
     def _send(self, one: _Call, again: bool) -> ApiResponse:
-        token = self._tokens.token()
         self._pacer.before()
+        token = self._tokens.token()
         if one.before_attempt is not None:
             one.before_attempt()  # last of all: the waiting is over, the request goes out now
 
@@ -163,7 +164,7 @@ class GenesysCloudHook(HttpHook):
         )
         self.request_counts.sent(one.method, one.path, again=again)
         try:
-            response = session.send(prepared, allow_redirects=False, **options)
+            response = session.send(prepared, timeout=self.settings.timeout, allow_redirects=False, **options)
         except requests.RequestException as error:
             raise no_answer(error, one.method, one.path, self.settings.timeout) from None  # its text shows the URL
 
@@ -204,7 +205,7 @@ class GenesysCloudHook(HttpHook):
             failure.ambiguous = False  # to fetch a token twice does no harm, also on behalf of a POST
             raise failure from None
         except GenesysError as error:
-            if error.status == 429 or (error.status == 400 and error.retry_after is not None):
+            if isinstance(error, Throttled):
                 self.request_counts.was_throttled()
             raise
         _mask(token.value)

@@ -270,7 +270,7 @@ def test_reads_get_over_passing_faults(genesys: SandboxGenesys, hook: GenesysClo
     genesys.faults.clear(seed=7)
     for kind in ("status", "reset_before", "reset_after", "truncated_json", "cut_body", "throttle", "token_revoked"):
         more = {"status": 503} if kind == "status" else {}
-        genesys.add_fault(kind, path="/api/v2/", method="GET|POST", **more)  # type: ignore[arg-type]  # a Kind each
+        genesys.add_fault(kind, path="/api/v2/", method="GET|POST", **more)
     gateway = GenesysGateway(hook)
     assert gateway.individuals(BILLING) == {ANNA, BORIS}
     assert len(gateway.groups()) >= 4

@@ -759,6 +759,16 @@ def test_a_slow_answer_may_come_after_the_request_was_processed(api: Api, genesy
     assert time.monotonic() - started >= 0.1
 
 
+def test_a_connection_can_be_silent_before_it_is_reset(api: Api, genesys: SandboxGenesys) -> None:
+    genesys.add_fault("slow", method="DELETE", seconds=0.2)
+    genesys.add_fault("reset_after", method="DELETE")
+    started = time.monotonic()
+    with pytest.raises(requests.ConnectionError):
+        api.delete(BILLING, [ANNA])
+    assert time.monotonic() - started >= 0.2
+    assert genesys.individuals(BILLING) == [BORIS]
+
+
 def test_html_and_broken_json_come_with_a_200(api: Api, genesys: SandboxGenesys) -> None:
     genesys.add_fault("html", path="/groups")
     page = api.get("groups")

@@ -39,7 +39,7 @@ def test_all_fields_arrive(hook_for, tmp_path):
             "ca_certs_file": str(ca),
             "server_name": "dc.t",
             "base_dn": "DC=t",
-            "connect_timeout": 3,
+            "connect_timeout": 3.0,
             "receive_timeout": "20",
         },
         host=" dc1.t, 10.0.0.2 ,",
@@ -65,6 +65,8 @@ def test_nothing_said_means_verified_ldaps(hook_for):
         ({"ca_certs_file": "/nowhere/ca.pem"}, {}, "ca_certs_file.*does not exist"),
         ({"connect_timeout": "soon"}, {}, "connect_timeout.*seconds"),
         ({"receive_timeout": 0}, {}, "receive_timeout.*seconds"),
+        ({"receive_timeout": "2.5"}, {}, "receive_timeout.*seconds"),
+        ({"receive_timeout": "nan"}, {}, "receive_timeout.*seconds"),
         ({"use_ssl": True}, {}, "unknown extra use_ssl"),
         ({}, {"host": " , "}, "host is empty"),
         ({}, {"login": None}, "login and password"),
@@ -85,7 +87,9 @@ def test_the_test_button_explains_too(hook_for):
     assert "transport" in message
 
 
-def test_importing_the_hook_loads_no_ldap_library():
+def test_importing_the_hook_loads_no_ldap_library(pytestconfig):
     code = "import sys; sys.path[:0] = ['.', 'plugins']; import active_directory.hook; print('ldap3' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=pytestconfig.rootpath, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split()[-1] == "False"

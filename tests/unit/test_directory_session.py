@@ -36,7 +36,7 @@ ALL = "(objectClass=*)"
 
 
 def failure(code, description, **more):
-    return {"result": code, "description": description, "message": "", "controls": {}, **more}
+    return {**SUCCESS, "result": code, "description": description, **more}
 
 
 # -- ranges -------------------------------------------------------------------------------------------
@@ -132,8 +132,9 @@ def test_all_pages_come_and_the_cookie_is_handed_on():
 @pytest.mark.parametrize(
     "broken",
     [
-        (failure(53, "unwillingToPerform"), []),  # a stale cookie after a reconnect
-        (failure(4, "sizeLimitExceeded"), []),
+        # A stale cookie after a reconnect; the control says "no page follows", as at the end.
+        (failure(53, "unwillingToPerform", controls=page_control(b"")), []),
+        (failure(4, "sizeLimitExceeded", controls=page_control(b"")), [entry(2)]),
         (failure(51, "busy"), []),
         (SUCCESS, []),  # no control: nobody knows whether a page follows
     ],

@@ -68,7 +68,7 @@ def test_groups_are_read_500_a_page() -> None:
     assert [one.params["pageSize"] for one in client.called] == [500, 500]
 
 
-def broken(change: Callable[[dict[str, Any], int], None]) -> FakeGenesysClient:
+def broken(change: Callable[[dict[str, Any], int], Any]) -> FakeGenesysClient:
     def answer(one: Called) -> Any:
         body = page([{"id": f"g{n}"} for n in range(1200)], one.params)
         change(body, int(one.params["pageNumber"]))
@@ -314,3 +314,14 @@ def test_requests_are_counted_by_endpoint_and_can_be_added_up() -> None:
 )
 def test_an_endpoint_is_named_without_ids(path: str, endpoint: str) -> None:
     assert endpoint_of("get", path) == f"GET {endpoint}"
+
+
+def test_an_id_that_comes_twice_is_found_also_where_the_total_fits() -> None:
+    pages = {1: ["g1", "g2"], 2: ["g2"]}
+
+    def answer(one: Called) -> Any:
+        number = one.params["pageNumber"]
+        return {"entities": [{"id": i} for i in pages[number]], "total": 2, "pageCount": 2, "pageNumber": number}
+
+    with pytest.raises(IncompleteListing, match="was on a page before"):
+        GenesysGateway(FakeGenesysClient(answer)).groups()

@@ -95,6 +95,30 @@ def difference(
     return changes
 
 
+def keep_invisible(before: View, after: View, unresolved: Iterable[Guid]) -> set[Guid]:
+    """Members that AD still lists but that cannot be read now count as what they were when last read: the rights of the
+    account changed, not the membership. (AD itself takes a deleted object out of its groups.)
+
+    Adds to ``after`` what ``before`` knows of them, for a group with everything below. Gives their guids; the groups
+    among them were not read and prove nothing.
+    """
+    kept: set[Guid] = set()
+    waiting = list(unresolved)
+    while waiting:
+        guid = waiting.pop()
+        if guid in after.users or guid in after.groups:
+            continue
+        if guid in before.users:
+            after.users[guid] = before.users[guid]
+            kept.add(guid)
+        elif guid in before.groups:
+            after.groups[guid] = before.groups[guid]
+            after.members[guid] = set(before.members[guid])
+            waiting += before.members[guid]
+            kept.add(guid)
+    return kept
+
+
 def prune(view: View, *, nested: bool) -> View:
     """Only what can be reached from the groups in scope: what a fresh reading of the same directory would hold."""
     reached: set[Guid] = set()

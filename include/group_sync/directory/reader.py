@@ -148,6 +148,7 @@ class DirectoryReader:
         found = self.fetch(wanted)
         return Proof(
             view=found.view,
+            read_until=_rounded_up(self.session.current_time()),
             complete=frozenset(found.view.members),
             missing=wanted - found.view.groups.keys(),
             unresolved=_unresolved(found.view),

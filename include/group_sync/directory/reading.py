@@ -32,9 +32,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class Proof:
-    """Some groups and all below them, read completely now. ``missing``: asked for, but there is no such group."""
+    """Some groups and all below them, read completely now. ``missing``: asked for, but there is no such group.
+
+    ``read_until`` and ``unresolved`` as in ``Reading``. A member that is unresolved now and was known before, without
+    a tombstone, is one that the account cannot see any more: no proof that the person left.
+    """
 
     view: View
+    read_until: datetime
     complete: frozenset[Guid]
     missing: frozenset[Guid]
     unresolved: frozenset[Guid]

@@ -42,7 +42,10 @@ _T = TypeVar("_T")
 
 
 class GenesysGateway:
-    """Reads. One instance per task: it keeps what it has listed. Not meant for several threads at once."""
+    """Reads. One instance per task: it keeps what it has listed.
+
+    ``individuals`` may be called from several threads; what finds users and external ids keeps state, from one.
+    """
 
     def __init__(self, client: GenesysClient) -> None:
         self._client = client

@@ -35,6 +35,8 @@ class WriteResult:
 
 
 class MembershipWriter(Protocol):
+    """Usable from several threads, a group each."""
+
     def apply(
         self, group_id: str, add: Sequence[str], remove: Sequence[str], before_request: Callable[[], None]
     ) -> Iterator[WriteResult]:
@@ -113,7 +115,7 @@ class ScimPatchWriter:
                     # "Already a member" may be the answer to a repetition of what was carried out.
                     yield from _refused(batch, error, ambiguous=sent > calls)
                 elif error.code == "tooMany" or error.status == 413:
-                    self._max_members = len(batch) // 2  # for all that comes, too
+                    self._max_members = min(self._max_members, len(batch) // 2)  # for all that comes, too
                     batches = self._in_batches([change for later in (batch, *reversed(batches)) for change in later])
                 else:
                     batches += _halves(batch)

@@ -33,9 +33,8 @@ class RunRequest:
 
 @dataclass
 class Sync:
-    """One task's access to the world. ``organisation`` names the Genesys organisation for lease and claims: its API's
-    address (Genesys group ids are unique anyway; runs that share an address without need merely wait for each other).
-    """
+    """One task's access to the world. Nothing is asked of a connection before a stage uses it: `report` must be able
+    to tell about one that makes no sense."""
 
     definition: SyncDefinition
     journal: Journal
@@ -43,7 +42,7 @@ class Sync:
     task_key: str  # unique among the tasks of the run, e.g. "patch[3]"
     directory: Callable[[], AbstractContextManager[LdapSession]]
     client: Callable[[], GenesysClient]
-    organisation: str
+    api_url: Callable[[], str]  # of Genesys Cloud
     reports: ReportStore
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
@@ -53,6 +52,12 @@ class Sync:
     _gateway: GenesysGateway | None = field(default=None, init=False)
     _client: GenesysClient | None = field(default=None, init=False)
     _facts: dict[str, Any] = field(default_factory=dict, init=False)
+
+    @property
+    def organisation(self) -> str:
+        """Names the Genesys organisation for lease and claims: its API's address (Genesys group ids are unique anyway;
+        runs that share an address without need merely wait for each other)."""
+        return self.api_url()
 
     @property
     def genesys_client(self) -> GenesysClient:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from include.group_sync.directory.membership import closure, difference
+from include.group_sync.directory.membership import closure, difference, keep_invisible
 from include.group_sync.directory.reader import DirectoryReader
 from include.group_sync.directory.refresh import apply_delta
 from include.group_sync.directory.session import LdapSession
@@ -40,10 +40,12 @@ def poll(sync: Sync, request: RunRequest) -> dict[str, Any]:
     """Reads AD, moves the journal's view and cursor, and says what the run acts on.
 
     Returns ids and counts for the XCom. Raises DirectoryError if AD cannot be read, ReportPathError if the report could
-    not be written later, WindowError for a window that ends before it begins.
+    not be written later, WindowError for a window that ends before it begins, SettingsError or GenesysError for a
+    connection to Genesys Cloud that is filled in wrongly.
     """
     check_window(request)
     sync.reports.check_writable(sync.key.dag_id)
+    sync.say(f"Genesys Cloud is at {sync.organisation}")  # a connection that makes no sense is found out here
     run = sync.journal.begin_run(
         sync.key,
         sync.definition.name,
@@ -145,7 +147,7 @@ def _why_whole(stored: StoredCursor | None, scope: Scope, *, asked_for: bool) ->
     if asked_for:
         return "the whole view was taken again: mode full"
     if stored.cursor.cookie is None:
-        return "the whole view was taken again: the account may not use DirSync"
+        return "the whole view was taken again: Active Directory cannot tell what changed (see the other notes)"
     return None
 
 
@@ -155,8 +157,13 @@ def _whole_view(sync: Sync, reader: DirectoryReader, scope: Scope, stored: Store
     sync.say(f"read {len(reading.view.groups)} groups and {len(reading.view.users)} members as a whole")
     changes: list[Change] = []
     before = View()
+    notes = [reason, *reading.warnings]
+    complete = reading.complete
     if stored is not None:
         before = sync.journal.load_view(name)
+        kept = keep_invisible(before, reading.view, reading.unresolved)
+        complete -= kept
+        notes += _note_on(kept)
         roots = {g.guid for v in (before, reading.view) for g in v.groups.values() if g.in_scope}
         changes = _with_whole_view_doubts(
             _difference(scope, before, reading.view, roots, stored.cursor.polled_at, reading.read_until),
@@ -172,10 +179,10 @@ def _whole_view(sync: Sync, reader: DirectoryReader, scope: Scope, stored: Store
         before=before,
         after=reading.view,
         changes=changes,
-        complete=reading.complete,
+        complete=complete,
         whole=True,
     )
-    return Polled(poll, reading.cursor.polled_at, reading.complete, (reason, *reading.warnings), whole=True)
+    return Polled(poll, reading.cursor.polled_at, complete, tuple(notes), whole=True)
 
 
 def _with_whole_view_doubts(
@@ -258,8 +265,9 @@ def _prove(sync: Sync, session: LdapSession, polled: Polled, changes: Sequence[C
         assert stored is not None
         reading = reader.read_groups(wanted)
         before = sync.journal.load_view(name, wanted)
+        kept = keep_invisible(before, reading.view, reading.unresolved)
         found = _difference(
-            scope, before, reading.view, wanted - reading.missing, stored.cursor.polled_at, session.current_time()
+            scope, before, reading.view, wanted - reading.missing, stored.cursor.polled_at, reading.read_until
         )
         if found:
             notes.append(f"a complete reading of {len(wanted)} groups showed {len(found)} changes that DirSync had not")
@@ -272,11 +280,12 @@ def _prove(sync: Sync, session: LdapSession, polled: Polled, changes: Sequence[C
             before=before,
             after=reading.view,
             changes=found,
-            complete=reading.complete,
+            complete=reading.complete - kept,
             whole=False,
         )
         polled = replace(polled, poll=poll)
-        complete |= reading.complete
+        notes += _note_on(kept)
+        complete |= reading.complete - kept
         tried |= wanted
         changes = changes_to_act_on(sync, run)
     return replace(polled, complete=frozenset(complete), notes=tuple(notes))
@@ -293,6 +302,15 @@ def _groups_to_prove(sync: Sync, changes: Sequence[Change]) -> set[Guid]:
     in_scope = {group.guid for group in sync.journal.scope_groups(name)}
     without_baseline = {pair.group_guid for pair in pairs if not pair.has_baseline}
     return (feeding | without_baseline) & in_scope
+
+
+def _note_on(invisible: Collection[Guid]) -> list[str]:
+    if not invisible:
+        return []
+    return [
+        f"{len(invisible)} members that were known are still listed in their groups but cannot be seen any more: they "
+        "count as what they were. Give the account read access to them again."
+    ]
 
 
 def _is_settled(change: Change) -> bool:
