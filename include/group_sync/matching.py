@@ -196,15 +196,12 @@ def _rivals(state: MatchState, matches: Mapping[Guid, Match]) -> dict[Guid, set[
     """The people of this run who share a Genesys user with another AD account -> the Genesys users in question.
 
     A Genesys user is claimed by a match, by a link (also of somebody outside this run), by being one of several
-    candidates, and by a mail or user name: a mail that moved to another AD account in AD, but not yet in Genesys,
-    is a claim of both.
+    candidates, and by a mail, user name or external id: one that moved to another AD account in AD, but not yet in
+    Genesys, is a claim of both.
     """
     claims: dict[str, set[Guid]] = {}
-    dead = {guid for guid, match in matches.items() if match.status is MatchStatus.ORPHANED}
     for guid, genesys_id in state.links.items():
-        moved_on = guid in matches and matches[guid].matched_by not in {None, "link"}
-        if guid not in dead and not moved_on:
-            claims.setdefault(genesys_id, set()).add(guid)
+        claims.setdefault(genesys_id, set()).add(guid)
     for guid, match in matches.items():
         for genesys_id in _ids(match):
             claims.setdefault(genesys_id, set()).add(guid)
@@ -225,19 +222,20 @@ def _ids(match: Match) -> set[str]:
 
 
 def _claims_by_value(state: MatchState) -> Iterable[tuple[Guid, str]]:
-    """(AD user, Genesys user whose mail or user name the AD user has in AD), for all Genesys users seen."""
+    """(AD user, Genesys user who has what the AD user has in AD), for all Genesys users seen and all rules."""
     seen = {user.id: user for user in (state.linked or {}).values() if user}
     for answer in state.answers:
         seen.update({user.id: user for users in answer.values() for user in users})
-    living = [user for user in seen.values() if user.state != "deleted"]
-    for rule in state.rules:
-        if rule.genesys == "external_id":
-            continue
-        owners: dict[str, list[str]] = {}
-        for user in living:
-            value = user.email if rule.genesys == "email" else user.username
-            if value:
-                owners.setdefault(names.normal_mail(value), []).append(user.id)
+    for index, rule in enumerate(state.rules):
+        owners: dict[str, set[str]] = {}
+        if rule.genesys == "external_id":  # a Genesys user does not tell its external ids; the answers do
+            answer = state.answers[index] if index < len(state.answers) else {}
+            owners = {value: {user.id for user in users if user.state != "deleted"} for value, users in answer.items()}
+        else:
+            for user in seen.values():
+                value = user.email if rule.genesys == "email" else user.username
+                if value and user.state != "deleted":
+                    owners.setdefault(names.normal_mail(value), set()).add(user.id)
         for guid, person in state.users.items():
             for genesys_id in owners.get(value_for(rule, person) or "", ()):
                 yield guid, genesys_id

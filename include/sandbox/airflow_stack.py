@@ -160,10 +160,14 @@ class AirflowStack:
 
     def api(self, method: str, path: str, *, expect: int | None = None, **kwargs: Any) -> Any:
         """Calls /api/v2/{path} as admin. Raises StackFailed unless the answer is 2xx (or what is expected)."""
+        return self.request(method, f"/api/v2/{path}", expect=expect, **kwargs)
+
+    def request(self, method: str, path: str, *, expect: int | None = None, **kwargs: Any) -> Any:
+        """Any path of the API server as admin; the JSON of the answer. Raises as `api` does."""
         self._token = self._token or self.login()
         answer = requests.request(
             method,
-            f"{self.url}/api/v2/{path}",
+            f"{self.url}{path}",
             headers={"Authorization": f"Bearer {self._token}"},
             timeout=60,
             **kwargs,

@@ -3,12 +3,10 @@
 # ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
-from datetime import datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from include.group_sync.errors import JournalError
 from include.group_sync.journal import Journal, Outcome
@@ -97,34 +95,18 @@ def test_a_window_gives_settled_changes_too(journal: Journal) -> None:
     assert (found.id, found.status, found.settled_by) == (one.id, Status.SUCCESS, "r1")
 
 
-_TIMES = st.integers(0, 6).map(lambda number: T0 + minutes(number))
-_MAYBE = st.none() | _TIMES
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(_MAYBE, _MAYBE, _TIMES), max_size=6), _MAYBE, _MAYBE)
-def test_the_journal_finds_by_window_what_the_model_says_lies_in_it(
-    journal: Journal,
-    times: list[tuple[datetime | None, datetime | None, datetime]],
-    start: datetime | None,
-    end: datetime | None,
-) -> None:
-    if journal.stored_cursor(DEFINITION) is not None:
-        for one in journal.unsettled(DEFINITION):
-            journal.record(begin(journal), [row(one, Status.SUCCESS)], at=T0)
-    before = {one.id for one in journal.changes_in(DEFINITION, Window(None, None))}
-    advance(
-        journal,
-        View(),
-        changes=[
-            change("g", f"u{number}", changed_at=changed, observed_after=after, observed_at=seen)
-            for number, (changed, after, seen) in enumerate(times)
-        ],
-    )
-    window = Window(start, end)
-    expected = [one for one in journal.unsettled(DEFINITION) if window.contains(one)]
-    found = [one for one in journal.changes_in(DEFINITION, window) if one.id not in before]
-    assert found == expected
+def test_the_journal_finds_by_window_what_the_model_says_lies_in_it(journal: Journal) -> None:
+    times = [T0 + minutes(number) for number in range(4)]
+    every_kind = [
+        change("g", f"u{number}", changed_at=changed, observed_after=after, observed_at=seen)
+        for number, (changed, after, seen) in enumerate(itertools.product([None, *times], [None, *times], times))
+    ]
+    advance(journal, View(), changes=every_kind)
+    stored = journal.unsettled(DEFINITION)
+    assert len(stored) == len(every_kind)
+    for start, end in itertools.product([None, *times], repeat=2):
+        window = Window(start, end)
+        assert journal.changes_in(DEFINITION, window) == [one for one in stored if window.contains(one)]
 
 
 # -- outcomes --

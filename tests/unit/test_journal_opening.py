@@ -158,8 +158,8 @@ def test_an_error_of_the_database_does_not_tell_names(journal: Journal) -> None:
     with journal._database.engine.begin() as connection:
         connection.execute(text("DROP TABLE journal_group"))
     with pytest.raises(JournalError) as failed:
-        advance(journal, view({"Jane Doe": ""}))
-    assert "journal_group" in str(failed.value)
+        advance(journal, view({"Jane Doe": ""}), before=View())
+    assert "INSERT INTO journal_group" in str(failed.value.__cause__)
     assert "Jane Doe" not in f"{failed.value} {failed.value.__cause__}"
 
 

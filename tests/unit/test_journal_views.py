@@ -326,3 +326,5 @@ def test_reading_a_part_scans_no_table(journal: Journal) -> None:
         for statement, parameters in statements:
             plan = [str(line) for line in connection.exec_driver_sql(explain + statement, parameters)]
             assert not any("SCAN journal" in line or "Seq Scan" in line for line in plan), (statement, plan)
+            # to search by the definition alone is to scan, too
+            assert not any("SEARCH journal" in line and "definition=? AND" not in line for line in plan), plan

@@ -175,11 +175,11 @@ def test_one_candidate_of_an_ambiguous_person_is_nobody_elses() -> None:
     assert {match.status for match in made.values()} == {MatchStatus.AMBIGUOUS}
 
 
-def test_a_dead_link_claims_nobody() -> None:
-    made = resolve(
-        [person("a", mail="a@x"), person("b", mail="b@x")], Genesys(genesys_user("y", "b@x")), links={"a": "x"}
-    )
-    assert made["b"].status is MatchStatus.MATCHED
+@pytest.mark.parametrize("links", [{}, {"b": "gone"}, {"b": "y"}])
+def test_one_employee_number_for_two_ad_accounts_holds_both(links: dict[str, str]) -> None:
+    genesys = Genesys(genesys_user("x", "a@x"), genesys_user("y", "b@x"), external={"7": "x"})
+    made = resolve([person("a", number="7"), person("b", number="7")], genesys, rules=(NUMBER,), links=links)
+    assert {match.status for match in made.values()} == {MatchStatus.AMBIGUOUS}
 
 
 def test_an_answer_to_another_question_is_refused() -> None:

@@ -56,6 +56,11 @@ def test_an_add_that_the_newest_view_no_longer_says_is_superseded() -> None:
     assert told(added(effective={})) == [("add", "ann", "superseded", "newer_view")]
 
 
+def test_an_add_stands_on_the_ad_groups_that_say_so_now() -> None:
+    made = added(feeding=("g1", "g2"), effective={"ann": ("g2",)})
+    assert (made.rows[0].status, made.rows[0].group_guids) == (Status.PLANNED, ("g2",))
+
+
 def test_an_add_of_a_member_is_unchanged() -> None:
     assert told(added(present=frozenset({"x-ann"}))) == [("add", "ann", "unchanged", "already_so")]
 
@@ -141,6 +146,13 @@ def test_a_person_stays_while_another_ad_group_grants_the_membership() -> None:
     made = removed(feeding=("g1", "g2"), effective={"ann": ("g2",)}, grants=(grant("ann"), grant("ann", "g2")))
     assert told(made) == [("remove", "ann", "unchanged", "still_granted")]
     assert made.rows[0].group_guids == ("g1",)  # only this AD group's grant is over
+
+
+def test_a_grant_ends_only_for_the_ad_group_that_does_not_list_the_person_again() -> None:
+    left = (change("remove", "ann"), change("remove", "ann", "g2", id=2))
+    made = removed(feeding=("g1", "g2"), effective={"ann": ("g2",)}, changes=left)
+    assert told(made) == [("remove", "ann", "unchanged", "still_granted")]
+    assert made.rows[0].group_guids == ("g1",)
 
 
 def test_a_removal_of_somebody_who_is_no_member_is_unchanged() -> None:
@@ -277,6 +289,14 @@ def test_the_percentage_is_of_the_present_members_whom_ad_owns() -> None:
     assert statuses(planned(beyond, known=known_of(beyond), policy=policy)) == {"G": {"over_limit"}}
     manual = replace(beyond, present=beyond.present | {f"manual-{n}" for n in range(90)})
     assert statuses(planned(manual, known=known_of(manual), policy=policy)) == {"G": {"over_limit"}}
+
+
+def test_grants_of_people_who_are_no_members_make_no_group_larger() -> None:
+    policy = definition(limits={"removals_percent": 20, "min_group_size": 10})
+    group = leaving(3, owned=10)
+    once = tuple(grant(f"once-{number}") for number in range(90))
+    made = planned(replace(group, grants=group.grants + once), known=known_of(group), policy=policy)
+    assert statuses(made) == {"G": {"over_limit"}}
 
 
 def test_limits_of_run_and_day_hold_every_removal() -> None:
@@ -536,6 +556,20 @@ def test_a_change_that_names_a_genesys_user_only_is_taken_up_again() -> None:
     assert told(planned(wanted, known=matches("dora"), policy=mirror)) == [
         ("remove", "dora", "superseded", "newer_view")
     ]
+
+
+def test_a_comparison_removes_no_genesys_user_whom_ad_wants_through_another_account() -> None:
+    recreated = whole(effective={"carl2": ("g1",)}, known=matches(matched("carl2", "x-carl")))
+    assert [row for row in recreated.rows if row.genesys_user_id == "x-carl" and row.action.value == "remove"] == []
+
+
+def test_a_recheck_drops_a_manual_member_whom_ad_wants_meanwhile() -> None:
+    mirror, now = definition(removals="mirror"), Context(observed_at=NOON)
+    made = planned(target(whole=True, present=frozenset({"x-dora"})), policy=mirror)
+    assert told(made) == [("remove", None, "planned", None)]
+    later = target(present=frozenset({"x-dora"}), effective={"dora": ("g1",)})
+    row = recheck(made.rows, later, matches("dora"), mirror, now)[0]
+    assert (row.status, row.reason, row.key) == (Status.SUPERSEDED, Reason.NEWER_VIEW, made.rows[0].key)
 
 
 def test_a_comparison_lists_excluded_people_only_where_they_are_missing() -> None:

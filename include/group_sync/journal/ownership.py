@@ -145,9 +145,7 @@ class Ownership:
         """Everybody who is known, by AD user."""
         with self._database.reading() as connection:
             found = connection.execute(select(tables.link).where(_LINK.definition == definition))
-            return {
-                row.user_guid: Link(row.user_guid, row.genesys_user_id, row.matched_by, row.since) for row in found
-            }
+            return {row.user_guid: Link(row.user_guid, row.genesys_user_id, row.matched_by, row.since) for row in found}
 
     def links(self, definition: str, user_guids: Collection[Guid]) -> dict[Guid, Link]:
         """Who these AD users are in Genesys Cloud. Missing: not known yet."""

@@ -76,9 +76,10 @@ class Views:
                 for chunk in chunks(frontier):
                     above.update(
                         connection.scalars(
-                            select(_MEMBERSHIP.group_guid)
-                            .where(_MEMBERSHIP.definition == definition, _MEMBERSHIP.member_guid.in_(chunk))
-                            .distinct()
+                            # not DISTINCT: for it, SQLite would walk all memberships in the order of their groups
+                            select(_MEMBERSHIP.group_guid).where(
+                                _MEMBERSHIP.definition == definition, _MEMBERSHIP.member_guid.in_(chunk)
+                            )
                         )
                     )
                 frontier = above - found
