@@ -6,8 +6,8 @@ is wanted. The guards stand in the order in which a person should hear of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from include.group_sync import names
 from include.group_sync.model import Grant, Guid, Match, MatchStatus, Reason
@@ -103,6 +103,11 @@ def journal_is_whole(journal_restored: bool) -> Reason | None:
     return Reason.JOURNAL_RESTORED if journal_restored else None
 
 
+def undone(pin: int | None, newest_change: int) -> Reason | None:
+    """A person undid this pair, and AD has not said anything new about it since. Both are ids of changes."""
+    return Reason.UNDONE if pin is not None and newest_change <= pin else None
+
+
 # -- limits -------------------------------------------------------------------------------------------
 
 
@@ -118,10 +123,15 @@ class PendingRemovals:
 
 @dataclass(frozen=True)
 class Excess:
-    """The limits that are exceeded, in words, and the Genesys groups whose removals are all held by that."""
+    """The limits that are exceeded, in words, and the Genesys groups whose removals are all held by that.
+    ``by_group``: what is said of one Genesys group; the rest is said of all of them."""
 
     held_groups: frozenset[str]
     texts: tuple[str, ...]
+    by_group: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+NOTHING_EXCEEDED = Excess(frozenset(), ())
 
 
 def too_many_in_group(pending: PendingRemovals, limits: Limits) -> str | None:
@@ -157,15 +167,16 @@ def excess(pending: Iterable[PendingRemovals], removed_today: int, limits: Limit
     """A limit that is exceeded holds *every* removal of its scope: of the group, or of the whole run."""
     groups = [group for group in pending if group.count]
     total = sum(group.count for group in groups)
-    held: set[str] = set()
-    texts = []
-    for group in groups:
-        for text in (too_many_in_group(group, limits), too_large_a_share(group, limits)):
-            if text:
-                held.add(group.genesys_group_id)
-                texts.append(text)
+    by_group = {
+        group.genesys_group_id: tuple(
+            text for text in (too_many_in_group(group, limits), too_large_a_share(group, limits)) if text
+        )
+        for group in groups
+    }
+    held = {group_id for group_id, texts in by_group.items() if texts}
+    texts = [text for of_group in by_group.values() for text in of_group]
     for text in (too_many_in_run(total, limits), too_many_in_a_day(total, removed_today, limits)):
         if text:
             held.update(group.genesys_group_id for group in groups)
             texts.append(text)
-    return Excess(frozenset(held), tuple(texts))
+    return Excess(frozenset(held), tuple(texts), {group_id: of_group for group_id, of_group in by_group.items() if of_group})

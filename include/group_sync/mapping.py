@@ -183,4 +183,3 @@ def _find(
             return _NotFound(Reason.GENESYS_GROUP_MISSING, "Genesys has no group with this external id")
         return genesys.with_id(found, "this external id")
     return genesys.with_id(rule.template, "this id")
-

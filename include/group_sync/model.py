@@ -165,13 +165,19 @@ class Scope:
 
 @dataclass(frozen=True)
 class Cursor:
-    """Up to where AD has been read. ``polled_at`` is the DC's ``currentTime``, never our clock."""
+    """Up to where AD has been read. ``polled_at`` is the DC's ``currentTime``, never our clock.
+
+    ``doubted_since``: since when a domain controller is read that may lag behind what is known already (see
+    `directory.trust`); None: no doubt. ``trusted_dc``: the last one before it that was beyond doubt.
+    """
 
     domain_controller: str  # dnsHostName
     invocation_id: Guid
     highest_committed_usn: int
     cookie: bytes | None  # DirSync; None: no incremental poll possible
     polled_at: datetime
+    doubted_since: datetime | None = None
+    trusted_dc: str | None = None
 
 
 @dataclass(frozen=True)
@@ -191,13 +197,14 @@ class Change:
     observed_at: datetime
     observed_after: datetime | None = None
     changed_at: datetime | None = None
-    origin: str = "poll"  # poll | comparison | metadata
+    origin: str = "poll"  # poll | comparison | metadata (rebuilt from msDS-ReplValueMetaData)
     path: tuple[Guid, ...] = ()
     genesys_user_id: str | None = None
     id: int | None = None  # given by the journal
     status: Status | None = None  # last outcome; None: nobody has acted on it
     settled_by: str | None = None  # run_id
     held_reason: Reason | None = None  # AD-side reason that forbids it until something proves it
+    trusted_dc: str | None = None  # the domain controller whose word would prove it, while it is doubted
 
 
 @dataclass(frozen=True)
@@ -318,6 +325,7 @@ class Row:
     genesys_group: Mapping[str, str | None] | None = None  # {id, name}
     directory_groups: tuple[Mapping[str, str | None], ...] = ()  # {guid, dn, name}
     directory_user: Mapping[str, str | None] | None = None  # {guid, dn, mail}
+    undoes: str | None = None  # run_id of the run whose change this one takes back
 
     @property
     def key(self) -> str:

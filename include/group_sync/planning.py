@@ -88,6 +88,7 @@ class Context:
 
     ``observed_at``: AD's time of this run's poll. ``removed_today``: memberships that were taken away in the last day.
     ``excluded_users``: see `matching.excluded_users`. ``groups``, ``users``: for what people read in the report.
+    ``pins``: pairs (Genesys group, AD user) that a person undid -> the last change that the journal knew then.
     ``outcomes``: of settled changes that are listed again, by change id; where given, their rows tell the reason.
     """
 
@@ -99,6 +100,7 @@ class Context:
     groups: Mapping[Guid, DirectoryGroup] = field(default_factory=dict)
     users: Mapping[Guid, DirectoryUser] = field(default_factory=dict)
     outcomes: Mapping[int, Outcome] = field(default_factory=dict)
+    pins: Mapping[tuple[str, Guid], int] = field(default_factory=dict)
 
 
 # -- what comes out -----------------------------------------------------------------------------------
@@ -112,6 +114,8 @@ class Plan:
     ``found``: what AD wants and Genesys has already, in targets compared as a whole: a baseline makes grants of it.
     ``hash``: of what the plan says, whatever the ids of changes.
     ``fail_reason``: `limits.on_excess: fail` applies; nothing may be written.
+    ``to_approve``: keys of held rows that a person may let pass.
+    ``excess``: the limits that are exceeded.
     """
 
     rows: tuple[Row, ...]
@@ -120,6 +124,8 @@ class Plan:
     found: tuple[Grant, ...]
     hash: str
     fail_reason: str | None = None
+    to_approve: frozenset[str] = frozenset()
+    excess: guard.Excess = guard.NOTHING_EXCEEDED
 
     @property
     def lanes(self) -> tuple[tuple[Row, ...], ...]:
@@ -148,20 +154,28 @@ def plan(
     known = [_Facts.of(target, matches, claims, definition, context) for target in targets]
     drafts = [row for facts in known for row in _rows_of_target(facts)]
     excess = guard.excess(_pending(targets, drafts), context.removed_today, definition.limits)
-    rows = [_asking_persons(row, excess, definition, context) for row in drafts]
+    rows, to_approve = asking_persons(drafts, excess, definition, context)
     rows += [row for group in unmapped for row in _rows_of_unmapped(group, context)]
     rows.sort(key=_order)
     if not context.dry_run:
         rows = list(spread(rows, definition.genesys.write))
-    fails = excess.texts and definition.limits.on_excess == "fail"
     return Plan(
         rows=tuple(rows),
         group_results=tuple(_group_result(facts) for facts in known),
         comparison_changes=tuple((row.key, change) for row in rows for change in _comparison_changes(row, context)),
         found=tuple(grant for facts in known for grant in _found(facts)),
         hash=content_hash(rows),
-        fail_reason=f"{'; '.join(excess.texts)}. limits.on_excess is fail: nothing is written." if fails else None,
+        fail_reason=fail_reason(excess, definition),
+        to_approve=to_approve,
+        excess=excess,
     )
+
+
+def fail_reason(excess: guard.Excess, definition: SyncDefinition) -> str | None:
+    """Why nothing may be written, for `limits.on_excess: fail`."""
+    if not excess.texts or definition.limits.on_excess != "fail":
+        return None
+    return f"{'; '.join(excess.texts)}. limits.on_excess is fail: nothing is written."
 
 
 def recheck(
@@ -273,12 +287,14 @@ class _Person:
 
 @dataclass(frozen=True)
 class _Wish:
-    """What would have to be done, before anybody asks whether it may. ``groups``: those that the changes are about."""
+    """What would have to be done, before anybody asks whether it may. ``groups``: those that the changes are about.
+    ``newest``: id of the newest of them that AD told of; 0: none, as in a comparison."""
 
     person: _Person
     action: Action
     groups: tuple[Guid, ...] = ()
     held_reason: Reason | None = None
+    newest: int = 0
 
 
 @dataclass(frozen=True)
@@ -300,7 +316,7 @@ def _rows_of_target(facts: _Facts) -> list[Row]:
         unsettled = [change for change in changes if change.status not in SETTLED]
         if unsettled or (person, action) in differing:
             groups = tuple(sorted({change.group_guid for change in unsettled}))
-            wish = _Wish(person, action, groups, _held_reason(unsettled))
+            wish = _Wish(person, action, groups, _held_reason(unsettled), newest_told(unsettled))
             verdict = _decide(wish, facts)
             if unsettled or not _is_as_it_should_be(verdict, wish, facts):
                 rows.append(_row(wish, verdict, unsettled, facts))
@@ -338,6 +354,11 @@ def _is_as_it_should_be(verdict: _Verdict, wish: _Wish, facts: _Facts) -> bool:
     return bool(excluded_member and facts.known_ids(excluded_member) & (facts.target.present or frozenset()))
 
 
+def newest_told(changes: Iterable[Change]) -> int:
+    """The id of the newest change that AD told of; 0: none did."""
+    return max((change.id or 0 for change in changes if change.origin != "comparison"), default=0)
+
+
 def _held_reason(changes: Iterable[Change]) -> Reason | None:
     """What the newest change of each AD group says: a removal is only sure if every loss behind it is."""
     newest: dict[Guid, Change] = {}
@@ -357,6 +378,9 @@ def _decide(wish: _Wish, facts: _Facts) -> _Verdict:
     if facts.target.claimed_by and verdict.status in {Status.PLANNED, Status.HELD}:
         error = f"the sync definition {facts.target.claimed_by!r} already feeds this Genesys group"
         return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.CLAIMED_BY, error=error)
+    pin = facts.context.pins.get((facts.target.genesys_group.id, wish.person.user_guid or ""))
+    if verdict.status is Status.PLANNED and guard.undone(pin, wish.newest):
+        return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.UNDONE)
     return verdict
 
 
@@ -366,9 +390,9 @@ _NOT_LOOKED_UP = _Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, error="this pe
 def _decide_add(wish: _Wish, facts: _Facts) -> _Verdict:
     guid = wish.person.user_guid
     present = facts.target.present or frozenset()
-    if wish.groups and facts.target.retired.issuperset(wish.groups):
-        return _Verdict(Status.SKIPPED, Reason.UNMAPPED)  # they feed this Genesys group no more, and no other
     if guid is None or guid not in facts.target.effective:
+        if wish.groups and facts.target.retired.issuperset(wish.groups):
+            return _Verdict(Status.SKIPPED, Reason.UNMAPPED)  # they feed this Genesys group no more, and no other
         return _Verdict(Status.SUPERSEDED, Reason.NEWER_VIEW)
     if guid in facts.context.excluded_users:
         return _Verdict(Status.SKIPPED, Reason.EXCLUDED)
@@ -479,16 +503,32 @@ def _pending(targets: Iterable[Target], rows: Iterable[Row]) -> list[guard.Pendi
     ]
 
 
-def _asking_persons(row: Row, excess: guard.Excess, definition: SyncDefinition, context: Context) -> Row:
-    """The row, held if a person or a limit must be asked first."""
-    if row.status is not Status.PLANNED:
-        return row
+def asking_persons(
+    rows: Iterable[Row], excess: guard.Excess, definition: SyncDefinition, context: Context
+) -> tuple[list[Row], frozenset[str]]:
+    """The rows, those held that a person or a limit must let pass first; and the keys of those that a person may.
+
+    With `limits.on_excess: hold` nobody is asked about a limit; `protect:` and a restored journal ask always.
+    """
+    asked = []
+    to_approve = set()
+    for row in rows:
+        reason = _why_a_person(row, excess, definition, context) if row.status is Status.PLANNED else None
+        if reason is not None:
+            row = dataclasses.replace(row, status=Status.HELD, reason=reason)
+            if reason is not Reason.OVER_LIMIT or definition.limits.on_excess == "approve":
+                to_approve.add(row.key)
+        asked.append(row)
+    return asked, frozenset(to_approve)
+
+
+def _why_a_person(row: Row, excess: guard.Excess, definition: SyncDefinition, context: Context) -> Reason | None:
     name = (row.genesys_group or {}).get("name") or ""
     reason = guard.protected(name, definition.protect)
     if row.action is Action.REMOVE:
         over = Reason.OVER_LIMIT if row.genesys_group_id in excess.held_groups else None
         reason = reason or guard.journal_is_whole(context.journal_restored) or over
-    return dataclasses.replace(row, status=Status.HELD, reason=reason) if reason else row
+    return reason
 
 
 # -- rows ---------------------------------------------------------------------------------------------

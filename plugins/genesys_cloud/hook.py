@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
@@ -121,9 +121,19 @@ class GenesysCloudHook(HttpHook):
     ) -> ApiResponse:
         """See `GenesysClient.call`. What is repeated and when is told in `retries`."""
         one = _Call(method.upper(), path, params, json, headers, before_attempt)
-        for attempt in retrying(self._retry_policy, method=one.method, idempotent=idempotent, sleep=self._sleep):
-            with attempt:
-                return self._attempt(one, again=attempt.retry_state.attempt_number > 1)
+        failed: GenesysError | None = None
+        try:
+            for attempt in retrying(self._retry_policy, method=one.method, idempotent=idempotent, sleep=self._sleep):
+                with attempt:
+                    try:
+                        now = replace(one, json=json(failed)) if callable(json) else one
+                        return self._attempt(now, again=attempt.retry_state.attempt_number > 1)
+                    except GenesysError as error:
+                        failed = error
+                        raise
+        except GenesysError as error:
+            error.given_up = True
+            raise
         raise AssertionError("tenacity ends with a result or an exception")
 
     def pages(

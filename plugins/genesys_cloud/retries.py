@@ -77,7 +77,7 @@ def retrying(
 
 def is_repeated(error: BaseException, method: str, idempotent: bool | None) -> bool:
     """The table above."""
-    if not isinstance(error, GenesysError) or isinstance(error, CertificateRejected):
+    if not isinstance(error, GenesysError) or isinstance(error, CertificateRejected) or error.given_up:
         return False
     if isinstance(error, VersionConflict):
         return idempotent is True

@@ -37,7 +37,7 @@ class FakeGenesysClient:
     ) -> ApiResponse:
         if before_attempt:
             before_attempt()
-        one = Called(method, path, params or {}, json, idempotent)
+        one = Called(method, path, params or {}, json(None) if callable(json) else json, idempotent)
         self.called.append(one)
         self.request_counts.sent(method, path)
         answer = self.answer(one)

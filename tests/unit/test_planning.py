@@ -103,6 +103,12 @@ def test_an_add_to_an_ad_group_that_no_rule_maps_any_more_is_skipped() -> None:
     assert told(made) == [("add", "ann", "skipped", "unmapped")]
 
 
+def test_a_leftover_of_a_former_mapping_does_not_hide_an_add_that_another_group_wants() -> None:
+    made = added(feeding=("g2",), retired=frozenset({"g1"}), effective={"ann": ("g2",)})
+    assert told(made) == [("add", "ann", "planned", None)]
+    assert made.rows[0].group_guids == ("g2",)
+
+
 def test_an_add_that_a_person_rejected_or_undid_stays_held() -> None:
     made = added(changes=(change("add", "ann", held_reason=Reason.UNDONE),))
     assert told(made) == [("add", "ann", "held", "undone")]

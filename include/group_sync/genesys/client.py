@@ -55,6 +55,8 @@ class GenesysClient(Protocol):
         ``path`` begins with ``/api/v2/``. ``idempotent`` None: by the method (GET, HEAD, PUT, DELETE are).
         True: the caller vouches that repeating this very request is right whatever became of the first, also
         after a version conflict. False: never repeated when the first may have been carried out.
+        ``json`` may be a function: it makes the body anew for each attempt, and is given the error of the attempt
+        before (None at first). It may call the client itself; what it raises ends the call.
         ``before_attempt`` is called before each time that the request is sent, repetitions included; what it
         raises ends the call.
         """

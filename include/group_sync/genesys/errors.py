@@ -21,6 +21,7 @@ class GenesysError(GroupSyncError):
 
     ``status``: HTTP status, None if there was no answer. ``code``: Genesys' own (``missing.permissions``, or a
     scimType). ``retry_after``: seconds. ``ambiguous``: the service may have carried the request out all the same.
+    ``given_up``: it was repeated as often as makes sense, so whoever asked need not repeat it at once.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class GenesysError(GroupSyncError):
         self.correlation_id = correlation_id
         self.retry_after = retry_after
         self.ambiguous = ambiguous
+        self.given_up = False
 
     def __str__(self) -> str:
         where = f"{self.method} {self.path}" if self.path else ""

@@ -79,6 +79,30 @@ class Changes:
                 known |= _unsettled_by_subject(connection, definition, new.values())
             return [known[_subject(change)] for change in changes]
 
+    def record_history(self, definition: str, changes: Sequence[Change]) -> int:
+        """Adds what AD's own records tell of the time before the journal began. What an earlier run has added already
+        (same AD group, person, action and time) is not added again. Gives how many are new."""
+        with self._database.writing() as connection:
+            known = {
+                (row.group_guid, row.user_guid, row.action, row.changed_at)
+                for chunk in chunks({change.group_guid for change in changes})
+                for row in connection.execute(
+                    select(_CHANGE.group_guid, _CHANGE.user_guid, _CHANGE.action, _CHANGE.changed_at).where(
+                        _CHANGE.definition == definition,
+                        _CHANGE.changed_at.is_not(None),
+                        _CHANGE.group_guid.in_(chunk),
+                    )
+                )
+            }
+            new = {
+                (change.group_guid, change.user_guid, change.action.value, change.changed_at): change
+                for change in changes
+            }
+            rows = [as_columns(definition, change) for key, change in new.items() if key not in known]
+            if rows:
+                connection.execute(insert(tables.change), rows)
+            return len(rows)
+
     def outcomes(self, change_ids: Collection[int]) -> dict[int, Outcome]:
         """The last outcome of each change. Missing: no run has acted on it."""
         outcome = tables.outcome.c
@@ -150,6 +174,7 @@ def as_columns(definition: str, change: Change) -> dict[str, Any]:
         "origin": change.origin,
         "path": list(change.path),
         "held_reason": None if change.held_reason is None else change.held_reason.value,
+        "trusted_dc": change.trusted_dc,
         "settled": False,
     }
 
@@ -169,4 +194,5 @@ def _as_change(row: Row[Any]) -> Change:
         status=None if row.status is None else Status(row.status),
         settled_by=row.settled_run_id,
         held_reason=None if row.held_reason is None else Reason(row.held_reason),
+        trusted_dc=row.trusted_dc,
     )

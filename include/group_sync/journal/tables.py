@@ -87,6 +87,8 @@ cursor = Table(
     Column("cookie", LargeBinary),
     Column("polled_at", UtcDateTime, nullable=False),
     Column("began_at", UtcDateTime, nullable=False),
+    Column("doubted_since", UtcDateTime),
+    Column("trusted_dc", String),
 )
 
 # invocationId and USN of each domain controller when it was last read.
@@ -160,6 +162,7 @@ change = Table(
     Column("origin", String, nullable=False),
     _json("path"),
     Column("held_reason", String),
+    Column("trusted_dc", String),
     Column("status", String),
     Column("settled", Boolean, nullable=False),
     Column("settled_dag_id", String),

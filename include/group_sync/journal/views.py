@@ -50,6 +50,8 @@ class Views:
                     highest_committed_usn=row.highest_committed_usn,
                     cookie=None if row.cookie is None else bytes(row.cookie),
                     polled_at=row.polled_at,
+                    doubted_since=row.doubted_since,
+                    trusted_dc=row.trusted_dc,
                 ),
                 scope=row.scope,
                 poll=row.poll,
@@ -210,6 +212,8 @@ def _write_cursor(
         "cookie": cursor.cookie,
         "polled_at": cursor.polled_at,
         "began_at": began_at,
+        "doubted_since": cursor.doubted_since,
+        "trusted_dc": cursor.trusted_dc,
     }
     row = {**source, **position}
     upsert(connection, tables.cursor, [row])

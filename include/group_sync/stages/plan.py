@@ -130,8 +130,7 @@ def planning_targets(
             whole=target.whole,
             effective=target.wanted,
             complete=bool(target.nested_below) and target.nested_below <= complete,
-            # not read because nothing is to be decided: all its changes are settled already
-            present=present.get(target.genesys_group_id, frozenset()),
+            present=present.get(target.genesys_group_id),
             grants=tuple(grants[target.genesys_group_id]),
             changes=tuple(target.changes),
             claimed_by=claimed.get(target.genesys_group_id),

@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("origin", sa.String(), nullable=False),
         sa.Column("path", sa.JSON(), nullable=False),
         sa.Column("held_reason", sa.String()),
+        sa.Column("trusted_dc", sa.String()),
         sa.Column("status", sa.String()),
         sa.Column("settled", sa.Boolean(), nullable=False),
         sa.Column("settled_dag_id", sa.String()),
@@ -66,6 +67,8 @@ def upgrade() -> None:
         sa.Column("cookie", sa.LargeBinary()),
         sa.Column("polled_at", _time(), nullable=False),
         sa.Column("began_at", _time(), nullable=False),
+        sa.Column("doubted_since", _time()),
+        sa.Column("trusted_dc", sa.String()),
         sa.PrimaryKeyConstraint("definition"),
     )
     op.create_table(
