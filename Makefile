@@ -56,7 +56,7 @@ plan: install
 .PHONY: test
 test: install
 	@include/sandbox/install-system-packages.sh test
-	@$(VENV)/bin/pytest tests
+	@$(VENV)/bin/pytest -n auto --dist loadgroup tests
 
 .PHONY: lint
 lint: install

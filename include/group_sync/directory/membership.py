@@ -60,23 +60,30 @@ def difference(
     disabled_users: str,
     observed_after: datetime | None,
     observed_at: datetime,
+    was_nested: bool | None = None,
+    was_disabled_users: str | None = None,
 ) -> list[Change]:
     """The adds and removes of people that lead from ``before`` to ``after``, per group of ``roots``, sorted.
 
     A removal's path is the one by which the person *was* in. A group that is in scope in ``before`` and not in
     ``after`` (deleted, or out of scope) gives removals that are held with ``mapping_changed``; one that is new gives
-    adds. Both views must hold everything below the roots.
+    adds. Both views must hold everything below the roots. ``was_…``: the policies under which ``before`` was read, if
+    the definition was edited meanwhile.
     """
 
-    def members_of(view: View, root: Guid) -> Paths | None:
+    def members_of(view: View, root: Guid, nested: bool, disabled_users: str) -> Paths | None:
         group = view.groups.get(root)
         if group is None or not group.in_scope:
             return None
         return effective_members(view, root, nested=nested, disabled_users=disabled_users)
 
+    nested_before = nested if was_nested is None else was_nested
+    disabled_before = was_disabled_users or disabled_users
+
     changes: list[Change] = []
     for root in sorted(set(roots)):
-        was, now = members_of(before, root), members_of(after, root)
+        was = members_of(before, root, nested_before, disabled_before)
+        now = members_of(after, root, nested, disabled_users)
         held = Reason.MAPPING_CHANGED if now is None else None
         was, now = was or {}, now or {}
         for user in sorted(was.keys() ^ now.keys()):

@@ -309,6 +309,20 @@ class LdapSession:
                 raise DirectoryIncomplete(f"{self.host} says that DirSync has more results, but gives none.")
             first = False
 
+    def sees_deleted_objects(self, naming_context: str) -> bool:
+        """Whether the account may see tombstones. One request.
+
+        Without List and Read on ``CN=Deleted Objects`` the container is not there, or shows none of its attributes,
+        and everything in it is invisible: "nothing was deleted" and "may not be seen" look the same otherwise.
+        """
+        try:
+            found = self.search(
+                f"CN=Deleted Objects,{naming_context}", "(objectClass=*)", ["objectClass"], "BASE", (ctl.show_deleted(),)
+            )
+        except DirectoryNotFound:
+            return False
+        return any(entry.classes for entry in found)
+
     def who_am_i(self) -> str | None:
         """The account as the server sees it (RFC 4532); None if it does not say."""
         try:
