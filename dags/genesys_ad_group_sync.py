@@ -15,15 +15,14 @@ from airflow.sdk import (
     DAG,
     Asset,
     CronDataIntervalTimetable,
-    ExceptionRetryPolicy,
     Param,
-    RetryAction,
-    RetryRule,
     TriggerRule,
     dag,
     task,
 )
 from genesys_ad_sync import tasks
+from genesys_ad_sync.approval import ApproveRemovals
+from genesys_ad_sync.retry import SyncRetryPolicy
 
 from include.group_sync.errors import SettingsError
 from include.group_sync.settings import (
@@ -34,29 +33,17 @@ from include.group_sync.settings import (
     load_definition,
 )
 
-# A retry mends none of these, and a wrong password tried again and again locks the account.
-NOT_WORTH_A_RETRY = [
-    "include.group_sync.errors.SettingsError",
-    "include.group_sync.errors.ReportPathError",
-    "include.group_sync.errors.WindowError",
-    "include.group_sync.errors.DirectoryCertificateError",
-    "include.group_sync.errors.DirectoryBindError",
-    "include.group_sync.errors.DirectoryNotFound",
-    "include.group_sync.genesys.errors.AuthenticationFailed",
-    "include.group_sync.genesys.errors.PermissionMissing",
-    "include.group_sync.genesys.errors.RegionUnknown",
-]
 DEFAULT_ARGS: dict[str, Any] = {
     "retries": 3,
     "retry_delay": timedelta(seconds=30),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
-    "retry_policy": ExceptionRetryPolicy(
-        rules=[
-            RetryRule(exception=list(NOT_WORTH_A_RETRY), action=RetryAction.FAIL, reason="a person has to mend this")
-        ]
-    ),
+    "retry_policy": SyncRetryPolicy(),
 }
+LIKE_A_TIME = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
+TASKS_THAT_COUNT = [
+    *("poll", "map_groups", "resolve_users", "plan", "patch", "approve_removals", "patch_approved", "report")
+]
 BATCH_LABEL = (
     "lane {{ task.op_kwargs['batch']['lane'] }}: +{{ task.op_kwargs['batch']['add'] }}"
     " -{{ task.op_kwargs['batch']['remove'] }} in {{ task.op_kwargs['batch']['groups'] | length }} groups"
@@ -65,7 +52,8 @@ BATCH_LABEL = (
 
 def params(mode: str) -> dict[str, Param]:
     """The form that a person sees before a manual run. All of it is optional."""
-    time_format: dict[str, Any] = {"type": ["null", "string"], "format": "date-time"}
+    # The format is for the form only: without an extra package, Airflow does not check it.
+    time_format: dict[str, Any] = {"type": ["null", "string"], "format": "date-time", "pattern": LIKE_A_TIME}
     return {
         "mode": Param(
             mode,
@@ -94,11 +82,25 @@ def params(mode: str) -> dict[str, Param]:
             title="AD groups",
             description="Shell patterns on AD group names, one a line, e.g. GC-Support*. Empty: all.",
         ),
+        "undo_run": Param(
+            None,
+            type=["null", "string"],
+            title="Undo a run",
+            description="The run id of an earlier run: takes back what it changed in Genesys Cloud and what has not"
+            " changed again since. It stays so until Active Directory changes those memberships or you release them.",
+        ),
+        "release_run": Param(
+            None,
+            type=["null", "string"],
+            title="Release a run",
+            description="The run id of an earlier run: what was undone or rejected in it may be done again.",
+        ),
     }
 
 
 def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
-    """poll → map_groups → resolve_users → plan → patch (mapped) → report → check"""
+    """poll → map_groups → resolve_users → plan → patch (mapped), approve_removals → patch_approved (mapped) → report
+    → check"""
     reported_asset = Asset(name=f"{definition.dag_id}_report")
 
     @dag(
@@ -138,6 +140,10 @@ def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
         def patch(batch: dict[str, Any]) -> dict[str, Any]:
             return tasks.patch(definition, batch)
 
+        @task(multiple_outputs=False, map_index_template=BATCH_LABEL)
+        def patch_approved(batch: dict[str, Any]) -> dict[str, Any]:
+            return tasks.patch_approved(definition, batch)
+
         @task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE, outlets=[reported_asset])
         def report() -> dict[str, Any]:
             return tasks.report(definition, reported_asset)
@@ -145,11 +151,16 @@ def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
         # An ALL_DONE leaf would leave a failed run green; a raising report would emit no asset event.
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
         def check(reported: Any) -> None:
-            tasks.check(definition, reported, ["poll", "map_groups", "resolve_users", "plan", "patch", "report"])
+            tasks.check(definition, reported, TASKS_THAT_COUNT)
 
-        patched = patch.expand(batch=plan(resolve_users(map_groups(poll()))))
+        planned = plan(resolve_users(map_groups(poll())))
+        patched = patch.expand(batch=planned)
+        # Waits beside `patch`, and holds no worker while it does.
+        approve_removals = ApproveRemovals(task_id="approve_removals", definition=definition)
+        planned >> approve_removals
+        patched_approved = patch_approved.expand(batch=approve_removals.output)
         reported = report()
-        patched >> reported
+        [patched, patched_approved] >> reported
         check(reported)
 
     return build()

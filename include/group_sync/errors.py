@@ -61,6 +61,10 @@ class JournalConflict(JournalError):
     """Another run moved the cursor meanwhile. Read the view again and repeat."""
 
 
+class RunUnknown(JournalError):
+    """The journal can be read and knows no such run."""
+
+
 class LeaseBusy(GroupSyncError):
     """Another run is writing to the same Genesys organisation."""
 

@@ -90,6 +90,20 @@ def why_held(removal: Removal) -> Reason | None:
     return next((reason for guard in GUARDS if (reason := guard(removal))), None)
 
 
+# -- what is too much to be believed ------------------------------------------------------------------
+
+
+def shrunk(before: int, lost: int, limits: Limits) -> bool:
+    """`limits.shrink_percent`: so many members cannot have gone without a word of AD; least of all the last one.
+
+    ``lost``: those that a complete reading lacks, and of whom neither DirSync nor a tombstone tells. Small groups
+    (`limits.min_group_size`) lose single members easily; 100 percent believes everything.
+    """
+    if not lost or limits.shrink_percent >= 100:
+        return False
+    return lost >= before or (before >= limits.min_group_size and lost * 100 > limits.shrink_percent * before)
+
+
 # -- what needs a person ------------------------------------------------------------------------------
 
 
@@ -179,4 +193,6 @@ def excess(pending: Iterable[PendingRemovals], removed_today: int, limits: Limit
         if text:
             held.update(group.genesys_group_id for group in groups)
             texts.append(text)
-    return Excess(frozenset(held), tuple(texts), {group_id: of_group for group_id, of_group in by_group.items() if of_group})
+    return Excess(
+        frozenset(held), tuple(texts), {group_id: of_group for group_id, of_group in by_group.items() if of_group}
+    )

@@ -355,8 +355,8 @@ def _is_as_it_should_be(verdict: _Verdict, wish: _Wish, facts: _Facts) -> bool:
 
 
 def newest_told(changes: Iterable[Change]) -> int:
-    """The id of the newest change that AD told of; 0: none did."""
-    return max((change.id or 0 for change in changes if change.origin != "comparison"), default=0)
+    """The id of the newest change that a poll saw; 0: none did."""
+    return max((change.id or 0 for change in changes if change.origin == "poll"), default=0)
 
 
 def _held_reason(changes: Iterable[Change]) -> Reason | None:

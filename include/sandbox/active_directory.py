@@ -13,12 +13,15 @@ Knows nothing of the product. Needs root and Debian's samba-ad-dc; see reference
 from __future__ import annotations
 
 import atexit
+import base64
 import contextlib
+import datetime
 import fcntl
 import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -118,7 +121,6 @@ class TruthGroup:
 class SandboxDirectory:
     """A running domain controller. Made by `start`; a context manager that stops it."""
 
-    server_name = SERVER_NAME
     base_dn = BASE_DN
     group_base = CONTACT_CENTER
     admin_login = ADMIN_LOGIN
@@ -129,17 +131,21 @@ class SandboxDirectory:
     limited_login = f"{LIMITED_NAME}@{REALM.lower()}"
     limited_password = LIMITED_PASSWORD
 
-    def __init__(self, path: Path, host: str, lock: int) -> None:
+    def __init__(
+        self, path: Path, host: str, lock: int, host_name: str = HOST_NAME, ca: CertificateAuthority | None = None
+    ) -> None:
         self.path = path
         self.host = host
+        self.host_name = host_name
+        self.server_name = f"{host_name}.{REALM.lower()}"
         self._lock = lock
         self._owner = os.getpid()
         self._process: subprocess.Popen[bytes] | None = None
-        self.ca = CertificateAuthority.create("Sandbox directory CA")
+        self.ca = ca or CertificateAuthority.create("Sandbox directory CA")
         tls = path / "private" / "tls"
         tls.mkdir(exist_ok=True)
         self.ca_certs_file = str(self.ca.write_certificate(tls / "ca.pem"))
-        self.ca.issue(SERVER_NAME, host, tls / "cert.pem", tls / "key.pem")
+        self.ca.issue(self.server_name, host, tls / "cert.pem", tls / "key.pem")
         other = CertificateAuthority.create("Some other CA")
         self.untrusted_ca_certs_file = str(other.write_certificate(path / "untrusted-ca.pem"))
 
@@ -154,12 +160,14 @@ class SandboxDirectory:
         users: int = 0,
         groups: int = 0,
         memberships: int = 0,
+        replicating: bool = False,
         cache_dir: Path | None = None,
     ) -> SandboxDirectory:
         """Starts a fresh copy of the company's directory (`company.content`), of ``content``, of a directory with
         base accounts and OUs only (``empty``), or of a crowd of ``users``, ``groups`` and ``memberships``.
 
-        Returns when a verified LDAPS bind works. Raises SandboxError.
+        ``replicating``: other domain controllers may `join` it. Returns when a verified LDAPS bind works. Raises
+        SandboxError.
         """
         if content is None:
             if empty:
@@ -170,7 +178,7 @@ class SandboxDirectory:
                 content = company.content()
         check_prerequisites()
         template = Template(content, cache_dir).build()
-        directory = cls._copy(template)
+        directory = cls._copy(template, replicating)
         atexit.register(directory.stop)
         try:
             directory.run()
@@ -180,17 +188,73 @@ class SandboxDirectory:
         return directory
 
     @classmethod
-    def _copy(cls, template: Path) -> SandboxDirectory:
+    def _copy(cls, template: Path, replicating: bool) -> SandboxDirectory:
         path, host, lock = _new_instance()
         try:
             _copy_tree(template, path)
-            write_smb_conf(path, host)
+            write_smb_conf(path, host, replicating=replicating)
             return cls(path, host, lock)
         except BaseException:
             shutil.rmtree(path, ignore_errors=True)
             _lock_path(path).unlink(missing_ok=True)
             os.close(lock)
             raise
+
+    def join(self, host_name: str = "dc2") -> SandboxDirectory:
+        """Another domain controller of this domain, which must have been started with ``replicating``. Takes some
+        seconds. It trusts the same certificate authority, and hears of changes only by `replicate_from`."""
+        path, host, lock = _new_instance()
+        try:
+            write_smb_conf(path, host, host_name=host_name, replicating=True)
+            _output(
+                [
+                    "samba-tool", "domain", "join", REALM.lower(), "DC", f"--server={self.host}", "--use-kerberos=off",
+                    "--dns-backend=NONE", "-s", str(path / "smb.conf"), "--quiet",
+                    f"-U{NETBIOS_DOMAIN}\\administrator%{ADMIN_PASSWORD}",
+                ]
+            )  # fmt: skip
+            other = SandboxDirectory(path, host, lock, host_name, self.ca)
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            _lock_path(path).unlink(missing_ok=True)
+            os.close(lock)
+            raise
+        atexit.register(other.stop)
+        try:
+            other.run()
+        except BaseException:
+            other.stop()
+            raise
+        return other
+
+    def replicate_from(self, other: SandboxDirectory) -> None:
+        """Hears of everything that the other domain controller of the domain knows now."""
+        _output(
+            [
+                "samba-tool", "drs", "replicate", self.host, other.host, BASE_DN, "--local",
+                "-s", str(self.path / "smb.conf"), "--use-kerberos=off",
+                f"-U{NETBIOS_DOMAIN}\\administrator%{ADMIN_PASSWORD}",
+            ]
+        )  # fmt: skip
+
+    def copy_of_database(self) -> Path:
+        """A copy of the stopped domain controller's database, as a virtual machine's snapshot is. See `put_back`."""
+        self._end_process(signal.SIGTERM)
+        copy = self.path.with_name(f"{self.path.name}.copy")
+        shutil.rmtree(copy, ignore_errors=True)
+        copy.mkdir()
+        _copy_tree(self.path / "private", copy)
+        self.run()
+        return copy
+
+    def put_back(self, copy: Path) -> None:
+        """The domain controller runs with the old database again: an unsupported restore, a *USN rollback*."""
+        self._end_process(signal.SIGTERM)
+        shutil.rmtree(self.path / "private")
+        (self.path / "private").mkdir(mode=0o700)
+        _copy_tree(copy, self.path / "private")
+        shutil.rmtree(copy)
+        self.run()
 
     def __enter__(self) -> SandboxDirectory:
         return self
@@ -352,6 +416,21 @@ class SandboxDirectory:
         """objectGUID of the object with that sAMAccountName (a contact: cn). Raises SandboxError."""
         return self._with_connection(lambda connection: _guid(_find(connection, name)))
 
+    def link_metadata(self, name: str) -> list[bytes]:
+        """What Active Directory would answer for ``msDS-ReplValueMetaData`` of the group with that name or GUID, made
+        from Samba's own records, which it does not show over LDAP. With the quirks of the real thing: a NUL at the
+        end, `&` as it is, and values of other attributes."""
+        base = f"<GUID={name}>" if len(name) == 36 else self.dn_of(name)
+        listed = _output(
+            ["ldbsearch", "-H", str(self.path / "private" / "sam.ldb"), "-s", "base", "-b", base, "member",
+             "--extended-dn", "--reveal", "--show-deactivated-link"]
+        )  # fmt: skip
+        lines = listed.replace("\n ", "").splitlines()
+        records = [_link_record(_ldif_value(line)) for line in lines if line.startswith("member:")]
+        if records:
+            records.append(records[0].replace(b">member<", b">msDS-RevealedDSAs<"))
+        return records
+
     def _with_connection(self, question: Callable[[ldap3.Connection], str]) -> str:
         connection = self.ldap()
         try:
@@ -451,6 +530,35 @@ def _guid(entry: Mapping[str, Any]) -> str:
 def _text(entry: Mapping[str, Any], attribute: str) -> str | None:
     values = entry["raw_attributes"].get(attribute, [])
     return values[0].decode() if values else None
+
+
+def _ldif_value(line: str) -> str:
+    """The value of an LDIF line."""
+    value = line.partition(":")[2]
+    return base64.b64decode(value[1:]).decode() if value.startswith(":") else value.strip()
+
+
+def _link_record(value: str) -> bytes:
+    fields = dict(re.findall(r"<(\w+)=([^>]*)>", value))
+    dn = value.rpartition(">;")[2]
+    deleted = int(fields.get("RMD_FLAGS", "0")) & 1
+    changed = _windows_time(fields["RMD_CHANGETIME"])
+    return (
+        "<DS_REPL_VALUE_META_DATA>\n\t<pszAttributeName>member</pszAttributeName>\n"
+        f"\t<pszObjectDn>{dn}</pszObjectDn>\n\t<cbData>0</cbData>\n\t<pbData></pbData>\n"
+        f"\t<ftimeDeleted>{changed if deleted else '1601-01-01T00:00:00Z'}</ftimeDeleted>\n"
+        f"\t<ftimeCreated>{_windows_time(fields['RMD_ADDTIME'])}</ftimeCreated>\n"
+        f"\t<dwVersion>{fields['RMD_VERSION']}</dwVersion>\n"
+        f"\t<ftimeLastOriginatingChange>{changed}</ftimeLastOriginatingChange>\n"
+        f"\t<usnOriginatingChange>{fields['RMD_ORIGINATING_USN']}</usnOriginatingChange>\n"
+        "</DS_REPL_VALUE_META_DATA>\n\0"
+    ).encode()
+
+
+def _windows_time(text: str) -> str:
+    """100 ns since 1601, as the XML has it."""
+    moment = datetime.datetime(1601, 1, 1) + datetime.timedelta(microseconds=int(text) // 10)  # noqa: DTZ001 (of UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _apply(connection: ldap3.Connection, change: Change) -> None:
@@ -628,18 +736,25 @@ def provision(place: Path) -> None:
     )  # fmt: skip
 
 
-def smb_conf(place: Path, address: str) -> str:
+# Beside LDAP, what another domain controller needs to join and to replicate. Nothing replicates by itself (that would
+# be the service `drepl`), so a test decides how far one lags behind.
+ONLY_LDAP = "server services = ldap\n    dcerpc endpoint servers = -"
+REPLICATING = (
+    "server services = rpc,ldap,cldap,kdc\n    dcerpc endpoint servers = epmapper, drsuapi, lsarpc, samr, netlogon"
+)
+
+
+def smb_conf(place: Path, address: str, host_name: str = HOST_NAME, services: str = ONLY_LDAP) -> str:
     """Only the LDAP service, on one address (its ports cannot be chosen), with all its files below ``place``."""
     return f"""[global]
     workgroup = {NETBIOS_DOMAIN}
     realm = {REALM}
-    netbios name = {HOST_NAME.upper()}
+    netbios name = {host_name.upper()}
     server role = active directory domain controller
     # Without the mask Samba finds no interface and listens nowhere.
     interfaces = {address}/8
     bind interfaces only = yes
-    server services = ldap
-    dcerpc endpoint servers = -
+    {services}
     private dir = {place}/private
     lock directory = {place}/lock
     state directory = {place}/state
@@ -662,10 +777,15 @@ def smb_conf(place: Path, address: str) -> str:
 """
 
 
-def write_smb_conf(place: Path, address: str) -> None:
+def write_smb_conf(place: Path, address: str, *, host_name: str = HOST_NAME, replicating: bool = False) -> None:
     for name in ("run", "ncalrpc"):
         (place / name).mkdir(exist_ok=True)
-    (place / "smb.conf").write_text(smb_conf(place, address))
+    text = smb_conf(place, address, host_name, REPLICATING if replicating else ONLY_LDAP)
+    if replicating:
+        # Names are asked for in this file: there is no DNS.
+        text = text.replace("[sysvol]", f"    resolv:host file = {place}/hosts\n[sysvol]")
+        (place / "hosts").write_text("")
+    (place / "smb.conf").write_text(text)
 
 
 def _copy_tree(source: Path, target: Path) -> None:

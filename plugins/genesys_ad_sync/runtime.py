@@ -37,10 +37,16 @@ def sync_of_task(definition: SyncDefinition) -> Sync:
     from active_directory.hook import ActiveDirectoryHook
     from genesys_cloud.hook import GenesysCloudHook
 
+    from genesys_ad_sync.shared_state import token_store
+
     context = get_current_context()
     ti = context["ti"]
     mapped = ti.map_index is not None and ti.map_index >= 0
-    genesys = GenesysCloudHook(definition.genesys.connection, rate_reserve=definition.genesys.rate_reserve)
+    genesys = GenesysCloudHook(
+        definition.genesys.connection,
+        rate_reserve=definition.genesys.rate_reserve,
+        token_store=token_store(open_journal),
+    )
     return Sync(
         definition=definition,
         journal=open_journal(),
@@ -80,6 +86,8 @@ def request_of_run(definition: SyncDefinition, context: Context | None = None) -
         window=window,
         dry_run=definition.dry_run if dry_run is None else dry_run,
         groups=tuple(params.get("groups") or ()),
+        undo_run=params.get("undo_run") or None,
+        release_run=params.get("release_run") or None,
     )
 
 

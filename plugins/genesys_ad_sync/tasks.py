@@ -52,17 +52,33 @@ def plan(definition: SyncDefinition) -> list[dict[str, Any]]:
 
 
 def patch(definition: SyncDefinition, batch: dict[str, Any]) -> dict[str, Any]:
-    """Writes one batch and reads it back."""
+    """Writes one batch and reads it back; writes the report, too, if the run goes on to wait for a person."""
     from genesys_ad_sync import runtime
     from include.group_sync.stages.patch import patch as stage
+    from include.group_sync.stages.report import report_so_far
 
-    return stage(runtime.sync_of_task(definition), batch["lane"])
+    sync = runtime.sync_of_task(definition)
+    counts = stage(sync, batch["lane"])
+    report_so_far(sync)
+    return counts
+
+
+def patch_approved(definition: SyncDefinition, batch: dict[str, Any]) -> dict[str, Any]:
+    """Writes one batch of what a person approved, after a fresh look at Active Directory, and reads it back."""
+    from genesys_ad_sync import runtime
+    from include.group_sync.stages.approve import look_again
+    from include.group_sync.stages.patch import patch as stage
+
+    sync = runtime.sync_of_task(definition)
+    look_again(sync, batch["lane"])
+    return stage(sync, batch["lane"])
 
 
 def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
     """Writes the reconciliation report, prints its summary, and tells those who wait for the asset."""
     from genesys_ad_sync import runtime
     from include.group_sync.report.summary import render_summary
+    from include.group_sync.stages.report import fail_reason
     from include.group_sync.stages.report import report as stage
 
     sync = runtime.sync_of_task(definition)
@@ -71,6 +87,7 @@ def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
         log.info(line)
     log.info("report: %s", path)
     counts = runtime.counts_for_xcom(document, path)
+    counts["fail_reason"] = fail_reason(sync)
     get_current_context()["outlet_events"][asset].extra = counts
     return counts
 

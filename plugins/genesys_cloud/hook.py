@@ -154,11 +154,24 @@ class GenesysCloudHook(HttpHook):
         return self._send(one, again=True)
 
     def _send(self, one: _Call, again: bool) -> ApiResponse:
-        self._pacer.before()
         token = self._tokens.token()
-        if one.before_attempt is not None:
-            one.before_attempt()  # last of all: the waiting is over, the request goes out now
+        self._pacer.before()
+        try:
+            if one.before_attempt is not None:
+                one.before_attempt()  # last of all: the waiting is over, the request goes out now
+            response = self._exchange(one, token, again)
+        except BaseException:
+            self._pacer.observe({})  # no answer to learn from
+            raise
+        self._pacer.observe(response.headers)
+        if response.status_code == 429:
+            self.request_counts.was_throttled()
+        elif response.status_code == 401:
+            self._tokens.refused(token)
+        body = parse_answer(one.method, one.path, response.status_code, response.headers, response.content)
+        return ApiResponse(response.status_code, body, correlation_id(response.headers))
 
+    def _exchange(self, one: _Call, token: str, again: bool) -> requests.Response:
         session = self._session
         request = requests.Request(
             one.method,
@@ -174,17 +187,9 @@ class GenesysCloudHook(HttpHook):
         )
         self.request_counts.sent(one.method, one.path, again=again)
         try:
-            response = session.send(prepared, timeout=self.settings.timeout, allow_redirects=False, **options)
+            return session.send(prepared, timeout=self.settings.timeout, allow_redirects=False, **options)
         except requests.RequestException as error:
             raise no_answer(error, one.method, one.path, self.settings.timeout) from None  # its text shows the URL
-
-        self._pacer.observe(response.headers)
-        if response.status_code == 429:
-            self.request_counts.was_throttled()
-        elif response.status_code == 401:
-            self._tokens.refused(token)
-        body = parse_answer(one.method, one.path, response.status_code, response.headers, response.content)
-        return ApiResponse(response.status_code, body, correlation_id(response.headers))
 
     # -- the token ------------------------------------------------------------------------------------
 

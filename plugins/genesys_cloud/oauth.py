@@ -1,6 +1,6 @@
 """The access token: fetched once with the OAuth client's id and secret, kept, renewed before it ends and after a 401.
 
-Authlib speaks OAuth. Where the token is kept is behind `TokenStore`; here: in the memory of the process.
+Authlib speaks OAuth. Where the token is kept is behind `TokenStore`; here: in the process's memory.
 """
 
 from __future__ import annotations
@@ -42,7 +42,11 @@ class TokenStore(Protocol):
 
     def get(self, key: str) -> Token | None: ...
 
-    def put(self, key: str, token: Token | None) -> None: ...
+    def put(self, key: str, token: Token) -> None: ...
+
+    def forget(self, key: str, value: str) -> None:
+        """Drops the token if it still is this one: somebody may have renewed it meanwhile."""
+        ...
 
     def lock(self, key: str) -> AbstractContextManager[Any]:
         """Held while a token is fetched, so that only one does it."""
@@ -60,12 +64,14 @@ class ProcessTokenStore:
     def get(self, key: str) -> Token | None:
         return self._tokens.get(key)
 
-    def put(self, key: str, token: Token | None) -> None:
+    def put(self, key: str, token: Token) -> None:
         with self._lock:
-            if token is None:
-                self._tokens.pop(key, None)
-            else:
-                self._tokens[key] = token
+            self._tokens[key] = token
+
+    def forget(self, key: str, value: str) -> None:
+        with self._lock:
+            if key in self._tokens and self._tokens[key].value == value:
+                del self._tokens[key]
 
     def lock(self, key: str) -> threading.Lock:
         with self._lock:
@@ -99,10 +105,7 @@ class TokenSource:
 
     def refused(self, value: str) -> None:
         """Forgets a token that was answered with 401; unless it has been replaced already."""
-        with self._store.lock(self._key):
-            stored = self._store.get(self._key)
-            if stored is not None and stored.value == value:
-                self._store.put(self._key, None)
+        self._store.forget(self._key, value)
 
     def _stored(self) -> str | None:
         token = self._store.get(self._key)

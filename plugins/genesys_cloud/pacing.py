@@ -1,10 +1,14 @@
 """Keeping below the rate limit. Reads the budget from the headers of the answers; never a number of its own.
 
-The headers count all who use the token, so every worker sees the same counter without talking to the others.
+The headers count all who use the token, so every worker sees the same counter without talking to the others. A worker
+that waits does not see it move, though. So nobody runs into the limit at full speed: half of the budget may be used at
+once (a short run does not wait), the rest is spread over the window. What then is under way unseen when the budget ends
+is about one request a worker, and a rival on the same token finds its share at any time.
 """
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +16,11 @@ from typing import Protocol
 
 from include.group_sync.genesys.errors import Throttled
 
-DEFAULT_WINDOW = 60.0  # seconds; until an answer tells when the window ends
+DEFAULT_WINDOW = 60.0  # seconds; until an answer from the beginning of a window tells how long it is
+FREE_SHARE = 0.5  # of the budget, usable at once
+SPREAD_OVER = 0.97  # of the window: the last request of a budget must not come too late for it
+SHORTEST_WAIT = 0.001  # seconds; less than that may not move a clock
+FROM_ITS_BEGINNING = 0.25  # an answer with no more than this share of the budget used tells the window's length
 
 
 class Pacer(Protocol):
@@ -23,7 +31,7 @@ class Pacer(Protocol):
         ...
 
     def observe(self, headers: Mapping[str, str]) -> None:
-        """Learns from an answer's headers."""
+        """Learns from an answer's headers. To be called once for each ``before``; without headers if no answer came."""
         ...
 
 
@@ -42,15 +50,20 @@ class WindowPacer:
         longest_wait: float = 120.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        uniform: Callable[[float, float], float] = random.uniform,  # noqa: S311  # jitter, no secret
     ) -> None:
         self._ceiling = requests_per_minute
         self._reserve = reserve
         self._longest_wait = longest_wait
         self._clock = clock
         self._sleep = sleep
+        self._uniform = uniform
         self._lock = threading.Lock()
         self._allowed: int | None = None  # by Genesys, in a window
-        self._used = 0  # of it, as far as known: by everybody, plus what we have under way
+        self._count = 0  # used of it by everybody, as far as answers have told
+        self._in_flight = 0  # ours, without an answer yet
+        self._answered = 0  # ours, in this window
+        self._length = DEFAULT_WINDOW
         self._window_ends: float | None = None
         self._window_is_assumed = False  # no answer has told of it yet
         self._sent = 0  # by us, since _minute_began
@@ -62,7 +75,7 @@ class WindowPacer:
             with self._lock:
                 wait = self._wait()
                 if wait <= 0:
-                    self._used += 1
+                    self._in_flight += 1
                     self._sent += 1
                     return
             if wait > self._longest_wait:
@@ -76,22 +89,37 @@ class WindowPacer:
         )
         with self._lock:
             now = self._clock()
+            self._in_flight = max(0, self._in_flight - 1)
+            self._answered += 1
             if retry_after is not None:
                 self._not_before = max(self._not_before, now + retry_after)
             if allowed is not None:
                 self._allowed = int(allowed)
             if count is None or reset is None:
+                self._count += 1  # errors come without the headers, and count all the same
                 return
-            ends = now + reset
-            known = self._window_ends
-            if known is None or (ends > known + 1 and not self._window_is_assumed):  # resets are whole seconds
-                self._used = int(count)
-            else:
-                # Answers of several threads come in any order: the highest count is the truest.
-                self._used = max(self._used, int(count))
-            if known is None or abs(ends - known) > 1:
-                self._window_ends = ends
-            self._window_is_assumed = False
+            self._learn(int(count), now, reset)
+
+    def _learn(self, count: int, now: float, reset: float) -> None:
+        ends, known = now + reset, self._window_ends
+        if known is None or (ends > known + 1 and not self._window_is_assumed):  # a new one; resets are whole seconds
+            self._begin(ends)
+            self._count = count
+        elif self._window_is_assumed:
+            self._window_ends = ends
+            self._count = max(self._count, count)
+        else:
+            # `reset` is rounded up, so the earliest end is the truest; answers of several threads come in any
+            # order, so the highest count is.
+            self._window_ends = min(known, ends)
+            self._count = max(self._count, count)
+        self._window_is_assumed = False
+        if self._allowed and count <= self._allowed * FROM_ITS_BEGINNING:
+            self._length = max(reset, 1.0)
+        self._length = max(self._length, reset)
+
+    def _begin(self, ends: float) -> None:
+        self._window_ends, self._count, self._answered = ends, 0, 0
 
     def _wait(self) -> float:
         """Seconds; begins a new window or minute where the old one has ended."""
@@ -100,15 +128,32 @@ class WindowPacer:
             self._minute_began, self._sent = now, 0
         if self._window_ends is not None and now >= self._window_ends:
             # Until an answer tells more: as if the new window began now, so that threads do not burst into it.
-            self._window_ends, self._window_is_assumed, self._used = now + DEFAULT_WINDOW, True, 0
-        waits = [self._not_before - now]
+            self._begin(now + self._length)
+            self._window_is_assumed = True
+        waits = [0.0]
+        if self._not_before > now:
+            waits.append(self._not_before - now + self._uniform(0, 1))
         if self._ceiling is not None and self._sent >= self._ceiling:
             waits.append(self._minute_began + 60 - now)
         if self._allowed is not None and self._window_ends is not None:
-            budget = max(1, int(self._allowed * (1 - self._reserve)))
-            if self._used >= budget:
-                waits.append(self._window_ends - now)
-        return max(waits)
+            waits.append(self._wait_for_budget(now, self._allowed, self._window_ends))
+        wait = max(waits)
+        return max(wait, SHORTEST_WAIT) if wait > 0 else 0.0
+
+    def _wait_for_budget(self, now: float, allowed: int, ends: float) -> float:
+        budget = max(1.0, allowed * (1 - self._reserve))
+        wanted = self._count + self._in_flight + 1
+        if wanted > budget:
+            return ends - now
+        elapsed = min(self._length, max(0.0, self._length - (ends - now)))
+        free_at = self._length * SPREAD_OVER * (wanted / budget - FREE_SHARE) / (1 - FREE_SHARE)
+        if free_at <= elapsed:
+            return 0.0
+        # Workers that saw the same counter must not wake at the same moment. Each waits about as long as it takes
+        # until its turn comes: the more others there are, the longer.
+        step = self._length * SPREAD_OVER * (1 - FREE_SHARE) / budget
+        others = max(1.0, self._count / max(1, self._answered + self._in_flight))
+        return min(ends - now, free_at - elapsed + self._uniform(0, step * others))
 
 
 def _number(value: str | None) -> float | None:

@@ -20,7 +20,14 @@ from include.group_sync.genesys.errors import (
     ServerError,
     Throttled,
 )
-from include.group_sync.genesys.writers import ScimPatchWriter, WriteResult, patch_request, writer_for
+from include.group_sync.genesys.writers import (
+    GroupMembersWriter,
+    ScimPatchWriter,
+    UserPatchWriter,
+    WriteResult,
+    patch_request,
+    writer_for,
+)
 from include.group_sync.model import Action
 from tests.unit.fake_genesys_client import Called, FakeGenesysClient
 
@@ -283,8 +290,7 @@ def test_the_same_member_added_and_removed_is_a_mistake_of_the_caller() -> None:
 def test_only_writers_that_exist_can_be_had() -> None:
     client = FakeGenesysClient(lambda _: None)
     assert isinstance(writer_for("scim_patch", client), ScimPatchWriter)
-    for name in ("group_members", "user_patch"):
-        with pytest.raises(SettingsError, match=r"not built yet.*scim_patch"):
-            writer_for(name, client)
+    assert isinstance(writer_for("group_members", client, {"g1": 3}), GroupMembersWriter)
+    assert isinstance(writer_for("user_patch", client), UserPatchWriter)
     with pytest.raises(SettingsError, match="there is no 'x'"):
         writer_for("x", client)

@@ -18,7 +18,7 @@ from ldap3.protocol.microsoft import (
     extended_dn_control,
     show_deleted_control,
 )
-from ldap3.utils.conv import escape_bytes
+from ldap3.utils.conv import escape_bytes, escape_filter_chars
 
 from include.group_sync.model import Guid
 
@@ -80,6 +80,11 @@ def guid_filter(guids: Iterable[Guid]) -> str:
     """``(|(objectGUID=…)…)`` with the GUIDs as escaped bytes."""
     terms = "".join(f"(objectGUID={escape_bytes(uuid.UUID(guid).bytes_le)})" for guid in guids)
     return f"(|{terms})"
+
+
+def dn_filter(dns: Iterable[str]) -> str:
+    """``(|(distinguishedName=…)…)``"""
+    return f"(|{''.join(f'(distinguishedName={escape_filter_chars(dn)})' for dn in dns)})"
 
 
 def filter_attributes(ldap_filter: str) -> frozenset[str]:

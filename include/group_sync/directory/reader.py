@@ -209,6 +209,9 @@ class DirectoryReader:
         deleted: set[Guid] = set()
         primary: dict[Guid, int] = {}
         renamed: set[Guid] = set()
+        # Every domain has it, everybody sees it, and it is never new; a full answer (MS-ADTS 3.1.1.3.4.1.3 allows one
+        # at any time) tells of it as if it were.
+        always_there = f"ou=domain controllers,{self.scope.naming_context}".casefold()
         for entry in entries:
             guid = entry.guid
             if entry.text("isDeleted") == "TRUE":
@@ -216,6 +219,11 @@ class DirectoryReader:
                 continue
             deleted.discard(guid)
             if entry.classes & CONTAINER_CLASSES:
+                if entry.dn.casefold() == always_there:
+                    raise CursorRejected(
+                        f"{self.session.host} answered with everything instead of what changed, which does not tell "
+                        f"who left."
+                    )
                 continue  # a new one: nothing can have been in it before
             for name, values in entry.attributes.items():
                 if name == "member;range=1-1":

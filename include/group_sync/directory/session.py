@@ -316,9 +316,8 @@ class LdapSession:
         and everything in it is invisible: "nothing was deleted" and "may not be seen" look the same otherwise.
         """
         try:
-            found = self.search(
-                f"CN=Deleted Objects,{naming_context}", "(objectClass=*)", ["objectClass"], "BASE", (ctl.show_deleted(),)
-            )
+            container = f"CN=Deleted Objects,{naming_context}"
+            found = self.search(container, "(objectClass=*)", ["objectClass"], "BASE", (ctl.show_deleted(),))
         except DirectoryNotFound:
             return False
         return any(entry.classes for entry in found)

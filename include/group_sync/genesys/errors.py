@@ -117,6 +117,17 @@ class RegionUnknown(GenesysError):
     """The connection's host is no Genesys Cloud region."""
 
 
+def needs_a_person(error: GenesysError) -> bool:
+    """No repetition helps, and it concerns every request: a right or a secret is missing."""
+    return isinstance(error, (AuthenticationFailed, PermissionMissing, CertificateRejected, RegionUnknown))
+
+
+def passes_by_itself(error: GenesysError) -> bool:
+    """Later the same request may well be answered: worth another try of the task."""
+    passing = (Throttled, ServerError, ConnectionFailed, UnexpectedAnswer)
+    return isinstance(error, passing) and not needs_a_person(error)
+
+
 # -- from answer to result or error -------------------------------------------------------------------
 
 # What a call needs, for a 403 that does not say it (reference/genesys-cloud-api.md, §2 to §4).

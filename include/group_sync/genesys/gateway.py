@@ -7,6 +7,7 @@ whose own mail or user name says so. Writes nothing.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -44,11 +45,13 @@ _T = TypeVar("_T")
 class GenesysGateway:
     """Reads. One instance per task: it keeps what it has listed.
 
-    ``individuals`` may be called from several threads; what finds users and external ids keeps state, from one.
+    ``individuals`` and ``users_by_id`` may be called from several threads; what else finds users and external ids keeps
+    state, from one.
     """
 
     def __init__(self, client: GenesysClient) -> None:
         self._client = client
+        self._lock = threading.Lock()
         self._search_batch = SEARCH_BATCH
         self._first_pages: dict[str, Page] = {}  # state -> first page of its listing
         self._listed: dict[str, tuple[GenesysUser, ...]] = {}  # state -> users
@@ -70,12 +73,17 @@ class GenesysGateway:
         externalId of every group: one request per 25 groups, or one per group where the service refuses to list
         without a filter. Keep the answer. Raises AmbiguousExternalId if two groups carry it.
         """
+        group_id = self.group_id_by_external_id(external_id)
+        return self.group(group_id) if group_id is not None else None
+
+    def group_id_by_external_id(self, external_id: str) -> str | None:
+        """Like ``group_by_external_id``, without reading the group."""
         if self._external_ids is None:
             self._external_ids = self._read_external_ids()
         found = [group_id for group_id, value in self._external_ids.items() if value == external_id]
         if len(found) > 1:
             raise AmbiguousExternalId(f"{len(found)} Genesys groups carry the externalId {external_id!r}: {found}")
-        return self.group(found[0]) if found else None
+        return found[0] if found else None
 
     def external_id_of(self, group_id: str) -> str | None:
         """The SCIM externalId of one group (one request). Raises NotFound if there is no such group."""
@@ -174,6 +182,17 @@ class GenesysGateway:
         wanted = frozenset(user_ids)
         if not wanted:
             return []
+        with self._lock:
+            return self._users_by_id(wanted)
+
+    @property
+    def has_listed_users(self) -> bool:
+        """All active and inactive users are known: asking for one costs nothing."""
+        return self._is_listed(STATES)
+
+    # -- how ------------------------------------------------------------------------------------------
+
+    def _users_by_id(self, wanted: frozenset[str]) -> list[GenesysUser]:
         if self._is_listed(STATES) or self._listing_is_cheaper(len(wanted) * len(STATES)):
             try:
                 return [user for user in self.list_users(STATES) if user.id in wanted]
@@ -185,8 +204,6 @@ class GenesysGateway:
             params = {"id": batch, "state": "any"}
             found += _complete(partial(self._users_with, path, params))
         return [user for user in found if user.state in STATES]
-
-    # -- how ------------------------------------------------------------------------------------------
 
     def _users_with(self, path: str, params: dict[str, Any]) -> list[GenesysUser]:
         return [_user(entity, path) for entity in self._client.pages(path, params=params, page_size=LIST_PAGE_SIZE)]

@@ -16,7 +16,7 @@ from include.group_sync.model import Action
 
 
 class GroupMembersWriter:
-    """A `MembershipWriter`. ``versions``: as the groups were listed in this run, by group id. Each is good for one POST:
+    """A `MembershipWriter`. ``versions``: as the groups were listed in this run, by id. Each is good for one POST:
     it spares reading the version, and if the group has changed since, Genesys refuses it and nothing is lost."""
 
     def __init__(

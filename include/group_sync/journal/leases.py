@@ -73,6 +73,20 @@ class Leases:
                 raise LeaseLost(_LOST)
             _hold(connection, organisation, task_key, now + ttl)
 
+    def next_fence(self, organisation: str, run_key: RunKey, *, now: datetime) -> int | None:
+        """The fence under which this run will write if no other run writes before it does. None: another one is
+        writing now, so what is read of Genesys now may be old at once."""
+        with self._database.reading() as connection:
+            lease = _lease(connection, organisation)
+            if lease is not None and _run(lease) == run_key:
+                return int(lease.fence)
+            if lease is not None:
+                try:
+                    _refuse_if_held(connection, organisation, lease, now)
+                except LeaseBusy:
+                    return None
+            return int(connection.execute(select(tables.meta.c.fence_counter)).scalar_one()) + 1
+
     def release_lease(self, organisation: str, run_key: RunKey, task_key: str) -> None:
         """That task writes no more. Nothing happens if the lease was lost or released before."""
         with self._database.writing() as connection:

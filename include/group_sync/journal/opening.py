@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +155,7 @@ def _migrate(engine: Engine, name: str) -> None:
                 )
             command.upgrade(config, "head")
             if connection.execute(select(tables.meta.c.id)).first() is None:
-                first = {"id": 1, "journal_id": str(uuid.uuid4()), "run_counter": 0, "fence_counter": 0}
+                first = {"id": 1, "journal_id": tables.new_id(), "run_counter": 0, "fence_counter": 0}
                 connection.execute(insert(tables.meta), [first])
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 
-from include.group_sync.model import Cursor, Guid, Mode, Reason, Status, Window
+from include.group_sync.model import Cursor, Guid, Mode, Reason, Row, Status, Window
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,24 @@ class RunRecord:
     @property
     def bounded(self) -> bool:
         return self.window is not None
+
+
+class Decision(str, Enum):
+    """What became of a question about a row."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    UNANSWERED = "unanswered"  # a later run asks again
+    RELEASED = "released"  # was rejected, and a person opened it again
+
+
+@dataclass(frozen=True)
+class Done:
+    """A row that a run wrote to Genesys. ``row_id`` grows with time; ``attempt_id``: ``RunRecord.id``."""
+
+    row_id: int
+    attempt_id: int
+    row: Row
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, delete, exists, false, func, insert, or_, select, update
 from sqlalchemy import Row as Record
 
-from include.group_sync.errors import JournalError
+from include.group_sync.errors import JournalError, RunUnknown
 from include.group_sync.journal import tables
 from include.group_sync.journal.database import Database, chunks, upsert
 from include.group_sync.journal.leases import check_fence
@@ -82,12 +82,12 @@ class Runs:
     def run(self, key: RunKey) -> RunRecord:
         """The latest attempt.
 
-        :raises JournalError: the journal knows no such run.
+        :raises RunUnknown: the journal knows no such run.
         """
         with self._database.reading() as connection:
             last = _last_attempt(connection, key)
         if last is None:
-            raise JournalError(
+            raise RunUnknown(
                 f"The journal ({self._database.name}) knows no run {key.run_id} of {key.dag_id}: it was replaced, "
                 "or task 'poll' has not run. Clear the task 'poll' with everything downstream."
             )
@@ -296,11 +296,14 @@ class Runs:
         with self._database.writing() as connection:
             upsert(connection, tables.group_result, rows)
 
-    def group_results(self, run: RunRecord) -> list[GroupResult]:
-        """By name of the Genesys group."""
+    def group_results(self, run: RunRecord, genesys_group_id: str | None = None) -> list[GroupResult]:
+        """By name of the Genesys group; of all, or of that one."""
         result = tables.group_result.c
+        statement = select(result.data).where(result.run == run.id)
+        if genesys_group_id is not None:
+            statement = statement.where(result.genesys_group_id == genesys_group_id)
         with self._database.reading() as connection:
-            stored = connection.scalars(select(result.data).where(result.run == run.id))
+            stored = connection.scalars(statement)
             found = [_GROUP_RESULTS.validate_python(data) for data in stored]
         return sorted(found, key=lambda result: (result.genesys_group_name, result.genesys_group_id))
 

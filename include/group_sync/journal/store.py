@@ -16,14 +16,17 @@ from include.group_sync.journal.database import Database
 from include.group_sync.journal.leases import Leases
 from include.group_sync.journal.opening import open_database
 from include.group_sync.journal.ownership import Ownership
+from include.group_sync.journal.pins import Pins
+from include.group_sync.journal.questions import Questions
 from include.group_sync.journal.records import Link, Outcome, RunKey, RunRecord, StoredCursor
 from include.group_sync.journal.runs import Runs
+from include.group_sync.journal.shared import Shared
 from include.group_sync.journal.views import Views
 
 __all__ = ["Journal", "Link", "Outcome", "RunKey", "RunRecord", "StoredCursor"]
 
 
-class Journal(Views, Changes, Ownership, Runs, Leases):
+class Journal(Views, Changes, Ownership, Questions, Pins, Runs, Leases, Shared):
     """See the bases for its methods. A context manager: leaving it closes the connections."""
 
     def __init__(self, database: Database) -> None:

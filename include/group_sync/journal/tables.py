@@ -5,6 +5,7 @@ A change here needs a revision in ``migrations/versions`` and a new ``HEAD``; a 
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime, timezone
 from typing import Any
 
@@ -56,6 +57,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 metadata = MetaData()
 
 _number = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only an INTEGER key
+
+
+def new_id() -> str:
+    """For a journal."""
+    return str(uuid.uuid4())
 
 
 def _json(name: str) -> Column[Any]:
@@ -252,6 +258,50 @@ claim = Table(
     Column("since", UtcDateTime, nullable=False),
 )
 
+# -- persons ------------------------------------------------------------------------------------------
+
+# What persons are, or were, asked about: rows of a plan, by their key. Open while `closed_at` is null and
+# `expires_at` has not come.
+question = Table(
+    "journal_question",
+    metadata,
+    Column("id", _number, primary_key=True),
+    Column("definition", String, nullable=False),
+    Column("subject", String, nullable=False),
+    _json("change_ids"),
+    Column("dag_id", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime),
+    Column("decision", String),
+    Column("decided_by", String),
+    Index("journal_question_by_definition", "definition", "closed_at"),
+    sqlite_autoincrement=True,
+)
+
+# Pairs that an undo run took back. `last_change`: what the journal knew then.
+pin = Table(
+    "journal_pin",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("genesys_group_id", String, primary_key=True),
+    Column("user_guid", String, primary_key=True),
+    Column("dag_id", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("undoes", String, nullable=False),
+    Column("last_change", _number, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+# Definitions whose removals need approval because the journal was lost or restored.
+restored = Table(
+    "journal_restored",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
+)
+
 # -- runs ---------------------------------------------------------------------------------------------
 
 # One attempt of a DAG run. `window_*` only if `bounded`.
@@ -352,4 +402,27 @@ lease_holder = Table(
     Column("organisation", String, primary_key=True),
     Column("task_key", String, primary_key=True),
     Column("expires_at", UtcDateTime, nullable=False),
+)
+
+# -- what tasks share about Genesys Cloud -------------------------------------------------------------
+
+# Encrypted by whoever writes it. `locked_*`: who is renewing it.
+shared_secret = Table(
+    "journal_shared_secret",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", LargeBinary),
+    Column("renew_at", UtcDateTime),
+    Column("locked_by", String),
+    Column("locked_until", UtcDateTime),
+)
+
+# SCIM externalId -> Genesys group; null: nobody carried it when it was read.
+external_id = Table(
+    "journal_external_id",
+    metadata,
+    Column("organisation", String, primary_key=True),
+    Column("external_id", String, primary_key=True),
+    Column("genesys_group_id", String),
+    Column("read_at", UtcDateTime, nullable=False),
 )

@@ -133,6 +133,12 @@ class Views:
             statement = select(tables.user).where(_USER.definition == definition)
             return {row.guid: _as_user(row) for row in _by_guid(connection, statement, _USER.guid, guids)}
 
+    def gone_users(self, definition: str, guids: Collection[Guid]) -> frozenset[Guid]:
+        """Those of them who were seen once and are in no group of the view any more."""
+        with self._database.reading() as connection:
+            statement = select(_USER.guid).where(_USER.definition == definition, _USER.gone_at.is_not(None))
+            return frozenset(row.guid for row in _by_guid(connection, statement, _USER.guid, guids))
+
     def last_complete(self, definition: str, guids: Collection[Guid]) -> dict[Guid, int]:
         """The poll in which each group was last read completely. Missing: never."""
         with self._database.reading() as connection:

@@ -29,6 +29,8 @@ class RunRequest:
     window: Window | None = None  # bounded: only changes of this window; None: live
     dry_run: bool = False
     groups: tuple[str, ...] = ()  # shell patterns on AD group names; empty: all
+    undo_run: str | None = None  # take back what this run did, and do nothing else
+    release_run: str | None = None  # what was undone, or rejected, in this run may be done again
 
 
 @dataclass
@@ -81,10 +83,15 @@ class Sync:
             self.journal.add_requests(self.run, self.task_key, self._client.request_counts.as_dict())
 
     def fact(self, key: str, default: Any = None) -> Any:
-        """What an earlier task of this run left in the journal under ``key``; read once per task."""
+        """What an earlier task of this run left in the journal under ``key``; ``default`` if it did not come to that.
+        Read once per task."""
         if key not in self._facts:
-            self._facts[key] = self.journal.fact(self.run, key)
+            self._facts[key] = self.journal.fact(self.run, key, default=None)
         return default if self._facts[key] is None else self._facts[key]
+
+    def know(self, key: str, value: Any) -> None:
+        """Something newer than what the earlier task left; for this task only."""
+        self._facts[key] = value
 
 
 def name_matches(patterns: Iterable[str], *names: str | None) -> bool:

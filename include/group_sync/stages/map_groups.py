@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from include.group_sync.mapping import map_groups as map_purely
 from include.group_sync.mapping import needed_external_ids
-from include.group_sync.model import GenesysGroup, Pair, Reason, SkippedGroup
+from include.group_sync.model import GenesysGroup, Mode, Pair, Reason, SkippedGroup
 from include.group_sync.stages.context import Sync
+
+ABSENCE_IS_KEPT = timedelta(days=1)
 
 
 def map_groups(sync: Sync) -> dict[str, Any]:
@@ -21,10 +25,7 @@ def map_groups(sync: Sync) -> dict[str, Any]:
     definition = sync.definition
     groups = sync.journal.scope_groups(definition.name)
     genesys_groups = sync.genesys.groups()
-    external_ids = {
-        external_id: group.id if (group := sync.genesys.group_by_external_id(external_id)) else None
-        for external_id in needed_external_ids(groups, definition)
-    }
+    external_ids = _external_ids(sync, needed_external_ids(groups, definition), {group.id for group in genesys_groups})
     mapping = map_purely(groups, genesys_groups, definition, external_ids)
     if run.dry_run:
         known = {(p.group_guid, p.genesys_group_id): p.has_baseline for p in sync.journal.pairs(definition.name)}
@@ -34,6 +35,7 @@ def map_groups(sync: Sync) -> dict[str, Any]:
         ]
     else:
         pairs = sync.journal.save_pairs(definition.name, mapping.pairs, sync.clock())
+    fed_ids = {pair.genesys_group_id for pair in pairs}
     sync.journal.put_fact(
         run,
         "mapping",
@@ -41,15 +43,46 @@ def map_groups(sync: Sync) -> dict[str, Any]:
             "pairs": [[p.group_guid, p.genesys_group_id, p.genesys_group_name, p.rule, p.has_baseline] for p in pairs],
             "skipped": [[s.group_guid, s.reason.value, s.detail] for s in mapping.skipped],
             "names": {group.id: group.name for group in genesys_groups},
+            "versions": {group.id: group.version for group in genesys_groups if group.id in fed_ids},
         },
     )
     sync.count_requests()
-    fed = len({pair.genesys_group_id for pair in pairs})
-    sync.say(f"{len(pairs)} AD groups mapped to {fed} Genesys groups, {len(mapping.skipped)} skipped")
+    sync.say(f"{len(pairs)} AD groups mapped to {len(fed_ids)} Genesys groups, {len(mapping.skipped)} skipped")
     return {
         "pairs": {pair.group_guid: pair.genesys_group_id for pair in pairs},
         "skipped": {skipped.group_guid: skipped.reason.value for skipped in mapping.skipped},
     }
+
+
+def _external_ids(sync: Sync, needed: Iterable[str], listed: Collection[str]) -> dict[str, str | None]:
+    """The Genesys group of each SCIM externalId. Genesys cannot be asked for one of them without reading all, so the
+    journal keeps them: read again if the group is gone, or nobody carried the id the last time (a day ago, or in mode
+    full: an id that is misspelt must not cost hundreds of requests in each run)."""
+    run, now = sync.run, sync.clock()
+    kept = sync.journal.external_ids(sync.organisation, list(needed))
+
+    def is_good(external_id: str) -> bool:
+        if external_id not in kept:
+            return False
+        group_id, read_at = kept[external_id]
+        if group_id is not None:
+            return group_id in listed
+        return run.mode is not Mode.FULL and now - read_at < ABSENCE_IS_KEPT
+
+    found = {
+        external_id: kept[external_id][0] if is_good(external_id) else sync.genesys.group_id_by_external_id(external_id)
+        for external_id in needed
+    }
+    if not run.dry_run:
+        new = {external_id: group_id for external_id, group_id in found.items() if not is_good(external_id)}
+        sync.journal.save_external_ids(sync.organisation, new, now)
+    return found
+
+
+def listed_versions(sync: Sync) -> dict[str, int]:
+    """The version that each mapped Genesys group had when this run listed it."""
+    versions = (sync.fact("mapping") or {}).get("versions", {})
+    return {group_id: version for group_id, version in versions.items() if version is not None}
 
 
 def mapped(sync: Sync) -> tuple[list[Pair], list[SkippedGroup], dict[str, GenesysGroup]]:

@@ -7,30 +7,42 @@ finds out from the journal and from Genesys what is still missing, and sends onl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from include.group_sync.errors import LeaseBusy
-from include.group_sync.genesys.errors import GenesysError
+from include.group_sync.genesys.errors import GenesysError, Throttled, needs_a_person, passes_by_itself
 from include.group_sync.genesys.writers import MembershipWriter, WriteResult, writer_for
 from include.group_sync.journal.records import RunRecord
 from include.group_sync.model import SETTLED, Action, Guid, Match, Reason, Row, Status
 from include.group_sync.planning import recheck
+from include.group_sync.stages.approve import FIRST_APPROVED_LANE
 from include.group_sync.stages.context import Sync
+from include.group_sync.stages.map_groups import listed_versions
 from include.group_sync.stages.plan import (
     drop_grants_of_settled_removals,
     grant_settled_adds,
     planning_context,
     planning_targets,
 )
-from include.group_sync.stages.resolve_users import matched
+from include.group_sync.stages.read_back import read_back
+from include.group_sync.stages.resolve_users import look_at_refused, matched
 from include.group_sync.stages.targets import target_of
+from include.group_sync.stages.undo import changed_since_plan, pin_undone
+from include.group_sync.undo import recheck_undo
 
 LEASE_POLL_SECONDS = 5.0
-READ_BACK_WAITS = (0.0, 1.0, 2.0, 4.0, 8.0)  # seconds before each read-back: Genesys answers before it is in effect
+FAILURES_TOLERATED = 3
+"""Groups of a lane that Genesys may fail to serve before the rest is left to Airflow's retry."""
+
+READING_IS_FRESH = timedelta(minutes=10)
+"""So long `plan`'s reading of a group is as good as a new one, if no other run has written since. All that a newer one
+could show is what a person did by hand meanwhile, and then an add or a remove that is sent all the same changes
+nothing: it is counted as ours, no more. It halves the reads of a run."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,12 @@ class Lease:
 
 
 def patch(sync: Sync, lane: int) -> dict[str, Any]:
-    """Applies the rows of one lane. Returns counts by status. Raises LeaseBusy if another run writes for too long."""
+    """Applies the rows of one lane. Returns counts by status.
+
+    Raises LeaseBusy if another run writes for too long, and the GenesysError that makes a retry of the task worth
+    while (Genesys asks to wait longer than the task can, or fails again and again) or of no use (no permission). What
+    was done until then is recorded, and a retry sends only what is missing.
+    """
     run = sync.run
     by_group: dict[str, list[Row]] = {}
     for row in sync.journal.rows(run, lane=lane):
@@ -52,14 +69,60 @@ def patch(sync: Sync, lane: int) -> dict[str, Any]:
     sync.say(f"lane {lane}: {sum(map(len, by_group.values()))} changes in {len(todo)} Genesys groups")
     if todo:
         with _lease(sync) as lease, ThreadPoolExecutor(max_workers=sync.definition.genesys.workers) as pool:
-            job = _Job(sync, run, lease, writer_for(sync.definition.genesys.write, sync.genesys_client), matched(sync))
+            writer = writer_for(sync.definition.genesys.write, sync.genesys_client, listed_versions(sync))
+            others = _done_in_other_lanes(sync, run, lane, todo)
+            job = _Job(sync, run, lease, writer, matched(sync), others, _fresh_until(sync, lane, lease.fence))
             try:
                 for number, group_id in enumerate(pool.map(lambda item: job.apply(*item), todo.items()), 1):
                     sync.say(f"{number} of {len(todo)} groups done: {group_id}")
             finally:
                 sync.count_requests()
+            job.trouble.hand_back()
     after = sync.journal.rows(run, lane=lane)
     return {status.value: n for status in Status if (n := sum(row.status is status for row in after))}
+
+
+def _done_in_other_lanes(sync: Sync, run: RunRecord, lane: int, groups: Collection[str]) -> dict[str, list[Row]]:
+    """`patch` has a Genesys group in one lane only; what was approved of it comes later, in a lane of its own."""
+    if lane < FIRST_APPROVED_LANE:
+        return {}
+    by_group: dict[str, list[Row]] = {}
+    for row in sync.journal.rows(run):
+        group_id = row.genesys_group_id
+        if row.lane is not None and row.lane < FIRST_APPROVED_LANE and group_id and group_id in groups:
+            by_group.setdefault(group_id, []).append(row)
+    return by_group
+
+
+def _fresh_until(sync: Sync, lane: int, fence: int) -> datetime | None:
+    """Until when what `plan` read may be taken for present; None: not at all."""
+    reading = sync.fact("reading")
+    if lane >= FIRST_APPROVED_LANE or not reading or reading["fence"] != fence:
+        return None
+    return datetime.fromisoformat(reading["at"]) + READING_IS_FRESH
+
+
+class _Trouble:
+    """What keeps a lane from being finished. Shared by the lane's threads."""
+
+    def __init__(self) -> None:
+        self._errors: list[GenesysError] = []
+
+    def note(self, error: GenesysError | None) -> None:
+        if error is not None and (needs_a_person(error) or passes_by_itself(error)):
+            self._errors.append(error)
+
+    @property
+    def is_enough(self) -> bool:
+        """The other groups need not be tried."""
+        return len(self._errors) >= FAILURES_TOLERATED or any(
+            needs_a_person(error) or isinstance(error, Throttled) for error in self._errors
+        )
+
+    def hand_back(self) -> None:
+        """Raises the error that tells most; does nothing if there was none."""
+        if self._errors:
+            raise max(self._errors, key=lambda error: (needs_a_person(error), error.retry_after or 0.0))
 
 
 @contextmanager
@@ -98,67 +161,97 @@ class _Job:
     lease: Lease
     writer: MembershipWriter
     matches: Mapping[Guid, Match]
+    other_lanes: Mapping[str, Sequence[Row]]  # by Genesys group: what `patch` did before a person approved the rest
+    fresh_until: datetime | None = None  # see _fresh_until
+    trouble: _Trouble = field(default_factory=_Trouble)
 
     def apply(self, group_id: str, rows: Sequence[Row]) -> str:
         """Brings the rows of one Genesys group to their end. Rows that an earlier try settled are left as they are."""
         sync, lease = self.sync, self.lease
+        if self.trouble.is_enough:
+            return group_id
         lease.renew()
         settled = [row for row in rows if row.status in SETTLED]
         rows = [row for row in rows if row.status not in SETTLED]
-        try:
-            present = sync.genesys.individuals(group_id)
-        except GenesysError as error:
-            self._record([_failed(row, Reason.GENESYS_UNREADABLE, error) for row in rows])
-            return group_id
         sent_before = sync.journal.sending(self.run, [row.key for row in rows])
+        before: frozenset[str] | None = None
+        if not self._may_use_the_plans_reading(rows, sent_before):
+            try:
+                before = sync.genesys.individuals(group_id)
+            except GenesysError as error:
+                self.trouble.note(error)
+                self._record([_failed(row, Reason.GENESYS_UNREADABLE, error) for row in rows])
+                return group_id
+        # The plan removes those who were there and adds those who were not: that much its rows say.
+        present = _removed_by(rows) if before is None else before
         decided = [_ours(row) if row.key in sent_before else row for row in self._judge_again(group_id, rows, present)]
         finished = [row for row in decided if row.status is not Status.PLANNED]
         self._record(finished)
         todo = [row for row in decided if row.status is Status.PLANNED]
-        after: frozenset[str] | None = present
+        after = before
         if todo:
             sync.journal.mark_sending(self.run, [row.key for row in todo], lease.fence, sync.clock())
-            results = _send(lease, self.writer, group_id, todo)
+            results, error_of_writing = _send(lease, self.writer, group_id, todo)
+            self.trouble.note(error_of_writing)
             lease.renew()
-            done, after = _read_back(sync, group_id, todo, results)
+            # `user_patch` is documented nowhere as honoured: only a read-back tells
+            verify = sync.definition.verify or sync.definition.genesys.write == "user_patch"
+            told = read_back(sync, self.writer, group_id, todo, results, verify=verify)
+            self.trouble.note(told.error)
+            done, after = look_at_refused(sync, told.rows), told.present
             self._record(done)
             finished += done
-        self._note_group(group_id, [*settled, *finished], after)
+        self._note_group(group_id, [*settled, *finished], after, written=bool(todo))
         return group_id
+
+    def _may_use_the_plans_reading(self, rows: Sequence[Row], sent_before: Collection[str]) -> bool:
+        """Not for what may have been sent already, nor for an undo, which asks what is so now."""
+        return (
+            self.fresh_until is not None
+            and self.sync.clock() < self.fresh_until
+            and not sent_before
+            and not any(row.undoes for row in rows)
+        )
 
     def _judge_again(self, group_id: str, rows: Sequence[Row], present: frozenset[str]) -> Sequence[Row]:
         """An old plan never undoes newer truth: the newest view and Genesys are asked again, just before writing."""
-        target = target_of(self.sync, group_id)
+        sync = self.sync
+        if any(row.undoes for row in rows):
+            return recheck_undo(rows, present, changed_since_plan(sync, rows))
+        target = target_of(sync, group_id)
         users = {row.user_guid for row in rows if row.user_guid}
+        planned_at = datetime.fromisoformat(sync.fact("plan")["at"])
+        pins = sync.journal.pins(sync.definition.name, [group_id], since=planned_at)
         return recheck(
             rows,
-            planning_targets(self.sync, [target], {group_id: present})[0],
-            self.matches,
-            self.sync.definition,
-            planning_context(self.sync, self.run, target.feeding, users),
+            planning_targets(sync, [target], {group_id: present})[0],
+            {guid: self.matches[guid] for guid in users | target.wanted.keys() if guid in self.matches},
+            sync.definition,
+            planning_context(sync, self.run, target.feeding, users, pins),
         )
 
     def _record(self, rows: Sequence[Row]) -> None:
         if rows:
             sync = self.sync
+            pin_undone(sync, self.run, rows)
             sync.journal.record(self.run, rows, at=sync.clock(), fence=self.lease.fence, organisation=sync.organisation)
             grant_settled_adds(sync, rows)
             drop_grants_of_settled_removals(sync, rows)
 
-    def _note_group(self, group_id: str, rows: Sequence[Row], after: frozenset[str] | None) -> None:
+    def _note_group(self, group_id: str, rows: Sequence[Row], after: frozenset[str] | None, *, written: bool) -> None:
         """The group's line in the report: how many it has now, and how many this run added and removed."""
-        done = [row.action for row in rows if row.status is Status.SUCCESS and row.settled_by is None]
+        elsewhere = self.other_lanes.get(group_id, ())
+        done = [row.action for row in (*rows, *elsewhere) if row.status is Status.SUCCESS and row.settled_by is None]
         self.sync.journal.save_group_results(
             self.run,
             [
                 replace(
                     result,
-                    after=None if after is None else len(after),
+                    after=len(after) if after is not None else None if written else result.before,
                     added=done.count(Action.ADD),
                     removed=done.count(Action.REMOVE),
                 )
-                for result in self.sync.journal.group_results(self.run)
-                if result.genesys_group_id == group_id
+                for result in self.sync.journal.group_results(self.run, group_id)
             ],
         )
 
@@ -170,10 +263,14 @@ def _ours(row: Row) -> Row:
     return row
 
 
+def _removed_by(rows: Sequence[Row]) -> frozenset[str]:
+    return frozenset(row.genesys_user_id for row in rows if row.action is Action.REMOVE and row.genesys_user_id)
+
+
 def _send(
     lease: Lease, writer: MembershipWriter, group_id: str, rows: Sequence[Row]
-) -> dict[tuple[str, Action], WriteResult]:
-    """What became of each. A failure that ends the group's requests is no reason to forget what was done before it."""
+) -> tuple[dict[tuple[str, Action], WriteResult], GenesysError | None]:
+    """What became of each, and what ended it before its end. What was not sent has no result."""
     adds = [row.genesys_user_id for row in rows if row.action is Action.ADD and row.genesys_user_id]
     removes = [row.genesys_user_id for row in rows if row.action is Action.REMOVE and row.genesys_user_id]
     results: dict[tuple[str, Action], WriteResult] = {}
@@ -181,73 +278,8 @@ def _send(
         for result in writer.apply(group_id, adds, removes, before_request=lease.renew):
             results[result.user_id, result.action] = result
     except GenesysError as error:
-        for action, user_ids in ((Action.ADD, adds), (Action.REMOVE, removes)):
-            for user_id in user_ids:
-                results.setdefault(
-                    (user_id, action),
-                    WriteResult(
-                        user_id,
-                        action,
-                        ok=False,
-                        http_code=error.status,
-                        correlation_id=error.correlation_id,
-                        error=str(error),
-                    ),
-                )
-    return results
-
-
-def _read_back(
-    sync: Sync, group_id: str, rows: Sequence[Row], results: dict[tuple[str, Action], WriteResult]
-) -> tuple[list[Row], frozenset[str] | None]:
-    """What Genesys says afterwards decides what the report calls a success."""
-    answered = [_with_result(row, results.get((row.genesys_user_id or "", row.action))) for row in rows]
-    if not sync.definition.verify:
-        return answered, None
-    present: frozenset[str] | None = None
-    error: GenesysError | None = None
-    for wait in READ_BACK_WAITS:
-        if wait:
-            sync.sleep(wait)
-        try:
-            present, error = sync.genesys.individuals(group_id), None
-        except GenesysError as failure:
-            present, error = None, failure
-            continue
-        if all(_in_effect(row, present) for row in answered if row.status is Status.SUCCESS):
-            break
-    return [_verified(row, present, error) for row in answered], present
-
-
-def _with_result(row: Row, result: WriteResult | None) -> Row:
-    if result is None:
-        return replace(row, status=Status.FAILED, reason=Reason.NOT_ATTEMPTED, error="not sent")
-    return replace(
-        row,
-        status=Status.SUCCESS if result.ok else Status.FAILED,
-        reason=None if result.ok else Reason.REFUSED,
-        http_code=result.http_code,
-        correlation_id=result.correlation_id,
-        error=result.error,
-    )
-
-
-def _in_effect(row: Row, present: frozenset[str]) -> bool:
-    return (row.genesys_user_id in present) is (row.action is Action.ADD)
-
-
-def _verified(row: Row, present: frozenset[str] | None, error: GenesysError | None) -> Row:
-    if present is None:
-        if row.status is Status.SUCCESS:
-            text = f"could not be read back: {error}"
-            return replace(row, status=Status.FAILED, reason=Reason.UNVERIFIED, error=text)
-        return row
-    if _in_effect(row, present):
-        # also where the answer was lost or an error: what counts is what is so
-        return replace(row, status=Status.SUCCESS, reason=None, error=None)
-    if row.status is Status.SUCCESS:
-        return replace(row, status=Status.FAILED, reason=Reason.NOT_IN_EFFECT, error="accepted, but not in effect")
-    return row
+        return results, error
+    return results, None
 
 
 def _failed(row: Row, reason: Reason, error: GenesysError) -> Row:

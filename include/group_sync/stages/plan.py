@@ -5,7 +5,7 @@ Reads each concerned group's present membership, lets `planning` decide, and kee
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -27,13 +27,16 @@ from include.group_sync.model import (
     SkippedGroup,
     Status,
 )
-from include.group_sync.planning import Context, Plan, Target, Unmapped
+from include.group_sync.planning import Context, Plan, Target, Unmapped, newest_told
 from include.group_sync.planning import plan as plan_purely
 from include.group_sync.stages import targets as target_groups
+from include.group_sync.stages.approve import freeze
+from include.group_sync.stages.batches import batches_of
 from include.group_sync.stages.context import Sync, chosen
 from include.group_sync.stages.map_groups import mapped
 from include.group_sync.stages.resolve_users import matched
 from include.group_sync.stages.targets import TargetGroup
+from include.group_sync.stages.undo import decide_undo, is_undo
 
 
 def plan(sync: Sync) -> dict[str, Any]:
@@ -44,10 +47,18 @@ def plan(sync: Sync) -> dict[str, Any]:
     run = sync.run
     targets, unmapped = target_groups.collect(sync)
     matches = matched(sync)
+    # what AD tells after this moment is newer than what this run does
+    sync.journal.put_fact(run, "last_change", sync.journal.last_change())
+    # `patch` may rely on what is read here if no other run has written since
+    fence = sync.journal.next_fence(sync.organisation, sync.key, now=sync.clock())
+    sync.journal.put_fact(run, "reading", {"at": sync.clock().isoformat(), "fence": fence})
     present = _read_present(sync, [target.genesys_group_id for target in targets if _needs_reading(target)])
-    decided = _decide(sync, run, targets, unmapped, matches, present)
+    if is_undo(sync):
+        decided = _decide_undo(sync, run)
+    else:
+        decided = _decide(sync, run, targets, unmapped, matches, present)
 
-    rows = _with_comparison_changes(sync, run, decided)
+    rows = freeze(sync, run, decided, _with_comparison_changes(sync, run, decided))
     sync.journal.save_rows(run, rows)
     sync.journal.save_group_results(run, decided.group_results)
     now = sync.clock()
@@ -55,7 +66,9 @@ def plan(sync: Sync) -> dict[str, Any]:
     settled_elsewhere = sync.journal.record(run, [row for row in finished if row.settled_by is None], at=now)
     if not run.dry_run:
         _keep_grants(sync, decided, finished)
-    sync.journal.put_fact(run, "plan", {"hash": decided.hash, "fail_reason": decided.fail_reason})
+    sync.journal.put_fact(
+        run, "plan", {"hash": decided.hash, "fail_reason": decided.fail_reason, "at": now.isoformat()}
+    )
     sync.journal.put_fact(run, "whole", sorted(target.genesys_group_id for target in targets if target.whole))
     sync.count_requests()
 
@@ -64,7 +77,7 @@ def plan(sync: Sync) -> dict[str, Any]:
     if settled_elsewhere:
         sync.say(f"{len(settled_elsewhere)} changes were settled by another run meanwhile")
     return {
-        "batches": [] if run.dry_run or decided.fail_reason else _batches(rows),
+        "batches": [] if run.dry_run or decided.fail_reason else batches_of(rows),
         "counts": counts,
         "hash": decided.hash,
         "fail_reason": decided.fail_reason,
@@ -101,13 +114,34 @@ def _decide(
     guids = {change.user_guid for changes in unmapped.values() for change in changes if change.user_guid}
     groups = {guid for target in targets for guid in (*target.feeding, *target.retired)} | set(unmapped)
     groups |= {change.group_guid for target in targets for change in target.changes}
+    pins = _pins(sync, run, targets)
     return plan_purely(
         planning_targets(sync, targets, present),
         matches,
         _unmapped(sync, run, skipped, unmapped),
         sync.definition,
-        planning_context(sync, run, groups | {s.group_guid for s in skipped}, guids | set(matches)),
+        planning_context(sync, run, groups | {s.group_guid for s in skipped}, guids | set(matches), pins),
     )
+
+
+def _decide_undo(sync: Sync, run: RunRecord) -> Plan:
+    pairs, _, _ = mapped(sync)
+    claimed = _claimed_by_others(sync, run, sorted({pair.genesys_group_id for pair in pairs}))
+    return decide_undo(sync, planning_context(sync, run, (), ()), _read_present, claimed)
+
+
+def _pins(sync: Sync, run: RunRecord, targets: Sequence[TargetGroup]) -> dict[tuple[str, Guid], int]:
+    """The pairs that somebody undid. Where AD has told something newer, it rules again."""
+    pins = sync.journal.pins(sync.definition.name, [target.genesys_group_id for target in targets])
+    if pins and not run.dry_run:
+        over = {}
+        for target in targets:
+            for change in target.changes:
+                pair = (target.genesys_group_id, change.user_guid or "")
+                if pair in pins and newest_told([change]) > pins[pair]:
+                    over[pair] = pins[pair]
+        sync.journal.unpin(sync.definition.name, over)
+    return pins
 
 
 def planning_targets(
@@ -140,7 +174,13 @@ def planning_targets(
     ]
 
 
-def planning_context(sync: Sync, run: RunRecord, groups: Collection[Guid], users: Collection[Guid]) -> Context:
+def planning_context(
+    sync: Sync,
+    run: RunRecord,
+    groups: Collection[Guid],
+    users: Collection[Guid],
+    pins: Mapping[tuple[str, Guid], int] | None = None,
+) -> Context:
     """``groups`` and ``users``: those whom the rows may name."""
     name = sync.definition.name
     people = sync.journal.known_users(name, users)
@@ -149,6 +189,8 @@ def planning_context(sync: Sync, run: RunRecord, groups: Collection[Guid], users
         observed_at=run.polled_at,
         dry_run=run.dry_run,
         removed_today=sync.journal.removals_since(name, sync.clock() - timedelta(days=1)),
+        journal_restored=bool(sync.fact("journal_restored")),
+        pins=pins or {},
         excluded_users=excluded_users(people.values(), sync.definition),
         groups=sync.journal.known_groups(name, groups),
         users=people,
@@ -213,7 +255,8 @@ def grant_settled_adds(sync: Sync, rows: Sequence[Row]) -> None:
         Grant(row.genesys_group_id, row.genesys_user_id, row.user_guid, group)
         for row in rows
         if row.action is Action.ADD
-        and row.status in (Status.SUCCESS, Status.UNCHANGED)
+        # what an undo finds there already, somebody else has put back
+        and (row.status is Status.SUCCESS or (row.status is Status.UNCHANGED and not row.undoes))
         and row.settled_by is None
         and row.user_guid
         and row.genesys_user_id
@@ -229,7 +272,7 @@ def drop_grants_of_settled_removals(sync: Sync, rows: Sequence[Row]) -> None:
         row
         for row in rows
         if row.action is Action.REMOVE
-        and row.status in (Status.SUCCESS, Status.UNCHANGED)
+        and (row.status is Status.SUCCESS or (row.status is Status.UNCHANGED and not row.undoes))
         and row.genesys_group_id
         and row.settled_by is None
     ]
@@ -248,20 +291,3 @@ def drop_grants_of_settled_removals(sync: Sync, rows: Sequence[Row]) -> None:
             and (row.reason is not Reason.STILL_GRANTED or grant.group_guid in row.group_guids)
         ]
     sync.journal.remove_grants(name, gone)
-
-
-def _batches(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """One entry per mapped patch instance: what it will do, in ids and counts."""
-    lanes = sorted({row.lane for row in rows if row.lane is not None})
-    batches = []
-    for lane in lanes:
-        mine = [row for row in rows if row.lane == lane]
-        batches.append(
-            {
-                "lane": lane,
-                "groups": sorted({row.genesys_group_id for row in mine if row.genesys_group_id}),
-                "add": sum(row.action is Action.ADD for row in mine),
-                "remove": sum(row.action is Action.REMOVE for row in mine),
-            }
-        )
-    return batches

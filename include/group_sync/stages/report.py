@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from include.group_sync.errors import GroupSyncError, JournalError
+from include.group_sync.errors import GroupSyncError, RunUnknown
 from include.group_sync.journal.records import RunRecord
 from include.group_sync.model import Guid, Mode, Reason, Row, Status
 from include.group_sync.report.build import build_report
+from include.group_sync.stages import restored
 from include.group_sync.stages.context import RunRequest, Sync
 from include.group_sync.stages.map_groups import mapped
 from include.group_sync.stages.poll import window_of
@@ -24,15 +25,31 @@ def report(sync: Sync, request: RunRequest) -> tuple[dict[str, Any], str]:
 
     Raises ReportPathError if it cannot be written. A run whose `poll` never began has an empty report that says so.
     """
-    try:
-        run = sync.run
-    except JournalError:
+    run = _run_if_it_began(sync)
+    if run is None:
         document = _nothing_done(sync, request)
         return document, str(sync.reports.write(document))
     rows = _final_rows(sync, run)
+    document = _document(sync, run, rows)
+    path = str(sync.reports.write(document))
+    _close(sync, run, rows)
+    return document, path
+
+
+def report_so_far(sync: Sync) -> str | None:
+    """Writes the report while a person is being waited for: what waits is `held`, and nothing is closed. Returns its
+    path; None if this run asks nobody."""
+    if not sync.fact("question"):
+        return None
+    run = sync.run
+    rows = _with_settled_before(sync, run, sync.journal.rows(run))
+    return str(sync.reports.write(_document(sync, run, rows)))
+
+
+def _document(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> dict[str, Any]:
     groups = sync.journal.group_results(run)
     known = sync.journal.known_groups(sync.definition.name, {guid for result in groups for guid in result.group_guids})
-    document = build_report(
+    return build_report(
         dag_id=run.key.dag_id,
         run_id=run.key.run_id,
         run_type=run.run_type,
@@ -45,12 +62,18 @@ def report(sync: Sync, request: RunRequest) -> tuple[dict[str, Any], str]:
         groups=groups,
         directory_groups={guid: {"guid": guid, "dn": group.dn, "name": group.name} for guid, group in known.items()},
         requests=sync.journal.requests(run),
-        approval=None,
+        approval=_approval(sync, run),
         notes=_notes(sync, run, rows),
     )
-    path = str(sync.reports.write(document))
-    _close(sync, run, rows)
-    return document, path
+
+
+def _approval(sync: Sync, run: RunRecord) -> dict[str, Any] | None:
+    if not sync.fact("question"):
+        return None
+    told = sync.journal.fact(run, "approval", default=None)
+    if told is None:
+        return {"by": None, "at": None, "decision": "waiting"}
+    return {key: told[key] for key in ("by", "at", "decision")}
 
 
 def check(document_counts: dict[str, Any], failed_tasks: Sequence[str]) -> None:
@@ -69,7 +92,7 @@ def check(document_counts: dict[str, Any], failed_tasks: Sequence[str]) -> None:
 def _final_rows(sync: Sync, run: RunRecord) -> list[Row]:
     """The rows of this attempt, and those which earlier attempts of the same run settled."""
     rows = sync.journal.rows(run)
-    if not run.dry_run:
+    if not run.dry_run and not _fail_reason(sync):
         left = [
             replace(row, status=Status.FAILED, reason=Reason.NOT_ATTEMPTED, error="its patch task did not come to it")
             for row in rows
@@ -78,8 +101,33 @@ def _final_rows(sync: Sync, run: RunRecord) -> list[Row]:
         if left:
             sync.journal.record(run, left, at=sync.clock())
             rows = sync.journal.rows(run)
+    return _with_settled_before(sync, run, rows)
+
+
+def fail_reason(sync: Sync) -> str | None:
+    """Why `plan` allowed nothing to be written (`limits.on_excess: fail`); None also if the run did not come to it."""
+    return _fail_reason(sync) if _run_if_it_began(sync) else None
+
+
+def _fail_reason(sync: Sync) -> str | None:
+    reason: str | None = (sync.fact("plan") or {}).get("fail_reason")
+    return reason
+
+
+def _run_if_it_began(sync: Sync) -> RunRecord | None:
+    try:
+        return sync.run
+    except RunUnknown:  # `poll` failed before it could begin it
+        return None
+
+
+def _with_settled_before(sync: Sync, run: RunRecord, rows: list[Row]) -> list[Row]:
+    """Of a row that occurs in several attempts the newest stands, since a row stands once; but what this run settled
+    earlier and merely lists again stands as it was settled."""
+    before = {row.key: row for row in sync.journal.rows_settled_before(run)}  # oldest first: the newest wins
+    mine = [before.pop(row.key) if row.settled_by == run.key.run_id and row.key in before else row for row in rows]
     keys = {row.key for row in rows}
-    return rows + [row for row in sync.journal.rows_settled_before(run) if row.key not in keys]
+    return mine + [row for key, row in before.items() if key not in keys]
 
 
 def _mode_of(sync: Sync, run: RunRecord) -> Mode:
@@ -98,6 +146,8 @@ def _notes(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> list[str]:
         notes.append("poll did not finish: Active Directory was not read, and nothing was written to Genesys Cloud")
     elif sync.fact("plan") is None:
         notes.append("a task before patch failed: nothing was written to Genesys Cloud")
+    if reason := _fail_reason(sync):
+        notes.append(reason)
     if run.dry_run:
         notes.append("dry run: nothing was written to Genesys Cloud")
     if any(row.reason is Reason.NOT_ATTEMPTED for row in rows):
@@ -109,11 +159,13 @@ def _close(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
     """Baselines, what the reports know of the journal, old reports, and the run's end."""
     now = sync.clock()
     plan_done = sync.fact("plan") is not None
-    if plan_done and not run.dry_run and not run.bounded:
+    if plan_done and not run.dry_run and not run.bounded and not _fail_reason(sync):
         sync.journal.set_baselines(
             sync.definition.name, _baselines(sync, run, rows), run.key.dag_id, run.key.run_id, now
         )
-    failed = any(row.status is Status.FAILED for row in rows) or not plan_done
+    if plan_done and not run.dry_run and not run.bounded:
+        restored.close(sync, run, rows)
+    failed = any(row.status is Status.FAILED for row in rows) or not plan_done or bool(_fail_reason(sync))
     sync.journal.finish_run(run, "failed" if failed else "success", now)
     sync.reports.remember_journal(*sync.journal.identity())
     sync.reports.prune(sync.definition.report.keep_days, now, dag_id=run.key.dag_id)

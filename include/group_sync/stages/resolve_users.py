@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from include.group_sync.genesys.errors import GenesysError
 from include.group_sync.journal.records import Link
-from include.group_sync.matching import Lookup, answered, finish, next_lookup, start
-from include.group_sync.model import GenesysUser, Guid, Match, MatchStatus, Reason
+from include.group_sync.matching import Lookup, MatchState, answered, finish, next_lookup, start
+from include.group_sync.model import Action, GenesysUser, Guid, Match, MatchStatus, Mode, Reason, Row, Status
 from include.group_sync.names import normal_mail
 from include.group_sync.stages import targets as target_groups
 from include.group_sync.stages.context import Sync
@@ -17,7 +19,9 @@ from include.group_sync.stages.context import Sync
 def resolve_users(sync: Sync) -> dict[str, Any]:
     """Finds the Genesys user of everybody whom this run concerns. Raises GenesysError if they cannot be looked up.
 
-    A known link (objectGUID -> Genesys user id) comes first, so that a changed mail does not lose a person.
+    A known link (objectGUID -> Genesys user id) comes first, so that a changed mail does not lose a person. It is
+    believed without a request. That its user has become inactive or was deleted is noticed in mode full, where users
+    are listed anyway, and when Genesys refuses a write (`look_at_refused`; the next run then looks closer).
     """
     run = sync.run
     definition = sync.definition
@@ -30,10 +34,14 @@ def resolve_users(sync: Sync) -> dict[str, Any]:
     users = sync.journal.known_users(definition.name, guids)
     links = {guid: link.genesys_user_id for guid, link in sync.journal.all_links(definition.name).items()}
 
-    state = start(users.values(), definition.users, links, gone=guids - users.keys())
-    while lookup := next_lookup(state):
-        state = answered(state, lookup, _look_up(sync, lookup))
-    matches = finish(state)
+    unsure = (Status.ORPHANED, Status.FAILED)
+    doubted = {change.user_guid for target in targets for change in target.changes if change.status in unsure}
+    checked = {links[guid] for guid in links.keys() & (guids if run.mode is Mode.FULL else doubted)}
+    state = start(users.values(), definition.users, links, gone=guids - users.keys(), relink=True)
+    matches = _match(sync, state, checked)
+    believed = {links[guid] for guid in links.keys() & guids} - checked
+    if believed and sync.genesys.has_listed_users:
+        matches = _match(sync, state, checked | believed)  # now it costs nothing
 
     if not run.dry_run:
         fresh = [
@@ -72,11 +80,23 @@ def resolve_users(sync: Sync) -> dict[str, Any]:
     }
 
 
-def _look_up(sync: Sync, lookup: Lookup) -> Mapping[str, list[GenesysUser]]:
+def _match(sync: Sync, state: MatchState, checked: Collection[str]) -> dict[Guid, Match]:
+    """``checked``: linked Genesys users of whom Genesys is asked; the others are taken for active."""
+    while lookup := next_lookup(state):
+        state = answered(state, lookup, _look_up(sync, lookup, checked))
+    return finish(state)
+
+
+def _look_up(sync: Sync, lookup: Lookup, checked: Collection[str]) -> Mapping[str, list[GenesysUser]]:
     """Candidates by the value that was asked for."""
     if lookup.rule is None:
-        sync.say(f"looking at {len(lookup.values)} known Genesys users")
-        return {user.id: [user] for user in sync.genesys.users_by_id(lookup.values)}
+        asked = [user_id for user_id in lookup.values if user_id in checked]
+        if asked:
+            sync.say(f"looking at {len(asked)} known Genesys users")
+        linked = {user.id: [user] for user in sync.genesys.users_by_id(asked)}
+        for user_id in set(lookup.values) - set(asked):
+            linked[user_id] = [GenesysUser(id=user_id, name="", email=None, username=None, state="active")]
+        return linked
     rule = sync.definition.users[lookup.rule]
     sync.say(f"looking up {len(lookup.values)} users by {rule.genesys}")
     if rule.genesys == "external_id":
@@ -88,6 +108,40 @@ def _look_up(sync: Sync, lookup: Lookup) -> Mapping[str, list[GenesysUser]]:
         value = user.email if rule.genesys == "email" else user.username
         by_value.setdefault(normal_mail(value or ""), []).append(user)
     return by_value
+
+
+def look_at_refused(sync: Sync, rows: Sequence[Row]) -> list[Row]:
+    """The rows, where Genesys refused an add with the reason that it has no such active user any more.
+
+    A link to somebody who is gone is dropped: the next run finds the person by the rules.
+    """
+    refused = {row.genesys_user_id for row in rows if _is_refused_add(row) and row.genesys_user_id}
+    if not refused:
+        return list(rows)
+    try:
+        known = {user.id: user for user in sync.genesys.users_by_id(refused)}
+    except GenesysError as error:
+        sync.say(f"{len(refused)} users whom Genesys refused could not be looked at: {error}")
+        return list(rows)
+    gone = refused - known.keys()
+    sync.journal.drop_links(
+        sync.definition.name, [row.user_guid for row in rows if row.genesys_user_id in gone and row.user_guid]
+    )
+    looked = []
+    for row in rows:
+        if not _is_refused_add(row):
+            looked.append(row)
+        elif row.genesys_user_id in gone:
+            looked.append(replace(row, status=Status.ORPHANED, reason=Reason.NO_GENESYS_USER))
+        elif row.genesys_user_id in known and known[row.genesys_user_id].state != "active":
+            looked.append(replace(row, status=Status.ORPHANED, reason=Reason.INACTIVE))
+        else:
+            looked.append(row)
+    return looked
+
+
+def _is_refused_add(row: Row) -> bool:
+    return row.action is Action.ADD and row.status is Status.FAILED and row.reason is Reason.REFUSED
 
 
 def matched(sync: Sync) -> dict[Guid, Match]:

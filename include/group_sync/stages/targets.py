@@ -14,6 +14,7 @@ from include.group_sync.model import Change, Guid, Mode, Pair, View
 from include.group_sync.stages.context import Sync, chosen
 from include.group_sync.stages.map_groups import mapped
 from include.group_sync.stages.poll import changes_to_act_on
+from include.group_sync.stages.undo import is_undo
 
 
 @dataclass
@@ -51,6 +52,8 @@ def collect(sync: Sync) -> tuple[list[TargetGroup], dict[Guid, list[Change]]]:
     """
     run = sync.run
     name = sync.definition.name
+    if is_undo(sync):
+        return [], {}
     pairs, _, _ = mapped(sync)
     feeding: defaultdict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:

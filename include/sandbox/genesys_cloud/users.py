@@ -131,8 +131,7 @@ def router(platform: Platform) -> APIRouter:
                 raise refusals.bad_request(f"Group {group_id} does not exist.")
         present = state.groups_of(user_id)
         joining = [group_id for group_id in dict.fromkeys(wanted) if group_id not in present]
-        for group_id in joining:
-            members.admissible(platform, state.groups[group_id], [user_id])
+        joining = [one for one in joining if members.admissible(platform, state.groups[one], [user_id])]
         leaving = [group_id for group_id in present if group_id not in wanted]
         changes = Exchange.of(request).carried_out([*joining, *leaving])
         for group_id in changes:

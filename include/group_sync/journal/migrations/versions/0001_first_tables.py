@@ -113,6 +113,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organisation"),
     )
     op.create_table(
+        "journal_shared_secret",
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("value", sa.LargeBinary()),
+        sa.Column("renew_at", _time()),
+        sa.Column("locked_by", sa.String()),
+        sa.Column("locked_until", _time()),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    op.create_table(
+        "journal_external_id",
+        sa.Column("organisation", sa.String(), nullable=False),
+        sa.Column("external_id", sa.String(), nullable=False),
+        sa.Column("genesys_group_id", sa.String()),
+        sa.Column("read_at", _time(), nullable=False),
+        sa.PrimaryKeyConstraint("organisation", "external_id"),
+    )
+    op.create_table(
         "journal_lease_holder",
         sa.Column("organisation", sa.String(), nullable=False),
         sa.Column("task_key", sa.String(), nullable=False),
@@ -218,6 +235,41 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("journal_outcome_by_change", "journal_outcome", ["change_id", "id"])
+    op.create_table(
+        "journal_question",
+        sa.Column("id", _number(), nullable=False),
+        sa.Column("definition", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("change_ids", sa.JSON(), nullable=False),
+        sa.Column("dag_id", sa.String(), nullable=False),
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("asked_at", _time(), nullable=False),
+        sa.Column("expires_at", _time(), nullable=False),
+        sa.Column("closed_at", _time()),
+        sa.Column("decision", sa.String()),
+        sa.Column("decided_by", sa.String()),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("journal_question_by_definition", "journal_question", ["definition", "closed_at"])
+    op.create_table(
+        "journal_pin",
+        sa.Column("definition", sa.String(), nullable=False),
+        sa.Column("genesys_group_id", sa.String(), nullable=False),
+        sa.Column("user_guid", sa.String(), nullable=False),
+        sa.Column("dag_id", sa.String(), nullable=False),
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("undoes", sa.String(), nullable=False),
+        sa.Column("last_change", _number(), nullable=False),
+        sa.Column("at", _time(), nullable=False),
+        sa.PrimaryKeyConstraint("definition", "genesys_group_id", "user_guid"),
+    )
+    op.create_table(
+        "journal_restored",
+        sa.Column("definition", sa.String(), nullable=False),
+        sa.Column("since", _time(), nullable=False),
+        sa.PrimaryKeyConstraint("definition"),
+    )
     op.create_table(
         "journal_run_fact",
         sa.Column("run", _number(), nullable=False),

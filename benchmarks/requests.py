@@ -1,0 +1,182 @@
+"""`python -m benchmarks.requests`: how many requests a run sends, beside the fewest that the API allows and beside the
+naive way. Every number is counted in the sandbox's own log.
+
+Lower bound (reference/genesys-cloud-api.md, §9): token 1; users min(U/500, N/50); groups G/500; one read of the
+individuals per group with something to do; writes by strategy. Verify: one read per written group, shown apart.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genesys_cloud.hook import GenesysCloudHook
+from genesys_cloud.oauth import ProcessTokenStore
+
+from benchmarks.synthetic import CONNECTION, SyntheticRuns, genesys_seed, group_id, user_id
+from include.sandbox.genesys_cloud import SandboxClient, SandboxOptions, spawn
+
+STRATEGIES = ("scim_patch", "group_members", "user_patch")
+USERS, GROUPS, HALF = 20_000, 200, 25  # of each group's changes, 25 are adds and 25 removes
+
+Members = dict[int, set[int]]
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    text: str
+    before: Members  # Genesys has
+    after: Members  # AD has
+    linked: bool  # a run before has compared everything, so links and baselines are there
+    mapped: int
+
+    @property
+    def adds(self) -> dict[int, set[int]]:
+        return {g: self.after[g] - self.before[g] for g in self.after if self.after[g] - self.before[g]}
+
+    @property
+    def removes(self) -> dict[int, set[int]]:
+        return {g: self.before[g] - self.after[g] for g in self.after if self.before[g] - self.after[g]}
+
+
+def cases() -> list[Case]:
+    """Users are dealt out by numbers, so that every run is the same. Whoever joins a group is in another one already."""
+    per_group = USERS // GROUPS  # a block of 100 users for each group; 50 of them are in it
+    before = {g: set(range(g * per_group, g * per_group + 2 * HALF)) for g in range(GROUPS)}
+    after: Members = {}
+    for g, members in before.items():
+        leaving = set(sorted(members)[:HALF])
+        joining = set(sorted(before[(g + 1) % GROUPS])[HALF:])
+        after[g] = (members - leaving) | joining
+    few = dict(after)
+    for g in range(5):
+        leaving = set(sorted(after[g])[:5])
+        few[g] = (after[g] - leaving) | set(sorted(after[g + 50])[:5])
+    many = {g: set(range(g * 20, g * 20 + 20)) for g in range(500)}
+    return [
+        Case("a", "10,000 changes in 200 groups, cold", before, after, False, GROUPS),
+        Case("b", "the same, links known", before, after, True, GROUPS),
+        Case("c", "50 changes in 5 groups", after, few, True, GROUPS),
+        Case("d", "nothing to do, 500 groups", many, many, True, 500),
+    ]
+
+
+def bound(case: Case, strategy: str, *, token_known: bool) -> int:
+    """Without verify. `user_patch`: the user must be read for its version and its groups, then written."""
+    adds, removes = case.adds, case.removes
+    concerned = adds.keys() | removes.keys()
+    whole = not case.linked
+    to_find = set().union(*case.after.values()) if whole else set()
+    users = min(math.ceil(USERS / 500), math.ceil(len(to_find) / 50)) if to_find else 0
+    reads = case.mapped if whole else len(concerned)
+    if strategy == "scim_patch":
+        writes = sum(math.ceil((len(adds.get(g, ())) + len(removes.get(g, ()))) / 50) for g in concerned)
+    elif strategy == "group_members":
+        writes = sum(2 * math.ceil(len(of) / 50) - 1 for of in adds.values())
+        writes += sum(math.ceil(len(of) / 50) for of in removes.values())
+    else:
+        writes = 2 * sum(len(of) for part in (adds, removes) for of in part.values())
+    return (0 if token_known else 1) + users + math.ceil(case.mapped / 500) + reads + writes
+
+
+def measure(case: Case, strategy: str) -> dict[str, Any]:
+    """Requests of one run, from the sandbox's log."""
+    options = SandboxOptions(rate_allowed=None, user_patch_groups="honoured")
+    with spawn(genesys_seed(USERS, case.before), options) as sandbox, tempfile.TemporaryDirectory() as folder:
+        runs = SyntheticRuns(
+            Path(folder), sandbox.connection(), write=strategy, removals="granted" if case.linked else "mirror"
+        )
+        with runs:
+            if case.linked:
+                runs.tell(case.before)
+                runs.run()
+            sandbox.clear_log()
+            runs.tell(case.after)
+            document = runs.run()
+            log = sandbox.requests()
+            check(case, sandbox, document)
+            verify = len(reads_after_writing(log))
+            return {"sent": len(log) - verify, "verify": verify, "told": document["requests"]["total"] == len(log)}
+
+
+def check(case: Case, sandbox: SandboxClient, document: Mapping[str, Any]) -> None:
+    wrong = [g for g, of in case.after.items() if set(sandbox.individuals(group_id(g))) != {user_id(n) for n in of}]
+    if wrong or document["failures"]:
+        raise AssertionError(f"case {case.name}: {len(wrong)} groups are wrong, {document['failures']} failures")
+
+
+def reads_after_writing(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The read-back: individuals of a group after its last write, and users asked for by id (`user_patch`)."""
+    first_write = min((entry["seq"] for entry in log if entry["method"] in ("PATCH", "DELETE")), default=10**9)
+    return [
+        entry
+        for entry in log
+        if entry["method"] == "GET"
+        and entry["seq"] > first_write
+        and (entry["path"].endswith("/individuals") or (entry["path"] == "/api/v2/users" and "id=" in entry["query"]))
+    ]
+
+
+def naive(case: Case) -> int:
+    """What a straightforward script does: find the person, write the membership, one change after the other."""
+    options = SandboxOptions(rate_allowed=None, log_limit=200_000)
+    with spawn(genesys_seed(USERS, case.before), options) as sandbox, tempfile.TemporaryDirectory() as folder:
+        with SyntheticRuns(Path(folder), sandbox.connection()):
+            hook = GenesysCloudHook(CONNECTION, token_store=ProcessTokenStore())
+
+            def change(item: tuple[int, int, str]) -> None:
+                group, number, op = item
+                query = [{"type": "EXACT", "fields": ["email"], "value": f"user{number:06d}@example.com"}]
+                answer = hook.call("POST", "/api/v2/users/search", json={"query": query}, idempotent=True)
+                member = answer.body["results"][0]["id"]
+                operation: dict[str, Any] = {"op": "add", "path": "members", "value": [{"value": member}]}
+                if op == "remove":
+                    operation = {"op": "remove", "path": f'members[value eq "{member}"]'}
+                body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation]}
+                hook.call("PATCH", f"/api/v2/scim/v2/groups/{group_id(group)}", json=body, idempotent=True)
+
+            hook.call("GET", "/api/v2/groups", params={"pageSize": 500})
+            items = [(g, n, "add") for g, of in case.adds.items() for n in of]
+            items += [(g, n, "remove") for g, of in case.removes.items() for n in of]
+            with ThreadPoolExecutor(4) as pool:  # only to be done sooner
+                list(pool.map(change, items))
+            return hook.request_counts.total
+
+
+def main(say: Callable[[str], None] = print) -> int:
+    wanted = set(sys.argv[1:]) or {"a", "b", "c", "d"}
+    failed = []
+    say(f"{'case':<40}{'strategy':<15}{'sent':>8}{'bound':>8}{'ratio':>8}{'verify':>8}{'naive':>8}{'x fewer':>9}")
+    for case in (one for one in cases() if one.name in wanted):
+        changes = sum(len(of) for part in (case.adds, case.removes) for of in part.values())
+        by_naive = naive(case) if case.name in "ac" else 2 + 2 * changes
+        for strategy in STRATEGIES:
+            got = measure(case, strategy)
+            least = bound(case, strategy, token_known=case.linked)
+            ratio, fewer = got["sent"] / least, by_naive / got["sent"]
+            say(
+                f"({case.name}) {case.text:<36}{strategy:<15}{got['sent']:>8}{least:>8}{ratio:>8.3f}{got['verify']:>8}"
+                f"{by_naive:>8}{fewer:>9.1f}"
+            )
+            if not got["told"]:
+                failed.append(f"{case.name} {strategy}: the report counts other requests than the sandbox")
+            if ratio > 1.05 and got["sent"] > 5:
+                failed.append(f"{case.name} {strategy}: {ratio:.3f} times the bound, more than 1.05")
+            if case.name == "d" and got["sent"] > 5:
+                failed.append(f"d {strategy}: {got['sent']} requests, more than 5")
+            if case.name == "a" and strategy == "scim_patch" and fewer < 30:
+                failed.append(f"a: only {fewer:.1f} times fewer than naive, less than 30")
+    for text in failed:
+        say(f"NOT MET: {text}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,264 @@
+"""Runs of the pipeline against the Genesys sandbox with an Active Directory that is only told of.
+
+Each stage has a `Sync` and a hook of its own, as Airflow's tasks have; `poll` is replaced by writing a view.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cryptography.fernet import Fernet, MultiFernet
+from genesys_ad_sync.shared_state import JournalTokenStore
+from genesys_cloud.hook import GenesysCloudHook
+from genesys_cloud.retries import RetryPolicy
+
+from include.group_sync.directory.membership import difference
+from include.group_sync.genesys.client import RequestCounts
+from include.group_sync.journal.records import RunKey
+from include.group_sync.journal.store import Journal
+from include.group_sync.model import Cursor, DirectoryGroup, DirectoryUser, Mode, PrincipalKind, View
+from include.group_sync.report.store import ReportStore
+from include.group_sync.settings import SyncDefinition, parse_definition
+from include.group_sync.stages.context import RunRequest, Sync
+from include.group_sync.stages.map_groups import map_groups
+from include.group_sync.stages.patch import patch
+from include.group_sync.stages.plan import plan
+from include.group_sync.stages.report import report
+from include.group_sync.stages.resolve_users import resolve_users
+
+DAG_ID = "genesys_ad_group_sync"
+BASE = "OU=Contact Center,DC=example,DC=com"
+CONNECTION = "genesys_cloud_default"
+
+
+def user_id(number: int) -> str:
+    return f"00000000-0000-4000-a000-{number:012d}"
+
+
+def group_id(number: int) -> str:
+    return f"00000000-0000-4000-b000-{number:012d}"
+
+
+def user_guid(number: int) -> str:
+    return f"aaaaaaaa-0000-4000-8000-{number:012d}"
+
+
+def group_guid(number: int) -> str:
+    return f"bbbbbbbb-0000-4000-8000-{number:012d}"
+
+
+def genesys_seed(users: int, members: Mapping[int, Iterable[int]]) -> dict[str, Any]:
+    """A Genesys organisation: users 0 to ``users`` - 1, and a group for each key with those individuals."""
+    return {
+        "users": [
+            {"id": user_id(n), "name": f"User {n:06d}", "email": f"user{n:06d}@example.com"} for n in range(users)
+        ],
+        "groups": [
+            {"id": group_id(g), "name": f"Team {g:04d}", "individuals": [user_id(n) for n in of]}
+            for g, of in members.items()
+        ],
+    }
+
+
+def directory_view(members: Mapping[int, Iterable[int]]) -> View:
+    """What AD has: the same people and groups."""
+    lists = {g: set(of) for g, of in members.items()}
+    people = set().union(*lists.values()) if lists else set()
+    return View(
+        groups={
+            group_guid(g): DirectoryGroup(
+                guid=group_guid(g),
+                dn=f"CN=Team {g:04d},{BASE}",
+                name=f"Team {g:04d}",
+                sam_account_name=f"Team {g:04d}",
+                sid=None,
+                in_scope=True,
+            )
+            for g in lists
+        },
+        users={
+            user_guid(n): DirectoryUser(
+                guid=user_guid(n),
+                dn=f"CN=User {n:06d},{BASE}",
+                kind=PrincipalKind.USER,
+                name=f"User {n:06d}",
+                sam_account_name=f"user{n:06d}",
+                disabled=False,
+                attributes={"mail": f"user{n:06d}@example.com"},
+            )
+            for n in people
+        },
+        members={group_guid(g): {user_guid(n) for n in of} for g, of in lists.items()},
+    )
+
+
+def definition_for(folder: Path, **more: Any) -> SyncDefinition:
+    keys: dict[str, Any] = {
+        "directory": {"group_base": BASE},
+        "genesys": {"write": more.pop("write", "scim_patch"), "rate_reserve": more.pop("rate_reserve", 10)},
+        "groups": [{"name": "(?P<same>.+)", "genesys_name": "{same}"}],
+        "limits": {"removals": 10**6, "removals_percent": 100, "per_run": 10**6, "per_day": 10**7},
+        "report": {"path": (folder / "reports").as_uri()},
+        "dry_run": False,
+        **more,
+    }
+    return parse_definition(yaml.safe_dump(keys))
+
+
+class SyntheticRuns:
+    """Runs of one definition. ``tell`` what AD has, then ``run``. A context manager: leaving it closes the journal."""
+
+    def __init__(
+        self,
+        folder: Path,
+        connection: Mapping[str, Any],
+        *,
+        retry_policy: RetryPolicy | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        fernet_key: bytes | None = None,
+        **definition: Any,
+    ) -> None:
+        self.folder = folder
+        self.definition = definition_for(folder, **definition)
+        self.journal = Journal.open(f"sqlite:///{folder / 'journal.db'}")
+        self.view = View()
+        self.sleep = sleep
+        self.retry_policy = retry_policy
+        self.fernet_key = fernet_key or Fernet.generate_key()
+        self.seconds: dict[str, float] = {}  # of the last run, by stage
+        self._number = 0
+        os.environ[f"AIRFLOW_CONN_{CONNECTION.upper()}"] = json.dumps(dict(connection))
+
+    def __enter__(self) -> SyntheticRuns:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.journal.close()
+
+    def sync(self, run_id: str, task: str) -> Sync:
+        """What one task is given."""
+        hook = GenesysCloudHook(
+            CONNECTION,
+            rate_reserve=self.definition.genesys.rate_reserve,
+            retry_policy=self.retry_policy,
+            sleep=self.sleep,
+            token_store=JournalTokenStore(lambda: self.journal, MultiFernet([Fernet(self.fernet_key)])),
+        )
+        return Sync(
+            definition=self.definition,
+            journal=self.journal,
+            key=RunKey(DAG_ID, run_id),
+            task_key=task,
+            directory=_no_directory,
+            client=lambda: hook,
+            api_url=lambda: hook.settings.api_url,
+            reports=ReportStore(self.folder / "reports"),
+            clock=lambda: datetime.now(timezone.utc),
+            sleep=self.sleep,
+            say=lambda _: None,
+            lease_wait=timedelta(0),
+        )
+
+    def tell(self, members: Mapping[int, Iterable[int]]) -> None:
+        """Active Directory has these members by now. The next run finds out."""
+        self._next = directory_view(members)
+
+    def poll(self, run_id: str, mode: Mode = Mode.AUTO) -> None:
+        """What the task of that name does, with the view that was told."""
+        journal, name, after = self.journal, self.definition.name, self._next
+        now = datetime.now(timezone.utc)
+        run = journal.begin_run(
+            RunKey(DAG_ID, run_id),
+            name,
+            clear_number=0,
+            run_type="manual",
+            mode=mode,
+            dry_run=False,
+            window=None,
+            groups=(),
+            started_at=now,
+        )
+        stored = journal.stored_cursor(name)
+        changes = (
+            difference(
+                self.view,
+                after,
+                set(after.groups),
+                nested=True,
+                disabled_users="remove",
+                observed_after=stored.cursor.polled_at,
+                observed_at=now,
+            )
+            if stored
+            else []
+        )
+        poll = journal.advance(
+            name,
+            expected_poll=stored.poll if stored else None,
+            scope="synthetic",
+            cursor=Cursor("dc1.example.com", group_guid(0), 1, b"cookie", now),
+            before=self.view,
+            after=after,
+            changes=changes,
+            complete=list(after.groups),
+            whole=True,
+        )
+        self.view = after
+        journal.set_polled(run, poll, now)
+        journal.put_fact(run, "complete", sorted(after.groups))
+        journal.put_fact(run, "notes", [])
+        journal.put_fact(run, "polled", {"poll": poll, "whole": True})
+
+    def run(self, mode: Mode = Mode.AUTO) -> dict[str, Any]:
+        """A whole run; gives its report."""
+        run_id = self.begin(mode)
+        with self._timed("plan"):
+            planned = plan(self.sync(run_id, "plan"))
+        with self._timed("patch"):
+            for batch in planned["batches"]:
+                patch(self.sync(run_id, f"patch[{batch['lane']}]"), batch["lane"])
+        return self.finish(run_id, mode)
+
+    def begin(self, mode: Mode = Mode.AUTO) -> str:
+        """The run up to `resolve_users`; gives its id."""
+        self._number += 1
+        run_id = f"run-{self._number}"
+        self.seconds = {}
+        with self._timed("poll"):
+            self.poll(run_id, mode)
+        with self._timed("map_groups"):
+            map_groups(self.sync(run_id, "map_groups"))
+        with self._timed("resolve_users"):
+            resolve_users(self.sync(run_id, "resolve_users"))
+        return run_id
+
+    def finish(self, run_id: str, mode: Mode = Mode.AUTO) -> dict[str, Any]:
+        with self._timed("report"):
+            document, _ = report(self.sync(run_id, "report"), RunRequest(run_type="manual", mode=mode))
+        return document
+
+    @contextmanager
+    def _timed(self, stage: str) -> Any:
+        began = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
+
+
+def _no_directory() -> Any:
+    raise AssertionError("Active Directory is only told of here")
+
+
+def endpoint_counts(requests: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Requests of the sandbox's log, by endpoint."""
+    counts = RequestCounts()
+    for entry in requests:
+        counts.sent(entry["method"], entry["path"])
+    return counts.by_endpoint

@@ -1,0 +1,123 @@
+"""Params `undo_run` and `release_run`: takes back what a run did, keeps it so, and lets go of it again.
+
+An undo run reads AD (to know what has changed since) and acts on nothing else than what it takes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from include.group_sync.errors import RunUnknown
+from include.group_sync.journal.records import Done, RunKey, RunRecord
+from include.group_sync.model import Row, Status
+from include.group_sync.planning import Context, Plan
+from include.group_sync.stages.context import RunRequest, Sync
+from include.group_sync.undo import Present, plan_undo
+
+ReadMembers = Callable[[Sync, Sequence[str]], dict[str, frozenset[str] | None]]
+
+
+def begin(sync: Sync, run: RunRecord, request: RunRequest) -> list[str]:
+    """Called by `poll`: notes what is to be undone, and releases what is to be released. Gives notes for the report.
+
+    Raises RunUnknown if the journal knows no such run of this definition."""
+    notes = []
+    if request.release_run:
+        key = _find(sync, request.release_run)
+        if run.dry_run:
+            notes.append(f"dry run: nothing of run {key.run_id} was released")
+        else:
+            pins = sync.journal.release_pins(sync.definition.name, key.run_id)
+            rejected = sync.journal.reopen_rejected(sync.definition.name, key.run_id)
+            notes.append(f"run {key.run_id} was released: {pins} undone pairs, {rejected} rejected changes")
+    undone = None
+    if request.undo_run:
+        key = _find(sync, request.undo_run)
+        undone = {"dag_id": key.dag_id, "run_id": key.run_id}
+        notes.append(f"undoes run {key.run_id} of {key.dag_id}, and does nothing else")
+    sync.journal.put_fact(run, "undo", undone)
+    return notes
+
+
+def is_undo(sync: Sync) -> bool:
+    return bool(sync.fact("undo"))
+
+
+def decide_undo(sync: Sync, context: Context, read_members: ReadMembers, claimed: dict[str, str]) -> Plan:
+    """The plan of an undo run."""
+    undone = sync.fact("undo")
+    key = RunKey(**undone)
+    done = sync.journal.done_by(key)
+    group_ids = sorted({one.row.genesys_group_id for one in done if one.row.genesys_group_id})
+    members = read_members(sync, group_ids)
+    user_ids = sorted({one.row.genesys_user_id for one in done if one.row.genesys_user_id})
+    granted: dict[str, set[str]] = {}
+    for grant in sync.journal.grants(sync.definition.name, group_ids):
+        granted.setdefault(grant.genesys_group_id, set()).add(grant.genesys_user_id)
+    present = Present(
+        members=members,
+        owned={id_: len(granted.get(id_, set()) & (members[id_] or frozenset())) for id_ in group_ids},
+        users={user.id: user for user in sync.genesys.users_by_id(user_ids)},
+        claimed_by={id_: by for id_, by in claimed.items() if id_ in group_ids},
+    )
+    return plan_undo(
+        key.run_id, [one.row for one in done], _changed_since(sync, key, done), present, sync.definition, context
+    )
+
+
+def changed_since_plan(sync: Sync, rows: Sequence[Row]) -> set[str]:
+    """Keys of the rows whose pair AD has changed since this undo was planned."""
+    known = sync.fact("last_change", 0)
+    newest = sync.journal.newest_told(sync.definition.name, _pairs(rows))
+    return {
+        row.key for row in rows if any(newest.get((guid, row.user_guid or ""), 0) > known for guid in row.group_guids)
+    }
+
+
+def pin_undone(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
+    """What was taken back stays so, until AD changes that pair or somebody releases it."""
+    undone = [row for row in rows if row.undoes and row.status is Status.SUCCESS]
+    if not undone:
+        return
+    sync.journal.pin(
+        sync.definition.name,
+        [(row.genesys_group_id, row.user_guid) for row in undone if row.genesys_group_id and row.user_guid],
+        key=run.key,
+        undoes=undone[0].undoes or "",
+        last_change=sync.fact("last_change", 0),
+        at=sync.clock(),
+    )
+
+
+def _find(sync: Sync, run_id: str) -> RunKey:
+    """The run of that id, in this DAG or in the other one of the definition."""
+    definition = sync.definition
+    for dag_id in dict.fromkeys((sync.key.dag_id, definition.dag_id, definition.full_dag_id)):
+        key = RunKey(dag_id, run_id)
+        if key == sync.key:
+            continue
+        try:
+            return sync.journal.run(key).key
+        except RunUnknown:
+            continue
+    raise RunUnknown(
+        f"The journal knows no run {run_id!r} of {definition.dag_id} or {definition.full_dag_id}. "
+        "Copy the run id from the run's page in Airflow, or from its report."
+    )
+
+
+def _changed_since(sync: Sync, key: RunKey, done: Sequence[Done]) -> set[str]:
+    """Keys of the rows whose pair was changed again: AD told so after the run was planned, or another run wrote."""
+    changed = sync.journal.written_since(done, key)
+    newest = sync.journal.newest_told(sync.definition.name, _pairs([one.row for one in done]))
+    known = sync.journal.facts_of_attempts({one.attempt_id for one in done}, "last_change")
+    for one in done:
+        known_then = known.get(one.attempt_id) or max(one.row.change_ids, default=0)
+        row = one.row
+        if any(newest.get((guid, row.user_guid or ""), 0) > known_then for guid in row.group_guids):
+            changed.add(row.key)
+    return changed
+
+
+def _pairs(rows: Sequence[Row]) -> set[tuple[str, str]]:
+    return {(guid, row.user_guid) for row in rows if row.user_guid for guid in row.group_guids}

@@ -1,0 +1,475 @@
+"""Bad input, against real servers: one clear message, nothing written, and once it is mended nothing was lost."""
+
+from __future__ import annotations
+
+import functools
+import re
+import socket
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from airflow.dag_processing.dagbag import DagBag
+from genesys_ad_sync import runtime, tasks
+from genesys_cloud import hook as genesys_hook
+from genesys_cloud.retries import RetryPolicy
+
+from include.group_sync.errors import (
+    DirectoryBindError,
+    DirectoryCertificateError,
+    DirectoryNotFound,
+    DirectoryUnreachable,
+    GroupSyncError,
+    JournalError,
+    ReportPathError,
+    SettingsError,
+    WindowError,
+)
+from include.group_sync.genesys.errors import (
+    AuthenticationFailed,
+    PermissionMissing,
+    RegionUnknown,
+    UnexpectedAnswer,
+)
+from include.group_sync.report.store import ReportStore
+from include.sandbox import company
+from include.sandbox.airflow_stack import PROJECT
+from include.sandbox.directory_objects import AddMember, RemoveMember
+from tests.fixtures.pipeline import Pipeline, definition_for, set_connection
+
+SECRETS = ("Wr0ng!secret", "not-the-secret")
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three attempts without waiting instead of six within half a minute."""
+    quick = functools.partial(RetryPolicy, attempts=3, first_wait=0.001, jitter=0.0)
+    monkeypatch.setattr(genesys_hook, "RetryPolicy", quick)
+
+
+@pytest.fixture
+def connect(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``connect("directory", password=…)`` changes an Airflow connection; without fields it is right again."""
+
+    def change(system: str, **fields: Any) -> None:
+        name = dict(zip(("directory", "genesys"), pipeline.connection_ids, strict=True))[system]
+        right = {"directory": pipeline.directory, "genesys": pipeline.genesys}[system].connection()
+        extra = {**right["extra"], **fields.pop("extra", {})}
+        extra = {key: value for key, value in extra.items() if value is not None}
+        set_connection(monkeypatch, name, {**right, **fields, "extra": extra})
+
+    return change
+
+
+def refused(pipeline: Pipeline, error: type[Exception], *facts: str, after_poll: bool = False, **asked: Any) -> None:
+    """A first run that fails: with that error, whose one message names all the facts, and with nothing written to
+    Genesys Cloud, to the reports, or (if AD was not read) to the journal's view."""
+    at_first = pipeline.genesys.snapshot()
+    with pytest.raises(error) as caught:
+        pipeline.run(**asked)
+    says(caught.value, *facts)
+    assert pipeline.genesys.writes() == []
+    assert pipeline.genesys.snapshot() == at_first
+    assert reports(pipeline) == []
+    name = pipeline.definition.name
+    journal = pipeline.journal
+    assert (journal.stored_cursor(name) is not None) is after_poll
+    assert not [pair for pair in journal.pairs(name) if pair.has_baseline]
+    assert journal.unsettled(name) == []
+    assert journal.all_links(name) == {}
+    assert journal.grants(name, [group["id"] for group in at_first["groups"]]) == []
+
+
+def says(error: Exception, *facts: str) -> None:
+    message = str(error)
+    assert isinstance(error, GroupSyncError)
+    assert "\n" not in message
+    for fact in facts:
+        assert fact in message, message
+    assert not [secret for secret in SECRETS if secret in message]
+
+
+def reports(pipeline: Pipeline) -> list[Path]:
+    return sorted((pipeline.folder / "reports").glob("*/*.json"))
+
+
+def assert_nothing_was_lost(pipeline: Pipeline) -> None:
+    """Mended: the next run makes Genesys equal to AD. By the sandbox's own state and plain LDAP."""
+    truth = pipeline.directory.truth_by_name()
+    assert pipeline.run()["failures"] == 0
+    expected = company.expected_individuals(truth, truth)
+    assert {group: set(pipeline.genesys.individuals(group)) for group in expected} == expected
+
+
+# -- the sync definition ------------------------------------------------------------------------------
+
+GOOD = {
+    "directory": {"group_base": "OU=Contact Center,DC=example,DC=com"},
+    "groups": [{"name": "GC-(?P<team>.+)", "genesys_name": "{team}"}],
+}
+BAD_DEFINITIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "unknown_key": (
+        {"directory": {**GOOD["directory"], "group_bsae": "x"}},
+        ("`directory.group_bsae` is not a known key", "Did you mean `group_base`?"),
+    ),
+    "wrong_type": (
+        {"genesys": {"workers": "many"}},
+        ("`genesys.workers` ('many') is not a whole number", "Write a whole number from 1 to 50"),
+    ),
+    "bad_regex": (
+        {"groups": [{"name": "GC-(?P<team", "genesys_name": "{team}"}]},
+        ("`groups[0].name`", "is not a regular expression", "Correct it"),
+    ),
+    "unknown_group_in_template": (
+        {"groups": [{"name": "GC-(?P<team>.+)", "genesys_name": "{taem}"}]},
+        ("`groups[0].genesys_name`", "taem", "team"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagBag]:
+    """The DAGs of a folder with one good definition and each of the bad ones."""
+    folder = tmp_path_factory.mktemp("config")
+    (folder / "default.yaml").write_text(yaml.safe_dump(GOOD))
+    for name, (wrong, _) in BAD_DEFINITIONS.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({**GOOD, **wrong}))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GENESYS_AD_SYNC_CONFIG_DIR", str(folder))
+        patched.setenv("AIRFLOW_HOME", str(folder))
+        yield DagBag(str(PROJECT / "dags"))
+
+
+@pytest.mark.parametrize("name", BAD_DEFINITIONS)
+def test_a_bad_definition_is_a_dag_that_fails_with_file_key_and_remedy(bag: DagBag, name: str) -> None:
+    (task,) = bag.dags[f"genesys_ad_group_sync__{name}"].tasks
+    with pytest.raises(SettingsError) as caught:
+        task.python_callable()
+    says(caught.value, f"{name}.yaml: ", *BAD_DEFINITIONS[name][1])
+    assert task.retries == 0
+
+
+def test_bad_definitions_take_no_other_dag_away(bag: DagBag) -> None:
+    assert bag.import_errors == {}
+    good = {"genesys_ad_group_sync", "genesys_ad_group_sync_full"}
+    assert set(bag.dags) == good | {f"genesys_ad_group_sync__{name}" for name in BAD_DEFINITIONS}
+
+
+def test_a_config_folder_that_does_not_exist_is_a_dag_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENESYS_AD_SYNC_CONFIG_DIR", str(tmp_path / "gone"))
+    (dag,) = DagBag(str(PROJECT / "dags")).dags.values()
+    with pytest.raises(SettingsError) as caught:
+        dag.tasks[0].python_callable()
+    says(caught.value, str(tmp_path / "gone"), "GENESYS_AD_SYNC_CONFIG_DIR")
+
+
+# -- Active Directory ---------------------------------------------------------------------------------
+
+
+def test_no_domain_controller_answers(pipeline: Pipeline, connect: Callable[..., None]) -> None:
+    connect("directory", host="127.3.2.1,dc9.invalid", extra={"connect_timeout": 2})
+    refused(pipeline, DirectoryUnreachable, "No domain controller answered", "127.3.2.1", "dc9.invalid", "Check host")
+    connect("directory")
+    assert_nothing_was_lost(pipeline)
+
+
+def test_a_wrong_bind_password(pipeline: Pipeline, connect: Callable[..., None]) -> None:
+    connect("directory", password="Wr0ng!secret")
+    refused(pipeline, DirectoryBindError, "login or password is wrong", "Check login and password of the connection")
+    connect("directory")
+    assert_nothing_was_lost(pipeline)
+
+
+def test_a_certificate_that_is_not_trusted(pipeline: Pipeline, connect: Callable[..., None]) -> None:
+    connect("directory", extra={"ca_certs_file": pipeline.directory.untrusted_ca_certs_file})
+    refused(pipeline, DirectoryCertificateError, pipeline.directory.host, "`ca_certs_file`")
+    connect("directory")
+    assert_nothing_was_lost(pipeline)
+
+
+def test_a_base_dn_that_does_not_exist(pipeline: Pipeline, connect: Callable[..., None]) -> None:
+    connect("directory", extra={"base_dn": "OU=Nowhere,DC=example,DC=com"})
+    refused(pipeline, DirectoryNotFound, "`base_dn`", "OU=Nowhere,DC=example,DC=com", "Correct it")
+    connect("directory")
+    assert_nothing_was_lost(pipeline)
+
+
+def test_a_group_base_that_does_not_exist_is_never_an_empty_company(pipeline: Pipeline) -> None:
+    right = company.sync_definition()["directory"]
+    pipeline.redefine(directory={**right, "group_base": "OU=Nowhere,DC=example,DC=com"})
+    facts = ("directory.group_base", "OU=Nowhere,DC=example,DC=com", "does not exist")
+    refused(pipeline, DirectoryNotFound, *facts)
+
+    pipeline.redefine()
+    assert_nothing_was_lost(pipeline)
+    writes = len(pipeline.genesys.writes())
+    pipeline.redefine(directory={**right, "group_base": "OU=Nowhere,DC=example,DC=com"})
+    with pytest.raises(DirectoryNotFound):
+        pipeline.run()
+    assert len(pipeline.genesys.writes()) == writes
+    assert pipeline.journal.unsettled(pipeline.definition.name) != []  # orphans of the first run, still there
+    assert not [c for c in pipeline.journal.unsettled(pipeline.definition.name) if c.action.value == "remove"]
+
+
+# -- Genesys Cloud ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [{"login": "not-the-client"}, {"password": "not-the-secret"}], ids=["id", "secret"])
+def test_an_oauth_client_that_is_wrong(pipeline: Pipeline, connect: Callable[..., None], wrong: dict[str, str]) -> None:
+    connect("genesys", **wrong)
+    facts = ("OAuth client", pipeline.connection_ids[1], "/oauth/token")
+    refused(pipeline, AuthenticationFailed, *facts, after_poll=True)
+    assert len(pipeline.genesys.requests()) == 1  # not tried again: it would be refused again
+    connect("genesys")
+    assert_nothing_was_lost(pipeline)
+
+
+def permissions_without(pipeline: Pipeline, *missing: str) -> list[str]:
+    return [right for right in pipeline.genesys.options_in_force()["permissions"] if right not in missing]
+
+
+def test_a_client_that_may_not_use_scim_is_told_which_permission_it_lacks(pipeline: Pipeline) -> None:
+    all_of_them = permissions_without(pipeline)  # SCIM, by which an external id is looked up, wants it even for reading
+    pipeline.genesys.set_options(permissions=permissions_without(pipeline, "directory:group:edit"))
+    facts = ("The role of the OAuth client lacks directory:group:edit", "/api/v2/scim/v2/groups", "403")
+    refused(pipeline, PermissionMissing, *facts, after_poll=True)
+    pipeline.genesys.set_options(permissions=all_of_them)
+    assert_nothing_was_lost(pipeline)
+
+
+def test_a_client_that_may_not_search_users_is_told_so_and_the_change_waits(pipeline: Pipeline) -> None:
+    pipeline.run()
+    pipeline.directory.apply([AddMember("support", "quirin.quast")])
+    all_of_them = permissions_without(pipeline)
+    pipeline.genesys.set_options(permissions=permissions_without(pipeline, "directory:user:view"))
+    writes = len(pipeline.genesys.writes())
+    with pytest.raises(PermissionMissing) as caught:
+        pipeline.run()
+    says(caught.value, "The role of the OAuth client lacks directory:user:view", "/users/search", "403")
+    assert len(pipeline.genesys.writes()) == writes
+    pipeline.genesys.set_options(permissions=all_of_them)
+    pipeline.run()
+    assert company.genesys_id("user", "quirin.quast") in pipeline.individuals("Support")
+
+
+def test_a_client_that_may_read_but_not_write_fails_each_change_and_names_the_permission(pipeline: Pipeline) -> None:
+    all_of_them = permissions_without(pipeline)
+    rules = [rule for rule in company.group_rules() if "genesys_external_id" not in rule]  # SCIM only for writing
+    pipeline.redefine(groups=rules)
+    pipeline.genesys.set_options(permissions=permissions_without(pipeline, "directory:group:edit"))
+    at_first = pipeline.genesys.snapshot()
+    report = pipeline.run()
+    assert pipeline.genesys.snapshot() == at_first
+    assert report["successes"] == 0
+    failed = [row for row in report["details"] if row["status"] == "failed"]
+    assert failed
+    for row in failed:
+        assert row["http_code"] == 403
+        assert "directory:group:edit" in row["error"]
+    pipeline.genesys.set_options(permissions=all_of_them)
+    pipeline.redefine()
+    assert_nothing_was_lost(pipeline)
+
+
+@pytest.mark.parametrize("host", ["mypurecloud.xx", ""])
+def test_a_region_that_is_unknown_is_found_before_anything_is_read(
+    pipeline: Pipeline, connect: Callable[..., None], host: str
+) -> None:
+    connect("genesys", host=host, extra={"api_url": None, "login_url": None})
+    pipeline.directory_hook = unexpected
+    refused(pipeline, RegionUnknown, f"'{host}' is no Genesys Cloud region", "mypurecloud.de (eu-central-1)")
+    pipeline.directory_hook = None
+    connect("genesys")
+    assert_nothing_was_lost(pipeline)
+
+
+def test_a_region_that_is_unknown_still_gives_a_report(pipeline: Pipeline, connect: Callable[..., None]) -> None:
+    connect("genesys", host="mypurecloud.xx", extra={"api_url": None, "login_url": None})
+    with pytest.raises(RegionUnknown):
+        pipeline.run("red")
+    assert "nothing was written" in " ".join(pipeline.report("red")["notes"])
+
+
+PLACES = {"token": "^/oauth/token$", "groups": "^/api/v2/groups$", "users": "^/api/v2/users"}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("answer", ["html", "truncated_json"])
+def test_answers_that_are_no_json_stop_the_run(pipeline: Pipeline, place: str, answer: Any) -> None:
+    pipeline.genesys.add_fault(answer, path=PLACES[place], times=None)
+    refused(pipeline, UnexpectedAnswer, PLACES[place].strip("^$"), after_poll=True)
+    pipeline.genesys.clear_faults()
+    assert_nothing_was_lost(pipeline)
+
+
+def test_a_page_that_breaks_off_once_is_read_again(pipeline: Pipeline) -> None:
+    pipeline.genesys.add_fault("truncated_json", path=PLACES["groups"])
+    assert_nothing_was_lost(pipeline)
+    assert [fault["fired"] for fault in pipeline.genesys.faults_in_force()] == [1]
+
+
+def test_a_group_whose_members_cannot_be_read_is_held_and_the_others_go_on(pipeline: Pipeline) -> None:
+    pipeline.run()
+    pipeline.directory.apply([RemoveMember("support", "lena.lang"), AddMember("service", "lena.lang")])
+    support, lena = company.genesys_id("group", "Support"), company.genesys_id("user", "lena.lang")
+    pipeline.genesys.add_fault("html", path=f"/groups/{support}/individuals", times=None)
+    report = pipeline.run()
+    held = [
+        (row["action"], row["status"], row["directory_user"]["mail"])
+        for row in report["details"]
+        if row["reason"] == "genesys_unreadable"
+    ]
+    assert held == [("remove", "held", "lena.lang@example.com")]
+    assert lena in pipeline.individuals("Support")
+    assert lena in pipeline.individuals("Service")
+    pipeline.genesys.clear_faults()
+    pipeline.run()
+    assert lena not in pipeline.individuals("Support")
+
+
+# -- the window ---------------------------------------------------------------------------------------
+
+
+def hour(number: int) -> datetime:
+    return datetime(2026, 11, 24, number, tzinfo=timezone.utc)
+
+
+def unexpected() -> Any:
+    raise AssertionError("Active Directory is read although the run was to be refused before")
+
+
+@pytest.mark.parametrize(
+    ("asked", "facts"),
+    [
+        ({"window": (hour(8), hour(7))}, ("window_end 2026-11-24T07", "is not after window_start 2026-11-24T08")),
+        ({"window": (hour(8), hour(8))}, ("window_end 2026-11-24T08", "is not after window_start 2026-11-24T08")),
+        ({"window": (hour(7), hour(8)), "mode": "full"}, ("`full`", "takes no window", "leave", "window_start")),
+    ],
+    ids=["backwards", "empty", "full"],
+)
+def test_a_window_that_cannot_be_meant_is_refused_before_anything_is_read(
+    pipeline: Pipeline, asked: dict[str, Any], facts: tuple[str, ...]
+) -> None:
+    pipeline.directory_hook = unexpected
+    refused(pipeline, WindowError, *facts, **asked)
+    assert pipeline.genesys.requests() == []
+
+
+# -- what a task is given by Airflow ------------------------------------------------------------------
+
+
+@pytest.fixture
+def airflow_task(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Runs `poll` as Airflow would: connections, journal and report path come from Airflow's side."""
+    home = pipeline.folder / "home"
+    home.mkdir()
+    monkeypatch.setenv("AIRFLOW_HOME", str(home))
+
+    def poll(definition: Any = None, **params: Any) -> Any:
+        context = {
+            "ti": SimpleNamespace(dag_id=pipeline.dag_id, run_id="run", task_id="poll", map_index=-1),
+            "dag_run": SimpleNamespace(run_type="manual", clear_number=0),
+            "params": {"mode": "auto", **params},
+        }
+        monkeypatch.setattr(runtime, "get_current_context", lambda: context)
+        return tasks.poll(definition or pipeline.definition)
+
+    return poll
+
+
+def test_the_task_works_when_nothing_is_wrong(airflow_task: Callable[..., Any]) -> None:
+    assert airflow_task()["whole_view"] is True
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def no_folder(folder: Path, env: pytest.MonkeyPatch) -> tuple[str, ...]:
+    env.setenv("AIRFLOW_HOME", str(folder / "gone"))
+    return (str(folder / "gone" / "group_sync_journal.db"), "does not exist", "Create it")
+
+
+def is_a_folder(folder: Path, env: pytest.MonkeyPatch) -> tuple[str, ...]:
+    env.setenv("AIRFLOW_CONN_GROUP_SYNC_JOURNAL", f"sqlite:///{folder}")
+    return (str(folder), "that is a folder")
+
+
+def is_no_database(folder: Path, env: pytest.MonkeyPatch) -> tuple[str, ...]:
+    (folder / "letter.db").write_text("Dear Sir or Madam, " * 100)
+    env.setenv("AIRFLOW_CONN_GROUP_SYNC_JOURNAL", f"sqlite:///{folder / 'letter.db'}")
+    return (str(folder / "letter.db"), "not a database")
+
+
+def nobody_listens(folder: Path, env: pytest.MonkeyPatch) -> tuple[str, ...]:
+    port = closed_port()
+    env.setenv("AIRFLOW_CONN_GROUP_SYNC_JOURNAL", f"postgres://sync:not-the-secret@127.0.0.1:{port}/journal")
+    return ("PostgreSQL", f"127.0.0.1:{port}/journal", "refused")
+
+
+def another_kind(folder: Path, env: pytest.MonkeyPatch) -> tuple[str, ...]:
+    env.setenv("AIRFLOW_CONN_GROUP_SYNC_JOURNAL", "mysql://sync:not-the-secret@127.0.0.1/journal")
+    return ("cannot be kept in 'mysql'", "PostgreSQL")
+
+
+@pytest.mark.parametrize("place", [no_folder, is_a_folder, is_no_database, nobody_listens, another_kind])
+def test_a_journal_that_cannot_be_opened(
+    pipeline: Pipeline,
+    airflow_task: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    place: Callable[[Path, pytest.MonkeyPatch], tuple[str, ...]],
+) -> None:
+    facts = place(pipeline.folder, monkeypatch)
+    with pytest.raises(JournalError) as caught:
+        airflow_task()
+    says(caught.value, *facts)
+    assert pipeline.genesys.requests() == []
+    assert reports(pipeline) == []
+
+
+@pytest.mark.parametrize(
+    ("window_start", "fact"),
+    [("yesterday", "'yesterday' is no time"), ("2026-11-31T00:00:00Z", "'2026-11-31T00:00:00Z' is no time")],
+)
+def test_a_window_that_is_no_time_is_told_with_an_example(
+    pipeline: Pipeline, airflow_task: Callable[..., Any], window_start: str, fact: str
+) -> None:
+    with pytest.raises(WindowError) as caught:
+        airflow_task(window_start=window_start)
+    says(caught.value, "window_start", fact, "Write it like 2026-")
+    assert pipeline.genesys.requests() == []
+
+
+def test_a_report_path_that_cannot_be_written_is_found_before_any_other_thing(pipeline: Pipeline) -> None:
+    (pipeline.folder / "reports").write_text("a file where the folder should be")
+    pipeline.directory_hook = unexpected
+    refused(pipeline, ReportPathError, str(pipeline.folder / "reports"), "Set report.path of the sync definition")
+    assert pipeline.genesys.requests() == []
+    (pipeline.folder / "reports").unlink()
+    pipeline.directory_hook = None
+    assert_nothing_was_lost(pipeline)
+
+
+def test_a_report_path_of_a_kind_that_is_not_installed_is_told(
+    pipeline: Pipeline, airflow_task: Callable[..., Any]
+) -> None:
+    definition = definition_for(pipeline.folder, report={"path": "gopher://reports.example.com/sync"})
+    with pytest.raises(ReportPathError) as caught:
+        airflow_task(definition)
+    says(caught.value, "gopher://reports.example.com/sync", "report.path")
+    assert pipeline.genesys.requests() == []
+
+
+def test_a_report_that_cannot_be_read_back_is_a_report_path_that_does_not_work(tmp_path: Path) -> None:
+    folder = tmp_path / "reports"
+    folder.write_text("no folder")
+    with pytest.raises(ReportPathError, match=re.escape(str(folder))):
+        ReportStore(folder).check_writable("dag")

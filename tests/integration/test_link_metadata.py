@@ -1,0 +1,141 @@
+"""Times and the time before the journal, from a live Samba's own records served as Active Directory would serve them.
+
+Samba keeps the records and does not show them over LDAP; `SandboxDirectory.link_metadata` makes the XML of them. The
+shape of that XML is from documentation, not from a Windows domain controller (reference/active-directory.md 3d).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from active_directory.hook import ActiveDirectoryHook
+
+from include.group_sync.directory.metadata import ATTRIBUTE
+from include.group_sync.errors import WindowError
+from include.sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember
+from tests.fixtures.pipeline import Pipeline
+from tests.fixtures.small_company import members, rows, small
+
+__all__ = ["small"]
+
+
+@pytest.fixture
+def with_times(small: Pipeline) -> Pipeline:
+    """The small company on a domain controller that keeps times of memberships and shows them."""
+
+    @contextmanager
+    def session() -> Iterator[Any]:
+        with ActiveDirectoryHook().get_conn() as opened:
+            honest = opened.read_values
+
+            def read_values(guid: str, attribute: str, seen: Sequence[bytes] = ()) -> list[bytes]:
+                return small.directory.link_metadata(guid) if attribute == ATTRIBUTE else honest(guid, attribute, seen)
+
+            opened.read_values = read_values  # type: ignore[method-assign]
+            yield opened
+
+    small.directory_hook = session
+    return small
+
+
+def now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def moment(report: dict[str, Any], action: str) -> datetime | None:
+    (row,) = [row for row in report["details"] if row["action"] == action]
+    return None if row["changed_at"] is None else datetime.fromisoformat(row["changed_at"].replace("Z", "+00:00"))
+
+
+def about(found: datetime | None, expected: datetime) -> bool:
+    return found is not None and abs(found - expected) <= timedelta(seconds=1.5)
+
+
+def test_changes_carry_the_time_at_which_they_were_made(with_times: Pipeline) -> None:
+    with_times.run()
+    with_times.directory.apply([AddMember("voice", "fay")])
+    added = now()
+    time.sleep(2.1)
+    with_times.directory.apply([RemoveMember("core", "eve")])  # nested two deep
+    removed = now()
+    time.sleep(2.1)
+    report = with_times.run()
+    assert about(moment(report, "add"), added)
+    assert about(moment(report, "remove"), removed)
+
+
+def test_somebody_who_was_enabled_has_no_time_of_an_old_membership(with_times: Pipeline) -> None:
+    with_times.directory.apply([Disable("ann")])
+    with_times.run()
+    with_times.directory.apply([Enable("ann"), AddMember("chat", "fay")])
+    report = with_times.run()
+    times = {row["directory_user"]["mail"]: row["changed_at"] for row in report["details"]}
+    assert times["ann@example.com"] is None
+    assert times["fay@example.com"] is not None
+
+
+def test_samba_itself_tells_no_times(small: Pipeline) -> None:
+    small.run()
+    small.directory.apply([AddMember("voice", "fay")])
+    (row,) = small.run()["details"]
+    assert row["changed_at"] is None
+    assert row["observed_after"] < row["observed_at"]
+
+
+def test_a_window_takes_a_change_by_its_time_and_not_by_when_it_was_seen(with_times: Pipeline) -> None:
+    with_times.run()
+    start = now()
+    time.sleep(1.1)
+    with_times.directory.apply([AddMember("voice", "fay")])
+    time.sleep(2.1)
+    middle = now() - timedelta(seconds=1)
+    with_times.directory.apply([AddMember("voice", "dan")])
+    time.sleep(1.1)
+    later = with_times.run(run_type="backfill", window=(middle, now()))
+    assert rows(later) == [("add", "dan", "success", None, None)]
+    earlier = with_times.run(run_type="backfill", window=(start, middle))
+    assert rows(earlier) == [("add", "fay", "success", None, None)]
+
+
+def test_a_window_before_the_journal_is_rebuilt(with_times: Pipeline) -> None:
+    time.sleep(1.1)
+    start = now() - timedelta(seconds=1)
+    with_times.directory.apply([AddMember("voice", "fay"), RemoveMember("voice", "bob"), RemoveMember("chat", "core")])
+    time.sleep(2.1)
+    end = now() - timedelta(seconds=1)
+    with_times.directory.apply([AddMember("voice", "dan")])
+    time.sleep(1.1)
+    report = with_times.run(run_type="backfill", window=(start, end))
+    assert ("add", "fay", "success", None, None) in rows(report)
+    assert not rows(report, "dan")
+    assert [row for row in rows(report) if row[0] == "remove"], "bob and eve left in that window"
+    assert any("rebuilt" in note for note in report["notes"])
+    assert members(with_times, "Voice") == {"fay", "mia"}
+    # Again: nothing is doubled, and a live run makes the rest.
+    again = with_times.run(run_type="backfill", window=(start, end))
+    assert {row[4] for row in rows(again)} == {report["run_id"]}
+    with_times.run()
+    assert members(with_times, "Voice") == {"ann", "cid", "fay", "dan", "mia"}
+
+
+def test_a_window_before_the_journal_fails_where_no_times_are_kept_and_names_the_remedy(small: Pipeline) -> None:
+    small.run()
+    past = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    with pytest.raises(WindowError, match="mode `full`"):
+        small.run("too-early", run_type="backfill", window=(past, past + timedelta(days=1)))
+    report = small.report("too-early", run_type="backfill", window=(past, past + timedelta(days=1)))
+    assert any("mode `full`" in note for note in report["notes"])
+    assert members(small, "Voice") == {"ann", "bob", "cid", "mia"}
+
+
+def test_a_window_that_began_before_the_journal_takes_the_rest_and_says_so(small: Pipeline) -> None:
+    small.run()
+    small.directory.apply([AddMember("voice", "fay")])
+    report = small.run(run_type="backfill", window=(datetime(2026, 1, 1, tzinfo=timezone.utc), now()))
+    assert rows(report) == [("add", "fay", "success", None, None)]
+    assert any("the journal began" in note for note in report["notes"])
