@@ -62,8 +62,8 @@ class ApproveRemovals(HITLOperator):
         self.notifiers = notifiers_of(self.definition, self.log.error)
         if self._form_is_of_an_earlier_plan(context, asked.hash):
             self.log.warning(
-                "Airflow keeps the form of an earlier plan of this run, since tasks were cleared. Nobody is asked about "
-                "the new plan here; the next run asks."
+                "Airflow keeps the form of an earlier plan of this run, since tasks were cleared. Nobody is asked "
+                "about the new plan here; the next run asks."
             )
             nobody = Answer(chosen=[], by=None, at=_utc(None), outdated=True)
             return self._pass_on(context, sync, nobody)

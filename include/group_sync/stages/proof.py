@@ -43,8 +43,8 @@ def disbelieve_shrinking(
     if doubted:
         notes.append(
             f"{len(doubted)} AD groups lack more members than limits.shrink_percent believes, and Active Directory "
-            "told of no removal: they count as not read. See that the account may read `member` of them; if it is true, run "
-            "once with limits.shrink_percent: 100"
+            "told of no removal: they count as not read. See that the account may read `member` of them; if it is "
+            "true, run once with limits.shrink_percent: 100"
         )
     if whole:
         known = sum(len(members) for members in before.members.values())
@@ -54,7 +54,8 @@ def disbelieve_shrinking(
             doubted = set(after.groups)
             notes.append(
                 f"{missing} of {known} memberships are not to be seen any more, and Active Directory told of no "
-                "removal: nothing of this reading removes anybody. See which domain controller and which account this is"
+                "removal: nothing of this reading removes anybody. See which domain controller and "
+                "which account this is"
             )
     for guid in doubted:
         _put_back(before, after, guid, lost.get(guid, set()))
