@@ -1,7 +1,9 @@
 # make demo     run the main job once against a throwaway Active Directory and Genesys Cloud, and print the report
 # make test     run all tests
+# make chaos    100 runs in which one request in five fails in some way, and a process is killed in each
 # make up       leave Airflow, Active Directory and Genesys Cloud running to play with (Ctrl-C ends them)
 # make plan     print what the shipped definition would do in the sandbox, write nothing
+# make fuzz     play 200 rounds of windows in any order, kills and spoilt answers (FUZZ_SEED=N: the first seed)
 # make lint     ruff and mypy
 # make lock     resolve requirements*.txt anew into the lock files
 .DEFAULT_GOAL := help
@@ -57,6 +59,17 @@ plan: install
 test: install
 	@include/sandbox/install-system-packages.sh test
 	@$(VENV)/bin/pytest -n auto --dist loadgroup tests
+
+.PHONY: chaos
+chaos: install
+	@CHAOS_RUNS=$${CHAOS_RUNS:-100} $(VENV)/bin/pytest tests/integration/test_chaos.py -v -rP
+
+FUZZ_ROUNDS ?= 200
+FUZZ_SEED ?= 1000
+.PHONY: fuzz
+fuzz: install
+	@include/sandbox/install-system-packages.sh test
+	@FUZZ_ROUNDS=$(FUZZ_ROUNDS) FUZZ_SEED=$(FUZZ_SEED) $(VENV)/bin/pytest -rP --no-header tests/integration/test_fuzz_windows.py
 
 .PHONY: lint
 lint: install

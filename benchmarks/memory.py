@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.synthetic import SyntheticRuns, genesys_seed, group_id
+from benchmarks.synthetic import SyntheticRuns, be_quiet, genesys_seed, group_id
 from include.sandbox.genesys_cloud import SandboxOptions, spawn
 
 PER_GROUP = 500
@@ -28,6 +28,7 @@ def members_of(adds: int) -> dict[int, set[int]]:
 
 
 def one_run(adds: int, connection: dict[str, Any], answers: Any) -> None:
+    be_quiet()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     members = members_of(adds)
     with tempfile.TemporaryDirectory() as folder, SyntheticRuns(Path(folder), connection) as runs:
@@ -40,6 +41,7 @@ def one_run(adds: int, connection: dict[str, Any], answers: Any) -> None:
 
 
 def main() -> int:
+    be_quiet()
     context = multiprocessing.get_context("spawn")
     print(f"{'adds':>8}{'seconds':>9}{'requests':>10}{'MB before':>11}{'MB peak':>9}   by stage")
     for adds in [int(text) for text in sys.argv[1:]] or [1_000, 10_000, 100_000]:

@@ -19,7 +19,7 @@ from typing import Any
 from genesys_cloud.hook import GenesysCloudHook
 from genesys_cloud.oauth import ProcessTokenStore
 
-from benchmarks.synthetic import CONNECTION, SyntheticRuns, genesys_seed, group_id, user_id
+from benchmarks.synthetic import CONNECTION, SyntheticRuns, be_quiet, genesys_seed, group_id, user_id
 from include.sandbox.genesys_cloud import SandboxClient, SandboxOptions, spawn
 
 STRATEGIES = ("scim_patch", "group_members", "user_patch")
@@ -47,7 +47,7 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """Users are dealt out by numbers, so that every run is the same. Whoever joins a group is in another one already."""
+    """Users are dealt out by numbers, so that every run is the same. Who joins a group is in another one already."""
     per_group = USERS // GROUPS  # a block of 100 users for each group; 50 of them are in it
     before = {g: set(range(g * per_group, g * per_group + 2 * HALF)) for g in range(GROUPS)}
     after: Members = {}
@@ -127,30 +127,34 @@ def reads_after_writing(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def naive(case: Case) -> int:
     """What a straightforward script does: find the person, write the membership, one change after the other."""
     options = SandboxOptions(rate_allowed=None, log_limit=200_000)
-    with spawn(genesys_seed(USERS, case.before), options) as sandbox, tempfile.TemporaryDirectory() as folder:
-        with SyntheticRuns(Path(folder), sandbox.connection()):
-            hook = GenesysCloudHook(CONNECTION, token_store=ProcessTokenStore())
+    with (
+        spawn(genesys_seed(USERS, case.before), options) as sandbox,
+        tempfile.TemporaryDirectory() as folder,
+        SyntheticRuns(Path(folder), sandbox.connection()),
+    ):
+        hook = GenesysCloudHook(CONNECTION, token_store=ProcessTokenStore())
 
-            def change(item: tuple[int, int, str]) -> None:
-                group, number, op = item
-                query = [{"type": "EXACT", "fields": ["email"], "value": f"user{number:06d}@example.com"}]
-                answer = hook.call("POST", "/api/v2/users/search", json={"query": query}, idempotent=True)
-                member = answer.body["results"][0]["id"]
-                operation: dict[str, Any] = {"op": "add", "path": "members", "value": [{"value": member}]}
-                if op == "remove":
-                    operation = {"op": "remove", "path": f'members[value eq "{member}"]'}
-                body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation]}
-                hook.call("PATCH", f"/api/v2/scim/v2/groups/{group_id(group)}", json=body, idempotent=True)
+        def change(item: tuple[int, int, str]) -> None:
+            group, number, op = item
+            query = [{"type": "EXACT", "fields": ["email"], "value": f"user{number:06d}@example.com"}]
+            answer = hook.call("POST", "/api/v2/users/search", json={"query": query}, idempotent=True)
+            member = answer.body["results"][0]["id"]
+            operation: dict[str, Any] = {"op": "add", "path": "members", "value": [{"value": member}]}
+            if op == "remove":
+                operation = {"op": "remove", "path": f'members[value eq "{member}"]'}
+            body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation]}
+            hook.call("PATCH", f"/api/v2/scim/v2/groups/{group_id(group)}", json=body, idempotent=True)
 
-            hook.call("GET", "/api/v2/groups", params={"pageSize": 500})
-            items = [(g, n, "add") for g, of in case.adds.items() for n in of]
-            items += [(g, n, "remove") for g, of in case.removes.items() for n in of]
-            with ThreadPoolExecutor(4) as pool:  # only to be done sooner
-                list(pool.map(change, items))
-            return hook.request_counts.total
+        hook.call("GET", "/api/v2/groups", params={"pageSize": 500})
+        items = [(g, n, "add") for g, of in case.adds.items() for n in of]
+        items += [(g, n, "remove") for g, of in case.removes.items() for n in of]
+        with ThreadPoolExecutor(4) as pool:  # only to be done sooner
+            list(pool.map(change, items))
+        return hook.request_counts.total
 
 
 def main(say: Callable[[str], None] = print) -> int:
+    be_quiet()
     wanted = set(sys.argv[1:]) or {"a", "b", "c", "d"}
     failed = []
     say(f"{'case':<40}{'strategy':<15}{'sent':>8}{'bound':>8}{'ratio':>8}{'verify':>8}{'naive':>8}{'x fewer':>9}")

@@ -6,6 +6,7 @@ Each stage has a `Sync` and a hook of its own, as Airflow's tasks have; `poll` i
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -37,6 +38,11 @@ from include.group_sync.stages.resolve_users import resolve_users
 DAG_ID = "genesys_ad_group_sync"
 BASE = "OU=Contact Center,DC=example,DC=com"
 CONNECTION = "genesys_cloud_default"
+
+
+def be_quiet() -> None:
+    """For the commands: alembic and the hooks would talk between the figures."""
+    logging.disable(logging.WARNING)
 
 
 def user_id(number: int) -> str:

@@ -15,6 +15,8 @@ from include.group_sync.report.words import reason_words, visible
 
 ALL = "All groups"
 NONE = "None"
+UNDECIDED = "Undecided"
+"""Chosen when the form opens, and when nobody answers in time; beside another choice it means nothing."""
 
 PEOPLE_SHOWN = 20
 GROUPS_SHOWN = 20
@@ -50,7 +52,7 @@ class Question:
     def options(self) -> list[str]:
         """What the form offers. With one group "all of it" and "this one" are the same: no need to say it twice."""
         own = [group.option for group in self.groups]
-        return [*own, NONE] if len(own) == 1 else [ALL, *own, NONE]
+        return [*([ALL] if len(own) > 1 else []), *own, NONE, UNDECIDED]
 
     @property
     def additions(self) -> int:
@@ -78,7 +80,7 @@ def question(rows: Sequence[Row], plan_hash: str) -> Question:
     groups = []
     for group_id, its_rows in by_group.items():
         option = labels[group_id]
-        if list(labels.values()).count(option) > 1 or option in (ALL, NONE):
+        if list(labels.values()).count(option) > 1:
             option = f"{option} ({group_id})"
         groups.append(AskedGroup(group_id, _name(its_rows), option, tuple(its_rows)))
     groups.sort(key=lambda group: (-len(group.rows), group.name.casefold(), group.id))
@@ -86,14 +88,19 @@ def question(rows: Sequence[Row], plan_hash: str) -> Question:
 
 
 def chosen_groups(options: Mapping[str, str], chosen: Collection[str]) -> frozenset[str]:
-    """The Genesys groups that an answer approves. ``options``: Genesys group id -> its option. Nothing chosen, an
-    option that was not offered, and "None" beside anything else approve nothing."""
-    picked = set(chosen)
+    """The Genesys groups that an answer approves. ``options``: Genesys group id -> its option. An option that was not
+    offered, and "None" beside anything else, approve nothing."""
+    picked = set(chosen) - {UNDECIDED}
     if NONE in picked or not picked <= {ALL, *options.values()}:
         return frozenset()
     if ALL in picked:
         return frozenset(options)
     return frozenset(group_id for group_id, option in options.items() if option in picked)
+
+
+def is_decided(chosen: Collection[str]) -> bool:
+    """False: the person sent the form as it opened."""
+    return bool(set(chosen) - {UNDECIDED})
 
 
 # -- what a person reads ------------------------------------------------------------------------------
@@ -162,7 +169,12 @@ def _group(group: AskedGroup, background: Background) -> list[str]:
     reasons = {row.reason for row in group.rows if row.reason}
     why += [reason_words(reason.value) for reason in sorted(reasons) if reason is not Reason.OVER_LIMIT or not why]
     lines += ["You are asked because: " + "; ".join(text.rstrip(".") for text in why) + ".", ""]
-    lines += ["| | Person | Mail | AD group | When | Why |", "|---|---|---|---|---|---|"]
+    if any(row.action is Action.REMOVE and not row.undoes for row in group.rows):
+        lines += [
+            "Every AD group that feeds it was read completely in this run; nobody who would be removed is in one.",
+            "",
+        ]
+    lines += ["| | Person | Mail | AD group | When (UTC) | Why |", "|---|---|---|---|---|---|"]
     for row in group.rows[:PEOPLE_SHOWN]:
         lines.append("| " + " | ".join(_person(row, background)) + " |")
     more = len(group.rows) - PEOPLE_SHOWN
@@ -178,7 +190,7 @@ def _person(row: Row, background: Background) -> list[str]:
     name = user.name if user else None
     through = [_path(row, guid, changes, background) for guid in row.group_guids]
     return [
-        "add" if row.action is Action.ADD else "remove",
+        "**add**" if row.action is Action.ADD else "remove",
         escape(name) if name else f"Genesys user {_code(row.genesys_user_id or 'unknown')}",
         _code(mail) if mail else "-",
         "; ".join(through) or "-",
@@ -201,7 +213,8 @@ def _when(row: Row) -> str:
     if row.changed_at:
         return _time(row.changed_at)
     if row.observed_at and row.observed_after:
-        return f"{_time(row.observed_after)} to {_time(row.observed_at)}"
+        after, at = _time(row.observed_after), _time(row.observed_at)
+        return at if after == at else f"{after} to {at[11:] if after[:10] == at[:10] else at}"
     return f"before {_time(row.observed_at)}" if row.observed_at else "-"
 
 
@@ -235,9 +248,10 @@ def _how_to_answer(asked: Question, answer_within: timedelta) -> list[str]:
         "### How to answer",
         "",
         f"- To approve, {approve}",
-        f"- **{NONE}** rejects everything. Nobody is asked about a rejected change again, until Active Directory "
-        "changes that membership anew or somebody releases this run (parameter `release_run`).",
-        f"- No answer within {within}: nothing is done, and a later run asks again.",
+        f"- To reject everything, choose **{NONE}** and no group. Nobody is asked about a rejected change again, until "
+        "Active Directory changes that membership anew or somebody releases this run (parameter `release_run`).",
+        f"- **{UNDECIDED}**, or no answer within {within}: nothing is done, and a later run asks again. It may stay in "
+        "the list beside what you choose.",
         "- Before anything is written, each change is checked against Active Directory and Genesys Cloud once more: "
         "less than what is listed here may be done, never more.",
     ]
@@ -291,4 +305,4 @@ def _name(rows: Sequence[Row]) -> str:
 
 
 def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
+    return f"{moment:%Y-%m-%d %H:%M}"

@@ -152,7 +152,10 @@ def too_many_in_group(pending: PendingRemovals, limits: Limits) -> str | None:
     """`limits.removals`"""
     if pending.count <= limits.removals:
         return None
-    return f"{pending.count} removals in {pending.genesys_group_name!r}, limits.removals is {limits.removals}"
+    return (
+        f"{pending.count} removals in {pending.genesys_group_name!r} are more than allowed: "
+        f"limits.removals is {limits.removals}"
+    )
 
 
 def too_large_a_share(pending: PendingRemovals, limits: Limits) -> str | None:
@@ -160,21 +163,23 @@ def too_large_a_share(pending: PendingRemovals, limits: Limits) -> str | None:
     if pending.owned < limits.min_group_size or pending.count * 100 <= limits.removals_percent * pending.owned:
         return None
     return (
-        f"{pending.count} removals among the {pending.owned} members of {pending.genesys_group_name!r} whom AD owns, "
-        f"limits.removals_percent is {limits.removals_percent}"
+        f"{pending.count} removals among the {pending.owned} members of {pending.genesys_group_name!r} whom AD owns "
+        f"are more than allowed: limits.removals_percent is {limits.removals_percent}"
     )
 
 
 def too_many_in_run(count: int, limits: Limits) -> str | None:
     """`limits.per_run`"""
-    return None if count <= limits.per_run else f"{count} removals in this run, limits.per_run is {limits.per_run}"
+    if count <= limits.per_run:
+        return None
+    return f"{count} removals in one run are more than allowed: limits.per_run is {limits.per_run}"
 
 
 def too_many_in_a_day(count: int, removed_today: int, limits: Limits) -> str | None:
     """`limits.per_day`: so that a slow leak is noticed, too."""
     if not count or removed_today + count <= limits.per_day:
         return None
-    return f"{count} removals after {removed_today} today, limits.per_day is {limits.per_day}"
+    return f"{count} removals after {removed_today} today are more than allowed: limits.per_day is {limits.per_day}"
 
 
 def excess(pending: Iterable[PendingRemovals], removed_today: int, limits: Limits) -> Excess:

@@ -88,7 +88,8 @@ class Context:
 
     ``observed_at``: AD's time of this run's poll. ``removed_today``: memberships that were taken away in the last day.
     ``excluded_users``: see `matching.excluded_users`. ``groups``, ``users``: for what people read in the report.
-    ``pins``: pairs (Genesys group, AD user) that a person undid -> the last change that the journal knew then.
+    ``being_asked``: keys of rows about which other runs are asking a person; their removals count in the limits, also
+    where this run does not look at them. ``pins``: pairs (Genesys group, AD user) that a person undid -> the last change that the journal knew then.
     ``outcomes``: of settled changes that are listed again, by change id; where given, their rows tell the reason.
     """
 
@@ -101,6 +102,7 @@ class Context:
     users: Mapping[Guid, DirectoryUser] = field(default_factory=dict)
     outcomes: Mapping[int, Outcome] = field(default_factory=dict)
     pins: Mapping[tuple[str, Guid], int] = field(default_factory=dict)
+    being_asked: frozenset[str] = frozenset()
 
 
 # -- what comes out -----------------------------------------------------------------------------------
@@ -153,7 +155,7 @@ def plan(
     claims = _claims(matches)
     known = [_Facts.of(target, matches, claims, definition, context) for target in targets]
     drafts = [row for facts in known for row in _rows_of_target(facts)]
-    excess = guard.excess(_pending(targets, drafts), context.removed_today, definition.limits)
+    excess = guard.excess(_pending(targets, drafts, context.being_asked), context.removed_today, definition.limits)
     rows, to_approve = asking_persons(drafts, excess, definition, context)
     rows += [row for group in unmapped for row in _rows_of_unmapped(group, context)]
     rows.sort(key=_order)
@@ -485,18 +487,36 @@ def _rechecked(row: Row, facts: _Facts) -> Row:
 # -- what needs a person ------------------------------------------------------------------------------
 
 
-def _pending(targets: Iterable[Target], rows: Iterable[Row]) -> list[guard.PendingRemovals]:
-    """Removals that nothing but a limit or a person can stop, those that wait for an answer included: they are
-    unsettled and come again with each run."""
+def _pending(
+    targets: Iterable[Target], rows: Iterable[Row], being_asked: frozenset[str]
+) -> list[guard.PendingRemovals]:
+    """Removals that nothing but a limit or a person can stop, those that wait for an answer included. Most of these are
+    among the rows, since they are unsettled; a run that looks at a part only must count the others, too."""
     counts: dict[str | None, int] = {}
+    listed = set()
     for row in rows:
+        listed.add(row.key)
         if row.action is Action.REMOVE and row.status is Status.PLANNED:
             counts[row.genesys_group_id] = counts.get(row.genesys_group_id, 0) + 1
-    return [
+    targets = list(targets)
+    elsewhere: dict[str, int] = {}
+    for key in being_asked - listed:
+        group_id, _, action = key.split(":", 2)
+        if action == Action.REMOVE.value:
+            elsewhere[group_id] = elsewhere.get(group_id, 0) + 1
+    known = {target.genesys_group.id for target in targets}
+    others = [
+        guard.PendingRemovals(group_id, group_id, count, 0)
+        for group_id, count in sorted(elsewhere.items())
+        if group_id not in known
+    ]
+    if not counts:
+        return []  # nothing of this run can be over a limit
+    return others + [
         guard.PendingRemovals(
             target.genesys_group.id,
             target.genesys_group.name,
-            counts.get(target.genesys_group.id, 0),
+            counts.get(target.genesys_group.id, 0) + elsewhere.get(target.genesys_group.id, 0),
             len({grant.genesys_user_id for grant in target.grants} & (target.present or frozenset())),
         )
         for target in targets

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.group_sync.approval import UNDECIDED
 from include.group_sync.settings import config_folder
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from include.group_sync.stages.context import Sync
 
 NOTIFIERS_FILE = "notifiers.py"
-PLACEHOLDER = "None"  # `include.group_sync.approval.NONE`; the options of a run replace it
 
 
 class ApproveRemovals(HITLOperator):
@@ -32,13 +32,16 @@ class ApproveRemovals(HITLOperator):
 
     Skips itself if there is nothing to ask. The form offers all groups, none, or chosen ones; no answer in time means
     none. XCom ``answer``: {decision, by, at, groups}.
+
+    A script that answers within the first seconds is asked once more after `retry_delay`: Airflow 3.3.2 takes the task
+    for crashed if it goes on before the scheduler has noticed that it waits.
     """
 
     def __init__(self, *, definition: SyncDefinition, **kwargs: Any) -> None:
         super().__init__(
             subject="Approve removals",
-            options=[PLACEHOLDER],
-            defaults=PLACEHOLDER,
+            options=[UNDECIDED],  # those of the run replace it
+            defaults=UNDECIDED,
             multiple=True,
             assigned_users=[{"id": name, "name": name} for name in definition.approvers] or None,
             response_timeout=definition.limits.answer_within,

@@ -142,6 +142,10 @@ class GenesysCloudHook(HttpHook):
         """See `GenesysClient.pages`."""
         return read_pages(lambda number: list_page(self, path, number, params=params, page_size=page_size), path)
 
+    def share_ceiling(self, instances: int) -> None:
+        """See `GenesysClient.share_ceiling`."""
+        self._pacer.share_ceiling(max(1, instances))
+
     # -- one attempt ----------------------------------------------------------------------------------
 
     def _attempt(self, one: _Call, again: bool) -> ApiResponse:

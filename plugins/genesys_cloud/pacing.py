@@ -35,10 +35,15 @@ class Pacer(Protocol):
         ...
 
 
+    def share_ceiling(self, instances: int) -> None:
+        """Divides the connection's own ceiling among so many processes."""
+        ...
+
+
 class WindowPacer:
     """When the window's budget is used up, waits until the window ends.
 
-    ``requests_per_minute``: a ceiling for this process, whatever Genesys allows. ``reserve``: share of the budget
+    ``requests_per_minute``: the connection's own ceiling, whatever Genesys allows. ``reserve``: share of the budget
     (0 to 1) that is left to others on the same token.
     """
 
@@ -52,7 +57,8 @@ class WindowPacer:
         sleep: Callable[[float], None] = time.sleep,
         uniform: Callable[[float, float], float] = random.uniform,  # noqa: S311  # jitter, no secret
     ) -> None:
-        self._ceiling = requests_per_minute
+        self._ceiling: float | None = requests_per_minute
+        self._share = 1
         self._reserve = reserve
         self._longest_wait = longest_wait
         self._clock = clock
@@ -100,6 +106,10 @@ class WindowPacer:
                 return
             self._learn(int(count), now, reset)
 
+    def share_ceiling(self, instances: int) -> None:
+        with self._lock:
+            self._share = instances
+
     def _learn(self, count: int, now: float, reset: float) -> None:
         ends, known = now + reset, self._window_ends
         if known is None or (ends > known + 1 and not self._window_is_assumed):  # a new one; resets are whole seconds
@@ -133,7 +143,7 @@ class WindowPacer:
         waits = [0.0]
         if self._not_before > now:
             waits.append(self._not_before - now + self._uniform(0, 1))
-        if self._ceiling is not None and self._sent >= self._ceiling:
+        if self._ceiling is not None and self._sent >= max(1.0, self._ceiling / self._share):
             waits.append(self._minute_began + 60 - now)
         if self._allowed is not None and self._window_ends is not None:
             waits.append(self._wait_for_budget(now, self._allowed, self._window_ends))
@@ -142,7 +152,9 @@ class WindowPacer:
 
     def _wait_for_budget(self, now: float, allowed: int, ends: float) -> float:
         budget = max(1.0, allowed * (1 - self._reserve))
-        wanted = self._count + self._in_flight + 1
+        # How many times our own use all use together is. While we do not look, others have as much under way as we.
+        others = max(1.0, self._count / max(1, self._answered))
+        wanted = self._count + self._in_flight * others + 1
         if wanted > budget:
             return ends - now
         elapsed = min(self._length, max(0.0, self._length - (ends - now)))
@@ -152,7 +164,6 @@ class WindowPacer:
         # Workers that saw the same counter must not wake at the same moment. Each waits about as long as it takes
         # until its turn comes: the more others there are, the longer.
         step = self._length * SPREAD_OVER * (1 - FREE_SHARE) / budget
-        others = max(1.0, self._count / max(1, self._answered + self._in_flight))
         return min(ends - now, free_at - elapsed + self._uniform(0, step * others))
 
 

@@ -54,7 +54,7 @@ def test_a_group_emptied_on_purpose_trips_the_limit_is_approved_and_applied(limi
     before = limited.individuals("Billing (ERP)")
     asked = limited.asked(run_id)
     assert asked is not None
-    assert asked.options == ["Billing (ERP): 3 removals", "None"]
+    assert asked.options == ["Billing (ERP): 3 removals", "None", "Undecided"]
     assert "3 removals in" in asked.body
     assert ids(*BILLING) <= before
     limited.answer(run_id, "Billing (ERP): 3 removals")
@@ -82,7 +82,7 @@ def test_one_group_approved_and_another_rejected(limited: Pipeline) -> None:
     run_id, _ = limited.plan()
     asked = limited.asked(run_id)
     assert asked is not None
-    assert asked.options == ["All groups", "Support: 7 removals", "Billing (ERP): 3 removals", "None"]
+    assert asked.options == ["All groups", "Support: 7 removals", "Billing (ERP): 3 removals", "None", "Undecided"]
     limited.answer(run_id, "Billing (ERP): 3 removals")
     report = limited.report(run_id)
     assert report["approval"]["decision"] == "approved_in_part"
@@ -122,7 +122,7 @@ def test_a_rejection_is_opened_again_by_release_run(limited: Pipeline) -> None:
 def test_unanswered_means_nothing_is_done_and_a_later_run_asks_again(limited: Pipeline) -> None:
     leave(limited, "billing", *BILLING)
     run_id, _ = limited.plan()
-    limited.answer(run_id, "None", by=None)
+    limited.answer(run_id, "Undecided", by=None)
     report = limited.report(run_id)
     assert report["approval"]["decision"] == "unanswered"
     assert rows(report, "Billing (ERP)") == {("held", "over_limit"): 3}
@@ -217,7 +217,7 @@ def test_a_protected_group_asks_for_additions_and_for_removals(pipeline: Pipelin
     assert planned["batches"] == []
     asked = pipeline.asked(run_id)
     assert asked is not None
-    assert asked.options == ["Dispatch: 1 removal and 1 addition", "None"]
+    assert asked.options == ["Dispatch: 1 removal and 1 addition", "None", "Undecided"]
     pipeline.answer(run_id, "None")
     assert rows(pipeline.report(run_id), "Dispatch", "add") == {("held", "rejected"): 1}
     assert pipeline.asked(pipeline.plan(mode="full")[0]) is None
@@ -249,3 +249,13 @@ def test_the_report_says_who_is_waited_for_and_that_nothing_is_lost(limited: Pip
     assert report["approval"] == {"by": None, "at": None, "decision": "waiting"}
     limited.answer(run_id, "None")
     assert limited.report(run_id)["approval"]["decision"] == "rejected"
+
+
+def test_the_form_as_it_opened_decides_nothing_and_does_not_spoil_a_choice(limited: Pipeline) -> None:
+    leave(limited, "billing", *BILLING)
+    run_id, _ = limited.plan()
+    limited.answer(run_id, "Undecided")
+    assert limited.report(run_id)["approval"]["decision"] == "unanswered"
+    later, _ = limited.plan()
+    limited.answer(later, "Undecided", "Billing (ERP): 3 removals")
+    assert not ids(*BILLING) & limited.individuals("Billing (ERP)")

@@ -23,9 +23,6 @@ from include.sandbox.directory_objects import AddMember
 from include.sandbox.genesys_cloud import spawn
 from tests.fixtures.stack import BROKEN, CONNECTIONS, DEFAULT, DRILLS, GREEN, FirstRun, Stack, until
 
-# Five minutes of the usual limit are not enough for the test that starts the stack, on a slow machine.
-pytestmark = [pytest.mark.xdist_group("airflow"), pytest.mark.timeout(600)]
-
 REPORT_KEYS = {
     *("schema_version", "dag_id", "run_id", "run_type", "attempt", "mode", "dry_run", "timestamp", "window"),
     *("total_changes", "successes", "failures", "orphans", "skipped", "held", "unchanged", "superseded", "planned"),
@@ -128,9 +125,7 @@ def test_a_window_that_ends_before_it_begins_fails_at_once_with_one_clear_messag
     poll = stack.task(DRILLS, run_id, "poll")
     assert (poll["state"], poll["try_number"]) == ("failed", 1)
     log = stack.airflow.task_log(DRILLS, run_id, "poll")
-    message = (
-        "window_end 2026-11-24T07:00:00+00:00 is not after window_start 2026-11-24T08:00:00+00:00: mend them"
-    )
+    message = "window_end 2026-11-24T07:00:00+00:00 is not after window_start 2026-11-24T08:00:00+00:00: mend them"
     assert message in log
     assert stack.writes(before, "Drill") == []
     assert "nothing was written" in " ".join(stack.report(DRILLS, run_id)["notes"])
@@ -243,7 +238,7 @@ def test_a_broken_definition_is_a_dag_of_its_own_that_fails_with_the_reason(stac
 def test_a_broken_definition_takes_no_other_dag_out_of_the_schedule(stack: Stack) -> None:
     assert stack.airflow.api("GET", "importErrors")["import_errors"] == []
     dags = {dag["dag_id"] for dag in stack.airflow.api("GET", "dags?limit=100")["dags"]}
-    assert dags == {DEFAULT, f"{DEFAULT}_full", DRILLS, f"{DRILLS}_full", BROKEN}
+    assert dags >= {DEFAULT, f"{DEFAULT}_full", DRILLS, f"{DRILLS}_full", BROKEN}
 
 
 # -- connections --------------------------------------------------------------------------------------

@@ -77,6 +77,9 @@ def waiting(stack: Stack, dag_id: str = DAG, conf: dict[str, Any] | None = None)
     """Starts a run and waits until it waits for a person."""
     run_id = stack.airflow.trigger(dag_id, conf)
     until("the question", lambda: stack.states(dag_id, run_id).get("approve_removals") == "awaiting_input")
+    # Airflow 3.3.2 takes an answer that comes before its scheduler has noticed that the task waits for a crash of the
+    # task, and asks again (seen; the noticing takes up to 5 s). A person reads longer than that.
+    time.sleep(8)
     return run_id
 
 
@@ -95,7 +98,7 @@ def test_exactly_the_approved_group_loses_its_members(full: Stack) -> None:
     leave(full, "appr-two", *SECOND[:2])
     run_id = waiting(full)
     asked = form(full, run_id)
-    assert asked["options"] == ["All groups", "Appr One: 2 removals", "Appr Two: 2 removals", "None"]
+    assert asked["options"] == ["All groups", "Appr One: 2 removals", "Appr Two: 2 removals", "None", "Undecided"]
     assert "Nina Nagel" in asked["body"]
     assert [user["id"] for user in asked["assigned_users"]] == ["admin"]
     answer(full, run_id, "Appr Two: 2 removals")
@@ -203,7 +206,7 @@ def test_a_form_of_an_earlier_plan_approves_nothing_of_a_later_one(full: Stack) 
     )
     if full.airflow.run(DAG, run_id)["state"] == "running":
         asked = form(full, run_id)
-        answer(full, run_id, *[option for option in asked["options"] if option != "None"])
+        answer(full, run_id, *[option for option in asked["options"] if option not in ("None", "Undecided")])
         full.airflow.wait_for_run(DAG, run_id)
         assert "Petra Pohl" in asked["body"] or full.individuals("Appr One") == ids(*FIRST)
     else:

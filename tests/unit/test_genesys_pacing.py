@@ -131,6 +131,16 @@ def test_the_connections_own_ceiling_holds_whatever_genesys_allows() -> None:
     assert clock.slept == [60]
 
 
+def test_the_connections_own_ceiling_is_divided_among_processes() -> None:
+    clock = FakeClock()
+    pacer = new_pacer(clock, requests_per_minute=60)
+    pacer.share_ceiling(4)
+    for _ in range(16):
+        pacer.before()
+        pacer.observe({})
+    assert clock.slept == [60]
+
+
 def test_retry_after_stops_all_threads_of_the_process_and_not_all_come_back_at_once() -> None:
     clock = FakeClock()
     pacer = new_pacer(clock, uniform=lambda _low, high: high)

@@ -14,9 +14,10 @@ from include.group_sync.model import Action, Change, Guid, PrincipalKind, Reason
 Paths = dict[Guid, tuple[Guid, ...]]
 
 
-def closure(view: View, root: Guid) -> set[Guid]:
-    """``root`` and every group below it. A group that contains itself, over however many steps, is met once."""
-    return set(_paths_to_groups(view, root, nested=True))
+def closure(view: View, root: Guid, *, nested: bool = True) -> set[Guid]:
+    """``root`` and every group below it that counts. A group that contains itself, over however many steps, is met
+    once."""
+    return set(_paths_to_groups(view, root, nested=nested))
 
 
 def effective_members(view: View, root: Guid, *, nested: bool, disabled_users: str) -> Paths:
@@ -102,12 +103,12 @@ def difference(
     return changes
 
 
-def keep_invisible(before: View, after: View, unresolved: Iterable[Guid]) -> set[Guid]:
+def keep_invisible(before: View, after: View, unresolved: Iterable[Guid], *, nested: bool = True) -> set[Guid]:
     """Members that AD still lists but that cannot be read now count as what they were when last read: the rights of the
     account changed, not the membership. (AD itself takes a deleted object out of its groups.)
 
     Adds to ``after`` what ``before`` knows of them, for a group with everything below. Gives their guids; the groups
-    among them were not read and prove nothing.
+    among them were not read and prove nothing. Without ``nested`` groups among the members were not asked for.
     """
     kept: set[Guid] = set()
     waiting = list(unresolved)
@@ -118,7 +119,7 @@ def keep_invisible(before: View, after: View, unresolved: Iterable[Guid]) -> set
         if guid in before.users:
             after.users[guid] = before.users[guid]
             kept.add(guid)
-        elif guid in before.groups:
+        elif nested and guid in before.groups:
             after.groups[guid] = before.groups[guid]
             after.members[guid] = set(before.members[guid])
             waiting += before.members[guid]

@@ -170,6 +170,14 @@ class Runs:
         with self._database.reading() as connection:
             return [_ROWS.validate_python(data) for data in connection.scalars(statement)]
 
+    def lanes(self, run: RunRecord) -> set[int]:
+        """The patch instances among which the attempt's plan is divided."""
+        with self._database.reading() as connection:
+            found = connection.scalars(
+                select(_ROW.lane).where(_ROW.run == run.id, _ROW.replaced == 0, _ROW.lane.is_not(None)).distinct()
+            )
+            return {int(lane) for lane in found if lane is not None}
+
     def rows_settled_before(self, run: RunRecord) -> list[Row]:
         """What the same run settled in earlier attempts, and in earlier plans of this one; oldest first. The report
         of a re-run keeps them. A key may occur again among them, and among ``rows``, with other changes."""

@@ -29,10 +29,11 @@ _LONGEST_NAME = 200  # file systems take 255 bytes; `.{attempt}.json` and the te
 
 @dataclass(frozen=True)
 class SeenJournal:
-    """The journal that wrote reports here last, and how many runs it had counted then."""
+    """The journal that wrote reports here last, how many runs it had counted then, and which run that was."""
 
     journal_id: str
     run_counter: int
+    run: tuple[str, str, int] | None = None  # dag_id, run_id, attempt
 
 
 class ReportStore:
@@ -139,22 +140,31 @@ class ReportStore:
                 return None
         try:
             known = json.loads(content)
-            return SeenJournal(str(known["journal_id"]), int(known["run_counter"]))
-        except (ValueError, KeyError, TypeError) as error:
+            run = known.get("run")
+            return SeenJournal(
+                str(known["journal_id"]),
+                int(known["run_counter"]),
+                (str(run[0]), str(run[1]), int(run[2])) if run else None,
+            )
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise ReportPathError(
                 f"{path} cannot be understood, so it is not known which journal wrote these reports. "
-                "Restore it, or remove it: then removals need approval once, as with a new journal."
+                "Restore it, or remove it if the journal was neither lost nor restored from a backup meanwhile."
             ) from error
 
-    def remember_journal(self, journal_id: str, run_counter: int) -> None:
-        """Notes the journal. The counter of one journal never goes back: runs may end in another order than they
-        began in. Raises ReportPathError if the store refuses."""
+    def remember_journal(self, journal_id: str, run_counter: int, *, run: tuple[str, str, int] | None = None) -> None:
+        """Notes the journal, and the run (dag_id, run_id, attempt) that it must know from now on. The counter of one
+        journal never goes back: runs may end in another order than they began in. Raises ReportPathError if the store
+        refuses."""
         known = self.last_seen_journal()
         if known and known.journal_id == journal_id:
             run_counter = max(run_counter, known.run_counter)
         with self._refusals("written to"):
             self._base.mkdir(parents=True, exist_ok=True)
-            self._put(self._base / JOURNAL_FILE, _to_json({"journal_id": journal_id, "run_counter": run_counter}))
+            content: dict[str, Any] = {"journal_id": journal_id, "run_counter": run_counter}
+            if run:
+                content["run"] = list(run)
+            self._put(self._base / JOURNAL_FILE, _to_json(content))
 
     # -- names ----------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from include.group_sync.model import Status
+from include.group_sync.report.diff import render_diff
 from include.group_sync.report.schema import COUNT_KEYS
 from include.group_sync.report.words import READING_ORDER, STATUS_WORDS, verdict, visible
 
@@ -37,6 +38,10 @@ def render_summary(report: Mapping[str, Any], *, width: int = 120, max_rows: int
     console.print(_counts(report))
     if report["groups"]:
         _print_groups(console, report["groups"], max_groups)
+    if report["dry_run"] and (diff := render_diff(report)):
+        console.print("The plan (+ add, - remove, ? held; Genesys user ids)")
+        console.print(diff, soft_wrap=True)
+        console.print()
     _print_rows(console, report["details"], max_rows)
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines())
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from include.group_sync.approval import SHORT_HASH, Background, Question, body, chosen_groups, question
+from include.group_sync.approval import SHORT_HASH, Background, Question, body, chosen_groups, is_decided, question
 from include.group_sync.journal.records import Decision, RunRecord
 from include.group_sync.model import Change, Reason, Row, Status
 from include.group_sync.planning import Plan, content_hash, spread
@@ -184,7 +184,7 @@ def _background(sync: Sync, run: RunRecord, made: Question, frozen: dict[str, An
 def _keep_answer(sync: Sync, run: RunRecord, frozen: dict[str, Any], given: Answer) -> None:
     """First of all: whatever fails afterwards, nobody has to be asked again."""
     options: dict[str, str] = frozen["options"]
-    if given.by is None or given.outdated:
+    if given.by is None or given.outdated or not is_decided(given.chosen):
         decisions = dict.fromkeys(options, Decision.UNANSWERED)
     else:
         approved = chosen_groups(options, given.chosen)

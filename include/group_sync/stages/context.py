@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import uuid
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ class Sync:
     _gateway: GenesysGateway | None = field(default=None, init=False)
     _client: GenesysClient | None = field(default=None, init=False)
     _facts: dict[str, Any] = field(default_factory=dict, init=False)
+    _try: str = field(default_factory=lambda: uuid.uuid4().hex[:8], init=False)  # a retried task sends more
 
     @property
     def organisation(self) -> str:
@@ -80,7 +82,8 @@ class Sync:
     def count_requests(self) -> None:
         """Notes in the journal how many requests this task has sent so far (the report sums them up)."""
         if self._client is not None:
-            self.journal.add_requests(self.run, self.task_key, self._client.request_counts.as_dict())
+            counts = self._client.request_counts.as_dict()
+            self.journal.add_requests(self.run, f"{self.task_key}#{self._try}", counts)
 
     def fact(self, key: str, default: Any = None) -> Any:
         """What an earlier task of this run left in the journal under ``key``; ``default`` if it did not come to that.

@@ -101,7 +101,7 @@ class Follower:
         wanted = touched | set(groups)
         roots = self._journal.roots_above(self._name, wanted) if wanted else set()
         before = self._journal.load_view(self._name, roots | set(groups)) if wanted else View()
-        start, kept = _as_read(before, reading) if reading is not None else (before, set())
+        start, kept = _as_read(before, reading, self.scope) if reading is not None else (before, set())
         after = apply_delta(start, delta, self.reader) if touched else start
         roots |= {guid for guid, group in after.groups.items() if group.in_scope}
         complete = reading.complete - kept if reading is not None else frozenset()
@@ -137,7 +137,7 @@ class Follower:
 
         cursor = trust.following(stored.cursor, stored.known_dcs, reading.cursor)
         before = self._journal.load_view(self._name)
-        kept = keep_invisible(before, view, reading.unresolved)
+        kept = keep_invisible(before, view, reading.unresolved, nested=self.scope.nested_groups)
         shrinking = proof.disbelieve_shrinking(
             before, view, reading.complete, delta, self._limits, whole=stored.scope == self.scope.fingerprint
         )
@@ -228,28 +228,31 @@ class Follower:
         )
 
     def _confirm(self, cursor: Cursor, complete: Collection[Guid], delta: Delta | None) -> None:
-        """Lets go of doubted removals that this poll has shown again in a way that may be believed."""
-        doubted = [
-            change
-            for change in self._journal.unsettled(self._name)
-            if change.held_reason is Reason.OTHER_DOMAIN_CONTROLLER and change.action is Action.REMOVE
-        ]
-        told = [change for change in doubted if delta is not None and trust.is_told(change, delta)]
-        asked = [change for change in doubted if change not in told and trust.may_confirm(change, cursor)]
+        """Lets go of held removals that this poll has shown again in a way that may be believed: of those that another
+        domain controller had made doubtful, and of those of a group that was gone and is in scope again."""
+        held = [change for change in self._journal.unsettled(self._name) if change.action is Action.REMOVE]
+        elsewhere = [change for change in held if change.held_reason is Reason.OTHER_DOMAIN_CONTROLLER]
+        told = [change for change in elsewhere if delta is not None and trust.is_told(change, delta)]
+        asked = [change for change in elsewhere if change not in told and trust.may_confirm(change, cursor)]
+        if cursor.doubted_since is None:
+            asked += [change for change in held if change.held_reason is Reason.MAPPING_CHANGED]
+        asked = [change for change in asked if change.group_guid in complete]
         view = self._journal.load_view(self._name, {change.group_guid for change in asked}) if asked else View()
         confirmed = told + [change for change in asked if self._is_out(change, view, complete)]
         if confirmed:
             self._journal.confirm([change.id for change in confirmed if change.id is not None])
-            self._sync.say(f"{len(confirmed)} removals that another domain controller had made doubtful are confirmed")
+            self._sync.say(f"{len(confirmed)} removals that were held as doubtful are confirmed")
 
     def _is_out(self, change: Change, view: View, complete: Collection[Guid]) -> bool:
-        group = change.group_guid
-        if group not in view.groups or not closure(view, group) <= set(complete):
+        """The group is in scope, all below it was read completely, and the person is not in it."""
+        group, nested = change.group_guid, self.scope.nested_groups
+        if group not in view.groups or not view.groups[group].in_scope:
             return False
-        members = effective_members(
-            view, group, nested=self.scope.nested_groups, disabled_users=self.scope.disabled_users
+        if not closure(view, group, nested=nested) <= set(complete):
+            return False
+        return change.user_guid not in effective_members(
+            view, group, nested=nested, disabled_users=self.scope.disabled_users
         )
-        return change.user_guid not in members
 
     def _unless_blind(self, complete: frozenset[Guid]) -> frozenset[Guid]:
         return frozenset() if self._blind else complete
@@ -298,7 +301,7 @@ def _policies(fingerprint: str) -> tuple[bool, str]:
     return nested == "True", disabled
 
 
-def _as_read(before: View, reading: Proof) -> tuple[View, set[Guid]]:
+def _as_read(before: View, reading: Proof, scope: Scope) -> tuple[View, set[Guid]]:
     """``before`` with what was read completely in its place, and who is still listed but could not be read. Groups that
     were not found stay: DirSync and the whole view know whether they were deleted or merely cannot be seen."""
     fresh = View(
@@ -306,7 +309,7 @@ def _as_read(before: View, reading: Proof) -> tuple[View, set[Guid]]:
         dict(reading.view.users),
         {guid: set(members) for guid, members in reading.view.members.items()},
     )
-    kept = keep_invisible(before, fresh, reading.unresolved)
+    kept = keep_invisible(before, fresh, reading.unresolved, nested=scope.nested_groups)
     merged = View(
         {**before.groups, **fresh.groups}, {**before.users, **fresh.users}, {**before.members, **fresh.members}
     )

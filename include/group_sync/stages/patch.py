@@ -36,6 +36,7 @@ from include.group_sync.stages.undo import changed_since_plan, pin_undone
 from include.group_sync.undo import recheck_undo
 
 LEASE_POLL_SECONDS = 5.0
+RENEWALS = 10  # in the time after which a lease expires
 FAILURES_TOLERATED = 3
 """Groups of a lane that Genesys may fail to serve before the rest is left to Airflow's retry."""
 
@@ -68,6 +69,7 @@ def patch(sync: Sync, lane: int) -> dict[str, Any]:
     todo = {group: rows for group, rows in by_group.items() if any(row.status not in SETTLED for row in rows)}
     sync.say(f"lane {lane}: {sum(map(len, by_group.values()))} changes in {len(todo)} Genesys groups")
     if todo:
+        sync.genesys_client.share_ceiling(len(sync.journal.lanes(run)))
         with _lease(sync) as lease, ThreadPoolExecutor(max_workers=sync.definition.genesys.workers) as pool:
             writer = writer_for(sync.definition.genesys.write, sync.genesys_client, listed_versions(sync))
             others = _done_in_other_lanes(sync, run, lane, todo)
@@ -141,10 +143,16 @@ def _lease(sync: Sync) -> Iterator[Lease]:
             sync.say(f"waiting: {busy}")
             sync.sleep(LEASE_POLL_SECONDS)
 
+    renewed = sync.clock()
+
     def renew() -> None:
-        sync.journal.renew_lease(
-            sync.organisation, sync.key, sync.task_key, fence=fence, now=sync.clock(), ttl=sync.lease_ttl
-        )
+        # Nobody can take it before it expires, so not every request needs a transaction.
+        nonlocal renewed
+        now = sync.clock()
+        if renewed <= now < renewed + sync.lease_ttl / RENEWALS:
+            return
+        sync.journal.renew_lease(sync.organisation, sync.key, sync.task_key, fence=fence, now=now, ttl=sync.lease_ttl)
+        renewed = now
 
     try:
         yield Lease(fence, renew)

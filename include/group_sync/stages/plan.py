@@ -163,7 +163,8 @@ def planning_targets(
             feeding=target.feeding,
             whole=target.whole,
             effective=target.wanted,
-            complete=bool(target.nested_below) and target.nested_below <= complete,
+            # nothing to prove where nothing feeds it any more: its removals are held for that
+            complete=not target.feeding or (bool(target.nested_below) and target.nested_below <= complete),
             present=present.get(target.genesys_group_id),
             grants=tuple(grants[target.genesys_group_id]),
             changes=tuple(target.changes),
@@ -191,6 +192,7 @@ def planning_context(
         removed_today=sync.journal.removals_since(name, sync.clock() - timedelta(days=1)),
         journal_restored=bool(sync.fact("journal_restored")),
         pins=pins or {},
+        being_asked=frozenset(sync.journal.being_asked(name, sync.clock(), but_not_by=run.key)),
         excluded_users=excluded_users(people.values(), sync.definition),
         groups=sync.journal.known_groups(name, groups),
         users=people,

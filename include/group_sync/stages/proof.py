@@ -67,9 +67,11 @@ def canary_is_missing(session: LdapSession, dn: str | None) -> bool:
     if dn is None:
         return False
     try:
-        return not session.search(dn, "(objectClass=*)", ["objectGUID"], scope="BASE")
+        seen = session.search(dn, "(objectClass=*)", ["objectGUID"], scope="BASE")
     except DirectoryNotFound:
         return True
+    # some servers answer with an entry of which nothing may be read
+    return not any(entry.attributes.get("objectguid") for entry in seen)
 
 
 CANARY_NOTE = (

@@ -167,7 +167,8 @@ def _close(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
         restored.close(sync, run, rows)
     failed = any(row.status is Status.FAILED for row in rows) or not plan_done or bool(_fail_reason(sync))
     sync.journal.finish_run(run, "failed" if failed else "success", now)
-    sync.reports.remember_journal(*sync.journal.identity())
+    if not run.dry_run:
+        sync.reports.remember_journal(*sync.journal.identity(), run=(run.key.dag_id, run.key.run_id, run.attempt))
     sync.reports.prune(sync.definition.report.keep_days, now, dag_id=run.key.dag_id)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from include.group_sync.journal.records import RunRecord
+from include.group_sync.errors import RunUnknown
+from include.group_sync.journal.records import RunKey, RunRecord
 from include.group_sync.model import Reason, Row
 from include.group_sync.stages.context import Sync
 
@@ -14,7 +15,20 @@ def is_other_journal(sync: Sync) -> bool:
     """To be asked before the run begins in the journal, since that counts it. Raises ReportPathError."""
     seen = sync.reports.last_seen_journal()
     journal_id, run_counter = sync.journal.identity()
-    return seen is not None and (seen.journal_id != journal_id or seen.run_counter > run_counter)
+    if seen is None:
+        return False
+    return seen.journal_id != journal_id or seen.run_counter > run_counter or not _knows(sync, seen.run)
+
+
+def _knows(sync: Sync, run: tuple[str, str, int] | None) -> bool:
+    """The counter alone is not enough: what runs after a restore makes it grow again."""
+    if run is None:
+        return True
+    dag_id, run_id, attempt = run
+    try:
+        return sync.journal.run(RunKey(dag_id, run_id)).attempt >= attempt
+    except RunUnknown:
+        return False
 
 
 def note(sync: Sync, run: RunRecord, other_journal: bool) -> list[str]:

@@ -124,8 +124,9 @@ def _retired(sync: Sync, pairs: Iterable[Pair]) -> list[Pair]:
 def _fill_wanted(sync: Sync, targets: Sequence[TargetGroup]) -> None:
     roots = {guid for target in targets for guid in target.feeding}
     view = sync.journal.load_view(sync.definition.name, roots)
+    nested = sync.definition.directory.nested_groups
     for target in targets:
         target.wanted = wanted_members(sync, view, target.feeding)
         target.nested_below = frozenset().union(
-            *(closure(view, guid) for guid in target.feeding if guid in view.groups)
+            *(closure(view, guid, nested=nested) for guid in target.feeding if guid in view.groups)
         )

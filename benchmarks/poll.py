@@ -1,0 +1,288 @@
+"""How much reading Active Directory costs: requests, seconds and memory, beside the same reads with bare ldap3.
+
+    python -m benchmarks.poll [--users 20000 --groups 1000 --memberships 200000] [--repeat 5]
+
+Against a Samba domain controller on this machine, so the server's own time is in all figures and a network's in none.
+An idle DirSync costs Samba more the more users there are, whatever is asked; what the product adds does not grow.
+What the product does is measured in a process of its own (its memory is the peak of that process, imports included).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import re
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import ldap3
+from ldap3.protocol.microsoft import extended_dn_control, show_deleted_control
+
+from include.group_sync.directory import controls as ctl
+from include.group_sync.directory.reader import CHANGES_FILTER, NOTHING
+from include.group_sync.directory.session import LdapSession
+from include.group_sync.journal import Journal, RunKey
+from include.group_sync.settings import parse_definition
+from include.group_sync.stages.context import Sync
+from include.group_sync.stages.following import Follower
+from include.sandbox.active_directory import SandboxDirectory
+from include.sandbox.directory_objects import BASE_DN, CONTACT_CENTER
+
+GUID = re.compile(rb"<GUID=([0-9a-f-]{36})>")
+ATTRIBUTES = ["objectGUID", "objectClass", "cn", "sAMAccountName", "userAccountControl", "mail", "userPrincipalName"]
+WATCHED = [*ATTRIBUTES, "member", "isDeleted", "name", "primaryGroupID"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """``requests`` None: not counted."""
+
+    seconds: float
+    requests: int | None = None
+    peak_mb: float | None = None
+
+
+# -- the floor: bare ldap3 ----------------------------------------------------------------------------
+
+
+class Bare:
+    """The same reads by somebody who needs nothing but the bytes: no view, no journal, no proof."""
+
+    def __init__(self, connection: ldap3.Connection) -> None:
+        self._connection = connection
+        self.requests = 0
+
+    def _search(self, base: str, where: str, what: list[str], controls: list[Any], **paging: Any) -> tuple[Any, Any]:
+        self.requests += 1
+        _, result, response, _ = self._connection.search(base, where, attributes=what, controls=controls, **paging)
+        assert result["result"] == 0, result
+        return result, response
+
+    def whole(self) -> tuple[int, int]:
+        """All groups with their members' GUIDs, range by range, and all users."""
+        memberships = 0
+        for entry in self._paged(CONTACT_CENTER, "(objectClass=group)", [*ATTRIBUTES, "member;range=0-1499"], 200):
+            for name, values in entry["raw_attributes"].items():
+                if name.lower().startswith("member;"):
+                    memberships += len({GUID.search(value).group(1) for value in values})  # type: ignore[union-attr]
+                    if not name.endswith("-*"):
+                        memberships += self._more_members(entry, len(values))
+        users = sum(1 for _ in self._paged(BASE_DN, "(objectClass=user)", ATTRIBUTES, 500))
+        return memberships, users
+
+    def _more_members(self, entry: dict[str, Any], low: int) -> int:
+        count = 0
+        guid = GUID.search(entry["dn"].encode()).group(1).decode()  # type: ignore[union-attr]
+        while True:
+            name = f"member;range={low}-{low + 1499}"
+            _, response = self._search(
+                f"<GUID={guid}>", "(objectClass=*)", [name], [extended_dn_control(False, False)],
+                search_scope=ldap3.BASE,
+            )  # fmt: skip
+            ((answered, values),) = [
+                (key, values)
+                for key, values in response[0]["raw_attributes"].items()
+                if key.lower().startswith("member;")
+            ]
+            count += len({GUID.search(value).group(1) for value in values})  # type: ignore[union-attr]
+            if answered.endswith("-*"):
+                return count
+            low += len(values)
+
+    def _paged(self, base: str, where: str, what: list[str], size: int) -> Iterator[dict[str, Any]]:
+        cookie = None
+        while True:
+            result, response = self._search(
+                base, where, what, [extended_dn_control(False, False)], paged_size=size, paged_cookie=cookie
+            )
+            yield from (entry for entry in response if entry["type"] == "searchResEntry")
+            cookie = result["controls"][ctl.PAGED_RESULTS]["value"]["cookie"]
+            if not cookie:
+                return
+
+    def dirsync(self, cookie: bytes, where: str = CHANGES_FILTER) -> tuple[bytes, int]:
+        """(the next cookie, how many entries)"""
+        controls = [ctl.dirsync_control(cookie), show_deleted_control(False), extended_dn_control(False, False)]
+        result, response = self._search(BASE_DN, where, WATCHED, controls)
+        return bytes(result["controls"][ctl.DIRSYNC]["value"]["cookie"]), len(response)
+
+
+# -- the product, in a process of its own -------------------------------------------------------------
+
+
+DEFINITION = f"""
+directory: {{group_base: "{CONTACT_CENTER}"}}
+groups: [{{name: "(?P<same>.+)", genesys_name: "{{same}}"}}]
+users: [{{directory: mail, genesys: email}}]
+report: {{path: "file:///nowhere"}}
+"""
+
+
+def product(folder: str, connection: dict[str, Any], answers: Any, repeat: int) -> None:
+    """Polls ``repeat`` times with a journal in ``folder``; puts the costs into ``answers``."""
+    os.environ["AIRFLOW_CONN_ACTIVE_DIRECTORY_DEFAULT"] = json.dumps(connection)
+    from active_directory.hook import ActiveDirectoryHook
+
+    with (
+        Journal.open(f"sqlite:///{Path(folder) / 'journal.db'}") as journal,
+        ActiveDirectoryHook().get_conn() as session,
+    ):
+        costs = []
+        for _ in range(repeat):
+            sync = _sync(journal, session)
+            requests, began = session.requests, time.perf_counter()
+            Follower(sync, session).bring_up_to_date(whole=False)
+            costs.append(
+                Cost(time.perf_counter() - began, session.requests - requests,
+                     resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+            )  # fmt: skip
+        answers.put(costs)
+
+
+def _sync(journal: Journal, session: LdapSession) -> Sync:
+    def unused() -> Any:
+        raise AssertionError("reading AD needs nothing else")
+
+    return Sync(
+        definition=parse_definition(DEFINITION),
+        journal=journal,
+        key=RunKey("benchmark", "run"),
+        task_key="poll",
+        directory=lambda: session,
+        client=unused,
+        api_url=unused,
+        reports=None,  # type: ignore[arg-type]  # reading AD writes no report
+        clock=lambda: datetime.now(timezone.utc),
+        sleep=time.sleep,
+        say=lambda _: None,
+    )
+
+
+# -- the comparison -----------------------------------------------------------------------------------
+
+
+class Comparison:
+    def __init__(self, directory: SandboxDirectory, folder: Path, repeat: int) -> None:
+        self.directory = directory
+        self.folder = folder
+        self.repeat = repeat
+        self._context = multiprocessing.get_context("spawn")  # a fresh process: its memory is its own
+
+    def product(self, repeat: int = 1) -> list[Cost]:
+        answers = self._context.Queue()
+        arguments = (str(self.folder), self.directory.connection(), answers, repeat)
+        process = self._context.Process(target=product, args=arguments)
+        process.start()
+        costs: list[Cost] = answers.get(timeout=600)
+        process.join()
+        return costs
+
+    @contextmanager
+    def bare(self) -> Iterator[Bare]:
+        connection = self.directory.ldap("reader")
+        try:
+            yield Bare(connection)
+        finally:
+            connection.unbind()
+
+    def timed(self, read: Callable[[Bare], Any]) -> tuple[Cost, Any]:
+        with self.bare() as bare:
+            began = time.perf_counter()
+            answer = read(bare)
+            return Cost(time.perf_counter() - began, bare.requests), answer
+
+
+def best(costs: list[Cost]) -> Cost:
+    """The median in time, so that one disturbance of the machine does not count."""
+    seconds = statistics.median(cost.seconds for cost in costs)
+    return Cost(seconds, costs[-1].requests, max((cost.peak_mb or 0 for cost in costs), default=None))
+
+
+def line(name: str, ours: Cost, floor: Cost, aim: str) -> str:
+    memory = f"{ours.peak_mb:.0f} MB" if ours.peak_mb else ""
+    return (
+        f"{name:<28} {ours.requests:>5} requests {ours.seconds:>8.3f} s {memory:>8}"
+        f" | bare ldap3 {floor.requests:>5} requests {floor.seconds:>8.3f} s"
+        f" | ratio {ours.seconds / floor.seconds:.2f}  ({aim})"
+    )
+
+
+def change(directory: SandboxDirectory, count: int, seed: int) -> None:
+    """So many memberships are added or taken away, one by one."""
+    dice = random.Random(seed)
+    connection = directory.ldap()
+    groups = [
+        entry["dn"]
+        for entry in connection.search(CONTACT_CENTER, "(objectClass=group)", attributes=["1.1"])[2]
+        if entry["type"] == "searchResEntry"
+    ]
+    done = 0
+    while done < count:
+        group = dice.choice(groups)
+        found = connection.search(group, "(objectClass=*)", ldap3.BASE, attributes=["member"])[2]
+        members = found[0]["raw_attributes"].get("member", [])
+        if members:
+            taken = {"member": [(ldap3.MODIFY_DELETE, [dice.choice(members)])]}
+            done += bool(connection.modify(group, taken)[0])
+    connection.unbind()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--users", type=int, default=20_000)
+    parser.add_argument("--groups", type=int, default=1_000)
+    parser.add_argument("--memberships", type=int, default=200_000)
+    parser.add_argument("--repeat", type=int, default=5)
+    asked = parser.parse_args()
+    began = time.perf_counter()
+    with (
+        SandboxDirectory.start(users=asked.users, groups=asked.groups, memberships=asked.memberships) as directory,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        print(
+            f"{asked.users} users, {asked.groups} groups, {asked.memberships} memberships on Samba "
+            f"(ready after {time.perf_counter() - began:.0f} s)",
+            flush=True,
+        )
+        compare(Comparison(directory, Path(folder), asked.repeat))
+
+
+def compare(both: Comparison) -> None:
+    repeat = both.repeat
+    wholes = []
+    for _ in range(max(2, repeat // 2)):  # each with an empty journal
+        (both.folder / "journal.db").unlink(missing_ok=True)
+        for leftover in both.folder.glob("journal.db-*"):
+            leftover.unlink()
+        wholes += both.product()
+    floors = [both.timed(lambda bare: bare.whole())[0] for _ in range(max(2, repeat // 2))]
+    print(line("whole view, empty journal", best(wholes), best(floors), "aim ≤ 1.5, < 500 MB"), flush=True)
+
+    cookie = both.timed(lambda bare: bare.dirsync(b"", NOTHING))[1][0]
+    idle = both.product(repeat)
+    floors = [both.timed(lambda bare: bare.dirsync(cookie))[0] for _ in range(repeat)]
+    print(line("idle poll", best(idle), best(floors), "aim ≤ 2"), flush=True)
+    print(f"{'':<28} the product's own part: {best(idle).seconds - best(floors).seconds:.3f} s", flush=True)
+
+    changed, floors = [], []
+    for number in range(max(2, repeat // 2)):
+        cookie = both.timed(lambda bare: bare.dirsync(b"", NOTHING))[1][0]
+        change(both.directory, 100, number)
+        changed += both.product()
+        floors.append(both.timed(lambda bare: bare.dirsync(cookie))[0])  # noqa: B023 (called at once)
+    print(line("poll with 100 removals", best(changed), best(floors), "no aim"), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""How many requests a run sends, what it believes without asking, and what it does when Genesys says otherwise.
+
+Active Directory is only told of (benchmarks/synthetic.py); Genesys is the sandbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from genesys_cloud.retries import RetryPolicy
+
+from benchmarks.synthetic import SyntheticRuns, endpoint_counts, genesys_seed, group_id, user_id
+from include.group_sync.genesys.errors import PermissionMissing, Throttled
+from include.group_sync.journal.records import RunKey
+from include.group_sync.model import Mode
+from include.group_sync.stages.patch import patch
+from include.group_sync.stages.plan import plan
+from include.sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+
+EVERYBODY = 99  # a group in which all are, so that all are linked
+BEFORE: dict[int, set[int]] = {0: {0, 1, 2}, 1: {3, 4}, EVERYBODY: set(range(60))}
+
+
+@pytest.fixture
+def genesys() -> Iterator[SandboxGenesys]:
+    with SandboxGenesys.start(genesys_seed(60, BEFORE), SandboxOptions(rate_allowed=None)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def runs(genesys: SandboxGenesys, tmp_path: Path) -> Iterator[SyntheticRuns]:
+    """After a first run that compared everything and linked everybody."""
+    with opened(genesys, tmp_path) as made:
+        made.tell(BEFORE)
+        made.run()
+        genesys.clear_log()
+        yield made
+
+
+def opened(genesys: SandboxGenesys, folder: Path, **more: Any) -> SyntheticRuns:
+    return SyntheticRuns(
+        folder,
+        genesys.connection(),
+        retry_policy=RetryPolicy(first_wait=0.01, jitter=0, attempts=3),
+        sleep=lambda _: None,
+        **more,
+    )
+
+
+def sent(genesys: SandboxGenesys) -> dict[str, int]:
+    return endpoint_counts(genesys.requests())
+
+
+def rows(report: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
+    return {row["user_id"]: (row["status"], row["reason"]) for row in report["details"]}
+
+
+INDIVIDUALS, GROUPS = "GET /api/v2/groups/{id}/individuals", "GET /api/v2/groups"
+PATCH = "PATCH /api/v2/scim/v2/groups/{id}"
+
+
+def test_a_run_with_nothing_to_do_lists_the_groups_and_that_is_all(
+    genesys: SandboxGenesys, runs: SyntheticRuns
+) -> None:
+    runs.run()
+    assert sent(genesys) == {GROUPS: 1}
+
+
+def test_a_change_costs_one_read_one_write_and_one_read_back(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:
+    runs.tell({**BEFORE, 0: {0, 1, 30, 31}})
+    report = runs.run()
+    assert report["successes"] == 3
+    assert sent(genesys) == {GROUPS: 1, INDIVIDUALS: 2, PATCH: 1}
+    assert report["requests"]["total"] == len(genesys.requests())
+
+
+def test_the_members_are_read_again_before_writing_if_another_run_wrote_meanwhile(
+    genesys: SandboxGenesys, runs: SyntheticRuns
+) -> None:
+    runs.tell({**BEFORE, 0: {0, 1, 2, 30, 31}})
+    run_id = runs.begin()
+    planned = plan(runs.sync(run_id, "plan"))
+    sync = runs.sync(run_id, "patch")
+    key = RunKey("other_dag", "other_run")
+    sync.journal.acquire_lease(sync.organisation, key, "patch[0]", now=sync.clock(), ttl=sync.lease_ttl)
+    genesys.change_members(group_id(0), add=[user_id(30)])
+    sync.journal.release_lease(sync.organisation, key, "patch[0]")
+    patch(sync, planned["batches"][0]["lane"])
+    assert sent(genesys)[INDIVIDUALS] == 3
+    assert rows(runs.finish(run_id)) == {user_id(30): ("unchanged", "already_so"), user_id(31): ("success", None)}
+
+
+def test_a_linked_user_who_is_gone_is_found_anew_by_the_rules(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:
+    genesys.change_user(user_id(30), state="deleted", email=None)
+    runs.tell({**BEFORE, 0: {0, 1, 2, 30, 31}})
+    assert rows(runs.run()) == {user_id(30): ("orphaned", "no_genesys_user"), user_id(31): ("success", None)}
+    seed = genesys.snapshot()
+    again = user_id(1030)
+    seed["users"].append({"id": again, "name": "User again", "email": "user000030@example.com"})
+    genesys.load_seed(seed)
+    assert rows(runs.run()) == {again: ("success", None)}
+
+
+def test_a_linked_user_who_is_inactive_is_an_orphan_until_active_again(
+    genesys: SandboxGenesys, runs: SyntheticRuns
+) -> None:
+    genesys.set_options(inactive_member="refuse")
+    genesys.change_user(user_id(30), state="inactive")
+    runs.tell({**BEFORE, 0: {0, 1, 2, 30, 31}})
+    assert rows(runs.run()) == {user_id(30): ("orphaned", "inactive"), user_id(31): ("success", None)}
+    genesys.clear_log()
+    assert rows(runs.run()) == {user_id(30): ("orphaned", "inactive")}
+    assert genesys.writes() == []  # asked about, not tried again and again
+    genesys.change_user(user_id(30), state="active")
+    assert rows(runs.run()) == {user_id(30): ("success", None)}
+
+
+def test_mode_full_looks_at_linked_users_too(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:
+    genesys.change_user(user_id(30), state="inactive")
+    runs.tell({**BEFORE, 0: {0, 1, 2, 30, 31}})
+    assert rows(runs.run(Mode.FULL)) == {user_id(30): ("orphaned", "inactive"), user_id(31): ("success", None)}
+
+
+def test_where_users_are_listed_anyway_links_are_looked_at_for_nothing(
+    genesys: SandboxGenesys, runs: SyntheticRuns
+) -> None:
+    genesys.change_user(user_id(30), state="inactive")
+    seed = genesys.snapshot()
+    seed["users"] += [
+        {"id": user_id(n), "name": f"User {n}", "email": f"user{n:06d}@example.com"} for n in range(200, 400)
+    ]
+    genesys.load_seed(seed)
+    genesys.clear_log()
+    runs.tell({**BEFORE, 0: {0, 1, 2, 30}, 1: {3, 4, *range(200, 400)}})
+    report = runs.run()
+    assert rows(report)[user_id(30)] == ("orphaned", "inactive")
+    assert sent(genesys)["GET /api/v2/users"] == 2  # active and inactive
+
+
+def test_an_external_id_is_read_once_and_kept(genesys: SandboxGenesys, tmp_path: Path) -> None:
+    genesys.change_group(group_id(0), external_id="ERP-1")
+    rules = [
+        {"dn": "CN=Team 0000,OU=Contact Center,DC=example,DC=com", "genesys_external_id": "ERP-1"},
+        {"dn": "CN=Team 0001,OU=Contact Center,DC=example,DC=com", "genesys_external_id": "misspelt"},
+    ]
+    with opened(genesys, tmp_path, groups=rules) as runs:
+        runs.tell(BEFORE)
+        first = runs.run()
+        assert {(row["status"], row["reason"]) for row in first["details"]} >= {("skipped", "genesys_group_missing")}
+        genesys.clear_log()
+        runs.run()
+        assert sent(genesys) == {GROUPS: 1}
+        genesys.change_group(group_id(1), external_id="misspelt")
+        runs.run(Mode.FULL)
+        assert any("/scim/" in endpoint for endpoint in sent(genesys))
+        pairs = {pair.genesys_group_id for pair in runs.journal.pairs(runs.definition.name)}
+        assert pairs == {group_id(0), group_id(1)}
+
+
+def test_without_verify_a_lost_answer_is_not_called_a_success(genesys: SandboxGenesys, tmp_path: Path) -> None:
+    with opened(genesys, tmp_path, verify=False) as runs:
+        runs.tell(BEFORE)
+        runs.run()
+        runs.tell({**BEFORE, 0: {0, 1, 2, 30}, 1: {3, 4, 31}})
+        genesys.add_fault("reset_after", method="PATCH", path=group_id(0), times=3)
+        run_id = runs.begin()
+        lane = plan(runs.sync(run_id, "plan"))["batches"][0]["lane"]
+        with pytest.raises(Exception, match="No answer"):
+            patch(runs.sync(run_id, "patch"), lane)
+        assert rows(runs.finish(run_id)) == {user_id(30): ("failed", "unverified"), user_id(31): ("success", None)}
+
+
+def test_what_is_accepted_and_never_in_effect_has_failed(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:
+    genesys.add_fault("lost_write", method="PATCH", times=None)
+    runs.tell({**BEFORE, 0: {0, 1, 30}})
+    assert rows(runs.run()) == {user_id(30): ("failed", "not_in_effect"), user_id(2): ("failed", "not_in_effect")}
+
+
+def test_a_read_back_that_lags_is_waited_for(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:
+    genesys.add_fault("stale", method="GET", path="individuals", seconds=60, skip=1, times=3)
+    runs.tell({**BEFORE, 0: {0, 1, 2, 30}})
+    assert rows(runs.run()) == {user_id(30): ("success", None)}
+    assert sent(genesys)[INDIVIDUALS] == 5
+
+
+def test_a_wait_too_long_for_the_task_is_handed_back_with_what_was_done_recorded(
+    genesys: SandboxGenesys, runs: SyntheticRuns
+) -> None:
+    runs.tell({**BEFORE, 0: {0, 1, 2, 30}, 1: {3, 4, 31}})
+    run_id = runs.begin()
+    lane = plan(runs.sync(run_id, "plan"))["batches"][0]["lane"]
+    genesys.add_fault("throttle", method="PATCH", path=group_id(1), retry_after=600)
+    with pytest.raises(Throttled) as caught:
+        patch(runs.sync(run_id, "patch"), lane)
+    assert caught.value.retry_after == pytest.approx(600, abs=2)
+    recorded = {row.genesys_user_id: row.status.value for row in runs.journal.rows(runs.sync(run_id, "x").run)}
+    assert recorded == {user_id(30): "success", user_id(31): "failed"}
+    genesys.clear_log()
+    patch(runs.sync(run_id, "patch"), lane)
+    assert len(genesys.writes()) == 1
+    assert rows(runs.finish(run_id)) == {user_id(30): ("success", None), user_id(31): ("success", None)}
+
+
+def test_a_missing_permission_ends_the_task_at_once(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:
+    runs.tell({**BEFORE, **{g: {*BEFORE[g], 30} for g in (0, 1)}})
+    run_id = runs.begin()
+    lane = plan(runs.sync(run_id, "plan"))["batches"][0]["lane"]
+    genesys.set_options(permissions=["directory:group:view", "directory:user:view"])
+    with pytest.raises(PermissionMissing, match="directory:group:edit"):
+        patch(runs.sync(run_id, "patch"), lane)
+    assert len(genesys.writes()) <= 2
+    assert runs.finish(run_id)["failures"] == 2
+
+
+@pytest.mark.parametrize("variant", ["ignored", "rejected"])
+def test_a_user_patch_that_genesys_does_not_honour_is_never_called_a_success(
+    genesys: SandboxGenesys, tmp_path: Path, variant: str
+) -> None:
+    genesys.set_options(user_patch_groups=variant)
+    with opened(genesys, tmp_path, write="user_patch", verify=False) as runs:  # it is verified all the same
+        runs.tell(BEFORE)
+        runs.run()
+        runs.tell({**BEFORE, 0: {0, 1, 30}})
+        reason = "not_in_effect" if variant == "ignored" else "refused"
+        assert rows(runs.run()) == {user_id(30): ("failed", reason), user_id(2): ("failed", reason)}
