@@ -89,7 +89,8 @@ class Context:
     ``observed_at``: AD's time of this run's poll. ``removed_today``: memberships that were taken away in the last day.
     ``excluded_users``: see `matching.excluded_users`. ``groups``, ``users``: for what people read in the report.
     ``being_asked``: keys of rows about which other runs are asking a person; their removals count in the limits, also
-    where this run does not look at them. ``pins``: pairs (Genesys group, AD user) that a person undid -> the last change that the journal knew then.
+    where this run does not look at them.
+    ``pins``: pairs (Genesys group, AD user) that a person undid -> the last change that the journal knew then.
     ``outcomes``: of settled changes that are listed again, by change id; where given, their rows tell the reason.
     """
 

@@ -34,7 +34,6 @@ class Pacer(Protocol):
         """Learns from an answer's headers. To be called once for each ``before``; without headers if no answer came."""
         ...
 
-
     def share_ceiling(self, instances: int) -> None:
         """Divides the connection's own ceiling among so many processes."""
         ...
@@ -114,7 +113,7 @@ class WindowPacer:
         ends, known = now + reset, self._window_ends
         if known is None or (ends > known + 1 and not self._window_is_assumed):  # a new one; resets are whole seconds
             self._begin(ends)
-            self._count = count
+            self._count, self._answered = count, 1
         elif self._window_is_assumed:
             self._window_ends = ends
             self._count = max(self._count, count)

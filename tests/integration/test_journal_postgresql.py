@@ -17,6 +17,7 @@ from tests.unit.test_journal_leases import *  # noqa: F403
 from tests.unit.test_journal_opening import *  # noqa: F403
 from tests.unit.test_journal_ownership import *  # noqa: F403
 from tests.unit.test_journal_runs import *  # noqa: F403
+from tests.unit.test_journal_shared import *  # noqa: F403
 from tests.unit.test_journal_views import *  # noqa: F403
 
 

@@ -69,6 +69,16 @@ def test_changes_carry_the_time_at_which_they_were_made(with_times: Pipeline) ->
     assert about(moment(report, "remove"), removed)
 
 
+def test_changes_that_have_no_time_are_counted(with_times: Pipeline) -> None:
+    with_times.run()
+    time.sleep(1.1)
+    fay = [AddMember("voice", "fay"), RemoveMember("voice", "fay"), AddMember("voice", "fay")]
+    with_times.directory.apply(fay)
+    report = with_times.run()
+    assert rows(report) == [("add", "fay", "success", None, None)]
+    assert any(note.startswith("there were 2 more changes") for note in report["notes"])
+
+
 def test_somebody_who_was_enabled_has_no_time_of_an_old_membership(with_times: Pipeline) -> None:
     with_times.directory.apply([Disable("ann")])
     with_times.run()

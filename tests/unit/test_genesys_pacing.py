@@ -90,9 +90,26 @@ def test_when_the_budget_is_used_up_the_end_of_the_window_is_waited_for() -> Non
 def test_what_is_under_way_counts_as_used() -> None:
     clock = FakeClock()
     pacer = new_pacer(clock)
-    pacer.observe(budget(count=8, reset=0.5))  # others on the same token count too
+    for number in range(8):
+        pacer.observe(budget(count=number + 1, reset=60))
+    clock.now += 59.5
     pacer.before()
     pacer.before()
+    assert clock.slept == []
+    pacer.before()
+    assert clock.slept == [0.5]
+
+
+def test_the_more_others_there_are_the_less_may_be_under_way_unseen() -> None:
+    clock = FakeClock()
+    pacer = new_pacer(clock)
+    for number in range(10):
+        pacer.observe(budget(count=(number + 1) * 8, allowed=100, reset=60))  # one in eight is ours
+    clock.now += 59.5
+    pacer.before()
+    pacer.before()
+    assert clock.slept == []
+    pacer.before()  # the 2 under way are taken for 16
     assert clock.slept == []
     pacer.before()
     assert clock.slept == [0.5]

@@ -120,3 +120,25 @@ def test_a_day_that_is_used_up_holds_nothing_where_nothing_is_to_be_removed() ->
 
 def test_a_limit_of_zero_lets_nobody_go() -> None:
     assert guard.excess([pending(1)], 0, Limits(removals=0)).held_groups == {"G"}
+
+
+# -- what is too much to be believed ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "lost", "too_much"),
+    [(10, 3, False), (10, 4, True), (9, 8, False), (9, 9, True), (1, 1, True), (100, 0, False), (0, 0, False)],
+)
+def test_so_many_members_cannot_have_gone_without_a_word(before: int, lost: int, too_much: bool) -> None:
+    assert guard.shrunk(before, lost, Limits(shrink_percent=30, min_group_size=10)) is too_much
+
+
+def test_a_hundred_percent_believes_everything() -> None:
+    assert not guard.shrunk(10, 10, Limits(shrink_percent=100))
+
+
+def test_an_undone_pair_is_held_until_ad_tells_something_newer() -> None:
+    assert guard.undone(7, 7) is Reason.UNDONE
+    assert guard.undone(7, 0) is Reason.UNDONE
+    assert guard.undone(7, 8) is None
+    assert guard.undone(None, 0) is None

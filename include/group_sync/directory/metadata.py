@@ -96,7 +96,7 @@ def same_dn(dn: str) -> str:
 @dataclass
 class LinkHistory:
     """The records of some groups, as guids. ``members``: group -> member -> record. ``unknown``: how many records are
-    of members that are no object any more (or not visible): they vanish with the object."""
+    of members that are not known, or no object any more (they vanish with the object), or not visible."""
 
     members: dict[Guid, dict[Guid, LinkRecord]] = field(default_factory=dict)
     unknown: int = 0
@@ -109,7 +109,6 @@ class MetadataReader:
         self._session = session
         self._naming_context = naming_context
         self.supported: bool | None = None  # None: not known yet
-        self._records: dict[Guid, list[LinkRecord]] = {}
 
     def records(self, group: Guid) -> list[LinkRecord]:
         """Of one group that has or had members; [] if the server has none, or the group does not exist.
@@ -118,32 +117,23 @@ class MetadataReader:
         """
         if self.supported is False:
             return []
-        if group not in self._records:
-            try:
-                values = self._session.read_values(group, ATTRIBUTE)
-            except DirectoryNotFound:
-                values = []
-            else:
-                if self.supported is None:
-                    self.supported = bool(values)
-            self._records[group] = parse(values)
-        return self._records[group]
+        try:
+            values = self._session.read_values(group, ATTRIBUTE)
+        except DirectoryNotFound:
+            return []
+        if self.supported is None:
+            self.supported = bool(values)
+        return parse(values)
 
     def history(self, groups: Collection[Guid], known: Mapping[str, Guid]) -> LinkHistory:
-        """The records of ``groups``. ``known``: `same_dn` -> guid; other DNs are looked up, but no deleted ones."""
+        """The records of ``groups`` that are about ``known`` objects (`same_dn` -> guid); the others are counted."""
+        return _as_guids({group: self.records(group) for group in sorted(groups)}, known)
+
+    def whole_history(self, groups: Collection[Guid], known: Mapping[str, Guid]) -> LinkHistory:
+        """The same, with the others looked up by their DN. Deleted objects are not found: they are still counted."""
         found = {group: self.records(group) for group in sorted(groups)}
         strangers = {record.member_dn for records in found.values() for record in records}
-        guids = {**self._look_up({dn for dn in strangers if same_dn(dn) not in known}), **known}
-        history = LinkHistory()
-        for group, records in found.items():
-            members = history.members.setdefault(group, {})
-            for record in records:
-                guid = guids.get(same_dn(record.member_dn))
-                if guid is None:
-                    history.unknown += 1
-                else:
-                    members[guid] = record
-        return history
+        return _as_guids(found, {**self._look_up({dn for dn in strangers if same_dn(dn) not in known}), **known})
 
     def _look_up(self, dns: Collection[str]) -> dict[str, Guid]:
         found: dict[str, Guid] = {}
@@ -155,6 +145,19 @@ class MetadataReader:
             ):
                 found[same_dn(entry.dn)] = entry.guid
         return found
+
+
+def _as_guids(found: Mapping[Guid, list[LinkRecord]], guids: Mapping[str, Guid]) -> LinkHistory:
+    history = LinkHistory()
+    for group, records in found.items():
+        members = history.members.setdefault(group, {})
+        for record in records:
+            guid = guids.get(same_dn(record.member_dn))
+            if guid is None:
+                history.unknown += 1
+            else:
+                members[guid] = record
+    return history
 
 
 def guids_by_dn(*views: View) -> dict[str, Guid]:
@@ -188,6 +191,15 @@ def time_of(change: Change, history: LinkHistory, delta: Delta | None) -> dateti
     if not times:
         return None
     return max(times) if added else min(times)
+
+
+def changes_hidden(change: Change, history: LinkHistory) -> int:
+    """How many changes of the person's own link since the last poll have no time, as far as that is sure: the link
+    was made since then."""
+    record = history.members.get(change.path[-1] if change.path else "", {}).get(change.user_guid or "")
+    if record is None or record.created_at is None or change.observed_after is None:
+        return 0
+    return record.changes_hidden if record.created_at >= change.observed_after else 0
 
 
 # -- the past -----------------------------------------------------------------------------------------

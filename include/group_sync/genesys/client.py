@@ -68,7 +68,6 @@ class GenesysClient(Protocol):
         """The entities of a listing, page by page. Raises IncompleteListing when a page is missing."""
         ...
 
-
     def share_ceiling(self, instances: int) -> None:
         """So many instances like this one may be sending at the same time: a ceiling that the connection sets for
         itself is divided among them. (Genesys' own limit needs no dividing: its headers count everybody.)"""

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from include.group_sync.directory import trust
 from include.group_sync.directory.membership import closure, difference, effective_members, keep_invisible
-from include.group_sync.directory.metadata import MetadataReader, guids_by_dn, time_of
+from include.group_sync.directory.metadata import MetadataReader, changes_hidden, guids_by_dn, time_of
 from include.group_sync.directory.reader import DirectoryReader
 from include.group_sync.directory.reading import Delta, Proof
 from include.group_sync.directory.refresh import apply_delta
@@ -47,6 +47,7 @@ class Follower:
         self.scope = sync.definition.scope(session.root_dse().naming_context)
         self.reader = DirectoryReader(session, self.scope)
         self.metadata = MetadataReader(session, self.scope.naming_context)
+        self._hidden = 0  # changes that AD counts and does not tell
         self._limits = sync.definition.limits
         self._blind = proof.canary_is_missing(session, sync.definition.directory.canary)
 
@@ -202,6 +203,7 @@ class Follower:
         history = self.metadata.history(groups, guids_by_dn(before, after))
         if not self.metadata.supported:
             return changes
+        self._hidden += sum(changes_hidden(change, history) for change in changes)
         return [_timed(change, time_of(change, history, delta)) for change in changes]
 
     def _advance(
@@ -259,6 +261,15 @@ class Follower:
 
     def _note_on_blindness(self) -> list[str]:
         return [proof.CANARY_NOTE] if self._blind else []
+
+    def notes_at_the_end(self) -> list[str]:
+        """What only the whole reading shows."""
+        if not self._hidden:
+            return []
+        return [
+            f"there were {self._hidden} more changes of the same memberships since the last poll than are listed: "
+            "Active Directory tells the last one of each, and counts the others"
+        ]
 
     def _note_on_deleted_objects(self) -> list[str]:
         if self.reader.session.sees_deleted_objects(self.scope.naming_context):

@@ -88,7 +88,7 @@ def _history_below(follower: Follower, view: View, roots: Sequence[Guid]) -> Lin
     history = LinkHistory()
     waiting = set().union(*(closure(view, root) for root in roots))
     while waiting:
-        found = follower.metadata.history(waiting, guids_by_dn(view))
+        found = follower.metadata.whole_history(waiting, guids_by_dn(view))
         history.members |= found.members
         history.unknown += found.unknown
         strangers = {guid for members in found.members.values() for guid in members}

@@ -52,6 +52,7 @@ def poll(sync: Sync, request: RunRequest) -> dict[str, Any]:
         if run.window is not None:
             polled = replace(polled, notes=(*polled.notes, *_reach_back(sync, follower, run, polled)))
         polled = _prove(sync, follower, polled, run)
+        polled = replace(polled, notes=(*polled.notes, *follower.notes_at_the_end()))
     _keep(sync, run, polled)
     changes = changes_to_act_on(sync, run)
 

@@ -165,6 +165,7 @@ def _close(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
         )
     if plan_done and not run.dry_run and not run.bounded:
         restored.close(sync, run, rows)
+    sync.journal.close_question(run.key, {}, by=None, at=now)  # nobody can answer any more
     failed = any(row.status is Status.FAILED for row in rows) or not plan_done or bool(_fail_reason(sync))
     sync.journal.finish_run(run, "failed" if failed else "success", now)
     if not run.dry_run:

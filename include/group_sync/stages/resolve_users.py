@@ -47,7 +47,8 @@ def resolve_users(sync: Sync) -> dict[str, Any]:
         fresh = [
             Link(match.user_guid, match.genesys_user_id, match.matched_by or "", sync.clock())
             for match in matches.values()
-            if match.status in (MatchStatus.MATCHED, MatchStatus.INACTIVE)
+            # not of an inactive one: a link is believed without a look at the user's state
+            if match.status is MatchStatus.MATCHED
             and match.genesys_user_id
             and match.matched_by != "link"
         ]

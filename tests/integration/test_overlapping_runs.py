@@ -1,0 +1,25 @@
+"""Two runs of one definition in step with each other: neither takes for certain what the other has only begun."""
+
+from __future__ import annotations
+
+from include.group_sync.stages.map_groups import map_groups
+from include.group_sync.stages.plan import plan
+from include.group_sync.stages.poll import poll
+from include.group_sync.stages.resolve_users import resolve_users
+from include.sandbox import company
+from tests.fixtures.pipeline import Pipeline
+
+
+def test_an_inactive_person_whom_the_other_run_has_just_found_gets_no_membership(pipeline: Pipeline) -> None:
+    truth = pipeline.directory.truth_by_name()
+    runs = ("one", "two")
+    for run_id in runs:
+        poll(pipeline.sync(run_id, "poll"), pipeline.request())
+        map_groups(pipeline.sync(run_id, "map_groups"))
+        resolve_users(pipeline.sync(run_id, "resolve_users"))
+    planned = {run_id: plan(pipeline.sync(run_id, "plan")) for run_id in runs}
+    for run_id in runs:
+        pipeline.patch(run_id, planned[run_id])
+        assert pipeline.report(run_id)["failures"] == 0
+    expected = company.expected_individuals(truth, truth)
+    assert {group: set(pipeline.genesys.individuals(group)) for group in expected} == expected
