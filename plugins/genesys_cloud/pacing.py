@@ -19,6 +19,7 @@ from include.group_sync.genesys.errors import Throttled
 DEFAULT_WINDOW = 60.0  # seconds; until an answer from the beginning of a window tells how long it is
 FREE_SHARE = 0.5  # of the budget, usable at once
 SPREAD_OVER = 0.97  # of the window: the last request of a budget must not come too late for it
+LONGEST_GUESS = 5.0  # seconds without an answer for which the others' use is guessed; then it is better to look
 SHORTEST_WAIT = 0.001  # seconds; less than that may not move a clock
 FROM_ITS_BEGINNING = 0.25  # an answer with no more than this share of the budget used tells the window's length
 
@@ -68,6 +69,7 @@ class WindowPacer:
         self._count = 0  # used of it by everybody, as far as answers have told
         self._in_flight = 0  # ours, without an answer yet
         self._answered = 0  # ours, in this window
+        self._answered_at = 0.0
         self._length = DEFAULT_WINDOW
         self._window_ends: float | None = None
         self._window_is_assumed = False  # no answer has told of it yet
@@ -110,6 +112,7 @@ class WindowPacer:
             self._share = instances
 
     def _learn(self, count: int, now: float, reset: float) -> None:
+        self._answered_at = now
         ends, known = now + reset, self._window_ends
         if known is None or (ends > known + 1 and not self._window_is_assumed):  # a new one; resets are whole seconds
             self._begin(ends)
@@ -129,6 +132,7 @@ class WindowPacer:
 
     def _begin(self, ends: float) -> None:
         self._window_ends, self._count, self._answered = ends, 0, 0
+        self._answered_at = self._clock()
 
     def _wait(self) -> float:
         """Seconds; begins a new window or minute where the old one has ended."""
@@ -151,19 +155,21 @@ class WindowPacer:
 
     def _wait_for_budget(self, now: float, allowed: int, ends: float) -> float:
         budget = max(1.0, allowed * (1 - self._reserve))
-        # How many times our own use all use together is. While we do not look, others have as much under way as we.
+        # requests a second, once the free half is used
+        slope = budget * (1 - FREE_SHARE) / (self._length * SPREAD_OVER)
+        # How many times our own use all use together is. While we do not look, the others go on: they have as much
+        # under way as we, each, and together take the rest of what the slope allows.
         others = max(1.0, self._count / max(1, self._answered))
-        wanted = self._count + self._in_flight * others + 1
+        unseen = min(now - self._answered_at, LONGEST_GUESS) * slope * (1 - 1 / others)
+        wanted = self._count + unseen + self._in_flight * others + 1
         if wanted > budget:
             return ends - now
         elapsed = min(self._length, max(0.0, self._length - (ends - now)))
-        free_at = self._length * SPREAD_OVER * (wanted / budget - FREE_SHARE) / (1 - FREE_SHARE)
-        if free_at <= elapsed:
+        missing = (wanted - budget * FREE_SHARE) / slope - elapsed  # seconds
+        if missing <= 0:
             return 0.0
-        # Workers that saw the same counter must not wake at the same moment. Each waits about as long as it takes
-        # until its turn comes: the more others there are, the longer.
-        step = self._length * SPREAD_OVER * (1 - FREE_SHARE) / budget
-        return min(ends - now, free_at - elapsed + self._uniform(0, step * others))
+        # Of each second, our share is one part in `others`. And who saw the same counter must not wake together.
+        return min(ends - now, missing * others + self._uniform(0, 1 / slope))
 
 
 def _number(value: str | None) -> float | None:

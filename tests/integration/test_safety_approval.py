@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from include.group_sync.errors import DirectoryError
+from include.group_sync.journal.store import Journal
 from include.group_sync.report.schema import validate
+from include.group_sync.stages.approve import answer
 from include.group_sync.stages.report import report_so_far
 from include.sandbox import company
 from include.sandbox.directory_objects import AddMember, RemoveMember
@@ -259,3 +261,23 @@ def test_the_form_as_it_opened_decides_nothing_and_does_not_spoil_a_choice(limit
     later, _ = limited.plan()
     limited.answer(later, "Undecided", "Billing (ERP): 3 removals")
     assert not ids(*BILLING) & limited.individuals("Billing (ERP)")
+
+
+def test_an_answer_whose_task_died_is_taken_up_by_its_next_try(
+    limited: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is kept first of all: nobody is asked twice, and a rejection is not lost."""
+    leave(limited, "billing", *BILLING)
+    run_id, _ = limited.plan()
+    with monkeypatch.context() as broken:
+        broken.setattr(Journal, "close_question", _dies)
+        with pytest.raises(RuntimeError):
+            limited.answer(run_id, "None")
+    assert limited.asked(run_id) is None
+    answer(limited.sync(run_id, "approve_removals"), None)
+    assert limited.report(run_id)["approval"]["decision"] == "rejected"
+    assert rows(limited.run(), "Billing (ERP)")["held", "rejected"] == 3
+
+
+def _dies(*_: object, **__: object) -> None:
+    raise RuntimeError("the worker was killed")

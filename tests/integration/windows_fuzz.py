@@ -40,6 +40,12 @@ DAG_ID = "genesys_ad_group_sync"
 LEASE_TTL = timedelta(minutes=5)
 TRICKS = ("repeat", "full", "garbage", "cut")
 
+KINDS = {  # of changes -> how often
+    "add": 30, "remove": 24, "replace": 4, "nest": 6, "unnest": 5, "delete_user": 5, "new_user": 4,
+    "disable": 4, "enable": 4, "rename": 4, "move_user": 3, "mail": 3, "primary": 3, "swap": 4,
+    "move_group": 1, "delete_group": 1, "rename_ou": 1,
+}  # fmt: skip
+
 _NAMESPACE = uuid.UUID(int=0xF022)
 
 
@@ -116,15 +122,9 @@ class Directory:
     def groups(self) -> list[str]:
         return sorted(name for name in self.dn if not name.startswith("u"))
 
-    def change(self) -> None:
+    def change(self, kind: str | None = None) -> None:
         """One random change. One that AD refuses (to add a member twice, say) is none."""
-        rng = self.rng
-        kinds = {
-            "add": 30, "remove": 24, "replace": 4, "nest": 6, "unnest": 5, "delete_user": 5, "new_user": 4,
-            "disable": 4, "enable": 4, "rename": 4, "move_user": 3, "mail": 3, "primary": 3, "swap": 4,
-            "move_group": 1, "delete_group": 1, "rename_ou": 1,
-        }  # fmt: skip
-        kind = rng.choices(list(kinds), list(kinds.values()))[0]
+        kind = kind or self.rng.choices(list(KINDS), list(KINDS.values()))[0]
         if kind in ("delete_user", "delete_group") and (len(self.people()) < 6 or len(self.groups()) < 5):
             kind = "add"
         if getattr(self, f"_{kind}")():
@@ -473,13 +473,15 @@ class Round:
     def random_runs(self) -> None:
         rng = self.rng
         kind = rng.choices(
-            ["none", "live", "two", "full", "changes", "dry", "groups", "window", "cleared", "cleared_patch"],
-            [2, 8, 3, 2, 2, 2, 2, 4, 2, 2],
+            ["none", "live", "two", "late", "full", "changes", "dry", "groups", "window", "cleared", "cleared_patch"],
+            [2, 8, 3, 5, 1, 2, 2, 2, 4, 2, 2],
         )[0]
         if kind == "live":
             self.finish(self.new_run(), trouble=True)
         elif kind == "two":
             self.finish(self.new_run(), self.new_run(**self.window()), trouble=True)
+        elif kind == "late":
+            self.late()
         elif kind in ("full", "changes"):
             self.finish(self.new_run(mode=kind), trouble=True)
         elif kind == "dry":
@@ -492,6 +494,19 @@ class Round:
             self.clear(rng.choice(self.runs))
         elif kind == "cleared_patch":
             self.clear(rng.choice(self.runs), only_patch=True)
+
+    def late(self) -> None:
+        """A run that has planned waits, as for a free worker or a person; AD and other runs go on; then it writes."""
+        late = self.new_run(**(self.window() if self.rng.random() < 0.3 else {}))
+        for _ in range(self.rng.randint(1, 4)):
+            self.directory.change()
+        self.end(late, self.start(late, [stage for stage in STAGES if stage != "patch"], trouble=False),
+                 expect_success=False)  # fmt: skip
+        for _ in range(self.rng.randint(0, 4)):
+            self.directory.change(self.rng.choice(["add", "remove", "swap", "replace"]))
+        if self.rng.random() < 0.8:
+            self.finish(self.new_run(), trouble=True)
+        self.finish(late, trouble=True)
 
     def window(self) -> dict[str, Any]:
         span = (self.now() - self.began).total_seconds() + 1
@@ -531,6 +546,14 @@ class Round:
         for window in windows:
             self.finish(self.new_run(run_type="backfill", window=window), trouble=True)
 
+    def bursts(self) -> None:
+        """Changes of one kind, a live run, and it must be right at once: no other change helps to find them."""
+        for kind in self.rng.sample(list(KINDS), 4):
+            for _ in range(self.rng.randint(1, 2)):
+                self.directory.change(kind)
+            self.final_runs()
+            self.check_membership()
+
     def final_runs(self) -> None:
         """Nothing goes wrong any more. Without the right to see tombstones, deletions are found by `full` only; and a
         group that came back to the scope is compared as a whole by the run after the one that maps it."""
@@ -539,7 +562,7 @@ class Round:
             if not run.reported:
                 self.finish(run)
         mode = "full" if self.account == "limited" else "auto"
-        for _ in range(2):
+        for _ in range(2 if self.directory.lost else 1):
             self.finish(self.new_run(mode=mode))
 
     def finish(self, *runs: Run, trouble: bool = False) -> None:
@@ -613,6 +636,7 @@ class Round:
 
     def check(self) -> None:
         self.check_membership()
+        self.bursts()
         before = len(self.genesys.writes())
         full = self.new_run(mode="full")
         self.finish(full)
@@ -658,6 +682,8 @@ class Round:
                         key = (row.action.value, row.status.value, row.user_guid, None)
                         assert told[key] > 0, f"a settled row of {run.run_id} does not stand in its report: {row}"
             states = settled_states(journal)
+            twice = settled_twice(journal)
+        assert not twice, f"changes that were settled by two runs, or twice by one: {twice}"
         for change_id, (settled, run_id) in states.items():
             assert settled_in[change_id] == (1 if settled else 0), (
                 f"change {change_id} (settled: {settled} by {run_id}) stands in {settled_in[change_id]} reports"
@@ -691,6 +717,25 @@ def rows_of(journal: Journal, run_id: str) -> list[tuple[tuple[int, ...], Any]]:
             ids = tuple(one for one in row.change_ids if mine[one] == (run_id, attempt))
             result.append((ids, row))
     return result
+
+
+def settled_twice(journal: Journal) -> list[int]:
+    """Changes of which two attempts said that they settled them."""
+    from sqlalchemy import String, cast, func, select
+
+    from include.group_sync.journal import tables
+
+    outcome = tables.outcome.c
+    attempt = outcome.run_id + ":" + cast(outcome.attempt, String)
+    with journal._database.reading() as connection:
+        return list(
+            connection.scalars(
+                select(outcome.change_id)
+                .where(outcome.status.in_([status.value for status in SETTLED]))
+                .group_by(outcome.change_id)
+                .having(func.count(attempt.distinct()) > 1)
+            )
+        )
 
 
 def settled_states(journal: Journal) -> dict[int, tuple[bool, str | None]]:

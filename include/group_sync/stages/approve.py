@@ -127,6 +127,12 @@ def answer(sync: Sync, given: Answer | None) -> dict[str, Any]:
     told = sync.journal.fact(run, "approval")
     decisions = {group_id: Decision(value) for group_id, value in told["groups"].items()}
     asked = set(frozen["rows"])
+    sync.journal.close_question(
+        run.key,
+        {key: decisions[key.split(":", 1)[0]] for key in asked},
+        by=told["by"],
+        at=datetime.fromisoformat(told["at"]),
+    )
     rows = [row for row in sync.journal.rows(run) if row.key in asked]
     if not any(row.lane is not None for row in rows):
         sync.journal.record(run, _decided(sync, rows, decisions), at=sync.clock())
@@ -140,13 +146,15 @@ def look_again(sync: Sync, lane: int) -> None:
     completely. What is not proven now is held by the re-check, whatever was proven when the plan was made.
 
     Raises DirectoryError if AD cannot be read: then nothing of the lane is written."""
-    groups = {row.genesys_group_id for row in sync.journal.rows(sync.run, lane=lane) if not row.undoes}
-    feeding = {guid for group_id in groups if group_id for guid in target_of(sync, group_id).feeding}
-    if feeding:
-        with sync.directory() as session:
-            follower = Follower(sync, session)
-            polled = follower.prove(follower.bring_up_to_date(whole=False), feeding)
-        sync.know("complete", sorted(polled.complete))
+    rows = sync.journal.rows(sync.run, lane=lane)
+    groups = {row.genesys_group_id for row in rows if row.genesys_group_id and not row.undoes}
+    feeding = {guid for group_id in groups for guid in target_of(sync, group_id).feeding}
+    with sync.directory() as session:
+        follower = Follower(sync, session)
+        polled = follower.bring_up_to_date(whole=False)
+        if feeding:
+            polled = follower.prove(polled, feeding)
+    sync.know("complete", sorted(polled.complete))
 
 
 # -- parts --------------------------------------------------------------------------------------------
@@ -191,12 +199,6 @@ def _keep_answer(sync: Sync, run: RunRecord, frozen: dict[str, Any], given: Answ
         decisions = {id_: Decision.APPROVED if id_ in approved else Decision.REJECTED for id_ in options}
     kinds = set(decisions.values())
     decision = next(iter(kinds)).value if len(kinds) == 1 else "approved_in_part"
-    sync.journal.close_question(
-        run.key,
-        {key: decisions[key.split(":", 1)[0]] for key in frozen["rows"]},
-        by=given.by,
-        at=given.at,
-    )
     sync.journal.put_fact(
         run,
         "approval",
