@@ -62,7 +62,7 @@ test: install
 
 .PHONY: chaos
 chaos: install
-	@CHAOS_RUNS=$${CHAOS_RUNS:-100} $(VENV)/bin/pytest tests/integration/test_chaos.py -v -rP
+	@CHAOS_RUNS=$${CHAOS_RUNS:-100} $(VENV)/bin/pytest -n auto -v tests/integration/test_chaos.py
 
 FUZZ_ROUNDS ?= 200
 FUZZ_SEED ?= 1000

@@ -91,7 +91,7 @@ def chosen_groups(options: Mapping[str, str], chosen: Collection[str]) -> frozen
     """The Genesys groups that an answer approves. ``options``: Genesys group id -> its option. An option that was not
     offered, and "None" beside anything else, approve nothing."""
     picked = set(chosen) - {UNDECIDED}
-    if NONE in picked or not picked <= {ALL, *options.values()}:
+    if not picked <= {ALL, *options.values()}:  # "None" is none of these
         return frozenset()
     if ALL in picked:
         return frozenset(options)

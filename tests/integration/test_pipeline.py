@@ -57,7 +57,9 @@ def test_a_dry_run_plans_the_same_and_writes_nothing(pipeline: Pipeline, mode: s
     assert dry["planned"] > 0
     assert dry["successes"] == 0
     real = pipeline.run(mode=mode)
-    planned = {(r["action"], r["user_id"], r["genesys_group"]["id"]) for r in dry["details"] if r["status"] == "planned"}
+    planned = {
+        (r["action"], r["user_id"], r["genesys_group"]["id"]) for r in dry["details"] if r["status"] == "planned"
+    }
     done = {(r["action"], r["user_id"], r["genesys_group"]["id"]) for r in real["details"] if r["status"] == "success"}
     assert planned == done
 

@@ -377,15 +377,19 @@ def _spoil(trick: str | None, cookies: Path) -> None:
     honest = LdapSession.dirsync
 
     def dirsync(self: Any, naming_context: str, ldap_filter: str, attributes: Any, cookie: bytes) -> Any:
+        nonlocal trick
         known = [bytes.fromhex(line) for line in cookies.read_text().split()] if cookies.exists() else []
-        if cookie and trick == "repeat" and known:
-            cookie = known[len(known) // 2]
-        if cookie and trick == "full":
+        spoilt = trick if cookie else None
+        if spoilt:
+            trick = None  # once in a process
+        if spoilt == "repeat" and cookie in known:
+            cookie = known[known.index(cookie) // 2]  # an older one: old news again, and the new ones
+        if spoilt == "full":
             cookie = b""
-        if cookie and trick == "garbage":
+        if spoilt == "garbage":
             cookie = b"garbage"
         answer = honest(self, naming_context, ldap_filter, attributes, cookie)
-        if trick == "cut":
+        if spoilt == "cut":
             raise DirectoryIncomplete("the connection broke (a test)")
         with cookies.open("a") as notes:
             notes.write(answer.cookie.hex() + "\n")
@@ -432,7 +436,13 @@ class Round:
                 "groups": [{"attribute": "info", "genesys_id": "{value}"}],
                 "users": [{"directory": "mail", "genesys": "email"}],
                 "removals": "granted",
-                "limits": {"removals": 10_000, "removals_percent": 100, "per_run": 10_000, "per_day": 100_000},
+                "limits": {
+                    "removals": 10_000,
+                    "removals_percent": 100,
+                    "per_run": 10_000,
+                    "per_day": 100_000,
+                    "shrink_percent": 100,
+                },
                 "dry_run": False,
                 "report": {"path": (folder / "reports").as_uri()},
             }

@@ -48,9 +48,7 @@ def resolve_users(sync: Sync) -> dict[str, Any]:
             Link(match.user_guid, match.genesys_user_id, match.matched_by or "", sync.clock())
             for match in matches.values()
             # not of an inactive one: a link is believed without a look at the user's state
-            if match.status is MatchStatus.MATCHED
-            and match.genesys_user_id
-            and match.matched_by != "link"
+            if match.status is MatchStatus.MATCHED and match.genesys_user_id and match.matched_by != "link"
         ]
         sync.journal.save_links(definition.name, fresh)
     sync.journal.put_fact(
