@@ -245,7 +245,7 @@ class AirflowStack:
             ):
                 seen[label] = state
                 detail = task.get("rendered_map_index") if task["map_index"] >= 0 else None
-                yield f"{label:<16}{state:<16}{detail or ''}".rstrip()
+                yield f"{label:<18}{state:<16}{detail or ''}".rstrip()
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
         """The text of a task instance's log."""

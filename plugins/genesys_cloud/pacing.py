@@ -68,7 +68,8 @@ class WindowPacer:
         self._allowed: int | None = None  # by Genesys, in a window
         self._count = 0  # used of it by everybody, as far as answers have told
         self._in_flight = 0  # ours, without an answer yet
-        self._answered = 0  # ours, in this window
+        self._answered = 0  # ours, in this window; without the first of all
+        self._before_us = 0  # used in this window when we came: by tasks that are over, mostly, and not by rivals
         self._answered_at = 0.0
         self._length = DEFAULT_WINDOW
         self._window_ends: float | None = None
@@ -117,6 +118,8 @@ class WindowPacer:
         if known is None or (ends > known + 1 and not self._window_is_assumed):  # a new one; resets are whole seconds
             self._begin(ends)
             self._count, self._answered = count, 1
+            if known is None:
+                self._answered, self._before_us = 0, count
         elif self._window_is_assumed:
             self._window_ends = ends
             self._count = max(self._count, count)
@@ -131,7 +134,7 @@ class WindowPacer:
         self._length = max(self._length, reset)
 
     def _begin(self, ends: float) -> None:
-        self._window_ends, self._count, self._answered = ends, 0, 0
+        self._window_ends, self._count, self._answered, self._before_us = ends, 0, 0, 0
         self._answered_at = self._clock()
 
     def _wait(self) -> float:
@@ -159,7 +162,7 @@ class WindowPacer:
         slope = budget * (1 - FREE_SHARE) / (self._length * SPREAD_OVER)
         # How many times our own use all use together is. While we do not look, the others go on: they have as much
         # under way as we, each, and together take the rest of what the slope allows.
-        others = max(1.0, self._count / max(1, self._answered))
+        others = max(1.0, (self._count - self._before_us) / max(1, self._answered))
         unseen = min(now - self._answered_at, LONGEST_GUESS) * slope * (1 - 1 / others)
         wanted = self._count + unseen + self._in_flight * others + 1
         if wanted > budget:

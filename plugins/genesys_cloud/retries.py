@@ -6,7 +6,8 @@
 | never connected                         | always: nothing was sent (not: a certificate that is rejected) |
 | 408, 5xx except 501; broken connection; | if the request is idempotent: it may have been carried out     |
 | answer cut off                          |                                                                |
-| version conflict                        | only if the caller says that the very same request is right    |
+| a page instead of JSON                  | as above, if the host has answered properly before             |
+| version conflict                        | reads; else only if the caller says that the request is right  |
 | 401                                     | once, with a new token (the hook does that)                    |
 | every other                             | never                                                          |
 
@@ -37,6 +38,7 @@ from include.group_sync.genesys.errors import (
 
 log = logging.getLogger(__name__)
 
+_READING = frozenset({"GET", "HEAD"})
 _IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
@@ -80,13 +82,13 @@ def is_repeated(error: BaseException, method: str, idempotent: bool | None) -> b
     if not isinstance(error, GenesysError) or isinstance(error, CertificateRejected) or error.given_up:
         return False
     if isinstance(error, VersionConflict):
-        return idempotent is True
+        return idempotent is True or method.upper() in _READING
     if isinstance(error, Throttled):
         return True
     repeatable = (
         isinstance(error, ConnectionFailed)
         or (isinstance(error, ServerError) and error.status != 501)
-        or (isinstance(error, UnexpectedAnswer) and error.cut_off)
+        or (isinstance(error, UnexpectedAnswer) and error.may_pass)
     )
     safe = not error.ambiguous or (method.upper() in _IDEMPOTENT_METHODS if idempotent is None else idempotent)
     return repeatable and safe

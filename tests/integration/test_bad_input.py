@@ -258,20 +258,24 @@ def test_a_client_that_may_not_search_users_is_told_so_and_the_change_waits(pipe
     assert company.genesys_id("user", "quirin.quast") in pipeline.individuals("Support")
 
 
-def test_a_client_that_may_read_but_not_write_fails_each_change_and_names_the_permission(pipeline: Pipeline) -> None:
+def test_a_client_that_may_read_but_not_write_changes_nothing_and_names_the_permission(pipeline: Pipeline) -> None:
     all_of_them = permissions_without(pipeline)
     rules = [rule for rule in company.group_rules() if "genesys_external_id" not in rule]  # SCIM only for writing
     pipeline.redefine(groups=rules)
     pipeline.genesys.set_options(permissions=permissions_without(pipeline, "directory:group:edit"))
     at_first = pipeline.genesys.snapshot()
-    report = pipeline.run()
+    run_id, planned = pipeline.plan()
+    with pytest.raises(PermissionMissing) as caught:
+        pipeline.patch(run_id, planned)
+    says(caught.value, "The role of the OAuth client lacks directory:group:edit", "PATCH", "403")
     assert pipeline.genesys.snapshot() == at_first
+
+    report = pipeline.report(run_id)
     assert report["successes"] == 0
-    failed = [row for row in report["details"] if row["status"] == "failed"]
-    assert failed
-    for row in failed:
-        assert row["http_code"] == 403
-        assert "directory:group:edit" in row["error"]
+    assert report["failures"] > 100
+    refusals = [row for row in report["details"] if row["http_code"] == 403]
+    assert refusals
+    assert all(row["status"] == "failed" and "directory:group:edit" in row["error"] for row in refusals)
     pipeline.genesys.set_options(permissions=all_of_them)
     pipeline.redefine()
     assert_nothing_was_lost(pipeline)
@@ -448,12 +452,15 @@ def test_a_window_that_is_no_time_is_told_with_an_example(
     assert pipeline.genesys.requests() == []
 
 
-def test_a_report_path_that_cannot_be_written_is_found_before_any_other_thing(pipeline: Pipeline) -> None:
-    (pipeline.folder / "reports").write_text("a file where the folder should be")
+@pytest.mark.parametrize("blocked", ["reports", "reports/genesys_ad_group_sync"])
+def test_a_report_path_that_cannot_be_written_is_found_before_any_other_thing(pipeline: Pipeline, blocked: str) -> None:
+    place = pipeline.folder / blocked
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("a file where the folder should be")
     pipeline.directory_hook = unexpected
     refused(pipeline, ReportPathError, str(pipeline.folder / "reports"), "Set report.path of the sync definition")
     assert pipeline.genesys.requests() == []
-    (pipeline.folder / "reports").unlink()
+    place.unlink()
     pipeline.directory_hook = None
     assert_nothing_was_lost(pipeline)
 

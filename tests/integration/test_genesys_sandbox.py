@@ -342,3 +342,15 @@ def test_several_threads_write_to_several_groups(genesys: SandboxGenesys, hook: 
     for group_id, members in wanted.items():
         assert set(genesys.individuals(group_id)) >= set(members)
     assert len(genesys.requests(path="/oauth/token")) == 1
+
+
+def test_a_page_in_between_is_got_over_once_the_host_has_proved_to_be_the_right_one(
+    genesys: SandboxGenesys, hook: GenesysCloudHook
+) -> None:
+    genesys.add_fault("html", path="/api/v2/groups", times=1)
+    with pytest.raises(UnexpectedAnswer, match="check the host"):
+        GenesysGateway(hook).groups()
+    assert len(genesys.requests(path="/api/v2/groups")) == 1  # a wrong host is told at once
+    assert GenesysGateway(hook).groups()
+    genesys.add_fault("html", path="/api/v2/groups", times=2)
+    assert GenesysGateway(hook).groups()

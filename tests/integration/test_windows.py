@@ -249,6 +249,35 @@ def test_a_killed_patch_is_taken_up_where_it_ended(ready: Pipeline, monkeypatch:
     assert rows(ready.report(run_id)) == [("add", "fay", "success", None, None)]
 
 
+@pytest.mark.parametrize("stage", ["plan", "patch"])
+def test_what_was_granted_is_owned_although_the_task_was_killed_right_after_it_said_so(
+    ready: Pipeline, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    ready.directory.apply([AddMember("voice", "fay")])
+    if stage == "plan":  # somebody was faster than the run
+        ready.genesys.change_members(genesys_id("Voice"), add=[genesys_id("fay")])
+    honest = ready.journal.record
+
+    class Killed(BaseException):
+        pass
+
+    def record_and_die(run: Any, rows: Any, **named: Any) -> Any:
+        honest(run, rows, **named)
+        raise Killed
+
+    run_id, planned = ready.plan("killed") if stage == "patch" else ("killed", None)
+    with monkeypatch.context() as patched:
+        patched.setattr(ready.journal, "record", record_and_die)
+        with pytest.raises(Killed):
+            ready.patch(run_id, planned) if planned else ready.plan(run_id)
+    if planned is None:
+        _, planned = ready.plan(run_id)
+    ready.patch(run_id, planned)
+    ready.report(run_id)
+    ready.directory.apply([RemoveMember("voice", "fay")])
+    assert rows(ready.run()) == [("remove", "fay", "success", None, None)]
+
+
 # -- reading AD --
 
 

@@ -113,6 +113,17 @@ def test_the_more_others_there_are_the_less_may_be_under_way_unseen() -> None:
     assert clock.slept == [0.5]
 
 
+def test_what_was_used_before_we_came_is_nobodys_present_pace() -> None:
+    """Each task has a pacer of its own; the tasks before it used the same budget, and are over."""
+    clock = FakeClock()
+    pacer = new_pacer(clock)
+    pacer.before()
+    pacer.observe(budget(count=80, allowed=300, reset=58))
+    for _ in range(5):  # several threads
+        pacer.before()
+    assert clock.slept == []
+
+
 def test_answers_without_headers_count_as_used() -> None:
     clock = FakeClock()
     pacer = new_pacer(clock)

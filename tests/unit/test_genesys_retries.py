@@ -122,3 +122,17 @@ def test_a_call_waits_no_longer_in_all_than_it_may() -> None:
     result, slept = run(RetryPolicy(attempts=50, waiting_in_all=250), [error] * 50)
     assert result is error
     assert slept == [100, 100]
+
+
+def test_a_conflict_is_no_reason_to_give_up_reading() -> None:
+    """409 is declared for practically all endpoints, reading ones included."""
+    assert is_repeated(CONFLICT, "GET", None)
+    assert not is_repeated(CONFLICT, "DELETE", None)
+    assert not is_repeated(CONFLICT, "POST", None)
+
+
+def test_what_was_given_up_further_down_is_not_repeated_further_up() -> None:
+    error = ServerError("x", status=503, ambiguous=True)
+    assert is_repeated(error, "GET", None)
+    error.given_up = True
+    assert not is_repeated(error, "GET", None)

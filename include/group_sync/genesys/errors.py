@@ -90,11 +90,13 @@ class ServerError(GenesysError):
 
 
 class UnexpectedAnswer(GenesysError):
-    """HTML, a redirect, JSON of another shape. ``cut_off``: the answer broke off, so asking again may help."""
+    """HTML, a redirect, JSON of another shape. ``cut_off``: the answer broke off. ``may_pass``: asking again may help
+    (it broke off; or the caller knows that the host is the right one, so it was something in between)."""
 
     def __init__(self, message: str, *, cut_off: bool = False, **facts: Any) -> None:
         super().__init__(message, **facts)
         self.cut_off = cut_off
+        self.may_pass = cut_off
 
 
 class IncompleteListing(UnexpectedAnswer):

@@ -242,9 +242,10 @@ class _Job:
         if rows:
             sync = self.sync
             pin_undone(sync, self.run, rows)
-            sync.journal.record(self.run, rows, at=sync.clock(), fence=self.lease.fence, organisation=sync.organisation)
+            # Ownership first: a row that is settled is not looked at again, whatever kills the task in between.
             grant_settled_adds(sync, rows)
             drop_grants_of_settled_removals(sync, rows)
+            sync.journal.record(self.run, rows, at=sync.clock(), fence=self.lease.fence, organisation=sync.organisation)
 
     def _note_group(self, group_id: str, rows: Sequence[Row], after: frozenset[str] | None, *, written: bool) -> None:
         """The group's line in the report: how many it has now, and how many this run added and removed."""

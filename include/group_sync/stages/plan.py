@@ -63,9 +63,9 @@ def plan(sync: Sync) -> dict[str, Any]:
     sync.journal.save_group_results(run, decided.group_results)
     now = sync.clock()
     finished = [row for row in rows if row.lane is None]
-    settled_elsewhere = sync.journal.record(run, [row for row in finished if row.settled_by is None], at=now)
     if not run.dry_run:
-        _keep_grants(sync, decided, finished)
+        _keep_grants(sync, decided, finished)  # before they are settled: then nobody looks at them again
+    settled_elsewhere = sync.journal.record(run, [row for row in finished if row.settled_by is None], at=now)
     sync.journal.put_fact(
         run, "plan", {"hash": decided.hash, "fail_reason": decided.fail_reason, "at": now.isoformat()}
     )
