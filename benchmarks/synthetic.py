@@ -109,7 +109,7 @@ def directory_view(members: Mapping[int, Iterable[int]]) -> View:
 def definition_for(folder: Path, **more: Any) -> SyncDefinition:
     keys: dict[str, Any] = {
         "directory": {"group_base": BASE},
-        "genesys": {"write": more.pop("write", "scim_patch"), "rate_reserve": more.pop("rate_reserve", 10)},
+        "genesys": {key: more.pop(key) for key in ("write", "rate_reserve", "workers") if key in more},
         "groups": [{"name": "(?P<same>.+)", "genesys_name": "{same}"}],
         "limits": {"removals": 10**6, "removals_percent": 100, "per_run": 10**6, "per_day": 10**7},
         "report": {"path": (folder / "reports").as_uri()},

@@ -187,8 +187,11 @@ def test_a_read_back_that_lags_is_waited_for(genesys: SandboxGenesys, runs: Synt
 
 
 def test_a_wait_too_long_for_the_task_is_handed_back_with_what_was_done_recorded(
-    genesys: SandboxGenesys, runs: SyntheticRuns
+    genesys: SandboxGenesys, tmp_path: Path
 ) -> None:
+    runs = opened(genesys, tmp_path, workers=1)  # one group after the other
+    runs.tell(BEFORE)
+    runs.run()
     runs.tell({**BEFORE, 0: {0, 1, 2, 30}, 1: {3, 4, 31}})
     run_id = runs.begin()
     lane = plan(runs.sync(run_id, "plan"))["batches"][0]["lane"]

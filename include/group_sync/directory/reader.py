@@ -209,7 +209,7 @@ class DirectoryReader:
         deleted: set[Guid] = set()
         primary: dict[Guid, int] = {}
         renamed: set[Guid] = set()
-        # Every domain has it, everybody sees it, and it is never new; a full answer (MS-ADTS 3.1.1.3.4.1.3 allows one
+        # Every domain has it, everybody sees it, and it is never new; a full answer (Microsoft's DirSync page allows one
         # at any time) tells of it as if it were.
         always_there = f"ou=domain controllers,{self.scope.naming_context}".casefold()
         for entry in entries:

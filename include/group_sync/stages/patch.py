@@ -206,7 +206,8 @@ class _Job:
             verify = sync.definition.verify or sync.definition.genesys.write == "user_patch"
             told = read_back(sync, self.writer, group_id, todo, results, verify=verify)
             self.trouble.note(told.error)
-            done, after = look_at_refused(sync, told.rows), told.present
+            done = [_with_error(row, error_of_writing) for row in look_at_refused(sync, told.rows)]
+            after = told.present
             self._record(done)
             finished += done
         self._note_group(group_id, [*settled, *finished], after, written=bool(todo))
@@ -289,6 +290,13 @@ def _send(
     except GenesysError as error:
         return results, error
     return results, None
+
+
+def _with_error(row: Row, error: GenesysError | None) -> Row:
+    """A change that was not carried out because of ``error``, which ended the requests of its group, says so."""
+    if error is None or row.reason is not Reason.NOT_ATTEMPTED:
+        return row
+    return _failed(row, Reason.NOT_ATTEMPTED, error)
 
 
 def _failed(row: Row, reason: Reason, error: GenesysError) -> Row:
