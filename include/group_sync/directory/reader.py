@@ -209,8 +209,8 @@ class DirectoryReader:
         deleted: set[Guid] = set()
         primary: dict[Guid, int] = {}
         renamed: set[Guid] = set()
-        # Every domain has it, everybody sees it, and it is never new; a full answer (Microsoft's DirSync page allows one
-        # at any time) tells of it as if it were.
+        # Every domain has it, everybody sees it, and it is never new; a full answer (allowed at any time by Microsoft's
+        # page on DirSync) tells of it as if it were.
         always_there = f"ou=domain controllers,{self.scope.naming_context}".casefold()
         for entry in entries:
             guid = entry.guid
