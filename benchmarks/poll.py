@@ -75,7 +75,7 @@ class Bare:
         for entry in self._paged(CONTACT_CENTER, "(objectClass=group)", [*ATTRIBUTES, "member;range=0-1499"], 200):
             for name, values in entry["raw_attributes"].items():
                 if name.lower().startswith("member;"):
-                    memberships += len({GUID.search(value).group(1) for value in values})  # type: ignore[union-attr]
+                    memberships += len({GUID.search(value).group(1) for value in values})
                     if not name.endswith("-*"):
                         memberships += self._more_members(entry, len(values))
         users = sum(1 for _ in self._paged(BASE_DN, "(objectClass=user)", ATTRIBUTES, 500))
@@ -83,7 +83,7 @@ class Bare:
 
     def _more_members(self, entry: dict[str, Any], low: int) -> int:
         count = 0
-        guid = GUID.search(entry["dn"].encode()).group(1).decode()  # type: ignore[union-attr]
+        guid = GUID.search(entry["dn"].encode()).group(1).decode()
         while True:
             name = f"member;range={low}-{low + 1499}"
             _, response = self._search(
@@ -95,7 +95,7 @@ class Bare:
                 for key, values in response[0]["raw_attributes"].items()
                 if key.lower().startswith("member;")
             ]
-            count += len({GUID.search(value).group(1) for value in values})  # type: ignore[union-attr]
+            count += len({GUID.search(value).group(1) for value in values})
             if answered.endswith("-*"):
                 return count
             low += len(values)

@@ -376,7 +376,7 @@ def _held_reason(changes: Iterable[Change]) -> Reason | None:
 def _decide(wish: _Wish, facts: _Facts) -> _Verdict:
     """What must become of it, limits and persons left aside."""
     if facts.target.present is None:
-        return _Verdict(Status.HELD, Reason.GENESYS_UNREADABLE)
+        return _Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, _only_id(wish.person, facts))
     verdict = _decide_add(wish, facts) if wish.action is Action.ADD else _decide_removal(wish, facts)
     if facts.target.claimed_by and verdict.status in {Status.PLANNED, Status.HELD}:
         error = f"the sync definition {facts.target.claimed_by!r} already feeds this Genesys group"
@@ -385,6 +385,14 @@ def _decide(wish: _Wish, facts: _Facts) -> _Verdict:
     if verdict.status is Status.PLANNED and guard.undone(pin, wish.newest):
         return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.UNDONE)
     return verdict
+
+
+def _only_id(person: _Person, facts: _Facts) -> str | None:
+    """The Genesys user of whom the row must be about; None if nobody is known, or several are."""
+    if person.user_guid is None:
+        return person.genesys_user_id
+    ids = facts.known_ids(person.user_guid)
+    return next(iter(ids)) if len(ids) == 1 else None
 
 
 _NOT_LOOKED_UP = _Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, error="this person was not looked up in Genesys")

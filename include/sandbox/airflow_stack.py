@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,8 +79,9 @@ class AirflowStack:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__SECRET_KEY": self._secret("api", lambda: secrets.token_hex(32)),
             "AIRFLOW__API_AUTH__JWT_SECRET": self._secret("jwt", lambda: secrets.token_hex(64)),
-            # Several processes write: each waits for the others instead of failing after five seconds.
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}?timeout=60",
+            # Several processes write: each waits for the others a little longer than the usual five seconds. Not much
+            # longer: when a task starts while somebody posts, the API server of 3.3.2 waits for itself until then.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}?timeout=10",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
@@ -166,13 +166,16 @@ class AirflowStack:
     def request(self, method: str, path: str, *, expect: int | None = None, **kwargs: Any) -> Any:
         """Any path of the API server as admin; the JSON of the answer. Raises as `api` does."""
         self._token = self._token or self.login()
-        answer = requests.request(
-            method,
-            f"{self.url}{path}",
-            headers={"Authorization": f"Bearer {self._token}"},
-            timeout=60,
-            **kwargs,
-        )
+        for _ in range(3):
+            answer = requests.request(
+                method,
+                f"{self.url}{path}",
+                headers={"Authorization": f"Bearer {self._token}"},
+                timeout=60,
+                **kwargs,
+            )
+            if answer.status_code != 500:  # "database is locked": the request was rolled back
+                break
         if answer.status_code != expect if expect else not answer.ok:
             raise StackFailed(f"{method} {path}: {answer.status_code} {answer.text[:1000]}")
         return answer.json() if answer.content else None
@@ -267,13 +270,3 @@ def _fernet_key() -> str:
     from cryptography.fernet import Fernet
 
     return Fernet.generate_key().decode()
-
-
-@contextmanager
-def running_stack(*args: Any, **kwargs: Any) -> Iterator[AirflowStack]:
-    """A started stack for the block."""
-    stack = AirflowStack(*args, **kwargs)
-    try:
-        yield stack.start()
-    finally:
-        stack.stop()

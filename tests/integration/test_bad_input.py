@@ -300,6 +300,19 @@ def test_a_region_that_is_unknown_still_gives_a_report(pipeline: Pipeline, conne
     assert "nothing was written" in " ".join(pipeline.report("red")["notes"])
 
 
+def test_a_cleared_run_whose_poll_fails_says_so_and_keeps_what_it_did_before(
+    pipeline: Pipeline, connect: Callable[..., None]
+) -> None:
+    before = pipeline.run("cleared")
+    connect("genesys", host="mypurecloud.xx", extra={"api_url": None, "login_url": None})
+    with pytest.raises(RegionUnknown):
+        pipeline.run("cleared", clear_number=1)
+    report = pipeline.report("cleared", clear_number=1)
+    assert (report["attempt"], report["successes"]) == (2, before["successes"])
+    assert "poll did not finish" in " ".join(report["notes"])
+    assert len(reports(pipeline)) == 2  # that of the first attempt is kept
+
+
 PLACES = {"token": "^/oauth/token$", "groups": "^/api/v2/groups$", "users": "^/api/v2/users"}
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from include.group_sync.stages.map_groups import map_groups
 from include.group_sync.stages.plan import plan
 from include.group_sync.stages.poll import poll
 from include.group_sync.stages.resolve_users import resolve_users
 from include.sandbox import company
+from include.sandbox.directory_objects import AddMember, RemoveMember
 from tests.fixtures.pipeline import Pipeline
 
 
@@ -23,3 +26,19 @@ def test_an_inactive_person_whom_the_other_run_has_just_found_gets_no_membership
         assert pipeline.report(run_id)["failures"] == 0
     expected = company.expected_individuals(truth, truth)
     assert {group: set(pipeline.genesys.individuals(group)) for group in expected} == expected
+
+
+def test_whom_the_other_run_polls_after_resolve_users_is_looked_up_by_plan(pipeline: Pipeline) -> None:
+    """Neither held for want of a look-up, nor left out."""
+    pipeline.run()
+    pipeline.directory.apply([RemoveMember("billing", "lena.lang")])
+    poll(pipeline.sync("one", "poll"), pipeline.request())
+    map_groups(pipeline.sync("one", "map_groups"))
+    resolve_users(pipeline.sync("one", "resolve_users"))
+    pipeline.directory.apply([AddMember("support", "quirin.quast"), AddMember("gold", "quirin.quast")])
+    poll(pipeline.sync("two", "poll"), pipeline.request())
+    planned = plan(pipeline.sync("one", "plan"))
+    pipeline.patch("one", planned)
+    report = pipeline.report("one")
+    assert Counter(row["action"] for row in report["details"] if row["status"] == "success") == {"add": 2, "remove": 1}
+    assert not any(row["reason"] == "genesys_unreadable" for row in report["details"])

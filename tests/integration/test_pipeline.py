@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
+from include.group_sync.errors import RunUnknown
+from include.group_sync.journal.records import RunKey
 from include.group_sync.report.schema import validate
 from include.sandbox import company
 from include.sandbox.directory_objects import AddMember, RemoveMember
@@ -105,3 +108,19 @@ def test_an_orphan_is_taken_up_again_when_genesys_knows_the_person(pipeline: Pip
     pipeline.genesys.load_seed(seed)
     pipeline.run()
     assert hans in pipeline.individuals("Support")
+
+
+def test_after_keep_days_the_journal_forgets_the_run_and_no_membership(pipeline: Pipeline) -> None:
+    pipeline.redefine(report={"path": (pipeline.folder / "reports").as_uri(), "keep_days": 30})
+    pipeline.run("first")
+    before = {name: pipeline.individuals(name) for name in company.PAIRS.values()}
+    pipeline.clock_offset = timedelta(days=31)
+    pipeline.run("second")
+    assert list((pipeline.folder / "reports").rglob("first*")) == []
+    with pytest.raises(RunUnknown):
+        pipeline.journal.run(RunKey(pipeline.dag_id, "first"))
+    report = pipeline.run("third", mode="full")
+    assert not any("restored" in note for note in report["notes"])
+    assert {name: pipeline.individuals(name) for name in company.PAIRS.values()} == before
+    pipeline.directory.apply([RemoveMember("support", "lena.lang")])  # still owned
+    assert pipeline.run()["successes"] == 1

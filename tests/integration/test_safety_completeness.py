@@ -2,53 +2,30 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from active_directory.hook import ActiveDirectoryHook
-from ldap3.protocol.formatters.formatters import format_sid
 
 from include.group_sync.directory.session import LdapSession
 from include.group_sync.errors import DirectoryError, DirectoryNotFound
 from include.sandbox import company
 from include.sandbox.active_directory import SandboxDirectory
 from include.sandbox.directory_objects import (
-    BASE_DN,
     CONTACT_CENTER,
     AddMember,
     Delete,
     RemoveMember,
 )
 from tests.fixtures.pipeline import Pipeline, set_connection
+from tests.fixtures.rights import RIGHTS_LOST, change_rights, lose_rights
 from tests.integration.test_safety_approval import ids, rows
-
-MEMBER = "bf9679c0-0de6-11d0-a285-00aa003049e2"  # schemaIDGUID of the attribute
-GROUP_CLASS = "bf967a9c-0de6-11d0-a285-00aa003049e2"
 
 
 def everybody(pipeline: Pipeline) -> dict[str, set[str]]:
     return {name: pipeline.individuals(name) for name in set(company.PAIRS.values())}
-
-
-def reader_sid(directory: SandboxDirectory) -> str:
-    connection = directory.ldap()
-    try:
-        _, _, response, _ = connection.search(
-            BASE_DN, f"(userPrincipalName={directory.reader_login})", attributes=["objectSid"]
-        )
-        return str(format_sid(next(entry for entry in response if "dn" in entry)["raw_attributes"]["objectSid"][0]))
-    finally:
-        connection.unbind()
-
-
-def change_rights(directory: SandboxDirectory, dn: str, ace: str) -> None:
-    """Puts an access control entry on an object; ``{who}`` is the account that the product uses."""
-    command = ["samba-tool", "dsacl", "set", f"--objectdn={dn}", f"--sddl={ace.format(who=reader_sid(directory))}"]
-    place = ["-H", str(directory.path / "private" / "sam.ldb"), "-s", str(directory.path / "smb.conf")]
-    subprocess.run([*command, *place], check=True, capture_output=True)
 
 
 def nobody_is_lost(pipeline: Pipeline, before: dict[str, set[str]]) -> None:
@@ -64,21 +41,11 @@ def runs(pipeline: Pipeline) -> Iterator[dict[str, Any]]:
         yield pipeline.report(run_id)
 
 
-RIGHTS_LOST = {
-    "on the group base": (CONTACT_CENTER, "(D;;LC;;;{who})"),
-    "on one group": ("support", "(D;;GA;;;{who})"),
-    "on member of one group": ("support", f"(OD;;RP;{MEMBER};;{{who}})"),
-    "on member of every group": (CONTACT_CENTER, f"(OD;CIIO;RP;{MEMBER};{GROUP_CLASS};{{who}})"),
-    "on every group": (CONTACT_CENTER, f"(OD;CIIO;RPLC;;{GROUP_CLASS};{{who}})"),
-}
-
-
 @pytest.mark.parametrize("rights", RIGHTS_LOST)
 def test_an_account_that_loses_rights_takes_nobody_away(pipeline: Pipeline, rights: str) -> None:
     pipeline.run()
     before = everybody(pipeline)
-    where, ace = RIGHTS_LOST[rights]
-    change_rights(pipeline.directory, where if "=" in where else pipeline.directory.dn_of(where), ace)
+    lose_rights(pipeline.directory, rights)
     for _ in runs(pipeline):
         nobody_is_lost(pipeline, before)
 
@@ -88,7 +55,7 @@ def test_with_member_unreadable_even_a_removal_that_ad_told_of_is_held(pipeline:
     pipeline.run()
     pipeline.directory.apply([RemoveMember("support", "lena.lang"), AddMember("support", "quirin.quast")])
     pipeline.run(dry_run=True)  # sees both
-    change_rights(pipeline.directory, pipeline.directory.dn_of("support"), f"(OD;;RP;{MEMBER};;{{who}})")
+    lose_rights(pipeline.directory, "on member of one group")
     report = pipeline.run()
     assert rows(report, "Support") == {("held", "unproven"): 1}
     assert rows(report, "Support", "add") == {("success", None): 1}

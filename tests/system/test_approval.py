@@ -88,8 +88,8 @@ def form(stack: Stack, run_id: str, dag_id: str = DAG) -> dict[str, Any]:
     return dict(stack.airflow.api("GET", path))
 
 
-def answer(stack: Stack, run_id: str, *chosen: str) -> None:
-    path = f"dags/{DAG}/dagRuns/{run_id}/taskInstances/approve_removals/-1/hitlDetails"
+def answer(stack: Stack, run_id: str, *chosen: str, dag_id: str = DAG) -> None:
+    path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/approve_removals/-1/hitlDetails"
     stack.airflow.api("PATCH", path, json={"chosen_options": list(chosen), "params_input": {}})
 
 

@@ -267,8 +267,13 @@ def test_old_runs_are_forgotten_but_no_change_and_not_its_last_outcome(journal: 
     one, two = recorded(journal, change("g", "u1"), change("g", "u2"))
     journal.record(old, [row(one, Status.HELD), row(two, Status.SUCCESS)], at=T0)
     journal.record(new, [row(one, Status.HELD)], at=T0 + minutes(60))
+    unfinished, another = begin(journal, "unfinished"), begin(journal, "another", definition="another")
+    for run in (old, another):
+        journal.finish_run(run, "success", T0 + minutes(1))
 
-    assert journal.forget_runs(T0 + minutes(30)) == 1
+    assert journal.forget_runs(DEFINITION, T0 + minutes(30)) == 1
+    for run in (unfinished, another):  # one that waits for a person, say; and one with days of its own
+        assert journal.run(run.key).id == run.id
     with pytest.raises(JournalError):
         journal.run(old.key)
     assert journal.rows(old) == []

@@ -88,9 +88,20 @@ class Batches:
         self._send = send
         self._group_exists = group_exists
         self._exists = False
-        self.repeated = False
-        """To be set by ``send`` when a request left more than once: the first may have been carried out, and a refusal
-        ("is a member already") may be the answer to a repetition."""
+        self._repeated = False
+
+    def before_attempt(self, before_request: Callable[[], None]) -> Callable[[], None]:
+        """``before_request`` for one call of ``send``. It notices when the request leaves more than once: the first may
+        have been carried out, and a refusal ("is a member already") may be the answer to a repetition."""
+        attempts = 0
+
+        def attempt() -> None:
+            nonlocal attempts
+            before_request()
+            attempts += 1
+            self._repeated = self._repeated or attempts > 1
+
+        return attempt
 
     def send(self, changes: Sequence[Change]) -> Iterator[WriteResult]:
         """See ``MembershipWriter.apply``."""
@@ -108,14 +119,14 @@ class Batches:
                         return
                     self._exists = True
                 if len(batch) == 1 or isinstance(error, VersionConflict):
-                    yield from refused(batch, error, ambiguous=self.repeated)
+                    yield from refused(batch, error, ambiguous=self._repeated)
                 elif error.code == "tooMany" or error.status == 413:
                     self.size = min(self.size, len(batch) // 2)
                     batches = self._in_batches([change for later in (batch, *reversed(batches)) for change in later])
                 else:
                     batches += _halves(batch)
             except GenesysError as error:
-                if error.ambiguous or self.repeated:
+                if error.ambiguous or self._repeated:
                     yield from refused(batch, error, ambiguous=True)
                 raise
             else:

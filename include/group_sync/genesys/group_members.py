@@ -35,14 +35,7 @@ class GroupMembersWriter:
         path = f"/api/v2/groups/{path_segment(group_id)}/members"
 
         def send(batch: Sequence[Change]) -> ApiResponse:
-            attempts = 0
-
-            def before_attempt() -> None:
-                nonlocal attempts
-                before_request()
-                attempts += 1
-                batches.repeated = batches.repeated or attempts > 1
-
+            before_attempt = batches.before_attempt(before_request)
             ids = [user_id for _, user_id in batch]
             if batch[0][0] is Action.REMOVE:
                 return self._client.call(

@@ -26,14 +26,7 @@ class ScimPatchWriter:
         path = f"/api/v2/scim/v2/groups/{path_segment(group_id)}"
 
         def send(batch: Sequence[Change]) -> ApiResponse:
-            attempts = 0
-
-            def before_attempt() -> None:
-                nonlocal attempts
-                before_request()
-                attempts += 1
-                batches.repeated = batches.repeated or attempts > 1
-
+            before_attempt = batches.before_attempt(before_request)
             return self._client.call(
                 "PATCH", path, json=patch_request(batch), idempotent=True, before_attempt=before_attempt
             )

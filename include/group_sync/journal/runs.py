@@ -339,14 +339,17 @@ class Runs:
 
     # -- keeping it small --
 
-    def forget_runs(self, before: datetime) -> int:
-        """Deletes the rows and figures of runs that began before then, and outcomes from before that newer ones have
-        replaced. Changes, and the last outcome of each, stay. Gives the number of attempts deleted."""
+    def forget_runs(self, definition: str, before: datetime) -> int:
+        """Deletes the rows and figures of that definition's runs that ended before then, and the outcomes from before
+        that newer ones have replaced. Changes, and the last outcome of each, stay. Gives the number of attempts
+        deleted."""
         outcome, newer = tables.outcome, tables.outcome.alias()
         with self._database.writing() as connection:
             replaced = exists().where(newer.c.change_id == outcome.c.change_id, newer.c.id > outcome.c.id)
-            connection.execute(delete(outcome).where(outcome.c.at < before, replaced))
-            return connection.execute(delete(tables.run).where(_RUN.started_at < before)).rowcount
+            its_own = exists().where(_CHANGE.id == outcome.c.change_id, _CHANGE.definition == definition)
+            connection.execute(delete(outcome).where(outcome.c.at < before, replaced, its_own))
+            over = delete(tables.run).where(_RUN.definition == definition, _RUN.finished_at < before)
+            return connection.execute(over).rowcount
 
 
 def _last_attempt(connection: Connection, key: RunKey) -> Record[Any] | None:

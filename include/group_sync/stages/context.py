@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import uuid
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from include.group_sync.directory.session import LdapSession
+from include.group_sync.errors import GroupSyncError
 from include.group_sync.genesys.client import GenesysClient
 from include.group_sync.genesys.gateway import GenesysGateway
 from include.group_sync.journal.records import RunKey, RunRecord
@@ -18,6 +20,9 @@ from include.group_sync.journal.store import Journal
 from include.group_sync.model import DirectoryGroup, Mode, Window
 from include.group_sync.report.store import ReportStore
 from include.group_sync.settings import SyncDefinition
+
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,33 @@ class Sync:
     def know(self, key: str, value: Any) -> None:
         """Something newer than what the earlier task left; for this task only."""
         self._facts[key] = value
+
+
+def tells_of_failure(
+    stage: Callable[Concatenate[Sync, _Given], _Result],
+) -> Callable[Concatenate[Sync, _Given], _Result]:
+    """A stage whose error the report tells (see `failures`), until a later try of it succeeds."""
+    fact = f"failed:{stage.__name__}"
+
+    @functools.wraps(stage)
+    def telling(sync: Sync, *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
+        try:
+            result = stage(sync, *args, **kwargs)
+        except GroupSyncError as error:
+            with suppress(GroupSyncError):  # no run yet, or the journal itself is what fails
+                sync.journal.put_fact(sync.run, fact, str(error))
+            raise
+        if sync.fact(fact) is not None:
+            sync.journal.put_fact(sync.run, fact, None)
+        return result
+
+    return telling
+
+
+def failures(sync: Sync) -> list[str]:
+    """Why stages of this run ended with an error."""
+    stages = ("poll", "map_groups", "resolve_users", "plan")
+    return [f"{stage} failed: {told}" for stage in stages if (told := sync.fact(f"failed:{stage}"))]
 
 
 def name_matches(patterns: Iterable[str], *names: str | None) -> bool:

@@ -10,11 +10,12 @@ from typing import Any
 from include.group_sync.mapping import map_groups as map_purely
 from include.group_sync.mapping import needed_external_ids
 from include.group_sync.model import GenesysGroup, Mode, Pair, Reason, SkippedGroup
-from include.group_sync.stages.context import Sync
+from include.group_sync.stages.context import Sync, tells_of_failure
 
 ABSENCE_IS_KEPT = timedelta(days=1)
 
 
+@tells_of_failure
 def map_groups(sync: Sync) -> dict[str, Any]:
     """Maps all AD groups in scope by the definition's rules. Raises GenesysError if the groups cannot be listed.
 

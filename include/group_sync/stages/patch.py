@@ -24,6 +24,7 @@ from include.group_sync.stages.approve import FIRST_APPROVED_LANE
 from include.group_sync.stages.context import Sync
 from include.group_sync.stages.map_groups import listed_versions
 from include.group_sync.stages.plan import (
+    claimed_by_others,
     drop_grants_of_settled_removals,
     grant_settled_adds,
     planning_context,
@@ -73,7 +74,8 @@ def patch(sync: Sync, lane: int) -> dict[str, Any]:
         with _lease(sync) as lease, ThreadPoolExecutor(max_workers=sync.definition.genesys.workers) as pool:
             writer = writer_for(sync.definition.genesys.write, sync.genesys_client, listed_versions(sync))
             others = _done_in_other_lanes(sync, run, lane, todo)
-            job = _Job(sync, run, lease, writer, matched(sync), others, _fresh_until(sync, lane, lease.fence))
+            fresh_until = _fresh_until(sync, lane, lease.fence)
+            job = _Job(sync, run, lease, writer, matched(sync), claimed_by_others(sync, run), others, fresh_until)
             try:
                 for number, group_id in enumerate(pool.map(lambda item: job.apply(*item), todo.items()), 1):
                     sync.say(f"{number} of {len(todo)} groups done: {group_id}")
@@ -169,6 +171,7 @@ class _Job:
     lease: Lease
     writer: MembershipWriter
     matches: Mapping[Guid, Match]
+    claimed: Mapping[str, str]  # by other definitions; once for the lane, since nobody can take what is ours
     other_lanes: Mapping[str, Sequence[Row]]  # by Genesys group: what `patch` did before a person approved the rest
     fresh_until: datetime | None = None  # see _fresh_until
     trouble: _Trouble = field(default_factory=_Trouble)
@@ -233,7 +236,7 @@ class _Job:
         pins = sync.journal.pins(sync.definition.name, [group_id], since=planned_at)
         return recheck(
             rows,
-            planning_targets(sync, [target], {group_id: present})[0],
+            planning_targets(sync, [target], {group_id: present}, self.claimed)[0],
             {guid: self.matches[guid] for guid in users | target.wanted.keys() if guid in self.matches},
             sync.definition,
             planning_context(sync, self.run, target.feeding, users, pins),

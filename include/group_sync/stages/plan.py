@@ -32,13 +32,14 @@ from include.group_sync.planning import plan as plan_purely
 from include.group_sync.stages import targets as target_groups
 from include.group_sync.stages.approve import freeze
 from include.group_sync.stages.batches import batches_of
-from include.group_sync.stages.context import Sync, chosen
+from include.group_sync.stages.context import Sync, chosen, tells_of_failure
 from include.group_sync.stages.map_groups import mapped
-from include.group_sync.stages.resolve_users import matched
+from include.group_sync.stages.resolve_users import with_late_comers
 from include.group_sync.stages.targets import TargetGroup
 from include.group_sync.stages.undo import decide_undo, is_undo
 
 
+@tells_of_failure
 def plan(sync: Sync) -> dict[str, Any]:
     """Decides and records. Returns the batches for the mapped patch instances, counts, and the plan's hash.
 
@@ -46,7 +47,7 @@ def plan(sync: Sync) -> dict[str, Any]:
     """
     run = sync.run
     targets, unmapped = target_groups.collect(sync)
-    matches = matched(sync)
+    matches = with_late_comers(sync, targets)
     # what AD tells after this moment is newer than what this run does
     sync.journal.put_fact(run, "last_change", sync.journal.last_change())
     # `patch` may rely on what is read here if no other run has written since
@@ -116,7 +117,7 @@ def _decide(
     groups |= {change.group_guid for target in targets for change in target.changes}
     pins = _pins(sync, run, targets)
     return plan_purely(
-        planning_targets(sync, targets, present),
+        planning_targets(sync, targets, present, claimed_by_others(sync, run)),
         matches,
         _unmapped(sync, run, skipped, unmapped),
         sync.definition,
@@ -125,9 +126,7 @@ def _decide(
 
 
 def _decide_undo(sync: Sync, run: RunRecord) -> Plan:
-    pairs, _, _ = mapped(sync)
-    claimed = _claimed_by_others(sync, run, sorted({pair.genesys_group_id for pair in pairs}))
-    return decide_undo(sync, planning_context(sync, run, (), ()), _read_present, claimed)
+    return decide_undo(sync, planning_context(sync, run, (), ()), _read_present, claimed_by_others(sync, run))
 
 
 def _pins(sync: Sync, run: RunRecord, targets: Sequence[TargetGroup]) -> dict[tuple[str, Guid], int]:
@@ -145,17 +144,20 @@ def _pins(sync: Sync, run: RunRecord, targets: Sequence[TargetGroup]) -> dict[tu
 
 
 def planning_targets(
-    sync: Sync, targets: Sequence[TargetGroup], present: dict[str, frozenset[str] | None]
+    sync: Sync,
+    targets: Sequence[TargetGroup],
+    present: dict[str, frozenset[str] | None],
+    claimed: Mapping[str, str],
 ) -> list[Target]:
-    """The targets with what the journal knows of them: ownership, claims, and what was read completely in this run."""
-    run = sync.run
-    pairs, _, genesys_groups = mapped(sync)
+    """The targets with what the journal knows of them: ownership, claims, and what was read completely in this run.
+
+    ``claimed``: see `claimed_by_others`."""
+    _, _, genesys_groups = mapped(sync)
     complete = set(sync.fact("complete", []))
     ids = [target.genesys_group_id for target in targets]
     grants: dict[str, list[Grant]] = {id_: [] for id_ in ids}
     for grant in sync.journal.grants(sync.definition.name, ids):
         grants[grant.genesys_group_id].append(grant)
-    claimed = _claimed_by_others(sync, run, sorted({pair.genesys_group_id for pair in pairs}))
     return [
         Target(
             genesys_group=genesys_groups.get(target.genesys_group_id)
@@ -219,9 +221,11 @@ def _unmapped(
     ]
 
 
-def _claimed_by_others(sync: Sync, run: RunRecord, group_ids: Sequence[str]) -> dict[str, str]:
-    """A Genesys group is fed by one sync definition. A dry run asks, and claims nothing."""
+def claimed_by_others(sync: Sync, run: RunRecord) -> dict[str, str]:
+    """Mapped Genesys groups that another sync definition feeds: id -> definition. The others are claimed by this one,
+    and stay so until it maps them no longer. A dry run asks, and claims nothing."""
     name = sync.definition.name
+    group_ids = sorted({pair.genesys_group_id for pair in mapped(sync)[0]})
     claimed = sync.journal.claim(sync.organisation, name, group_ids, sync.clock(), dry_run=run.dry_run)
     if not run.dry_run:
         sync.journal.release_claims(sync.organisation, name, group_ids)

@@ -15,13 +15,14 @@ from include.group_sync.errors import WindowError
 from include.group_sync.journal.records import RunRecord
 from include.group_sync.model import Action, Change, Guid, Mode, Window
 from include.group_sync.stages import restored, undo
-from include.group_sync.stages.context import RunRequest, Sync, chosen
+from include.group_sync.stages.context import RunRequest, Sync, chosen, tells_of_failure
 from include.group_sync.stages.following import Follower, Polled
 from include.group_sync.stages.history import reach_back
 
 PROOF_ROUNDS = 3
 
 
+@tells_of_failure
 def poll(sync: Sync, request: RunRequest) -> dict[str, Any]:
     """Reads AD, moves the journal's view and cursor, and says what the run acts on.
 
@@ -31,7 +32,6 @@ def poll(sync: Sync, request: RunRequest) -> dict[str, Any]:
     """
     check_window(request)
     sync.reports.check_writable(sync.key.dag_id)
-    sync.say(f"Genesys Cloud is at {sync.organisation}")  # a connection that makes no sense is found out here
     other_journal = restored.is_other_journal(sync)
     run = sync.journal.begin_run(
         sync.key,
@@ -45,12 +45,14 @@ def poll(sync: Sync, request: RunRequest) -> dict[str, Any]:
         started_at=sync.clock(),
     )
     sync.journal.put_fact(run, "notes", [*restored.note(sync, run, other_journal), *undo.begin(sync, run, request)])
+    sync.say(f"Genesys Cloud is at {sync.organisation}")  # a connection that makes no sense is found out here
     with sync.directory() as session:
         follower = Follower(sync, session)
         polled = follower.bring_up_to_date(whole=request.mode is Mode.FULL)
         _keep(sync, run, polled)
         if run.window is not None:
-            polled = replace(polled, notes=(*polled.notes, *_reach_back(sync, follower, run, polled)))
+            told = reach_back(sync, follower, run.window, polled.polled_at)
+            polled = replace(polled, notes=(*polled.notes, *told))
         polled = _prove(sync, follower, polled, run)
         polled = replace(polled, notes=(*polled.notes, *follower.notes_at_the_end()))
     _keep(sync, run, polled)
@@ -113,15 +115,6 @@ def _keep(sync: Sync, run: RunRecord, polled: Polled) -> None:
     sync.journal.put_fact(run, "notes", list(dict.fromkeys([*earlier, *polled.notes])))
     sync.journal.put_fact(run, "complete", sorted(polled.complete))
     sync.journal.put_fact(run, "polled", {"poll": polled.poll, "whole": polled.whole})
-
-
-def _reach_back(sync: Sync, follower: Follower, run: RunRecord, polled: Polled) -> list[str]:
-    assert run.window is not None
-    try:
-        return reach_back(sync, follower, run.window, polled.polled_at)
-    except WindowError as error:
-        sync.journal.put_fact(run, "notes", [*polled.notes, str(error)])
-        raise
 
 
 def _prove(sync: Sync, follower: Follower, polled: Polled, run: RunRecord) -> Polled:

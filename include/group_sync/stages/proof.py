@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from include.group_sync import guard
+from include.group_sync.directory.membership import keep_invisible
 from include.group_sync.directory.reading import Delta
 from include.group_sync.directory.session import LdapSession
 from include.group_sync.errors import DirectoryNotFound
@@ -96,14 +97,4 @@ def _put_back(before: View, after: View, group: Guid, members: set[Guid]) -> Non
     if group not in after.members:
         return
     after.members[group] |= members
-    waiting = list(members)
-    while waiting:
-        guid = waiting.pop()
-        if guid in after.users or guid in after.groups:
-            continue
-        if guid in before.users:
-            after.users[guid] = before.users[guid]
-        elif guid in before.groups:
-            after.groups[guid] = before.groups[guid]
-            after.members[guid] = set(before.members[guid])
-            waiting += before.members[guid]
+    keep_invisible(before, after, members)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from include.group_sync.errors import GroupSyncError, RunUnknown
@@ -11,7 +12,7 @@ from include.group_sync.journal.records import RunRecord
 from include.group_sync.model import Guid, Mode, Reason, Row, Status
 from include.group_sync.report.build import build_report
 from include.group_sync.stages import restored
-from include.group_sync.stages.context import RunRequest, Sync
+from include.group_sync.stages.context import RunRequest, Sync, failures
 from include.group_sync.stages.map_groups import mapped
 from include.group_sync.stages.poll import window_of
 
@@ -146,6 +147,7 @@ def _notes(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> list[str]:
         notes.append("poll did not finish: Active Directory was not read, and nothing was written to Genesys Cloud")
     elif sync.fact("plan") is None:
         notes.append("a task before patch failed: nothing was written to Genesys Cloud")
+    notes += failures(sync)
     if reason := _fail_reason(sync):
         notes.append(reason)
     if run.dry_run:
@@ -168,9 +170,12 @@ def _close(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
     sync.journal.close_question(run.key, {}, by=None, at=now)  # nobody can answer any more
     failed = any(row.status is Status.FAILED for row in rows) or not plan_done or bool(_fail_reason(sync))
     sync.journal.finish_run(run, "failed" if failed else "success", now)
+    keep_days = sync.definition.report.keep_days
     if not run.dry_run:
         sync.reports.remember_journal(*sync.journal.identity(), run=(run.key.dag_id, run.key.run_id, run.attempt))
-    sync.reports.prune(sync.definition.report.keep_days, now, dag_id=run.key.dag_id)
+        # only once the reports remember a run that stays: see `restored`
+        sync.journal.forget_runs(sync.definition.name, now - timedelta(days=keep_days))
+    sync.reports.prune(keep_days, now, dag_id=run.key.dag_id)
 
 
 def _baselines(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> list[tuple[Guid, str]]:

@@ -13,9 +13,11 @@ from include.group_sync.matching import Lookup, MatchState, answered, finish, ne
 from include.group_sync.model import Action, GenesysUser, Guid, Match, MatchStatus, Mode, Reason, Row, Status
 from include.group_sync.names import normal_mail
 from include.group_sync.stages import targets as target_groups
-from include.group_sync.stages.context import Sync
+from include.group_sync.stages.context import Sync, tells_of_failure
+from include.group_sync.stages.targets import TargetGroup
 
 
+@tells_of_failure
 def resolve_users(sync: Sync) -> dict[str, Any]:
     """Finds the Genesys user of everybody whom this run concerns. Raises GenesysError if they cannot be looked up.
 
@@ -23,27 +25,55 @@ def resolve_users(sync: Sync) -> dict[str, Any]:
     believed without a request. That its user has become inactive or was deleted is noticed in mode full, where users
     are listed anyway, and when Genesys refuses a write (`look_at_refused`; the next run then looks closer).
     """
-    run = sync.run
-    definition = sync.definition
     targets, _ = target_groups.collect(sync)
-    guids: set[Guid] = set()
-    for target in targets:
-        guids |= {change.user_guid for change in target.changes if change.user_guid}
-        if target.whole:
-            guids |= set(target.wanted)
+    matches = _resolve(sync, targets, _people_of(targets))
+    _keep(sync, matches)
+    sync.count_requests()
+    counts = Counter(match.status.value for match in matches.values())
+    sync.say("users: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none to resolve"))
+    return {
+        **{status.value: counts.get(status.value, 0) for status in MatchStatus},
+        "not_matched": {
+            guid: (match.reason.value if match.reason else match.status.value)
+            for guid, match in matches.items()
+            if match.status is not MatchStatus.MATCHED
+        },
+    }
+
+
+def with_late_comers(sync: Sync, targets: Sequence[TargetGroup]) -> dict[Guid, Match]:
+    """What `resolve_users` found, and the Genesys users of those of whom another run's poll has told since then.
+    Raises GenesysError."""
+    matches = matched(sync)
+    late = _people_of(targets) - matches.keys()
+    if late:
+        sync.say(f"{len(late)} people came in with the poll of another run")
+        matches |= _resolve(sync, targets, late)
+        _keep(sync, matches)
+    return matches
+
+
+def _people_of(targets: Sequence[TargetGroup]) -> set[Guid]:
+    """Everybody whom the changes are about, and who is wanted in a target that is compared as a whole."""
+    people = {change.user_guid for target in targets for change in target.changes if change.user_guid}
+    return people.union(*(target.wanted for target in targets if target.whole))
+
+
+def _resolve(sync: Sync, targets: Sequence[TargetGroup], guids: set[Guid]) -> dict[Guid, Match]:
+    definition = sync.definition
     users = sync.journal.known_users(definition.name, guids)
     links = {guid: link.genesys_user_id for guid, link in sync.journal.all_links(definition.name).items()}
 
     unsure = (Status.ORPHANED, Status.FAILED)
     doubted = {change.user_guid for target in targets for change in target.changes if change.status in unsure}
-    checked = {links[guid] for guid in links.keys() & (guids if run.mode is Mode.FULL else doubted)}
+    checked = {links[guid] for guid in links.keys() & guids & (guids if sync.run.mode is Mode.FULL else doubted)}
     state = start(users.values(), definition.users, links, gone=guids - users.keys(), relink=True)
     matches = _match(sync, state, checked)
     believed = {links[guid] for guid in links.keys() & guids} - checked
     if believed and sync.genesys.has_listed_users:
         matches = _match(sync, state, checked | believed)  # now it costs nothing
 
-    if not run.dry_run:
+    if not sync.run.dry_run:
         fresh = [
             Link(match.user_guid, match.genesys_user_id, match.matched_by or "", sync.clock())
             for match in matches.values()
@@ -51,8 +81,13 @@ def resolve_users(sync: Sync) -> dict[str, Any]:
             if match.status is MatchStatus.MATCHED and match.genesys_user_id and match.matched_by != "link"
         ]
         sync.journal.save_links(definition.name, fresh)
+    return matches
+
+
+def _keep(sync: Sync, matches: Mapping[Guid, Match]) -> None:
+    """For the later tasks; `matched` reads it."""
     sync.journal.put_fact(
-        run,
+        sync.run,
         "matches",
         [
             [
@@ -66,17 +101,6 @@ def resolve_users(sync: Sync) -> dict[str, Any]:
             for m in matches.values()
         ],
     )
-    sync.count_requests()
-    counts = Counter(match.status.value for match in matches.values())
-    sync.say("users: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none to resolve"))
-    return {
-        **{status.value: counts.get(status.value, 0) for status in MatchStatus},
-        "not_matched": {
-            guid: (match.reason.value if match.reason else match.status.value)
-            for guid, match in matches.items()
-            if match.status is not MatchStatus.MATCHED
-        },
-    }
 
 
 def _match(sync: Sync, state: MatchState, checked: Collection[str]) -> dict[Guid, Match]:
@@ -144,7 +168,7 @@ def _is_refused_add(row: Row) -> bool:
 
 
 def matched(sync: Sync) -> dict[Guid, Match]:
-    """What `resolve_users` found in this run."""
+    """What this run found until now: by AD user, everybody who was looked up."""
     return {
         guid: Match(guid, MatchStatus(status), user_id, by, Reason(reason) if reason else None, tuple(candidates))
         for guid, status, user_id, by, reason, candidates in sync.fact("matches", [])
