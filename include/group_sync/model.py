@@ -202,7 +202,7 @@ class Change:
     genesys_user_id: str | None = None
     id: int | None = None  # given by the journal
     status: Status | None = None  # last outcome; None: nobody has acted on it
-    settled_by: str | None = None  # run_id
+    settled_by: str | None = None  # DAG id/run id
     held_reason: Reason | None = None  # AD-side reason that forbids it until something proves it
     trusted_dc: str | None = None  # the domain controller whose word would prove it, while it is doubted
 
@@ -319,7 +319,7 @@ class Row:
     changed_at: datetime | None = None
     observed_after: datetime | None = None
     observed_at: datetime | None = None
-    settled_by: str | None = None
+    settled_by: str | None = None  # DAG id/run id
     change_ids: tuple[int, ...] = ()
     lane: int | None = None
     genesys_group: Mapping[str, str | None] | None = None  # {id, name}

@@ -96,7 +96,9 @@ def rows() -> list[Row]:
         for number, (status, reason, code, error) in enumerate(OUTCOMES)
     ]
     whole_group = row(100, Status.SKIPPED, Reason.UNMAPPED, user_guid=None, directory_user=None, genesys_user_id=None)
-    by_another_run = row(101, Status.SUCCESS, http_code=200, settled_by="scheduled__2026-03-02T11:45:00+00:00")
+    by_another_run = row(
+        101, Status.SUCCESS, http_code=200, settled_by="genesys_ad_group_sync/scheduled__2026-03-02T11:45:00+00:00"
+    )
     return [*made, whole_group, by_another_run]
 
 

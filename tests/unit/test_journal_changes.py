@@ -10,6 +10,7 @@ import pytest
 
 from include.group_sync.errors import JournalError
 from include.group_sync.journal import Journal, Outcome
+from include.group_sync.journal.records import RunKey
 from include.group_sync.model import Action, Change, Reason, Status, View, Window
 from tests.fixtures.journal import (
     DEFINITION,
@@ -92,7 +93,7 @@ def test_a_window_gives_settled_changes_too(journal: Journal) -> None:
     [one] = recorded(journal, change("g1", "u1", changed_at=T0))
     journal.record(begin(journal), [row(one, Status.SUCCESS)], at=T0)
     [found] = journal.changes_in(DEFINITION, Window(T0, T0 + minutes(1)))
-    assert (found.id, found.status, found.settled_by) == (one.id, Status.SUCCESS, "r1")
+    assert (found.id, found.status, found.settled_by) == (one.id, Status.SUCCESS, "dag/r1")
 
 
 def test_the_journal_finds_by_window_what_the_model_says_lies_in_it(journal: Journal) -> None:
@@ -135,7 +136,7 @@ def test_four_statuses_settle_a_change_and_the_others_leave_it_to_a_later_run(jo
     assert one.id
     [now] = journal.changes([one.id])
     assert now.status is status
-    assert now.settled_by == ("r1" if not left else None)
+    assert now.settled_by == ("dag/r1" if not left else None)
 
 
 def _ids(changes: list[Change]) -> list[int]:
@@ -150,12 +151,12 @@ def test_a_change_is_settled_once_and_another_run_is_told_by_whom(journal: Journ
     both = replace(row(two, Status.SUCCESS), change_ids=tuple(_ids([one, two])))
     elsewhere = journal.record(second, [row(one, Status.FAILED), both, row(three, Status.SUCCESS)], at=T0)
 
-    assert elsewhere == {one.id: ("dag", "r1")}
-    assert [change.settled_by for change in journal.changes(_ids([one, two, three]))] == ["r1", "r2", "r2"]
+    assert elsewhere == {one.id: RunKey("dag", "r1")}
+    assert [change.settled_by for change in journal.changes(_ids([one, two, three]))] == ["dag/r1", "dag/r2", "dag/r2"]
     assert journal.outcomes(_ids([one]))[one.id or 0].run_id == "r1"
     # a row of which another run settled everything says so; one that still settled something does not
     assert [(found.user_guid, found.settled_by) for found in journal.rows(second)] == [
-        ("u1", "r1"),
+        ("u1", "dag/r1"),
         ("u2", None),
         ("u1", None),
     ]

@@ -191,7 +191,7 @@ def test_a_process_that_comes_back_after_its_lease_was_taken_is_refused(journal:
     late, in_time = in_processes(_record_late, [(journal_url, "slow", stale), (journal_url, "quick", fresh)])
     assert late[0] == "LeaseLost"
     assert in_time == "{}"
-    assert journal.changes([one.id or 0])[0].settled_by == "quick"
+    assert journal.changes([one.id or 0])[0].settled_by == "dag/quick"
 
 
 def _settle(url: str, run_id: str) -> int:

@@ -178,3 +178,12 @@ def test_the_schema_can_be_had_as_json_schema() -> None:
 def test_a_reason_of_the_closed_list_is_written_by_its_name() -> None:
     report = example(rows=[row(1, Status.HELD, Reason.UNPROVEN)])
     assert report["details"][0]["reason"] == "unproven"
+
+
+def test_the_run_that_settled_a_row_is_named_with_its_dag_if_that_is_another_one() -> None:
+    """The DAG and its `_full` DAG may have runs of one id, at three in the morning."""
+    run_id = "scheduled__2026-03-02T03:00:00+00:00"
+    dags = ("genesys_ad_group_sync", "genesys_ad_group_sync_full")
+    settled = [row(n, Status.SUCCESS, settled_by=f"{dag_id}/{run_id}") for n, dag_id in enumerate(dags)]
+    report = example(rows=settled)
+    assert {detail["settled_by"] for detail in report["details"]} == {run_id, f"{dags[1]}/{run_id}"}

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, insert
 from include.group_sync.errors import JournalError
 from include.group_sync.journal import tables
 from include.group_sync.journal.database import Database, chunks
-from include.group_sync.journal.records import Outcome
+from include.group_sync.journal.records import Outcome, RunKey
 from include.group_sync.model import Action, Change, Reason, Status, Window
 
 _CHANGE = tables.change.c
@@ -192,7 +192,7 @@ def _as_change(row: Row[Any]) -> Change:
         origin=row.origin,
         path=tuple(row.path),
         status=None if row.status is None else Status(row.status),
-        settled_by=row.settled_run_id,
+        settled_by=None if row.settled_run_id is None else str(RunKey(row.settled_dag_id, row.settled_run_id)),
         held_reason=None if row.held_reason is None else Reason(row.held_reason),
         trusted_dc=row.trusted_dc,
     )

@@ -42,6 +42,10 @@ class RunKey:
     dag_id: str
     run_id: str
 
+    def __str__(self) -> str:
+        """Both: the two DAGs of a definition may have runs of one id (scheduled for the same moment)."""
+        return f"{self.dag_id}/{self.run_id}"
+
 
 @dataclass(frozen=True)
 class RunRecord:

@@ -238,12 +238,12 @@ class Runs:
         at: datetime,
         fence: int | None = None,
         organisation: str | None = None,
-    ) -> dict[int, tuple[str, str]]:
+    ) -> dict[int, RunKey]:
         """What became of these rows: their new state, an outcome for each of their changes, and those whose row is in
         ``SETTLED`` are settled; in one transaction.
 
         A change is settled once. One that another run has settled is left as it is and given back:
-        change id -> (dag_id, run_id); a row all of whose changes are such gets that run as ``settled_by``. The attempt
+        change id -> run; a row all of whose changes are such gets that run as ``settled_by``. The attempt
         that settled a change may think again (as when a read-back fails); a later attempt of the same run may not.
         A dry run only updates its rows.
 
@@ -253,7 +253,7 @@ class Runs:
         with self._database.writing() as connection:
             if fence is not None:
                 check_fence(connection, fence, organisation)
-            elsewhere: dict[int, tuple[str, str]] = {}
+            elsewhere: dict[int, RunKey] = {}
             kept: set[int] = set()
             if not run.dry_run:
                 elsewhere, kept = _settled_otherwise(connection, run, rows)
@@ -395,19 +395,19 @@ def _as_columns(run: RunRecord, row: Row) -> dict[str, Any]:
     }
 
 
-def _with_settler(row: Row, elsewhere: Mapping[int, tuple[str, str]]) -> Row:
+def _with_settler(row: Row, elsewhere: Mapping[int, RunKey]) -> Row:
     if row.settled_by is None and row.change_ids and elsewhere.keys() >= set(row.change_ids):
-        return dataclasses.replace(row, settled_by=elsewhere[row.change_ids[-1]][1])
+        return dataclasses.replace(row, settled_by=str(elsewhere[row.change_ids[-1]]))
     return row
 
 
 def _settled_otherwise(
     connection: Connection, run: RunRecord, rows: Iterable[Row]
-) -> tuple[dict[int, tuple[str, str]], set[int]]:
+) -> tuple[dict[int, RunKey], set[int]]:
     """Changes of these rows that another run has settled, with that run; and those that an earlier attempt of this
     run has."""
     ids = {change_id for row in rows for change_id in row.change_ids}
-    elsewhere: dict[int, tuple[str, str]] = {}
+    elsewhere: dict[int, RunKey] = {}
     earlier: set[int] = set()
     known: set[int] = set()
     for chunk in chunks(ids):
@@ -419,8 +419,9 @@ def _settled_otherwise(
             known.add(found.id)
             if not found.settled:
                 continue
-            if RunKey(found.settled_dag_id, found.settled_run_id) != run.key:
-                elsewhere[found.id] = (found.settled_dag_id, found.settled_run_id)
+            settler = RunKey(found.settled_dag_id, found.settled_run_id)
+            if settler != run.key:
+                elsewhere[found.id] = settler
             elif found.settled_attempt != run.attempt:
                 earlier.add(found.id)
     if known != ids:

@@ -47,7 +47,7 @@ def build_report(
     if mode is Mode.AUTO:
         raise ValueError("A report says what was done: mode is 'changes' or 'full', not 'auto'.")
     group_names = {result.genesys_group_id: result.genesys_group_name for result in groups}
-    details = sorted((_detail(row, directory_groups, group_names) for row in rows), key=_place)
+    details = sorted((_detail(dag_id, row, directory_groups, group_names) for row in rows), key=_place)
     counts = Counter(row.status for row in rows)
     report: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -71,7 +71,9 @@ def build_report(
     return report
 
 
-def _detail(row: Row, directory_groups: Mapping[Guid, Named], group_names: Mapping[str, str]) -> dict[str, Any]:
+def _detail(
+    dag_id: str, row: Row, directory_groups: Mapping[Guid, Named], group_names: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "action": row.action.value,
         "status": row.status.value,
@@ -83,7 +85,8 @@ def _detail(row: Row, directory_groups: Mapping[Guid, Named], group_names: Mappi
         "changed_at": _rfc3339(row.changed_at),
         "observed_after": _rfc3339(row.observed_after),
         "observed_at": _rfc3339(row.observed_at),
-        "settled_by": row.settled_by,
+        # of this DAG: its run id alone
+        "settled_by": row.settled_by and row.settled_by.removeprefix(f"{dag_id}/"),
         "directory_groups": _fed_by(row, directory_groups),
         "genesys_group": _genesys_group(row, group_names),
         "directory_user": _directory_user(row),

@@ -126,7 +126,7 @@ def _with_settled_before(sync: Sync, run: RunRecord, rows: list[Row]) -> list[Ro
     """Of a row that occurs in several attempts the newest stands, since a row stands once; but what this run settled
     earlier and merely lists again stands as it was settled."""
     before = {row.key: row for row in sync.journal.rows_settled_before(run)}  # oldest first: the newest wins
-    mine = [before.pop(row.key) if row.settled_by == run.key.run_id and row.key in before else row for row in rows]
+    mine = [before.pop(row.key) if row.settled_by == str(run.key) and row.key in before else row for row in rows]
     keys = {row.key for row in rows}
     return mine + [row for key, row in before.items() if key not in keys]
 
