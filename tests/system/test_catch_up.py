@@ -51,14 +51,17 @@ class Missed:
     def backfill(self, *options: str) -> list[str]:
         """`airflow backfill create` over the windows, as a person types it. Gives the run ids, by window.
 
-        The scheduler is started afterwards: on SQLite, which Airflow has here, both would get into each other's way."""
-        self.stack.airflow.stop_service("scheduler")
+        Nothing else writes to Airflow's database meanwhile: on SQLite, which it has here, the command would give up."""
+        others = ("scheduler", "dag-processor")
+        for service in others:
+            self.stack.airflow.stop_service(service)
         done = self.stack.airflow.airflow(
             *("backfill", "create", "--dag-id", DAG, "--max-active-runs", "3", *options),
             *("--from-date", self.windows[0][0].isoformat(), "--to-date", self.windows[-1][0].isoformat()),
         )
         assert "error" not in done.lower(), done
-        self.stack.airflow.start_service("scheduler")
+        for service in others:
+            self.stack.airflow.start_service(service)
         by_start = {instant(run["data_interval_start"]): run["dag_run_id"] for run in self.stack.airflow.runs(DAG)}
         return [by_start[start] for start, _ in self.windows]
 
