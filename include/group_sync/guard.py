@@ -57,9 +57,9 @@ def claimed_by_nobody_else(removal: Removal) -> Reason | None:
     return Reason.AMBIGUOUS if removal.claimants - {removal.user_guid} else None
 
 
-def no_stranger_taken_for_manual(removal: Removal) -> Reason | None:
-    """Under `mirror`, whom AD never granted anything may still be somebody whom AD wants: all of them must be known."""
-    return None if removal.grants or removal.everybody_looked_up else Reason.AMBIGUOUS
+def nobody_wanted_is_unknown(removal: Removal) -> Reason | None:
+    """Somebody whom AD wants there may be this Genesys user (a mail that moved): who each of them is must be known."""
+    return None if removal.everybody_looked_up else Reason.AMBIGUOUS
 
 
 def same_mapping(removal: Removal) -> Reason | None:
@@ -79,7 +79,7 @@ GUARDS = (
     owned,
     known_to_be_one,
     claimed_by_nobody_else,
-    no_stranger_taken_for_manual,
+    nobody_wanted_is_unknown,
     same_mapping,
     not_held_by_directory,
 )

@@ -88,8 +88,10 @@ class Context:
 
     ``observed_at``: AD's time of this run's poll. ``removed_today``: memberships that were taken away in the last day.
     ``excluded_users``: see `matching.excluded_users`. ``groups``, ``users``: for what people read in the report.
-    ``being_asked``: keys of rows about which other runs are asking a person; their removals count in the limits, also
-    where this run does not look at them.
+    ``being_asked``: keys of rows about which other runs are asking a person, or which they are about to write; their
+    removals count in the limits, also where this run does not look at them.
+    ``in_flight``: another run is writing to Genesys, or has since the present members were read. Then nothing is called
+    done already: `patch` looks at it again when it is alone.
     ``pins``: pairs (Genesys group, AD user) that a person undid -> the last change that the journal knew then.
     ``outcomes``: of settled changes that are listed again, by change id; where given, their rows tell the reason.
     """
@@ -104,6 +106,7 @@ class Context:
     outcomes: Mapping[int, Outcome] = field(default_factory=dict)
     pins: Mapping[tuple[str, Guid], int] = field(default_factory=dict)
     being_asked: frozenset[str] = frozenset()
+    in_flight: bool = False
 
 
 # -- what comes out -----------------------------------------------------------------------------------
@@ -114,7 +117,9 @@ class Plan:
     """The rows in the order of writing: by Genesys group, adds before removals (nobody is without a queue in between).
 
     ``comparison_changes``: (row key, change) for rows that no change of the journal stands behind yet.
-    ``found``: what AD wants and Genesys has already, in targets compared as a whole: a baseline makes grants of it.
+    ``found``: what AD wants and Genesys has already, in targets compared as a whole: a baseline makes grants of it. And
+    the grants of those AD groups that go on granting what another one granted until now.
+    ``compared``: Genesys groups that were compared as a whole: they could be read, and are ours.
     ``hash``: of what the plan says, whatever the ids of changes.
     ``fail_reason``: `limits.on_excess: fail` applies; nothing may be written.
     ``to_approve``: keys of held rows that a person may let pass.
@@ -129,6 +134,7 @@ class Plan:
     fail_reason: str | None = None
     to_approve: frozenset[str] = frozenset()
     excess: guard.Excess = guard.NOTHING_EXCEEDED
+    compared: frozenset[str] = frozenset()
 
     @property
     def lanes(self) -> tuple[tuple[Row, ...], ...]:
@@ -155,7 +161,8 @@ def plan(
     _refuse_doubles(targets)
     claims = _claims(matches)
     known = [_Facts.of(target, matches, claims, definition, context) for target in targets]
-    drafts = [row for facts in known for row in _rows_of_target(facts)]
+    by_target = [(facts, _rows_of_target(facts)) for facts in known]
+    drafts = [row for _, its_rows in by_target for row in its_rows]
     excess = guard.excess(_pending(targets, drafts, context.being_asked), context.removed_today, definition.limits)
     rows, to_approve = asking_persons(drafts, excess, definition, context)
     rows += [row for group in unmapped for row in _rows_of_unmapped(group, context)]
@@ -166,7 +173,8 @@ def plan(
         rows=tuple(rows),
         group_results=tuple(_group_result(facts) for facts in known),
         comparison_changes=tuple((row.key, change) for row in rows for change in _comparison_changes(row, context)),
-        found=tuple(grant for facts in known for grant in _found(facts)),
+        found=tuple(grant for facts, its_rows in by_target for grant in (*_found(facts), *_moved(facts, its_rows))),
+        compared=frozenset(facts.target.genesys_group.id for facts in known if _is_compared(facts)),
         hash=content_hash(rows),
         fail_reason=fail_reason(excess, definition),
         to_approve=to_approve,
@@ -187,15 +195,21 @@ def recheck(
     matches: Mapping[Guid, Match],
     definition: SyncDefinition,
     context: Context,
+    changes: Sequence[Change] = (),
 ) -> tuple[Row, ...]:
     """The planned (or approved) rows of one Genesys group, judged again just before writing, in the same order.
 
     What still holds has the status ``planned``, everything else the status that it has become. It may shrink a plan and
     never grow it: no row is added, and none is turned to another Genesys user. Limits and `protect:` are not asked
     again: a plan that shrinks stays within them, and a person has answered for the rest.
+
+    ``changes``: what is unsettled of the target's AD groups. What speaks against one of them by now holds its row.
     """
     facts = _Facts.of(target, matches, _claims(matches), definition, context)
-    return tuple(_rechecked(row, facts) for row in frozen)
+    unsettled: dict[tuple[_Person, Action], list[Change]] = {}
+    for change in changes:
+        unsettled.setdefault((_person_of(change, facts), change.action), []).append(change)
+    return tuple(_rechecked(row, unsettled, facts) for row in frozen)
 
 
 def spread(rows: Iterable[Row], write: str) -> tuple[Row, ...]:
@@ -326,6 +340,8 @@ def _rows_of_target(facts: _Facts) -> list[Row]:
                 continue
         if changes:
             rows.append(_listed_again(person, action, changes, facts))
+    if facts.target.whole and facts.target.present is None:
+        rows.append(_not_compared(facts))
     return rows
 
 
@@ -417,7 +433,7 @@ def _decide_add(wish: _Wish, facts: _Facts) -> _Verdict:
         return _Verdict(Status.ORPHANED, match.reason or Reason.NO_GENESYS_USER)
     if facts.claims[genesys_id] != {guid}:
         return _Verdict(Status.HELD, Reason.AMBIGUOUS, genesys_id)
-    if genesys_id in present:
+    if genesys_id in present and not _is_left_to_patch(wish, facts):
         return _Verdict(Status.UNCHANGED, Reason.ALREADY_SO, genesys_id)
     if match.status is MatchStatus.INACTIVE:
         return _Verdict(Status.ORPHANED, Reason.INACTIVE, genesys_id)
@@ -445,9 +461,9 @@ def _decide_removal(wish: _Wish, facts: _Facts) -> _Verdict:
     ids = facts.known_ids(guid) if guid is not None else frozenset({wish.person.genesys_user_id or ""})
     if not ids:
         return _decide_removal_of_unknown(match, present)
-    if not ids & present:
+    if not ids & present and not _is_left_to_patch(wish, facts):
         return _Verdict(Status.UNCHANGED, Reason.ALREADY_SO, min(ids))
-    genesys_id = min(ids & present)
+    genesys_id = min(ids & present or ids)
     if facts.definition.removals == "never":
         return _Verdict(Status.SKIPPED, Reason.REMOVALS_NEVER, genesys_id)
     reason = guard.why_held(
@@ -470,6 +486,11 @@ def _decide_removal(wish: _Wish, facts: _Facts) -> _Verdict:
     return _Verdict(Status.HELD if reason else Status.PLANNED, reason, genesys_id)
 
 
+def _is_left_to_patch(wish: _Wish, facts: _Facts) -> bool:
+    """What Genesys has of it may change at this moment, and a change of the journal would be settled for good by it."""
+    return facts.context.in_flight and bool(wish.groups)
+
+
 def _decide_removal_of_unknown(match: Match | None, present: frozenset[str]) -> _Verdict:
     """A removal of somebody who is no Genesys user that is known for sure."""
     if match is None:
@@ -481,9 +502,10 @@ def _decide_removal_of_unknown(match: Match | None, present: frozenset[str]) -> 
     return _Verdict(Status.HELD, Reason.AMBIGUOUS)
 
 
-def _rechecked(row: Row, facts: _Facts) -> Row:
+def _rechecked(row: Row, unsettled: Mapping[tuple[_Person, Action], Sequence[Change]], facts: _Facts) -> Row:
     person = _Person(row.user_guid) if row.user_guid is not None else _Person(None, row.genesys_user_id)
-    verdict = _decide(_Wish(person, row.action, row.group_guids), facts)
+    changes = unsettled.get((person, row.action), ())
+    verdict = _decide(_Wish(person, row.action, row.group_guids, _held_reason(changes), newest_told(changes)), facts)
     if verdict.status is Status.PLANNED and verdict.genesys_user_id != row.genesys_user_id:
         verdict = _Verdict(Status.HELD, Reason.AMBIGUOUS)
     if verdict.reason is Reason.STILL_GRANTED:  # nobody granted it when the plan was made
@@ -590,6 +612,12 @@ def _groups_behind(wish: _Wish, verdict: _Verdict, facts: _Facts) -> tuple[Guid,
     elif verdict.status is not Status.SUPERSEDED:
         groups |= {grant.group_guid for grant in facts.grants_by.get(wish.person.user_guid or "", ())}
     return tuple(sorted(groups or facts.target.feeding))
+
+
+def _not_compared(facts: _Facts) -> Row:
+    """For everybody in it: nobody can say who of them is missing, and who is too many."""
+    verdict = _Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, error="the group was not compared")
+    return _row(_Wish(_Person(None), Action.ADD), verdict, (), facts)
 
 
 def _listed_again(person: _Person, action: Action, settled: Sequence[Change], facts: _Facts) -> Row:
@@ -708,6 +736,8 @@ def _comparison_changes(row: Row, context: Context) -> Iterable[Change]:
     settle it, and folds it as it folds others."""
     if row.change_ids or row.settled_by or row.genesys_group_id is None:
         return
+    if row.user_guid is None and row.genesys_user_id is None:  # see _not_compared
+        return
     for guid in row.group_guids:
         yield Change(
             group_guid=guid,
@@ -745,10 +775,25 @@ def _claims(matches: Mapping[Guid, Match]) -> dict[str, frozenset[Guid]]:
     return {genesys_id: frozenset(guids) for genesys_id, guids in claims.items()}
 
 
+def _is_compared(facts: _Facts) -> bool:
+    target = facts.target
+    return target.whole and target.present is not None and not target.claimed_by and not facts.context.in_flight
+
+
+def _moved(facts: _Facts, rows: Iterable[Row]) -> Iterable[Grant]:
+    """Who leaves one AD group and stays in another is owned through that one from now on."""
+    for row in rows:
+        if row.reason is Reason.STILL_GRANTED and row.user_guid is not None:
+            for owned in facts.grants_by.get(row.user_guid, ()):
+                for group_guid in facts.target.effective[row.user_guid]:
+                    yield dataclasses.replace(owned, group_guid=group_guid)
+
+
 def _found(facts: _Facts) -> Iterable[Grant]:
     target = facts.target
-    if not target.whole or target.present is None or target.claimed_by:
+    if not _is_compared(facts):
         return
+    assert target.present is not None
     for guid in sorted(target.effective.keys() - facts.context.excluded_users):
         match = facts.matches.get(guid)
         genesys_id = match.genesys_user_id if match else None

@@ -11,7 +11,7 @@ from include.group_sync.errors import JournalError
 from include.group_sync.journal import tables
 from include.group_sync.journal.database import Database, chunks
 from include.group_sync.journal.records import Outcome, RunKey
-from include.group_sync.model import Action, Change, Reason, Status, Window
+from include.group_sync.model import Action, Change, Guid, Reason, Status, Window
 
 _CHANGE = tables.change.c
 
@@ -21,15 +21,22 @@ class Changes:
 
     _database: Database
 
-    def unsettled(self, definition: str) -> list[Change]:
-        """What no run has done for good, oldest first."""
+    def unsettled(self, definition: str, group_guids: Collection[Guid] | None = None) -> list[Change]:
+        """What no run has done for good, oldest first; of all AD groups, or of these."""
+        statement = (
+            select(tables.change)
+            .where(_CHANGE.definition == definition, _CHANGE.settled == false())
+            .order_by(_CHANGE.id)
+        )
         with self._database.reading() as connection:
-            found = connection.execute(
-                select(tables.change)
-                .where(_CHANGE.definition == definition, _CHANGE.settled == false())
-                .order_by(_CHANGE.id)
-            )
-            return [_as_change(row) for row in found]
+            if group_guids is None:
+                return [_as_change(row) for row in connection.execute(statement)]
+            found = [
+                _as_change(row)
+                for chunk in chunks(group_guids)
+                for row in connection.execute(statement.where(_CHANGE.group_guid.in_(chunk)))
+            ]
+            return sorted(found, key=lambda change: change.id or 0)
 
     def changes_in(self, definition: str, window: Window) -> list[Change]:
         """The changes that ``window.contains``, settled ones too, oldest first."""

@@ -6,6 +6,7 @@ transaction reads stays true until it commits. A reading transaction sees one st
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -34,10 +35,27 @@ class Database:
         """``name``: how messages call it, without a password."""
         self.engine = engine
         self.name = name
+        self._shared = threading.local()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What this thread reads and writes within the block is one transaction: all of it or nothing."""
+        if self._connection_of_block() is not None:
+            yield
+            return
+        with self.writing() as connection:
+            self._shared.connection = connection
+            try:
+                yield
+            finally:
+                self._shared.connection = None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database and writes nothing."""
+        if (shared := self._connection_of_block()) is not None:
+            yield shared
+            return
         with self._explained(), self.engine.connect() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -47,11 +65,19 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that writes: alone, and all of it or nothing."""
+        if (shared := self._connection_of_block()) is not None:
+            yield shared
+            return
         with self._explained(), self.engine.connect() as connection:
             connection.execution_options(**{WRITES: True})
             with connection.begin():
                 wait_for_writers(connection)
                 yield connection
+
+    def _connection_of_block(self) -> Connection | None:
+        """That of `together`, if this thread is within its block."""
+        connection: Connection | None = getattr(self._shared, "connection", None)
+        return connection
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

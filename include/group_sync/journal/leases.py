@@ -39,11 +39,13 @@ class Leases:
             lease = _lease(connection, organisation)
             if lease is not None and _run(lease) == run_key:
                 fence = int(lease.fence)
+                if not _held_until(connection, organisation, now):
+                    _count_up(connection)  # what others have read since this run paused is old again
             else:
                 if lease is not None:
                     _refuse_if_held(connection, organisation, lease, now)
                     connection.execute(delete(tables.lease_holder).where(_HOLDER.organisation == organisation))
-                connection.execute(update(tables.meta).values(fence_counter=tables.meta.c.fence_counter + 1))
+                _count_up(connection)
                 fence = int(connection.execute(select(tables.meta.c.fence_counter)).scalar_one())
                 row = {"organisation": organisation, "dag_id": run_key.dag_id, "run_id": run_key.run_id, "fence": fence}
                 upsert(connection, tables.lease, [row])
@@ -71,11 +73,13 @@ class Leases:
             lease = _lease(connection, organisation)
             if lease is None or _run(lease) != run_key:
                 raise LeaseLost(_LOST)
+            if not _held_until(connection, organisation, now):
+                _count_up(connection)
             _hold(connection, organisation, task_key, now + ttl)
 
     def next_fence(self, organisation: str, run_key: RunKey, *, now: datetime) -> int | None:
-        """The fence under which this run will write if no other run writes before it does. None: another one is
-        writing now, so what is read of Genesys now may be old at once."""
+        """The fence under which this run will write if no other run writes before it does: as long as it stays the
+        same, what was read of Genesys is true but for what people did. None: another run is writing now."""
         with self._database.reading() as connection:
             lease = _lease(connection, organisation)
             if lease is not None and _run(lease) == run_key:
@@ -120,11 +124,19 @@ def _run(lease: Row[Any]) -> RunKey:
     return RunKey(lease.dag_id, lease.run_id)
 
 
-def _refuse_if_held(connection: Connection, organisation: str, lease: Row[Any], now: datetime) -> None:
-    until = connection.execute(
+def _count_up(connection: Connection) -> None:
+    connection.execute(update(tables.meta).values(fence_counter=tables.meta.c.fence_counter + 1))
+
+
+def _held_until(connection: Connection, organisation: str, now: datetime) -> datetime | None:
+    until: datetime | None = connection.execute(
         select(func.max(_HOLDER.expires_at)).where(_HOLDER.organisation == organisation, _HOLDER.expires_at > now)
     ).scalar()
-    if until is not None:
+    return until
+
+
+def _refuse_if_held(connection: Connection, organisation: str, lease: Row[Any], now: datetime) -> None:
+    if (until := _held_until(connection, organisation, now)) is not None:
         raise LeaseBusy(
             f"Run {lease.run_id} of {lease.dag_id} is writing to Genesys organisation {organisation}; "
             f"its lease ends at {until.isoformat(timespec='seconds')} unless it is renewed."

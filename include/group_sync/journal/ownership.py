@@ -139,6 +139,18 @@ class Ownership:
                         )
                     )
 
+    def drop_grants_of(self, definition: str, people: Collection[tuple[Guid, str]]) -> None:
+        """AD owns nothing any more through these (AD user, Genesys user), whatever the group."""
+        with self._database.writing() as connection:
+            for user_guid, genesys_user_id in people:
+                connection.execute(
+                    delete(tables.grant).where(
+                        _GRANT.definition == definition,
+                        _GRANT.user_guid == user_guid,
+                        _GRANT.genesys_user_id == genesys_user_id,
+                    )
+                )
+
     # -- links --
 
     def all_links(self, definition: str) -> dict[Guid, Link]:

@@ -255,17 +255,16 @@ class Runs:
                 check_fence(connection, fence, organisation)
             elsewhere: dict[int, RunKey] = {}
             kept: set[int] = set()
+            done: set[int] = set()
             if not run.dry_run:
-                elsewhere, kept = _settled_otherwise(connection, run, rows)
+                elsewhere, kept, done = _settled_otherwise(connection, run, rows)
                 _write_outcomes(connection, run, rows, elsewhere.keys() | kept, at)
             written = [
                 {
                     **_as_columns(run, _with_settler(row, elsewhere)),
                     "organisation": organisation,
                     "recorded_at": at,
-                    "settled": not run.dry_run
-                    and row.status in SETTLED
-                    and not (row.change_ids and elsewhere.keys() >= set(row.change_ids)),
+                    "settled": not run.dry_run and _is_own_work(row, elsewhere.keys(), done),
                 }
                 for row in rows
             ]
@@ -288,6 +287,26 @@ class Runs:
         )
         with self._database.reading() as connection:
             return int(connection.execute(statement).scalar_one())
+
+    def about_to_be_removed(self, definition: str, *, since: datetime, but_not_by: RunKey) -> frozenset[str]:
+        """The keys of removals that other runs, begun since then, have planned and not carried out yet."""
+        statement = (
+            select(_ROW.key)
+            .join(tables.run, _RUN.id == _ROW.run)
+            .where(
+                _RUN.definition == definition,
+                _RUN.dry_run == false(),
+                _RUN.finished_at.is_(None),
+                _RUN.started_at >= since,
+                or_(_RUN.dag_id != but_not_by.dag_id, _RUN.run_id != but_not_by.run_id),
+                _ROW.replaced == 0,
+                _ROW.lane.is_not(None),
+                _ROW.action == Action.REMOVE.value,
+                _ROW.status == Status.PLANNED.value,
+            )
+        )
+        with self._database.reading() as connection:
+            return frozenset(connection.scalars(statement))
 
     # -- figures for the report --
 
@@ -401,20 +420,29 @@ def _with_settler(row: Row, elsewhere: Mapping[int, RunKey]) -> Row:
     return row
 
 
+def _is_own_work(row: Row, elsewhere: Collection[int], done: Collection[int]) -> bool:
+    """What this run wrote is its work (it counts in the limits, and can be undone), even if another run called the
+    change superseded in the meantime."""
+    if row.status not in SETTLED or row.settled_by is not None:
+        return row.status in SETTLED
+    others = done if row.status is Status.SUCCESS else elsewhere
+    return not (row.change_ids and set(others) >= set(row.change_ids))
+
+
 def _settled_otherwise(
     connection: Connection, run: RunRecord, rows: Iterable[Row]
-) -> tuple[dict[int, RunKey], set[int]]:
-    """Changes of these rows that another run has settled, with that run; and those that an earlier attempt of this
-    run has."""
+) -> tuple[dict[int, RunKey], set[int], set[int]]:
+    """Changes of these rows that another run has settled, with that run; those that an earlier attempt of this run
+    has; and those which another run has carried out."""
     ids = {change_id for row in rows for change_id in row.change_ids}
     elsewhere: dict[int, RunKey] = {}
     earlier: set[int] = set()
+    done: set[int] = set()
     known: set[int] = set()
+    settler_columns = (_CHANGE.settled_dag_id, _CHANGE.settled_run_id, _CHANGE.settled_attempt)
     for chunk in chunks(ids):
         for found in connection.execute(
-            select(
-                _CHANGE.id, _CHANGE.settled, _CHANGE.settled_dag_id, _CHANGE.settled_run_id, _CHANGE.settled_attempt
-            ).where(_CHANGE.id.in_(chunk))
+            select(_CHANGE.id, _CHANGE.status, _CHANGE.settled, *settler_columns).where(_CHANGE.id.in_(chunk))
         ):
             known.add(found.id)
             if not found.settled:
@@ -422,6 +450,8 @@ def _settled_otherwise(
             settler = RunKey(found.settled_dag_id, found.settled_run_id)
             if settler != run.key:
                 elsewhere[found.id] = settler
+                if found.status == Status.SUCCESS.value:
+                    done.add(found.id)
             elif found.settled_attempt != run.attempt:
                 earlier.add(found.id)
     if known != ids:
@@ -429,7 +459,7 @@ def _settled_otherwise(
             f"{len(ids - known)} changes that run {run.key.run_id} worked on are not in the journal. It was replaced "
             "meanwhile: run again in mode full."
         )
-    return elsewhere, earlier
+    return elsewhere, earlier, done
 
 
 def _write_outcomes(

@@ -1,11 +1,12 @@
 """The journal as one object: what AD said, what is to be done about it, what was done, and by whom.
 
-Every method is one transaction, and may be called from several threads and processes. Errors of the database come as
-``JournalError`` with the remedy. This file only puts the rooms together.
+Every method is one transaction (but see ``together``), and may be called from several threads and processes. Errors of
+the database come as ``JournalError`` with the remedy. This file only puts the rooms together.
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from types import TracebackType
 
 from sqlalchemy import URL, select
@@ -50,6 +51,10 @@ class Journal(Views, Changes, Ownership, Questions, Pins, Runs, Leases, Shared):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def together(self) -> AbstractContextManager[None]:
+        """Makes one transaction of all that this thread asks of the journal within the block."""
+        return self._database.together()
 
     def identity(self) -> tuple[str, int]:
         """(the journal's id, how many attempts of runs it has seen). Reports keep both: another id, or a smaller number

@@ -117,6 +117,7 @@ class Follower:
         changes = self._with_times(changes, before, after, delta)
         poll = self._advance(stored, cursor, before, after, changes, complete, whole=False)
         self._confirm(cursor, complete, delta)
+        self._forget_links(delta)
         if changes:
             self._sync.say(f"{len(changes)} membership changes since {stored.cursor.polled_at.isoformat()}")
         notes = (*_note_on_invisible(kept), *doubt.notes, *self._note_on_blindness())
@@ -154,6 +155,7 @@ class Follower:
         changes = self._with_times(changes, before, view, None)
         poll = self._advance(stored, cursor, before, view, changes, complete, whole=True)
         self._confirm(cursor, complete, delta)
+        self._forget_links(delta)
         notes = (reason, *reading.warnings, *_note_on_invisible(kept), *shrinking.notes, *self._note_on_blindness())
         return Polled(poll, cursor.polled_at, complete, notes, whole=True)
 
@@ -228,6 +230,11 @@ class Follower:
             complete=complete,
             whole=whole,
         )
+
+    def _forget_links(self, delta: Delta | None) -> None:
+        """A tombstone is for good: the Genesys user may belong to a new account of the same person from now on."""
+        if delta is not None and delta.deleted:
+            self._journal.drop_links(self._name, delta.deleted)
 
     def _confirm(self, cursor: Cursor, complete: Collection[Guid], delta: Delta | None) -> None:
         """Lets go of held removals that this poll has shown again in a way that may be believed: of those that another

@@ -26,12 +26,13 @@ from include.group_sync.stages.map_groups import listed_versions
 from include.group_sync.stages.plan import (
     claimed_by_others,
     drop_grants_of_settled_removals,
+    grant,
     grant_settled_adds,
     planning_context,
     planning_targets,
 )
 from include.group_sync.stages.read_back import read_back
-from include.group_sync.stages.resolve_users import look_at_refused, matched
+from include.group_sync.stages.resolve_users import look_at_refused, look_up, matched
 from include.group_sync.stages.targets import target_of
 from include.group_sync.stages.undo import changed_since_plan, pin_undone
 from include.group_sync.undo import recheck_undo
@@ -170,7 +171,7 @@ class _Job:
     run: RunRecord
     lease: Lease
     writer: MembershipWriter
-    matches: Mapping[Guid, Match]
+    matches: dict[Guid, Match]
     claimed: Mapping[str, str]  # by other definitions; once for the lane, since nobody can take what is ours
     other_lanes: Mapping[str, Sequence[Row]]  # by Genesys group: what `patch` did before a person approved the rest
     fresh_until: datetime | None = None  # see _fresh_until
@@ -201,7 +202,10 @@ class _Job:
         todo = [row for row in decided if row.status is Status.PLANNED]
         after = before
         if todo:
-            sync.journal.mark_sending(self.run, [row.key for row in todo], lease.fence, sync.clock())
+            with sync.journal.together():
+                sync.journal.mark_sending(self.run, [row.key for row in todo], lease.fence, sync.clock())
+                # If nobody lives to record the outcome, AD still owns what it has asked for.
+                grant(sync, [row for row in todo if row.action is Action.ADD])
             results, error_of_writing = _send(lease, self.writer, group_id, todo)
             self.trouble.note(error_of_writing)
             lease.renew()
@@ -232,6 +236,12 @@ class _Job:
             return recheck_undo(rows, present, changed_since_plan(sync, rows))
         target = target_of(sync, group_id)
         users = {row.user_guid for row in rows if row.user_guid}
+        if any(row.action is Action.REMOVE for row in rows):
+            try:
+                self.matches.update(look_up(sync, target, self.matches))
+            except GenesysError as error:
+                sync.say(f"who else belongs into Genesys group {group_id} could not be looked up: {error}")
+        changes = sync.journal.unsettled(sync.definition.name, {*target.feeding, *target.retired})
         planned_at = datetime.fromisoformat(sync.fact("plan")["at"])
         pins = sync.journal.pins(sync.definition.name, [group_id], since=planned_at)
         return recheck(
@@ -240,16 +250,19 @@ class _Job:
             {guid: self.matches[guid] for guid in users | target.wanted.keys() if guid in self.matches},
             sync.definition,
             planning_context(sync, self.run, target.feeding, users, pins),
+            changes,
         )
 
     def _record(self, rows: Sequence[Row]) -> None:
         if rows:
             sync = self.sync
-            pin_undone(sync, self.run, rows)
-            # Ownership first: a row that is settled is not looked at again, whatever kills the task in between.
-            grant_settled_adds(sync, rows)
-            drop_grants_of_settled_removals(sync, rows)
-            sync.journal.record(self.run, rows, at=sync.clock(), fence=self.lease.fence, organisation=sync.organisation)
+            organisation, fence = sync.organisation, self.lease.fence
+            # One transaction: who has lost the lease leaves ownership and pins alone, too.
+            with sync.journal.together():
+                pin_undone(sync, self.run, rows)
+                grant_settled_adds(sync, rows)
+                drop_grants_of_settled_removals(sync, rows)
+                sync.journal.record(self.run, rows, at=sync.clock(), fence=fence, organisation=organisation)
 
     def _note_group(self, group_id: str, rows: Sequence[Row], after: frozenset[str] | None, *, written: bool) -> None:
         """The group's line in the report: how many it has now, and how many this run added and removed."""

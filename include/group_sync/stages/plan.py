@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from include.group_sync.genesys.errors import GenesysError
-from include.group_sync.journal.records import RunRecord
+from include.group_sync.journal.records import RunKey, RunRecord
 from include.group_sync.matching import excluded_users
 from include.group_sync.model import (
     Action,
@@ -51,26 +51,18 @@ def plan(sync: Sync) -> dict[str, Any]:
     # what AD tells after this moment is newer than what this run does
     sync.journal.put_fact(run, "last_change", sync.journal.last_change())
     # `patch` may rely on what is read here if no other run has written since
-    fence = sync.journal.next_fence(sync.organisation, sync.key, now=sync.clock())
+    fence = _next_fence(sync)
     sync.journal.put_fact(run, "reading", {"at": sync.clock().isoformat(), "fence": fence})
     present = _read_present(sync, [target.genesys_group_id for target in targets if _needs_reading(target)])
-    if is_undo(sync):
-        decided = _decide_undo(sync, run)
-    else:
-        decided = _decide(sync, run, targets, unmapped, matches, present)
-
-    rows = freeze(sync, run, decided, _with_comparison_changes(sync, run, decided))
-    sync.journal.save_rows(run, rows)
-    sync.journal.save_group_results(run, decided.group_results)
-    now = sync.clock()
-    finished = [row for row in rows if row.lane is None]
-    if not run.dry_run:
-        _keep_grants(sync, decided, finished)  # before they are settled: then nobody looks at them again
-    settled_elsewhere = sync.journal.record(run, [row for row in finished if row.settled_by is None], at=now)
-    sync.journal.put_fact(
-        run, "plan", {"hash": decided.hash, "fail_reason": decided.fail_reason, "at": now.isoformat()}
-    )
-    sync.journal.put_fact(run, "whole", sorted(target.genesys_group_id for target in targets if target.whole))
+    for in_flight in (fence is None, True):
+        if is_undo(sync):
+            decided = _decide_undo(sync, run)
+        else:
+            decided = _decide(sync, run, targets, unmapped, matches, present, in_flight)
+        with sync.journal.together():
+            if in_flight or _next_fence(sync) == fence:
+                rows, settled_elsewhere = _keep(sync, run, targets, decided)
+                break
     sync.count_requests()
 
     counts = {status.value: sum(row.status is status for row in rows) for status in Status}
@@ -83,6 +75,30 @@ def plan(sync: Sync) -> dict[str, Any]:
         "hash": decided.hash,
         "fail_reason": decided.fail_reason,
     }
+
+
+def _next_fence(sync: Sync) -> int | None:
+    return sync.journal.next_fence(sync.organisation, sync.key, now=sync.clock())
+
+
+def _keep(
+    sync: Sync, run: RunRecord, targets: Sequence[TargetGroup], decided: Plan
+) -> tuple[list[Row], dict[int, RunKey]]:
+    """The plan into the journal, and what it settles without a write. Gives the rows, and the changes that another run
+    has settled meanwhile."""
+    rows = list(freeze(sync, run, decided, _with_comparison_changes(sync, run, decided)))
+    sync.journal.save_rows(run, rows)
+    sync.journal.save_group_results(run, decided.group_results)
+    now = sync.clock()
+    finished = [row for row in rows if row.lane is None]
+    if not run.dry_run:
+        _keep_grants(sync, decided, finished)
+    settled_elsewhere = sync.journal.record(run, [row for row in finished if row.settled_by is None], at=now)
+    told = {"hash": decided.hash, "fail_reason": decided.fail_reason, "at": now.isoformat()}
+    sync.journal.put_fact(run, "plan", told)
+    sync.journal.put_fact(run, "whole", sorted(target.genesys_group_id for target in targets if target.whole))
+    sync.journal.put_fact(run, "compared", sorted(decided.compared))
+    return rows, settled_elsewhere
 
 
 def _needs_reading(target: TargetGroup) -> bool:
@@ -110,6 +126,7 @@ def _decide(
     unmapped: dict[Guid, list[Change]],
     matches: dict[Guid, Match],
     present: dict[str, frozenset[str] | None],
+    in_flight: bool,
 ) -> Plan:
     _, skipped, _ = mapped(sync)
     guids = {change.user_guid for changes in unmapped.values() for change in changes if change.user_guid}
@@ -121,7 +138,10 @@ def _decide(
         matches,
         _unmapped(sync, run, skipped, unmapped),
         sync.definition,
-        planning_context(sync, run, groups | {s.group_guid for s in skipped}, guids | set(matches), pins),
+        replace(
+            planning_context(sync, run, groups | {s.group_guid for s in skipped}, guids | set(matches), pins),
+            in_flight=in_flight and not run.dry_run,
+        ),
     )
 
 
@@ -166,7 +186,7 @@ def planning_targets(
             whole=target.whole,
             effective=target.wanted,
             # nothing to prove where nothing feeds it any more: its removals are held for that
-            complete=not target.feeding or (bool(target.nested_below) and target.nested_below <= complete),
+            complete=not target.feeding or set(target.feeding) <= target.nested_below <= complete,
             present=present.get(target.genesys_group_id),
             grants=tuple(grants[target.genesys_group_id]),
             changes=tuple(target.changes),
@@ -194,7 +214,8 @@ def planning_context(
         removed_today=sync.journal.removals_since(name, sync.clock() - timedelta(days=1)),
         journal_restored=bool(sync.fact("journal_restored")),
         pins=pins or {},
-        being_asked=frozenset(sync.journal.being_asked(name, sync.clock(), but_not_by=run.key)),
+        being_asked=frozenset(sync.journal.being_asked(name, sync.clock(), but_not_by=run.key))
+        | sync.journal.about_to_be_removed(name, since=sync.clock() - timedelta(days=1), but_not_by=run.key),
         excluded_users=excluded_users(people.values(), sync.definition),
         groups=sync.journal.known_groups(name, groups),
         users=people,
@@ -257,16 +278,25 @@ def _keep_grants(sync: Sync, decided: Plan, finished: Sequence[Row]) -> None:
 
 def grant_settled_adds(sync: Sync, rows: Sequence[Row]) -> None:
     """An add that is in effect is a grant of each AD group that says so."""
+    grant(
+        sync,
+        [
+            row
+            for row in rows
+            if row.action is Action.ADD
+            # what an undo finds there already, somebody else has put back
+            and (row.status is Status.SUCCESS or (row.status is Status.UNCHANGED and not row.undoes))
+            and row.settled_by is None
+        ],
+    )
+
+
+def grant(sync: Sync, rows: Sequence[Row]) -> None:
+    """AD owns the memberships that these adds are about."""
     granted = [
         Grant(row.genesys_group_id, row.genesys_user_id, row.user_guid, group)
         for row in rows
-        if row.action is Action.ADD
-        # what an undo finds there already, somebody else has put back
-        and (row.status is Status.SUCCESS or (row.status is Status.UNCHANGED and not row.undoes))
-        and row.settled_by is None
-        and row.user_guid
-        and row.genesys_user_id
-        and row.genesys_group_id
+        if row.user_guid and row.genesys_user_id and row.genesys_group_id
         for group in row.group_guids
     ]
     sync.journal.add_grants(sync.definition.name, granted, sync.clock())

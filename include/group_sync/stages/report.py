@@ -94,15 +94,20 @@ def _final_rows(sync: Sync, run: RunRecord) -> list[Row]:
     """The rows of this attempt, and those which earlier attempts of the same run settled."""
     rows = sync.journal.rows(run)
     if not run.dry_run and not _fail_reason(sync):
-        left = [
-            replace(row, status=Status.FAILED, reason=Reason.NOT_ATTEMPTED, error="its patch task did not come to it")
-            for row in rows
-            if row.status is Status.PLANNED
-        ]
+        left = [row for row in rows if row.status is Status.PLANNED]
         if left:
-            sync.journal.record(run, left, at=sync.clock())
+            sent = sync.journal.sending(run, [row.key for row in left])
+            sync.journal.record(run, [_unfinished(row, row.key in sent) for row in left], at=sync.clock())
             rows = sync.journal.rows(run)
     return _with_settled_before(sync, run, rows)
+
+
+def _unfinished(row: Row, sent: bool) -> Row:
+    if sent:
+        reason, error = Reason.UNVERIFIED, "it was sent, and its patch task ended before it could be read back"
+    else:
+        reason, error = Reason.NOT_ATTEMPTED, "its patch task did not come to it"
+    return replace(row, status=Status.FAILED, reason=reason, error=error)
 
 
 def fail_reason(sync: Sync) -> str | None:
@@ -179,17 +184,13 @@ def _close(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
 
 
 def _baselines(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> list[tuple[Guid, str]]:
-    """Pairs that this run compared as a whole, in a Genesys group that could be read and of which no change failed."""
-    whole = set(sync.fact("whole", []))
-    unfinished = {
-        row.genesys_group_id
-        for row in rows
-        if row.status is Status.FAILED or row.reason in (Reason.GENESYS_UNREADABLE, Reason.UNPROVEN)
-    }
+    """Pairs that this run compared as a whole, in a Genesys group of which no change failed."""
+    compared = set(sync.fact("compared", []))
+    unfinished = {row.genesys_group_id for row in rows if row.status is Status.FAILED or row.reason is Reason.UNPROVEN}
     return [
         (pair.group_guid, pair.genesys_group_id)
         for pair in mapped(sync)[0]
-        if pair.genesys_group_id in whole and pair.genesys_group_id not in unfinished
+        if pair.genesys_group_id in compared and pair.genesys_group_id not in unfinished
     ]
 
 

@@ -54,9 +54,20 @@ def with_late_comers(sync: Sync, targets: Sequence[TargetGroup]) -> dict[Guid, M
 
 
 def _people_of(targets: Sequence[TargetGroup]) -> set[Guid]:
-    """Everybody whom the changes are about, and who is wanted in a target that is compared as a whole."""
+    """Everybody whom the changes are about; and who is wanted in a target that is compared as a whole, or that is to
+    lose somebody, who may be one of them by another name. Whoever has a link costs nothing."""
     people = {change.user_guid for target in targets for change in target.changes if change.user_guid}
-    return people.union(*(target.wanted for target in targets if target.whole))
+    return people.union(*(target.wanted for target in targets if target.whole or _is_to_lose(target)))
+
+
+def _is_to_lose(target: TargetGroup) -> bool:
+    return any(change.action is Action.REMOVE and change.settled_by is None for change in target.changes)
+
+
+def look_up(sync: Sync, target: TargetGroup, matches: Mapping[Guid, Match]) -> dict[Guid, Match]:
+    """Those who are wanted in the target by now and are not among the matches. Raises GenesysError."""
+    late = target.wanted.keys() - matches.keys()
+    return _resolve(sync, [target], set(late)) if late else {}
 
 
 def _resolve(sync: Sync, targets: Sequence[TargetGroup], guids: set[Guid]) -> dict[Guid, Match]:
@@ -74,13 +85,22 @@ def _resolve(sync: Sync, targets: Sequence[TargetGroup], guids: set[Guid]) -> di
         matches = _match(sync, state, checked | believed)  # now it costs nothing
 
     if not sync.run.dry_run:
+        gone = sync.journal.gone_users(definition.name, guids)
         fresh = [
             Link(match.user_guid, match.genesys_user_id, match.matched_by or "", sync.clock())
             for match in matches.values()
             # not of an inactive one: a link is believed without a look at the user's state
-            if match.status is MatchStatus.MATCHED and match.genesys_user_id and match.matched_by != "link"
+            if match.status is MatchStatus.MATCHED
+            and match.genesys_user_id
+            and match.matched_by != "link"
+            # nor of somebody who left, and may be deleted
+            and match.user_guid not in gone
         ]
-        sync.journal.save_links(definition.name, fresh)
+        # A link gives way only to one whose Genesys user is gone, and all memberships with that one.
+        moved = [(link.user_guid, links[link.user_guid]) for link in fresh if link.user_guid in links]
+        with sync.journal.together():
+            sync.journal.drop_grants_of(definition.name, moved)
+            sync.journal.save_links(definition.name, fresh)
     return matches
 
 

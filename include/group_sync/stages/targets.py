@@ -77,6 +77,13 @@ def collect(sync: Sync) -> tuple[list[TargetGroup], dict[Guid, list[Change]]]:
         for target, its_pairs in feeding.items()
         if any(pair.group_guid in allowed for pair in its_pairs) and _compare_whole(run.mode, run.bounded, its_pairs)
     }
+    # A comparison finds everything that is unsettled there, so it has to know what speaks against it.
+    listed = {change.id for target in whole for change in changes[target]}
+    for change in sync.journal.unsettled(name) if whole else ():
+        target = by_ad_group.get(change.group_guid)
+        if target in whole and change.id not in listed:
+            changes[target].append(change)
+
     targets = []
     for target in sorted(whole | set(changes)):
         target_pairs = feeding.get(target, [])
