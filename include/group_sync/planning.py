@@ -736,6 +736,8 @@ def _comparison_changes(row: Row, context: Context) -> Iterable[Change]:
     settle it, and folds it as it folds others."""
     if row.change_ids or row.settled_by or row.genesys_group_id is None:
         return
+    if row.reason is Reason.MAPPING_CHANGED:
+        return  # who is left behind in a group that its AD group feeds no more: no change of that AD group
     if row.user_guid is None and row.genesys_user_id is None:  # see _not_compared
         return
     for guid in row.group_guids:

@@ -28,8 +28,10 @@ def map_groups(sync: Sync) -> dict[str, Any]:
     genesys_groups = sync.genesys.groups()
     external_ids = _external_ids(sync, needed_external_ids(groups, definition), {group.id for group in genesys_groups})
     mapping = map_purely(groups, genesys_groups, definition, external_ids)
+    known = {(p.group_guid, p.genesys_group_id): p.has_baseline for p in sync.journal.pairs(definition.name)}
+    today = {(pair.group_guid, pair.genesys_group_id) for pair in mapping.pairs}
+    earlier_try = (sync.fact("mapping") or {}).get("retired", [])
     if run.dry_run:
-        known = {(p.group_guid, p.genesys_group_id): p.has_baseline for p in sync.journal.pairs(definition.name)}
         pairs = [
             replace(pair, has_baseline=known.get((pair.group_guid, pair.genesys_group_id), False))
             for pair in mapping.pairs
@@ -44,6 +46,7 @@ def map_groups(sync: Sync) -> dict[str, Any]:
             "pairs": [[p.group_guid, p.genesys_group_id, p.genesys_group_name, p.rule, p.has_baseline] for p in pairs],
             "skipped": [[s.group_guid, s.reason.value, s.detail] for s in mapping.skipped],
             "names": {group.id: group.name for group in genesys_groups},
+            "retired": sorted({*map(tuple, earlier_try), *(known.keys() - today)}),
             "versions": {group.id: group.version for group in genesys_groups if group.id in fed_ids},
         },
     )
@@ -84,6 +87,11 @@ def listed_versions(sync: Sync) -> dict[str, int]:
     """The version that each mapped Genesys group had when this run listed it."""
     versions = (sync.fact("mapping") or {}).get("versions", {})
     return {group_id: version for group_id, version in versions.items() if version is not None}
+
+
+def retired_now(sync: Sync) -> set[str]:
+    """The Genesys groups that an AD group fed until this run, and feeds no more."""
+    return {genesys_group_id for _, genesys_group_id in (sync.fact("mapping") or {}).get("retired", [])}
 
 
 def mapped(sync: Sync) -> tuple[list[Pair], list[SkippedGroup], dict[str, GenesysGroup]]:

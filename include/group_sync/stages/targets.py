@@ -10,9 +10,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from include.group_sync.directory.membership import closure, effective_members
+from include.group_sync.journal.records import RunRecord
 from include.group_sync.model import Change, Guid, Mode, Pair, View
 from include.group_sync.stages.context import Sync, chosen
-from include.group_sync.stages.map_groups import mapped
+from include.group_sync.stages.map_groups import mapped, retired_now
 from include.group_sync.stages.poll import changes_to_act_on
 from include.group_sync.stages.undo import is_undo
 
@@ -54,7 +55,7 @@ def collect(sync: Sync) -> tuple[list[TargetGroup], dict[Guid, list[Change]]]:
     name = sync.definition.name
     if is_undo(sync):
         return [], {}
-    pairs, _, _ = mapped(sync)
+    pairs, _, genesys_groups = mapped(sync)
     feeding: defaultdict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
         feeding[pair.genesys_group_id].append(pair)
@@ -77,6 +78,7 @@ def collect(sync: Sync) -> tuple[list[TargetGroup], dict[Guid, list[Change]]]:
         for target, its_pairs in feeding.items()
         if any(pair.group_guid in allowed for pair in its_pairs) and _compare_whole(run.mode, run.bounded, its_pairs)
     }
+    whole |= _left_behind(sync, run, retired_pairs) & genesys_groups.keys()
     # A comparison finds everything that is unsettled there, so it has to know what speaks against it.
     listed = {change.id for target in whole for change in changes[target]}
     for change in sync.journal.unsettled(name) if whole else ():
@@ -98,6 +100,20 @@ def collect(sync: Sync) -> tuple[list[TargetGroup], dict[Guid, list[Change]]]:
         )
     _fill_wanted(sync, targets)
     return targets, dict(unmapped)
+
+
+def _left_behind(sync: Sync, run: RunRecord, retired: Sequence[Pair]) -> set[str]:
+    """Genesys groups in which AD still owns memberships through a pair that is no more. They are compared so that the
+    report says who is left there (nobody is removed for that): by the run that finds it out, and in mode full."""
+    if run.bounded or run.mode is Mode.CHANGES:
+        return set()
+    name = sync.definition.name
+    known = sync.journal.known_groups(name, {pair.group_guid for pair in retired})
+    allowed = {group.guid for group in chosen(known.values(), run.groups)}
+    ids = {pair.genesys_group_id for pair in retired if pair.group_guid in allowed}
+    if run.mode is not Mode.FULL:
+        ids &= retired_now(sync)
+    return {grant.genesys_group_id for grant in sync.journal.grants(name, ids)}
 
 
 def target_of(sync: Sync, genesys_group_id: str) -> TargetGroup:
