@@ -210,6 +210,16 @@ def test_a_re_run_keeps_what_it_settled_before(ready: Pipeline) -> None:
     assert set(rows(report)) <= set(rows(third))
 
 
+def test_a_dry_run_that_takes_the_name_of_a_killed_live_run_writes_nothing(ready: Pipeline) -> None:
+    ready.directory.apply([RemoveMember("voice", "bob")])
+    ready.plan("same")  # killed here, deleted in Airflow, and triggered again under its name
+    report = ready.run("same", dry_run=True)
+    assert report["dry_run"]
+    assert rows(report) == [("remove", "bob", "planned", None, None)]
+    assert "bob" in members(ready, "Voice")
+    assert rows(ready.run()) == [("remove", "bob", "success", None, None)]
+
+
 def test_a_killed_run_gives_way_when_its_lease_runs_out_and_cannot_write_any_more(ready: Pipeline) -> None:
     ready.directory.apply([AddMember("voice", "fay")])
     sync = ready.sync("dead", "patch[0]")

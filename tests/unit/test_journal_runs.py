@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_a_run_comes_back_as_it_was_begun(journal: Journal) -> None:
 def test_a_retried_task_resumes_what_its_first_try_began(journal: Journal) -> None:
     first = begin(journal)
     journal.set_polled(first, 3, T0 + minutes(1))
-    again = begin(journal, started_at=T0 + minutes(9), mode=Mode.FULL)
+    again = begin(journal, started_at=T0 + minutes(9))
     assert again == replace(first, resumed=True, poll=3, polled_at=T0 + minutes(1))
 
 
@@ -55,6 +56,30 @@ def test_a_run_that_was_deleted_and_made_again_does_not_resume_the_finished_one(
     journal.finish_run(begin(journal), "success", T0)
     again = begin(journal)
     assert (again.attempt, again.resumed, again.state) == (2, False, None)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"dry_run": True},
+        {"mode": Mode.FULL},
+        {"run_type": "backfill"},
+        {"window": Window(T0, None)},
+        {"groups": ["GC-*"]},
+        {"undo_run": "r0"},
+        {"release_run": "r0"},
+    ],
+    ids=lambda asked: next(iter(asked)),
+)
+def test_a_run_of_which_something_else_is_asked_does_not_resume_the_unfinished_one(
+    journal: Journal, asked: dict[str, Any]
+) -> None:
+    """The DAG run was killed, deleted and made again: what asks for a dry run must never get the live one."""
+    begin(journal)
+    again = begin(journal, **asked)
+    assert (again.attempt, again.resumed) == (2, False)
+    resumed = begin(journal, **asked)
+    assert (resumed.attempt, resumed.resumed) == (2, True)
 
 
 def test_runs_of_two_dags_may_have_the_same_run_id(journal: Journal) -> None:

@@ -47,36 +47,48 @@ class Runs:
         window: Window | None,
         groups: Sequence[str],
         started_at: datetime,
+        undo_run: str | None = None,
+        release_run: str | None = None,
     ) -> RunRecord:
         """Begins an attempt, or resumes it: the same ``clear_number`` as the last attempt's, which has not finished,
-        means a retried task, and gives the attempt as its first try began it. (A finished one with that number: the
-        DAG run was deleted and made again under its old name.)
+        means a retried task, and gives the attempt as its first try began it. (A finished one with that number, or one
+        of which something else was asked: the DAG run was deleted and made again under its old name.)
 
         :param window: of a bounded run; None makes it a live one.
         """
+        asked = {
+            "clear_number": clear_number,
+            "run_type": run_type,
+            "mode": mode.value,
+            "dry_run": dry_run,
+            "bounded": window is not None,
+            "window_start": None if window is None else window.start,
+            "window_end": None if window is None else window.end,
+            "groups": list(groups),
+        }
+        asked_back = {"undo_run": undo_run, "release_run": release_run}
         with self._database.writing() as connection:
             last = _last_attempt(connection, key)
-            if last is not None and last.clear_number == clear_number and last.finished_at is None:
+            if (
+                last is not None
+                and last.finished_at is None
+                and all(getattr(last, column) == value for column, value in asked.items())
+                and _fact(connection, last.id, "asked_back") == asked_back
+            ):
                 return _as_run(last, resumed=True)
             row = {
+                **asked,
                 "dag_id": key.dag_id,
                 "run_id": key.run_id,
                 "attempt": 1 if last is None else last.attempt + 1,
-                "clear_number": clear_number,
                 "definition": definition,
-                "run_type": run_type,
-                "mode": mode.value,
-                "dry_run": dry_run,
-                "bounded": window is not None,
-                "window_start": None if window is None else window.start,
-                "window_end": None if window is None else window.end,
-                "groups": list(groups),
                 "started_at": started_at,
             }
             connection.execute(insert(tables.run), [row])
             connection.execute(update(tables.meta).values(run_counter=tables.meta.c.run_counter + 1))
             begun = _last_attempt(connection, key)
             assert begun is not None
+            upsert(connection, tables.fact, [{"run": begun.id, "key": "asked_back", "value": asked_back}])
             return _as_run(begun)
 
     def run(self, key: RunKey) -> RunRecord:
@@ -136,11 +148,10 @@ class Runs:
 
         :raises JournalError: nothing was, and no ``default`` is given.
         """
-        fact = tables.fact.c
         with self._database.reading() as connection:
-            found = connection.execute(select(fact.value).where(fact.run == run.id, fact.key == key)).first()
-        if found is not None:
-            return found.value
+            found = _fact(connection, run.id, key, _REQUIRED)
+        if found is not _REQUIRED:
+            return found
         if default is _REQUIRED:
             raise JournalError(
                 f"The task before this one left no {key!r} in the journal for run {run.key.run_id}, attempt "
@@ -378,6 +389,12 @@ def _last_attempt(connection: Connection, key: RunKey) -> Record[Any] | None:
         .order_by(_RUN.attempt.desc())
         .limit(1)
     ).first()
+
+
+def _fact(connection: Connection, attempt_id: int, key: str, default: Any = None) -> Any:
+    fact = tables.fact.c
+    found = connection.execute(select(fact.value).where(fact.run == attempt_id, fact.key == key)).first()
+    return default if found is None else found.value
 
 
 def _as_run(row: Record[Any], *, resumed: bool = False) -> RunRecord:

@@ -43,6 +43,8 @@ def poll(sync: Sync, request: RunRequest) -> dict[str, Any]:
         window=request.window,
         groups=request.groups,
         started_at=sync.clock(),
+        undo_run=request.undo_run,
+        release_run=request.release_run,
     )
     sync.journal.put_fact(run, "notes", [*restored.note(sync, run, other_journal), *undo.begin(sync, run, request)])
     sync.say(f"Genesys Cloud is at {sync.organisation}")  # a connection that makes no sense is found out here
