@@ -328,10 +328,15 @@ class Row:
     undoes: str | None = None  # run_id of the run whose change this one takes back
 
     @property
+    def person(self) -> str:
+        """The AD user; of somebody whom AD does not know, the Genesys user."""
+        return self.user_guid or self.genesys_user_id or ""
+
+    @property
     def key(self) -> str:
         """Unique in a run."""
         target = self.genesys_group_id or ",".join(self.group_guids)
-        return f"{target}:{self.user_guid or self.genesys_user_id or ''}:{self.action.value}"
+        return f"{target}:{self.person}:{self.action.value}"
 
 
 @dataclass(frozen=True)

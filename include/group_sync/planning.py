@@ -92,7 +92,7 @@ class Context:
     removals count in the limits, also where this run does not look at them.
     ``in_flight``: another run is writing to Genesys, or has since the present members were read. Then nothing is called
     done already: `patch` looks at it again when it is alone.
-    ``pins``: pairs (Genesys group, AD user) that a person undid -> the last change that the journal knew then.
+    ``pins``: pairs (Genesys group, `Row.person`) that a person undid -> the last change that the journal knew then.
     ``outcomes``: of settled changes that are listed again, by change id; where given, their rows tell the reason.
     """
 
@@ -397,10 +397,16 @@ def _decide(wish: _Wish, facts: _Facts) -> _Verdict:
     if facts.target.claimed_by and verdict.status in {Status.PLANNED, Status.HELD}:
         error = f"the sync definition {facts.target.claimed_by!r} already feeds this Genesys group"
         return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.CLAIMED_BY, error=error)
-    pin = facts.context.pins.get((facts.target.genesys_group.id, wish.person.user_guid or ""))
+    pin = _pin(wish.person.user_guid, verdict.genesys_user_id, facts)
     if verdict.status is Status.PLANNED and guard.undone(pin, wish.newest):
         return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.UNDONE)
     return verdict
+
+
+def _pin(user_guid: Guid | None, genesys_user_id: str | None, facts: _Facts) -> int | None:
+    """A person is pinned as AD's; by the Genesys user where AD did not know the person then."""
+    pins, group_id = facts.context.pins, facts.target.genesys_group.id
+    return pins.get((group_id, user_guid or ""), pins.get((group_id, genesys_user_id or "")))
 
 
 def _only_id(person: _Person, facts: _Facts) -> str | None:

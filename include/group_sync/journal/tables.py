@@ -280,7 +280,8 @@ question = Table(
     sqlite_autoincrement=True,
 )
 
-# Pairs that an undo run took back. `last_change`: what the journal knew then.
+# Pairs that an undo run took back. `last_change`: what the journal knew then. `user_guid`: a Genesys user id where AD
+# does not know the person.
 pin = Table(
     "journal_pin",
     metadata,

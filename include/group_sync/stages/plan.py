@@ -156,7 +156,7 @@ def _pins(sync: Sync, run: RunRecord, targets: Sequence[TargetGroup]) -> dict[tu
         over = {}
         for target in targets:
             for change in target.changes:
-                pair = (target.genesys_group_id, change.user_guid or "")
+                pair = (target.genesys_group_id, change.user_guid or change.genesys_user_id or "")
                 if pair in pins and newest_told([change]) > pins[pair]:
                     over[pair] = pins[pair]
         sync.journal.unpin(sync.definition.name, over)

@@ -81,7 +81,7 @@ def pin_undone(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
         return
     sync.journal.pin(
         sync.definition.name,
-        [(row.genesys_group_id, row.user_guid) for row in undone if row.genesys_group_id and row.user_guid],
+        [(row.genesys_group_id, row.person) for row in undone if row.genesys_group_id],
         key=run.key,
         undoes=undone[0].undoes or "",
         last_change=sync.fact("last_change", 0),
