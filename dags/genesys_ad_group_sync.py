@@ -87,13 +87,15 @@ def params(mode: str) -> dict[str, Param]:
             type=["null", "string"],
             title="Undo a run",
             description="The run id of an earlier run: takes back what it changed in Genesys Cloud and what has not"
-            " changed again since. It stays so until Active Directory changes those memberships or you release them.",
+            " changed again since. It stays so until Active Directory changes those memberships or you release them."
+            " If both DAGs have a run of that id: DAG id/run id.",
         ),
         "release_run": Param(
             None,
             type=["null", "string"],
             title="Release a run",
-            description="The run id of an earlier run: what was undone or rejected in it may be done again.",
+            description="The run id of an earlier run: what was undone or rejected in it may be done again."
+            " If both DAGs have a run of that id: DAG id/run id.",
         ),
     }
 

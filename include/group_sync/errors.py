@@ -65,6 +65,10 @@ class RunUnknown(JournalError):
     """The journal can be read and knows no such run."""
 
 
+class RunAmbiguous(JournalError):
+    """Both DAGs of the definition have a run of that id."""
+
+
 class LeaseBusy(GroupSyncError):
     """Another run is writing to the same Genesys organisation."""
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
-from include.sandbox.directory_objects import AddGroup, Group, RemoveMember
+from include.group_sync.errors import RunAmbiguous, RunUnknown
+from include.group_sync.stages.poll import poll
+from include.sandbox.directory_objects import AddGroup, AddMember, Group, RemoveMember
 from tests.fixtures.pipeline import Pipeline
 from tests.fixtures.small_company import MANUAL, definition_keys, genesys_id, members, rows, small
 
@@ -42,3 +47,61 @@ def test_the_undo_of_a_mirrored_removal_stays_undone_until_it_is_released(ready:
     assert rows(ready.run(mode="full")) == [("remove", MANUAL, "held", "undone", None)]
     assert MANUAL in members(ready, "Voice")
     assert rows(ready.run(mode="full", release_run="undo")) == [("remove", MANUAL, "success", None, None)]
+
+
+# -- which run is meant --
+
+
+def test_a_run_id_that_both_dags_know_is_refused_until_the_dag_is_named(ready: Pipeline) -> None:
+    """Both were scheduled for three in the morning."""
+    full = replace(ready, dag_id=ready.definition.full_dag_id)
+    ready.directory.apply([AddMember("voice", "fay")])
+    ready.run("scheduled__03")
+    ready.directory.apply([AddMember("voice", "eve")])
+    full.run("scheduled__03", mode="full")
+    for asked in ("undo_run", "release_run"):
+        with pytest.raises(RunAmbiguous, match=f"{full.dag_id}/scheduled__03"):
+            ready.plan(f"any {asked}", **{asked: "scheduled__03"})
+    report = ready.run("undo", undo_run=f"{full.dag_id}/scheduled__03")
+    assert rows(report) == [("remove", "eve", "success", None, None)]
+    assert members(ready, "Voice") == {"ann", "bob", "cid", "dan", "fay", MANUAL}
+
+
+def test_a_release_frees_nothing_of_the_other_dags_run_of_that_id(ready: Pipeline) -> None:
+    full = replace(ready, dag_id=ready.definition.full_dag_id)
+    ready.directory.apply([AddMember("voice", "fay")])
+    ready.run("scheduled__03")
+    ready.run("undo", undo_run="scheduled__03")
+    reject_two_removals(full, "scheduled__03")
+    report = ready.run("mine", release_run=f"{ready.dag_id}/scheduled__03")
+    assert any("1 undone pairs, 0 rejected changes" in note for note in report["notes"])
+    assert {row[3] for row in rows(report)} == {"rejected"}
+    ready.run("again", undo_run="mine")
+    report = ready.run("other", release_run=f"{full.dag_id}/scheduled__03")
+    assert any("0 undone pairs, 2 rejected changes" in note for note in report["notes"])
+    assert {row[2:] for row in rows(report, "bob", "cid")} == {("success", None, None)}
+
+
+def test_what_was_rejected_or_undone_in_a_run_that_was_forgotten_can_be_released(ready: Pipeline) -> None:
+    ready.directory.apply([AddMember("voice", "fay")])
+    ready.run("bad")
+    ready.run("undo", undo_run="bad")
+    reject_two_removals(ready, "asked")
+    ready.clock_offset = timedelta(days=400)
+    ready.run()  # forgets them
+    with pytest.raises(RunUnknown):
+        ready.plan("too late", undo_run="bad")
+    with pytest.raises(RunUnknown):
+        ready.plan("typo", release_run="typo")
+    assert {row[2:4] for row in rows(ready.run(release_run="asked"))} == {("success", None)}
+    assert rows(ready.run(mode="full", release_run="undo")) == [("add", "fay", "success", None, None)]
+
+
+def test_a_poll_that_is_retried_tells_what_its_first_try_released(ready: Pipeline) -> None:
+    reject_two_removals(ready, "asked")
+    poll(ready.sync("release", "poll"), ready.request(release_run="asked"))
+    report = ready.run("release", release_run="asked")
+    assert report["attempt"] == 1
+    assert [note for note in report["notes"] if "released" in note] == [
+        "run asked of genesys_ad_group_sync was released: 0 undone pairs, 2 rejected changes"
+    ]

@@ -61,10 +61,13 @@ def test_a_rejected_change_is_held_until_its_run_is_released(journal: Journal) -
     asked(journal, A, change_ids=(found.id,))
     journal.close_question(A, {SUBJECT: Decision.REJECTED}, by="olivia", at=T0)
     assert journal.changes([found.id])[0].held_reason is Reason.REJECTED
-    assert journal.reopen_rejected(DEFINITION, "another run") == 0
-    assert journal.reopen_rejected(DEFINITION, A.run_id) == 1
+    for other in (B, RunKey("dag_full", A.run_id)):
+        assert not journal.has_asked(DEFINITION, other)
+        assert journal.reopen_rejected(DEFINITION, other) == 0
+    assert journal.has_asked(DEFINITION, A)
+    assert journal.reopen_rejected(DEFINITION, A) == 1
     assert journal.changes([found.id])[0].held_reason is None
-    assert journal.reopen_rejected(DEFINITION, A.run_id) == 0
+    assert journal.reopen_rejected(DEFINITION, A) == 0
 
 
 def test_what_is_not_named_in_the_answer_went_unanswered(journal: Journal) -> None:
@@ -89,10 +92,15 @@ def test_a_restored_journal_gets_another_id_and_is_distrusted_until_trusted_agai
 
 
 def test_pins_know_since_which_change_and_can_be_released_by_either_run(journal: Journal) -> None:
-    for undoes in ("bad", "undo"):
-        journal.pin(DEFINITION, [("G", "u1")], key=RunKey("dag", "undo"), undoes="bad", last_change=7, at=T0)
+    bad, undo = RunKey("dag", "bad"), RunKey("dag", "undo")
+    for either in (bad, undo):
+        journal.pin(DEFINITION, [("G", "u1")], key=undo, undoes=bad, last_change=7, at=T0)
         assert journal.pins(DEFINITION, ["G"]) == {("G", "u1"): 7}
         assert journal.pins(DEFINITION, ["G"], since=T0) == {}
         assert journal.pins(DEFINITION, ["H"]) == {}
-        assert journal.release_pins(DEFINITION, undoes) == 1
+        other = RunKey("dag_full", either.run_id)
+        assert not journal.has_pins(DEFINITION, other)
+        assert journal.release_pins(DEFINITION, other) == 0
+        assert journal.has_pins(DEFINITION, either)
+        assert journal.release_pins(DEFINITION, either) == 1
         assert journal.pins(DEFINITION, ["G"]) == {}

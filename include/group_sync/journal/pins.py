@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 
 from include.group_sync.journal import tables
 from include.group_sync.journal.database import Database, chunks, upsert
@@ -105,15 +105,15 @@ class Pins:
     def pin(
         self,
         definition: str,
-        pairs: Collection[tuple[str, Guid]],
+        pairs: Collection[tuple[str, str]],
         *,
         key: RunKey,
-        undoes: str,
+        undoes: RunKey,
         last_change: int,
         at: datetime,
     ) -> None:
-        """These pairs (Genesys group, AD user) stay as the run left them, until AD tells of a change that is newer than
-        ``last_change``, the newest one that the run has considered."""
+        """These pairs (Genesys group, `Row.person`) stay as the run left them, until AD tells of a change that is newer
+        than ``last_change``, the newest one that the run has considered."""
         with self._database.writing() as connection:
             upsert(
                 connection,
@@ -122,25 +122,25 @@ class Pins:
                     {
                         "definition": definition,
                         "genesys_group_id": group_id,
-                        "user_guid": user_guid,
+                        "user_guid": person,
                         "dag_id": key.dag_id,
                         "run_id": key.run_id,
-                        "undoes": undoes,
+                        "undoes": str(undoes),
                         "last_change": last_change,
                         "at": at,
                     }
-                    for group_id, user_guid in pairs
+                    for group_id, person in pairs
                 ],
             )
 
     def pins(
         self, definition: str, genesys_group_ids: Collection[str], *, since: datetime | None = None
-    ) -> dict[tuple[str, Guid], int]:
-        """(Genesys group, AD user) -> the last change that the journal knew when it was pinned.
+    ) -> dict[tuple[str, str], int]:
+        """(Genesys group, `Row.person`) -> the last change that the journal knew when it was pinned.
 
         :param since: only those that were pinned after that.
         """
-        found: dict[tuple[str, Guid], int] = {}
+        found: dict[tuple[str, str], int] = {}
         with self._database.reading() as connection:
             for chunk in chunks(genesys_group_ids):
                 for row in connection.execute(
@@ -150,23 +150,29 @@ class Pins:
                         found[row.genesys_group_id, row.user_guid] = row.last_change
         return found
 
-    def unpin(self, definition: str, pairs: Mapping[tuple[str, Guid], int]) -> None:
+    def unpin(self, definition: str, pairs: Mapping[tuple[str, str], int]) -> None:
         """AD has told something new about these pairs: it rules them again."""
         with self._database.writing() as connection:
-            for group_id, user_guid in pairs:
+            for group_id, person in pairs:
                 connection.execute(
                     delete(tables.pin).where(
                         _PIN.definition == definition,
                         _PIN.genesys_group_id == group_id,
-                        _PIN.user_guid == user_guid,
+                        _PIN.user_guid == person,
                     )
                 )
 
-    def release_pins(self, definition: str, run_id: str) -> int:
+    def has_pins(self, definition: str, key: RunKey) -> bool:
+        """There is something for ``release_pins``."""
+        with self._database.reading() as connection:
+            return connection.execute(select(tables.pin).where(*_of_run(definition, key))).first() is not None
+
+    def release_pins(self, definition: str, key: RunKey) -> int:
         """Frees what that run undid, or what of that run was undone. Gives the number of pairs."""
         with self._database.writing() as connection:
-            return connection.execute(
-                delete(tables.pin).where(
-                    _PIN.definition == definition, or_(_PIN.run_id == run_id, _PIN.undoes == run_id)
-                )
-            ).rowcount
+            return connection.execute(delete(tables.pin).where(*_of_run(definition, key))).rowcount
+
+
+def _of_run(definition: str, key: RunKey) -> tuple[ColumnElement[bool], ...]:
+    pinned_by = and_(_PIN.dag_id == key.dag_id, _PIN.run_id == key.run_id)
+    return _PIN.definition == definition, or_(pinned_by, _PIN.undoes == str(key))

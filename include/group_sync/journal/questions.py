@@ -90,13 +90,20 @@ class Questions:
                     rejected += question.change_ids
             _set_held_reason(connection, rejected, Reason.REJECTED)
 
-    def reopen_rejected(self, definition: str, run_id: str) -> int:
+    def has_asked(self, definition: str, key: RunKey) -> bool:
+        """That run asked a person about something, whatever the answer. Questions outlive ``forget_runs``."""
+        asked = (_QUESTION.definition == definition, _QUESTION.dag_id == key.dag_id, _QUESTION.run_id == key.run_id)
+        with self._database.reading() as connection:
+            return connection.execute(select(_QUESTION.id).where(*asked)).first() is not None
+
+    def reopen_rejected(self, definition: str, key: RunKey) -> int:
         """What was rejected in that run may be planned again. Gives the number of rows."""
         with self._database.writing() as connection:
             rejected = connection.execute(
                 select(tables.question).where(
                     _QUESTION.definition == definition,
-                    _QUESTION.run_id == run_id,
+                    _QUESTION.dag_id == key.dag_id,
+                    _QUESTION.run_id == key.run_id,
                     _QUESTION.decision == Decision.REJECTED.value,
                 )
             ).all()

@@ -281,7 +281,7 @@ question = Table(
 )
 
 # Pairs that an undo run took back. `last_change`: what the journal knew then. `user_guid`: a Genesys user id where AD
-# does not know the person.
+# does not know the person. `undoes`: DAG id/run id.
 pin = Table(
     "journal_pin",
     metadata,

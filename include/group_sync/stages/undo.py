@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from include.group_sync.errors import RunUnknown
+from include.group_sync.errors import RunAmbiguous, RunUnknown
 from include.group_sync.journal.records import Done, RunKey, RunRecord
 from include.group_sync.model import Row, Status
 from include.group_sync.planning import Context, Plan
@@ -20,19 +20,13 @@ ReadMembers = Callable[[Sync, Sequence[str]], dict[str, frozenset[str] | None]]
 def begin(sync: Sync, run: RunRecord, request: RunRequest) -> list[str]:
     """Called by `poll`: notes what is to be undone, and releases what is to be released. Gives notes for the report.
 
-    Raises RunUnknown if the journal knows no such run of this definition."""
+    Raises RunUnknown if the journal knows no such run of this definition, RunAmbiguous if it knows two."""
     notes = []
     if request.release_run:
-        key = _find(sync, request.release_run)
-        if run.dry_run:
-            notes.append(f"dry run: nothing of run {key.run_id} was released")
-        else:
-            pins = sync.journal.release_pins(sync.definition.name, key.run_id)
-            rejected = sync.journal.reopen_rejected(sync.definition.name, key.run_id)
-            notes.append(f"run {key.run_id} was released: {pins} undone pairs, {rejected} rejected changes")
+        notes.append(_release(sync, run, request.release_run))
     undone = None
     if request.undo_run:
-        key = _find(sync, request.undo_run)
+        key = _find(sync, request.undo_run, lambda key: _knows(sync, key))
         undone = {"dag_id": key.dag_id, "run_id": key.run_id}
         notes.append(f"undoes run {key.run_id} of {key.dag_id}, and does nothing else")
     sync.journal.put_fact(run, "undo", undone)
@@ -83,27 +77,55 @@ def pin_undone(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
         sync.definition.name,
         [(row.genesys_group_id, row.person) for row in undone if row.genesys_group_id],
         key=run.key,
-        undoes=undone[0].undoes or "",
+        undoes=RunKey(**sync.fact("undo")),
         last_change=sync.fact("last_change", 0),
         at=sync.clock(),
     )
 
 
-def _find(sync: Sync, run_id: str) -> RunKey:
-    """The run of that id, in this DAG or in the other one of the definition."""
-    definition = sync.definition
-    for dag_id in dict.fromkeys((sync.key.dag_id, definition.dag_id, definition.full_dag_id)):
-        key = RunKey(dag_id, run_id)
-        if key == sync.key:
-            continue
-        try:
-            return sync.journal.run(key).key
-        except RunUnknown:
-            continue
-    raise RunUnknown(
-        f"The journal knows no run {run_id!r} of {definition.dag_id} or {definition.full_dag_id}. "
-        "Copy the run id from the run's page in Airflow, or from its report."
+def _release(sync: Sync, run: RunRecord, asked: str) -> str:
+    """Gives the note. A repeated try finds nothing left to release, and tells what the first one released."""
+    name = sync.definition.name
+    told: str | None = sync.journal.fact(run, "released", default=None)
+    if told is not None:
+        return told
+    # a rejection and a pin outlive the run itself, see `Journal.forget_runs`
+    key = _find(
+        sync,
+        asked,
+        lambda key: _knows(sync, key) or sync.journal.has_pins(name, key) or sync.journal.has_asked(name, key),
     )
+    if run.dry_run:
+        return f"dry run: nothing of run {key.run_id} of {key.dag_id} was released"
+    pins = sync.journal.release_pins(name, key)
+    rejected = sync.journal.reopen_rejected(name, key)
+    note = f"run {key.run_id} of {key.dag_id} was released: {pins} undone pairs, {rejected} rejected changes"
+    sync.journal.put_fact(run, "released", note)
+    return note
+
+
+def _find(sync: Sync, asked: str, knows: Callable[[RunKey], bool]) -> RunKey:
+    """The run that a person means: a run id, of this DAG or of the other one of the definition, or DAG id/run id."""
+    definition = sync.definition
+    dag_ids = dict.fromkeys((sync.key.dag_id, definition.dag_id, definition.full_dag_id))
+    meant = [RunKey(dag_id, run_id) for dag_id in dag_ids for run_id in {asked, asked.removeprefix(f"{dag_id}/")}]
+    known = [key for key in meant if key != sync.key and knows(key)]
+    if not known:
+        raise RunUnknown(
+            f"The journal knows no run {asked!r} of {definition.dag_id} or {definition.full_dag_id}. "
+            "Copy the run id from the run's page in Airflow, or from its report."
+        )
+    if len(known) > 1:
+        raise RunAmbiguous(f"Both DAGs have a run {asked!r}. Say which one is meant: {' or '.join(map(str, known))}.")
+    return known[0]
+
+
+def _knows(sync: Sync, key: RunKey) -> bool:
+    try:
+        sync.journal.run(key)
+    except RunUnknown:
+        return False
+    return True
 
 
 def _changed_since(sync: Sync, key: RunKey, done: Sequence[Done]) -> set[str]:
