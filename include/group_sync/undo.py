@@ -20,12 +20,14 @@ INVERSE = {Action.ADD: Action.REMOVE, Action.REMOVE: Action.ADD}
 @dataclasses.dataclass(frozen=True)
 class Present:
     """What Genesys has now. ``members``: None: the group could not be read. ``owned``: of them, those whom AD owns.
-    ``users``: those who may be put back; who is missing is not known to Genesys."""
+    ``users``: those who may be put back; who is missing is not known to Genesys. ``mapped``: Genesys groups that a rule
+    maps today; of the others nothing is known here, since nothing is written to them."""
 
     members: Mapping[str, frozenset[str] | None]
     owned: Mapping[str, int]
     users: Mapping[str, GenesysUser]
     claimed_by: Mapping[str, str]
+    mapped: Collection[str]
 
 
 def plan_undo(
@@ -109,6 +111,8 @@ def _inverse(
     status, reason, error = Status.PLANNED, None, None
     if changed:
         status, reason = Status.SUPERSEDED, Reason.NEWER_VIEW
+    elif group_id not in present.mapped:
+        status, reason = Status.HELD, Reason.MAPPING_CHANGED
     elif members is None:
         status, reason = Status.HELD, Reason.GENESYS_UNREADABLE
     elif _is_so(inverse, members):

@@ -36,6 +36,72 @@ def reject_two_removals(pipeline: Pipeline, run_id: str) -> None:
     pipeline.redefine(**definition_keys())
 
 
+# -- what is newer than what is undone --
+
+
+def test_what_ad_says_through_another_group_is_newer_too(ready: Pipeline) -> None:
+    ready.directory.apply([AddMember("voice", "eve")])
+    ready.run("bad")
+    ready.directory.apply([AddMember("nights", "eve")])
+    assert rows(ready.run()) == [("add", "eve", "unchanged", "already_so", None)]
+    assert rows(ready.run("undo", undo_run="bad")) == [("remove", "eve", "superseded", "newer_view", None)]
+    assert "eve" in members(ready, "Voice")
+    assert rows(ready.run(mode="full")) == []
+
+
+def test_what_ad_says_through_another_group_while_the_undo_waits_is_newer_too(ready: Pipeline) -> None:
+    ready.directory.apply([AddMember("voice", "eve")])
+    ready.run("bad")
+    run_id, planned = ready.plan("undo", undo_run="bad")
+    ready.directory.apply([AddMember("nights", "eve")])
+    ready.run(dry_run=True)
+    ready.patch(run_id, planned)
+    assert rows(ready.report(run_id)) == [("remove", "eve", "superseded", "newer_view", None)]
+    assert "eve" in members(ready, "Voice")
+
+
+def test_nobody_is_put_back_who_has_left_another_group_since(ready: Pipeline) -> None:
+    ready.directory.apply([RemoveMember("voice", "bob")])
+    ready.run("bad")
+    ready.directory.apply([AddMember("nights", "bob")])
+    ready.run(dry_run=True)
+    ready.directory.apply([RemoveMember("nights", "bob")])
+    assert rows(ready.run("undo", undo_run="bad")) == [("add", "bob", "superseded", "newer_view", None)]
+    assert "bob" not in members(ready, "Voice")
+
+
+def test_whom_a_group_that_was_mapped_since_grants_it_the_undo_of_an_add_does_not_remove(ready: Pipeline) -> None:
+    """AD has told nothing: a rule was added, and Late, in which eve always was, feeds Voice now."""
+    keys = definition_keys()
+    ready.directory.apply([AddGroup(Group("late", "Late", ("eve",))), AddMember("voice", "eve")])
+    ready.run("bad")
+    ready.redefine(**{**keys, "groups": [*keys["groups"], {"name": "Late", "genesys_name": "Voice"}]})
+    assert rows(ready.run("undo", undo_run="bad"), "eve") == [("remove", "eve", "superseded", "newer_view", None)]
+    assert "eve" in members(ready, "Voice")
+
+
+# -- what an undo may not touch --
+
+
+def test_a_genesys_group_that_no_rule_maps_any_more_is_not_written_by_an_undo_either(ready: Pipeline) -> None:
+    ready.directory.apply([AddMember("voice", "fay"), AddMember("chat", "bob")])
+    ready.run("bad")
+    ready.redefine(**{**definition_keys(), "exclude": {"groups": ["Voice", "Nights"], "users": []}})
+    report = ready.run("undo", undo_run="bad")
+    assert rows(report, "fay") == [("remove", "fay", "held", "mapping_changed", None)]
+    assert rows(report, "bob") == [("remove", "bob", "success", None, None)]
+    assert "fay" in members(ready, "Voice")
+
+
+def test_an_undo_keeps_to_the_groups_that_are_chosen(ready: Pipeline) -> None:
+    ready.directory.apply([AddMember("voice", "eve"), AddMember("chat", "fay")])
+    ready.run("bad")
+    report = ready.run("undo", undo_run="bad", groups=["voi*"])
+    assert rows(report) == [("remove", "eve", "success", None, None)]
+    assert "fay" in members(ready, "Chat")
+    assert rows(ready.run("rest", undo_run="bad"), "fay") == [("remove", "fay", "success", None, None)]
+
+
 # -- what was undone stays so --
 
 

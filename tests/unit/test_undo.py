@@ -36,6 +36,7 @@ def world(*members: str, users: dict[str, GenesysUser] | None = None, claimed: d
         owned={"G": len(members)},
         users=known if users is None else users,
         claimed_by=claimed or {},
+        mapped={"G", "H"},
     )
 
 
@@ -60,6 +61,11 @@ def test_what_has_changed_since_is_superseded_and_what_is_so_already_unchanged()
 
 def test_a_group_that_cannot_be_read_is_held() -> None:
     assert undone([done("a", "add", "H")], world())["H:a:remove"].reason is Reason.GENESYS_UNREADABLE
+
+
+def test_a_group_that_no_rule_maps_is_held() -> None:
+    held = undone([done("a", "add", "I")], world("x-a"))["I:a:remove"]
+    assert (held.status, held.reason) == (Status.HELD, Reason.MAPPING_CHANGED)
 
 
 def test_nobody_unknown_or_inactive_is_put_back() -> None:

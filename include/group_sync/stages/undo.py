@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from include.group_sync.directory.membership import effective_members
 from include.group_sync.errors import RunAmbiguous, RunUnknown
 from include.group_sync.journal.records import Done, RunKey, RunRecord
-from include.group_sync.model import Row, Status
+from include.group_sync.model import Action, Guid, Row, Status
 from include.group_sync.planning import Context, Plan
-from include.group_sync.stages.context import RunRequest, Sync
+from include.group_sync.stages.context import RunRequest, Sync, chosen
+from include.group_sync.stages.map_groups import mapped
 from include.group_sync.undo import Present, plan_undo
 
 ReadMembers = Callable[[Sync, Sequence[str]], dict[str, frozenset[str] | None]]
@@ -38,11 +40,12 @@ def is_undo(sync: Sync) -> bool:
 
 
 def decide_undo(sync: Sync, context: Context, read_members: ReadMembers, claimed: dict[str, str]) -> Plan:
-    """The plan of an undo run."""
+    """The plan of an undo run. ``claimed``: of the Genesys groups that are mapped today; others are not written."""
     undone = sync.fact("undo")
     key = RunKey(**undone)
-    done = sync.journal.done_by(key)
-    group_ids = sorted({one.row.genesys_group_id for one in done if one.row.genesys_group_id})
+    done = _chosen(sync, sync.journal.done_by(key))
+    fed = {pair.genesys_group_id for pair in mapped(sync)[0]}
+    group_ids = sorted({one.row.genesys_group_id or "" for one in done} & fed)
     members = read_members(sync, group_ids)
     user_ids = sorted({one.row.genesys_user_id for one in done if one.row.genesys_user_id})
     granted: dict[str, set[str]] = {}
@@ -53,6 +56,7 @@ def decide_undo(sync: Sync, context: Context, read_members: ReadMembers, claimed
         owned={id_: len(granted.get(id_, set()) & (members[id_] or frozenset())) for id_ in group_ids},
         users={user.id: user for user in sync.genesys.users_by_id(user_ids)},
         claimed_by={id_: by for id_, by in claimed.items() if id_ in group_ids},
+        mapped=fed,
     )
     return plan_undo(
         key.run_id, [one.row for one in done], _changed_since(sync, key, done), present, sync.definition, context
@@ -62,10 +66,9 @@ def decide_undo(sync: Sync, context: Context, read_members: ReadMembers, claimed
 def changed_since_plan(sync: Sync, rows: Sequence[Row]) -> set[str]:
     """Keys of the rows whose pair AD has changed since this undo was planned."""
     known = sync.fact("last_change", 0)
-    newest = sync.journal.newest_told(sync.definition.name, _pairs(rows))
-    return {
-        row.key for row in rows if any(newest.get((guid, row.user_guid or ""), 0) > known for guid in row.group_guids)
-    }
+    newest = _newest_told(sync, rows)
+    changed = {row.key for row in rows if newest[row.key] > known}
+    return changed | _granted_otherwise(sync, [row for row in rows if row.action is Action.REMOVE])
 
 
 def pin_undone(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
@@ -128,18 +131,63 @@ def _knows(sync: Sync, key: RunKey) -> bool:
     return True
 
 
+def _chosen(sync: Sync, done: list[Done]) -> list[Done]:
+    """Of what the run did, that on which param `groups` lets this one act. A pair that it wrote more than once, through
+    whatever AD groups, is one thing."""
+    patterns = sync.run.groups
+    known = sync.journal.known_groups(sync.definition.name, {guid for one in done for guid in one.row.group_guids})
+    allowed = {group.guid for group in chosen(known.values(), patterns)}
+    pairs = {_pair(one.row) for one in done if not allowed.isdisjoint(one.row.group_guids)}
+    return [one for one in done if not patterns or _pair(one.row) in pairs]
+
+
+def _pair(row: Row) -> tuple[str | None, str]:
+    return row.genesys_group_id, row.person
+
+
 def _changed_since(sync: Sync, key: RunKey, done: Sequence[Done]) -> set[str]:
     """Keys of the rows whose pair was changed again: AD told so after the run was planned, or another run wrote."""
     changed = sync.journal.written_since(done, key)
-    newest = sync.journal.newest_told(sync.definition.name, _pairs([one.row for one in done]))
+    newest = _newest_told(sync, [one.row for one in done])
     known = sync.journal.facts_of_attempts({one.attempt_id for one in done}, "last_change")
     for one in done:
         known_then = known.get(one.attempt_id) or max(one.row.change_ids, default=0)
-        row = one.row
-        if any(newest.get((guid, row.user_guid or ""), 0) > known_then for guid in row.group_guids):
-            changed.add(row.key)
-    return changed
+        if newest[one.row.key] > known_then:
+            changed.add(one.row.key)
+    return changed | _granted_otherwise(sync, [one.row for one in done if one.row.action is Action.ADD])
 
 
-def _pairs(rows: Sequence[Row]) -> set[tuple[str, str]]:
-    return {(guid, row.user_guid) for row in rows if row.user_guid for guid in row.group_guids}
+def _newest_told(sync: Sync, rows: Sequence[Row]) -> dict[str, int]:
+    """Row key -> id of the newest change that AD told of its pair, 0 if none: through any AD group that feeds the
+    Genesys group, or did so once. AD's newer word counts, whatever group it comes through."""
+    name = sync.definition.name
+    feeding: dict[str, set[Guid]] = {}
+    for pair in (*mapped(sync)[0], *sync.journal.pairs(name), *sync.journal.inactive_pairs(name)):
+        feeding.setdefault(pair.genesys_group_id, set()).add(pair.group_guid)
+    told = {
+        row.key: {
+            (guid, row.user_guid)
+            for guid in feeding.get(row.genesys_group_id or "", set()).union(row.group_guids)
+            if row.user_guid
+        }
+        for row in rows
+    }
+    newest = sync.journal.newest_told(name, set().union(*told.values()))
+    return {key: max((newest.get(pair, 0) for pair in pairs), default=0) for key, pairs in told.items()}
+
+
+def _granted_otherwise(sync: Sync, rows: Sequence[Row]) -> set[str]:
+    """Keys of the rows whose person AD's newest view grants the membership through an AD group of which the row knows
+    nothing. AD need not have told of a change: a rule may have been added since."""
+    directory = sync.definition.directory
+    targets = {row.genesys_group_id for row in rows}
+    pairs = [pair for pair in mapped(sync)[0] if pair.genesys_group_id in targets]
+    view = sync.journal.load_view(sync.definition.name, {pair.group_guid for pair in pairs})
+    granted: dict[tuple[str | None, str], set[Guid]] = {}
+    for pair in pairs:
+        if pair.group_guid in view.groups and view.groups[pair.group_guid].in_scope:
+            for user in effective_members(
+                view, pair.group_guid, nested=directory.nested_groups, disabled_users=directory.disabled_users
+            ):
+                granted.setdefault((pair.genesys_group_id, user), set()).add(pair.group_guid)
+    return {row.key for row in rows if not granted.get(_pair(row), set()) <= set(row.group_guids)}
