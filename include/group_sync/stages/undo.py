@@ -134,11 +134,12 @@ def _knows(sync: Sync, key: RunKey) -> bool:
 def _chosen(sync: Sync, done: list[Done]) -> list[Done]:
     """Of what the run did, that on which param `groups` lets this one act. A pair that it wrote more than once, through
     whatever AD groups, is one thing."""
-    patterns = sync.run.groups
+    if not sync.run.groups:
+        return done
     known = sync.journal.known_groups(sync.definition.name, {guid for one in done for guid in one.row.group_guids})
-    allowed = {group.guid for group in chosen(known.values(), patterns)}
+    allowed = {group.guid for group in chosen(known.values(), sync.run.groups)}
     pairs = {_pair(one.row) for one in done if not allowed.isdisjoint(one.row.group_guids)}
-    return [one for one in done if not patterns or _pair(one.row) in pairs]
+    return [one for one in done if _pair(one.row) in pairs]
 
 
 def _pair(row: Row) -> tuple[str | None, str]:
@@ -164,14 +165,11 @@ def _newest_told(sync: Sync, rows: Sequence[Row]) -> dict[str, int]:
     feeding: dict[str, set[Guid]] = {}
     for pair in (*mapped(sync)[0], *sync.journal.pairs(name), *sync.journal.inactive_pairs(name)):
         feeding.setdefault(pair.genesys_group_id, set()).add(pair.group_guid)
-    told = {
-        row.key: {
-            (guid, row.user_guid)
-            for guid in feeding.get(row.genesys_group_id or "", set()).union(row.group_guids)
-            if row.user_guid
-        }
-        for row in rows
-    }
+    told: dict[str, set[tuple[Guid, Guid]]] = {row.key: set() for row in rows}
+    for row in rows:
+        if row.user_guid:
+            groups = feeding.get(row.genesys_group_id or "", set()).union(row.group_guids)
+            told[row.key] |= {(guid, row.user_guid) for guid in groups}
     newest = sync.journal.newest_told(name, set().union(*told.values()))
     return {key: max((newest.get(pair, 0) for pair in pairs), default=0) for key, pairs in told.items()}
 
