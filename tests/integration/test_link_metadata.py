@@ -19,7 +19,7 @@ from include.group_sync.directory.metadata import ATTRIBUTE
 from include.group_sync.errors import WindowError
 from include.sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember
 from tests.fixtures.pipeline import Pipeline
-from tests.fixtures.small_company import members, rows, small
+from tests.fixtures.small_company import genesys_id, members, rows, small
 
 __all__ = ["small"]
 
@@ -131,6 +131,53 @@ def test_a_window_before_the_journal_is_rebuilt(with_times: Pipeline) -> None:
     assert {row[4] for row in rows(again)} == {report["run_id"]}
     with_times.run()
     assert members(with_times, "Voice") == {"ann", "cid", "fay", "dan", "mia"}
+
+
+def test_a_dry_run_over_a_window_before_the_journal_leaves_nothing_to_do(with_times: Pipeline) -> None:
+    time.sleep(1.1)
+    start = now() - timedelta(seconds=1)
+    with_times.directory.apply([AddMember("voice", "fay")])
+    time.sleep(2.1)
+    with_times.run()
+    with_times.genesys.change_members(genesys_id("Voice"), remove=[genesys_id("fay")])
+    window = {"run_type": "backfill", "window": (start, beginning_of_journal(with_times))}
+    for _ in range(2):
+        dry = with_times.run(**window, dry_run=True)
+        assert rows(dry, "fay") == [("add", "fay", "planned", None, None)]
+        assert with_times.journal.unsettled("default") == []
+    assert rows(with_times.run()) == []
+    assert rows(with_times.run("live", **window), "fay") == [("add", "fay", "success", None, None)]
+    (listed,) = rows(with_times.run(**window, dry_run=True), "fay")
+    assert listed[2] == "success"
+    assert listed[4] is not None
+
+
+def test_a_window_before_the_journal_is_rebuilt_for_the_chosen_groups_only(with_times: Pipeline) -> None:
+    time.sleep(1.1)
+    start = now() - timedelta(seconds=1)
+    with_times.directory.apply([RemoveMember("voice", "bob"), AddMember("voice", "fay"), AddMember("chat", "ann")])
+    time.sleep(2.1)
+    with_times.run(dry_run=True)
+    window = {"run_type": "backfill", "window": (start, beginning_of_journal(with_times))}
+    report = with_times.run(**window, groups=["Voice"])
+    assert rows(report, "fay") == [("add", "fay", "success", None, None)]
+    assert with_times.journal.unsettled("default") == []
+
+
+def test_an_undo_asks_nothing_of_the_time_before_the_journal(with_times: Pipeline) -> None:
+    time.sleep(1.1)
+    start = now() - timedelta(seconds=1)
+    with_times.directory.apply([AddMember("voice", "fay")])
+    time.sleep(2.1)
+    with_times.run("first")
+    with_times.run("undo", undo_run="first", window=(start, beginning_of_journal(with_times)))
+    assert with_times.journal.unsettled("default") == []
+
+
+def beginning_of_journal(pipeline: Pipeline) -> datetime:
+    stored = pipeline.journal.stored_cursor("default")
+    assert stored is not None
+    return stored.began_at
 
 
 def test_a_window_before_the_journal_fails_where_no_times_are_kept_and_names_the_remedy(small: Pipeline) -> None:

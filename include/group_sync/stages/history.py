@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from pydantic import TypeAdapter
+
 from include.group_sync.directory.membership import closure
 from include.group_sync.directory.metadata import LinkHistory, guids_by_dn, rebuilt
 from include.group_sync.errors import WindowError
-from include.group_sync.model import Guid, View, Window
-from include.group_sync.stages.context import Sync
+from include.group_sync.journal.records import RunRecord
+from include.group_sync.model import Action, Change, Guid, View
+from include.group_sync.stages.context import Sync, chosen
 from include.group_sync.stages.following import Follower
 
+_CHANGES = TypeAdapter(list[Change])
 
-def reach_back(sync: Sync, follower: Follower, window: Window, polled_at: datetime) -> list[str]:
-    """Puts what happened in the part of ``window`` before the journal began into the journal. Gives notes.
+
+def reach_back(sync: Sync, follower: Follower, run: RunRecord, polled_at: datetime) -> list[str]:
+    """Puts what happened in the part of the run's window before the journal began into the journal, as far as the run
+    may act on it: what it leaves there unsettled, a live run takes up. A dry run keeps it to itself, see `kept_apart`.
+    Gives notes.
 
     Raises WindowError if the whole window lies before the journal and AD cannot tell.
     """
+    window = run.window
+    assert window is not None
     notes = []
     if window.end is not None and window.end > polled_at:
         notes.append(
@@ -32,7 +41,7 @@ def reach_back(sync: Sync, follower: Follower, window: Window, polled_at: dateti
             raise WindowError(_nothing_known(began, "the window ends before that"))
         return notes
     end = began if window.end is None else min(window.end, began)
-    told = _told(sync, follower, window.start, end)
+    told = _told(sync, follower, run, window.start, end)
     if told is not None:
         return notes + told
     if window.end is not None and window.end <= began:
@@ -46,6 +55,18 @@ def reach_back(sync: Sync, follower: Follower, window: Window, polled_at: dateti
     ]
 
 
+def kept_apart(sync: Sync, known: Sequence[Change]) -> list[Change]:
+    """What a dry run was told of the time before the journal and is not among the ``known`` changes of its window."""
+    told = _CHANGES.validate_python(sync.fact("history", []))
+    subjects = {_subject(change) for change in known}
+    return [change for change in told if _subject(change) not in subjects]
+
+
+def _subject(change: Change) -> tuple[Guid, Guid | None, Action, datetime | None]:
+    """What makes two changes of AD's records the same one, as in `Journal.record_history`."""
+    return change.group_guid, change.user_guid, change.action, change.changed_at
+
+
 def _nothing_known(began: datetime, why: str) -> str:
     return (
         f"This window cannot be replayed: the journal began at {began.isoformat()}, {why}. "
@@ -53,11 +74,12 @@ def _nothing_known(began: datetime, why: str) -> str:
     )
 
 
-def _told(sync: Sync, follower: Follower, start: datetime, end: datetime) -> list[str] | None:
+def _told(sync: Sync, follower: Follower, run: RunRecord, start: datetime, end: datetime) -> list[str] | None:
     """What AD's records tell of [start, end), as changes in the journal. None: it keeps none."""
     name = sync.definition.name
     view = sync.journal.load_view(name)
-    roots = sorted(guid for guid, group in view.groups.items() if group.in_scope)
+    in_scope = [group for group in view.groups.values() if group.in_scope]
+    roots = sorted(group.guid for group in chosen(in_scope, run.groups))
     # The first group that has members shows whether there are records at all.
     for guid in sorted(view.groups, key=lambda guid: -len(view.members[guid])):
         follower.metadata.records(guid)
@@ -75,8 +97,11 @@ def _told(sync: Sync, follower: Follower, start: datetime, end: datetime) -> lis
         nested=follower.scope.nested_groups,
         disabled_users=follower.scope.disabled_users,
     )
-    new = sync.journal.record_history(name, changes)
-    sync.say(f"{len(changes)} changes from before the journal, {new} of them new to it")
+    if run.dry_run:
+        sync.journal.put_fact(run, "history", _CHANGES.dump_python(changes, mode="json"))
+    else:
+        new = sync.journal.record_history(name, changes)
+        sync.say(f"{len(changes)} changes from before the journal, {new} of them new to it")
     return [
         f"{len(changes)} changes from before the journal began were rebuilt from what Active Directory keeps",
         *_what_is_missing(history, start, end),

@@ -17,7 +17,7 @@ from include.group_sync.model import Action, Change, Guid, Mode, Window
 from include.group_sync.stages import restored, undo
 from include.group_sync.stages.context import RunRequest, Sync, chosen, tells_of_failure
 from include.group_sync.stages.following import Follower, Polled
-from include.group_sync.stages.history import reach_back
+from include.group_sync.stages.history import kept_apart, reach_back
 
 PROOF_ROUNDS = 3
 
@@ -52,8 +52,8 @@ def poll(sync: Sync, request: RunRequest) -> dict[str, Any]:
         follower = Follower(sync, session)
         polled = follower.bring_up_to_date(whole=request.mode is Mode.FULL)
         _keep(sync, run, polled)
-        if run.window is not None:
-            told = reach_back(sync, follower, run.window, polled.polled_at)
+        if run.bounded and not undo.is_undo(sync):  # an undo leaves nothing for other runs to do
+            told = reach_back(sync, follower, run, polled.polled_at)
             polled = replace(polled, notes=(*polled.notes, *told))
         polled = _prove(sync, follower, polled, run)
         polled = replace(polled, notes=(*polled.notes, *follower.notes_at_the_end()))
@@ -100,6 +100,7 @@ def changes_to_act_on(sync: Sync, run: RunRecord) -> list[Change]:
     if run.bounded:
         assert run.window is not None
         changes = sync.journal.changes_in(definition, run.window)
+        changes += kept_apart(sync, changes)
     else:
         changes = sync.journal.unsettled(definition)
     if not run.groups:
