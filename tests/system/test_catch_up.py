@@ -67,9 +67,7 @@ class Missed:
 
     def finish(self) -> list[dict[str, Any]]:
         """Until every run is over, and the schedule has nothing new: all runs of the DAG."""
-        until("the backfill", lambda: all(run["state"] in FINISHED for run in self.stack.airflow.runs(DAG)), 400)
-        self.stack.airflow.unpause(DAG, paused=True)
-        until("the last runs", lambda: all(run["state"] in FINISHED for run in self.stack.airflow.runs(DAG)), 200)
+        come_to_rest(self.stack)
         until("Airflow to close the backfill", self._backfills_closed)  # before that it allows no other one
         return self.stack.airflow.runs(DAG)
 
@@ -125,7 +123,7 @@ def world(stack: Stack) -> Stack:
     stack.airflow.wait_for_dag(DAG, timeout=180)
     stack.airflow.unpause(DAG)
     until("a first scheduled run", lambda: [run for run in stack.airflow.runs(DAG) if run["state"] == "success"])
-    stack.airflow.unpause(DAG, paused=True)
+    come_to_rest(stack)
     return stack
 
 
@@ -138,9 +136,22 @@ def scheduler_again(stack: Stack) -> Iterator[None]:
     stack.airflow.unpause(DAG, paused=True)
 
 
+def come_to_rest(stack: Stack) -> None:
+    """Nothing is under way, and the DAG is paused. A run that is queued when it is paused would stay so."""
+
+    def rests() -> bool:
+        if not all(run["state"] in FINISHED for run in stack.airflow.runs(DAG)):
+            stack.airflow.unpause(DAG)
+            return False
+        stack.airflow.unpause(DAG, paused=True)
+        return all(run["state"] in FINISHED for run in stack.airflow.runs(DAG))
+
+    until("all runs to end", rests, 400)
+
+
 def miss(stack: Stack, windows: Sequence[Sequence[Change]]) -> Missed:
     """The schedule is on; the scheduler is down for as many minutes as there are windows, and AD changes in each."""
-    until("a quiet moment", lambda: all(run["state"] in FINISHED for run in stack.airflow.runs(DAG)))
+    come_to_rest(stack)
     before, members = stack.mark(), people(stack)
     stack.airflow.stop_service("scheduler")
     stack.airflow.unpause(DAG)
