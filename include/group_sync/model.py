@@ -74,6 +74,7 @@ class Reason(str, Enum):
     CLAIMED_BY = "claimed_by"  # another sync definition feeds this Genesys group
     REJECTED = "rejected"  # a person said no
     UNDONE = "undone"  # pinned by an undo run
+    IN_FLIGHT = "in_flight"  # another run was writing to the Genesys group while this one decided
     # unchanged
     ALREADY_SO = "already_so"
     STILL_GRANTED = "still_granted"  # another AD group still grants the membership

@@ -90,8 +90,8 @@ class Context:
     ``excluded_users``: see `matching.excluded_users`. ``groups``, ``users``: for what people read in the report.
     ``being_asked``: keys of rows about which other runs are asking a person, or which they are about to write; their
     removals count in the limits, also where this run does not look at them.
-    ``in_flight``: another run is writing to Genesys, or has since the present members were read. Then nothing is called
-    done already: `patch` looks at it again when it is alone.
+    ``in_flight``: another run is writing to Genesys, or has since the present members were read. Then what seems to be
+    done already is ``planned`` with the reason ``already_so``: `patch` looks at it again when it is alone.
     ``pins``: pairs (Genesys group, `Row.person`) that a person undid -> the last change that the journal knew then.
     ``outcomes``: of settled changes that are listed again, by change id; where given, their rows tell the reason.
     """
@@ -398,7 +398,7 @@ def _decide(wish: _Wish, facts: _Facts) -> _Verdict:
         error = f"the sync definition {facts.target.claimed_by!r} already feeds this Genesys group"
         return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.CLAIMED_BY, error=error)
     pin = _pin(wish.person.user_guid, verdict.genesys_user_id, facts)
-    if verdict.status is Status.PLANNED and guard.undone(pin, wish.newest):
+    if verdict.status is Status.PLANNED and verdict.reason is None and guard.undone(pin, wish.newest):
         return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.UNDONE)
     return verdict
 
@@ -439,8 +439,8 @@ def _decide_add(wish: _Wish, facts: _Facts) -> _Verdict:
         return _Verdict(Status.ORPHANED, match.reason or Reason.NO_GENESYS_USER)
     if facts.claims[genesys_id] != {guid}:
         return _Verdict(Status.HELD, Reason.AMBIGUOUS, genesys_id)
-    if genesys_id in present and not _is_left_to_patch(wish, facts):
-        return _Verdict(Status.UNCHANGED, Reason.ALREADY_SO, genesys_id)
+    if genesys_id in present:
+        return _already_so(wish, genesys_id, facts)
     if match.status is MatchStatus.INACTIVE:
         return _Verdict(Status.ORPHANED, Reason.INACTIVE, genesys_id)
     if wish.held_reason in {Reason.REJECTED, Reason.UNDONE}:  # others doubt only that somebody left
@@ -467,9 +467,9 @@ def _decide_removal(wish: _Wish, facts: _Facts) -> _Verdict:
     ids = facts.known_ids(guid) if guid is not None else frozenset({wish.person.genesys_user_id or ""})
     if not ids:
         return _decide_removal_of_unknown(match, present)
-    if not ids & present and not _is_left_to_patch(wish, facts):
-        return _Verdict(Status.UNCHANGED, Reason.ALREADY_SO, min(ids))
-    genesys_id = min(ids & present or ids)
+    if not ids & present:
+        return _already_so(wish, min(ids), facts)
+    genesys_id = min(ids & present)
     if facts.definition.removals == "never":
         return _Verdict(Status.SKIPPED, Reason.REMOVALS_NEVER, genesys_id)
     reason = guard.why_held(
@@ -492,9 +492,11 @@ def _decide_removal(wish: _Wish, facts: _Facts) -> _Verdict:
     return _Verdict(Status.HELD if reason else Status.PLANNED, reason, genesys_id)
 
 
-def _is_left_to_patch(wish: _Wish, facts: _Facts) -> bool:
-    """What Genesys has of it may change at this moment, and a change of the journal would be settled for good by it."""
-    return facts.context.in_flight and bool(wish.groups)
+def _already_so(wish: _Wish, genesys_id: str, facts: _Facts) -> _Verdict:
+    """What Genesys has of it may change at this moment, and a change of the journal would be settled for good by it:
+    then it is left to `patch` to say so."""
+    left_to_patch = facts.context.in_flight and bool(wish.groups)
+    return _Verdict(Status.PLANNED if left_to_patch else Status.UNCHANGED, Reason.ALREADY_SO, genesys_id)
 
 
 def _decide_removal_of_unknown(match: Match | None, present: frozenset[str]) -> _Verdict:
@@ -516,9 +518,16 @@ def _rechecked(row: Row, unsettled: Mapping[tuple[_Person, Action], Sequence[Cha
         verdict = _Verdict(Status.HELD, Reason.AMBIGUOUS)
     if verdict.reason is Reason.STILL_GRANTED:  # nobody granted it when the plan was made
         verdict = _Verdict(Status.SUPERSEDED, Reason.NEWER_VIEW)
+    if verdict.status is Status.PLANNED and row.reason is Reason.ALREADY_SO and not _needs_nobody(row, facts):
+        verdict = _Verdict(Status.HELD, Reason.IN_FLIGHT)
     if verdict.status is Status.PLANNED:
         return dataclasses.replace(row, status=Status.PLANNED, reason=None, error=None)
     return dataclasses.replace(row, status=verdict.status, reason=verdict.reason, error=verdict.error)
+
+
+def _needs_nobody(row: Row, facts: _Facts) -> bool:
+    """What seemed to be so already was asked for neither in the limits nor of a person."""
+    return row.action is Action.ADD and not guard.protected(facts.target.genesys_group.name, facts.definition.protect)
 
 
 # -- what needs a person ------------------------------------------------------------------------------
@@ -533,7 +542,7 @@ def _pending(
     listed = set()
     for row in rows:
         listed.add(row.key)
-        if row.action is Action.REMOVE and row.status is Status.PLANNED:
+        if row.action is Action.REMOVE and _is_to_be_written(row):
             counts[row.genesys_group_id] = counts.get(row.genesys_group_id, 0) + 1
     targets = list(targets)
     elsewhere: dict[str, int] = {}
@@ -570,13 +579,18 @@ def asking_persons(
     asked = []
     to_approve = set()
     for row in rows:
-        reason = _why_a_person(row, excess, definition, context) if row.status is Status.PLANNED else None
+        reason = _why_a_person(row, excess, definition, context) if _is_to_be_written(row) else None
         if reason is not None:
             row = dataclasses.replace(row, status=Status.HELD, reason=reason)
             if reason is not Reason.OVER_LIMIT or definition.limits.on_excess == "approve":
                 to_approve.add(row.key)
         asked.append(row)
     return asked, frozenset(to_approve)
+
+
+def _is_to_be_written(row: Row) -> bool:
+    """Not what seems to be so already, and is only looked at again."""
+    return row.status is Status.PLANNED and row.reason is None
 
 
 def _why_a_person(row: Row, excess: guard.Excess, definition: SyncDefinition, context: Context) -> Reason | None:

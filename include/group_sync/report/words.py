@@ -48,6 +48,7 @@ REASON_WORDS: dict[Reason, str] = {
     Reason.CLAIMED_BY: "Another sync definition feeds this Genesys group.",
     Reason.REJECTED: "A person rejected it.",
     Reason.UNDONE: "An undo run put it back; it stays so until a person releases it.",
+    Reason.IN_FLIGHT: "Another run was writing to the group at that moment; a later run looks again.",
     Reason.ALREADY_SO: "Genesys Cloud was already so.",
     Reason.STILL_GRANTED: "Another AD group still grants this membership.",
     Reason.NEWER_VIEW: "AD says something newer by now.",

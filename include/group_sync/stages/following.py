@@ -115,9 +115,9 @@ class Follower:
             told = self._difference(before, trust.only_what_was_told(before, after, delta), roots, stored, observed_at)
             changes = trust.doubted(changes, told, Reason.OTHER_DOMAIN_CONTROLLER, cursor)
         changes = self._with_times(changes, before, after, delta)
+        self._forget_links(delta)
         poll = self._advance(stored, cursor, before, after, changes, complete, whole=False)
         self._confirm(cursor, complete, delta)
-        self._forget_links(delta)
         if changes:
             self._sync.say(f"{len(changes)} membership changes since {stored.cursor.polled_at.isoformat()}")
         notes = (*_note_on_invisible(kept), *doubt.notes, *self._note_on_blindness())
@@ -153,9 +153,9 @@ class Follower:
                 changes, self._difference(before, told, roots, stored, reading.read_until, as_now=True), doubt, cursor
             )
         changes = self._with_times(changes, before, view, None)
+        self._forget_links(delta)
         poll = self._advance(stored, cursor, before, view, changes, complete, whole=True)
         self._confirm(cursor, complete, delta)
-        self._forget_links(delta)
         notes = (reason, *reading.warnings, *_note_on_invisible(kept), *shrinking.notes, *self._note_on_blindness())
         return Polled(poll, cursor.polled_at, complete, notes, whole=True)
 

@@ -30,6 +30,7 @@ from include.group_sync.stages.plan import (
     grant_settled_adds,
     planning_context,
     planning_targets,
+    take_back_grants,
 )
 from include.group_sync.stages.read_back import read_back
 from include.group_sync.stages.resolve_users import look_at_refused, look_up, matched
@@ -205,7 +206,7 @@ class _Job:
             with sync.journal.together():
                 sync.journal.mark_sending(self.run, [row.key for row in todo], lease.fence, sync.clock())
                 # If nobody lives to record the outcome, AD still owns what it has asked for.
-                grant(sync, [row for row in todo if row.action is Action.ADD])
+                grant(sync, [row for row in todo if row.action is Action.ADD and not row.undoes])
             results, error_of_writing = _send(lease, self.writer, group_id, todo)
             self.trouble.note(error_of_writing)
             lease.renew()
@@ -261,6 +262,7 @@ class _Job:
             with sync.journal.together():
                 pin_undone(sync, self.run, rows)
                 grant_settled_adds(sync, rows)
+                take_back_grants(sync, rows)
                 drop_grants_of_settled_removals(sync, rows)
                 sync.journal.record(self.run, rows, at=sync.clock(), fence=fence, organisation=organisation)
 

@@ -38,6 +38,9 @@ from include.group_sync.stages.resolve_users import with_late_comers
 from include.group_sync.stages.targets import TargetGroup
 from include.group_sync.stages.undo import decide_undo, is_undo
 
+PLANS_ARE_CARRIED_OUT = timedelta(hours=2)
+"""Within that time, or their run has died."""
+
 
 @tells_of_failure
 def plan(sync: Sync) -> dict[str, Any]:
@@ -55,6 +58,8 @@ def plan(sync: Sync) -> dict[str, Any]:
     sync.journal.put_fact(run, "reading", {"at": sync.clock().isoformat(), "fence": fence})
     present = _read_present(sync, [target.genesys_group_id for target in targets if _needs_reading(target)])
     for in_flight in (fence is None, True):
+        if in_flight:
+            _look_at_changes_again(sync, targets, unmapped)
         if is_undo(sync):
             decided = _decide_undo(sync, run)
         else:
@@ -75,6 +80,14 @@ def plan(sync: Sync) -> dict[str, Any]:
         "hash": decided.hash,
         "fail_reason": decided.fail_reason,
     }
+
+
+def _look_at_changes_again(sync: Sync, targets: Sequence[TargetGroup], unmapped: dict[Guid, list[Change]]) -> None:
+    """The run that is writing may have settled some of them by now."""
+    lists = [*(target.changes for target in targets), *unmapped.values()]
+    newest = {one.id: one for one in sync.journal.changes({one.id for list_ in lists for one in list_ if one.id})}
+    for list_ in lists:
+        list_[:] = [newest.get(one.id, one) for one in list_]
 
 
 def _next_fence(sync: Sync) -> int | None:
@@ -215,7 +228,7 @@ def planning_context(
         journal_restored=bool(sync.fact("journal_restored")),
         pins=pins or {},
         being_asked=frozenset(sync.journal.being_asked(name, sync.clock(), but_not_by=run.key))
-        | sync.journal.about_to_be_removed(name, since=sync.clock() - timedelta(days=1), but_not_by=run.key),
+        | sync.journal.about_to_be_removed(name, since=sync.clock() - PLANS_ARE_CARRIED_OUT, but_not_by=run.key),
         excluded_users=excluded_users(people.values(), sync.definition),
         groups=sync.journal.known_groups(name, groups),
         users=people,
@@ -293,13 +306,29 @@ def grant_settled_adds(sync: Sync, rows: Sequence[Row]) -> None:
 
 def grant(sync: Sync, rows: Sequence[Row]) -> None:
     """AD owns the memberships that these adds are about."""
-    granted = [
+    sync.journal.add_grants(sync.definition.name, _grants_of(rows), sync.clock())
+
+
+def take_back_grants(sync: Sync, rows: Sequence[Row]) -> None:
+    """Of adds that were to be sent, and are known not to have come to anything."""
+    not_carried_out = (Reason.REFUSED, Reason.NOT_ATTEMPTED)
+    in_vain = [
+        row
+        for row in rows
+        if row.action is Action.ADD
+        and not row.undoes
+        and (row.status is Status.ORPHANED or (row.status is Status.FAILED and row.reason in not_carried_out))
+    ]
+    sync.journal.remove_grants(sync.definition.name, _grants_of(in_vain))
+
+
+def _grants_of(rows: Sequence[Row]) -> list[Grant]:
+    return [
         Grant(row.genesys_group_id, row.genesys_user_id, row.user_guid, group)
         for row in rows
         if row.user_guid and row.genesys_user_id and row.genesys_group_id
         for group in row.group_guids
     ]
-    sync.journal.add_grants(sync.definition.name, granted, sync.clock())
 
 
 def drop_grants_of_settled_removals(sync: Sync, rows: Sequence[Row]) -> None:
@@ -315,15 +344,15 @@ def drop_grants_of_settled_removals(sync: Sync, rows: Sequence[Row]) -> None:
     if not over:
         return
     name = sync.definition.name
-    grants = sync.journal.grants(name, sorted({row.genesys_group_id for row in over if row.genesys_group_id}))
+    grants: dict[tuple[str, Guid], list[Grant]] = {}
+    for one in sync.journal.grants(name, sorted({row.genesys_group_id for row in over if row.genesys_group_id})):
+        grants.setdefault((one.genesys_group_id, one.user_guid), []).append(one)
     gone = []
     for row in over:
         gone += [
-            grant
-            for grant in grants
-            if grant.genesys_group_id == row.genesys_group_id
-            and grant.user_guid == row.user_guid
+            one
+            for one in grants.get((row.genesys_group_id or "", row.user_guid or ""), ())
             # a person who is still granted by another group keeps that group's grant
-            and (row.reason is not Reason.STILL_GRANTED or grant.group_guid in row.group_guids)
+            if row.reason is not Reason.STILL_GRANTED or one.group_guid in row.group_guids
         ]
     sync.journal.remove_grants(name, gone)

@@ -167,9 +167,10 @@ def look_at_refused(sync: Sync, rows: Sequence[Row]) -> list[Row]:
         sync.say(f"{len(refused)} users whom Genesys refused could not be looked at: {error}")
         return list(rows)
     gone = refused - known.keys()
-    sync.journal.drop_links(
-        sync.definition.name, [row.user_guid for row in rows if row.genesys_user_id in gone and row.user_guid]
-    )
+    over = [(row.user_guid, row.genesys_user_id) for row in rows if row.user_guid and row.genesys_user_id in gone]
+    with sync.journal.together():  # all memberships are gone with the user
+        sync.journal.drop_grants_of(sync.definition.name, [(guid, id_) for guid, id_ in over if id_])
+        sync.journal.drop_links(sync.definition.name, [guid for guid, _ in over])
     looked = []
     for row in rows:
         if not _is_refused_add(row):
