@@ -6,16 +6,17 @@ Shared by `resolve_users` (whom must we know?), `plan` (what must change?) and `
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from include.group_sync.directory.membership import closure, effective_members
+from include.group_sync.directory.membership import closure
 from include.group_sync.journal.records import RunRecord
-from include.group_sync.model import Change, Guid, Mode, Pair, View
+from include.group_sync.model import Change, Guid, Mode, Pair
 from include.group_sync.stages.context import Sync, chosen
 from include.group_sync.stages.map_groups import mapped, retired_now
 from include.group_sync.stages.poll import changes_to_act_on
 from include.group_sync.stages.undo import is_undo
+from include.group_sync.stages.wanted import wanted_members
 
 
 @dataclass
@@ -30,19 +31,6 @@ class TargetGroup:
     changes: list[Change] = field(default_factory=list)
     wanted: dict[Guid, tuple[Guid, ...]] = field(default_factory=dict)
     nested_below: frozenset[Guid] = frozenset()  # all AD groups that feed it, nested ones included
-
-
-def wanted_members(sync: Sync, view: View, feeding: Collection[Guid]) -> dict[Guid, tuple[Guid, ...]]:
-    """Who is an effective member of at least one of the AD groups, and of which."""
-    granted_by: defaultdict[Guid, list[Guid]] = defaultdict(list)
-    directory = sync.definition.directory
-    for group in sorted(feeding):
-        if group in view.groups and view.groups[group].in_scope:
-            for user in effective_members(
-                view, group, nested=directory.nested_groups, disabled_users=directory.disabled_users
-            ):
-                granted_by[user].append(group)
-    return {user: tuple(groups) for user, groups in granted_by.items()}
 
 
 def collect(sync: Sync) -> tuple[list[TargetGroup], dict[Guid, list[Change]]]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from include.group_sync.directory.membership import effective_members
 from include.group_sync.errors import RunAmbiguous, RunUnknown
 from include.group_sync.journal.records import Done, RunKey, RunRecord
 from include.group_sync.model import Action, Guid, Row, Status
 from include.group_sync.planning import Context, Plan
 from include.group_sync.stages.context import RunRequest, Sync, chosen
 from include.group_sync.stages.map_groups import mapped
+from include.group_sync.stages.wanted import wanted_members
 from include.group_sync.undo import Present, plan_undo
 
 ReadMembers = Callable[[Sync, Sequence[str]], dict[str, frozenset[str] | None]]
@@ -177,15 +177,10 @@ def _newest_told(sync: Sync, rows: Sequence[Row]) -> dict[str, int]:
 def _granted_otherwise(sync: Sync, rows: Sequence[Row]) -> set[str]:
     """Keys of the rows whose person AD's newest view grants the membership through an AD group of which the row knows
     nothing. AD need not have told of a change: a rule may have been added since."""
-    directory = sync.definition.directory
-    targets = {row.genesys_group_id for row in rows}
-    pairs = [pair for pair in mapped(sync)[0] if pair.genesys_group_id in targets]
-    view = sync.journal.load_view(sync.definition.name, {pair.group_guid for pair in pairs})
-    granted: dict[tuple[str | None, str], set[Guid]] = {}
-    for pair in pairs:
-        if pair.group_guid in view.groups and view.groups[pair.group_guid].in_scope:
-            for user in effective_members(
-                view, pair.group_guid, nested=directory.nested_groups, disabled_users=directory.disabled_users
-            ):
-                granted.setdefault((pair.genesys_group_id, user), set()).add(pair.group_guid)
-    return {row.key for row in rows if not granted.get(_pair(row), set()) <= set(row.group_guids)}
+    feeding: dict[str | None, set[Guid]] = {row.genesys_group_id: set() for row in rows}
+    for pair in mapped(sync)[0]:
+        if pair.genesys_group_id in feeding:
+            feeding[pair.genesys_group_id].add(pair.group_guid)
+    view = sync.journal.load_view(sync.definition.name, set().union(*feeding.values()))
+    wanted = {group_id: wanted_members(sync, view, groups) for group_id, groups in feeding.items()}
+    return {row.key for row in rows if set(wanted[row.genesys_group_id].get(row.person, ())) - set(row.group_guids)}
