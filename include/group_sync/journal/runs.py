@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
@@ -437,13 +438,13 @@ def _with_settler(row: Row, elsewhere: Mapping[int, RunKey]) -> Row:
     return row
 
 
-def _is_own_work(row: Row, elsewhere: Collection[int], done: Collection[int]) -> bool:
+def _is_own_work(row: Row, elsewhere: AbstractSet[int], done: AbstractSet[int]) -> bool:
     """What this run wrote is its work (it counts in the limits, and can be undone), even if another run called the
     change superseded in the meantime."""
     if row.status not in SETTLED or row.settled_by is not None:
         return row.status in SETTLED
     others = done if row.status is Status.SUCCESS else elsewhere
-    return not (row.change_ids and set(others) >= set(row.change_ids))
+    return not (row.change_ids and others >= set(row.change_ids))
 
 
 def _settled_otherwise(

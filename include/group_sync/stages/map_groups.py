@@ -46,7 +46,7 @@ def map_groups(sync: Sync) -> dict[str, Any]:
             "pairs": [[p.group_guid, p.genesys_group_id, p.genesys_group_name, p.rule, p.has_baseline] for p in pairs],
             "skipped": [[s.group_guid, s.reason.value, s.detail] for s in mapping.skipped],
             "names": {group.id: group.name for group in genesys_groups},
-            "retired": sorted({*map(tuple, earlier_try), *(known.keys() - today)}),
+            "retired": sorted({*earlier_try, *(genesys_group_id for _, genesys_group_id in known.keys() - today)}),
             "versions": {group.id: group.version for group in genesys_groups if group.id in fed_ids},
         },
     )
@@ -91,7 +91,7 @@ def listed_versions(sync: Sync) -> dict[str, int]:
 
 def retired_now(sync: Sync) -> set[str]:
     """The Genesys groups that an AD group fed until this run, and feeds no more."""
-    return {genesys_group_id for _, genesys_group_id in (sync.fact("mapping") or {}).get("retired", [])}
+    return set((sync.fact("mapping") or {}).get("retired", []))
 
 
 def mapped(sync: Sync) -> tuple[list[Pair], list[SkippedGroup], dict[str, GenesysGroup]]:
