@@ -179,7 +179,7 @@ def test_a_change_while_the_snapshot_is_taken_is_in_it(directory):
             if not done:
                 done.append(1)
                 directory.apply([AddMember("support", "quirin.quast"), RemoveMember("support", "lena.lang")])
-            return iter(entries)
+            yield from entries
 
         session.search_paged = in_the_middle
         raced = reader.snapshot()

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from include.group_sync.directory import reader as reader_module
 from include.group_sync.directory.membership import closure, effective_members, left_out
 from include.group_sync.errors import DirectoryNotFound
 from include.group_sync.model import PrincipalKind
@@ -86,9 +87,28 @@ def test_awkward_names_and_attributes_come_as_they_are(company, shared_directory
     assert all(group.sid.startswith("S-1-5-21-") for group in view.groups.values())
 
 
-def test_people_come_in_requests_of_200(company):
-    # 22 groups in one page; 1600 agents and 60 others by GUID; what it costs besides that is constant.
-    assert 1660 // 200 < company.requests < 40
+def test_most_of_the_domain_comes_in_pages_and_some_of_it_by_guid_and_both_are_the_same(
+    company, shared_directory, monkeypatch
+):
+    # 1666 people, nearly all of them wanted, in pages of 500; the groups' page and what else there is are constant.
+    assert 1666 // 500 < company.requests < 20
+    monkeypatch.setattr(reader_module, "SCAN_FROM", 1_000_000)
+    with reader_of(shared_directory, user_attributes=("employeeNumber",), group_attributes=("info",)) as reader:
+        by_guid = reader.snapshot()
+    # 1600 agents and 60 others, 200 in a request
+    assert max(1660 // 200, company.requests) < by_guid.requests < 40
+    assert by_guid.view == company.view
+    assert by_guid.unresolved == company.unresolved
+
+
+def test_a_scan_ends_at_the_first_page_of_which_few_are_wanted(shared_directory, monkeypatch):
+    with reader_of(shared_directory, group_filter="(sAMAccountName=mixed)") as reader:
+        by_guid = reader.snapshot()
+        monkeypatch.setattr(reader_module, "SCAN_FROM", 1)
+        scanned = reader.snapshot()
+    assert scanned.view == by_guid.view
+    assert len(scanned.view.users) == 9
+    assert scanned.requests - by_guid.requests == 2, "one page, and the word that no more of them is wanted"
 
 
 def test_without_nesting_groups_below_are_not_read(shared_directory):
@@ -187,5 +207,5 @@ def test_5000_members_take_range_and_page_loops_and_come_all(crowded):
         assert len(list(session.search_paged(crowded.base_dn, "(sAMAccountName=m*)", ["cn"], 1000))) == 5000
         assert session.requests - before >= 5
 
-    # 25 requests for the people, 3 more ranges for g5000, 2 for g3000, 1 for g1501, and a few that do not grow.
-    assert 31 <= reading.requests <= 45
+    # 11 pages of people, 3 more ranges for g5000, 2 for g3000, 1 for g1501, and a few that do not grow.
+    assert 17 <= reading.requests <= 27

@@ -6,15 +6,17 @@ Everything is keyed by objectGUID. A method returns something whole or raises; i
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 
 from include.group_sync.directory import controls as ctl
 from include.group_sync.directory.membership import prune
 from include.group_sync.directory.reading import Delta, Proof, Reading
 from include.group_sync.directory.refresh import apply_delta, primary_group_rids
-from include.group_sync.directory.session import RANGE_SIZE, DirSyncRefused, Entry, LdapSession, RootDse
+from include.group_sync.directory.session import PAGE_SIZE, RANGE_SIZE, DirSyncRefused, Entry, LdapSession, RootDse
 from include.group_sync.errors import CursorRejected, DirectoryIncomplete, DirectoryNotFound
 from include.group_sync.model import (
     Cursor,
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 
 GROUPS_PER_PAGE = 200  # each may bring RANGE_SIZE members
 SNAPSHOT_ATTEMPTS = 3
+SCAN_FROM = 1000  # wanted people; fewer are asked for one by one in any case
+SCAN_WHILE = 0.5  # of a page are wanted; below, asking for those alone takes fewer requests
 
 ACCOUNT_DISABLED = 0x2  # bit of userAccountControl
 ALWAYS_READ = ("mail", "userprincipalname")
@@ -276,18 +280,17 @@ class DirectoryReader:
             *self._user_attributes,
             *sorted(ctl.filter_attributes(self._group_filter)),
         ]
-        return list({name.lower(): name for name in watched}.values())
+        return _each_once(watched)
 
     # -- reading objects ------------------------------------------------------------------------------
 
     def _object_attributes(self) -> list[str]:
-        names = [
-            *("objectGUID", "objectSid", "objectClass", "cn", "sAMAccountName", "userAccountControl"),
-            *("primaryGroupID", f"member;range=0-{RANGE_SIZE - 1}"),
-            *self.scope.group_attributes,
-            *self._user_attributes,
-        ]
-        return list({name.lower(): name for name in names}.values())
+        group = ("objectSid", f"member;range=0-{RANGE_SIZE - 1}", *self.scope.group_attributes)
+        return _each_once([*self._person_attributes(), *group])
+
+    def _person_attributes(self) -> list[str]:
+        names = ("objectGUID", "objectClass", "cn", "sAMAccountName", "userAccountControl", "primaryGroupID")
+        return _each_once([*names, *self._user_attributes])
 
     def _below_group_base(self, ldap_filter: str, attributes: Sequence[str]) -> Iterator[Entry]:
         try:
@@ -299,10 +302,11 @@ class DirectoryReader:
             ) from error
 
     def _in_the_domain(self, ldap_filter: str) -> Iterator[Entry]:
+        return self._search_domain(ldap_filter, self._object_attributes())
+
+    def _search_domain(self, ldap_filter: str, attributes: Sequence[str]) -> Generator[Entry, None, None]:
         """Child domains are other naming contexts: their objects stay unresolved."""
-        return self.session.search_paged(
-            self.scope.naming_context, ldap_filter, self._object_attributes(), subordinates="ignore"
-        )
+        return self.session.search_paged(self.scope.naming_context, ldap_filter, attributes, subordinates="ignore")
 
     def _read_below(self, found: Found, known: Collection[Guid] = ()) -> None:
         """Adds what the groups of ``found`` refer to, level by level until nothing new comes, then the members by
@@ -315,8 +319,24 @@ class DirectoryReader:
             if not wanted:
                 break
             asked |= wanted
+            if len(wanted) >= SCAN_FROM:
+                wanted -= self._scan_people(found, wanted)
             self._absorb_by_guid(found, wanted, nested_only=True)
         self._read_primary_members(found)
+
+    def _scan_people(self, found: Found, wanted: Collection[Guid]) -> set[Guid]:
+        """Adds the ``wanted`` among all people of the domain, page by page, as long as it is worth it: where most of
+        the domain is wanted, that takes fewer requests than asking for each. Gives who was found."""
+        scanned: set[Guid] = set()
+        people = self._search_domain("(|(objectClass=user)(objectClass=contact))", self._person_attributes())
+        with closing(people):  # which ends the search on the server, too
+            while page := list(islice(people, PAGE_SIZE)):
+                of_use = [entry for entry in page if entry.guid in wanted]
+                self._absorb(found, of_use, in_scope=frozenset())
+                scanned.update(entry.guid for entry in of_use)
+                if len(of_use) < SCAN_WHILE * len(page):
+                    break
+        return scanned
 
     def _absorb_by_guid(self, found: Found, guids: Iterable[Guid], *, nested_only: bool = False) -> None:
         for batch in _batches(sorted(set(guids)), ctl.GUIDS_PER_FILTER):
@@ -393,6 +413,10 @@ def _kind(classes: frozenset[str]) -> PrincipalKind:
     if classes & {"user", "inetorgperson"}:
         return PrincipalKind.USER
     return PrincipalKind.CONTACT if "contact" in classes else PrincipalKind.OTHER
+
+
+def _each_once(names: Iterable[str]) -> list[str]:
+    return list({name.lower(): name for name in names}.values())
 
 
 def _texts(entry: Entry, names: Iterable[str]) -> dict[str, str]:

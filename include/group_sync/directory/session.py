@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
@@ -227,7 +227,7 @@ class LdapSession:
         attributes: Sequence[str],
         page_size: int = PAGE_SIZE,
         subordinates: Subordinates = "refuse",
-    ) -> Iterator[Entry]:
+    ) -> Generator[Entry, None, None]:
         """A search of the whole subtree, page by page. The end of the iteration means that every page came.
 
         A page that fails cannot be asked for again: the cookie dies with the connection, and a server that gets a

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, text
+from sqlalchemy import ColumnElement, Connection, Engine, Table, func, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -143,6 +143,13 @@ def chunks(items: Iterable[T], size: int = 500) -> Iterator[list[T]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
+
+
+def each_of(connection: Connection, array: ColumnElement[Any]) -> ColumnElement[str]:
+    """The texts of a JSON array, one in each row, as a column to select from. For a hundred thousand rows, arrays as
+    parameters take half the time that a parameter for each value does."""
+    unpacked = func.json_each(array) if connection.dialect.name == "sqlite" else func.json_array_elements_text(array)
+    return unpacked.table_valued("value").c.value
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -5,16 +5,28 @@ Does not know Genesys, runs or outcomes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Row,
+    Select,
+    String,
+    bindparam,
+    delete,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from include.group_sync.errors import JournalConflict
 from include.group_sync.journal import tables
 from include.group_sync.journal.changes import as_columns
-from include.group_sync.journal.database import Database, chunks, insert_new, upsert
+from include.group_sync.journal.database import Database, chunks, each_of, upsert
 from include.group_sync.journal.records import StoredCursor
 from include.group_sync.model import Change, Cursor, DirectoryGroup, DirectoryUser, Guid, PrincipalKind, View
 
@@ -342,14 +354,11 @@ def _write_difference(
 
     had = dict(before.members)
     had.update(_members_of(connection, definition, after.groups.keys() - before.groups.keys()))
-    added: list[dict[str, Any]] = []
+    added: dict[Guid, set[Guid]] = {}
     for group_guid in after.groups:
         has = after.members.get(group_guid, set())
         had_members = had.get(group_guid, set())
-        added.extend(
-            {"definition": definition, "group_guid": group_guid, "member_guid": member_guid, "since": at}
-            for member_guid in has - had_members
-        )
+        added[group_guid] = has - had_members
         for chunk in chunks(had_members - has):
             connection.execute(
                 delete(tables.membership).where(
@@ -358,7 +367,7 @@ def _write_difference(
                     _MEMBERSHIP.member_guid.in_(chunk),
                 )
             )
-    insert_new(connection, tables.membership, added)
+    _insert_members(connection, definition, added, at)
 
     missing_groups = before.groups.keys() - after.groups.keys()
     missing_users = before.users.keys() - after.users.keys()
@@ -374,6 +383,19 @@ def _write_difference(
             connection.execute(
                 update(table).where(table.c.definition == definition, table.c.guid.in_(chunk)).values(gone_at=at)
             )
+
+
+def _insert_members(
+    connection: Connection, definition: str, added: Mapping[Guid, Collection[Guid]], at: datetime
+) -> None:
+    given = [{"group": group_guid, "members": sorted(guids)} for group_guid, guids in added.items() if guids]
+    if not given:
+        return
+    member = each_of(connection, bindparam("members", type_=JSON))
+    group = bindparam("group", type_=String)
+    rows = select(literal(definition), group, member, literal(at, tables.UtcDateTime()))
+    columns = [_MEMBERSHIP.definition, _MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid, _MEMBERSHIP.since]
+    connection.execute(insert(tables.membership).from_select(columns, rows), given)
 
 
 def _write_objects(connection: Connection, definition: str, before: View, after: View) -> None:

@@ -6,7 +6,9 @@ only here is known how a change was found; everything else is decided later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import gc
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -24,6 +26,19 @@ from include.group_sync.stages import proof
 from include.group_sync.stages.context import Sync
 
 CONFLICTS_TOLERATED = 5
+
+
+@contextmanager
+def _nothing_is_garbage() -> Iterator[None]:
+    """No search for cycles among what is read: all of it is kept, and each search would walk it and the whole of
+    Airflow (a fifth of the time of `benchmarks/poll.py`). What is not kept goes by its reference count as ever."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @dataclass(frozen=True)
@@ -125,6 +140,7 @@ class Follower:
 
     # -- everything -----------------------------------------------------------------------------------
 
+    @_nothing_is_garbage()
     def _whole_view(self, stored: StoredCursor | None, reason: str) -> Polled:
         reading = self.reader.snapshot()
         delta = self._delta_as_evidence(stored)  # afterwards: what went while it was read shall not seem unexplained
