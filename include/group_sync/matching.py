@@ -33,6 +33,7 @@ class MatchState:
     rules: tuple[UserRule, ...]
     links: Mapping[Guid, str]
     relink: bool
+    deleted: frozenset[Guid] = frozenset()
     linked: Mapping[str, GenesysUser | None] | None = None  # by Genesys user id; None as a whole: not asked yet
     answers: tuple[Mapping[str, tuple[GenesysUser, ...]], ...] = ()  # one per rule asked so far, by value
 
@@ -43,15 +44,17 @@ def start(
     links: Mapping[Guid, str],
     *,
     gone: Collection[Guid] = (),
+    deleted: Collection[Guid] = (),
     relink: bool = False,
 ) -> MatchState:
     """``links``: *all* of the journal's (guid -> Genesys user id), so that a Genesys user who belongs to somebody
     outside this run is not given away. ``gone``: people of whom only the guid is known (deleted in AD); a link may
-    still find them. ``relink``: when the Genesys user of a link is no longer there, try the rules; else such a
+    still find them. ``deleted``: those whose tombstone was seen: they are found as ever, but claim nobody from an
+    account that lives. ``relink``: when the Genesys user of a link is no longer there, try the rules; else such a
     person is orphaned."""
     people: dict[Guid, DirectoryUser | None] = dict.fromkeys(gone)
     people.update({user.guid: user for user in users})
-    return MatchState(people, tuple(rules), dict(links), relink)
+    return MatchState(people, tuple(rules), dict(links), relink, frozenset(deleted))
 
 
 def next_lookup(state: MatchState) -> Lookup | None:
@@ -197,7 +200,7 @@ def _rivals(state: MatchState, matches: Mapping[Guid, Match]) -> dict[Guid, set[
 
     A Genesys user is claimed by a match, by a link (also of somebody outside this run), by being one of several
     candidates, and by a mail, user name or external id: one that moved to another AD account in AD, but not yet in
-    Genesys, is a claim of both.
+    Genesys, is a claim of both. An account that was deleted claims nobody.
     """
     claims: dict[str, set[Guid]] = {}
     for guid, genesys_id in state.links.items():
@@ -209,7 +212,8 @@ def _rivals(state: MatchState, matches: Mapping[Guid, Match]) -> dict[Guid, set[
         if claims.get(genesys_id, set()) - {guid}:
             claims[genesys_id].add(guid)
     rivals: dict[Guid, set[str]] = {}
-    for genesys_id, guids in claims.items():
+    for genesys_id, claimants in claims.items():
+        guids = claimants - state.deleted
         if len(guids) > 1:
             for guid in guids & matches.keys():
                 rivals.setdefault(guid, set()).update({genesys_id}, _ids(matches[guid]))

@@ -93,6 +93,7 @@ class Context:
     ``in_flight``: another run is writing to Genesys, or has since the present members were read. Then what seems to be
     done already is ``planned`` with the reason ``already_so``: `patch` looks at it again when it is alone.
     ``pins``: pairs (Genesys group, `Row.person`) that a person undid -> the last change that the journal knew then.
+    ``deleted_users``: accounts whose tombstone was seen. If somebody was made anew, the new account has what they had.
     ``outcomes``: of settled changes that are listed again, by change id; where given, their rows tell the reason.
     """
 
@@ -107,6 +108,7 @@ class Context:
     pins: Mapping[tuple[str, Guid], int] = field(default_factory=dict)
     being_asked: frozenset[str] = frozenset()
     in_flight: bool = False
+    deleted_users: frozenset[Guid] = frozenset()
 
 
 # -- what comes out -----------------------------------------------------------------------------------
@@ -284,8 +286,23 @@ class _Facts:
         return frozenset(known | ({match.genesys_user_id} if match and match.genesys_user_id else set()))
 
     def claimants(self, genesys_user_id: str) -> frozenset[Guid]:
+        """AD accounts that are not deleted, and are or may be this Genesys user."""
         granted = {grant.user_guid for grant in self.grants_of.get(genesys_user_id, ())}
-        return self.claims.get(genesys_user_id, frozenset()) | granted
+        return (self.claims.get(genesys_user_id, frozenset()) | granted) - self.context.deleted_users
+
+    def matched_by_one(self, genesys_user_id: str, guid: Guid) -> bool:
+        """By what was looked up, no other account that is not deleted may be this Genesys user."""
+        return self.claims[genesys_user_id] - self.context.deleted_users == {guid}
+
+    def heir(self, guid: Guid, genesys_user_id: str) -> Guid | None:
+        """The account that was made anew for a deleted one, and that AD wants in the Genesys group."""
+        if guid not in self.context.deleted_users:
+            return None
+        for one in self.claimants(genesys_user_id) & self.target.effective.keys():
+            match = self.matches.get(one)
+            if match and match.genesys_user_id == genesys_user_id and self.matched_by_one(genesys_user_id, one):
+                return one
+        return None
 
     def person(self, genesys_user_id: str) -> _Person:
         """Whom AD knows this Genesys user as. Several accounts: the first; the guards hold such a removal anyway."""
@@ -437,7 +454,7 @@ def _decide_add(wish: _Wish, facts: _Facts) -> _Verdict:
         return _Verdict(Status.HELD, Reason.AMBIGUOUS)
     if match.status is MatchStatus.ORPHANED or genesys_id is None:
         return _Verdict(Status.ORPHANED, match.reason or Reason.NO_GENESYS_USER)
-    if facts.claims[genesys_id] != {guid}:
+    if not facts.matched_by_one(genesys_id, guid):
         return _Verdict(Status.HELD, Reason.AMBIGUOUS, genesys_id)
     if genesys_id in present:
         return _already_so(wish, genesys_id, facts)
@@ -470,6 +487,8 @@ def _decide_removal(wish: _Wish, facts: _Facts) -> _Verdict:
     if not ids & present:
         return _already_so(wish, min(ids), facts)
     genesys_id = min(ids & present)
+    if guid is not None and facts.heir(guid, genesys_id) is not None:
+        return _Verdict(Status.UNCHANGED, Reason.STILL_GRANTED, genesys_id)
     if facts.definition.removals == "never":
         return _Verdict(Status.SKIPPED, Reason.REMOVALS_NEVER, genesys_id)
     reason = guard.why_held(
@@ -484,12 +503,21 @@ def _decide_removal(wish: _Wish, facts: _Facts) -> _Verdict:
             grants=facts.grants_of.get(genesys_id, ()),
             match=match,
             known_ids=ids,
-            claimants=facts.claimants(genesys_id),
+            claimants=_who_may_be_wanted(guid, genesys_id, facts),
             everybody_looked_up=facts.matches.keys() >= target.effective.keys(),
             held_reason=wish.held_reason,
         )
     )
     return _Verdict(Status.HELD if reason else Status.PLANNED, reason, genesys_id)
+
+
+def _who_may_be_wanted(guid: Guid | None, genesys_id: str, facts: _Facts) -> frozenset[Guid]:
+    """AD accounts through which the Genesys user may belong into the group. Of a deleted account that was made anew, it
+    is known whether AD wants the new one there."""
+    claimants = facts.claimants(genesys_id)
+    if guid not in facts.context.deleted_users:
+        return claimants
+    return frozenset(one for one in claimants if one in facts.target.effective or one in facts.context.excluded_users)
 
 
 def _already_so(wish: _Wish, genesys_id: str, facts: _Facts) -> _Verdict:
@@ -803,12 +831,13 @@ def _is_compared(facts: _Facts) -> bool:
 
 
 def _moved(facts: _Facts, rows: Iterable[Row]) -> Iterable[Grant]:
-    """Who leaves one AD group and stays in another is owned through that one from now on."""
+    """Who leaves one AD group and stays in another, or was deleted and made anew, is owned through that from now on."""
     for row in rows:
         if row.reason is Reason.STILL_GRANTED and row.user_guid is not None:
+            heir = facts.heir(row.user_guid, row.genesys_user_id or "") or row.user_guid
             for owned in facts.grants_by.get(row.user_guid, ()):
-                for group_guid in facts.target.effective[row.user_guid]:
-                    yield dataclasses.replace(owned, group_guid=group_guid)
+                for group_guid in facts.target.effective[heir]:
+                    yield dataclasses.replace(owned, user_guid=heir, group_guid=group_guid)
 
 
 def _found(facts: _Facts) -> Iterable[Grant]:
@@ -819,7 +848,7 @@ def _found(facts: _Facts) -> Iterable[Grant]:
     for guid in sorted(target.effective.keys() - facts.context.excluded_users):
         match = facts.matches.get(guid)
         genesys_id = match.genesys_user_id if match else None
-        if genesys_id is None or genesys_id not in target.present or facts.claims[genesys_id] != {guid}:
+        if genesys_id is None or genesys_id not in target.present or not facts.matched_by_one(genesys_id, guid):
             continue
         for group_guid in target.effective[guid]:
             grant = Grant(target.genesys_group.id, genesys_id, guid, group_guid)

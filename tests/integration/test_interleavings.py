@@ -359,11 +359,55 @@ def test_a_genesys_user_who_was_made_anew_can_be_removed(ready: Pipeline) -> Non
 
 
 def test_an_ad_account_that_was_deleted_and_made_anew_gets_its_memberships_back(ready: Pipeline) -> None:
-    """Between the two, a run saw the tombstone. Without that, it would be a second account with the same mail."""
+    """Between the two, a run saw the tombstone."""
     ready.directory.apply([Delete("bob")])
     assert rows(ready.run()) == [("remove", "bob", "success", None, None)]
     ready.directory.apply([AddUser(User("bob", "Bob", mail="bob@example.com")), AddMember("voice", "bob")])
     assert rows(ready.run()) == [("add", "bob", "success", None, None)]
+    assert members(ready, "Voice") == EVERYBODY
+
+
+def make_anew(pipeline: Pipeline, name: str, *groups: str) -> None:
+    new = AddUser(User(name, name.title(), mail=f"{name}@example.com"))
+    pipeline.directory.apply([Delete(name), new, *(AddMember(group, name) for group in groups)])
+
+
+def test_who_was_deleted_and_made_anew_between_two_polls_keeps_what_the_new_account_has(ready: Pipeline) -> None:
+    make_anew(ready, "bob", "voice")
+    assert rows(ready.run()) == [
+        ("add", "bob", "unchanged", "already_so", None),
+        ("remove", "bob", "unchanged", "still_granted", None),
+    ]
+    assert members(ready, "Voice") == EVERYBODY
+    assert ready.run(mode="full")["total_changes"] == 0
+    leave(ready, "voice", "bob")
+    assert rows(ready.run()) == [("remove", "bob", "success", None, None)]
+    ready.genesys.change_members(genesys_id("Voice"), add=[genesys_id("bob")])
+    assert ready.run(mode="full")["total_changes"] == 0, "put back by hand: nothing of the deleted account is left"
+
+
+def test_who_was_deleted_and_made_anew_outside_the_group_loses_the_membership(ready: Pipeline) -> None:
+    make_anew(ready, "bob")
+    assert rows(ready.run()) == [("remove", "bob", "success", None, None)]
+    join(ready, "voice", "bob")
+    assert rows(ready.run()) == [("add", "bob", "success", None, None)]
+    assert members(ready, "Voice") == EVERYBODY
+
+
+def test_a_removal_that_waits_is_of_no_account_any_more_when_somebody_was_made_anew(ready: Pipeline) -> None:
+    ready.redefine(**{**definition_keys(), "limits": {"removals": 0, "removals_percent": 100}})
+    ready.directory.apply([Delete("bob")])
+    assert rows(ready.run()) == [("remove", "bob", "held", "over_limit", None)]
+    ready.directory.apply([AddUser(User("bob", "Bob", mail="bob@example.com")), AddMember("voice", "bob")])
+    assert rows(ready.run())[1] == ("remove", "bob", "unchanged", "still_granted", None)
+    assert members(ready, "Voice") == EVERYBODY
+
+
+def test_who_was_made_anew_while_the_cursor_was_lost_is_known_by_the_tombstone(ready: Pipeline) -> None:
+    make_anew(ready, "bob", "voice")
+    with ready.journal._database.writing() as connection:
+        connection.execute(update(tables.cursor).values(cookie=b"garbage"))
+    assert ("add", "bob", "unchanged", "already_so", None) in rows(ready.run())
     assert members(ready, "Voice") == EVERYBODY
 
 

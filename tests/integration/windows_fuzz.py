@@ -42,7 +42,7 @@ TRICKS = ("repeat", "full", "garbage", "cut")
 
 KINDS = {  # of changes -> how often
     "add": 30, "remove": 24, "replace": 4, "nest": 6, "unnest": 5, "delete_user": 5, "new_user": 4,
-    "disable": 4, "enable": 4, "rename": 4, "move_user": 3, "mail": 3, "primary": 3, "swap": 4,
+    "anew": 5, "disable": 4, "enable": 4, "rename": 4, "move_user": 3, "mail": 3, "primary": 3, "swap": 4,
     "move_group": 1, "delete_group": 1, "rename_ou": 1,
 }  # fmt: skip
 
@@ -87,6 +87,7 @@ class Directory:
         self.dn: dict[str, str] = {}
         self.next_user = PEOPLE + 1
         self.done: Counter[str] = Counter()
+        self.tombstones_are_seen = True
         self.lost: set[str] = set()  # Genesys groups that an AD group once fed and does not feed any more
         for ou in (self.root, self.scope, self.outside):
             self._do(self.ldap.add(ou, ["organizationalUnit"]))
@@ -165,6 +166,18 @@ class Directory:
 
     def _delete_user(self) -> bool:
         return bool(self.ldap.delete(self.dn.pop(self._pick(self.people())))[0])
+
+    def _anew(self) -> bool:
+        """Deleted, and made anew with the same mail before anybody can see it, in some of the groups or in none. Who
+        may not see tombstones cannot know that it is the same person: such a change is held."""
+        if not self.tombstones_are_seen:
+            return False
+        name = self._pick(self.people())
+        done = bool(self.ldap.delete(self.dn.pop(name))[0])
+        self.add_user(name)
+        for group in self.rng.sample(self.groups(), self.rng.randint(0, 2)):
+            self._member(group, name, ldap3.MODIFY_ADD)
+        return done
 
     def _new_user(self) -> bool:
         name, self.next_user = f"u{self.next_user}", self.next_user + 1
@@ -426,6 +439,7 @@ class Round:
         genesys.load_seed(genesys_seed())
         self.directory = Directory(sandbox, self.rng)
         self.account = self.rng.choice(["reader", "reader", "reader", "limited"])
+        self.directory.tombstones_are_seen = self.account == "reader"
         self.connections = {
             "active_directory_default": sandbox.connection(self.account),  # type: ignore[arg-type]
             "genesys_cloud_default": genesys.connection(),

@@ -45,6 +45,28 @@ def test_the_newest_migration_is_the_one_that_opening_expects() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [tables.HEAD]
 
 
+def test_a_journal_of_the_first_version_keeps_what_it_knows(journal_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = importlib.import_module("alembic.command")
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
+    with Journal.open(journal_url) as old:
+        identity = old.identity()
+        with old._database.writing() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO journal_user (definition, guid, dn, kind, name, disabled, attributes) "
+                    "VALUES ('default', 'u1', 'CN=u1', 'user', 'u1', false, '{}')"
+                )
+            )
+    monkeypatch.undo()
+    with Journal.open(journal_url) as new:
+        assert new.identity() == identity
+        assert new.known_users("default", ["u1"])["u1"].name == "u1"
+        assert new.deleted_users("default") == frozenset()
+        advance(new, View(), deleted=["u1"], definition="default")
+        assert new.deleted_users("default") == {"u1"}
+
+
 def _identity(url: str) -> tuple[str, int]:
     with Journal.open(url) as opened:
         return opened.identity()

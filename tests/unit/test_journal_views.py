@@ -126,6 +126,15 @@ def test_a_whole_view_replaces_everything_whatever_the_caller_thought_was_there(
     assert journal.load_view(DEFINITION) == view({"a": "u3"})
 
 
+def test_a_tombstone_is_remembered_until_the_object_is_restored(journal: Journal) -> None:
+    advance(journal, view({"g": "u1 u2"}))
+    advance(journal, view({"g": ""}), deleted=["u1", "never seen"])
+    assert journal.deleted_users(DEFINITION) == {"u1"}
+    assert journal.gone_users(DEFINITION, ["u1", "u2"]) == {"u1", "u2"}
+    advance(journal, view({"g": "u1"}))
+    assert journal.deleted_users(DEFINITION) == frozenset()
+
+
 def test_an_object_that_comes_back_is_no_longer_gone(journal: Journal) -> None:
     for present in ({"a": "u1"}, {}, {"a": "u1"}):
         advance(journal, view(present))

@@ -45,9 +45,10 @@ def resolve(
     rules: tuple[UserRule, ...] = (MAIL, UPN),
     links: Mapping[Guid, str] | None = None,
     gone: tuple[Guid, ...] = (),
+    deleted: tuple[Guid, ...] = (),
     relink: bool = False,
 ) -> dict[Guid, Match]:
-    state = start(users, rules, links or {}, gone=gone, relink=relink)
+    state = start(users, rules, links or {}, gone=gone, deleted=deleted, relink=relink)
     while lookup := next_lookup(state):
         state = answered(state, lookup, genesys.answer(rules, lookup))
     return finish(state)
@@ -204,3 +205,15 @@ def test_users_are_excluded_by_name_account_mail_or_upn(pattern: str) -> None:
     bob = directory_user("b", name="Bob", sam_account_name="bob")
     assert excluded_users([ann, bob], definition(exclude={"groups": [], "users": [pattern]})) == {"a"}
     assert excluded_users([ann, bob], definition()) == frozenset()
+
+
+def test_a_deleted_account_claims_nobody_from_the_one_that_was_made_anew() -> None:
+    genesys = Genesys(genesys_user("x", "a@x"))
+    old, new = person("old", mail="a@x"), person("new", mail="a@x")
+    assert {match.status for match in resolve([old, new], genesys).values()} == {MatchStatus.AMBIGUOUS}
+    made = resolve([old, new], genesys, deleted=("old",))
+    assert {guid: match.genesys_user_id for guid, match in made.items()} == {"old": "x", "new": "x"}
+    by_link = resolve([new], genesys, links={"old": "x"}, deleted=("old",))
+    assert by_link["new"].genesys_user_id == "x"
+    third = resolve([old, new, person("other", mail="a@x")], genesys, deleted=("old",))
+    assert [third[guid].status for guid in ("new", "other")] == [MatchStatus.AMBIGUOUS] * 2

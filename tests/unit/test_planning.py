@@ -207,6 +207,51 @@ def test_a_removal_is_held_when_it_is_not_sure_whom_it_would_hit(known: dict[str
     assert told(removed(known)) == [("remove", "ann", "held", "ambiguous")]
 
 
+RECREATED = matches("ann", matched("ann2", "x-ann"))  # two accounts with one mail; of ann, the tombstone was seen
+
+
+def test_who_was_made_anew_and_is_still_wanted_keeps_the_membership_and_it_is_owned_through_the_new_account() -> None:
+    deleted = {"deleted_users": frozenset({"ann"})}
+    changes = (change("remove", "ann"), change("add", "ann2", id=2))
+    made = removed(RECREATED, context=deleted, effective={"ann2": ("g1",)}, changes=changes)
+    assert told(made) == [("add", "ann2", "unchanged", "already_so"), ("remove", "ann", "unchanged", "still_granted")]
+    assert made.found == (grant("ann2", genesys_id="x-ann"),)
+    absent = removed(RECREATED, context=deleted, effective={"ann2": ("g1",)}, changes=changes, present=frozenset())
+    assert told(absent) == [("add", "ann2", "planned", None), ("remove", "ann", "unchanged", "already_so")]
+
+
+def test_who_was_made_anew_and_is_no_longer_wanted_is_removed() -> None:
+    assert told(removed(RECREATED, context={"deleted_users": frozenset({"ann"})})) == [
+        ("remove", "ann", "planned", None)
+    ]
+    assert told(removed(RECREATED)) == [("remove", "ann", "held", "ambiguous")], "no tombstone was seen"
+
+
+@pytest.mark.parametrize(
+    ("known", "context"),
+    [
+        (matches("ann", ambiguous("ann2", "x-ann", "z")), {}),
+        (matches("ann", matched("ann2", "x-ann"), matched("ann3", "x-ann")), {}),
+        (matches("ann"), {}),  # the new one was not looked up
+    ],
+)
+def test_it_is_held_when_it_is_not_sure_who_was_made_anew(known: dict[str, Match], context: dict[str, Any]) -> None:
+    wanted = {"ann2": ("g1",), "ann3": ("g1",)}
+    made = removed(known, context={"deleted_users": frozenset({"ann"}), **context}, effective=wanted)
+    assert told(made) == [("remove", "ann", "held", "ambiguous")]
+
+
+def test_a_new_account_that_is_excluded_is_left_alone() -> None:
+    context = {"deleted_users": frozenset({"ann"}), "excluded_users": frozenset({"ann2"})}
+    assert told(removed(RECREATED, context=context)) == [("remove", "ann", "held", "ambiguous")]
+
+
+def test_what_was_granted_to_a_deleted_account_does_not_stand_against_the_new_one() -> None:
+    grants = (grant("ann0", genesys_id="x-ann"), grant("ann"))
+    made = removed(grants=grants, context={"deleted_users": frozenset({"ann0"})})
+    assert told(made) == [("remove", "ann", "planned", None)]
+
+
 def test_a_removal_is_held_when_the_genesys_user_was_granted_it_for_another_account_too() -> None:
     made = removed(grants=(grant("ann"), grant("ann2", genesys_id="x-ann")), effective={"ann2": ("g1",)})
     assert told(made) == [("remove", "ann", "held", "ambiguous")]

@@ -177,6 +177,20 @@ class DirectoryReader:
             matching.update(entry.guid for entry in self._below_group_base(ldap_filter, ["objectGUID"]))
         return frozenset(matching)
 
+    def tombstones(self, guids: Iterable[Guid]) -> frozenset[Guid]:
+        """Those that are deleted objects, as far as the account may see them."""
+        found: set[Guid] = set()
+        for batch in _batches(sorted(guids), ctl.GUIDS_PER_FILTER):
+            entries = self.session.search(
+                self.scope.naming_context,
+                f"(&(isDeleted=TRUE){ctl.guid_filter(batch)})",
+                ["objectGUID"],
+                controls=(ctl.show_deleted(),),
+                subordinates="ignore",
+            )
+            found.update(entry.guid for entry in entries)
+        return frozenset(found)
+
     # -- what changed ---------------------------------------------------------------------------------
 
     def changes_since(self, cursor: Cursor, known: Mapping[str, tuple[Guid, int]] | None = None) -> Delta:

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision of ``migrations/versions``. Kept here so that opening a current journal need not load alembic."""
 
 VERSION_TABLE = "journal_version"  # not alembic's default name: Airflow's own database uses that one
@@ -123,7 +123,7 @@ group = Table(
     Column("complete_poll", _number),
 )
 
-# Members that are no groups, as last read.
+# Members that are no groups, as last read. `gone_at`: no longer in the view. `deleted_at`: a poll saw the tombstone.
 user = Table(
     "journal_user",
     metadata,
@@ -136,6 +136,7 @@ user = Table(
     Column("disabled", Boolean, nullable=False),
     _json("attributes"),
     Column("gone_at", UtcDateTime),
+    Column("deleted_at", UtcDateTime),
 )
 
 # Direct memberships of the groups that are not gone. `since`: the poll that first saw it.

@@ -151,6 +151,15 @@ class Views:
             statement = select(_USER.guid).where(_USER.definition == definition, _USER.gone_at.is_not(None))
             return frozenset(row.guid for row in _by_guid(connection, statement, _USER.guid, guids))
 
+    def deleted_users(self, definition: str) -> frozenset[Guid]:
+        """Those who were members once and whose tombstone was seen since."""
+        with self._database.reading() as connection:
+            return frozenset(
+                connection.scalars(
+                    select(_USER.guid).where(_USER.definition == definition, _USER.deleted_at.is_not(None))
+                )
+            )
+
     def last_complete(self, definition: str, guids: Collection[Guid]) -> dict[Guid, int]:
         """The poll in which each group was last read completely. Missing: never."""
         with self._database.reading() as connection:
@@ -171,6 +180,7 @@ class Views:
         changes: Sequence[Change],
         complete: Collection[Guid],
         whole: bool,
+        deleted: Collection[Guid] = (),
     ) -> int:
         """Moves cursor and view, and adds the changes, in one transaction. Gives the number of the new poll.
 
@@ -181,6 +191,7 @@ class Views:
             group that is merely nested no longer must stay in it.
         :param complete: groups that were read completely in this poll.
         :param whole: ``after`` is all there is; what else the journal has is gone.
+        :param deleted: objects whose tombstones were seen.
         :raises JournalConflict: another run moved the cursor meanwhile. Nothing was written.
         """
         with self._database.writing() as connection:
@@ -196,6 +207,12 @@ class Views:
             if whole:
                 before = _whole(connection, definition)
             _write_difference(connection, definition, before, after, cursor.polled_at, whole=whole)
+            for chunk in chunks(set(deleted) - after.users.keys()):
+                connection.execute(
+                    update(tables.user)
+                    .where(_USER.definition == definition, _USER.guid.in_(chunk))
+                    .values(deleted_at=cursor.polled_at)
+                )
             for chunk in chunks(complete):
                 connection.execute(
                     update(tables.group)
@@ -426,6 +443,7 @@ def _write_objects(connection: Connection, definition: str, before: View, after:
             "disabled": user.disabled,
             "attributes": dict(user.attributes),
             "gone_at": None,
+            "deleted_at": None,
         }
         for guid, user in after.users.items()
         if before.users.get(guid) != user

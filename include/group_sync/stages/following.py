@@ -130,8 +130,8 @@ class Follower:
             told = self._difference(before, trust.only_what_was_told(before, after, delta), roots, stored, observed_at)
             changes = trust.doubted(changes, told, Reason.OTHER_DOMAIN_CONTROLLER, cursor)
         changes = self._with_times(changes, before, after, delta)
-        self._forget_links(delta)
-        poll = self._advance(stored, cursor, before, after, changes, complete, whole=False)
+        self._forget_links(delta.deleted)
+        poll = self._advance(stored, cursor, before, after, changes, complete, delta.deleted, whole=False)
         self._confirm(cursor, complete, delta)
         if changes:
             self._sync.say(f"{len(changes)} membership changes since {stored.cursor.polled_at.isoformat()}")
@@ -149,7 +149,7 @@ class Follower:
         if stored is None:
             cursor = trust.first(reading.cursor)
             complete = self._unless_blind(reading.complete)
-            poll = self._advance(None, cursor, View(), view, [], complete, whole=True)
+            poll = self._advance(None, cursor, View(), view, [], complete, (), whole=True)
             notes = (reason, *reading.warnings, *self._note_on_blindness())
             return Polled(poll, cursor.polled_at, complete, notes, whole=True)
 
@@ -169,8 +169,10 @@ class Follower:
                 changes, self._difference(before, told, roots, stored, reading.read_until, as_now=True), doubt, cursor
             )
         changes = self._with_times(changes, before, view, None)
-        self._forget_links(delta)
-        poll = self._advance(stored, cursor, before, view, changes, complete, whole=True)
+        gone = before.users.keys() - view.users.keys()
+        deleted = delta.deleted if delta is not None else self.reader.tombstones(gone)
+        self._forget_links(deleted)
+        poll = self._advance(stored, cursor, before, view, changes, complete, deleted, whole=True)
         self._confirm(cursor, complete, delta)
         notes = (reason, *reading.warnings, *_note_on_invisible(kept), *shrinking.notes, *self._note_on_blindness())
         return Polled(poll, cursor.polled_at, complete, notes, whole=True)
@@ -232,6 +234,7 @@ class Follower:
         after: View,
         changes: Sequence[Change],
         complete: Collection[Guid],
+        deleted: Collection[Guid],
         *,
         whole: bool,
     ) -> int:
@@ -245,12 +248,13 @@ class Follower:
             changes=changes,
             complete=complete,
             whole=whole,
+            deleted=deleted,
         )
 
-    def _forget_links(self, delta: Delta | None) -> None:
+    def _forget_links(self, deleted: Collection[Guid]) -> None:
         """A tombstone is for good: the Genesys user may belong to a new account of the same person from now on."""
-        if delta is not None and delta.deleted:
-            self._journal.drop_links(self._name, delta.deleted)
+        if deleted:
+            self._journal.drop_links(self._name, deleted)
 
     def _confirm(self, cursor: Cursor, complete: Collection[Guid], delta: Delta | None) -> None:
         """Lets go of held removals that this poll has shown again in a way that may be believed: of those that another

@@ -232,6 +232,7 @@ def planning_context(
         excluded_users=excluded_users(people.values(), sync.definition),
         groups=sync.journal.known_groups(name, groups),
         users=people,
+        deleted_users=sync.journal.deleted_users(name),
     )
 
 
@@ -344,14 +345,18 @@ def drop_grants_of_settled_removals(sync: Sync, rows: Sequence[Row]) -> None:
     if not over:
         return
     name = sync.definition.name
-    grants: dict[tuple[str, Guid], list[Grant]] = {}
+    deleted = sync.journal.deleted_users(name)
+    grants: dict[tuple[str, str], list[Grant]] = {}
     for one in sync.journal.grants(name, sorted({row.genesys_group_id for row in over if row.genesys_group_id})):
-        grants.setdefault((one.genesys_group_id, one.user_guid), []).append(one)
+        # what was granted through an account that was made anew since goes with that of the new one
+        owner = one.genesys_user_id if one.user_guid in deleted else one.user_guid
+        grants.setdefault((one.genesys_group_id, owner), []).append(one)
     gone = []
     for row in over:
         gone += [
             one
-            for one in grants.get((row.genesys_group_id or "", row.user_guid or ""), ())
+            for owner in {row.user_guid, row.genesys_user_id}
+            for one in grants.get((row.genesys_group_id or "", owner or ""), ())
             # a person who is still granted by another group keeps that group's grant
             if row.reason is not Reason.STILL_GRANTED or one.group_guid in row.group_guids
         ]

@@ -78,7 +78,14 @@ def _resolve(sync: Sync, targets: Sequence[TargetGroup], guids: set[Guid]) -> di
     unsure = (Status.ORPHANED, Status.FAILED)
     doubted = {change.user_guid for target in targets for change in target.changes if change.status in unsure}
     checked = {links[guid] for guid in links.keys() & guids & (guids if sync.run.mode is Mode.FULL else doubted)}
-    state = start(users.values(), definition.users, links, gone=guids - users.keys(), relink=True)
+    state = start(
+        users.values(),
+        definition.users,
+        links,
+        gone=guids - users.keys(),
+        deleted=sync.journal.deleted_users(definition.name),
+        relink=True,
+    )
     matches = _match(sync, state, checked)
     believed = {links[guid] for guid in links.keys() & guids} - checked
     if believed and sync.genesys.has_listed_users:

@@ -1,0 +1,11 @@
+"""Whose tombstone was seen: an account that was made anew claims the same Genesys user."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.add_column("journal_user", sa.Column("deleted_at", sa.DateTime(timezone=True)))
