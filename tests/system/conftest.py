@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-SECOND_AIRFLOW = ("test_catch_up",)  # most of its time goes into waiting
+SECOND_AIRFLOW = ("test_catch_up", "test_safety")  # most of its time goes into waiting
 START_AND_TEST_SECONDS = 600  # the usual limit is not enough for both, on a slow machine
 
 
