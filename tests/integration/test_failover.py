@@ -17,7 +17,7 @@ from include.group_sync.directory.session import LdapSession
 from include.group_sync.errors import CursorRejected
 from include.group_sync.journal.store import Journal
 from include.sandbox.active_directory import SandboxDirectory
-from include.sandbox.directory_objects import AddMember, RemoveMember, Rename
+from include.sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember, Rename
 from include.sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 from tests.fixtures.pipeline import Pipeline, set_connection
 from tests.fixtures.small_company import (
@@ -125,6 +125,22 @@ def test_a_lagging_whole_view_takes_nothing_away_and_is_superseded_when_it_has_c
     report = two.run_on(two.dc2)
     assert ("remove", None, "superseded", "newer_view", None) in rows(report)
     assert "ann" in members(two.pipeline, "Chat")
+
+
+def test_who_was_enabled_and_is_still_disabled_on_a_lagging_controller_loses_nothing(two: TwoControllers) -> None:
+    two.dc1.apply([Disable("cid")])
+    two.dc2.replicate_from(two.dc1)
+    two.run_on(two.dc1)
+    two.dc1.apply([Enable("cid")])
+    assert rows(two.run_on(two.dc1)) == [("add", "cid", "success", None, None)]
+    two.dc2.apply([RemoveMember("voice", "bob")])  # so that Voice is read completely
+    assert rows(two.run_on(two.dc2), "cid") in ([], [("remove", "cid", "held", "other_domain_controller", None)])
+    assert rows(two.run_on(two.dc2, mode="full"), "cid") == [("remove", "cid", "held", "other_domain_controller", None)]
+    assert members(two.pipeline, "Voice") == {"ann", "cid", "mia"}
+    two.dc2.replicate_from(two.dc1)
+    two.run_on(two.dc2)
+    assert rows(two.run_on(two.dc2, mode="full"), "cid") == []
+    assert members(two.pipeline, "Voice") == {"ann", "cid", "mia"}
 
 
 def test_a_complete_reading_for_proof_on_a_lagging_controller_takes_nothing_away(two: TwoControllers) -> None:

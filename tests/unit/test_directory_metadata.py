@@ -87,7 +87,17 @@ def test_a_server_without_the_attribute_is_asked_once() -> None:
     reader = MetadataReader(stub.session(), "DC=t")
     assert [reader.records(guid_of(number)) for number in (1, 2, 3)] == [[], [], []]
     assert reader.supported is False
-    assert len(stub.asked) == 1
+    assert len(stub.asked) == 2, "and whether the group has members at all"
+
+
+def test_a_group_without_links_does_not_tell_whether_the_server_keeps_times() -> None:
+    """Domain Users, say: everybody is in it by `primaryGroupID`."""
+    from tests.unit.directory_stubs import Stub
+
+    stub = Stub(lambda **request: (SUCCESS, [] if request["ldap_filter"] == "(member=*)" else [entry(1)]))
+    reader = MetadataReader(stub.session(), "DC=t")
+    assert reader.records(guid_of(1)) == []
+    assert reader.supported is None
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,8 @@ class MetadataReader:
     def records(self, group: Guid) -> list[LinkRecord]:
         """Of one group that has or had members; [] if the server has none, or the group does not exist.
 
-        A server that answers nothing for such a group is taken for one without the attribute, and not asked again.
+        A server that answers nothing for a group with members is taken for one without the attribute, and not asked
+        again. (Who is a member by `primaryGroupID` has no record.)
         """
         if self.supported is False:
             return []
@@ -121,9 +122,12 @@ class MetadataReader:
             values = self._session.read_values(group, ATTRIBUTE)
         except DirectoryNotFound:
             return []
-        if self.supported is None:
+        if self.supported is None and (values or self._has_links(group)):
             self.supported = bool(values)
         return parse(values)
+
+    def _has_links(self, group: Guid) -> bool:
+        return bool(self._session.search(f"<GUID={group}>", "(member=*)", ["objectGUID"], "BASE"))
 
     def history(self, groups: Collection[Guid], known: Mapping[str, Guid]) -> LinkHistory:
         """The records of ``groups`` that are about ``known`` objects (`same_dn` -> guid); the others are counted."""

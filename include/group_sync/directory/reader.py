@@ -56,10 +56,12 @@ _UNTRACKABLE = frozenset({"member", "memberof"})
 
 @dataclass
 class Found:
-    """Objects read in one go, growing. ``primary``: user -> RID of the primary group."""
+    """Objects read in one go, growing. ``primary``: user -> RID of the primary group. ``hidden``: those of which the
+    account may not read what decides; they are left out like those that cannot be seen."""
 
     view: View = field(default_factory=View)
     primary: dict[Guid, int] = field(default_factory=dict)
+    hidden: set[Guid] = field(default_factory=set)
 
 
 class DirectoryReader:
@@ -101,6 +103,12 @@ class DirectoryReader:
             cursor, read_until = delta.cursor, delta.read_until
         else:
             read_until = _rounded_up(self.session.current_time())
+        if found.hidden:
+            warnings.append(
+                f"{len(found.hidden)} members do not show the account their objectClass or userAccountControl (whether "
+                "they are disabled): who was known counts as before, and no other one is added. Give the account the "
+                "right to read both."
+            )
         if not any(group.in_scope for group in view.groups.values()):
             warnings.append(
                 f"No group matches `directory.group_filter` ({self.scope.group_filter}) below `directory.group_base` "
@@ -193,14 +201,16 @@ class DirectoryReader:
 
     # -- what changed ---------------------------------------------------------------------------------
 
-    def changes_since(self, cursor: Cursor, known: Mapping[str, tuple[Guid, int]] | None = None) -> Delta:
+    def changes_since(
+        self, cursor: Cursor, known: Mapping[str, tuple[Guid, int]] | None = None, *, even_if_moved: bool = False
+    ) -> Delta:
         """What changed in the domain since ``cursor``, whichever domain controller is asked now.
 
         ``known``: domain controller -> (invocationId, highestCommittedUSN) as last seen; the cursor's own is added.
         Only the record of the same domain controller is compared: those numbers mean nothing on another one.
         Raises CursorRejected(why) if the cookie is refused or absent, if the domain controller was restored from a
         copy (it would answer "nothing changed"), or if an OU was renamed or moved (the objects in it then get other
-        DNs without a change of their own). Then take a snapshot.
+        DNs without a change of their own; not with ``even_if_moved``). Then take a snapshot.
         """
         if cursor.cookie is None:
             raise CursorRejected("There is no DirSync cookie to continue from.")
@@ -210,7 +220,7 @@ class DirectoryReader:
         sync = self.session.dirsync(
             self.scope.naming_context, CHANGES_FILTER, self._watched_attributes(), cursor.cookie
         )
-        delta = self._delta(sync.entries, _cursor(root, sync.cookie))
+        delta = self._delta(sync.entries, _cursor(root, sync.cookie), even_if_moved)
         log.debug(
             "changes: %d entries, %d groups with member changes, %d touched, %d deleted",
             delta.entries,
@@ -220,7 +230,7 @@ class DirectoryReader:
         )
         return delta
 
-    def _delta(self, entries: list[Entry], cursor: Cursor) -> Delta:
+    def _delta(self, entries: list[Entry], cursor: Cursor, even_if_moved: bool) -> Delta:
         added: dict[Guid, set[Guid]] = {}
         removed: dict[Guid, set[Guid]] = {}
         touched: set[Guid] = set()
@@ -257,7 +267,8 @@ class DirectoryReader:
             rid = entry.number("primaryGroupID")
             if rid is not None:
                 primary[guid] = rid
-        self._require_no_moved_containers(renamed)
+        if not even_if_moved:
+            self._require_no_moved_containers(renamed)
         return Delta(
             cursor=cursor,
             read_until=_rounded_up(self.session.current_time() if entries else cursor.polled_at),
@@ -345,7 +356,7 @@ class DirectoryReader:
         people = self._search_domain("(|(objectClass=user)(objectClass=contact))", self._person_attributes())
         with closing(people):  # which ends the search on the server, too
             while page := list(islice(people, PAGE_SIZE)):
-                of_use = [entry for entry in page if entry.guid in wanted]
+                of_use = [entry for entry in page if entry.attributes.get("objectguid") and entry.guid in wanted]
                 self._absorb(found, of_use, in_scope=frozenset())
                 scanned.update(entry.guid for entry in of_use)
                 if len(of_use) < SCAN_WHILE * len(page):
@@ -375,6 +386,9 @@ class DirectoryReader:
         open_ranges: dict[Guid, list[bytes]] = {}
         for entry in entries:
             guid = entry.guid
+            if self._hides_what_decides(entry):
+                found.hidden.add(guid)
+                continue
             if "group" not in entry.classes:
                 found.view.users[guid] = self._user(entry)
                 rid = entry.number("primaryGroupID")
@@ -393,6 +407,14 @@ class DirectoryReader:
         # Only now: a paged search over the same connection has ended.
         for guid, values in open_ranges.items():
             found.view.members[guid] = _guids(self.session.read_values(guid, "member", values))
+
+    def _hides_what_decides(self, entry: Entry) -> bool:
+        """The account may not read of what kind the object is, or whether a person's account is disabled. AD has both
+        of every object."""
+        if not entry.classes:
+            return True
+        counts = self.scope.disabled_users == "remove" and _kind(entry.classes) is PrincipalKind.USER
+        return counts and entry.number("userAccountControl") is None
 
     def _group(self, entry: Entry, in_scope: bool) -> DirectoryGroup:
         sid = entry.attributes.get("objectsid")

@@ -45,14 +45,21 @@ def following(last: Cursor, known: Mapping[str, tuple[Guid, int]], fresh: Cursor
     return dataclasses.replace(fresh, doubted_since=fresh.polled_at, trusted_dc=trusted)
 
 
-def only_what_was_told(before: View, after: View, delta: Delta | None) -> View:
-    """``after``, but with every membership of ``before`` that ``delta`` does not say is over."""
+def only_what_was_told(before: View, after: View, delta: Delta | None, *, believe_people: bool = False) -> View:
+    """``after``, but with every membership of ``before`` that ``delta`` does not say is over.
+
+    Of a person whom ``delta`` does not name it is not told either that the account was disabled, unless
+    ``believe_people``.
+    """
     deleted = delta.deleted if delta is not None else frozenset()
     removed = delta.member_changes if delta is not None else {}
     view = View(
         groups={**{guid: g for guid, g in before.groups.items() if guid not in deleted}, **after.groups},
         users={**{guid: u for guid, u in before.users.items() if guid not in deleted}, **after.users},
     )
+    if not believe_people:
+        named = delta.touched | deleted if delta is not None else deleted
+        view.users.update({guid: user for guid, user in before.users.items() if guid not in named})
     for guid in view.groups:
         gone = removed[guid][1] if guid in removed else frozenset()
         view.members[guid] = after.members.get(guid, set()) | (before.members.get(guid, set()) - gone - deleted)

@@ -206,7 +206,7 @@ class Views:
             began_at = cursor.polled_at if stored is None else stored.began_at
             if whole:
                 before = _whole(connection, definition)
-            _write_difference(connection, definition, before, after, cursor.polled_at, whole=whole)
+            _write_difference(connection, definition, before, after, cursor.polled_at, whole=whole, deleted=deleted)
             for chunk in chunks(set(deleted) - after.users.keys()):
                 connection.execute(
                     update(tables.user)
@@ -365,7 +365,14 @@ def _as_user(row: Row[Any]) -> DirectoryUser:
 
 
 def _write_difference(
-    connection: Connection, definition: str, before: View, after: View, at: datetime, *, whole: bool
+    connection: Connection,
+    definition: str,
+    before: View,
+    after: View,
+    at: datetime,
+    *,
+    whole: bool,
+    deleted: Collection[Guid],
 ) -> None:
     _write_objects(connection, definition, before, after)
 
@@ -389,11 +396,15 @@ def _write_difference(
     missing_groups = before.groups.keys() - after.groups.keys()
     missing_users = before.users.keys() - after.users.keys()
     if not whole:
-        kept = _kept_by_others(connection, definition, missing_groups, missing_users, after)
+        kept = _kept_by_others(connection, definition, missing_groups, missing_users, after) - set(deleted)
         missing_groups, missing_users = missing_groups - kept, missing_users - kept
     for chunk in chunks(missing_groups):
         connection.execute(
             delete(tables.membership).where(_MEMBERSHIP.definition == definition, _MEMBERSHIP.group_guid.in_(chunk))
+        )
+    for chunk in chunks((missing_groups | missing_users) & set(deleted)):  # a group outside the part may list them
+        connection.execute(
+            delete(tables.membership).where(_MEMBERSHIP.definition == definition, _MEMBERSHIP.member_guid.in_(chunk))
         )
     for table, guids in ((tables.group, missing_groups), (tables.user, missing_users)):
         for chunk in chunks(guids):

@@ -17,7 +17,7 @@ from include.group_sync.directory.membership import closure, difference, effecti
 from include.group_sync.directory.metadata import MetadataReader, changes_hidden, guids_by_dn, time_of
 from include.group_sync.directory.reader import DirectoryReader
 from include.group_sync.directory.reading import Delta, Proof
-from include.group_sync.directory.refresh import apply_delta
+from include.group_sync.directory.refresh import apply_delta, merged
 from include.group_sync.directory.session import LdapSession
 from include.group_sync.errors import CursorRejected, JournalConflict
 from include.group_sync.journal.records import StoredCursor
@@ -120,8 +120,10 @@ class Follower:
         start, kept = _as_read(before, reading, self.scope) if reading is not None else (before, set())
         after = apply_delta(start, delta, self.reader) if touched else start
         roots |= {guid for guid, group in after.groups.items() if group.in_scope}
+        before, after, roots = self._with_others_above(before, after, roots)
         complete = reading.complete - kept if reading is not None else frozenset()
-        doubt = proof.disbelieve_shrinking(before, after, complete, delta, self._limits, whole=False)
+        # not only what was read to prove it: a group that was touched is read again, too
+        doubt = proof.disbelieve_shrinking(before, after, after.groups, delta, self._limits, whole=False)
         complete = self._unless_blind(complete - doubt.groups)
 
         observed_at = max(delta.read_until, reading.read_until) if reading is not None else delta.read_until
@@ -137,6 +139,25 @@ class Follower:
             self._sync.say(f"{len(changes)} membership changes since {stored.cursor.polled_at.isoformat()}")
         notes = (*_note_on_invisible(kept), *doubt.notes, *self._note_on_blindness())
         return Polled(poll, cursor.polled_at, complete, notes, whole=False)
+
+    def _with_others_above(self, before: View, after: View, roots: set[Guid]) -> tuple[View, View, set[Guid]]:
+        """What was read differently than it was known may concern groups that nobody asked for: a nested group that
+        several contain, say. They are compared as well, since afterwards the view shows no difference any more."""
+        altered = {
+            guid
+            for known, now in (
+                (before.groups, after.groups),
+                (before.members, after.members),
+                (before.users, after.users),
+            )
+            for guid in now
+            if known.get(guid) != now[guid]
+        }
+        others = self._journal.roots_above(self._name, altered) - roots if altered else set()
+        if not others:
+            return before, after, roots
+        more = self._journal.load_view(self._name, others)
+        return merged(more, View(), before), merged(more, before, after), roots | others
 
     # -- everything -----------------------------------------------------------------------------------
 
@@ -164,7 +185,7 @@ class Follower:
         changes = self._difference(before, view, roots, stored, reading.read_until)
         doubt = _doubt(stored, self.scope, cursor)
         if doubt is not None:
-            told = trust.only_what_was_told(before, view, delta)
+            told = trust.only_what_was_told(before, view, delta, believe_people=doubt is Reason.SCOPE_CHANGED)
             changes = trust.doubted(
                 changes, self._difference(before, told, roots, stored, reading.read_until, as_now=True), doubt, cursor
             )
@@ -182,7 +203,7 @@ class Follower:
         if stored is None or stored.cursor.cookie is None:
             return None
         try:
-            return self.reader.changes_since(stored.cursor, stored.known_dcs)
+            return self.reader.changes_since(stored.cursor, stored.known_dcs, even_if_moved=True)
         except CursorRejected:
             return None
 
@@ -348,10 +369,10 @@ def _as_read(before: View, reading: Proof, scope: Scope) -> tuple[View, set[Guid
         {guid: set(members) for guid, members in reading.view.members.items()},
     )
     kept = keep_invisible(before, fresh, reading.unresolved, nested=scope.nested_groups)
-    merged = View(
+    as_read = View(
         {**before.groups, **fresh.groups}, {**before.users, **fresh.users}, {**before.members, **fresh.members}
     )
-    return merged, kept
+    return as_read, kept
 
 
 def _timed(change: Change, at: datetime | None) -> Change:

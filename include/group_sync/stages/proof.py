@@ -33,7 +33,7 @@ def disbelieve_shrinking(
     """Puts back into ``after`` the memberships of ``before`` that went without a word where that is too much to be
     believed: of one group, or (``whole``) of all that is known together.
 
-    ``read``: the groups that were read completely. ``told``: what DirSync said since ``before``; None: nothing.
+    ``read``: the groups that were read now. ``told``: what DirSync said since ``before``; None: nothing.
     """
     lost: dict[Guid, set[Guid]] = {}
     for guid in read:
