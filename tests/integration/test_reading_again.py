@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import ldap3
 import pytest
 
 from include.sandbox.directory_objects import (
     BASE_DN,
+    CONTACT_CENTER,
     OTHER_GROUPS,
     AddGroup,
     AddMember,
@@ -105,3 +107,13 @@ def test_a_deleted_group_that_a_forgotten_one_still_contains_is_gone(small: Pipe
     assert {row[3] for row in rows(report)} == {"mapping_changed"}
     assert "voice" not in {group.sam_account_name for group in small.journal.scope_groups(small.definition.name)}
     assert members(small, "Voice") == {"ann", "bob", "cid", "mia"}
+
+
+def test_contacts_and_computers_are_left_out_with_a_count(small: Pipeline) -> None:
+    connection = small.directory.ldap()
+    for name, kind in (("paging", "contact"), ("kiosk", "computer")):
+        dn = f"CN={name},{CONTACT_CENTER}"
+        assert connection.add(dn, [kind], {"sAMAccountName": f"{name}$"} if kind == "computer" else {})[0]
+        assert connection.modify(small.directory.dn_of("voice"), {"member": [(ldap3.MODIFY_ADD, [dn])]})[0]
+    connection.unbind()
+    assert "members that are no users of this domain get no membership: 1 computer, 1 contact" in small.run()["notes"]

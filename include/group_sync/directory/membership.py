@@ -38,10 +38,11 @@ def effective_members(view: View, root: Guid, *, nested: bool, disabled_users: s
     return members
 
 
-def left_out(view: View, root: Guid) -> Counter[str]:
-    """How many members below ``root`` get no membership because of what they are: by ``PrincipalKind`` value, or
+def left_out(view: View, *roots: Guid, nested: bool = True) -> Counter[str]:
+    """How many members below ``roots`` get no membership because of what they are: by ``PrincipalKind`` value, or
     ``unresolved`` (of another domain, or not visible to the account)."""
-    everyone = {guid for group in closure(view, root) for guid in view.members[group]} - view.groups.keys()
+    groups = {group for root in roots for group in closure(view, root, nested=nested)}
+    everyone = {guid for group in groups for guid in view.members[group]} - view.groups.keys()
     counts: Counter[str] = Counter()
     for guid in everyone:
         user = view.users.get(guid)

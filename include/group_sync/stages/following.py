@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from include.group_sync.directory import trust
-from include.group_sync.directory.membership import closure, difference, effective_members, keep_invisible
+from include.group_sync.directory.membership import closure, difference, effective_members, keep_invisible, left_out
 from include.group_sync.directory.metadata import MetadataReader, changes_hidden, guids_by_dn, time_of
 from include.group_sync.directory.reader import DirectoryReader
 from include.group_sync.directory.reading import Delta, Proof
@@ -166,12 +166,13 @@ class Follower:
         reading = self.reader.snapshot()
         delta = self._delta_as_evidence(stored)  # afterwards: what went while it was read shall not seem unexplained
         view = reading.view
+        others = _note_on_left_out(view, nested=self.scope.nested_groups)
         self._sync.say(f"read {len(view.groups)} groups and {len(view.users)} members as a whole")
         if stored is None:
             cursor = trust.first(reading.cursor)
             complete = self._unless_blind(reading.complete)
             poll = self._advance(None, cursor, View(), view, [], complete, (), whole=True)
-            notes = (reason, *reading.warnings, *self._note_on_blindness())
+            notes = (reason, *reading.warnings, *others, *self._note_on_blindness())
             return Polled(poll, cursor.polled_at, complete, notes, whole=True)
 
         cursor = trust.following(stored.cursor, stored.known_dcs, reading.cursor)
@@ -195,7 +196,8 @@ class Follower:
         self._forget_links(deleted)
         poll = self._advance(stored, cursor, before, view, changes, complete, deleted, whole=True)
         self._confirm(cursor, complete, delta)
-        notes = (reason, *reading.warnings, *_note_on_invisible(kept), *shrinking.notes, *self._note_on_blindness())
+        notes = (reason, *reading.warnings, *others, *_note_on_invisible(kept), *shrinking.notes)
+        notes = (*notes, *self._note_on_blindness())
         return Polled(poll, cursor.polled_at, complete, notes, whole=True)
 
     def _delta_as_evidence(self, stored: StoredCursor | None) -> Delta | None:
@@ -377,6 +379,17 @@ def _as_read(before: View, reading: Proof, scope: Scope) -> tuple[View, set[Guid
 
 def _timed(change: Change, at: datetime | None) -> Change:
     return change if at is None else replace(change, changed_at=at)
+
+
+def _note_on_left_out(view: View, *, nested: bool) -> list[str]:
+    counts = left_out(view, *(guid for guid, group in view.groups.items() if group.in_scope), nested=nested)
+    if not counts:
+        return []
+    told = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    return [
+        f"members that are no users of this domain get no membership: {told}"
+        + (" (of another domain, or not visible to the account)" if counts["unresolved"] else "")
+    ]
 
 
 def _note_on_invisible(invisible: Collection[Guid]) -> list[str]:
