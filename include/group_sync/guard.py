@@ -127,7 +127,8 @@ def undone(pin: int | None, newest_change: int) -> Reason | None:
 
 @dataclass(frozen=True)
 class PendingRemovals:
-    """Removals of one Genesys group that all of `GUARDS` allow. ``owned``: its present members whom AD owns."""
+    """Removals of one Genesys group that all of `GUARDS` allow. ``owned``: its present members whom AD owns; under
+    `removals: mirror`, all of them."""
 
     genesys_group_id: str
     genesys_group_name: str

@@ -217,7 +217,9 @@ class Window:
 
     def contains(self, change: Change) -> bool:
         """True if the change's time lies in the window; where AD does not tell the time, if its interval
-        (observed_after, observed_at] meets the window."""
+        (observed_after, observed_at] meets the window. What a comparison with Genesys found lies in none."""
+        if change.origin == "comparison":
+            return False
         if change.changed_at is not None:
             return (self.start is None or change.changed_at >= self.start) and (
                 self.end is None or change.changed_at < self.end

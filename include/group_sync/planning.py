@@ -121,6 +121,8 @@ class Plan:
     ``comparison_changes``: (row key, change) for rows that no change of the journal stands behind yet.
     ``found``: what AD wants and Genesys has already, in targets compared as a whole: a baseline makes grants of it. And
     the grants of those AD groups that go on granting what another one granted until now.
+    ``outdated``: grants through AD groups that feed the Genesys group no more, of people who are ``found`` there
+    through others: they are owned through those alone from now on.
     ``compared``: Genesys groups that were compared as a whole: they could be read, and are ours.
     ``hash``: of what the plan says, whatever the ids of changes.
     ``fail_reason``: `limits.on_excess: fail` applies; nothing may be written.
@@ -137,6 +139,7 @@ class Plan:
     to_approve: frozenset[str] = frozenset()
     excess: guard.Excess = guard.NOTHING_EXCEEDED
     compared: frozenset[str] = frozenset()
+    outdated: tuple[Grant, ...] = ()
 
     @property
     def lanes(self) -> tuple[tuple[Row, ...], ...]:
@@ -165,7 +168,8 @@ def plan(
     known = [_Facts.of(target, matches, claims, definition, context) for target in targets]
     by_target = [(facts, _rows_of_target(facts)) for facts in known]
     drafts = [row for _, its_rows in by_target for row in its_rows]
-    excess = guard.excess(_pending(targets, drafts, context.being_asked), context.removed_today, definition.limits)
+    pending = _pending(targets, drafts, context.being_asked, definition)
+    excess = guard.excess(pending, context.removed_today, definition.limits)
     rows, to_approve = asking_persons(drafts, excess, definition, context)
     rows += [row for group in unmapped for row in _rows_of_unmapped(group, context)]
     rows.sort(key=_order)
@@ -176,6 +180,7 @@ def plan(
         group_results=tuple(_group_result(facts) for facts in known),
         comparison_changes=tuple((row.key, change) for row in rows for change in _comparison_changes(row, context)),
         found=tuple(grant for facts, its_rows in by_target for grant in (*_found(facts), *_moved(facts, its_rows))),
+        outdated=tuple(grant for facts in known for grant in _outdated(facts)),
         compared=frozenset(facts.target.genesys_group.id for facts in known if _is_compared(facts)),
         hash=content_hash(rows),
         fail_reason=fail_reason(excess, definition),
@@ -541,6 +546,10 @@ def _decide_removal_of_unknown(match: Match | None, present: frozenset[str]) -> 
 def _rechecked(row: Row, unsettled: Mapping[tuple[_Person, Action], Sequence[Change]], facts: _Facts) -> Row:
     person = _Person(row.user_guid) if row.user_guid is not None else _Person(None, row.genesys_user_id)
     changes = unsettled.get((person, row.action), ())
+    ids = _change_ids(changes)
+    if ids and not set(ids) & set(row.change_ids):
+        # others settled what it was planned for, and AD has said the same again: that is what it does now
+        row = dataclasses.replace(row, change_ids=(*row.change_ids, *ids))
     verdict = _decide(_Wish(person, row.action, row.group_guids, _held_reason(changes), newest_told(changes)), facts)
     if verdict.status is Status.PLANNED and verdict.genesys_user_id != row.genesys_user_id:
         verdict = _Verdict(Status.HELD, Reason.AMBIGUOUS)
@@ -562,7 +571,7 @@ def _needs_nobody(row: Row, facts: _Facts) -> bool:
 
 
 def _pending(
-    targets: Iterable[Target], rows: Iterable[Row], being_asked: frozenset[str]
+    targets: Iterable[Target], rows: Iterable[Row], being_asked: frozenset[str], definition: SyncDefinition
 ) -> list[guard.PendingRemovals]:
     """Removals that nothing but a limit or a person can stop, those that wait for an answer included. Most of these are
     among the rows, since they are unsettled; a run that looks at a part only must count the others, too."""
@@ -591,16 +600,25 @@ def _pending(
             target.genesys_group.id,
             target.genesys_group.name,
             counts.get(target.genesys_group.id, 0) + elsewhere.get(target.genesys_group.id, 0),
-            len({grant.genesys_user_id for grant in target.grants} & (target.present or frozenset())),
+            _at_stake(target, definition),
         )
         for target in targets
     ]
 
 
+def _at_stake(target: Target, definition: SyncDefinition) -> int:
+    """The present members of whom a share may go: those whom AD owns, or under `mirror` all."""
+    present = target.present or frozenset()
+    if definition.removals == "mirror":
+        return len(present)
+    return len({grant.genesys_user_id for grant in target.grants} & present)
+
+
 def asking_persons(
     rows: Iterable[Row], excess: guard.Excess, definition: SyncDefinition, context: Context
 ) -> tuple[list[Row], frozenset[str]]:
-    """The rows, those held that a person or a limit must let pass first; and the keys of those that a person may.
+    """The rows, those held that a person or a limit must let pass first; and the keys of those that a person may. That
+    the definition looks at another part of AD may be meant: nobody else than a person can say.
 
     With `limits.on_excess: hold` nobody is asked about a limit; `protect:` and a restored journal ask always.
     """
@@ -612,6 +630,8 @@ def asking_persons(
             row = dataclasses.replace(row, status=Status.HELD, reason=reason)
             if reason is not Reason.OVER_LIMIT or definition.limits.on_excess == "approve":
                 to_approve.add(row.key)
+        elif row.status is Status.HELD and row.reason is Reason.SCOPE_CHANGED:
+            to_approve.add(row.key)
         asked.append(row)
     return asked, frozenset(to_approve)
 
@@ -840,7 +860,15 @@ def _moved(facts: _Facts, rows: Iterable[Row]) -> Iterable[Grant]:
                     yield dataclasses.replace(owned, user_guid=heir, group_guid=group_guid)
 
 
-def _found(facts: _Facts) -> Iterable[Grant]:
+def _outdated(facts: _Facts) -> Iterable[Grant]:
+    for guid, genesys_id in _who_belongs_and_is_there(facts):
+        for grant in facts.grants_by.get(guid, ()):
+            if grant.genesys_user_id == genesys_id and grant.group_guid not in facts.target.feeding:
+                yield grant
+
+
+def _who_belongs_and_is_there(facts: _Facts) -> Iterable[tuple[Guid, str]]:
+    """Whom AD wants in a target that is compared as a whole, and who is in it: AD user, Genesys user."""
     target = facts.target
     if not _is_compared(facts):
         return
@@ -848,8 +876,13 @@ def _found(facts: _Facts) -> Iterable[Grant]:
     for guid in sorted(target.effective.keys() - facts.context.excluded_users):
         match = facts.matches.get(guid)
         genesys_id = match.genesys_user_id if match else None
-        if genesys_id is None or genesys_id not in target.present or not facts.matched_by_one(genesys_id, guid):
-            continue
+        if genesys_id is not None and genesys_id in target.present and facts.matched_by_one(genesys_id, guid):
+            yield guid, genesys_id
+
+
+def _found(facts: _Facts) -> Iterable[Grant]:
+    target = facts.target
+    for guid, genesys_id in _who_belongs_and_is_there(facts):
         for group_guid in target.effective[guid]:
             grant = Grant(target.genesys_group.id, genesys_id, guid, group_guid)
             if grant not in facts.grants_of.get(genesys_id, ()):

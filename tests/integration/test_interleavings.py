@@ -6,6 +6,7 @@ Each test tells one story that once ended wrongly.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -399,7 +400,7 @@ def test_a_removal_that_waits_is_of_no_account_any_more_when_somebody_was_made_a
     ready.directory.apply([Delete("bob")])
     assert rows(ready.run()) == [("remove", "bob", "held", "over_limit", None)]
     ready.directory.apply([AddUser(User("bob", "Bob", mail="bob@example.com")), AddMember("voice", "bob")])
-    assert rows(ready.run())[1] == ("remove", "bob", "unchanged", "still_granted", None)
+    assert ("remove", "bob", "unchanged", "still_granted", None) in rows(ready.run())
     assert members(ready, "Voice") == EVERYBODY
 
 
@@ -409,6 +410,124 @@ def test_who_was_made_anew_while_the_cursor_was_lost_is_known_by_the_tombstone(r
         connection.execute(update(tables.cursor).values(cookie=b"garbage"))
     assert ("add", "bob", "unchanged", "already_so", None) in rows(ready.run())
     assert members(ready, "Voice") == EVERYBODY
+
+
+# -- approvals and rules that change meanwhile --------------------------------------------------------
+
+
+def test_what_was_approved_is_done_by_that_run_though_another_one_settled_the_change_before(ready: Pipeline) -> None:
+    ready.redefine(**definition_keys(), protect=["Voice"])
+    leave(ready, "voice", "bob")
+    ready.plan("asks")
+    asked = ready.asked("asks")
+    assert asked is not None
+    join(ready, "voice", "bob")
+    assert ("remove", None, "superseded", "newer_view", None) in rows(ready.run("back"))
+    leave(ready, "voice", "bob")
+    assert rows(ready.run("out again"))[0][2] == "held"
+    ready.answer("asks", asked.options[0])
+    report = ready.report("asks")
+    assert rows(report) == [("remove", "bob", "success", None, None)]
+    assert [(group["added"], group["removed"]) for group in report["groups"]] == [(0, 1)]
+    ready.redefine(**definition_keys())
+    assert rows(ready.run()) == []
+    ready.genesys.change_members(genesys_id("Voice"), add=[genesys_id("bob")])
+    assert ready.run(mode="full")["total_changes"] == 0
+    assert members(ready, "Voice") == EVERYBODY, "put back by hand: AD owns it no more"
+
+
+def remap(pipeline: Pipeline, group: str, target: str | None) -> None:
+    pipeline.directory.apply([SetAttributes(group, {"info": target and genesys_id(target)})])
+
+
+def test_what_was_approved_is_not_done_under_a_rule_that_is_no_more(ready: Pipeline) -> None:
+    ready.redefine(**definition_keys(), protect=["Voice"])
+    leave(ready, "voice", "bob")
+    join(ready, "voice", "fay")
+    ready.plan("asks")
+    asked = ready.asked("asks")
+    assert asked is not None
+    remap(ready, "voice", "Chat")
+    ready.run("with the new rule")
+    ready.answer("asks", asked.options[0])
+    done = rows(ready.report("asks"))
+    assert sorted(row[:4] for row in done) == [
+        ("add", "fay", "skipped", "unmapped"),
+        ("remove", "bob", "held", "mapping_changed"),
+    ]
+    assert members(ready, "Voice") == EVERYBODY
+
+
+def test_an_old_plan_that_is_cleared_goes_by_todays_rules(ready: Pipeline) -> None:
+    ready.run("old", mode="full")
+    join(ready, "voice", "fay")
+    remap(ready, "voice", "Chat")
+    ready.run()
+    written = len(ready.genesys.writes())
+    planned = plan_stage.plan(ready.sync("old", "plan"))
+    ready.patch("old", planned)
+    assert members(ready, "Voice") == EVERYBODY
+    assert len(ready.genesys.writes()) == written
+
+
+def test_who_is_granted_by_a_new_rule_may_leave_though_an_old_one_granted_it_once(ready: Pipeline) -> None:
+    ready.directory.apply([AddGroup(Group("heirs", "Heirs", ("ann", "bob", "cid"), info=genesys_id("Voice")))])
+    remap(ready, "voice", None)
+    ready.run()
+    ready.run(mode="full")
+    leave(ready, "heirs", "bob")
+    assert rows(ready.run(), "bob") == [("remove", "bob", "success", None, None)]
+
+
+def test_a_genesys_group_that_is_no_more_holds_nothing(ready: Pipeline) -> None:
+    ready.genesys.change_group(genesys_id("Voice"), state="deleted")
+    leave(ready, "voice", "bob")
+    join(ready, "voice", "fay")
+    done = rows(ready.run())
+    assert {row[2:4] for row in done} == {("skipped", "genesys_group_missing")}
+    assert rows(ready.run()) == []
+    ready.genesys.change_group(genesys_id("Voice"), state="active")
+    assert sorted(rows(ready.run())) == [
+        ("add", "fay", "success", None, None),
+        ("remove", "bob", "held", "unproven", None),  # that the group is mapped again, poll could not know
+    ]
+    assert rows(ready.run()) == [("remove", "bob", "success", None, None)]
+
+
+def test_what_a_comparison_with_genesys_found_is_in_no_window(ready: Pipeline) -> None:
+    began = ready.report("first")["timestamp"]
+    ready.genesys.change_members(genesys_id("Voice"), remove=[genesys_id("bob")])
+    assert rows(ready.run(mode="full")) == [("add", "bob", "success", None, None)]
+    window = (datetime.fromisoformat(began.replace("Z", "+00:00")), None)
+    assert rows(ready.run(run_type="backfill", window=window)) == []
+
+
+def test_who_moves_is_added_before_being_removed(ready: Pipeline) -> None:
+    leave(ready, "voice", "bob")
+    join(ready, "chat", "bob")
+    after = len(ready.genesys.writes())
+    ready.run()
+    written = [write["path"].rsplit("/", 1)[1] for write in ready.genesys.writes()[after:]]
+    assert written == [genesys_id("Chat"), genesys_id("Voice")]
+
+
+def test_other_rules_of_membership_are_carried_out_when_a_person_has_said_so(ready: Pipeline) -> None:
+    keys = definition_keys()
+    ready.redefine(**{**keys, "directory": {**keys["directory"], "nested_groups": False}})
+    ready.plan("rejected")
+    assert ready.asked("rejected") is not None
+    ready.answer("rejected", "None")
+    assert rows(ready.report("rejected")) == [("remove", "eve", "held", "rejected", None)]
+    ready.redefine(**keys)
+    ready.run(mode="full")  # all as before
+    assert members(ready, "Chat") == {"dan", "eve"}
+    ready.redefine(**{**keys, "directory": {**keys["directory"], "nested_groups": False}})
+    ready.plan("approved")
+    asked = ready.asked("approved")
+    assert asked is not None
+    ready.answer("approved", asked.options[0])
+    assert rows(ready.report("approved")) == [("remove", "eve", "success", None, None)]
+    assert members(ready, "Chat") == {"dan"}
 
 
 # -- limits -------------------------------------------------------------------------------------------

@@ -786,3 +786,11 @@ def test_a_person_who_said_yes_is_not_asked_again(frozen: Plan) -> None:
         frozen, rows=tuple(replace(row, status=Status.HELD, reason=Reason.OVER_LIMIT) for row in frozen.rows)
     )
     assert checked(approved) == [("planned", None), ("planned", None)]
+
+
+def test_under_mirror_a_share_of_all_members_may_go_not_of_those_whom_ad_owns() -> None:
+    """An AD group that looks empty in the first comparison would take everybody out: AD owns nobody yet."""
+    facts = target(whole=True, present=frozenset(f"x{number}" for number in range(40)))
+    made = planned(facts, policy=definition(removals="mirror"))
+    assert {row.reason for row in made.rows} == {Reason.OVER_LIMIT}
+    assert len(made.to_approve) == 40

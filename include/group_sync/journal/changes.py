@@ -39,7 +39,8 @@ class Changes:
             return sorted(found, key=lambda change: change.id or 0)
 
     def changes_in(self, definition: str, window: Window) -> list[Change]:
-        """The changes that ``window.contains``, settled ones too, oldest first."""
+        """The changes that ``window.contains``, settled ones too, oldest first. What only a comparison with Genesys
+        found is none of AD's, and in no window."""
         known: list[ColumnElement[bool]] = [_CHANGE.changed_at.is_not(None)]
         unknown: list[ColumnElement[bool]] = [_CHANGE.changed_at.is_(None)]
         if window.start is not None:
@@ -51,7 +52,11 @@ class Changes:
         with self._database.reading() as connection:
             found = connection.execute(
                 select(tables.change)
-                .where(_CHANGE.definition == definition, or_(and_(*known), and_(*unknown)))
+                .where(
+                    _CHANGE.definition == definition,
+                    _CHANGE.origin != "comparison",
+                    or_(and_(*known), and_(*unknown)),
+                )
                 .order_by(_CHANGE.id)
             )
             return [_as_change(row) for row in found]

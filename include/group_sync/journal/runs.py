@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, delete, exists, false, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, exists, false, func, insert, or_, select, update
 from sqlalchemy import Row as Record
 
 from include.group_sync.errors import JournalError, RunUnknown
@@ -20,7 +20,7 @@ from include.group_sync.journal import tables
 from include.group_sync.journal.database import Database, chunks, upsert
 from include.group_sync.journal.leases import check_fence
 from include.group_sync.journal.records import RunKey, RunRecord
-from include.group_sync.model import SETTLED, Action, GroupResult, Mode, Row, Status, Window
+from include.group_sync.model import SETTLED, Action, GroupResult, Mode, Reason, Row, Status, Window
 
 _RUN = tables.run.c
 _ROW = tables.row.c
@@ -265,15 +265,15 @@ class Runs:
         with self._database.writing() as connection:
             if fence is not None:
                 check_fence(connection, fence, organisation)
-            elsewhere: dict[int, RunKey] = {}
+            elsewhere: dict[int, tuple[RunKey, Status]] = {}
             kept: set[int] = set()
-            done: set[int] = set()
             if not run.dry_run:
-                elsewhere, kept, done = _settled_otherwise(connection, run, rows)
+                elsewhere, kept = _settled_otherwise(connection, run, rows)
                 _write_outcomes(connection, run, rows, elsewhere.keys() | kept, at)
+            done = {change_id for change_id, (_, status) in elsewhere.items() if status is Status.SUCCESS}
             written = [
                 {
-                    **_as_columns(run, _with_settler(row, elsewhere)),
+                    **_as_columns(run, _with_settler(row, elsewhere, done)),
                     "organisation": organisation,
                     "recorded_at": at,
                     "settled": not run.dry_run and _is_own_work(row, elsewhere.keys(), done),
@@ -281,10 +281,17 @@ class Runs:
                 for row in rows
             ]
             upsert(connection, tables.row, written, keys=["run", "key", "replaced"])
-            return elsewhere
+            return {change_id: settler for change_id, (settler, _) in elsewhere.items()}
 
     def removals_since(self, organisation_or_definition: str, since: datetime) -> int:
-        """How many memberships were taken away from then on; in a Genesys organisation or by a sync definition."""
+        """How many memberships were taken away from then on, or may have been (sent, and not read back); in a Genesys
+        organisation or by a sync definition."""
+        done = and_(_ROW.status == Status.SUCCESS.value, _ROW.settled)
+        unknown = and_(
+            _ROW.status == Status.FAILED.value,
+            _ROW.sending_at.is_not(None),
+            _ROW.data["reason"].as_string() == Reason.UNVERIFIED.value,
+        )
         statement = (
             select(func.count())
             .select_from(tables.row)
@@ -292,8 +299,7 @@ class Runs:
             .where(
                 _ROW.recorded_at >= since,
                 _ROW.action == Action.REMOVE.value,
-                _ROW.status == Status.SUCCESS.value,
-                _ROW.settled,
+                or_(done, unknown),
                 or_(_ROW.organisation == organisation_or_definition, _RUN.definition == organisation_or_definition),
             )
         )
@@ -432,10 +438,16 @@ def _as_columns(run: RunRecord, row: Row) -> dict[str, Any]:
     }
 
 
-def _with_settler(row: Row, elsewhere: Mapping[int, RunKey]) -> Row:
-    if row.settled_by is None and row.change_ids and elsewhere.keys() >= set(row.change_ids):
-        return dataclasses.replace(row, settled_by=str(elsewhere[row.change_ids[-1]]))
-    return row
+def _with_settler(row: Row, elsewhere: Mapping[int, tuple[RunKey, Status]], done: AbstractSet[int]) -> Row:
+    """The row with the run that settled all its changes before this one could. What this run is to write is its own;
+    so is what it wrote, unless the other one carried out the same."""
+    others = done if row.status is Status.SUCCESS else elsewhere.keys()
+    if row.status is Status.PLANNED or row.settled_by is not None or not row.change_ids:
+        return row
+    if not others >= set(row.change_ids):
+        return row
+    settler, _ = elsewhere[row.change_ids[-1]]
+    return dataclasses.replace(row, settled_by=str(settler))
 
 
 def _is_own_work(row: Row, elsewhere: AbstractSet[int], done: AbstractSet[int]) -> bool:
@@ -449,13 +461,12 @@ def _is_own_work(row: Row, elsewhere: AbstractSet[int], done: AbstractSet[int]) 
 
 def _settled_otherwise(
     connection: Connection, run: RunRecord, rows: Iterable[Row]
-) -> tuple[dict[int, RunKey], set[int], set[int]]:
-    """Changes of these rows that another run has settled, with that run; those that an earlier attempt of this run
-    has; and those which another run has carried out."""
+) -> tuple[dict[int, tuple[RunKey, Status]], set[int]]:
+    """Changes of these rows that another run has settled, with that run and how; and those that an earlier attempt of
+    this run has."""
     ids = {change_id for row in rows for change_id in row.change_ids}
-    elsewhere: dict[int, RunKey] = {}
+    elsewhere: dict[int, tuple[RunKey, Status]] = {}
     earlier: set[int] = set()
-    done: set[int] = set()
     known: set[int] = set()
     settler_columns = (_CHANGE.settled_dag_id, _CHANGE.settled_run_id, _CHANGE.settled_attempt)
     for chunk in chunks(ids):
@@ -467,9 +478,7 @@ def _settled_otherwise(
                 continue
             settler = RunKey(found.settled_dag_id, found.settled_run_id)
             if settler != run.key:
-                elsewhere[found.id] = settler
-                if found.status == Status.SUCCESS.value:
-                    done.add(found.id)
+                elsewhere[found.id] = settler, Status(found.status)
             elif found.settled_attempt != run.attempt:
                 earlier.add(found.id)
     if known != ids:
@@ -477,7 +486,7 @@ def _settled_otherwise(
             f"{len(ids - known)} changes that run {run.key.run_id} worked on are not in the journal. It was replaced "
             "meanwhile: run again in mode full."
         )
-    return elsewhere, earlier, done
+    return elsewhere, earlier
 
 
 def _write_outcomes(

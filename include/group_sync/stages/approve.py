@@ -135,6 +135,8 @@ def answer(sync: Sync, given: Answer | None) -> dict[str, Any]:
     )
     rows = [row for row in sync.journal.rows(run) if row.key in asked]
     if not any(row.lane is not None for row in rows):
+        approved = [row for row in rows if decisions[row.genesys_group_id or ""] is Decision.APPROVED]
+        sync.journal.confirm({id_ for row in approved if row.reason is Reason.SCOPE_CHANGED for id_ in row.change_ids})
         sync.journal.record(run, _decided(sync, rows, decisions), at=sync.clock())
         rows = [row for row in sync.journal.rows(run) if row.key in asked]
     sync.say(f"answer: {told['decision']}")

@@ -75,11 +75,10 @@ def patch(sync: Sync, lane: int) -> dict[str, Any]:
         sync.genesys_client.share_ceiling(len(sync.journal.lanes(run)))
         with _lease(sync) as lease, ThreadPoolExecutor(max_workers=sync.definition.genesys.workers) as pool:
             writer = writer_for(sync.definition.genesys.write, sync.genesys_client, listed_versions(sync))
-            others = _done_in_other_lanes(sync, run, lane, todo)
             fresh_until = _fresh_until(sync, lane, lease.fence)
-            job = _Job(sync, run, lease, writer, matched(sync), claimed_by_others(sync, run), others, fresh_until)
+            job = _Job(sync, run, lease, writer, matched(sync), claimed_by_others(sync, run), fresh_until)
             try:
-                for number, group_id in enumerate(pool.map(lambda item: job.apply(*item), todo.items()), 1):
+                for number, group_id in enumerate(_in_order(pool, job, todo), 1):
                     sync.say(f"{number} of {len(todo)} groups done: {group_id}")
             finally:
                 sync.count_requests()
@@ -88,16 +87,12 @@ def patch(sync: Sync, lane: int) -> dict[str, Any]:
     return {status.value: n for status in Status if (n := sum(row.status is status for row in after))}
 
 
-def _done_in_other_lanes(sync: Sync, run: RunRecord, lane: int, groups: Collection[str]) -> dict[str, list[Row]]:
-    """`patch` has a Genesys group in one lane only; what was approved of it comes later, in a lane of its own."""
-    if lane < FIRST_APPROVED_LANE:
-        return {}
-    by_group: dict[str, list[Row]] = {}
-    for row in sync.journal.rows(run):
-        group_id = row.genesys_group_id
-        if row.lane is not None and row.lane < FIRST_APPROVED_LANE and group_id and group_id in groups:
-            by_group.setdefault(group_id, []).append(row)
-    return by_group
+def _in_order(pool: ThreadPoolExecutor, job: _Job, todo: Mapping[str, Sequence[Row]]) -> Iterator[str]:
+    """Where there is nothing but removals comes last, so that who moves from one group to another is not in neither of
+    them meanwhile."""
+    for losing in (False, True):
+        groups = [item for item in todo.items() if all(row.action is Action.REMOVE for row in item[1]) is losing]
+        yield from pool.map(lambda item: job.apply(*item), groups)
 
 
 def _fresh_until(sync: Sync, lane: int, fence: int) -> datetime | None:
@@ -174,7 +169,6 @@ class _Job:
     writer: MembershipWriter
     matches: dict[Guid, Match]
     claimed: Mapping[str, str]  # by other definitions; once for the lane, since nobody can take what is ours
-    other_lanes: Mapping[str, Sequence[Row]]  # by Genesys group: what `patch` did before a person approved the rest
     fresh_until: datetime | None = None  # see _fresh_until
     trouble: _Trouble = field(default_factory=_Trouble)
 
@@ -184,7 +178,6 @@ class _Job:
         if self.trouble.is_enough:
             return group_id
         lease.renew()
-        settled = [row for row in rows if row.status in SETTLED]
         rows = [row for row in rows if row.status not in SETTLED]
         sent_before = sync.journal.sending(self.run, [row.key for row in rows])
         before: frozenset[str] | None = None
@@ -193,13 +186,18 @@ class _Job:
                 before = sync.genesys.individuals(group_id)
             except GenesysError as error:
                 self.trouble.note(error)
-                self._record([_failed(row, Reason.GENESYS_UNREADABLE, error) for row in rows])
+                self._record(
+                    [
+                        # what was sent may be in effect: that nobody can say is another thing
+                        _failed(row, Reason.UNVERIFIED if row.key in sent_before else Reason.GENESYS_UNREADABLE, error)
+                        for row in rows
+                    ]
+                )
                 return group_id
         # The plan removes those who were there and adds those who were not: that much its rows say.
         present = _removed_by(rows) if before is None else before
         decided = [_ours(row) if row.key in sent_before else row for row in self._judge_again(group_id, rows, present)]
-        finished = [row for row in decided if row.status is not Status.PLANNED]
-        self._record(finished)
+        self._record([row for row in decided if row.status is not Status.PLANNED])
         todo = [row for row in decided if row.status is Status.PLANNED]
         after = before
         if todo:
@@ -217,8 +215,7 @@ class _Job:
             done = [_with_error(row, error_of_writing) for row in look_at_refused(sync, told.rows)]
             after = told.present
             self._record(done)
-            finished += done
-        self._note_group(group_id, [*settled, *finished], after, written=bool(todo))
+        self._note_group(group_id, after, written=bool(todo))
         return group_id
 
     def _may_use_the_plans_reading(self, rows: Sequence[Row], sent_before: Collection[str]) -> bool:
@@ -266,19 +263,12 @@ class _Job:
                 drop_grants_of_settled_removals(sync, rows)
                 sync.journal.record(self.run, rows, at=sync.clock(), fence=fence, organisation=organisation)
 
-    def _note_group(self, group_id: str, rows: Sequence[Row], after: frozenset[str] | None, *, written: bool) -> None:
-        """The group's line in the report: how many it has now, and how many this run added and removed."""
-        elsewhere = self.other_lanes.get(group_id, ())
-        done = [row.action for row in (*rows, *elsewhere) if row.status is Status.SUCCESS and row.settled_by is None]
+    def _note_group(self, group_id: str, after: frozenset[str] | None, *, written: bool) -> None:
+        """How many the group has now, for its line in the report."""
         self.sync.journal.save_group_results(
             self.run,
             [
-                replace(
-                    result,
-                    after=len(after) if after is not None else None if written else result.before,
-                    added=done.count(Action.ADD),
-                    removed=done.count(Action.REMOVE),
-                )
+                replace(result, after=len(after) if after is not None else None if written else result.before)
                 for result in self.sync.journal.group_results(self.run, group_id)
             ],
         )

@@ -286,6 +286,7 @@ def _with_comparison_changes(sync: Sync, run: RunRecord, decided: Plan) -> list[
 def _keep_grants(sync: Sync, decided: Plan, finished: Sequence[Row]) -> None:
     """AD owns what it grants and Genesys has. What no row writes is owned from here on; what is written, by `patch`."""
     sync.journal.add_grants(sync.definition.name, decided.found, sync.clock())
+    sync.journal.remove_grants(sync.definition.name, decided.outdated)
     grant_settled_adds(sync, finished)
     drop_grants_of_settled_removals(sync, finished)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +10,7 @@ from typing import Any
 
 from include.group_sync.errors import GroupSyncError, RunUnknown
 from include.group_sync.journal.records import RunRecord
-from include.group_sync.model import Guid, Mode, Reason, Row, Status
+from include.group_sync.model import Action, GroupResult, Guid, Mode, Reason, Row, Status
 from include.group_sync.report.build import build_report
 from include.group_sync.stages import restored
 from include.group_sync.stages.context import RunRequest, Sync, failures
@@ -48,7 +49,7 @@ def report_so_far(sync: Sync) -> str | None:
 
 
 def _document(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> dict[str, Any]:
-    groups = sync.journal.group_results(run)
+    groups = _with_figures(sync.journal.group_results(run), rows)
     known = sync.journal.known_groups(sync.definition.name, {guid for result in groups for guid in result.group_guids})
     return build_report(
         dag_id=run.key.dag_id,
@@ -66,6 +67,17 @@ def _document(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> dict[str, Any]
         approval=_approval(sync, run),
         notes=_notes(sync, run, rows),
     )
+
+
+def _with_figures(results: Sequence[GroupResult], rows: Sequence[Row]) -> list[GroupResult]:
+    """How many the run added and removed: what its rows say."""
+    done = Counter(
+        (row.genesys_group_id, row.action) for row in rows if row.status is Status.SUCCESS and row.settled_by is None
+    )
+    return [
+        replace(one, added=done[one.genesys_group_id, Action.ADD], removed=done[one.genesys_group_id, Action.REMOVE])
+        for one in results
+    ]
 
 
 def _approval(sync: Sync, run: RunRecord) -> dict[str, Any] | None:

@@ -43,12 +43,16 @@ def collect(sync: Sync) -> tuple[list[TargetGroup], dict[Guid, list[Change]]]:
     name = sync.definition.name
     if is_undo(sync):
         return [], {}
-    pairs, _, genesys_groups = mapped(sync)
+    pairs = _newest_pairs(sync)
+    _, _, genesys_groups = mapped(sync)
     feeding: defaultdict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
         feeding[pair.genesys_group_id].append(pair)
     retired_pairs = _retired(sync, pairs)
-    by_ad_group = {pair.group_guid: pair.genesys_group_id for pair in retired_pairs}
+    # In a Genesys group that is no more nothing can be done: such a change is skipped for the reason of its AD group.
+    by_ad_group = {
+        pair.group_guid: pair.genesys_group_id for pair in retired_pairs if pair.genesys_group_id in genesys_groups
+    }
     by_ad_group |= {pair.group_guid: pair.genesys_group_id for pair in pairs}
 
     changes: defaultdict[str, list[Change]] = defaultdict(list)
@@ -106,7 +110,7 @@ def _left_behind(sync: Sync, run: RunRecord, retired: Sequence[Pair]) -> set[str
 
 def target_of(sync: Sync, genesys_group_id: str) -> TargetGroup:
     """One Genesys group by the newest view, with nothing to act on: what `patch` asks again before it writes."""
-    pairs, _, _ = mapped(sync)
+    pairs = _newest_pairs(sync)
     target = TargetGroup(
         genesys_group_id=genesys_group_id,
         feeding=tuple(sorted(pair.group_guid for pair in pairs if pair.genesys_group_id == genesys_group_id)),
@@ -115,6 +119,12 @@ def target_of(sync: Sync, genesys_group_id: str) -> TargetGroup:
     )
     _fill_wanted(sync, [target])
     return target
+
+
+def _newest_pairs(sync: Sync) -> list[Pair]:
+    """What feeds what by the newest mapping: another run may have mapped anew since this one did, by edited rules. A
+    dry run keeps no pairs in the journal; it goes by its own."""
+    return mapped(sync)[0] if sync.run.dry_run else sync.journal.pairs(sync.definition.name)
 
 
 def _compare_whole(mode: Mode, bounded: bool, pairs: Iterable[Pair]) -> bool:
