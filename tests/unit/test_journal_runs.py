@@ -269,7 +269,8 @@ def test_a_removal_that_was_sent_and_could_not_be_read_back_counts_as_one(journa
     run = begin(journal)
     rows = [_row(1), _row(2), _row(3)]
     journal.save_rows(run, rows)
-    journal.mark_sending(run, [rows[0].key, rows[1].key], 1, T0)
+    fence = journal.acquire_lease("org", run.key, "patch[0]", now=T0, ttl=minutes(5))
+    journal.mark_sending(run, [rows[0].key, rows[1].key], fence, T0)
     failed = {"status": Status.FAILED, "reason": Reason.UNVERIFIED}
     refused = replace(rows[1], status=Status.FAILED, reason=Reason.REFUSED)
     journal.record(run, [replace(rows[0], **failed), refused, replace(rows[2], **failed)], at=T0)
