@@ -114,6 +114,12 @@ def test_a_new_organizational_unit_is_no_reason_for_a_whole_view():
     assert changes(new, found=[new]).touched == frozenset()
 
 
+def test_an_object_from_the_recycle_bin_needs_a_whole_view():
+    """Its memberships come back with it, and no group tells of them."""
+    with pytest.raises(CursorRejected, match="restored"):
+        changes(entry(1, isDeleted=[], name=[b"ann"]))
+
+
 def test_a_restored_domain_controller_is_noticed():
     for root in (
         dataclasses.replace(ROOT, invocation_id="inv-2"),

@@ -246,6 +246,9 @@ class DirectoryReader:
                 deleted.add(guid)
                 continue
             deleted.discard(guid)
+            if entry.attributes.get("isdeleted") == []:
+                # Its links become visible again, of which nothing is told (MS-ADTS 3.1.1.5.3.7, undelete).
+                raise CursorRejected("A deleted object was restored, with memberships that nothing else tells of.")
             if entry.classes & CONTAINER_CLASSES:
                 if entry.dn.casefold() == always_there:
                     raise CursorRejected(

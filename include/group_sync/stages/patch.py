@@ -240,8 +240,8 @@ class _Job:
             except GenesysError as error:
                 sync.say(f"who else belongs into Genesys group {group_id} could not be looked up: {error}")
         changes = sync.journal.unsettled(sync.definition.name, {*target.feeding, *target.retired})
-        planned_at = datetime.fromisoformat(sync.fact("plan")["at"])
-        pins = sync.journal.pins(sync.definition.name, [group_id], since=planned_at)
+        read_at = datetime.fromisoformat(sync.fact("reading")["at"])  # before `plan` asked for pins
+        pins = sync.journal.pins(sync.definition.name, [group_id], since=read_at)
         return recheck(
             rows,
             planning_targets(sync, [target], {group_id: present}, self.claimed)[0],

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from include.group_sync.errors import GroupSyncError, RunUnknown
+from include.group_sync.errors import GroupSyncError, ReportPathError, RunUnknown
 from include.group_sync.journal.records import RunRecord
 from include.group_sync.model import Action, GroupResult, Guid, Mode, Reason, Row, Status
 from include.group_sync.report.build import build_report
@@ -192,7 +192,10 @@ def _close(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
         sync.reports.remember_journal(*sync.journal.identity(), run=(run.key.dag_id, run.key.run_id, run.attempt))
         # only once the reports remember a run that stays: see `restored`
         sync.journal.forget_runs(sync.definition.name, now - timedelta(days=keep_days))
-    sync.reports.prune(keep_days, now, dag_id=run.key.dag_id)
+    try:
+        sync.reports.prune(keep_days, now, dag_id=run.key.dag_id)
+    except ReportPathError as error:  # the report of this run is written: an old one is no reason to fail
+        sync.say(f"old reports could not be removed: {error}")
 
 
 def _baselines(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> list[tuple[Guid, str]]:
