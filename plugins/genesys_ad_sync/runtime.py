@@ -55,6 +55,7 @@ def sync_of_task(definition: SyncDefinition) -> Sync:
         directory=lambda: ActiveDirectoryHook(definition.directory.connection).get_conn(),
         client=lambda: genesys,
         api_url=lambda: genesys.settings.api_url,
+        client_id=lambda: genesys.settings.client_id,
         reports=report_store(definition),
         clock=lambda: datetime.now(timezone.utc),
         sleep=time.sleep,

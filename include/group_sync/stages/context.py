@@ -51,6 +51,7 @@ class Sync:
     directory: Callable[[], AbstractContextManager[LdapSession]]
     client: Callable[[], GenesysClient]
     api_url: Callable[[], str]  # of Genesys Cloud
+    client_id: Callable[[], str]  # of the OAuth client there
     reports: ReportStore
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
@@ -67,6 +68,13 @@ class Sync:
         """Names the Genesys organisation for lease and claims: its API's address (Genesys group ids are unique anyway;
         runs that share an address without need merely wait for each other)."""
         return self.api_url()
+
+    @property
+    def external_ids_of(self) -> str:
+        """Names the Genesys organisation for its external ids, which two organisations at one API address (test and
+        production in one region) may both have: by the OAuth client, too, since that belongs to one organisation. Not
+        for the log."""
+        return f"{self.api_url()} {self.client_id()}"
 
     @property
     def genesys_client(self) -> GenesysClient:
