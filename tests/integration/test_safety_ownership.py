@@ -155,6 +155,44 @@ def test_two_definitions_never_write_the_same_genesys_group(pipeline: Pipeline, 
     assert ids("quirin.quast") <= pipeline.individuals("Support")
 
 
+def test_a_definition_under_a_new_name_takes_over_what_the_former_one_fed(pipeline: Pipeline) -> None:
+    pipeline.definition = parse_definition(_yaml_of(pipeline), name="support")
+    pipeline.definitions = frozenset({"support", "broken"})
+    pipeline.run()
+    pipeline.directory.apply([AddMember("support", "quirin.quast")])
+    pipeline.definition = parse_definition(_yaml_of(pipeline), name="service")
+    pipeline.definitions = frozenset({"service", "broken"})
+
+    dry = pipeline.run(dry_run=True)
+    assert "claimed_by" not in {row["reason"] for row in dry["details"]}
+    assert set(_claimed(pipeline, "service").values()) == {"support"}  # but nothing was released
+
+    report = pipeline.run()
+    assert "claimed_by" not in {row["reason"] for row in report["details"]}
+    assert ids("quirin.quast") <= pipeline.individuals("Support")
+    told = "released the claims of sync definitions whose file is gone: support"
+    assert told in report["notes"]
+    assert told in pipeline.said
+    assert not _claimed(pipeline, "service")
+
+
+@pytest.mark.parametrize("definitions", [None, frozenset({"support", "service"})])
+def test_claims_of_a_definition_that_may_be_there_stand(pipeline: Pipeline, definitions: frozenset[str] | None) -> None:
+    pipeline.definitions = definitions
+    pipeline.definition = parse_definition(_yaml_of(pipeline), name="support")
+    pipeline.run()
+    pipeline.definition = parse_definition(_yaml_of(pipeline), name="service")
+    assert "claimed_by" in {row["reason"] for row in pipeline.run()["details"]}
+    assert _claimed(pipeline, "service")
+
+
+def _claimed(pipeline: Pipeline, definition: str) -> dict[str, str]:
+    """The Genesys groups that others than this definition have claimed."""
+    sync = pipeline.sync("none", "none")
+    groups = [group["id"] for group in pipeline.genesys.snapshot()["groups"]]
+    return pipeline.journal.claim(sync.organisation, definition, groups, sync.clock(), dry_run=True)
+
+
 def _yaml_of(pipeline: Pipeline, **more: Any) -> str:
     import yaml
 

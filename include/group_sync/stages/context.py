@@ -56,6 +56,7 @@ class Sync:
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
     say: Callable[[str], None]  # progress for the task log: ids and counts, no names
+    definitions: frozenset[str] | None = None  # names of all sync definitions there are; None: not known
     lease_wait: timedelta = timedelta(minutes=5)
     lease_ttl: timedelta = timedelta(minutes=5)
     _gateway: GenesysGateway | None = field(default=None, init=False)
