@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +283,40 @@ def test_a_dry_run_with_a_restored_journal_says_so_and_changes_nothing(pipeline:
     dry = pipeline.run(dry_run=True)
     assert any("restored from a backup" in note for note in dry["notes"])
     assert any("restored from a backup" in note for note in pipeline.run()["notes"])
+
+
+@pytest.mark.parametrize("folders", [1, 2])
+def test_a_journal_that_two_definitions_lost_takes_nobody_away_and_is_trusted_again(
+    pipeline: Pipeline, folders: int
+) -> None:
+    tier2, rest = company.group_rules()[0], company.group_rules()[1:]
+    one = replace(pipeline, definition=parse_definition(_yaml_of(pipeline, groups=[tier2]), name="one"), dag_id="one")
+    two = replace(
+        pipeline,
+        definition=parse_definition(_yaml_of(pipeline, groups=rest, removals="mirror"), name="two"),
+        dag_id="two",
+        folder=pipeline.folder / "two" if folders == 2 else pipeline.folder,
+    )
+    for each in (one, two):
+        each.run()
+    pipeline.genesys.change_members(group_id("Dispatch"), add=list(ids("carla.nunez")))
+    restore(pipeline, None)
+    one.journal = two.journal = pipeline.journal
+    assert _is_distrusted(one.run())
+
+    run_id, planned = two.plan()
+    two.patch(run_id, planned)
+    assert ids("carla.nunez") <= pipeline.individuals("Dispatch")
+    asked = two.asked(run_id)
+    assert asked is not None
+    two.answer(run_id, *asked.options[:-2])
+    assert _is_distrusted(two.report(run_id))
+    assert not ids("carla.nunez") & pipeline.individuals("Dispatch")
+    assert not any(_is_distrusted(each.run()) for each in (one, two, one, two))
+
+
+def _is_distrusted(report: dict[str, Any]) -> bool:
+    return any("restored from a backup" in note for note in report["notes"])
 
 
 # -- who is who ---------------------------------------------------------------------------------------
