@@ -162,6 +162,7 @@ def _sync(journal: Journal, session: LdapSession) -> Sync:
         directory=lambda: session,
         client=unused,
         api_url=unused,
+        client_id=unused,
         reports=None,  # type: ignore[arg-type]  # reading AD writes no report
         clock=lambda: datetime.now(timezone.utc),
         sleep=time.sleep,

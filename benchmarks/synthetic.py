@@ -166,6 +166,7 @@ class SyntheticRuns:
             directory=_no_directory,
             client=lambda: hook,
             api_url=lambda: hook.settings.api_url,
+            client_id=lambda: hook.settings.client_id,
             reports=ReportStore(self.folder / "reports"),
             clock=lambda: datetime.now(timezone.utc),
             sleep=self.sleep,

@@ -14,12 +14,12 @@ from airflow.sdk import BaseHook, ObjectStoragePath, get_current_context
 from airflow.sdk.exceptions import AirflowNotFoundException
 from sqlalchemy import URL
 
-from include.group_sync.errors import JournalError, ReportPathError, WindowError
+from include.group_sync.errors import JournalError, ReportPathError, SettingsError, WindowError
 from include.group_sync.journal.records import RunKey
 from include.group_sync.journal.store import Journal
 from include.group_sync.model import Mode, Window
 from include.group_sync.report.store import ReportStore
-from include.group_sync.settings import SyncDefinition
+from include.group_sync.settings import SyncDefinition, config_folder, find_definitions
 from include.group_sync.stages.context import RunRequest, Sync
 
 if TYPE_CHECKING:
@@ -55,11 +55,23 @@ def sync_of_task(definition: SyncDefinition) -> Sync:
         directory=lambda: ActiveDirectoryHook(definition.directory.connection).get_conn(),
         client=lambda: genesys,
         api_url=lambda: genesys.settings.api_url,
+        client_id=lambda: genesys.settings.client_id,
         reports=report_store(definition),
         clock=lambda: datetime.now(timezone.utc),
         sleep=time.sleep,
         say=log.info,
+        definitions=names_of_definitions(definition),
     )
+
+
+def names_of_definitions(running: SyncDefinition) -> frozenset[str] | None:
+    """Of all sync definitions, those that cannot be loaded included. None where that cannot be told: the folder cannot
+    be listed, or the running one is not in it, so that others may be missing, too."""
+    try:
+        names = frozenset(path.stem for path in find_definitions(config_folder()))
+    except SettingsError:
+        return None
+    return names if running.name in names else None
 
 
 def request_of_run(definition: SyncDefinition, context: Context | None = None) -> RunRequest:

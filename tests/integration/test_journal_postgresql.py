@@ -16,9 +16,11 @@ from tests.unit.test_journal_changes import *  # noqa: F403 (all its tests)
 from tests.unit.test_journal_leases import *  # noqa: F403
 from tests.unit.test_journal_opening import *  # noqa: F403
 from tests.unit.test_journal_ownership import *  # noqa: F403
+from tests.unit.test_journal_questions import *  # noqa: F403
 from tests.unit.test_journal_runs import *  # noqa: F403
 from tests.unit.test_journal_shared import *  # noqa: F403
 from tests.unit.test_journal_views import *  # noqa: F403
+from tests.unit.test_restored import *  # noqa: F403
 
 
 @pytest.fixture

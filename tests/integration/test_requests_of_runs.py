@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from genesys_cloud.retries import RetryPolicy
@@ -158,6 +159,22 @@ def test_an_external_id_is_read_once_and_kept(genesys: SandboxGenesys, tmp_path:
         assert any("/scim/" in endpoint for endpoint in sent(genesys))
         pairs = {pair.genesys_group_id for pair in runs.journal.pairs(runs.definition.name)}
         assert pairs == {group_id(0), group_id(1)}
+
+
+def test_an_external_id_that_the_test_organisation_lacks_is_asked_for_in_production(tmp_path: Path) -> None:
+    """Both at the same API address."""
+    rules = [{"dn": "CN=Team 0000,OU=Contact Center,DC=example,DC=com", "genesys_external_id": "ERP-1"}]
+    with SandboxGenesys.start(genesys_seed(60, BEFORE)) as test, opened(test, tmp_path, groups=rules) as runs:
+        runs.tell(BEFORE)
+        runs.run()
+        assert runs.journal.pairs(runs.definition.name) == []
+    port = urlsplit(test.url).port or 0
+    with SandboxGenesys.start(genesys_seed(60, BEFORE), port=port, client_id="of production") as production:
+        production.change_group(group_id(0), external_id="ERP-1")
+        with opened(production, tmp_path, groups=rules) as runs:
+            runs.tell(BEFORE)
+            runs.run()
+            assert [pair.genesys_group_id for pair in runs.journal.pairs(runs.definition.name)] == [group_id(0)]
 
 
 def test_without_verify_a_lost_answer_is_not_called_a_success(genesys: SandboxGenesys, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,44 @@ def test_two_definitions_never_write_the_same_genesys_group(pipeline: Pipeline, 
     assert ids("quirin.quast") <= pipeline.individuals("Support")
 
 
+def test_a_definition_under_a_new_name_takes_over_what_the_former_one_fed(pipeline: Pipeline) -> None:
+    pipeline.definition = parse_definition(_yaml_of(pipeline), name="support")
+    pipeline.definitions = frozenset({"support", "broken"})
+    pipeline.run()
+    pipeline.directory.apply([AddMember("support", "quirin.quast")])
+    pipeline.definition = parse_definition(_yaml_of(pipeline), name="service")
+    pipeline.definitions = frozenset({"service", "broken"})
+
+    dry = pipeline.run(dry_run=True)
+    assert "claimed_by" not in {row["reason"] for row in dry["details"]}
+    assert set(_claimed(pipeline, "service").values()) == {"support"}  # but nothing was released
+
+    report = pipeline.run()
+    assert "claimed_by" not in {row["reason"] for row in report["details"]}
+    assert ids("quirin.quast") <= pipeline.individuals("Support")
+    told = "released the claims of sync definitions whose file is gone: support"
+    assert told in report["notes"]
+    assert told in pipeline.said
+    assert not _claimed(pipeline, "service")
+
+
+@pytest.mark.parametrize("definitions", [None, frozenset({"support", "service"})])
+def test_claims_of_a_definition_that_may_be_there_stand(pipeline: Pipeline, definitions: frozenset[str] | None) -> None:
+    pipeline.definitions = definitions
+    pipeline.definition = parse_definition(_yaml_of(pipeline), name="support")
+    pipeline.run()
+    pipeline.definition = parse_definition(_yaml_of(pipeline), name="service")
+    assert "claimed_by" in {row["reason"] for row in pipeline.run()["details"]}
+    assert _claimed(pipeline, "service")
+
+
+def _claimed(pipeline: Pipeline, definition: str) -> dict[str, str]:
+    """The Genesys groups that others than this definition have claimed."""
+    sync = pipeline.sync("none", "none")
+    groups = [group["id"] for group in pipeline.genesys.snapshot()["groups"]]
+    return pipeline.journal.claim(sync.organisation, definition, groups, sync.clock(), dry_run=True)
+
+
 def _yaml_of(pipeline: Pipeline, **more: Any) -> str:
     import yaml
 
@@ -244,6 +283,40 @@ def test_a_dry_run_with_a_restored_journal_says_so_and_changes_nothing(pipeline:
     dry = pipeline.run(dry_run=True)
     assert any("restored from a backup" in note for note in dry["notes"])
     assert any("restored from a backup" in note for note in pipeline.run()["notes"])
+
+
+@pytest.mark.parametrize("folders", [1, 2])
+def test_a_journal_that_two_definitions_lost_takes_nobody_away_and_is_trusted_again(
+    pipeline: Pipeline, folders: int
+) -> None:
+    tier2, rest = company.group_rules()[0], company.group_rules()[1:]
+    one = replace(pipeline, definition=parse_definition(_yaml_of(pipeline, groups=[tier2]), name="one"), dag_id="one")
+    two = replace(
+        pipeline,
+        definition=parse_definition(_yaml_of(pipeline, groups=rest, removals="mirror"), name="two"),
+        dag_id="two",
+        folder=pipeline.folder / "two" if folders == 2 else pipeline.folder,
+    )
+    for each in (one, two):
+        each.run()
+    pipeline.genesys.change_members(group_id("Dispatch"), add=list(ids("carla.nunez")))
+    restore(pipeline, None)
+    one.journal = two.journal = pipeline.journal
+    assert _is_distrusted(one.run())
+
+    run_id, planned = two.plan()
+    two.patch(run_id, planned)
+    assert ids("carla.nunez") <= pipeline.individuals("Dispatch")
+    asked = two.asked(run_id)
+    assert asked is not None
+    two.answer(run_id, *asked.options[:-2])
+    assert _is_distrusted(two.report(run_id))
+    assert not ids("carla.nunez") & pipeline.individuals("Dispatch")
+    assert not any(_is_distrusted(each.run()) for each in (one, two, one, two))
+
+
+def _is_distrusted(report: dict[str, Any]) -> bool:
+    return any("restored from a backup" in note for note in report["notes"])
 
 
 # -- who is who ---------------------------------------------------------------------------------------

@@ -1,15 +1,23 @@
 """What persons are asked about, in the journal: who asks, for how long, and what an answer leaves behind."""
 
+# ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
 from __future__ import annotations
 
 import pytest
 
 from include.group_sync.journal import Journal, RunKey
 from include.group_sync.journal.records import Decision
-from include.group_sync.model import Action, Reason, View
-from tests.fixtures.journal import DEFINITION, T0, advance, change, journal, journal_url, minutes, view
-
-__all__ = ["journal", "journal_url"]  # fixtures
+from include.group_sync.model import Action, Pair, Reason, View
+from tests.fixtures.journal import (
+    DEFINITION,
+    T0,
+    advance,
+    change,
+    journal,  # noqa: F401 (fixture)
+    journal_url,  # noqa: F401 (fixture)
+    minutes,
+    view,
+)
 
 A, B = RunKey("dag", "run-a"), RunKey("dag", "run-b")
 SUBJECT = "G:u1:remove"
@@ -89,6 +97,18 @@ def test_a_restored_journal_gets_another_id_and_is_distrusted_until_trusted_agai
     assert journal.distrusts(DEFINITION)
     journal.trust_again(DEFINITION)
     assert not journal.distrusts(DEFINITION)
+
+
+def test_who_is_distrusted_has_no_baselines_any_more(journal: Journal) -> None:
+    pair = Pair("g", "G", "Group", 0)
+    for name in (DEFINITION, "other"):
+        journal.save_pairs(name, [pair], T0)
+        journal.set_baselines(name, [("g", "G")], "dag", "run", T0)
+    journal.distrust("other", T0)
+    assert [journal.distrusts(name) for name in (DEFINITION, "other")] == [False, True]
+    assert [journal.pairs(name)[0].has_baseline for name in (DEFINITION, "other")] == [True, False]
+    journal.note_restored(T0)
+    assert not journal.pairs(DEFINITION)[0].has_baseline
 
 
 def test_pins_know_since_which_change_and_can_be_released_by_either_run(journal: Journal) -> None:

@@ -123,21 +123,20 @@ class Questions:
     # -- a journal that was lost or restored --
 
     def note_restored(self, at: datetime) -> None:
-        """This journal is not the one that wrote the reports last: it takes an id of its own, all baselines are void,
-        and removals of every definition need approval until ``trust_again``."""
+        """This journal is older than the reports: it takes an id of its own, and every definition is distrusted."""
         with self._database.writing() as connection:
             connection.execute(update(tables.meta).values(journal_id=tables.new_id()))
-            connection.execute(update(tables.pair).values(baseline_at=None, baseline_run_id=None, baseline_dag_id=None))
             definitions = {
                 *connection.scalars(select(tables.cursor.c.definition)),
                 *connection.scalars(select(tables.pair.c.definition)),
             }
-            upsert(connection, tables.restored, [{"definition": name, "since": at} for name in sorted(definitions)])
+            _distrust(connection, definitions, at)
 
     def distrust(self, definition: str, at: datetime) -> None:
-        """The same for a definition of which the journal knows nothing yet."""
+        """This journal is not the one with which that definition wrote its reports: its baselines are void, and its
+        removals need approval until ``trust_again``."""
         with self._database.writing() as connection:
-            upsert(connection, tables.restored, [{"definition": definition, "since": at}])
+            _distrust(connection, {definition}, at)
 
     def distrusts(self, definition: str) -> bool:
         """Removals of this definition need approval, because the journal was lost or restored."""
@@ -151,6 +150,12 @@ class Questions:
         """Everything was compared as a whole, and no removal is left that waits for approval because of that."""
         with self._database.writing() as connection:
             connection.execute(delete(tables.restored).where(_RESTORED.definition == definition))
+
+
+def _distrust(connection: Connection, definitions: Collection[str], at: datetime) -> None:
+    void = update(tables.pair).values(baseline_at=None, baseline_run_id=None, baseline_dag_id=None)
+    connection.execute(void.where(tables.pair.c.definition.in_(definitions)))
+    upsert(connection, tables.restored, [{"definition": name, "since": at} for name in sorted(definitions)])
 
 
 def _open(connection: Connection, definition: str, now: datetime) -> dict[str, RunKey]:

@@ -106,6 +106,14 @@ class Runs:
             )
         return _as_run(last)
 
+    def has_attempt(self, key: RunKey, attempt: int, started_at: datetime | None = None) -> bool:
+        """It knows that attempt. ``started_at``: that very one, not another of the same name."""
+        it = [_RUN.dag_id == key.dag_id, _RUN.run_id == key.run_id, _RUN.attempt == attempt]
+        if started_at is not None:
+            it.append(_RUN.started_at == started_at)
+        with self._database.reading() as connection:
+            return connection.execute(select(_RUN.id).where(*it)).first() is not None
+
     def set_polled(self, run: RunRecord, poll: int, polled_at: datetime) -> None:
         """The run has brought the journal up to that poll."""
         with self._database.writing() as connection:

@@ -65,7 +65,10 @@ class Shared:
     # -- external ids --
 
     def external_ids(self, organisation: str, external_ids: Collection[str]) -> dict[str, tuple[str | None, datetime]]:
-        """SCIM externalId -> (Genesys group id, when that was read); the id None: no group carried it then."""
+        """SCIM externalId -> (Genesys group id, when that was read); the id None: no group carried it then.
+
+        :param organisation: by a name that no two organisations share; an API address is not one.
+        """
         found: dict[str, tuple[str | None, datetime]] = {}
         with self._database.reading() as connection:
             for chunk in chunks(external_ids):

@@ -10,9 +10,9 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,7 @@ class SeenJournal:
     journal_id: str
     run_counter: int
     run: tuple[str, str, int] | None = None  # dag_id, run_id, attempt
+    started_at: datetime | None = None  # of that run; None: a former version did not keep it
 
 
 class ReportStore:
@@ -128,8 +129,9 @@ class ReportStore:
 
     # -- the journal that wrote here ------------------------------------------------------------------
 
-    def last_seen_journal(self) -> SeenJournal | None:
-        """The journal that `remember_journal` told of; None if no run ever did.
+    def last_seen_journals(self) -> dict[str | None, SeenJournal]:
+        """By sync definition, what `remember_journal` was told last; empty if it never was. None: what former versions
+        kept, one for all; it stands for each definition that has none of its own.
 
         Raises ReportPathError if the file is there and cannot be understood: that is not the same as none."""
         path = self._base / JOURNAL_FILE
@@ -137,33 +139,42 @@ class ReportStore:
             try:
                 content = path.read_bytes()
             except FileNotFoundError:
-                return None
+                return {}
         try:
             known = json.loads(content)
-            run = known.get("run")
-            return SeenJournal(
-                str(known["journal_id"]),
-                int(known["run_counter"]),
-                (str(run[0]), str(run[1]), int(run[2])) if run else None,
-            )
+            seen: dict[str | None, SeenJournal] = {}
+            if "journal_id" in known or "definitions" not in known:
+                seen[None] = _as_seen(known)
+            return seen | {name: _as_seen(entry) for name, entry in known.get("definitions", {}).items()}
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise ReportPathError(
                 f"{path} cannot be understood, so it is not known which journal wrote these reports. "
                 "Restore it, or remove it if the journal was neither lost nor restored from a backup meanwhile."
             ) from error
 
-    def remember_journal(self, journal_id: str, run_counter: int, *, run: tuple[str, str, int] | None = None) -> None:
-        """Notes the journal, and the run (dag_id, run_id, attempt) that it must know from now on. The counter of one
-        journal never goes back: runs may end in another order than they began in. Raises ReportPathError if the store
-        refuses."""
-        known = self.last_seen_journal()
-        if known and known.journal_id == journal_id:
-            run_counter = max(run_counter, known.run_counter)
+    def remember_journal(
+        self, definition: str, journal: SeenJournal, *, definitions: Collection[str] | None = None
+    ) -> None:
+        """Notes the journal, and the run that it must know from now on. The counter of one journal never goes back:
+        runs may end in another order than they began in. Raises ReportPathError if the store refuses.
+
+        Of two definitions that note at the same moment one may keep what it had noted before, until its next run.
+
+        :param definitions: all that there are: each gets what a former version kept for all of them. None: not known.
+        """
+        seen = self.last_seen_journals()
+        before = seen.get(definition, seen.get(None))
+        if before and before.journal_id == journal.journal_id:
+            journal = replace(journal, run_counter=max(journal.run_counter, before.run_counter))
+        for_all = seen.pop(None, None)
+        if for_all:  # without its run, which the definition that ran it will let the journal forget
+            heirs: Collection[str | None] = definitions or [None]
+            seen = dict.fromkeys(heirs, replace(for_all, run=None, started_at=None)) | seen
+        seen[definition] = journal
+        content = _as_entry(seen.pop(None)) if None in seen else {}
+        content["definitions"] = {name: _as_entry(one) for name, one in seen.items()}
         with self._refusals("written to"):
             self._base.mkdir(parents=True, exist_ok=True)
-            content: dict[str, Any] = {"journal_id": journal_id, "run_counter": run_counter}
-            if run:
-                content["run"] = list(run)
             self._put(self._base / JOURNAL_FILE, _to_json(content))
 
     # -- names ----------------------------------------------------------------------------------------
@@ -229,6 +240,25 @@ class ReportStore:
                 f"Reports cannot be {what} {self._base}: {type(error).__name__}: {error}. "
                 "Set report.path of the sync definition to a folder or a bucket that Airflow's workers may write to."
             ) from error
+
+
+def _as_seen(entry: Mapping[str, Any]) -> SeenJournal:
+    run, started_at = entry.get("run"), entry.get("started_at")
+    return SeenJournal(
+        str(entry["journal_id"]),
+        int(entry["run_counter"]),
+        (str(run[0]), str(run[1]), int(run[2])) if run else None,
+        datetime.fromisoformat(started_at) if started_at else None,
+    )
+
+
+def _as_entry(seen: SeenJournal) -> dict[str, Any]:
+    entry: dict[str, Any] = {"journal_id": seen.journal_id, "run_counter": seen.run_counter}
+    if seen.run:
+        entry["run"] = list(seen.run)
+    if seen.started_at:
+        entry["started_at"] = seen.started_at.isoformat()
+    return entry
 
 
 def _file_stem(name: str) -> str:

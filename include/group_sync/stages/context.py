@@ -51,10 +51,12 @@ class Sync:
     directory: Callable[[], AbstractContextManager[LdapSession]]
     client: Callable[[], GenesysClient]
     api_url: Callable[[], str]  # of Genesys Cloud
+    client_id: Callable[[], str]  # of the OAuth client there
     reports: ReportStore
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
     say: Callable[[str], None]  # progress for the task log: ids and counts, no names
+    definitions: frozenset[str] | None = None  # names of all sync definitions there are; None: not known
     lease_wait: timedelta = timedelta(minutes=5)
     lease_ttl: timedelta = timedelta(minutes=5)
     _gateway: GenesysGateway | None = field(default=None, init=False)
@@ -67,6 +69,13 @@ class Sync:
         """Names the Genesys organisation for lease and claims: its API's address (Genesys group ids are unique anyway;
         runs that share an address without need merely wait for each other)."""
         return self.api_url()
+
+    @property
+    def external_ids_of(self) -> str:
+        """Names the Genesys organisation for its external ids, which two organisations at one API address (test and
+        production in one region) may both have: by the OAuth client, too, since that belongs to one organisation. Not
+        for the log."""
+        return f"{self.api_url()} {self.client_id()}"
 
     @property
     def genesys_client(self) -> GenesysClient:

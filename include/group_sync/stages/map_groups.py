@@ -63,7 +63,7 @@ def _external_ids(sync: Sync, needed: Iterable[str], listed: Collection[str]) ->
     journal keeps them: read again if the group is gone, or nobody carried the id the last time (a day ago, or in mode
     full: an id that is misspelt must not cost hundreds of requests in each run)."""
     run, now = sync.run, sync.clock()
-    kept = sync.journal.external_ids(sync.organisation, list(needed))
+    kept = sync.journal.external_ids(sync.external_ids_of, list(needed))
 
     def is_good(external_id: str) -> bool:
         if external_id not in kept:
@@ -79,7 +79,7 @@ def _external_ids(sync: Sync, needed: Iterable[str], listed: Collection[str]) ->
     }
     if not run.dry_run:
         new = {external_id: group_id for external_id, group_id in found.items() if not is_good(external_id)}
-        sync.journal.save_external_ids(sync.organisation, new, now)
+        sync.journal.save_external_ids(sync.external_ids_of, new, now)
     return found
 
 

@@ -258,13 +258,25 @@ def _unmapped(
 
 def claimed_by_others(sync: Sync, run: RunRecord) -> dict[str, str]:
     """Mapped Genesys groups that another sync definition feeds: id -> definition. The others are claimed by this one,
-    and stay so until it maps them no longer. A dry run asks, and claims nothing."""
+    and stay so until it maps them no longer, or its file is gone. A dry run asks, and neither claims nor releases."""
     name = sync.definition.name
     group_ids = sorted({pair.genesys_group_id for pair in mapped(sync)[0]})
     claimed = sync.journal.claim(sync.organisation, name, group_ids, sync.clock(), dry_run=run.dry_run)
+    gone = set() if sync.definitions is None else set(claimed.values()) - sync.definitions
     if not run.dry_run:
         sync.journal.release_claims(sync.organisation, name, group_ids)
-    return claimed
+        if gone:
+            for one in gone:
+                sync.journal.release_claims(sync.organisation, one, ())
+            claimed = sync.journal.claim(sync.organisation, name, group_ids, sync.clock())
+            _tell(sync, run, f"released the claims of sync definitions whose file is gone: {', '.join(sorted(gone))}")
+    return {group_id: by for group_id, by in claimed.items() if by not in gone}
+
+
+def _tell(sync: Sync, run: RunRecord, note: str) -> None:
+    """In the task's log and in the report."""
+    sync.say(note)
+    sync.journal.put_fact(run, "notes", [*sync.journal.fact(run, "notes", default=[]), note])
 
 
 def _with_comparison_changes(sync: Sync, run: RunRecord, decided: Plan) -> list[Row]:

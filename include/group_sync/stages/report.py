@@ -189,7 +189,7 @@ def _close(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
     sync.journal.finish_run(run, "failed" if failed else "success", now)
     keep_days = sync.definition.report.keep_days
     if not run.dry_run:
-        sync.reports.remember_journal(*sync.journal.identity(), run=(run.key.dag_id, run.key.run_id, run.attempt))
+        restored.remember(sync, run)
         # only once the reports remember a run that stays: see `restored`
         sync.journal.forget_runs(sync.definition.name, now - timedelta(days=keep_days))
     try:

@@ -3,40 +3,53 @@ little or too much of what AD owns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from include.group_sync.errors import RunUnknown
 from include.group_sync.journal.records import RunKey, RunRecord
 from include.group_sync.model import Reason, Row
+from include.group_sync.report.store import SeenJournal
 from include.group_sync.stages.context import Sync
 
 
 def is_other_journal(sync: Sync) -> bool:
-    """To be asked before the run begins in the journal, since that counts it. Raises ReportPathError."""
-    seen = sync.reports.last_seen_journal()
+    """To be asked before the run begins in the journal, since that counts it. Raises ReportPathError.
+
+    Each definition finds it out for itself, by what its own last report says. Those of others tell only that this very
+    journal has counted more runs once: it may have forgotten theirs since, if they write elsewhere by now.
+    """
     journal_id, run_counter = sync.journal.identity()
-    if seen is None:
-        return False
-    return seen.journal_id != journal_id or seen.run_counter > run_counter or not _knows(sync, seen.run)
-
-
-def _knows(sync: Sync, run: tuple[str, str, int] | None) -> bool:
-    """The counter alone is not enough: what runs after a restore makes it grow again."""
-    if run is None:
+    mine, seen = _last_seen(sync)
+    if mine and (mine.journal_id != journal_id or not _knows_run(sync, mine)):
         return True
-    dag_id, run_id, attempt = run
-    try:
-        return sync.journal.run(RunKey(dag_id, run_id)).attempt >= attempt
-    except RunUnknown:
-        return False
+    return any(one.journal_id == journal_id and one.run_counter > run_counter for one in seen)
+
+
+def _last_seen(sync: Sync) -> tuple[SeenJournal | None, Collection[SeenJournal]]:
+    """The journal with which this definition wrote its last report; and those of all that write into that folder."""
+    seen = sync.reports.last_seen_journals()
+    return seen.get(sync.definition.name, seen.get(None)), seen.values()
+
+
+def _knows_run(sync: Sync, seen: SeenJournal) -> bool:
+    """The counter alone is not enough: what runs after a restore makes it grow again."""
+    if seen.run is None:
+        return True
+    dag_id, run_id, attempt = seen.run
+    return sync.journal.has_attempt(RunKey(dag_id, run_id), attempt, seen.started_at)
 
 
 def note(sync: Sync, run: RunRecord, other_journal: bool) -> list[str]:
     """Voids the baselines of a journal that was lost or restored, and has removals approved until everything was
-    compared as a whole again. A dry run only says so. Gives notes for the report."""
+    compared as a whole again. A dry run only says so. Gives notes for the report.
+
+    A journal that is older than it was takes another id: reports with the former one tell nothing new about it, but to
+    the definition that wrote them.
+    """
     name = sync.definition.name
     if other_journal and not run.dry_run:
-        sync.journal.note_restored(sync.clock())
+        mine, _ = _last_seen(sync)
+        if mine is None or mine.journal_id == sync.journal.identity()[0]:
+            sync.journal.note_restored(sync.clock())
         sync.journal.distrust(name, sync.clock())
     distrusted = other_journal or sync.journal.distrusts(name)
     sync.journal.put_fact(run, "journal_restored", distrusted)
@@ -57,3 +70,11 @@ def close(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
     waiting = any(row.reason is Reason.JOURNAL_RESTORED for row in rows)
     if not waiting and all(pair.has_baseline for pair in sync.journal.pairs(name)):
         sync.journal.trust_again(name)
+
+
+def remember(sync: Sync, run: RunRecord) -> None:
+    """Called when a live run has written its report: notes beside it that the journal must know this run from now on.
+    Raises ReportPathError."""
+    attempt = (run.key.dag_id, run.key.run_id, run.attempt)
+    seen = SeenJournal(*sync.journal.identity(), attempt, run.started_at)
+    sync.reports.remember_journal(sync.definition.name, seen, definitions=sync.definitions)
