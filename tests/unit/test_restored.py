@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from include.group_sync.journal import Journal, RunKey, tables
+from include.group_sync.journal.records import RunRecord
 from include.group_sync.model import Action, Reason, Row, Status, View
 from include.group_sync.report.store import ReportStore
 from include.group_sync.settings import parse_definition
 from include.group_sync.stages import restored
 from include.group_sync.stages.context import Sync
-from tests.fixtures.journal import T0, advance, begin, journal, journal_url  # noqa: F401 (fixtures)
+from tests.fixtures.journal import T0, advance, begin, change, journal, journal_url  # noqa: F401 (fixtures)
 
 _KEYS = "directory: {group_base: 'OU=x,DC=example,DC=com'}\ngroups: [{name: '(?P<same>.+)', genesys_name: '{same}'}]"
 _WAITING = Row(Action.REMOVE, Status.HELD, "G", "u", ("g",), reason=Reason.JOURNAL_RESTORED)
@@ -50,11 +52,21 @@ class Company:
         if self.journal.stored_cursor(name) is None:
             advance(self.journal, View(), definition=name)
         if not dry:
-            restored.close(sync, run, [_WAITING] if waits and told else [])
+            self._note_removals(name, run, now, waiting=waits and bool(told))
+            restored.close(sync)
         self.journal.finish_run(run, "success", now)
         if not dry:
             restored.remember(sync, run)
         return bool(told)
+
+    def _note_removals(self, name: str, run: RunRecord, now: datetime, *, waiting: bool) -> None:
+        """One that awaits approval; or a person has rejected what awaited it until now."""
+        if waiting:
+            self.journal.record_comparison(name, [change("g", "u", Action.REMOVE)])
+        row = _WAITING if waiting else replace(_WAITING, reason=Reason.REJECTED)
+        ids = tuple(one.id for one in self.journal.unsettled(name) if one.id is not None)
+        if ids:
+            self.journal.record(run, [replace(row, change_ids=ids)], at=now)
 
     def _sync(self, name: str, key: RunKey, now: Any) -> Sync:
         def unused(*_: object) -> Any:

@@ -260,7 +260,7 @@ def claimed_by_others(sync: Sync, run: RunRecord) -> dict[str, str]:
     """Mapped Genesys groups that another sync definition feeds: id -> definition. The others are claimed by this one,
     and stay so until it maps them no longer, or its file is gone. A dry run asks, and neither claims nor releases."""
     name = sync.definition.name
-    group_ids = sorted({pair.genesys_group_id for pair in mapped(sync)[0]})
+    group_ids = sorted({pair.genesys_group_id for pair in target_groups.newest_pairs(sync)})
     claimed = sync.journal.claim(sync.organisation, name, group_ids, sync.clock(), dry_run=run.dry_run)
     gone = set() if sync.definitions is None else set(claimed.values()) - sync.definitions
     if not run.dry_run:

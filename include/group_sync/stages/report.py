@@ -183,7 +183,7 @@ def _close(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
             sync.definition.name, _baselines(sync, run, rows), run.key.dag_id, run.key.run_id, now
         )
     if plan_done and not run.dry_run and not run.bounded:
-        restored.close(sync, run, rows)
+        restored.close(sync)
     sync.journal.close_question(run.key, {}, by=None, at=now)  # nobody can answer any more
     failed = any(row.status is Status.FAILED for row in rows) or not plan_done or bool(_fail_reason(sync))
     sync.journal.finish_run(run, "failed" if failed else "success", now)

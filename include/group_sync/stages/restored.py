@@ -3,10 +3,10 @@ little or too much of what AD owns."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from include.group_sync.journal.records import RunKey, RunRecord
-from include.group_sync.model import Reason, Row
+from include.group_sync.model import Reason
 from include.group_sync.report.store import SeenJournal
 from include.group_sync.stages.context import Sync
 
@@ -61,13 +61,14 @@ def note(sync: Sync, run: RunRecord, other_journal: bool) -> list[str]:
     ]
 
 
-def close(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
+def close(sync: Sync) -> None:
     """Called at the end of a live run: trusts the journal again, if every pair was compared as a whole and no removal
-    is left that waits only for this."""
+    is left that waits only for this, in whatever run it was seen."""
     if not sync.fact("journal_restored"):
         return
     name = sync.definition.name
-    waiting = any(row.reason is Reason.JOURNAL_RESTORED for row in rows)
+    unsettled = [change.id for change in sync.journal.unsettled(name) if change.id is not None]
+    waiting = any(one.reason is Reason.JOURNAL_RESTORED for one in sync.journal.outcomes(unsettled).values())
     if not waiting and all(pair.has_baseline for pair in sync.journal.pairs(name)):
         sync.journal.trust_again(name)
 

@@ -43,7 +43,7 @@ def collect(sync: Sync) -> tuple[list[TargetGroup], dict[Guid, list[Change]]]:
     name = sync.definition.name
     if is_undo(sync):
         return [], {}
-    pairs = _newest_pairs(sync)
+    pairs = newest_pairs(sync)
     _, _, genesys_groups = mapped(sync)
     feeding: defaultdict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
@@ -110,7 +110,7 @@ def _left_behind(sync: Sync, run: RunRecord, retired: Sequence[Pair]) -> set[str
 
 def target_of(sync: Sync, genesys_group_id: str) -> TargetGroup:
     """One Genesys group by the newest view, with nothing to act on: what `patch` asks again before it writes."""
-    pairs = _newest_pairs(sync)
+    pairs = newest_pairs(sync)
     target = TargetGroup(
         genesys_group_id=genesys_group_id,
         feeding=tuple(sorted(pair.group_guid for pair in pairs if pair.genesys_group_id == genesys_group_id)),
@@ -121,7 +121,7 @@ def target_of(sync: Sync, genesys_group_id: str) -> TargetGroup:
     return target
 
 
-def _newest_pairs(sync: Sync) -> list[Pair]:
+def newest_pairs(sync: Sync) -> list[Pair]:
     """What feeds what by the newest mapping: another run may have mapped anew since this one did, by edited rules. A
     dry run keeps no pairs in the journal; it goes by its own."""
     return mapped(sync)[0] if sync.run.dry_run else sync.journal.pairs(sync.definition.name)
