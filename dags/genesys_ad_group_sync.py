@@ -120,6 +120,7 @@ def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
         render_template_as_native_obj=True,
         doc_md=__doc__,
         tags=["genesys", "active-directory"],
+        auto_register=False,  # a DAG that could not be finished must not stand beside the `broken` one of its id
     )
     def build() -> None:
         @task(multiple_outputs=False)
@@ -193,12 +194,14 @@ def dags() -> Iterator[DAG]:
     for path in paths:
         try:
             definition = load_definition(path)
+            made = [pipeline(definition, full=False)]
+            if definition.full_schedule:
+                made.append(pipeline(definition, full=True))
         except SettingsError as error:
-            yield broken(dag_id_of_broken(path), str(error))
-            continue
-        yield pipeline(definition, full=False)
-        if definition.full_schedule:
-            yield pipeline(definition, full=True)
+            made = [broken(dag_id_of_broken(path), str(error))]
+        except Exception as error:  # whatever it is: raised here, it would take the DAGs of all other files away, too
+            made = [broken(dag_id_of_broken(path), f"{path}: {type(error).__name__}: {error}")]
+        yield from made
 
 
 for found in dags():

@@ -591,6 +591,8 @@ def parse_definition(text: str, name: str = DEFAULT_NAME, source: str = "sync de
         raise SettingsError(f"{source}{line}: {problem}. {remedy}") from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{source}: is not YAML ({error}). Save it as plain text in UTF-8.") from None
+    except RecursionError:
+        raise SettingsError(f"{source}: is nested too deeply. Look for brackets that are never closed.") from None
     if not isinstance(data, dict):
         what = "is empty" if data is None else "is not a list of keys with values"
         raise SettingsError(f"{source}: {what}. Start from the shipped include/config/default.yaml.")
@@ -641,6 +643,16 @@ def _twin(path: Path) -> Path | None:
 
 class _StrictLoader(yaml.SafeLoader):
     """YAML lets a doubled key win silently. Here it is an error."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, OverflowError) as error:  # PyYAML's own where a text looks like a date or a number
+            raise yaml.constructor.ConstructorError(
+                problem=f"`{node.value[:40]}` looks like a date or a number and is none ({error})",
+                problem_mark=node.start_mark,
+                note="Put quotes around the value.",
+            ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[object, int] = {}

@@ -36,6 +36,7 @@ from include.group_sync.genesys.errors import (
     UnexpectedAnswer,
 )
 from include.group_sync.report.store import ReportStore
+from include.group_sync.settings import SyncDefinition
 from include.sandbox import company
 from include.sandbox.airflow_stack import PROJECT
 from include.sandbox.directory_objects import AddMember, RemoveMember
@@ -167,6 +168,49 @@ def test_a_config_folder_that_does_not_exist_is_a_dag_that_says_so(
     with pytest.raises(SettingsError) as caught:
         dag.tasks[0].python_callable()
     says(caught.value, str(tmp_path / "gone"), "GENESYS_AD_SYNC_CONFIG_DIR")
+
+
+@pytest.fixture
+def two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the good definition twice: default.yaml and odd.yaml."""
+    for name in ("default", "odd"):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(GOOD))
+    monkeypatch.setenv("GENESYS_AD_SYNC_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    return tmp_path
+
+
+def told_of_odd(*facts: str) -> None:
+    """The file odd.yaml is a DAG that fails with those facts, and those of default.yaml are as ever."""
+    found = DagBag(str(PROJECT / "dags"))
+    assert found.import_errors == {}
+    assert set(found.dags) == {"genesys_ad_group_sync", "genesys_ad_group_sync_full", "genesys_ad_group_sync__odd"}
+    (task,) = found.dags["genesys_ad_group_sync__odd"].tasks
+    with pytest.raises(SettingsError) as caught:
+        task.python_callable()
+    says(caught.value, "odd.yaml", *facts)
+
+
+def test_a_value_that_looks_like_a_date_takes_no_other_dag_away(two_files: Path) -> None:
+    rule = 'groups: [{dn: "CN=Billing,DC=example,DC=com", genesys_external_id: 4711-00-12}]'
+    (two_files / "odd.yaml").write_text(f'directory: {{group_base: "DC=example,DC=com"}}\n{rule}\n')
+    told_of_odd("line 2", "`4711-00-12`", "Put quotes around the value")
+
+
+def test_whatever_goes_wrong_with_one_file_takes_no_other_dag_away(
+    two_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here it is the second DAG of the file that cannot be built: the first one must not stay without its twin."""
+    right = SyncDefinition.full_dag_id.fget
+    assert right is not None
+
+    def full_dag_id(definition: SyncDefinition) -> str:
+        if definition.name == "odd":
+            raise ZeroDivisionError("nobody has thought of it")
+        return str(right(definition))
+
+    monkeypatch.setattr(SyncDefinition, "full_dag_id", property(full_dag_id))
+    told_of_odd("ZeroDivisionError: nobody has thought of it")
 
 
 # -- Active Directory ---------------------------------------------------------------------------------
