@@ -82,7 +82,7 @@ def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
     from include.group_sync.stages.report import report as stage
 
     sync = runtime.sync_of_task(definition)
-    document, path = stage(sync, runtime.request_of_run(definition))
+    document, path = stage(sync, runtime.request_to_report(definition))
     for line in render_summary(document).splitlines():
         log.info(line)
     log.info("report: %s", path)

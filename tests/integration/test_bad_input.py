@@ -6,6 +6,7 @@ import functools
 import re
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,6 +38,7 @@ from include.group_sync.genesys.errors import (
 )
 from include.group_sync.report.store import ReportStore
 from include.group_sync.settings import SyncDefinition
+from include.group_sync.stages.report import report
 from include.sandbox import company
 from include.sandbox.airflow_stack import PROJECT
 from include.sandbox.directory_objects import AddMember, RemoveMember
@@ -357,6 +359,14 @@ def test_a_cleared_run_whose_poll_fails_says_so_and_keeps_what_it_did_before(
     assert len(reports(pipeline)) == 2  # that of the first attempt is kept
 
 
+def test_a_run_that_is_done_again_with_a_conf_that_is_refused_says_so(pipeline: Pipeline) -> None:
+    before = pipeline.run("again")
+    request = replace(pipeline.request(), refused="`dryrun` is no param of this DAG.")
+    document, _ = report(pipeline.sync("again", "report"), request)
+    assert document["successes"] == before["successes"]
+    assert "poll failed: `dryrun` is no param of this DAG." in document["notes"]
+
+
 PLACES = {"token": "^/oauth/token$", "groups": "^/api/v2/groups$", "users": "^/api/v2/users"}
 
 
@@ -435,7 +445,8 @@ def airflow_task(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Callabl
     def poll(definition: Any = None, **params: Any) -> Any:
         context = {
             "ti": SimpleNamespace(dag_id=pipeline.dag_id, run_id="run", task_id="poll", map_index=-1),
-            "dag_run": SimpleNamespace(run_type="manual", clear_number=0),
+            "dag": SimpleNamespace(params={}),
+            "dag_run": SimpleNamespace(run_type="manual", clear_number=0, conf=None),
             "params": {"mode": "auto", **params},
         }
         monkeypatch.setattr(runtime, "get_current_context", lambda: context)

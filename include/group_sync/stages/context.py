@@ -37,6 +37,7 @@ class RunRequest:
     groups: tuple[str, ...] = ()  # shell patterns on AD group names; empty: all
     undo_run: str | None = None  # take back what this run did, and do nothing else
     release_run: str | None = None  # what was undone, or rejected, in this run may be done again
+    refused: str | None = None  # why `poll` did not take it; for the report
 
 
 @dataclass

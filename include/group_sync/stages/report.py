@@ -26,6 +26,8 @@ def report(sync: Sync, request: RunRequest) -> tuple[dict[str, Any], str]:
 
     Raises ReportPathError if it cannot be written. A run whose `poll` never began has an empty report that says so.
     """
+    if request.refused:
+        sync.know("failed:poll", request.refused)  # it was refused before the stage began, which notes its failures
     run = _run_if_it_began(sync)
     if run is None:
         document = _nothing_done(sync, request)
@@ -209,5 +211,8 @@ def _nothing_done(sync: Sync, request: RunRequest) -> dict[str, Any]:
         directory_groups={},
         requests={"total": 0, "retried": 0, "throttled": 0, "by_endpoint": {}},
         approval=None,
-        notes=["poll failed before it began: nothing was read and nothing was written"],
+        notes=[
+            "poll failed before it began: nothing was read and nothing was written",
+            *([f"poll failed: {request.refused}"] if request.refused else []),
+        ],
     )
