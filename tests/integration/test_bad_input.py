@@ -421,8 +421,9 @@ def unexpected() -> Any:
         ({"window": (hour(8), hour(7))}, ("window_end 2026-11-24T07", "is not after window_start 2026-11-24T08")),
         ({"window": (hour(8), hour(8))}, ("window_end 2026-11-24T08", "is not after window_start 2026-11-24T08")),
         ({"window": (hour(7), hour(8)), "mode": "full"}, ("`full`", "takes no window", "leave", "window_start")),
+        ({"window": (hour(7), hour(8)), "mode": "full", "run_type": "backfill"}, ("`full`", "takes no window")),
     ],
-    ids=["backwards", "empty", "full"],
+    ids=["backwards", "empty", "full", "full_backfill"],
 )
 def test_a_window_that_cannot_be_meant_is_refused_before_anything_is_read(
     pipeline: Pipeline, asked: dict[str, Any], facts: tuple[str, ...]

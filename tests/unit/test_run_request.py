@@ -57,6 +57,11 @@ def test_a_run_without_a_conf_asks_for_what_the_definition_says(conf: Any, run_t
     assert (asked.run_type, asked.mode, asked.dry_run, asked.window) == (run_type, Mode.AUTO, False, window)
 
 
+def test_a_backfill_in_mode_full_has_no_window() -> None:
+    asked = runtime.request_of_run(definition(), context({"mode": "full"}, "backfill"))
+    assert (asked.mode, asked.window) == (Mode.FULL, None)
+
+
 def test_known_keys_and_those_that_airflow_adds_itself_are_taken() -> None:
     conf = {"dry_run": True, "openlineage": {"parentRunId": "x"}, "airflow/task_span_detail_level": 2}
     assert runtime.request_of_run(definition(dry_run=False), context(conf)).dry_run is True
