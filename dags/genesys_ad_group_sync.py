@@ -114,7 +114,7 @@ def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
         ),
         start_date=datetime(2020, 1, 1, tzinfo=timezone.utc),
         catchup=False,
-        max_active_runs=definition.max_active_runs,
+        max_active_runs=definition.full_max_active_runs if full else definition.max_active_runs,
         params=params("full" if full else "auto"),
         default_args=DEFAULT_ARGS,
         render_template_as_native_obj=True,

@@ -471,15 +471,19 @@ class SyncDefinition(_Part):
         return dag_id_of(self._name) + FULL_SUFFIX
 
     @property
-    def period(self) -> timedelta:
-        """The shortest time between two scheduled runs."""
-        times = _occurrences(self.schedule, count=50)
-        return min(later - earlier for earlier, later in itertools.pairwise(times))
+    def max_active_runs(self) -> int:
+        """Of the DAG of the changes: so many that runs which wait for an approval never stop its schedule."""
+        return self._active_runs(self.schedule)
 
     @property
-    def max_active_runs(self) -> int:
-        """So many that runs which wait for an approval never stop the schedule."""
-        return math.ceil(self.limits.answer_within / self.period) + SPARE_ACTIVE_RUNS
+    def full_max_active_runs(self) -> int:
+        """Of the DAG of the whole comparison."""
+        return self._active_runs(self.full_schedule)
+
+    def _active_runs(self, schedule: str) -> int:
+        times = _occurrences(schedule, count=50)
+        shortest = min(later - earlier for earlier, later in itertools.pairwise(times))
+        return math.ceil(self.limits.answer_within / shortest) + SPARE_ACTIVE_RUNS
 
     @property
     def group_attributes(self) -> tuple[str, ...]:

@@ -162,6 +162,13 @@ def test_bad_definitions_take_no_other_dag_away(bag: DagBag) -> None:
     assert set(bag.dags) == good | {f"genesys_ad_group_sync__{name}" for name in BAD_DEFINITIONS}
 
 
+def test_each_dag_of_a_definition_has_active_runs_for_its_own_schedule(bag: DagBag) -> None:
+    runs = {
+        dag_id: bag.dags[dag_id].max_active_runs for dag_id in ("genesys_ad_group_sync", "genesys_ad_group_sync_full")
+    }
+    assert runs == {"genesys_ad_group_sync": 32 + 8, "genesys_ad_group_sync_full": 1 + 8}
+
+
 def test_a_config_folder_that_does_not_exist_is_a_dag_that_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

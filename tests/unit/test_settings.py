@@ -197,8 +197,9 @@ def test_airflow_home_has_its_usual_default(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_waiting_runs_never_use_up_the_active_runs(schedule: str, answer: str, runs: int) -> None:
-    made = parse_definition(GOOD + f'schedule: "{schedule}"\nlimits: {{answer_within: {answer}}}\n')
-    assert made.max_active_runs == runs
+    limits = f"limits: {{answer_within: {answer}}}\n"
+    assert parse_definition(GOOD + limits + f'schedule: "{schedule}"\n').max_active_runs == runs
+    assert parse_definition(GOOD + limits + f'full_schedule: "{schedule}"\n').full_max_active_runs == runs
 
 
 # -- files and DAG ids --------------------------------------------------------------------------------
