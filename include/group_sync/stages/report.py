@@ -79,15 +79,15 @@ def _approval(sync: Sync, run: RunRecord) -> dict[str, Any] | None:
     return {key: told[key] for key in ("by", "at", "decision")}
 
 
-def check(document_counts: dict[str, Any], failed_tasks: Sequence[str]) -> None:
-    """Raises RunFailed if a change of the report failed or a task before it did."""
+def check(document_counts: dict[str, Any], failed_tasks: Sequence[str], why_stopped: str | None) -> None:
+    """Raises RunFailed if a change of the report failed, a task before it did, or limits stopped the run."""
     problems = []
     if failed_tasks:
         problems.append(f"failed tasks: {', '.join(failed_tasks)}")
     if failures := document_counts.get("failures"):
         problems.append(f"{failures} changes failed: see the report {document_counts.get('path')}")
-    if reason := document_counts.get("fail_reason"):
-        problems.append(str(reason))
+    if why_stopped:
+        problems.append(why_stopped)
     if problems:
         raise RunFailed("; ".join(problems))
 
