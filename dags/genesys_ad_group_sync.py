@@ -80,7 +80,8 @@ def params(mode: str) -> dict[str, Param]:
             type="array",
             items={"type": "string"},
             title="AD groups",
-            description="Shell patterns on AD group names, one a line, e.g. GC-Support*. Empty: all.",
+            description="Shell patterns on AD group names, one a line, e.g. GC-Support*. Empty: all. A Genesys group"
+            " that is compared as a whole is compared with all AD groups that feed it.",
         ),
         "undo_run": Param(
             None,

@@ -159,11 +159,12 @@ def open_journal() -> Journal:
 
 
 def journal_url(connection: Connection) -> URL:
-    """An Airflow connection as a SQLAlchemy URL. PostgreSQL and SQLite are tested."""
+    """An Airflow connection as a SQLAlchemy URL, of SQLite or PostgreSQL: `Journal.open` refuses everything else.
+    Raises JournalError for a connection without a type."""
     drivers = {"postgres": "postgresql+psycopg2", "postgresql_psycopg2": "postgresql+psycopg2"}
     driver = drivers.get(connection.conn_type or "", (connection.conn_type or "").replace("_", "+", 1))
     if not driver:
-        raise JournalError(f"connection {JOURNAL_CONNECTION} has no type: give it a SQLAlchemy URL")
+        raise JournalError(f"connection {JOURNAL_CONNECTION} has no type: give it a postgresql:// or sqlite:// URL")
     if driver.startswith("sqlite"):
         path = connection.schema or connection.host or ""
         return URL.create(driver, database=path if path.startswith("/") else f"/{path}")
