@@ -80,7 +80,8 @@ def params(mode: str) -> dict[str, Param]:
             type="array",
             items={"type": "string"},
             title="AD groups",
-            description="Shell patterns on AD group names, one a line, e.g. GC-Support*. Empty: all.",
+            description="Shell patterns on AD group names, one a line, e.g. GC-Support*. Empty: all. A Genesys group"
+            " that is compared as a whole is compared with all AD groups that feed it.",
         ),
         "undo_run": Param(
             None,
@@ -114,12 +115,13 @@ def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
         ),
         start_date=datetime(2020, 1, 1, tzinfo=timezone.utc),
         catchup=False,
-        max_active_runs=definition.max_active_runs,
+        max_active_runs=definition.full_max_active_runs if full else definition.max_active_runs,
         params=params("full" if full else "auto"),
         default_args=DEFAULT_ARGS,
         render_template_as_native_obj=True,
         doc_md=__doc__,
         tags=["genesys", "active-directory"],
+        auto_register=False,  # a DAG that could not be finished must not stand beside the `broken` one of its id
     )
     def build() -> None:
         @task(multiple_outputs=False)
@@ -193,12 +195,14 @@ def dags() -> Iterator[DAG]:
     for path in paths:
         try:
             definition = load_definition(path)
+            made = [pipeline(definition, full=False)]
+            if definition.full_schedule:
+                made.append(pipeline(definition, full=True))
         except SettingsError as error:
-            yield broken(dag_id_of_broken(path), str(error))
-            continue
-        yield pipeline(definition, full=False)
-        if definition.full_schedule:
-            yield pipeline(definition, full=True)
+            made = [broken(dag_id_of_broken(path), str(error))]
+        except Exception as error:  # whatever it is: raised here, it would take the DAGs of all other files away, too
+            made = [broken(dag_id_of_broken(path), f"{path}: {type(error).__name__}: {error}")]
+        yield from made
 
 
 for found in dags():

@@ -15,6 +15,10 @@ class ReportPathError(GroupSyncError):
     """The report cannot be written where the definition says."""
 
 
+class ParamError(GroupSyncError):
+    """A run was asked for something that its DAG has no param for."""
+
+
 class WindowError(GroupSyncError):
     """The window asked for cannot be answered (it ends before it begins, or lies before the journal)."""
 

@@ -85,7 +85,6 @@ class Reason(str, Enum):
     UNVERIFIED = "unverified"  # could not be read back
     NOT_IN_EFFECT = "not_in_effect"  # read back, and not there (or still there)
     NOT_ATTEMPTED = "not_attempted"  # the task died before it came to this
-    LEASE_LOST = "lease_lost"
 
 
 # -- what Active Directory says -----------------------------------------------------------------------

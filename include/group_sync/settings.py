@@ -471,15 +471,19 @@ class SyncDefinition(_Part):
         return dag_id_of(self._name) + FULL_SUFFIX
 
     @property
-    def period(self) -> timedelta:
-        """The shortest time between two scheduled runs."""
-        times = _occurrences(self.schedule, count=50)
-        return min(later - earlier for earlier, later in itertools.pairwise(times))
+    def max_active_runs(self) -> int:
+        """Of the DAG of the changes: so many that runs which wait for an approval never stop its schedule."""
+        return self._active_runs(self.schedule)
 
     @property
-    def max_active_runs(self) -> int:
-        """So many that runs which wait for an approval never stop the schedule."""
-        return math.ceil(self.limits.answer_within / self.period) + SPARE_ACTIVE_RUNS
+    def full_max_active_runs(self) -> int:
+        """Of the DAG of the whole comparison."""
+        return self._active_runs(self.full_schedule)
+
+    def _active_runs(self, schedule: str) -> int:
+        times = _occurrences(schedule, count=50)
+        shortest = min(later - earlier for earlier, later in itertools.pairwise(times))
+        return math.ceil(self.limits.answer_within / shortest) + SPARE_ACTIVE_RUNS
 
     @property
     def group_attributes(self) -> tuple[str, ...]:
@@ -591,6 +595,8 @@ def parse_definition(text: str, name: str = DEFAULT_NAME, source: str = "sync de
         raise SettingsError(f"{source}{line}: {problem}. {remedy}") from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{source}: is not YAML ({error}). Save it as plain text in UTF-8.") from None
+    except RecursionError:
+        raise SettingsError(f"{source}: is nested too deeply. Look for brackets that are never closed.") from None
     if not isinstance(data, dict):
         what = "is empty" if data is None else "is not a list of keys with values"
         raise SettingsError(f"{source}: {what}. Start from the shipped include/config/default.yaml.")
@@ -641,6 +647,16 @@ def _twin(path: Path) -> Path | None:
 
 class _StrictLoader(yaml.SafeLoader):
     """YAML lets a doubled key win silently. Here it is an error."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, OverflowError) as error:  # PyYAML's own where a text looks like a date or a number
+            raise yaml.constructor.ConstructorError(
+                problem=f"`{node.value[:40]}` looks like a date or a number and is none ({error})",
+                problem_mark=node.start_mark,
+                note="Put quotes around the value.",
+            ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[object, int] = {}

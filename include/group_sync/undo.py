@@ -1,7 +1,7 @@
 """The inverse of what a run really did, minus what has legitimately changed since. Pure, like `planning`.
 
-An undo does not ask what AD wants: a person has looked and knows better. It is bound by the same limits, `protect:`
-and approval as everything else.
+An undo does not ask what AD wants: a person has looked and knows better. It is bound by the same limits, `protect:`,
+`exclude: users:` and approval as everything else.
 """
 
 from __future__ import annotations
@@ -111,6 +111,8 @@ def _inverse(
     status, reason, error = Status.PLANNED, None, None
     if changed:
         status, reason = Status.SUPERSEDED, Reason.NEWER_VIEW
+    elif row.user_guid in context.excluded_users:
+        status, reason = Status.SKIPPED, Reason.EXCLUDED
     elif group_id not in present.mapped:
         status, reason = Status.HELD, Reason.MAPPING_CHANGED
     elif members is None:

@@ -28,7 +28,7 @@ class ActiveDirectoryHook(BaseHook):
     Connection fields: *host* one or several domain controllers, comma-separated, tried in order; *port* (default 636,
     or 389 without ``ldaps``); *login* as DN or user principal name; *password*. Extra: ``transport`` ``ldaps``
     (default), ``starttls`` or ``plain``; ``ca_certs_file`` PEM file; ``server_name`` the name in the certificate, if
-    it is not the host; ``base_dn`` must exist (default: the domain); ``connect_timeout``, ``receive_timeout`` seconds.
+    it is not the host; ``base_dn`` is only checked to exist; ``connect_timeout``, ``receive_timeout`` seconds.
 
     :param active_directory_conn_id: the id of the connection
     """

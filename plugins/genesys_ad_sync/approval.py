@@ -31,7 +31,7 @@ class ApproveRemovals(HITLOperator):
     """Asks about what `plan` has frozen, and gives the batches of `patch_approved`.
 
     Skips itself if there is nothing to ask. The form offers all groups, none, or chosen ones; no answer in time means
-    none. XCom ``answer``: {decision, by, at, groups}.
+    none. XCom ``answer``: {decision, at, groups: {Genesys group id: decision}}.
 
     A script that answers within the first seconds is asked once more after `retry_delay`: Airflow 3.3.2 takes the task
     for crashed if it goes on before the scheduler has noticed that it waits.

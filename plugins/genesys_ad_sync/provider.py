@@ -45,7 +45,11 @@ ACTIVE_DIRECTORY: dict[str, Any] = {
         "server_name": _text(
             "Server name in the certificate", "Only when the domain controller is addressed by IP or by an alias."
         ),
-        "base_dn": _text("Base DN", "DC=example,DC=com. Empty: what the domain controller says."),
+        "base_dn": _text(
+            "Base DN",
+            "DC=example,DC=com. Only checked to exist: what is read is group_base of the sync definition. "
+            "Empty: no check.",
+        ),
         "connect_timeout": _number("Connect timeout", "Seconds. Default 10."),
         "receive_timeout": _number("Receive timeout", "Seconds to wait for an answer. Default 60."),
     },
@@ -65,7 +69,9 @@ GENESYS_CLOUD: dict[str, Any] = {
     },
     "conn-fields": {
         "requests_per_minute": _number(
-            "Requests per minute", "A ceiling of your own, below the one that Genesys Cloud tells in each answer."
+            "Requests per minute",
+            "A ceiling of your own, below the one that Genesys Cloud tells in each answer. Each task keeps it for "
+            "itself: the tasks of a run come one after another, and its parallel patch tasks divide it.",
         ),
         "timeout": _number("Timeout", "Seconds to wait for an answer. Default 30."),
         "api_url": _text("API URL", "Only for a proxy or a sandbox, e.g. http://127.0.0.1:8123."),

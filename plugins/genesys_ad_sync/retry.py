@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NOT_WORTH_A_RETRY: tuple[type[BaseException], ...] = (
     errors.SettingsError,
     errors.ReportPathError,
+    errors.ParamError,
     errors.WindowError,
     errors.RunUnknown,
     errors.RunAmbiguous,

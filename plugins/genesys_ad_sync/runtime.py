@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,7 @@ from airflow.sdk import BaseHook, ObjectStoragePath, get_current_context
 from airflow.sdk.exceptions import AirflowNotFoundException
 from sqlalchemy import URL
 
-from include.group_sync.errors import JournalError, ReportPathError, SettingsError, WindowError
+from include.group_sync.errors import JournalError, ParamError, ReportPathError, SettingsError, WindowError
 from include.group_sync.journal.records import RunKey
 from include.group_sync.journal.store import Journal
 from include.group_sync.model import Mode, Window
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 JOURNAL_CONNECTION = "group_sync_journal"
 JOURNAL_FILE = "group_sync_journal.db"
+AIRFLOWS_OWN = ("openlineage", "airflow/task_span_detail_level")
+"""Keys of a run's conf that are no params: TriggerDagRunOperator adds the first, Airflow's tracing reads the second."""
 
 log = logging.getLogger(__name__)
 
@@ -77,25 +81,51 @@ def names_of_definitions(running: SyncDefinition) -> frozenset[str] | None:
 def request_of_run(definition: SyncDefinition, context: Context | None = None) -> RunRequest:
     """What the run was asked for: run type, params, and for a backfill its data interval.
 
-    A run is bounded if it is a backfill or a window param is given; `mode: full` ignores a backfill's interval.
+    A run is bounded if it is a backfill or a window param is given; `mode: full` ignores a backfill's interval. Raises
+    ParamError for a key of the run's conf that is no param, WindowError for a window param that is no time.
     """
     context = context or get_current_context()
-    dag_run = context["dag_run"]
-    params = context["params"]
-    mode = Mode(params["mode"])
-    run_type = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+    _refuse_unknown_keys(context)
+    asked = _without_window(definition, context)
+    dag_run, params = context["dag_run"], context["params"]
     start, end = _time(params.get("window_start"), "window_start"), _time(params.get("window_end"), "window_end")
     window: Window | None = None
     if start is not None or end is not None:
         window = Window(start, end)
-    elif run_type == "backfill" and mode is not Mode.FULL:
+    elif asked.run_type == "backfill" and asked.mode is not Mode.FULL:
         window = Window(_utc(dag_run.data_interval_start), _utc(dag_run.data_interval_end))
+    return replace(asked, window=window)
+
+
+def request_to_report(definition: SyncDefinition, context: Context | None = None) -> RunRequest:
+    """The same for `report`, which also has to tell of a run that `poll` refused."""
+    context = context or get_current_context()
+    try:
+        return request_of_run(definition, context)
+    except (ParamError, WindowError) as error:
+        return replace(_without_window(definition, context), refused=str(error))
+
+
+def _refuse_unknown_keys(context: Context) -> None:
+    """Airflow checks the values of params and lets any other key pass: {"dryrun": true} would be a run that writes."""
+    known = list(context["dag"].params)
+    told = []
+    for key in context["dag_run"].conf or {}:
+        if key not in (*known, *AIRFLOWS_OWN):
+            near = difflib.get_close_matches(key.lower(), known, n=1)
+            told.append(f"`{key}` is no param of this DAG." + (f" Did you mean `{near[0]}`?" if near else ""))
+    if told:
+        params = ", ".join(f"`{name}`" for name in known)
+        raise ParamError(f"{' '.join(told)} Its params are {params}. Nothing was done: trigger a new run with them.")
+
+
+def _without_window(definition: SyncDefinition, context: Context) -> RunRequest:
+    dag_run, params = context["dag_run"], context["params"]
     dry_run = params.get("dry_run")
     return RunRequest(
-        run_type=run_type,
+        run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
         clear_number=dag_run.clear_number or 0,
-        mode=mode,
-        window=window,
+        mode=Mode(params["mode"]),
         dry_run=definition.dry_run if dry_run is None else dry_run,
         groups=tuple(params.get("groups") or ()),
         undo_run=params.get("undo_run") or None,
@@ -141,11 +171,12 @@ def open_journal() -> Journal:
 
 
 def journal_url(connection: Connection) -> URL:
-    """An Airflow connection as a SQLAlchemy URL. PostgreSQL and SQLite are tested."""
+    """An Airflow connection as a SQLAlchemy URL, of SQLite or PostgreSQL: `Journal.open` refuses everything else.
+    Raises JournalError for a connection without a type."""
     drivers = {"postgres": "postgresql+psycopg2", "postgresql_psycopg2": "postgresql+psycopg2"}
     driver = drivers.get(connection.conn_type or "", (connection.conn_type or "").replace("_", "+", 1))
     if not driver:
-        raise JournalError(f"connection {JOURNAL_CONNECTION} has no type: give it a SQLAlchemy URL")
+        raise JournalError(f"connection {JOURNAL_CONNECTION} has no type: give it a postgresql:// or sqlite:// URL")
     if driver.startswith("sqlite"):
         path = connection.schema or connection.host or ""
         return URL.create(driver, database=path if path.startswith("/") else f"/{path}")

@@ -41,12 +41,14 @@ def resolve_users(definition: SyncDefinition) -> dict[str, Any]:
 
 
 def plan(definition: SyncDefinition) -> list[dict[str, Any]]:
-    """Decides; returns one batch for each mapped `patch`. XCom `summary` holds counts and the plan's hash."""
+    """Decides; returns one batch for each mapped `patch`. XCom `summary` holds counts, the plan's hash and whether
+    `limits.on_excess: fail` stops the run."""
     from genesys_ad_sync import runtime
     from include.group_sync.stages.plan import plan as stage
 
     planned = stage(runtime.sync_of_task(definition))
     batches: list[dict[str, Any]] = planned.pop("batches")
+    planned["stopped_by_limits"] = bool(planned.pop("fail_reason"))  # its text names Genesys groups
     get_current_context()["ti"].xcom_push(key="summary", value=planned)
     return batches
 
@@ -82,21 +84,25 @@ def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
     from include.group_sync.stages.report import report as stage
 
     sync = runtime.sync_of_task(definition)
-    document, path = stage(sync, runtime.request_of_run(definition))
+    document, path = stage(sync, runtime.request_to_report(definition))
     for line in render_summary(document).splitlines():
         log.info(line)
     log.info("report: %s", path)
     counts = runtime.counts_for_xcom(document, path)
-    counts["fail_reason"] = fail_reason(sync)
+    counts["stopped_by_limits"] = bool(fail_reason(sync))  # its text names Genesys groups
     get_current_context()["outlet_events"][asset].extra = counts
     return counts
 
 
 def check(definition: SyncDefinition, reported: dict[str, Any] | None, task_ids: Sequence[str]) -> None:
     """Turns the DAG run red if a change failed or a task did."""
+    from genesys_ad_sync import runtime
     from include.group_sync.stages.report import check as stage
+    from include.group_sync.stages.report import fail_reason
 
+    counts = reported or {}
+    why = fail_reason(runtime.sync_of_task(definition)) if counts.get("stopped_by_limits") else None
     ti = get_current_context()["ti"]
     states = ti.get_task_states(dag_id=ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id])
     failed = [task for task, state in states.get(ti.run_id, {}).items() if state in ("failed", "upstream_failed")]
-    stage(reported or {}, sorted(failed))
+    stage(counts, sorted(failed), why)

@@ -69,8 +69,8 @@ class GenesysCloudHook(HttpHook):
 
     The Airflow connection: host = region domain (`mypurecloud.de`) or AWS region (`eu-central-1`); login = client
     id; password = client secret; extra: `api_url` and `login_url` (instead of the region's hosts, for a sandbox or
-    a proxy), `timeout` (seconds, default 30), `requests_per_minute` (a ceiling below Genesys' own), and `verify`,
-    `cert`, `proxies`, `trust_env` of HttpHook. No extra is ever sent as a header.
+    a proxy), `timeout` (seconds, default 30), `requests_per_minute` (a ceiling below Genesys' own, for each
+    process by itself), and `verify`, `cert`, `proxies`, `trust_env` of HttpHook. No extra is ever sent as a header.
 
     A `GenesysClient` of the domain; usable from several threads. Everything it raises on purpose is a
     GenesysError, or a SettingsError for a connection that makes no sense.

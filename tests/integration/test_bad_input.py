@@ -6,6 +6,7 @@ import functools
 import re
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,6 +37,8 @@ from include.group_sync.genesys.errors import (
     UnexpectedAnswer,
 )
 from include.group_sync.report.store import ReportStore
+from include.group_sync.settings import SyncDefinition
+from include.group_sync.stages.report import report
 from include.sandbox import company
 from include.sandbox.airflow_stack import PROJECT
 from include.sandbox.directory_objects import AddMember, RemoveMember
@@ -159,6 +162,13 @@ def test_bad_definitions_take_no_other_dag_away(bag: DagBag) -> None:
     assert set(bag.dags) == good | {f"genesys_ad_group_sync__{name}" for name in BAD_DEFINITIONS}
 
 
+def test_each_dag_of_a_definition_has_active_runs_for_its_own_schedule(bag: DagBag) -> None:
+    runs = {
+        dag_id: bag.dags[dag_id].max_active_runs for dag_id in ("genesys_ad_group_sync", "genesys_ad_group_sync_full")
+    }
+    assert runs == {"genesys_ad_group_sync": 32 + 8, "genesys_ad_group_sync_full": 1 + 8}
+
+
 def test_a_config_folder_that_does_not_exist_is_a_dag_that_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +177,49 @@ def test_a_config_folder_that_does_not_exist_is_a_dag_that_says_so(
     with pytest.raises(SettingsError) as caught:
         dag.tasks[0].python_callable()
     says(caught.value, str(tmp_path / "gone"), "GENESYS_AD_SYNC_CONFIG_DIR")
+
+
+@pytest.fixture
+def two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the good definition twice: default.yaml and odd.yaml."""
+    for name in ("default", "odd"):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(GOOD))
+    monkeypatch.setenv("GENESYS_AD_SYNC_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    return tmp_path
+
+
+def told_of_odd(*facts: str) -> None:
+    """The file odd.yaml is a DAG that fails with those facts, and those of default.yaml are as ever."""
+    found = DagBag(str(PROJECT / "dags"))
+    assert found.import_errors == {}
+    assert set(found.dags) == {"genesys_ad_group_sync", "genesys_ad_group_sync_full", "genesys_ad_group_sync__odd"}
+    (task,) = found.dags["genesys_ad_group_sync__odd"].tasks
+    with pytest.raises(SettingsError) as caught:
+        task.python_callable()
+    says(caught.value, "odd.yaml", *facts)
+
+
+def test_a_value_that_looks_like_a_date_takes_no_other_dag_away(two_files: Path) -> None:
+    rule = 'groups: [{dn: "CN=Billing,DC=example,DC=com", genesys_external_id: 4711-00-12}]'
+    (two_files / "odd.yaml").write_text(f'directory: {{group_base: "DC=example,DC=com"}}\n{rule}\n')
+    told_of_odd("line 2", "`4711-00-12`", "Put quotes around the value")
+
+
+def test_whatever_goes_wrong_with_one_file_takes_no_other_dag_away(
+    two_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here it is the second DAG of the file that cannot be built: the first one must not stay without its twin."""
+    right = SyncDefinition.full_dag_id.fget
+    assert right is not None
+
+    def full_dag_id(definition: SyncDefinition) -> str:
+        if definition.name == "odd":
+            raise ZeroDivisionError("nobody has thought of it")
+        return str(right(definition))
+
+    monkeypatch.setattr(SyncDefinition, "full_dag_id", property(full_dag_id))
+    told_of_odd("ZeroDivisionError: nobody has thought of it")
 
 
 # -- Active Directory ---------------------------------------------------------------------------------
@@ -313,6 +366,14 @@ def test_a_cleared_run_whose_poll_fails_says_so_and_keeps_what_it_did_before(
     assert len(reports(pipeline)) == 2  # that of the first attempt is kept
 
 
+def test_a_run_that_is_done_again_with_a_conf_that_is_refused_says_so(pipeline: Pipeline) -> None:
+    before = pipeline.run("again")
+    request = replace(pipeline.request(), refused="`dryrun` is no param of this DAG.")
+    document, _ = report(pipeline.sync("again", "report"), request)
+    assert document["successes"] == before["successes"]
+    assert "poll failed: `dryrun` is no param of this DAG." in document["notes"]
+
+
 PLACES = {"token": "^/oauth/token$", "groups": "^/api/v2/groups$", "users": "^/api/v2/users"}
 
 
@@ -367,8 +428,9 @@ def unexpected() -> Any:
         ({"window": (hour(8), hour(7))}, ("window_end 2026-11-24T07", "is not after window_start 2026-11-24T08")),
         ({"window": (hour(8), hour(8))}, ("window_end 2026-11-24T08", "is not after window_start 2026-11-24T08")),
         ({"window": (hour(7), hour(8)), "mode": "full"}, ("`full`", "takes no window", "leave", "window_start")),
+        ({"window": (hour(7), hour(8)), "mode": "full", "run_type": "backfill"}, ("`full`", "takes no window")),
     ],
-    ids=["backwards", "empty", "full"],
+    ids=["backwards", "empty", "full", "full_backfill"],
 )
 def test_a_window_that_cannot_be_meant_is_refused_before_anything_is_read(
     pipeline: Pipeline, asked: dict[str, Any], facts: tuple[str, ...]
@@ -391,7 +453,8 @@ def airflow_task(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Callabl
     def poll(definition: Any = None, **params: Any) -> Any:
         context = {
             "ti": SimpleNamespace(dag_id=pipeline.dag_id, run_id="run", task_id="poll", map_index=-1),
-            "dag_run": SimpleNamespace(run_type="manual", clear_number=0),
+            "dag": SimpleNamespace(params={}),
+            "dag_run": SimpleNamespace(run_type="manual", clear_number=0, conf=None),
             "params": {"mode": "auto", **params},
         }
         monkeypatch.setattr(runtime, "get_current_context", lambda: context)

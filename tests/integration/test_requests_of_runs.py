@@ -14,7 +14,7 @@ import pytest
 from genesys_cloud.retries import RetryPolicy
 
 from benchmarks.synthetic import SyntheticRuns, endpoint_counts, genesys_seed, group_id, user_id
-from include.group_sync.genesys.errors import PermissionMissing, Throttled
+from include.group_sync.genesys.errors import PermissionMissing, Throttled, UnexpectedAnswer
 from include.group_sync.journal.records import RunKey
 from include.group_sync.model import Mode
 from include.group_sync.stages.patch import patch
@@ -76,6 +76,19 @@ def test_a_change_costs_one_read_one_write_and_one_read_back(genesys: SandboxGen
     assert report["successes"] == 3
     assert sent(genesys) == {GROUPS: 1, INDIVIDUALS: 2, PATCH: 1}
     assert report["requests"]["total"] == len(genesys.requests())
+
+
+@pytest.mark.parametrize("path", ["^/api/v2/groups$", "^/api/v2/users"], ids=["map_groups", "resolve_users"])
+def test_what_a_task_sent_before_it_failed_is_counted_too(
+    genesys: SandboxGenesys, runs: SyntheticRuns, path: str
+) -> None:
+    genesys.add_fault("html", path=path, times=None)
+    runs.tell({**BEFORE, 0: {0, 1, 2, 1000}})  # whom nobody has looked up yet
+    with pytest.raises(UnexpectedAnswer):
+        runs.begin()
+    report = runs.finish("run-2")
+    assert report["requests"]["by_endpoint"] == sent(genesys)
+    assert report["requests"]["total"] == len(genesys.requests()) > 0
 
 
 def test_the_members_are_read_again_before_writing_if_another_run_wrote_meanwhile(

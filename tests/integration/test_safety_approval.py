@@ -6,15 +6,22 @@ What Airflow adds to it (the form, the timeout, who may answer) is tested in tes
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import Asset
+from genesys_ad_sync import runtime, tasks
 
 from include.group_sync.errors import DirectoryError
 from include.group_sync.journal.store import Journal
 from include.group_sync.report.schema import validate
-from include.group_sync.stages.approve import answer
-from include.group_sync.stages.report import report_so_far
+from include.group_sync.stages.approve import Answer, answer
+from include.group_sync.stages.map_groups import map_groups
+from include.group_sync.stages.poll import poll
+from include.group_sync.stages.report import RunFailed, report_so_far
+from include.group_sync.stages.resolve_users import resolve_users
 from include.sandbox import company
 from include.sandbox.directory_objects import AddMember, RemoveMember
 from tests.fixtures.pipeline import Pipeline
@@ -209,6 +216,47 @@ def test_fail_stops_before_anything_is_written(pipeline: Pipeline) -> None:
     assert report["planned"] == 1
     assert any("nothing is written" in note for note in report["notes"])
     assert len(pipeline.genesys.writes()) == writes
+
+
+def test_what_stops_a_run_is_told_by_the_report_and_the_error_and_no_xcom_names_the_group(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.redefine(limits={**LOW, "on_excess": "fail"})
+    pipeline.run()
+    leave(pipeline, "billing", *BILLING)
+    poll(pipeline.sync("red", "poll"), pipeline.request())
+    map_groups(pipeline.sync("red", "map_groups"))
+    resolve_users(pipeline.sync("red", "resolve_users"))
+
+    told: dict[str, Any] = {}
+    asset, event = Asset("told"), SimpleNamespace(extra=None)
+    ti = SimpleNamespace(
+        dag_id=pipeline.dag_id,
+        run_id="red",
+        xcom_push=lambda key, value: told.update({key: value}),
+        get_task_states=lambda **_: {},
+    )
+    monkeypatch.setattr(tasks, "get_current_context", lambda: {"ti": ti, "outlet_events": {asset: event}})
+    monkeypatch.setattr(runtime, "sync_of_task", lambda _: pipeline.sync("red", "task"))
+    monkeypatch.setattr(runtime, "request_to_report", lambda _: pipeline.request())
+    assert tasks.plan(pipeline.definition) == []
+    told["report"] = tasks.report(pipeline.definition, asset)
+    assert told["summary"]["stopped_by_limits"] is told["report"]["stopped_by_limits"] is True
+    assert "Billing" not in str([told, event.extra])
+
+    with pytest.raises(RunFailed, match=r"3 removals in 'Billing \(ERP\)' are more than allowed"):
+        tasks.check(pipeline.definition, told["report"], [])
+    assert "Billing (ERP)" in " ".join(pipeline.report("red")["notes"])
+
+
+def test_who_answered_stands_in_the_report_and_not_in_the_xcom(limited: Pipeline) -> None:
+    leave(limited, "billing", *BILLING)
+    run_id, _ = limited.plan()
+    given = Answer(("None",), "olivia", datetime.now(timezone.utc))
+    told = answer(limited.sync(run_id, "approve_removals"), given)
+    assert told["decision"] == "rejected"
+    assert "olivia" not in str(told)
+    assert limited.report(run_id)["approval"]["by"] == "olivia"
 
 
 def test_a_protected_group_asks_for_additions_and_for_removals(pipeline: Pipeline) -> None:

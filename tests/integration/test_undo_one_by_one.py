@@ -36,6 +36,18 @@ def reject_two_removals(pipeline: Pipeline, run_id: str) -> None:
     pipeline.redefine(**definition_keys())
 
 
+def test_who_is_excluded_by_now_is_left_alone(ready: Pipeline) -> None:
+    ready.directory.apply([AddMember("voice", "eve"), RemoveMember("voice", "bob"), AddMember("voice", "fay")])
+    ready.run("bad")
+    ready.redefine(**{**definition_keys(), "exclude": {"users": ["EVE", "bob@example.com"]}})
+    assert set(rows(ready.run("undo", undo_run="bad"))) == {
+        ("remove", "eve", "skipped", "excluded", None),
+        ("add", "bob", "skipped", "excluded", None),
+        ("remove", "fay", "success", None, None),
+    }
+    assert members(ready, "Voice") == {"ann", "cid", "dan", "eve", MANUAL}
+
+
 # -- what is newer than what is undone --
 
 

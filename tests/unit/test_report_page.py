@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import requests
 
+from include.group_sync import model
 from include.group_sync.model import Reason, Status
 from include.group_sync.report import render_page
 from include.group_sync.report.words import REASON_WORDS, STATUS_WORDS, reason_words, verdict
@@ -164,6 +165,13 @@ def test_every_status_and_every_reason_is_explained_in_words() -> None:
     assert set(STATUS_WORDS) == set(Status)
     assert set(REASON_WORDS) == set(Reason)
     assert reason_words("something_of_a_later_version") == "Something of a later version."
+
+
+def test_every_reason_is_given_somewhere() -> None:
+    """The list is closed: who reads reports shall not prepare for what never comes."""
+    group_sync = Path(model.__file__).parent
+    code = "".join(path.read_text() for path in group_sync.rglob("*.py") if path.name not in ("model.py", "words.py"))
+    assert [reason for reason in Reason if f"Reason.{reason.name}" not in code] == []
 
 
 def test_five_thousand_rows_take_seconds_not_minutes() -> None:

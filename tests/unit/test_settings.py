@@ -138,6 +138,10 @@ limits: {answer_within: PT90M}
         ("directory: [1", ["line 1", "Check the indentation"]),
         ("dry_run: true\nverify: true\ndry_run: false\n", ["line 3", "`dry_run`", "second time", "line 1"]),
         (GOOD + "limits:\n  removals: 1\n  removals: 2\n", ["`removals`", "second time"]),
+        (
+            rule('{dn: "CN=a,DC=x", genesys_external_id: 4711-00-12}'),
+            ["line 2", "`4711-00-12`", "month must be in 1..12", "Put quotes around the value"],
+        ),
         ("", ["is empty", "default.yaml"]),
         ("- a\n- b\n", ["not a list of keys"]),
         ("a: \x07", ["not YAML"]),
@@ -149,6 +153,11 @@ def test_a_mistake_is_told_with_file_key_and_remedy(text: str, parts: list[str])
     for part in parts:
         assert part in message
     assert "pydantic" not in message
+
+
+def test_a_file_that_is_too_much_for_the_reader_is_told_too() -> None:
+    assert "Put quotes around the value" in refusal(rule(f'{{dn: "CN=a,DC=x", genesys_id: {"7" * 5000}}}'))
+    assert "nested too deeply" in refusal(GOOD + "canary: " + "[" * 3000)
 
 
 def test_all_mistakes_of_a_file_are_told_at_once() -> None:
@@ -188,8 +197,9 @@ def test_airflow_home_has_its_usual_default(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_waiting_runs_never_use_up_the_active_runs(schedule: str, answer: str, runs: int) -> None:
-    made = parse_definition(GOOD + f'schedule: "{schedule}"\nlimits: {{answer_within: {answer}}}\n')
-    assert made.max_active_runs == runs
+    limits = f"limits: {{answer_within: {answer}}}\n"
+    assert parse_definition(GOOD + limits + f'schedule: "{schedule}"\n').max_active_runs == runs
+    assert parse_definition(GOOD + limits + f'full_schedule: "{schedule}"\n').full_max_active_runs == runs
 
 
 # -- files and DAG ids --------------------------------------------------------------------------------

@@ -59,6 +59,15 @@ def test_what_has_changed_since_is_superseded_and_what_is_so_already_unchanged()
     assert made["G:b:add"].status is Status.UNCHANGED
 
 
+def test_nobody_whom_the_definition_excludes_is_touched() -> None:
+    rows = [done("a", "add"), done("b", "remove"), done("c", "add", "H"), done("d", "add", user_guid=None)]
+    context = Context(observed_at=NOON, excluded_users=frozenset("abc"))
+    made = plan_undo("bad", rows, (), world("x-a", "x-d"), definition(), context)
+    told = {row.genesys_user_id: (row.status, row.reason) for row in made.rows}
+    assert told.pop("x-d") == (Status.PLANNED, None)
+    assert set(told.values()) == {(Status.SKIPPED, Reason.EXCLUDED)}
+
+
 def test_a_group_that_cannot_be_read_is_held() -> None:
     assert undone([done("a", "add", "H")], world())["H:a:remove"].reason is Reason.GENESYS_UNREADABLE
 

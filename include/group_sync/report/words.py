@@ -56,7 +56,6 @@ REASON_WORDS: dict[Reason, str] = {
     Reason.UNVERIFIED: "Written, but could not be read back to make sure.",
     Reason.NOT_IN_EFFECT: "Accepted by Genesys Cloud, but not in effect when read back.",
     Reason.NOT_ATTEMPTED: "The task ended before it came to this.",
-    Reason.LEASE_LOST: "Another run took over the right to write.",
 }
 
 MODE_WORDS = {

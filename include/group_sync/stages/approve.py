@@ -118,7 +118,8 @@ def ask(sync: Sync) -> Asked | None:
 
 def answer(sync: Sync, given: Answer | None) -> dict[str, Any]:
     """Takes the answer (None: it was given in an earlier try), and turns the approved rows into batches for
-    `patch_approved`. Returns {batches, decision, by, at, groups: {Genesys group id: decision}}."""
+    `patch_approved`. Returns {batches, decision, at, groups: {Genesys group id: decision}} for the XCom; who it was
+    stands in the journal and in the report."""
     run = sync.run
     frozen = sync.fact("question")
     assert frozen
@@ -140,7 +141,7 @@ def answer(sync: Sync, given: Answer | None) -> dict[str, Any]:
         sync.journal.record(run, _decided(sync, rows, decisions), at=sync.clock())
         rows = [row for row in sync.journal.rows(run) if row.key in asked]
     sync.say(f"answer: {told['decision']}")
-    return {"batches": batches_of(rows), **told}
+    return {"batches": batches_of(rows), **{key: told[key] for key in ("decision", "at", "groups")}}
 
 
 def look_again(sync: Sync, lane: int) -> None:

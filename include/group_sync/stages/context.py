@@ -37,6 +37,7 @@ class RunRequest:
     groups: tuple[str, ...] = ()  # shell patterns on AD group names; empty: all
     undo_run: str | None = None  # take back what this run did, and do nothing else
     release_run: str | None = None  # what was undone, or rejected, in this run may be done again
+    refused: str | None = None  # why `poll` did not take it; for the report
 
 
 @dataclass
@@ -114,7 +115,8 @@ class Sync:
 def tells_of_failure(
     stage: Callable[Concatenate[Sync, _Given], _Result],
 ) -> Callable[Concatenate[Sync, _Given], _Result]:
-    """A stage whose error the report tells (see `failures`), until a later try of it succeeds."""
+    """A stage whose error the report tells (see `failures`), until a later try of it succeeds; and whose requests it
+    counts, whatever became of the stage."""
     fact = f"failed:{stage.__name__}"
 
     @functools.wraps(stage)
@@ -125,6 +127,9 @@ def tells_of_failure(
             with suppress(GroupSyncError):  # no run yet, or the journal itself is what fails
                 sync.journal.put_fact(sync.run, fact, str(error))
             raise
+        finally:
+            with suppress(GroupSyncError):
+                sync.count_requests()
         if sync.fact(fact) is not None:
             sync.journal.put_fact(sync.run, fact, None)
         return result

@@ -50,7 +50,6 @@ def map_groups(sync: Sync) -> dict[str, Any]:
             "versions": {group.id: group.version for group in genesys_groups if group.id in fed_ids},
         },
     )
-    sync.count_requests()
     sync.say(f"{len(pairs)} AD groups mapped to {len(fed_ids)} Genesys groups, {len(mapping.skipped)} skipped")
     return {
         "pairs": {pair.group_guid: pair.genesys_group_id for pair in pairs},

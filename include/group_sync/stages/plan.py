@@ -68,7 +68,6 @@ def plan(sync: Sync) -> dict[str, Any]:
             if in_flight or _next_fence(sync) == fence:
                 rows, settled_elsewhere = _keep(sync, run, targets, decided)
                 break
-    sync.count_requests()
 
     counts = {status.value: sum(row.status is status for row in rows) for status in Status}
     sync.say("plan: " + (", ".join(f"{n} {status}" for status, n in counts.items() if n) or "nothing to do"))

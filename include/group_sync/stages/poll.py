@@ -84,7 +84,7 @@ def check_window(request: RunRequest) -> None:
     window = request.window
     if window is None:
         return
-    if request.mode is Mode.FULL and request.run_type != "backfill":
+    if request.mode is Mode.FULL:
         raise WindowError("mode `full` compares everything and takes no window: leave window_start and window_end out")
     if window.start is not None and window.end is not None and window.end <= window.start:
         raise WindowError(

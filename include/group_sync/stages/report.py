@@ -27,6 +27,8 @@ def report(sync: Sync, request: RunRequest) -> tuple[dict[str, Any], str]:
 
     Raises ReportPathError if it cannot be written. A run whose `poll` never began has an empty report that says so.
     """
+    if request.refused:
+        sync.know("failed:poll", request.refused)  # it was refused before the stage began, which notes its failures
     run = _run_if_it_began(sync)
     if run is None:
         document = _nothing_done(sync, request)
@@ -89,15 +91,15 @@ def _approval(sync: Sync, run: RunRecord) -> dict[str, Any] | None:
     return {key: told[key] for key in ("by", "at", "decision")}
 
 
-def check(document_counts: dict[str, Any], failed_tasks: Sequence[str]) -> None:
-    """Raises RunFailed if a change of the report failed or a task before it did."""
+def check(document_counts: dict[str, Any], failed_tasks: Sequence[str], why_stopped: str | None) -> None:
+    """Raises RunFailed if a change of the report failed, a task before it did, or limits stopped the run."""
     problems = []
     if failed_tasks:
         problems.append(f"failed tasks: {', '.join(failed_tasks)}")
     if failures := document_counts.get("failures"):
         problems.append(f"{failures} changes failed: see the report {document_counts.get('path')}")
-    if reason := document_counts.get("fail_reason"):
-        problems.append(str(reason))
+    if why_stopped:
+        problems.append(why_stopped)
     if problems:
         raise RunFailed("; ".join(problems))
 
@@ -224,5 +226,8 @@ def _nothing_done(sync: Sync, request: RunRequest) -> dict[str, Any]:
         directory_groups={},
         requests={"total": 0, "retried": 0, "throttled": 0, "by_endpoint": {}},
         approval=None,
-        notes=["poll failed before it began: nothing was read and nothing was written"],
+        notes=[
+            "poll failed before it began: nothing was read and nothing was written",
+            *([f"poll failed: {request.refused}"] if request.refused else []),
+        ],
     )

@@ -28,7 +28,6 @@ def resolve_users(sync: Sync) -> dict[str, Any]:
     targets, _ = target_groups.collect(sync)
     matches = _resolve(sync, targets, _people_of(targets))
     _keep(sync, matches)
-    sync.count_requests()
     counts = Counter(match.status.value for match in matches.values())
     sync.say("users: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none to resolve"))
     return {

@@ -6,9 +6,11 @@ An undo run reads AD (to know what has changed since) and acts on nothing else t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from include.group_sync.errors import RunAmbiguous, RunUnknown
 from include.group_sync.journal.records import Done, RunKey, RunRecord
+from include.group_sync.matching import excluded_users
 from include.group_sync.model import Action, Guid, Row, Status
 from include.group_sync.planning import Context, Plan
 from include.group_sync.stages.context import RunRequest, Sync, chosen
@@ -58,6 +60,9 @@ def decide_undo(sync: Sync, context: Context, read_members: ReadMembers, claimed
         claimed_by={id_: by for id_, by in claimed.items() if id_ in group_ids},
         mapped=fed,
     )
+    # only here it is known whom the rows name
+    people = sync.journal.known_users(sync.definition.name, {one.row.user_guid for one in done if one.row.user_guid})
+    context = replace(context, excluded_users=excluded_users(people.values(), sync.definition))
     return plan_undo(
         key.run_id, [one.row for one in done], _changed_since(sync, key, done), present, sync.definition, context
     )
