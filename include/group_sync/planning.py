@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -582,11 +583,7 @@ def _pending(
         if row.action is Action.REMOVE and _is_to_be_written(row):
             counts[row.genesys_group_id] = counts.get(row.genesys_group_id, 0) + 1
     targets = list(targets)
-    elsewhere: dict[str, int] = {}
-    for key in being_asked - listed:
-        group_id, _, action = key.split(":", 2)
-        if action == Action.REMOVE.value:
-            elsewhere[group_id] = elsewhere.get(group_id, 0) + 1
+    elsewhere = removals_by_group(being_asked - listed)
     known = {target.genesys_group.id for target in targets}
     others = [
         guard.PendingRemovals(group_id, group_id, count, 0)
@@ -599,11 +596,17 @@ def _pending(
         guard.PendingRemovals(
             target.genesys_group.id,
             target.genesys_group.name,
-            counts.get(target.genesys_group.id, 0) + elsewhere.get(target.genesys_group.id, 0),
+            counts.get(target.genesys_group.id, 0) + elsewhere[target.genesys_group.id],
             _at_stake(target, definition),
         )
         for target in targets
     ]
+
+
+def removals_by_group(keys: Iterable[str]) -> Counter[str]:
+    """Genesys group -> how many of the rows with these keys are removals from it."""
+    parts = (key.split(":", 2) for key in keys)
+    return Counter(group_id for group_id, _, action in parts if action == Action.REMOVE.value)
 
 
 def _at_stake(target: Target, definition: SyncDefinition) -> int:

@@ -11,7 +11,15 @@ from collections.abc import Collection, Mapping, Sequence
 
 from include.group_sync import guard
 from include.group_sync.model import Action, GenesysUser, GroupResult, Reason, Row, Status
-from include.group_sync.planning import Context, Plan, asking_persons, content_hash, fail_reason, spread
+from include.group_sync.planning import (
+    Context,
+    Plan,
+    asking_persons,
+    content_hash,
+    fail_reason,
+    removals_by_group,
+    spread,
+)
 from include.group_sync.settings import SyncDefinition
 
 INVERSE = {Action.ADD: Action.REMOVE, Action.REMOVE: Action.ADD}
@@ -20,14 +28,14 @@ INVERSE = {Action.ADD: Action.REMOVE, Action.REMOVE: Action.ADD}
 @dataclasses.dataclass(frozen=True)
 class Present:
     """What Genesys has now. ``members``: None: the group could not be read. ``owned``: of them, those whom AD owns.
-    ``users``: those who may be put back; who is missing is not known to Genesys. ``mapped``: Genesys groups that a rule
-    maps today; of the others nothing is known here, since nothing is written to them."""
+    ``users``: those who may be put back; who is missing is not known to Genesys. ``mapped``: the names of the groups
+    that a rule maps today; of the others nothing is known here, since nothing is written to them."""
 
     members: Mapping[str, frozenset[str] | None]
     owned: Mapping[str, int]
     users: Mapping[str, GenesysUser]
     claimed_by: Mapping[str, str]
-    mapped: Collection[str]
+    mapped: Mapping[str, str]
 
 
 def plan_undo(
@@ -53,7 +61,8 @@ def plan_undo(
         _inverse(row, run_id, pair in changed, present, definition, context) for pair, row in sorted(first.items())
     ]
     drafts.sort(key=lambda row: (row.genesys_group_id or "", row.action is Action.REMOVE, row.key))
-    excess = guard.excess(_pending(drafts, present), context.removed_today, definition.limits)
+    pending = _pending(drafts, present, context.being_asked)
+    excess = guard.excess(pending, context.removed_today, definition.limits)
     rows, to_approve = asking_persons(drafts, excess, definition, context)
     if not context.dry_run:
         rows = list(spread(rows, definition.genesys.write))
@@ -105,6 +114,7 @@ def _inverse(
         observed_after=None,
         observed_at=context.observed_at,
         undoes=run_id,
+        genesys_group={**(row.genesys_group or {"id": group_id}), "name": present.mapped.get(group_id, _name([row]))},
     )
     members = present.members.get(group_id)
     user = present.users.get(row.genesys_user_id or "")
@@ -135,14 +145,15 @@ def _is_so(row: Row, members: frozenset[str]) -> bool:
     return (row.genesys_user_id in members) is (row.action is Action.ADD)
 
 
-def _pending(rows: Sequence[Row], present: Present) -> list[guard.PendingRemovals]:
-    by_group: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.action is Action.REMOVE and row.status is Status.PLANNED:
-            by_group.setdefault(row.genesys_group_id or "", []).append(row)
+def _pending(rows: Sequence[Row], present: Present, being_asked: frozenset[str]) -> list[guard.PendingRemovals]:
+    """Those of other runs count, too: see `planning`."""
+    here = removals_by_group(row.key for row in rows if row.action is Action.REMOVE and row.status is Status.PLANNED)
+    if not here:
+        return []
+    counts = here + removals_by_group(being_asked - {row.key for row in rows})
     return [
-        guard.PendingRemovals(group_id, _name(its_rows), len(its_rows), present.owned.get(group_id, 0))
-        for group_id, its_rows in by_group.items()
+        guard.PendingRemovals(group_id, present.mapped.get(group_id, group_id), count, present.owned.get(group_id, 0))
+        for group_id, count in sorted(counts.items())
     ]
 
 

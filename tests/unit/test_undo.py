@@ -36,7 +36,7 @@ def world(*members: str, users: dict[str, GenesysUser] | None = None, claimed: d
         owned={"G": len(members)},
         users=known if users is None else users,
         claimed_by=claimed or {},
-        mapped={"G", "H"},
+        mapped={"G": "Team G", "H": "Team H"},
     )
 
 
@@ -100,6 +100,20 @@ def test_limits_protect_policy_and_claims_bind_an_undo_too() -> None:
     assert never["G:a:remove"].reason is Reason.REMOVALS_NEVER
     claimed = undone(rows, world("x-a", claimed={"G": "other"}))
     assert claimed["G:a:remove"].reason is Reason.CLAIMED_BY
+
+
+def test_an_undo_goes_by_the_name_that_the_group_has_today() -> None:
+    rows = [done("a", "add", genesys_group={"id": "G", "name": "Formerly"})]
+    made = undone(rows, world("x-a"), policy=definition(protect=["Team *"]))["G:a:remove"]
+    assert (made.reason, made.genesys_group) == (Reason.PROTECTED, {"id": "G", "name": "Team G"})
+
+
+def test_removals_of_other_runs_count_in_the_limits_of_an_undo() -> None:
+    policy = definition(limits={"removals": 1})
+    for asked, reason in ((set(), None), ({"G:b:remove"}, Reason.OVER_LIMIT), ({"G:b:add", "H:b:remove"}, None)):
+        context = Context(observed_at=NOON, being_asked=frozenset(asked))
+        made = plan_undo("bad", [done("a", "add")], (), world("x-a"), policy, context)
+        assert made.rows[0].reason is reason, asked
 
 
 rows_done = st.lists(st.builds(done, st.sampled_from("abcdef"), st.sampled_from(["add", "remove"])), max_size=8)

@@ -46,8 +46,8 @@ def decide_undo(sync: Sync, context: Context, read_members: ReadMembers, claimed
     undone = sync.fact("undo")
     key = RunKey(**undone)
     done = _chosen(sync, sync.journal.done_by(key))
-    fed = {pair.genesys_group_id for pair in mapped(sync)[0]}
-    group_ids = sorted({one.row.genesys_group_id or "" for one in done} & fed)
+    fed = {pair.genesys_group_id: pair.genesys_group_name for pair in mapped(sync)[0]}
+    group_ids = sorted({one.row.genesys_group_id or "" for one in done} & fed.keys())
     members = read_members(sync, group_ids)
     user_ids = sorted({one.row.genesys_user_id for one in done if one.row.genesys_user_id})
     granted: dict[str, set[str]] = {}
