@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -225,6 +227,23 @@ def test_few_users_are_searched_and_many_are_listed() -> None:
     assert [one.path for one in many.called] == ["/api/v2/users"] * 4  # 3 pages of active, 1 of inactive: none twice
     gateway.find_users("username", wanted)
     assert len(many.called) == 4  # kept
+
+
+def test_several_threads_may_look_for_users_and_list_them_once() -> None:
+    client = organisation([person(n) for n in range(1500)])
+    answer = client.answer
+
+    def slowly(one: Called) -> Any:
+        time.sleep(0.02)  # so that the others come while it is read
+        return answer(one)
+
+    client.answer = slowly
+    gateway = GenesysGateway(client)
+    wanted = [f"person{n}@x.example" for n in range(1000)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda field: gateway.find_users(field, wanted), ["email", "username"] * 2))
+    assert [len(users) for users in found] == [1000] * 4
+    assert [one.path for one in client.called] == ["/api/v2/users"] * 4
 
 
 def test_a_large_organisation_is_not_listed_for_a_few_users() -> None:

@@ -45,8 +45,8 @@ _T = TypeVar("_T")
 class GenesysGateway:
     """Reads. One instance per task: it keeps what it has listed.
 
-    ``individuals`` and ``users_by_id`` may be called from several threads; what else finds users and external ids keeps
-    state, from one.
+    ``individuals``, ``find_users``, ``users_by_id`` and ``user_by_external_id`` may be called from several threads;
+    what else keeps state, from one.
     """
 
     def __init__(self, client: GenesysClient) -> None:
@@ -134,12 +134,8 @@ class GenesysGateway:
         wanted = _normalised(values)
         if not wanted:
             return []
-        if self._is_listed(STATES) or self._listing_is_cheaper(len(wanted)):
-            try:
-                return _matching(field, wanted, self.list_users(STATES))
-            except BadRequest:
-                pass  # above 10,000 inactive users the listing is refused
-        return self.search_users(field, sorted(wanted))
+        with self._lock:
+            return self._find_users(field, wanted)
 
     def search_users(self, field: UserField, values: Collection[str]) -> list[GenesysUser]:
         """Like ``find_users``, always by search.
@@ -191,6 +187,14 @@ class GenesysGateway:
         return self._is_listed(STATES)
 
     # -- how ------------------------------------------------------------------------------------------
+
+    def _find_users(self, field: UserField, wanted: frozenset[str]) -> list[GenesysUser]:
+        if self._is_listed(STATES) or self._listing_is_cheaper(len(wanted)):
+            try:
+                return _matching(field, wanted, self.list_users(STATES))
+            except BadRequest:
+                pass  # above 10,000 inactive users the listing is refused
+        return self.search_users(field, sorted(wanted))
 
     def _users_by_id(self, wanted: frozenset[str]) -> list[GenesysUser]:
         if self._is_listed(STATES) or self._listing_is_cheaper(len(wanted) * len(STATES)):
