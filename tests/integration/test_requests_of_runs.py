@@ -160,6 +160,25 @@ def test_an_external_id_is_read_once_and_kept(genesys: SandboxGenesys, tmp_path:
         assert pairs == {group_id(0), group_id(1)}
 
 
+def test_an_external_id_of_two_groups_skips_that_ad_group_until_one_of_them_gives_it_up(
+    genesys: SandboxGenesys, tmp_path: Path
+) -> None:
+    for n in (1, EVERYBODY):
+        genesys.change_group(group_id(n), external_id="ERP-1")
+    rules = [
+        {"dn": "CN=Team 0000,OU=Contact Center,DC=example,DC=com", "genesys_name": "Team 0000"},
+        {"dn": "CN=Team 0001,OU=Contact Center,DC=example,DC=com", "genesys_external_id": "ERP-1"},
+    ]
+    with opened(genesys, tmp_path, groups=rules) as runs:
+        runs.tell({0: {0, 1, 2, 30}, 1: {3, 4, 31}})
+        report = runs.run()
+        assert rows(report) == {user_id(30): ("success", None), None: ("skipped", "ambiguous")}
+        (skipped,) = (row for row in report["details"] if row["status"] == "skipped")
+        assert "leave it with one of them" in skipped["error"]
+        genesys.change_group(group_id(EVERYBODY), external_id=None)
+        assert rows(runs.run()) == {user_id(31): ("success", None)}
+
+
 def test_without_verify_a_lost_answer_is_not_called_a_success(genesys: SandboxGenesys, tmp_path: Path) -> None:
     with opened(genesys, tmp_path, verify=False) as runs:
         runs.tell(BEFORE)

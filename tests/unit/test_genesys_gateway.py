@@ -159,8 +159,9 @@ def test_a_group_is_found_by_its_external_id(filter_wanted: bool) -> None:
     before = len(client.called)
     assert gateway.group_by_external_id("ERP-2") is None
     assert len(client.called) == before  # read once
-    with pytest.raises(AmbiguousExternalId):
+    with pytest.raises(AmbiguousExternalId) as caught:
         gateway.group_by_external_id("Z")
+    assert caught.value.group_ids == ("g43", "g44")
 
 
 # -- users --------------------------------------------------------------------------------------------

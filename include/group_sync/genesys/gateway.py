@@ -71,7 +71,7 @@ class GenesysGateway:
 
         SCIM cannot be asked for it (its filter knows id and displayname only), so the first call reads the
         externalId of every group: one request per 25 groups, or one per group where the service refuses to list
-        without a filter. Keep the answer. Raises AmbiguousExternalId if two groups carry it.
+        without a filter. Keep the answer. Raises AmbiguousExternalId if several groups carry it.
         """
         group_id = self.group_id_by_external_id(external_id)
         return self.group(group_id) if group_id is not None else None
@@ -80,9 +80,10 @@ class GenesysGateway:
         """Like ``group_by_external_id``, without reading the group."""
         if self._external_ids is None:
             self._external_ids = self._read_external_ids()
-        found = [group_id for group_id, value in self._external_ids.items() if value == external_id]
+        found = tuple(sorted(group_id for group_id, value in self._external_ids.items() if value == external_id))
         if len(found) > 1:
-            raise AmbiguousExternalId(f"{len(found)} Genesys groups carry the externalId {external_id!r}: {found}")
+            text = f"{len(found)} Genesys groups carry the externalId {external_id!r}: {', '.join(found)}"
+            raise AmbiguousExternalId(text, group_ids=found)
         return found[0] if found else None
 
     def external_id_of(self, group_id: str) -> str | None:
