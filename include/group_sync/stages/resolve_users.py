@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from include.group_sync.genesys.errors import GenesysError
+from include.group_sync.genesys.errors import BadRequest, GenesysError
 from include.group_sync.journal.records import Link
 from include.group_sync.matching import Lookup, MatchState, answered, finish, next_lookup, start
 from include.group_sync.model import Action, GenesysUser, Guid, Match, MatchStatus, Mode, Reason, Row, Status
@@ -26,7 +26,8 @@ def resolve_users(sync: Sync) -> dict[str, Any]:
     are listed anyway, and when Genesys refuses a write (`look_at_refused`; the next run then looks closer).
     """
     targets, _ = target_groups.collect(sync)
-    matches = _resolve(sync, targets, _people_of(targets))
+    people = _people_of(targets)
+    matches = _resolve(sync, targets, people)
     _keep(sync, matches)
     sync.count_requests()
     counts = Counter(match.status.value for match in matches.values())
@@ -37,17 +38,18 @@ def resolve_users(sync: Sync) -> dict[str, Any]:
             guid: (match.reason.value if match.reason else match.status.value)
             for guid, match in matches.items()
             if match.status is not MatchStatus.MATCHED
-        },
+        }
+        | dict.fromkeys(sorted(people - matches.keys()), Reason.GENESYS_UNREADABLE.value),
     }
 
 
 def with_late_comers(sync: Sync, targets: Sequence[TargetGroup]) -> dict[Guid, Match]:
     """What `resolve_users` found, and the Genesys users of those of whom another run's poll has told since then.
-    Raises GenesysError."""
+    Who is missing could not be looked up. Raises GenesysError."""
     matches = matched(sync)
     late = _people_of(targets) - matches.keys()
     if late:
-        sync.say(f"{len(late)} people came in with the poll of another run")
+        sync.say(f"{len(late)} people are still to be looked up")
         matches |= _resolve(sync, targets, late)
         _keep(sync, matches)
     return matches
@@ -133,12 +135,15 @@ def _keep(sync: Sync, matches: Mapping[Guid, Match]) -> None:
 def _match(sync: Sync, state: MatchState, checked: Collection[str]) -> dict[Guid, Match]:
     """``checked``: linked Genesys users of whom Genesys is asked; the others are taken for active."""
     while lookup := next_lookup(state):
-        state = answered(state, lookup, _look_up(sync, lookup, checked))
+        state = answered(state, lookup, *_look_up(sync, lookup, checked))
     return finish(state)
 
 
-def _look_up(sync: Sync, lookup: Lookup, checked: Collection[str]) -> Mapping[str, list[GenesysUser]]:
-    """Candidates by the value that was asked for."""
+_Answer = tuple[Mapping[str, list[GenesysUser]], Collection[str]]
+"""Candidates by the value that was asked for, and the values for which Genesys cannot be asked."""
+
+
+def _look_up(sync: Sync, lookup: Lookup, checked: Collection[str]) -> _Answer:
     if lookup.rule is None:
         asked = [user_id for user_id in lookup.values if user_id in checked]
         if asked:
@@ -146,18 +151,32 @@ def _look_up(sync: Sync, lookup: Lookup, checked: Collection[str]) -> Mapping[st
         linked = {user.id: [user] for user in sync.genesys.users_by_id(asked)}
         for user_id in set(lookup.values) - set(asked):
             linked[user_id] = [GenesysUser(id=user_id, name="", email=None, username=None, state="active")]
-        return linked
+        return linked, ()
     rule = sync.definition.users[lookup.rule]
     sync.say(f"looking up {len(lookup.values)} users by {rule.genesys}")
     if rule.genesys == "external_id":
         assert rule.authority is not None
-        found = {value: sync.genesys.user_by_external_id(rule.authority, value) for value in lookup.values}
-        return {value: [user] for value, user in found.items() if user}
+        return _with_external_ids(sync, rule.authority, lookup.values)
     by_value: dict[str, list[GenesysUser]] = {}
     for user in sync.genesys.find_users(rule.genesys, lookup.values):
         value = user.email if rule.genesys == "email" else user.username
         by_value.setdefault(normal_mail(value or ""), []).append(user)
-    return by_value
+    return by_value, ()
+
+
+def _with_external_ids(sync: Sync, authority: str, keys: Collection[str]) -> _Answer:
+    """A key that Genesys refuses, or that cannot stand in a path (such as "."), is the trouble of one person."""
+    found, refused = {}, []
+    for key in keys:
+        try:
+            user = sync.genesys.user_by_external_id(authority, key)
+        except BadRequest:
+            refused.append(key)
+        else:
+            found[key] = [user] if user else []
+    if refused:
+        sync.say(f"{len(refused)} external ids cannot be looked up in Genesys; the changes of those people are held")
+    return found, refused
 
 
 def look_at_refused(sync: Sync, rows: Sequence[Row]) -> list[Row]:
