@@ -190,7 +190,7 @@ class GenesysGateway:
     # -- how ------------------------------------------------------------------------------------------
 
     def _find_users(self, field: UserField, wanted: frozenset[str]) -> list[GenesysUser]:
-        if self._is_listed(STATES) or self._listing_is_cheaper(len(wanted)):
+        if self._is_listed(STATES) or self._listing_is_cheaper(math.ceil(len(wanted) / self._search_batch)):
             try:
                 return _matching(field, wanted, self.list_users(STATES))
             except BadRequest:
@@ -198,7 +198,7 @@ class GenesysGateway:
         return self.search_users(field, sorted(wanted))
 
     def _users_by_id(self, wanted: frozenset[str]) -> list[GenesysUser]:
-        if self._is_listed(STATES) or self._listing_is_cheaper(len(wanted) * len(STATES)):
+        if self._is_listed(STATES) or self._listing_is_cheaper(math.ceil(len(wanted) / SEARCH_BATCH)):
             try:
                 return [user for user in self.list_users(STATES) if user.id in wanted]
             except BadRequest:
@@ -223,16 +223,16 @@ class GenesysGateway:
     def _is_listed(self, states: Iterable[str]) -> bool:
         return all(state in self._listed for state in states)
 
-    def _listing_is_cheaper(self, number: int) -> bool:
-        searches = math.ceil(number / self._search_batch)
+    def _listing_is_cheaper(self, requests: int) -> bool:
+        """Than so many others."""
         pages = len(STATES)  # each state takes one request at least
         for state in STATES:
-            if pages >= searches:
+            if pages >= requests:
                 return False
             # The first page tells the total. It is not lost: if the listing is chosen, it is its first page.
             if state not in self._listed:
                 pages += max(1, math.ceil(self._first_page(state).total / LIST_PAGE_SIZE)) - 1
-        return pages < searches
+        return pages < requests
 
     def _first_page(self, state: str) -> Page:
         if state not in self._first_pages:
