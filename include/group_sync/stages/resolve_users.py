@@ -21,10 +21,12 @@ from include.group_sync.stages.targets import TargetGroup
 def resolve_users(sync: Sync) -> dict[str, Any]:
     """Finds the Genesys user of everybody whom this run concerns. Raises GenesysError if they cannot be looked up.
 
-    A known link (objectGUID -> Genesys user id) comes first, so that a changed mail does not lose a person. It is
-    believed without a request. That its user has become inactive or was deleted is noticed in mode full, where users
-    are listed anyway, and when Genesys refuses a write (`look_at_refused`; the next run then looks closer).
+    A known link (objectGUID -> Genesys user id) comes first, so that a changed mail does not lose a person. It tells
+    who somebody is, not that this user is active: of those who may be added Genesys is asked (50 a request, or all
+    users), and in mode full of everybody. Else it is believed without a request, until Genesys refuses a write
+    (`look_at_refused`).
     """
+    sync.journal.put_fact(sync.run, "resolved_to", sync.journal.last_change())
     targets, _ = target_groups.collect(sync)
     people = _people_of(targets)
     matches = _resolve(sync, targets, people)
@@ -47,7 +49,11 @@ def with_late_comers(sync: Sync, targets: Sequence[TargetGroup]) -> dict[Guid, M
     """What `resolve_users` found, and the Genesys users of those of whom another run's poll has told since then.
     Who is missing could not be looked up. Raises GenesysError."""
     matches = matched(sync)
-    late = _people_of(targets) - matches.keys()
+    resolved_to = sync.fact("resolved_to", 0)
+    changes = (change for target in targets for change in target.changes)
+    # also somebody whose link was believed, and who is to be added now
+    late = {change.user_guid for change in changes if change.user_guid and (change.id or 0) > resolved_to}
+    late |= _people_of(targets) - matches.keys()
     if late:
         sync.say(f"{len(late)} people are still to be looked up")
         matches |= _resolve(sync, targets, late)
@@ -66,6 +72,17 @@ def _is_to_lose(target: TargetGroup) -> bool:
     return any(change.action is Action.REMOVE and change.settled_by is None for change in target.changes)
 
 
+def _must_be_active(targets: Sequence[TargetGroup]) -> set[Guid]:
+    """Who may be added, for which a link is not enough; and with whom something went wrong."""
+    pending = [change for target in targets for change in target.changes if change.settled_by is None]
+    people = {
+        change.user_guid
+        for change in pending
+        if change.user_guid and (change.action is Action.ADD or change.status is Status.FAILED)
+    }
+    return people.union(*(target.wanted for target in targets if target.whole))
+
+
 def look_up(sync: Sync, target: TargetGroup, matches: Mapping[Guid, Match]) -> dict[Guid, Match]:
     """Those who are wanted in the target by now and are not among the matches. Raises GenesysError."""
     late = target.wanted.keys() - matches.keys()
@@ -77,9 +94,8 @@ def _resolve(sync: Sync, targets: Sequence[TargetGroup], guids: set[Guid]) -> di
     users = sync.journal.known_users(definition.name, guids)
     links = {guid: link.genesys_user_id for guid, link in sync.journal.all_links(definition.name).items()}
 
-    unsure = (Status.ORPHANED, Status.FAILED)
-    doubted = {change.user_guid for target in targets for change in target.changes if change.status in unsure}
-    checked = {links[guid] for guid in links.keys() & guids & (guids if sync.run.mode is Mode.FULL else doubted)}
+    unsure = guids if sync.run.mode is Mode.FULL else guids & _must_be_active(targets)
+    checked = {links[guid] for guid in links.keys() & unsure}
     state = start(
         users.values(),
         definition.users,
