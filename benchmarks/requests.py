@@ -1,7 +1,8 @@
 """`python -m benchmarks.requests`: how many requests a run sends, beside the fewest that the API allows and beside the
 naive way. Every number is counted in the sandbox's own log.
 
-Lower bound (reference/genesys-cloud-api.md, §9): token 1; users min(U/500, N/50); groups G/500; one read of the
+Lower bound (reference/genesys-cloud-api.md, §9): token 1; users min(U/500, N/50), where N is everybody or, where links
+are known, those to be added: adds go to active users only, and no link tells that; groups G/500; one read of the
 individuals per group with something to do; writes by strategy. Verify: one read per written group, shown apart.
 """
 
@@ -73,8 +74,8 @@ def bound(case: Case, strategy: str, *, token_known: bool) -> int:
     adds, removes = case.adds, case.removes
     concerned = adds.keys() | removes.keys()
     whole = not case.linked
-    to_find = set().union(*case.after.values()) if whole else set()
-    users = min(math.ceil(USERS / 500), math.ceil(len(to_find) / 50)) if to_find else 0
+    to_find: set[int] = set().union(*(case.after if whole else adds).values())
+    users = min(math.ceil(USERS / 500), math.ceil(len(to_find) / 50))
     reads = case.mapped if whole else len(concerned)
     if strategy == "scim_patch":
         writes = sum(math.ceil((len(adds.get(g, ())) + len(removes.get(g, ()))) / 50) for g in concerned)

@@ -14,6 +14,9 @@ from include.group_sync import names
 from include.group_sync.model import DirectoryGroup, GenesysGroup, Pair, Reason, SkippedGroup
 from include.group_sync.settings import GroupRule, SyncDefinition, fill
 
+ExternalIds = Mapping[str, str | tuple[str, ...] | None]
+"""By SCIM externalId: the id of the Genesys group that carries it, all their ids if several do, None if none does."""
+
 
 @dataclass(frozen=True)
 class GroupMapping:
@@ -27,12 +30,12 @@ def map_groups(
     groups: Iterable[DirectoryGroup],
     genesys_groups: Iterable[GenesysGroup],
     definition: SyncDefinition,
-    external_ids: Mapping[str, str | None],
+    external_ids: ExternalIds,
 ) -> GroupMapping:
     """The first rule that matches an AD group decides, also when it names a Genesys group that is not there.
 
-    ``external_ids``: for each of `needed_external_ids` the id of the Genesys group, None if Genesys has none.
-    Raises KeyError when one of them was not looked up: not asked is not the same as not there.
+    ``external_ids``: for each of `needed_external_ids`. Raises KeyError when one of them was not looked up: not asked
+    is not the same as not there.
     Groups that are only reached by nesting (``in_scope`` False) feed nothing and are left out.
     """
     genesys = _GenesysGroups.of(genesys_groups)
@@ -78,7 +81,7 @@ def _map_one(
     group: DirectoryGroup,
     genesys: _GenesysGroups,
     definition: SyncDefinition,
-    external_ids: Mapping[str, str | None],
+    external_ids: ExternalIds,
 ) -> Pair | SkippedGroup:
     if _excluded(group, definition):
         return SkippedGroup(group.guid, Reason.EXCLUDED)
@@ -167,7 +170,7 @@ class _GenesysGroups:
 
 
 def _find(
-    rule: GroupRule, group: DirectoryGroup, genesys: _GenesysGroups, external_ids: Mapping[str, str | None]
+    rule: GroupRule, group: DirectoryGroup, genesys: _GenesysGroups, external_ids: ExternalIds
 ) -> GenesysGroup | _NotFound:
     if rule.source == "attribute":
         value = attribute(group.attributes, rule.attribute or "") or ""
@@ -181,5 +184,8 @@ def _find(
         found = external_ids[rule.template]
         if found is None:
             return _NotFound(Reason.GENESYS_GROUP_MISSING, "Genesys has no group with this external id")
+        if isinstance(found, tuple):
+            text = f"{len(found)} Genesys groups carry this external id: {', '.join(found)}; leave it with one of them"
+            return _NotFound(Reason.AMBIGUOUS, text)
         return genesys.with_id(found, "this external id")
     return genesys.with_id(rule.template, "this id")

@@ -36,6 +36,7 @@ class MatchState:
     deleted: frozenset[Guid] = frozenset()
     linked: Mapping[str, GenesysUser | None] | None = None  # by Genesys user id; None as a whole: not asked yet
     answers: tuple[Mapping[str, tuple[GenesysUser, ...]], ...] = ()  # one per rule asked so far, by value
+    unanswered: frozenset[Guid] = frozenset()  # people for whom Genesys does not take the question
 
 
 def start(
@@ -71,16 +72,22 @@ def next_lookup(state: MatchState) -> Lookup | None:
             value
             for guid, user in state.users.items()
             if not found[guid].users and (value := value_for(state.rules[index], user)) and _rules_apply(state, guid)
+            if guid not in state.unanswered
         }
         return Lookup(index, tuple(sorted(values))) if values else next_lookup(_skipped(state))
     return None
 
 
 def answered(
-    state: MatchState, lookup: Lookup, found: Mapping[str, GenesysUser | Sequence[GenesysUser] | None]
+    state: MatchState,
+    lookup: Lookup,
+    found: Mapping[str, GenesysUser | Sequence[GenesysUser] | None],
+    unanswered: Collection[str] = (),
 ) -> MatchState:
     """The state after Genesys answered. ``found``: for each of ``lookup.values`` the Genesys users that have it,
-    of any state (a value that is missing: none has it). Raises ValueError if this was not the look-up asked for."""
+    of any state (a value that is missing: none has it). ``unanswered``: values for which Genesys cannot be asked; no
+    later rule finds who has them, since this one might have found somebody else.
+    Raises ValueError if this was not the look-up asked for."""
     if lookup != next_lookup(state):
         raise ValueError("this answer belongs to another look-up")
     users = {value: _as_tuple(found.get(value)) for value in lookup.values}
@@ -90,17 +97,24 @@ def answered(
     state = dataclasses.replace(state, linked=state.linked or {})
     while len(state.answers) < lookup.rule:  # rules that had nobody to ask for
         state = _skipped(state)
-    return dataclasses.replace(state, answers=(*state.answers, users))
+    before = _found(state)
+    without = {
+        guid
+        for guid, user in state.users.items()
+        if not before[guid].users and value_for(state.rules[lookup.rule], user) in unanswered
+    }
+    return dataclasses.replace(state, answers=(*state.answers, users), unanswered=state.unanswered | without)
 
 
 def finish(state: MatchState) -> dict[Guid, Match]:
-    """One `Match` for each person given to `start`. Raises ValueError while a look-up is missing."""
+    """One `Match` for each person given to `start`; none for those for whom Genesys could not be asked: that is not
+    "nobody". Raises ValueError while a look-up is missing."""
     if next_lookup(state) is not None:
         raise ValueError("Genesys must be asked first: next_lookup() is not None")
     matches = {guid: _match(state, guid, found) for guid, found in _found(state).items()}
     for guid, rivals in _rivals(state, matches).items():
         matches[guid] = Match(guid, MatchStatus.AMBIGUOUS, reason=Reason.AMBIGUOUS, candidates=tuple(sorted(rivals)))
-    return matches
+    return {guid: match for guid, match in matches.items() if guid not in state.unanswered}
 
 
 def value_for(rule: UserRule, user: DirectoryUser | None) -> str | None:

@@ -69,7 +69,7 @@ class Reason(str, Enum):
     OTHER_DOMAIN_CONTROLLER = "other_domain_controller"  # only a whole view from another DC shows it
     OVER_LIMIT = "over_limit"  # `limits:`
     PROTECTED = "protected"  # `protect:`
-    GENESYS_UNREADABLE = "genesys_unreadable"  # the group's present membership could not be read
+    GENESYS_UNREADABLE = "genesys_unreadable"  # the group's present members, or who this person is, could not be read
     JOURNAL_RESTORED = "journal_restored"  # the journal is unknown or older than the reports say
     CLAIMED_BY = "claimed_by"  # another sync definition feeds this Genesys group
     REJECTED = "rejected"  # a person said no

@@ -6,6 +6,7 @@ Active Directory is only told of (benchmarks/synthetic.py); Genesys is the sandb
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +14,15 @@ from urllib.parse import urlsplit
 import pytest
 from genesys_cloud.retries import RetryPolicy
 
-from benchmarks.synthetic import SyntheticRuns, endpoint_counts, genesys_seed, group_id, user_id
+from benchmarks.synthetic import (
+    SyntheticRuns,
+    definition_for,
+    endpoint_counts,
+    genesys_seed,
+    group_id,
+    user_guid,
+    user_id,
+)
 from include.group_sync.genesys.errors import PermissionMissing, Throttled, UnexpectedAnswer
 from include.group_sync.journal.records import RunKey
 from include.group_sync.model import Mode
@@ -60,6 +69,7 @@ def rows(report: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
 
 
 INDIVIDUALS, GROUPS = "GET /api/v2/groups/{id}/individuals", "GET /api/v2/groups"
+USERS = "GET /api/v2/users"
 PATCH = "PATCH /api/v2/scim/v2/groups/{id}"
 
 
@@ -70,12 +80,18 @@ def test_a_run_with_nothing_to_do_lists_the_groups_and_that_is_all(
     assert sent(genesys) == {GROUPS: 1}
 
 
-def test_a_change_costs_one_read_one_write_and_one_read_back(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:
+def test_a_change_costs_one_read_one_write_and_one_read_back_and_who_is_added_is_asked_about(
+    genesys: SandboxGenesys, runs: SyntheticRuns
+) -> None:
     runs.tell({**BEFORE, 0: {0, 1, 30, 31}})
     report = runs.run()
     assert report["successes"] == 3
-    assert sent(genesys) == {GROUPS: 1, INDIVIDUALS: 2, PATCH: 1}
+    assert sent(genesys) == {GROUPS: 1, USERS: 1, INDIVIDUALS: 2, PATCH: 1}
     assert report["requests"]["total"] == len(genesys.requests())
+    genesys.clear_log()
+    runs.tell({**BEFORE, 0: {0, 30, 31}})
+    assert runs.run()["successes"] == 1
+    assert sent(genesys) == {GROUPS: 1, INDIVIDUALS: 2, PATCH: 1}  # of who leaves, the link is enough
 
 
 @pytest.mark.parametrize("path", ["^/api/v2/groups$", "^/api/v2/users"], ids=["map_groups", "resolve_users"])
@@ -110,7 +126,7 @@ def test_the_members_are_read_again_before_writing_if_another_run_wrote_meanwhil
 def test_a_linked_user_who_is_gone_is_found_anew_by_the_rules(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:
     genesys.change_user(user_id(30), state="deleted", email=None)
     runs.tell({**BEFORE, 0: {0, 1, 2, 30, 31}})
-    assert rows(runs.run()) == {user_id(30): ("orphaned", "no_genesys_user"), user_id(31): ("success", None)}
+    assert rows(runs.run()) == {None: ("orphaned", "no_genesys_user"), user_id(31): ("success", None)}
     seed = genesys.snapshot()
     again = user_id(1030)
     seed["users"].append({"id": again, "name": "User again", "email": "user000030@example.com"})
@@ -118,18 +134,62 @@ def test_a_linked_user_who_is_gone_is_found_anew_by_the_rules(genesys: SandboxGe
     assert rows(runs.run()) == {again: ("success", None)}
 
 
-def test_a_linked_user_who_is_inactive_is_an_orphan_until_active_again(
+def test_whom_genesys_refuses_because_of_what_happened_since_the_plan_is_an_orphan(
     genesys: SandboxGenesys, runs: SyntheticRuns
 ) -> None:
     genesys.set_options(inactive_member="refuse")
+    runs.tell({**BEFORE, 0: {0, 1, 2, 30, 31, 32}})
+    run_id = runs.begin()
+    planned = plan(runs.sync(run_id, "plan"))
+    genesys.change_user(user_id(30), state="deleted")
+    genesys.change_user(user_id(32), state="inactive")
+    patch(runs.sync(run_id, "patch"), planned["batches"][0]["lane"])
+    assert rows(runs.finish(run_id)) == {
+        user_id(30): ("orphaned", "no_genesys_user"),
+        user_id(31): ("success", None),
+        user_id(32): ("orphaned", "inactive"),
+    }
+    assert user_guid(30) not in runs.journal.all_links(runs.definition.name)
+
+
+@pytest.mark.parametrize("inactive_member", ["accept", "refuse"])
+def test_a_linked_user_who_is_inactive_is_an_orphan_until_active_again(
+    genesys: SandboxGenesys, runs: SyntheticRuns, inactive_member: str
+) -> None:
+    genesys.set_options(inactive_member=inactive_member)
     genesys.change_user(user_id(30), state="inactive")
     runs.tell({**BEFORE, 0: {0, 1, 2, 30, 31}})
     assert rows(runs.run()) == {user_id(30): ("orphaned", "inactive"), user_id(31): ("success", None)}
     genesys.clear_log()
     assert rows(runs.run()) == {user_id(30): ("orphaned", "inactive")}
-    assert genesys.writes() == []  # asked about, not tried again and again
+    assert genesys.writes() == []  # asked about, not tried
     genesys.change_user(user_id(30), state="active")
     assert rows(runs.run()) == {user_id(30): ("success", None)}
+
+
+def test_a_group_that_is_compared_for_the_first_time_gets_active_users_only(
+    genesys: SandboxGenesys, tmp_path: Path
+) -> None:
+    with opened(genesys, tmp_path, groups=[{"name": "Team 0099", "genesys_name": "Team 0099"}]) as runs:
+        runs.tell({0: {0, 30, 31}, EVERYBODY: BEFORE[EVERYBODY]})
+        runs.run()
+        genesys.change_user(user_id(30), state="inactive")
+        runs.definition = definition_for(tmp_path)  # maps them all
+        assert rows(runs.run()) == {user_id(30): ("orphaned", "inactive"), user_id(31): ("success", None)}
+
+
+def test_whom_another_runs_poll_adds_after_resolve_users_is_asked_about_though_the_link_was_believed(
+    genesys: SandboxGenesys, runs: SyntheticRuns
+) -> None:
+    genesys.change_user(user_id(30), state="inactive")
+    runs.tell({**BEFORE, 0: {0, 1, 2}, EVERYBODY: BEFORE[EVERYBODY] - {30}})
+    run_id = runs.begin()  # she is to lose a group, so the link is enough
+    runs.tell({**BEFORE, 0: {0, 1, 2, 30}, EVERYBODY: BEFORE[EVERYBODY] - {30}})
+    runs.poll("meanwhile")
+    for batch in plan(runs.sync(run_id, "plan"))["batches"]:
+        patch(runs.sync(run_id, f"patch[{batch['lane']}]"), batch["lane"])
+    told = {(row["action"], row["status"], row["reason"]) for row in runs.finish(run_id)["details"]}
+    assert told == {("add", "orphaned", "inactive"), ("remove", "success", None)}
 
 
 def test_mode_full_looks_at_linked_users_too(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:
@@ -141,17 +201,21 @@ def test_mode_full_looks_at_linked_users_too(genesys: SandboxGenesys, runs: Synt
 def test_where_users_are_listed_anyway_links_are_looked_at_for_nothing(
     genesys: SandboxGenesys, runs: SyntheticRuns
 ) -> None:
-    genesys.change_user(user_id(30), state="inactive")
+    """Two people have each other's mail in AD, not yet in Genesys; one of them is to lose a group."""
     seed = genesys.snapshot()
     seed["users"] += [
         {"id": user_id(n), "name": f"User {n}", "email": f"user{n:06d}@example.com"} for n in range(200, 400)
     ]
     genesys.load_seed(seed)
     genesys.clear_log()
-    runs.tell({**BEFORE, 0: {0, 1, 2, 30}, 1: {3, 4, *range(200, 400)}})
+    runs.tell({**BEFORE, 0: {0, 1}, 1: {3, 4, *range(200, 400)}})
+    people = runs._next.users
+    for one, other in ((1, 2), (2, 1)):
+        mail = {"mail": f"user{other:06d}@example.com"}
+        people[user_guid(one)] = replace(people[user_guid(one)], attributes=mail)
     report = runs.run()
-    assert rows(report)[user_id(30)] == ("orphaned", "inactive")
-    assert sent(genesys)["GET /api/v2/users"] == 2  # active and inactive
+    assert rows(report)[user_id(2)] == ("held", "ambiguous")
+    assert sent(genesys)[USERS] == 2  # active and inactive
 
 
 def test_an_external_id_is_read_once_and_kept(genesys: SandboxGenesys, tmp_path: Path) -> None:
@@ -188,6 +252,25 @@ def test_an_external_id_that_the_test_organisation_lacks_is_asked_for_in_product
             runs.tell(BEFORE)
             runs.run()
             assert [pair.genesys_group_id for pair in runs.journal.pairs(runs.definition.name)] == [group_id(0)]
+
+
+def test_an_external_id_of_two_groups_skips_that_ad_group_until_one_of_them_gives_it_up(
+    genesys: SandboxGenesys, tmp_path: Path
+) -> None:
+    for n in (1, EVERYBODY):
+        genesys.change_group(group_id(n), external_id="ERP-1")
+    rules = [
+        {"dn": "CN=Team 0000,OU=Contact Center,DC=example,DC=com", "genesys_name": "Team 0000"},
+        {"dn": "CN=Team 0001,OU=Contact Center,DC=example,DC=com", "genesys_external_id": "ERP-1"},
+    ]
+    with opened(genesys, tmp_path, groups=rules) as runs:
+        runs.tell({0: {0, 1, 2, 30}, 1: {3, 4, 31}})
+        report = runs.run()
+        assert rows(report) == {user_id(30): ("success", None), None: ("skipped", "ambiguous")}
+        (skipped,) = (row for row in report["details"] if row["status"] == "skipped")
+        assert "leave it with one of them" in skipped["error"]
+        genesys.change_group(group_id(EVERYBODY), external_id=None)
+        assert rows(runs.run()) == {user_id(31): ("success", None)}
 
 
 def test_without_verify_a_lost_answer_is_not_called_a_success(genesys: SandboxGenesys, tmp_path: Path) -> None:

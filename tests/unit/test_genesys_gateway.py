@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -43,7 +45,9 @@ def organisation(users: list[dict[str, Any]], refuse: Callable[[Called], bool] =
         if refuse(one):
             raise BadRequest("No", status=400)
         if one.path == "/api/v2/users":
-            return page([user for user in users if user["state"] == one.params["state"]], one.params)
+            ids, states = one.params.get("id"), {one.params["state"]}
+            states = {"active", "inactive", "deleted"} if states == {"any"} else states
+            return page([u for u in users if u["state"] in states and (ids is None or u["id"] in ids)], one.params)
         assert one.path == "/api/v2/users/search"
         by, state = one.json["query"]
         values = [value.lower() for value in by.get("values", [by.get("value")])]
@@ -157,8 +161,9 @@ def test_a_group_is_found_by_its_external_id(filter_wanted: bool) -> None:
     before = len(client.called)
     assert gateway.group_by_external_id("ERP-2") is None
     assert len(client.called) == before  # read once
-    with pytest.raises(AmbiguousExternalId):
+    with pytest.raises(AmbiguousExternalId) as caught:
         gateway.group_by_external_id("Z")
+    assert caught.value.group_ids == ("g43", "g44")
 
 
 # -- users --------------------------------------------------------------------------------------------
@@ -225,6 +230,33 @@ def test_few_users_are_searched_and_many_are_listed() -> None:
     assert [one.path for one in many.called] == ["/api/v2/users"] * 4  # 3 pages of active, 1 of inactive: none twice
     gateway.find_users("username", wanted)
     assert len(many.called) == 4  # kept
+
+
+def test_known_users_are_asked_for_by_id_until_listing_all_is_cheaper() -> None:
+    users = [person(n, "inactive" if n % 10 == 0 else "active") for n in range(3000)] + [person(3000, "deleted")]
+    few, many = organisation(users), organisation(users)
+    found = GenesysGateway(few).users_by_id([f"u{n}" for n in range(2810, 3010)])
+    assert {user.id for user in found} == {f"u{n}" for n in range(2810, 3000)}
+    assert [len(one.params.get("id", [])) for one in few.called] == [0, 50, 50, 50, 50]  # how many there are, first
+    assert len(GenesysGateway(many).users_by_id([f"u{n}" for n in range(500)])) == 500
+    assert sorted(one.params["state"] for one in many.called) == ["active"] * 6 + ["inactive"]
+
+
+def test_several_threads_may_look_for_users_and_list_them_once() -> None:
+    client = organisation([person(n) for n in range(1500)])
+    answer = client.answer
+
+    def slowly(one: Called) -> Any:
+        time.sleep(0.02)  # so that the others come while it is read
+        return answer(one)
+
+    client.answer = slowly
+    gateway = GenesysGateway(client)
+    wanted = [f"person{n}@x.example" for n in range(1000)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda field: gateway.find_users(field, wanted), ["email", "username"] * 2))
+    assert [len(users) for users in found] == [1000] * 4
+    assert [one.path for one in client.called] == ["/api/v2/users"] * 4
 
 
 def test_a_large_organisation_is_not_listed_for_a_few_users() -> None:

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.group_sync import names
-from include.group_sync.mapping import map_groups, needed_external_ids
+from include.group_sync.mapping import ExternalIds, map_groups, needed_external_ids
 from include.group_sync.model import DirectoryGroup, GenesysGroup, Reason
 from tests.unit.sync_examples import BASE, definition, directory_group, genesys_group
 
 
 def outcome(
-    group: DirectoryGroup, *genesys: GenesysGroup, external: dict[str, str | None] | None = None, **settings: Any
+    group: DirectoryGroup, *genesys: GenesysGroup, external: ExternalIds | None = None, **settings: Any
 ) -> str | Reason:
     """The id of the Genesys group, or the reason why there is none."""
     mapping = map_groups([group], genesys, definition(**settings), external or {})
@@ -168,6 +168,17 @@ def test_external_ids_are_asked_for_only_where_a_group_needs_them() -> None:
     assert (
         outcome(directory_group("a"), genesys, external={"ERP-1": None}, groups=rules) is Reason.GENESYS_GROUP_MISSING
     )
+
+
+def test_an_external_id_of_two_genesys_groups_skips_the_ad_group_and_says_what_to_do() -> None:
+    rules = [{"dn": f"CN=a,{BASE}", "genesys_external_id": "ERP-1"}, {"name": "b", "genesys_name": "B"}]
+    groups = [directory_group("a"), directory_group("b")]
+    genesys = [genesys_group("G"), genesys_group("H"), genesys_group("B", "B")]
+    made = map_groups(groups, genesys, definition(groups=rules), {"ERP-1": ("G", "H")})
+    assert [pair.group_guid for pair in made.pairs] == ["guid-b"]
+    (skipped,) = made.skipped
+    assert (skipped.group_guid, skipped.reason) == ("guid-a", Reason.AMBIGUOUS)
+    assert skipped.detail == "groups[0]: 2 Genesys groups carry this external id: G, H; leave it with one of them"
 
 
 def test_an_external_id_that_was_not_looked_up_is_no_missing_group() -> None:

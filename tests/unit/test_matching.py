@@ -183,6 +183,26 @@ def test_one_employee_number_for_two_ad_accounts_holds_both(links: dict[str, str
     assert {match.status for match in made.values()} == {MatchStatus.AMBIGUOUS}
 
 
+def test_for_whom_genesys_cannot_be_asked_there_is_no_match_and_no_later_rule_finds_one() -> None:
+    ann, eve = person("ann", number="7", upn="ann@upn"), person("eve", number=".", upn="eve@upn")
+    x, y = genesys_user("x"), genesys_user("y", username="eve@upn")
+    state = start([ann, eve], (NUMBER, UPN), {})
+    state = answered(state, Lookup(0, (".", "7")), {"7": x}, unanswered=["."])
+    assert next_lookup(state) is None
+    assert finish(state) == {"ann": Match("ann", MatchStatus.MATCHED, "x", "employeeNumber=external_id")}
+    found_before = start([eve], (UPN, NUMBER), {})
+    found_before = answered(found_before, Lookup(0, ("eve@upn",)), {"eve@upn": y})
+    assert finish(found_before)["eve"].genesys_user_id == "y"
+
+
+def test_who_could_not_be_asked_about_still_claims_what_an_account_has() -> None:
+    ann, eve = person("ann", mail="shared@x"), person("eve", number=".", mail="shared@x")
+    state = start([ann, eve], (NUMBER, MAIL), {})
+    state = answered(state, Lookup(0, (".",)), {}, unanswered=["."])
+    state = answered(state, Lookup(1, ("shared@x",)), {"shared@x": genesys_user("x", "shared@x")})
+    assert {guid: match.status for guid, match in finish(state).items()} == {"ann": MatchStatus.AMBIGUOUS}
+
+
 def test_an_answer_to_another_question_is_refused() -> None:
     state = start([person("a", mail="a@x")], (MAIL,), {})
     with pytest.raises(ValueError, match="another look-up"):

@@ -112,7 +112,11 @@ class CertificateRejected(ConnectionFailed):
 
 
 class AmbiguousExternalId(GenesysError):
-    """Two Genesys groups carry the same SCIM externalId."""
+    """Several Genesys groups carry the same SCIM externalId. ``group_ids``: which."""
+
+    def __init__(self, message: str, *, group_ids: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.group_ids = group_ids
 
 
 class RegionUnknown(GenesysError):

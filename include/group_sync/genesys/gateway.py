@@ -45,8 +45,8 @@ _T = TypeVar("_T")
 class GenesysGateway:
     """Reads. One instance per task: it keeps what it has listed.
 
-    ``individuals`` and ``users_by_id`` may be called from several threads; what else finds users and external ids keeps
-    state, from one.
+    ``individuals``, ``find_users``, ``users_by_id`` and ``user_by_external_id`` may be called from several threads;
+    what else keeps state, from one.
     """
 
     def __init__(self, client: GenesysClient) -> None:
@@ -71,7 +71,7 @@ class GenesysGateway:
 
         SCIM cannot be asked for it (its filter knows id and displayname only), so the first call reads the
         externalId of every group: one request per 25 groups, or one per group where the service refuses to list
-        without a filter. Keep the answer. Raises AmbiguousExternalId if two groups carry it.
+        without a filter. Keep the answer. Raises AmbiguousExternalId if several groups carry it.
         """
         group_id = self.group_id_by_external_id(external_id)
         return self.group(group_id) if group_id is not None else None
@@ -80,9 +80,10 @@ class GenesysGateway:
         """Like ``group_by_external_id``, without reading the group."""
         if self._external_ids is None:
             self._external_ids = self._read_external_ids()
-        found = [group_id for group_id, value in self._external_ids.items() if value == external_id]
+        found = tuple(sorted(group_id for group_id, value in self._external_ids.items() if value == external_id))
         if len(found) > 1:
-            raise AmbiguousExternalId(f"{len(found)} Genesys groups carry the externalId {external_id!r}: {found}")
+            text = f"{len(found)} Genesys groups carry the externalId {external_id!r}: {', '.join(found)}"
+            raise AmbiguousExternalId(text, group_ids=found)
         return found[0] if found else None
 
     def external_id_of(self, group_id: str) -> str | None:
@@ -134,12 +135,8 @@ class GenesysGateway:
         wanted = _normalised(values)
         if not wanted:
             return []
-        if self._is_listed(STATES) or self._listing_is_cheaper(len(wanted)):
-            try:
-                return _matching(field, wanted, self.list_users(STATES))
-            except BadRequest:
-                pass  # above 10,000 inactive users the listing is refused
-        return self.search_users(field, sorted(wanted))
+        with self._lock:
+            return self._find_users(field, wanted)
 
     def search_users(self, field: UserField, values: Collection[str]) -> list[GenesysUser]:
         """Like ``find_users``, always by search.
@@ -192,8 +189,16 @@ class GenesysGateway:
 
     # -- how ------------------------------------------------------------------------------------------
 
+    def _find_users(self, field: UserField, wanted: frozenset[str]) -> list[GenesysUser]:
+        if self._is_listed(STATES) or self._listing_is_cheaper(math.ceil(len(wanted) / self._search_batch)):
+            try:
+                return _matching(field, wanted, self.list_users(STATES))
+            except BadRequest:
+                pass  # above 10,000 inactive users the listing is refused
+        return self.search_users(field, sorted(wanted))
+
     def _users_by_id(self, wanted: frozenset[str]) -> list[GenesysUser]:
-        if self._is_listed(STATES) or self._listing_is_cheaper(len(wanted) * len(STATES)):
+        if self._is_listed(STATES) or self._listing_is_cheaper(math.ceil(len(wanted) / SEARCH_BATCH)):
             try:
                 return [user for user in self.list_users(STATES) if user.id in wanted]
             except BadRequest:
@@ -218,16 +223,16 @@ class GenesysGateway:
     def _is_listed(self, states: Iterable[str]) -> bool:
         return all(state in self._listed for state in states)
 
-    def _listing_is_cheaper(self, number: int) -> bool:
-        searches = math.ceil(number / self._search_batch)
+    def _listing_is_cheaper(self, requests: int) -> bool:
+        """Than so many others."""
         pages = len(STATES)  # each state takes one request at least
         for state in STATES:
-            if pages >= searches:
+            if pages >= requests:
                 return False
             # The first page tells the total. It is not lost: if the listing is chosen, it is its first page.
             if state not in self._listed:
                 pages += max(1, math.ceil(self._first_page(state).total / LIST_PAGE_SIZE)) - 1
-        return pages < searches
+        return pages < requests
 
     def _first_page(self, state: str) -> Page:
         if state not in self._first_pages:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from include.group_sync.genesys.errors import AmbiguousExternalId
+from include.group_sync.mapping import ExternalIds, needed_external_ids
 from include.group_sync.mapping import map_groups as map_purely
-from include.group_sync.mapping import needed_external_ids
 from include.group_sync.model import GenesysGroup, Mode, Pair, Reason, SkippedGroup
 from include.group_sync.stages.context import Sync, tells_of_failure
 
@@ -57,7 +58,7 @@ def map_groups(sync: Sync) -> dict[str, Any]:
     }
 
 
-def _external_ids(sync: Sync, needed: Iterable[str], listed: Collection[str]) -> dict[str, str | None]:
+def _external_ids(sync: Sync, needed: Iterable[str], listed: Collection[str]) -> ExternalIds:
     """The Genesys group of each SCIM externalId. Genesys cannot be asked for one of them without reading all, so the
     journal keeps them: read again if the group is gone, or nobody carried the id the last time (a day ago, or in mode
     full: an id that is misspelt must not cost hundreds of requests in each run)."""
@@ -73,13 +74,25 @@ def _external_ids(sync: Sync, needed: Iterable[str], listed: Collection[str]) ->
         return run.mode is not Mode.FULL and now - read_at < ABSENCE_IS_KEPT
 
     found = {
-        external_id: kept[external_id][0] if is_good(external_id) else sync.genesys.group_id_by_external_id(external_id)
+        external_id: kept[external_id][0] if is_good(external_id) else _carriers(sync, external_id)
         for external_id in needed
     }
     if not run.dry_run:
-        new = {external_id: group_id for external_id, group_id in found.items() if not is_good(external_id)}
+        new = {
+            external_id: group_id
+            for external_id, group_id in found.items()
+            if not is_good(external_id) and not isinstance(group_id, tuple)  # kept only once it is mended
+        }
         sync.journal.save_external_ids(sync.external_ids_of, new, now)
     return found
+
+
+def _carriers(sync: Sync, external_id: str) -> str | tuple[str, ...] | None:
+    """The Genesys groups that carry it, see `ExternalIds`. Several are the trouble of that AD group, not of the run."""
+    try:
+        return sync.genesys.group_id_by_external_id(external_id)
+    except AmbiguousExternalId as error:
+        return error.group_ids
 
 
 def listed_versions(sync: Sync) -> dict[str, int]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from include.group_sync.genesys.errors import GenesysError
+from include.group_sync.genesys.errors import BadRequest, GenesysError
 from include.group_sync.journal.records import Link
 from include.group_sync.matching import Lookup, MatchState, answered, finish, next_lookup, start
 from include.group_sync.model import Action, GenesysUser, Guid, Match, MatchStatus, Mode, Reason, Row, Status
@@ -21,12 +21,15 @@ from include.group_sync.stages.targets import TargetGroup
 def resolve_users(sync: Sync) -> dict[str, Any]:
     """Finds the Genesys user of everybody whom this run concerns. Raises GenesysError if they cannot be looked up.
 
-    A known link (objectGUID -> Genesys user id) comes first, so that a changed mail does not lose a person. It is
-    believed without a request. That its user has become inactive or was deleted is noticed in mode full, where users
-    are listed anyway, and when Genesys refuses a write (`look_at_refused`; the next run then looks closer).
+    A known link (objectGUID -> Genesys user id) comes first, so that a changed mail does not lose a person. It tells
+    who somebody is, not that this user is active: of those who may be added Genesys is asked (50 a request, or all
+    users), and in mode full of everybody. Else it is believed without a request, until Genesys refuses a write
+    (`look_at_refused`).
     """
+    sync.journal.put_fact(sync.run, "resolved_to", sync.journal.last_change())
     targets, _ = target_groups.collect(sync)
-    matches = _resolve(sync, targets, _people_of(targets))
+    people = _people_of(targets)
+    matches = _resolve(sync, targets, people)
     _keep(sync, matches)
     counts = Counter(match.status.value for match in matches.values())
     sync.say("users: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none to resolve"))
@@ -36,17 +39,22 @@ def resolve_users(sync: Sync) -> dict[str, Any]:
             guid: (match.reason.value if match.reason else match.status.value)
             for guid, match in matches.items()
             if match.status is not MatchStatus.MATCHED
-        },
+        }
+        | dict.fromkeys(sorted(people - matches.keys()), Reason.GENESYS_UNREADABLE.value),
     }
 
 
 def with_late_comers(sync: Sync, targets: Sequence[TargetGroup]) -> dict[Guid, Match]:
     """What `resolve_users` found, and the Genesys users of those of whom another run's poll has told since then.
-    Raises GenesysError."""
+    Who is missing could not be looked up. Raises GenesysError."""
     matches = matched(sync)
-    late = _people_of(targets) - matches.keys()
+    resolved_to = sync.fact("resolved_to", 0)
+    changes = (change for target in targets for change in target.changes)
+    # also somebody whose link was believed, and who is to be added now
+    late = {change.user_guid for change in changes if change.user_guid and (change.id or 0) > resolved_to}
+    late |= _people_of(targets) - matches.keys()
     if late:
-        sync.say(f"{len(late)} people came in with the poll of another run")
+        sync.say(f"{len(late)} people are still to be looked up")
         matches |= _resolve(sync, targets, late)
         _keep(sync, matches)
     return matches
@@ -63,6 +71,17 @@ def _is_to_lose(target: TargetGroup) -> bool:
     return any(change.action is Action.REMOVE and change.settled_by is None for change in target.changes)
 
 
+def _must_be_active(targets: Sequence[TargetGroup]) -> set[Guid]:
+    """Who may be added, for which a link is not enough; and with whom something went wrong."""
+    pending = [change for target in targets for change in target.changes if change.settled_by is None]
+    people = {
+        change.user_guid
+        for change in pending
+        if change.user_guid and (change.action is Action.ADD or change.status is Status.FAILED)
+    }
+    return people.union(*(target.wanted for target in targets if target.whole))
+
+
 def look_up(sync: Sync, target: TargetGroup, matches: Mapping[Guid, Match]) -> dict[Guid, Match]:
     """Those who are wanted in the target by now and are not among the matches. Raises GenesysError."""
     late = target.wanted.keys() - matches.keys()
@@ -74,9 +93,8 @@ def _resolve(sync: Sync, targets: Sequence[TargetGroup], guids: set[Guid]) -> di
     users = sync.journal.known_users(definition.name, guids)
     links = {guid: link.genesys_user_id for guid, link in sync.journal.all_links(definition.name).items()}
 
-    unsure = (Status.ORPHANED, Status.FAILED)
-    doubted = {change.user_guid for target in targets for change in target.changes if change.status in unsure}
-    checked = {links[guid] for guid in links.keys() & guids & (guids if sync.run.mode is Mode.FULL else doubted)}
+    unsure = guids if sync.run.mode is Mode.FULL else guids & _must_be_active(targets)
+    checked = {links[guid] for guid in links.keys() & unsure}
     state = start(
         users.values(),
         definition.users,
@@ -132,12 +150,15 @@ def _keep(sync: Sync, matches: Mapping[Guid, Match]) -> None:
 def _match(sync: Sync, state: MatchState, checked: Collection[str]) -> dict[Guid, Match]:
     """``checked``: linked Genesys users of whom Genesys is asked; the others are taken for active."""
     while lookup := next_lookup(state):
-        state = answered(state, lookup, _look_up(sync, lookup, checked))
+        state = answered(state, lookup, *_look_up(sync, lookup, checked))
     return finish(state)
 
 
-def _look_up(sync: Sync, lookup: Lookup, checked: Collection[str]) -> Mapping[str, list[GenesysUser]]:
-    """Candidates by the value that was asked for."""
+_Answer = tuple[Mapping[str, list[GenesysUser]], Collection[str]]
+"""Candidates by the value that was asked for, and the values for which Genesys cannot be asked."""
+
+
+def _look_up(sync: Sync, lookup: Lookup, checked: Collection[str]) -> _Answer:
     if lookup.rule is None:
         asked = [user_id for user_id in lookup.values if user_id in checked]
         if asked:
@@ -145,18 +166,32 @@ def _look_up(sync: Sync, lookup: Lookup, checked: Collection[str]) -> Mapping[st
         linked = {user.id: [user] for user in sync.genesys.users_by_id(asked)}
         for user_id in set(lookup.values) - set(asked):
             linked[user_id] = [GenesysUser(id=user_id, name="", email=None, username=None, state="active")]
-        return linked
+        return linked, ()
     rule = sync.definition.users[lookup.rule]
     sync.say(f"looking up {len(lookup.values)} users by {rule.genesys}")
     if rule.genesys == "external_id":
         assert rule.authority is not None
-        found = {value: sync.genesys.user_by_external_id(rule.authority, value) for value in lookup.values}
-        return {value: [user] for value, user in found.items() if user}
+        return _with_external_ids(sync, rule.authority, lookup.values)
     by_value: dict[str, list[GenesysUser]] = {}
     for user in sync.genesys.find_users(rule.genesys, lookup.values):
         value = user.email if rule.genesys == "email" else user.username
         by_value.setdefault(normal_mail(value or ""), []).append(user)
-    return by_value
+    return by_value, ()
+
+
+def _with_external_ids(sync: Sync, authority: str, keys: Collection[str]) -> _Answer:
+    """A key that Genesys refuses, or that cannot stand in a path (such as "."), is the trouble of one person."""
+    found, refused = {}, []
+    for key in keys:
+        try:
+            user = sync.genesys.user_by_external_id(authority, key)
+        except BadRequest:
+            refused.append(key)
+        else:
+            found[key] = [user] if user else []
+    if refused:
+        sync.say(f"{len(refused)} external ids cannot be looked up in Genesys; the changes of those people are held")
+    return found, refused
 
 
 def look_at_refused(sync: Sync, rows: Sequence[Row]) -> list[Row]:

@@ -1,0 +1,97 @@
+"""What a run does about people of whom it is not certain who they are in Genesys, or who are to be left alone.
+
+Active Directory is only told of (benchmarks/synthetic.py); Genesys is the sandbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from genesys_cloud.retries import RetryPolicy
+
+from benchmarks.synthetic import SyntheticRuns, genesys_seed, group_id, user_guid, user_id
+from include.group_sync.genesys.errors import GenesysError
+from include.sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+
+BY_NUMBER = [
+    {"directory": "mail", "genesys": "email"},
+    {"directory": "employeeNumber", "genesys": "external_id", "authority": "HR"},
+]
+HIRED = 1000
+"""A person with an employee number and no mail: Genesys does not know them by anything else."""
+
+
+@pytest.fixture
+def genesys() -> Iterator[SandboxGenesys]:
+    with SandboxGenesys.start(genesys_seed(20, {0: {0, 1}, 1: {5}}), SandboxOptions(rate_allowed=None)) as sandbox:
+        yield sandbox
+
+
+def opened(genesys: SandboxGenesys, folder: Path, **definition: Any) -> SyntheticRuns:
+    policy = RetryPolicy(first_wait=0.01, jitter=0, attempts=2)
+    return SyntheticRuns(folder, genesys.connection(), retry_policy=policy, sleep=lambda _: None, **definition)
+
+
+def hire(runs: SyntheticRuns, employee_number: str, mail: str | None = None) -> None:
+    """To be called after ``runs.tell``."""
+    guid = user_guid(HIRED)
+    attributes = {"employeeNumber": employee_number, **({"mail": mail} if mail else {})}
+    runs._next.users[guid] = replace(runs._next.users[guid], attributes=attributes)
+
+
+def rows(report: dict[str, Any]) -> dict[tuple[str, str | None], tuple[str, str | None]]:
+    """(action, AD user) -> (status, reason)"""
+    return {
+        (row["action"], (row["directory_user"] or {}).get("guid")): (row["status"], row["reason"])
+        for row in report["details"]
+    }
+
+
+# -- a key that Genesys does not take ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [".", "4/11"])
+def test_a_key_that_genesys_does_not_take_holds_that_person_and_nobody_elses_add(
+    genesys: SandboxGenesys, tmp_path: Path, number: str
+) -> None:
+    genesys.add_fault("status", path="/externalid/HR/4", status=400, times=None)
+    with opened(genesys, tmp_path, users=BY_NUMBER) as runs:
+        runs.tell({0: {0, 1, 2, HIRED}, 1: {5, 6}})
+        hire(runs, number)
+        hired = ("add", user_guid(HIRED))
+        assert rows(runs.run()) == {
+            ("add", user_guid(2)): ("success", None),
+            ("add", user_guid(6)): ("success", None),
+            hired: ("held", "genesys_unreadable"),
+        }
+        # She may be whoever is to lose the group; other groups do not concern her.
+        runs.tell({0: {0, 2, HIRED}, 1: {6}})
+        hire(runs, number)
+        assert rows(runs.run()) == {
+            ("remove", user_guid(1)): ("held", "ambiguous"),
+            ("remove", user_guid(5)): ("success", None),
+            hired: ("held", "genesys_unreadable"),
+        }
+        # Mended in AD, everything that was held is done.
+        runs.tell({0: {0, 2, HIRED}, 1: {6}})
+        hire(runs, number, mail="user000009@example.com")
+        assert rows(runs.run()) == {("remove", user_guid(1)): ("success", None), hired: ("success", None)}
+        assert set(genesys.individuals(group_id(0))) == {user_id(n) for n in (0, 2, 9)}
+
+
+@pytest.mark.parametrize(
+    "fault", [{"kind": "status", "status": 403}, {"kind": "status", "status": 503}, {"kind": "throttle"}]
+)
+def test_what_does_not_lie_with_the_key_fails_the_task(
+    genesys: SandboxGenesys, tmp_path: Path, fault: dict[str, Any]
+) -> None:
+    genesys.add_fault(fault.pop("kind"), path="/externalid/", times=None, **fault)
+    with opened(genesys, tmp_path, users=BY_NUMBER) as runs:
+        runs.tell({0: {0, 1, HIRED}})
+        hire(runs, "4711")
+        with pytest.raises(GenesysError, match=str(fault.get("status", 429))):
+            runs.begin()
