@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 from include.group_sync import guard
-from include.group_sync.model import Action, GenesysUser, GroupResult, Reason, Row, Status
+from include.group_sync.model import Action, GenesysUser, GroupResult, Guid, Reason, Row, Status
 from include.group_sync.planning import (
     Context,
     Plan,
@@ -78,16 +78,32 @@ def plan_undo(
     )
 
 
-def recheck_undo(frozen: Sequence[Row], members: frozenset[str], changed_since: Collection[str]) -> tuple[Row, ...]:
-    """The planned (or approved) rows, judged again just before writing. ``changed_since``: keys of those whose pair AD
-    has changed since the plan. Never grows it."""
+def recheck_undo(
+    frozen: Sequence[Row],
+    members: frozenset[str],
+    changed_since: Collection[str],
+    *,
+    excluded: Collection[Guid] = (),
+    is_mapped: bool = True,
+) -> tuple[Row, ...]:
+    """The planned (or approved) rows of one Genesys group, judged again just before writing. Never grows it.
+
+    ``changed_since``: keys of those whose pair AD has changed since the plan. ``excluded``: see
+    `matching.excluded_users`. ``is_mapped``: some rule still gives the Genesys group.
+    """
+
+    def judged(row: Row) -> tuple[Status, Reason | None]:
+        if row.key in changed_since:
+            return Status.SUPERSEDED, Reason.NEWER_VIEW
+        if row.user_guid in excluded:
+            return Status.SKIPPED, Reason.EXCLUDED
+        if not is_mapped:
+            return Status.HELD, Reason.MAPPING_CHANGED
+        return (Status.UNCHANGED, Reason.ALREADY_SO) if _is_so(row, members) else (Status.PLANNED, None)
+
     return tuple(
-        dataclasses.replace(row, status=Status.SUPERSEDED, reason=Reason.NEWER_VIEW)
-        if row.key in changed_since
-        else dataclasses.replace(row, status=Status.UNCHANGED, reason=Reason.ALREADY_SO)
-        if _is_so(row, members)
-        else dataclasses.replace(row, status=Status.PLANNED, reason=None, error=None)
-        for row in frozen
+        dataclasses.replace(row, status=status, reason=reason, error=None)
+        for row, (status, reason) in zip(frozen, map(judged, frozen), strict=True)
     )
 
 

@@ -102,6 +102,14 @@ def test_limits_protect_policy_and_claims_bind_an_undo_too() -> None:
     assert claimed["G:a:remove"].reason is Reason.CLAIMED_BY
 
 
+def test_a_recheck_asks_again_whom_and_what_the_definition_leaves_alone() -> None:
+    frozen = plan_undo("bad", [done("a", "add")], (), world("x-a"), definition(), Context(observed_at=NOON)).rows
+    there = frozenset({"x-a"})
+    assert recheck_undo(frozen, there, ())[0].status is Status.PLANNED
+    assert recheck_undo(frozen, there, (), excluded={"a"})[0].reason is Reason.EXCLUDED
+    assert recheck_undo(frozen, there, (), is_mapped=False)[0].reason is Reason.MAPPING_CHANGED
+
+
 def test_an_undo_goes_by_the_name_that_the_group_has_today() -> None:
     rows = [done("a", "add", genesys_group={"id": "G", "name": "Formerly"})]
     made = undone(rows, world("x-a"), policy=definition(protect=["Team *"]))["G:a:remove"]

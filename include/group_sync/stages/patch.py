@@ -18,6 +18,7 @@ from include.group_sync.errors import LeaseBusy
 from include.group_sync.genesys.errors import GenesysError, Throttled, needs_a_person, passes_by_itself
 from include.group_sync.genesys.writers import MembershipWriter, WriteResult, writer_for
 from include.group_sync.journal.records import RunRecord
+from include.group_sync.matching import excluded_users
 from include.group_sync.model import SETTLED, Action, Guid, Match, Reason, Row, Status
 from include.group_sync.planning import recheck
 from include.group_sync.stages.approve import FIRST_APPROVED_LANE
@@ -230,10 +231,17 @@ class _Job:
     def _judge_again(self, group_id: str, rows: Sequence[Row], present: frozenset[str]) -> Sequence[Row]:
         """An old plan never undoes newer truth: the newest view and Genesys are asked again, just before writing."""
         sync = self.sync
-        if any(row.undoes for row in rows):
-            return recheck_undo(rows, present, changed_since_plan(sync, rows))
         target = target_of(sync, group_id)
         users = {row.user_guid for row in rows if row.user_guid}
+        if any(row.undoes for row in rows):
+            people = sync.journal.known_users(sync.definition.name, users)
+            return recheck_undo(
+                rows,
+                present,
+                changed_since_plan(sync, rows),
+                excluded=excluded_users(people.values(), sync.definition),
+                is_mapped=bool(target.feeding),
+            )
         if any(row.action is Action.REMOVE for row in rows):
             try:
                 self.matches.update(look_up(sync, target, self.matches))
