@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from genesys_cloud.retries import RetryPolicy
 
-from benchmarks.synthetic import SyntheticRuns, genesys_seed, group_id, user_guid, user_id
+from benchmarks.synthetic import SyntheticRuns, definition_for, genesys_seed, group_id, user_guid, user_id
 from include.group_sync.genesys.errors import GenesysError
+from include.group_sync.model import Mode
 from include.sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 
 BY_NUMBER = [
@@ -95,3 +96,53 @@ def test_what_does_not_lie_with_the_key_fails_the_task(
         hire(runs, "4711")
         with pytest.raises(GenesysError, match=str(fault.get("status", 429))):
             runs.begin()
+
+
+# -- people who are to be left alone -----------------------------------------------------------------
+
+LEFT_ALONE = 8
+EXCLUDED = {"exclude": {"groups": [], "users": ["user000008"]}}
+NO_REMOVALS = {"limits": {"removals": 0}}
+ONE_GROUP = {"groups": [{"name": "Team 0000", "genesys_name": "Team 0000"}]}
+STAYS = {("remove", user_guid(LEFT_ALONE)): ("skipped", "excluded")}
+
+
+def about_members(report: dict[str, Any]) -> dict[tuple[str, str | None], tuple[str, str | None]]:
+    return {key: told for key, told in rows(report).items() if told != ("skipped", "unmapped")}
+
+
+def test_mirror_leaves_an_excluded_person_whom_ad_knows_and_does_not_want_there(
+    genesys: SandboxGenesys, tmp_path: Path
+) -> None:
+    genesys.change_members(group_id(0), add=[user_id(LEFT_ALONE), user_id(9)])
+    with opened(genesys, tmp_path, removals="mirror", **ONE_GROUP, **EXCLUDED) as runs:
+        runs.tell({0: {0, 1}, 7: {LEFT_ALONE}})
+        assert about_members(runs.run()) == {**STAYS, ("remove", None): ("success", None)}
+        runs.tell({0: {0, 1}, 7: set()})  # in no group any more
+        assert about_members(runs.run(Mode.FULL)) == STAYS
+        assert set(genesys.individuals(group_id(0))) == {user_id(n) for n in (0, 1, LEFT_ALONE)}
+
+
+def test_mirror_leaves_whom_the_definition_excludes_while_the_removal_is_held(
+    genesys: SandboxGenesys, tmp_path: Path
+) -> None:
+    genesys.change_members(group_id(0), add=[user_id(LEFT_ALONE)])
+    with opened(genesys, tmp_path, removals="mirror", **ONE_GROUP, **NO_REMOVALS) as runs:
+        runs.tell({0: {0, 1}, 7: {LEFT_ALONE}})
+        assert about_members(runs.run()) == {("remove", None): ("held", "over_limit")}
+        runs.definition = definition_for(tmp_path, removals="mirror", **ONE_GROUP, **EXCLUDED)
+        assert about_members(runs.run()) == STAYS
+        assert user_id(LEFT_ALONE) in genesys.individuals(group_id(0))
+
+
+def test_nobody_is_asked_about_an_excluded_person_whose_membership_only_a_grant_tells_of(
+    genesys: SandboxGenesys, tmp_path: Path
+) -> None:
+    with opened(genesys, tmp_path) as runs:
+        runs.tell({0: {0, 1, LEFT_ALONE}})
+        runs.run()
+        runs.definition = definition_for(tmp_path, **EXCLUDED, **NO_REMOVALS)
+        runs.tell({0: {0, 1}})
+        assert rows(runs.run()) == STAYS
+        assert rows(runs.run(Mode.FULL)) == STAYS
+        assert user_id(LEFT_ALONE) in genesys.individuals(group_id(0))

@@ -118,6 +118,8 @@ def test_what_a_whole_view_no_longer_has_is_gone_but_its_name_is_known(journal: 
     assert journal.scope_groups(DEFINITION) == [group("a")]
     assert journal.known_groups(DEFINITION, ["a", "b", "never"]) == {"a": group("a"), "b": group("b")}
     assert journal.known_users(DEFINITION, ["u1", "u2", "never"]) == {"u1": user("u1"), "u2": user("u2")}
+    assert {one.guid: one for one in journal.all_users(DEFINITION)} == {"u1": user("u1"), "u2": user("u2")}
+    assert journal.all_users("other") == []
 
 
 def test_a_whole_view_replaces_everything_whatever_the_caller_thought_was_there(journal: Journal) -> None:

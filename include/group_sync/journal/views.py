@@ -145,6 +145,12 @@ class Views:
             statement = select(tables.user).where(_USER.definition == definition)
             return {row.guid: _as_user(row) for row in _by_guid(connection, statement, _USER.guid, guids)}
 
+    def all_users(self, definition: str) -> list[DirectoryUser]:
+        """Everybody whom the definition has ever seen, as last read, gone ones included."""
+        with self._database.reading() as connection:
+            statement = select(tables.user).where(_USER.definition == definition)
+            return [_as_user(row) for row in connection.execute(statement)]
+
     def gone_users(self, definition: str, guids: Collection[Guid]) -> frozenset[Guid]:
         """Those of them who were seen once and are in no group of the view any more."""
         with self._database.reading() as connection:

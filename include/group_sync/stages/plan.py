@@ -145,8 +145,11 @@ def _decide(
     groups = {guid for target in targets for guid in (*target.feeding, *target.retired)} | set(unmapped)
     groups |= {change.group_guid for target in targets for change in target.changes}
     pins = _pins(sync, run, targets)
+    known = planning_targets(sync, targets, present, claimed_by_others(sync, run))
+    # a comparison may find somebody through a grant, of whom no change tells: to be left alone if excluded
+    guids |= {grant.user_guid for target in known for grant in target.grants}
     return plan_purely(
-        planning_targets(sync, targets, present, claimed_by_others(sync, run)),
+        known,
         matches,
         _unmapped(sync, run, skipped, unmapped),
         sync.definition,

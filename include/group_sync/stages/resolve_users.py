@@ -9,7 +9,7 @@ from typing import Any
 
 from include.group_sync.genesys.errors import BadRequest, GenesysError
 from include.group_sync.journal.records import Link
-from include.group_sync.matching import Lookup, MatchState, answered, finish, next_lookup, start
+from include.group_sync.matching import Lookup, MatchState, answered, excluded_users, finish, next_lookup, start
 from include.group_sync.model import Action, GenesysUser, Guid, Match, MatchStatus, Mode, Reason, Row, Status
 from include.group_sync.names import normal_mail
 from include.group_sync.stages import targets as target_groups
@@ -28,7 +28,7 @@ def resolve_users(sync: Sync) -> dict[str, Any]:
     """
     sync.journal.put_fact(sync.run, "resolved_to", sync.journal.last_change())
     targets, _ = target_groups.collect(sync)
-    people = _people_of(targets)
+    people = _people_of(sync, targets)
     matches = _resolve(sync, targets, people)
     _keep(sync, matches)
     counts = Counter(match.status.value for match in matches.values())
@@ -52,7 +52,7 @@ def with_late_comers(sync: Sync, targets: Sequence[TargetGroup]) -> dict[Guid, M
     changes = (change for target in targets for change in target.changes)
     # also somebody whose link was believed, and who is to be added now
     late = {change.user_guid for change in changes if change.user_guid and (change.id or 0) > resolved_to}
-    late |= _people_of(targets) - matches.keys()
+    late |= _people_of(sync, targets) - matches.keys()
     if late:
         sync.say(f"{len(late)} people are still to be looked up")
         matches |= _resolve(sync, targets, late)
@@ -60,15 +60,25 @@ def with_late_comers(sync: Sync, targets: Sequence[TargetGroup]) -> dict[Guid, M
     return matches
 
 
-def _people_of(targets: Sequence[TargetGroup]) -> set[Guid]:
+def _people_of(sync: Sync, targets: Sequence[TargetGroup]) -> set[Guid]:
     """Everybody whom the changes are about; and who is wanted in a target that is compared as a whole, or that is to
     lose somebody, who may be one of them by another name. Whoever has a link costs nothing."""
     people = {change.user_guid for target in targets for change in target.changes if change.user_guid}
-    return people.union(*(target.wanted for target in targets if target.whole or _is_to_lose(target)))
+    people = people.union(*(target.wanted for target in targets if target.whole or _is_to_lose(target)))
+    if any(_may_lose_strangers(sync, target) for target in targets):
+        people |= excluded_users(sync.journal.all_users(sync.definition.name), sync.definition)
+    return people
 
 
 def _is_to_lose(target: TargetGroup) -> bool:
     return any(change.action is Action.REMOVE and change.settled_by is None for change in target.changes)
+
+
+def _may_lose_strangers(sync: Sync, target: TargetGroup) -> bool:
+    """`mirror` removes whoever is not wanted there: those whom `exclude:` leaves alone must be recognised."""
+    if sync.definition.removals != "mirror" or not sync.definition.exclude.users:
+        return False
+    return target.whole or any(change.user_guid is None and change.settled_by is None for change in target.changes)
 
 
 def _must_be_active(targets: Sequence[TargetGroup]) -> set[Guid]:
