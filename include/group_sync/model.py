@@ -216,13 +216,11 @@ class Window:
 
     def contains(self, change: Change) -> bool:
         """True if the change's time lies in the window; where AD does not tell the time, if its interval
-        (observed_after, observed_at] meets the window. What a comparison with Genesys found lies in none."""
-        if change.origin == "comparison":
-            return False
-        if change.changed_at is not None:
-            return (self.start is None or change.changed_at >= self.start) and (
-                self.end is None or change.changed_at < self.end
-            )
+        (observed_after, observed_at] meets the window. What a comparison with Genesys found is no change of AD: its
+        time is that of the comparison."""
+        time = change.observed_at if change.origin == "comparison" else change.changed_at
+        if time is not None:
+            return (self.start is None or time >= self.start) and (self.end is None or time < self.end)
         begins_in_time = self.end is None or change.observed_after is None or change.observed_after < self.end
         ends_in_time = self.start is None or change.observed_at >= self.start
         return begins_in_time and ends_in_time

@@ -314,10 +314,7 @@ def test_a_backfill_makes_one_bounded_run_for_each_past_window_and_writes_nothin
     until("two minutes without a run", lambda: datetime.now(timezone.utc) > windows[-1][1])
     before = stack.mark()
     # while the DAG is paused: otherwise the schedule may take one of the two windows
-    stack.airflow.airflow(
-        *("backfill", "create", "--dag-id", DEFAULT, "--max-active-runs", "1"),
-        *("--from-date", windows[0][0].isoformat(), "--to-date", windows[1][0].isoformat()),
-    )
+    stack.create_backfill(DEFAULT, windows[0][0], windows[1][0], "--max-active-runs", "1")
     made = [run for run in stack.airflow.runs(DEFAULT) if run["run_type"] == "backfill"]
     assert [instant(run["data_interval_start"]) for run in made] == [start for start, _ in windows]
     stack.airflow.unpause(DEFAULT)

@@ -9,7 +9,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -21,84 +21,55 @@ from include.sandbox.airflow_stack import FINISHED
 from include.sandbox.directory_objects import AddGroup, AddMember, Change, Group, RemoveMember
 from tests.fixtures.stack import Stack, until
 
+DAG = "genesys_ad_group_sync__missed"
+GROUPS = {"missed-one": "Missed One", "missed-two": "Missed Two"}
 MINUTE = timedelta(minutes=1)
 
-
-@dataclass(frozen=True, eq=False)
-class Direction:
-    """A sync definition with a DAG and two groups of its own, and the way in which its missed windows are made up for.
-
-    ``windows``: what happens in AD in each of those that nobody sees. In each direction, somebody comes and goes, and
-    somebody goes and comes back."""
-
-    name: str
-    options: tuple[str, ...]
-    windows: tuple[list[Change], ...]
-
-    @property
-    def dag(self) -> str:
-        return f"genesys_ad_group_sync__{self.name}"
-
-    @property
-    def groups(self) -> dict[str, str]:
-        """sAMAccountName -> name, in AD and in Genesys."""
-        return {f"{self.name}-{number}": f"{self.name} {number}" for number in ("one", "two")}
-
-
-FORWARD = Direction(
-    "forward",
-    (),
-    (
-        [AddMember("forward-one", "rosa.richter"), RemoveMember("forward-two", "petra.pohl")],
-        [RemoveMember("forward-one", "rosa.richter"), AddMember("forward-two", "lena.lang")],
-        [RemoveMember("forward-one", "nina.nagel"), AddMember("forward-two", "petra.pohl")],
-    ),
+# What happens in AD in each of the windows that nobody sees. Rosa comes and goes; Petra goes and comes back.
+FIRST_TIME = (
+    [AddMember("missed-one", "rosa.richter"), RemoveMember("missed-two", "petra.pohl")],
+    [RemoveMember("missed-one", "rosa.richter"), AddMember("missed-two", "lena.lang")],
+    [RemoveMember("missed-one", "nina.nagel"), AddMember("missed-two", "petra.pohl")],
 )
-BACKWARDS = Direction(
-    "backwards",
-    ("--run-backwards",),
-    (
-        [RemoveMember("backwards-two", "petra.pohl"), AddMember("backwards-one", "mario.maier")],
-        [AddMember("backwards-two", "rosa.richter"), RemoveMember("backwards-two", "oskar.opitz")],
-        [RemoveMember("backwards-two", "rosa.richter"), AddMember("backwards-two", "petra.pohl")],
-    ),
+SECOND_TIME = (
+    [RemoveMember("missed-two", "lena.lang"), AddMember("missed-one", "mario.maier")],
+    [AddMember("missed-two", "nina.nagel"), RemoveMember("missed-one", "paul.peters")],
+    [RemoveMember("missed-two", "nina.nagel"), AddMember("missed-one", "nina.nagel")],
 )
-DIRECTIONS = (FORWARD, BACKWARDS)
 
 
 @dataclass
 class Missed:
-    """The windows in which the scheduler was down. From before them: ``before``, a mark for `Stack.writes`,
-    ``people``, the members of the Genesys groups, and ``known``, the runs."""
+    """The windows in which the scheduler was down. From before them: ``before``, a mark for `Stack.writes`, and
+    ``people``, the members of the Genesys groups."""
 
     stack: Stack
-    direction: Direction
     windows: list[tuple[datetime, datetime]]
     before: int
     people: dict[str, set[str]]
-    known: set[str]
 
     def backfill(self, *options: str) -> list[str]:
         """`airflow backfill create` over the windows, as a person types it. Gives the run ids, by window."""
-        done = self.stack.airflow.airflow(
-            *("backfill", "create", "--dag-id", self.direction.dag, "--max-active-runs", "3"),
-            *(*self.direction.options, *options),
-            *("--from-date", self.windows[0][0].isoformat(), "--to-date", self.windows[-1][0].isoformat()),
-        )
-        assert "error" not in done.lower(), done
-        by_start = {instant(run["data_interval_start"]): run["dag_run_id"] for run in runs(self.stack, self.direction)}
+        self.stack.create_backfill(DAG, self.windows[0][0], self.windows[-1][0], "--max-active-runs", "3", *options)
+        by_start = {instant(run["data_interval_start"]): run["dag_run_id"] for run in self.stack.airflow.runs(DAG)}
         return [by_start[start] for start, _ in self.windows]
 
-    def made(self) -> list[dict[str, Any]]:
-        """The runs since."""
-        return [run for run in runs(self.stack, self.direction) if run["dag_run_id"] not in self.known]
+    def finish(self) -> list[dict[str, Any]]:
+        """Until every run is over, and the schedule has nothing new: all runs of the DAG."""
+        come_to_rest(self.stack)
+        until("Airflow to close the backfill", self._backfills_closed)  # before that it allows no other one
+        return self.stack.airflow.runs(DAG)
+
+    def _backfills_closed(self) -> bool:
+        backfills = self.stack.airflow.api("GET", f"backfills?dag_id={DAG}")["backfills"]
+        return all(backfill["completed_at"] for backfill in backfills)
 
     def writes(self) -> list[dict[str, Any]]:
-        return [write for group in self.direction.groups.values() for write in self.stack.writes(self.before, group)]
+        return [write for group in GROUPS.values() for write in self.stack.writes(self.before, group)]
 
     def difference(self) -> Counter[tuple[str, str, str]]:
         """(group, user, action) -> 1, of what is otherwise now than before the windows."""
-        now = people(self.stack, self.direction)
+        now = people(self.stack)
         joined = [(group, user, "add") for group in now for user in now[group] - self.people[group]]
         left = [(group, user, "remove") for group in now for user in self.people[group] - now[group]]
         return Counter(joined + left)
@@ -106,178 +77,133 @@ class Missed:
     def equal(self) -> None:
         """Genesys = AD, by plain LDAP and the sandbox's state."""
         truth = self.stack.directory.truth_by_name()
-        wanted = {
-            name: {company.genesys_user_of(person) for person in truth[sam]}
-            for sam, name in self.direction.groups.items()
-        }
-        assert people(self.stack, self.direction) == wanted
+        wanted = {name: {company.genesys_user_of(person) for person in truth[sam]} for sam, name in GROUPS.items()}
+        assert people(self.stack) == wanted
 
 
-def people(stack: Stack, direction: Direction) -> dict[str, set[str]]:
-    return {name: stack.individuals(name) for name in direction.groups.values()}
-
-
-def runs(stack: Stack, direction: Direction) -> list[dict[str, Any]]:
-    return stack.airflow.runs(direction.dag)
+def people(stack: Stack) -> dict[str, set[str]]:
+    return {name: stack.individuals(name) for name in GROUPS.values()}
 
 
 def instant(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
-@pytest.fixture
-def world(stack: Stack) -> Iterator[Stack]:
-    """Two definitions that run every minute, each with two groups that nobody else maps. Their first runs are over, and
-    they are paused. Whatever happens, the tests after this one have a scheduler."""
+@pytest.fixture(scope="module")
+def world(stack: Stack) -> Stack:
+    """A definition that runs every minute, with two groups that nobody else maps. Its first run is over, and it is
+    paused."""
     first = (("nina.nagel", "paul.peters"), ("petra.pohl", "oskar.opitz"))
+    stack.directory.apply(
+        [AddGroup(Group(sam, name, people)) for (sam, name), people in zip(GROUPS.items(), first, strict=True)]
+    )
     seed = stack.genesys.snapshot()
-    for direction in DIRECTIONS:
-        named = zip(direction.groups.items(), first, strict=True)
-        stack.directory.apply([AddGroup(Group(sam, name, members)) for (sam, name), members in named])
-        for name in direction.groups.values():
-            seed["groups"].append({"id": company.genesys_id("group", name), "name": name, "individuals": []})
+    for name in GROUPS.values():
+        seed["groups"].append({"id": company.genesys_id("group", name), "name": name, "individuals": []})
     stack.genesys.load_seed(seed)
-    for direction in DIRECTIONS:
-        keys = demo.definition(
-            stack.reports,
-            schedule="* * * * *",
-            full_schedule="@yearly",
-            groups=[{"name": f"(?P<same>{direction.name} .+)", "genesys_name": "{same}"}],
-            limits={"removals_percent": 100},
-        )
-        (stack.airflow.config_dir / f"{direction.name}.yaml").write_text(yaml.safe_dump(keys))
-    for direction in DIRECTIONS:
-        stack.airflow.wait_for_dag(direction.dag, timeout=180)
-        stack.airflow.unpause(direction.dag)
-    for direction in DIRECTIONS:
-        until(
-            "a first scheduled run",
-            lambda direction=direction: [run for run in runs(stack, direction) if run["state"] == "success"],
-        )
+    keys = demo.definition(
+        stack.reports,
+        schedule="* * * * *",
+        full_schedule="@yearly",
+        groups=[{"name": "(?P<same>Missed .+)", "genesys_name": "{same}"}],
+        limits={"removals_percent": 100},
+    )
+    (stack.airflow.config_dir / "missed.yaml").write_text(yaml.safe_dump(keys))
+    stack.airflow.wait_for_dag(DAG, timeout=180)
+    stack.airflow.unpause(DAG)
+    until("a first scheduled run", lambda: [run for run in stack.airflow.runs(DAG) if run["state"] == "success"])
     come_to_rest(stack)
-    yield stack
+    return stack
+
+
+@pytest.fixture
+def scheduler_again(stack: Stack) -> Iterator[None]:
+    """Whatever happens here, the tests after this one have a scheduler."""
+    yield
     stack.airflow.stop_service("scheduler")
     stack.airflow.start_service("scheduler")
-    for direction in DIRECTIONS:
-        stack.airflow.unpause(direction.dag, paused=True)
+    stack.airflow.unpause(DAG, paused=True)
 
 
 def come_to_rest(stack: Stack) -> None:
-    """Nothing is under way, and the DAGs are paused. A run that is queued when its DAG is paused would stay so."""
+    """Nothing is under way, and the DAG is paused. A run that is queued when it is paused would stay so."""
 
     def rests() -> bool:
-        if not all_over():
-            for direction in DIRECTIONS:
-                stack.airflow.unpause(direction.dag)
+        if not all(run["state"] in FINISHED for run in stack.airflow.runs(DAG)):
+            stack.airflow.unpause(DAG)
             return False
-        for direction in DIRECTIONS:
-            stack.airflow.unpause(direction.dag, paused=True)
-        return all_over()
-
-    def all_over() -> bool:
-        return all(run["state"] in FINISHED for direction in DIRECTIONS for run in runs(stack, direction))
+        stack.airflow.unpause(DAG, paused=True)
+        return all(run["state"] in FINISHED for run in stack.airflow.runs(DAG))
 
     until("all runs to end", rests, 400)
 
 
-def miss(stack: Stack) -> list[Missed]:
-    """The schedules are on; the scheduler is down for as many minutes as there are windows, and AD changes in each."""
-    before = stack.mark()
-    members = {direction: people(stack, direction) for direction in DIRECTIONS}
+def miss(stack: Stack, windows: Sequence[Sequence[Change]]) -> Missed:
+    """The schedule is on; the scheduler is down for as many minutes as there are windows, and AD changes in each."""
+    come_to_rest(stack)
+    before, members = stack.mark(), people(stack)
     stack.airflow.stop_service("scheduler")
-    known = {direction: runs(stack, direction) for direction in DIRECTIONS}
-    for direction in DIRECTIONS:
-        stack.airflow.unpause(direction.dag)
-    ends = [instant(run["data_interval_end"]) for of_dag in known.values() for run in of_dag]
-    start = max([*ends, datetime.now(timezone.utc).replace(second=0, microsecond=0)])
-    missed = [(start + n * MINUTE, start + (n + 1) * MINUTE) for n in range(len(FORWARD.windows))]
-    for number, (begins, over) in enumerate(missed):
+    stack.airflow.unpause(DAG)
+    known = [instant(run["data_interval_end"]) for run in stack.airflow.runs(DAG)]
+    start = max([*known, datetime.now(timezone.utc).replace(second=0, microsecond=0)])
+    missed = [(start + n * MINUTE, start + (n + 1) * MINUTE) for n in range(len(windows))]
+    for (begins, ends), changes in zip(missed, windows, strict=True):
         wait_until(begins)
-        for direction in DIRECTIONS:
-            stack.directory.apply(direction.windows[number])
-        wait_until(over)
-    return [
-        Missed(stack, one, missed, before, members[one], {run["dag_run_id"] for run in known[one]})
-        for one in DIRECTIONS
-    ]
+        stack.directory.apply(changes)
+        wait_until(ends)
+    return Missed(stack, missed, before, members)
 
 
 def wait_until(when: datetime) -> None:
     time.sleep(max(0.0, (when - datetime.now(timezone.utc)).total_seconds() + 0.2))
 
 
-def make_up(stack: Stack, missed: Sequence[Missed], *options: str) -> list[list[str]]:
-    """The backfills of all directions, until every run is over and the schedule has nothing new. Gives their run ids.
-
-    They are created while nothing else writes to Airflow's database: on SQLite, which it has here, the command would
-    give up."""
-    others = ("scheduler", "dag-processor")
-    for service in others:
-        stack.airflow.stop_service(service)
-    backfilled = [one.backfill(*options) for one in missed]
-    for service in others:
-        stack.airflow.start_service(service)
-    come_to_rest(stack)
-    until("Airflow to close the backfills", lambda: backfills_closed(stack))  # before that it allows no other one
-    return backfilled
-
-
-def backfills_closed(stack: Stack) -> bool:
-    found = [
-        backfill
-        for direction in DIRECTIONS
-        for backfill in stack.airflow.api("GET", f"backfills?dag_id={direction.dag}")["backfills"]
-    ]
-    return all(backfill["completed_at"] for backfill in found)
-
-
-def settled(stack: Stack, dag: str, made: Sequence[dict[str, Any]]) -> Counter[tuple[str, str, str]]:
+def settled(stack: Stack, runs: Sequence[dict[str, Any]]) -> Counter[tuple[str, str, str]]:
     """(group, user, action) -> in how many of the runs' reports it stands as done by that run."""
     return Counter(
         (row["genesys_group"]["name"], row["user_id"], row["action"])
-        for run in made
-        for row in stack.report(dag, run["dag_run_id"])["details"]
+        for run in runs
+        for row in stack.report(DAG, run["dag_run_id"])["details"]
         if row["status"] == "success" and row["settled_by"] is None
     )
 
 
-def test_windows_missed_by_a_stopped_scheduler_are_made_up_for_by_backfill_in_either_direction(world: Stack) -> None:
-    missed = miss(world)
-    backfilled = make_up(world, missed)
-    for one, run_ids in zip(missed, backfilled, strict=True):
-        dag, made = one.direction.dag, one.made()
-        assert {run["state"] for run in made} == {"success"}
-        assert [run["dag_run_id"] for run in made if run["run_type"] == "backfill"] == run_ids
-        for run_id, (start, end) in zip(run_ids, one.windows, strict=True):
-            window = world.report(dag, run_id)["window"]
-            assert (instant(window["start"]), instant(window["end"])) == (start, end)
-        one.equal()
-        done = settled(world, dag, made)
-        assert done == one.difference()  # who came and went, or went and came back, is no change any more
-        assert len(done) == 2
-        writes = one.writes()
-        assert len(writes) == len({group for group, _, _ in done})
-        kinds = Counter(run["run_type"] for run in made)
-        print(f"{one.direction.name}: {len(made)} runs ({kinds}), {len(writes)} writes, {len(done)} changes")
+@pytest.mark.parametrize(
+    ("direction", "changes"), [((), FIRST_TIME), (("--run-backwards",), SECOND_TIME)], ids=["forward", "backwards"]
+)
+def test_windows_missed_by_a_stopped_scheduler_are_made_up_for_by_backfill(
+    world: Stack, scheduler_again: None, direction: tuple[str, ...], changes: Sequence[Sequence[Change]]
+) -> None:
+    known = {run["dag_run_id"] for run in world.airflow.runs(DAG)}
+    missed = miss(world, changes)
+    backfilled = missed.backfill(*direction)
+    made = [run for run in missed.finish() if run["dag_run_id"] not in known]
 
-    reports = {
-        (one.direction.dag, run_id): world.report(one.direction.dag, run_id)
-        for one, run_ids in zip(missed, backfilled, strict=True)
-        for run_id in run_ids
-    }
-    mark = world.mark()
-    for direction in DIRECTIONS:
-        world.airflow.unpause(direction.dag)
-    again = [replace(one, before=mark) for one in missed]
-    assert make_up(world, again, "--reprocess-behavior", "completed") == backfilled
-    for one in again:
-        assert one.writes() == []
-        one.equal()
-    for (dag, run_id), earlier in reports.items():
-        report = world.report(dag, run_id)
+    assert {run["state"] for run in made} == {"success"}
+    assert [run["dag_run_id"] for run in made if run["run_type"] == "backfill"] == backfilled
+    for run_id, (start, end) in zip(backfilled, missed.windows, strict=True):
+        window = world.report(DAG, run_id)["window"]
+        assert (instant(window["start"]), instant(window["end"])) == (start, end)
+    missed.equal()
+    done = settled(world, made)
+    assert done == missed.difference()  # who came and went, or went and came back, is no change any more
+    assert len(done) >= 2
+    writes = missed.writes()
+    assert len(writes) == 2
+    print(f"{len(made)} runs ({Counter(run['run_type'] for run in made)}), {len(writes)} writes, {len(done)} changes")
+
+    reports = {run_id: world.report(DAG, run_id) for run_id in backfilled}
+    again = Missed(world, missed.windows, world.mark(), missed.people)
+    world.airflow.unpause(DAG)
+    assert again.backfill(*direction, "--reprocess-behavior", "completed") == backfilled
+    again.finish()
+    assert again.writes() == []
+    again.equal()
+    for run_id, earlier in reports.items():
+        report = world.report(DAG, run_id)
         assert (report["run_type"], report["attempt"]) == ("backfill", earlier["attempt"] + 1)
         assert done_rows(report) == done_rows(earlier)
-    print(f"reprocessed: {len(reports)} runs, no write")
+    print(f"reprocessed: {len(backfilled)} runs, no write")
 
 
 def done_rows(report: dict[str, Any]) -> list[str]:

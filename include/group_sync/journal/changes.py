@@ -39,24 +39,23 @@ class Changes:
             return sorted(found, key=lambda change: change.id or 0)
 
     def changes_in(self, definition: str, window: Window) -> list[Change]:
-        """The changes that ``window.contains``, settled ones too, oldest first. What only a comparison with Genesys
-        found is none of AD's, and in no window."""
+        """The changes that ``window.contains``, settled ones too, oldest first."""
         known: list[ColumnElement[bool]] = [_CHANGE.changed_at.is_not(None)]
-        unknown: list[ColumnElement[bool]] = [_CHANGE.changed_at.is_(None)]
+        compared = _CHANGE.origin == "comparison"
+        unknown: list[ColumnElement[bool]] = [_CHANGE.changed_at.is_(None), ~compared]
+        found_by_comparison: list[ColumnElement[bool]] = [compared]
         if window.start is not None:
             known.append(_CHANGE.changed_at >= window.start)
             unknown.append(_CHANGE.observed_at >= window.start)
+            found_by_comparison.append(_CHANGE.observed_at >= window.start)
         if window.end is not None:
             known.append(_CHANGE.changed_at < window.end)
             unknown.append(or_(_CHANGE.observed_after.is_(None), _CHANGE.observed_after < window.end))
+            found_by_comparison.append(_CHANGE.observed_at < window.end)
         with self._database.reading() as connection:
             found = connection.execute(
                 select(tables.change)
-                .where(
-                    _CHANGE.definition == definition,
-                    _CHANGE.origin != "comparison",
-                    or_(and_(*known), and_(*unknown)),
-                )
+                .where(_CHANGE.definition == definition, or_(and_(*known), and_(*unknown), and_(*found_by_comparison)))
                 .order_by(_CHANGE.id)
             )
             return [_as_change(row) for row in found]
