@@ -56,10 +56,10 @@ plan: install
 	@$(PYTHON) -m include.sandbox.demo --plan
 
 .PHONY: test
-# Most of the time goes into waiting for servers (three workers have an Airflow each), so there are more than cores.
+# Most of the time goes into waiting for servers, so there are more workers than cores.
 test: install
 	@include/sandbox/install-system-packages.sh test
-	@$(VENV)/bin/pytest -n 5 --dist loadgroup tests
+	@$(VENV)/bin/pytest -n 4 --dist loadgroup tests
 
 .PHONY: chaos
 chaos: install

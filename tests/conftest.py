@@ -4,5 +4,4 @@ pytest_plugins = [
     "tests.fixtures.directory",
     "tests.fixtures.genesys",
     "tests.fixtures.pipeline",
-    "tests.fixtures.stack",
 ]

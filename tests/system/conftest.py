@@ -1,4 +1,4 @@
-"""All tests here share one of three Airflows. Each has a pytest-xdist worker; whichever test comes first starts it."""
+"""All tests here share one of two Airflows. Each has a pytest-xdist worker; whichever test comes first starts it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 
+# of this package: an Airflow that is not needed any more is ended, not kept until the last test of the session
+from tests.fixtures.stack import drilled, scheduled, stack  # noqa: F401 (fixtures)
+
 HERE = Path(__file__).parent
-AIRFLOW_OF = {"test_catch_up": 2, "test_approval": 3, "test_safety": 3}  # the others: 1. All take about as long
+SECOND_AIRFLOW = ("test_catch_up", "test_safety")  # they take as long as the others together; two cores bear no third
 START_AND_TEST_SECONDS = 600  # the usual limit is not enough for both, on a slow machine
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group(f"airflow {AIRFLOW_OF.get(item.path.stem, 1)}"))
+            number = 2 if item.path.stem in SECOND_AIRFLOW else 1
+            item.add_marker(pytest.mark.xdist_group(f"airflow {number}"))
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(START_AND_TEST_SECONDS))
