@@ -273,12 +273,12 @@ class Runs:
         with self._database.writing() as connection:
             if fence is not None:
                 check_fence(connection, fence, organisation)
-            elsewhere: dict[int, tuple[RunKey, Status]] = {}
+            elsewhere: dict[int, RunKey] = {}
             kept: set[int] = set()
+            done: set[int] = set()
             if not run.dry_run:
-                elsewhere, kept = _settled_otherwise(connection, run, rows)
+                elsewhere, kept, done = _settled_otherwise(connection, run, rows)
                 _write_outcomes(connection, run, rows, elsewhere.keys() | kept, at)
-            done = {change_id for change_id, (_, status) in elsewhere.items() if status is Status.SUCCESS}
             written = [
                 {
                     **_as_columns(run, _with_settler(row, elsewhere, done)),
@@ -289,7 +289,7 @@ class Runs:
                 for row in rows
             ]
             upsert(connection, tables.row, written, keys=["run", "key", "replaced"])
-            return {change_id: settler for change_id, (settler, _) in elsewhere.items()}
+            return elsewhere
 
     def removals_since(self, organisation_or_definition: str, since: datetime) -> int:
         """How many memberships were taken away from then on, or may have been (sent, and not read back); in a Genesys
@@ -446,7 +446,7 @@ def _as_columns(run: RunRecord, row: Row) -> dict[str, Any]:
     }
 
 
-def _with_settler(row: Row, elsewhere: Mapping[int, tuple[RunKey, Status]], done: AbstractSet[int]) -> Row:
+def _with_settler(row: Row, elsewhere: Mapping[int, RunKey], done: AbstractSet[int]) -> Row:
     """The row with the run that settled all its changes before this one could. What this run is to write is its own;
     so is what it wrote, unless the other one carried out the same."""
     others = done if row.status is Status.SUCCESS else elsewhere.keys()
@@ -454,8 +454,7 @@ def _with_settler(row: Row, elsewhere: Mapping[int, tuple[RunKey, Status]], done
         return row
     if not others >= set(row.change_ids):
         return row
-    settler, _ = elsewhere[row.change_ids[-1]]
-    return dataclasses.replace(row, settled_by=str(settler))
+    return dataclasses.replace(row, settled_by=str(elsewhere[row.change_ids[-1]]))
 
 
 def _is_own_work(row: Row, elsewhere: AbstractSet[int], done: AbstractSet[int]) -> bool:
@@ -469,12 +468,13 @@ def _is_own_work(row: Row, elsewhere: AbstractSet[int], done: AbstractSet[int]) 
 
 def _settled_otherwise(
     connection: Connection, run: RunRecord, rows: Iterable[Row]
-) -> tuple[dict[int, tuple[RunKey, Status]], set[int]]:
-    """Changes of these rows that another run has settled, with that run and how; and those that an earlier attempt of
-    this run has."""
+) -> tuple[dict[int, RunKey], set[int], set[int]]:
+    """Changes of these rows that another run has settled, with that run; those that an earlier attempt of this run
+    has; and those which another run has carried out."""
     ids = {change_id for row in rows for change_id in row.change_ids}
-    elsewhere: dict[int, tuple[RunKey, Status]] = {}
+    elsewhere: dict[int, RunKey] = {}
     earlier: set[int] = set()
+    done: set[int] = set()
     known: set[int] = set()
     settler_columns = (_CHANGE.settled_dag_id, _CHANGE.settled_run_id, _CHANGE.settled_attempt)
     for chunk in chunks(ids):
@@ -486,7 +486,9 @@ def _settled_otherwise(
                 continue
             settler = RunKey(found.settled_dag_id, found.settled_run_id)
             if settler != run.key:
-                elsewhere[found.id] = settler, Status(found.status)
+                elsewhere[found.id] = settler
+                if found.status == Status.SUCCESS.value:
+                    done.add(found.id)
             elif found.settled_attempt != run.attempt:
                 earlier.add(found.id)
     if known != ids:
@@ -494,7 +496,7 @@ def _settled_otherwise(
             f"{len(ids - known)} changes that run {run.key.run_id} worked on are not in the journal. It was replaced "
             "meanwhile: run again in mode full."
         )
-    return elsewhere, earlier
+    return elsewhere, earlier, done
 
 
 def _write_outcomes(
