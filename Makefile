@@ -1,11 +1,12 @@
 # make demo     run the main job once against a throwaway Active Directory and Genesys Cloud, and print the report
-# make test     run all tests
+# make test     run all tests (one level alone: test-unit, test-integration, test-system)
+# make fresh    prove that `make demo` works on a machine where nothing lies about (DEBIAN="12 13", WHAT=test-quick)
 # make chaos    100 runs in which one request in five fails in some way, and a process is killed in each
 # make up       leave Airflow, Active Directory and Genesys Cloud running to play with (Ctrl-C ends them)
 # make plan     print what the shipped definition would do in the sandbox, write nothing
 # make fuzz     play 200 rounds of windows in any order, kills and spoilt answers (FUZZ_SEED=N: the first seed)
 # make lint     ruff and mypy
-# make lock     resolve requirements*.txt anew into the lock files
+# make lock     resolve requirements*.txt again into the lock files
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 VENV := .venv
@@ -60,6 +61,18 @@ plan: install
 test: install
 	@include/sandbox/install-system-packages.sh test
 	@$(VENV)/bin/pytest -n 4 --dist loadgroup tests
+
+# A part of the suite that needs each system package: Samba, PostgreSQL, Chromium, and a real Airflow.
+.PHONY: test-quick
+test-quick: install
+	@include/sandbox/install-system-packages.sh test
+	@$(VENV)/bin/pytest -n 2 --dist loadgroup -m quick tests
+
+DEBIAN ?= 12
+WHAT ?= demo
+.PHONY: fresh
+fresh:
+	@for debian in $(DEBIAN); do tests/fresh_machine.sh --debian $$debian $(WHAT) || exit 1; done
 
 .PHONY: chaos
 chaos: install

@@ -1,47 +1,77 @@
 #!/bin/sh
 # Installs the Debian packages that the sandbox and the tests need, if they are missing.
-#   install-system-packages.sh demo   Samba's domain controller
-#   install-system-packages.sh test   the same, and PostgreSQL (the journal is tested on it) and Chromium (pages)
+#   install-system-packages.sh demo    Samba's domain controller
+#   install-system-packages.sh test    the same, and PostgreSQL (journal) and Chromium (pages)
+#   install-system-packages.sh fresh   debootstrap, for the proof on a fresh machine
 set -eu
 
-missing=""
-need() { # need COMMAND-OR-FILE PACKAGE
-    command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] || missing="$missing $2"
+# For whom, package, and a file of it that is used. The file proves the package's presence. Each package is
+# named even if another one brings it today: what is only recommended by another is not installed.
+packages() {
+    cat <<'END'
+demo  samba-ad-dc         /usr/sbin/samba
+demo  samba-common-bin    /usr/bin/samba-tool
+demo  samba-ad-provision  /usr/share/samba/setup/provision.ldif
+demo  samba-dsdb-modules  /usr/lib/*/samba/ldb/samldb.so
+demo  python3-samba       /usr/lib/python3/dist-packages/samba/samdb.py
+demo  ldb-tools           /usr/bin/ldbsearch
+demo  ldap-utils          /usr/bin/ldapmodify
+test  postgresql          /usr/lib/postgresql/*/bin/initdb
+test  chromium            /usr/bin/chromium
+test  chromium-driver     /usr/bin/chromedriver
+fresh debootstrap         /usr/sbin/debootstrap
+END
 }
 
-PATH="$PATH:/usr/sbin:/sbin"
-need samba samba-ad-dc
-need samba-tool samba-ad-dc
-need ldbadd ldb-tools
-need openssl openssl
-[ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import samba' 2>/dev/null || missing="$missing python3-samba"
-if [ "${1:-demo}" = test ]; then
-    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
-    need chromium chromium
-    need chromedriver chromium-driver
-fi
-[ -n "$missing" ] || exit 0
+wanted() {
+    case "$1" in
+        demo) packages | grep '^demo ' ;;
+        test) packages | grep -e '^demo ' -e '^test ' ;;
+        fresh) packages | grep '^fresh ' ;;
+        *) echo "usage: $0 demo|test|fresh" >&2; exit 2 ;;
+    esac
+}
 
-say_and_leave() {
-    echo "Missing on this machine:$missing" >&2
-    echo "$1" >&2
+there() { # there FILE-PATTERN
+    # shellcheck disable=SC2086  # a pattern
+    for file in $1; do [ -e "$file" ] && return 0; done
+    return 1
+}
+
+missing() {
+    wanted "$1" | while read -r _ package file; do there "$file" || printf ' %s' "$package"; done
+}
+
+fail() {
+    echo "Missing on this machine:$(missing "$1")" >&2
+    echo "$2" >&2
     exit 1
 }
 
-command -v apt-get >/dev/null 2>&1 || say_and_leave \
-    "These are Debian's package names; install what your system calls them (Samba with its AD domain controller, ldb-tools, PostgreSQL, Chromium), then run make again."
+purpose="${1:-demo}"
+wanted "$purpose" >/dev/null
+packages="$(missing "$purpose")"
+[ -n "$packages" ] || exit 0
+
+command -v apt-get >/dev/null 2>&1 || fail "$purpose" \
+    "These are Debian's package names. Install what your system calls them, then run make again."
 if [ "$(id -u)" = 0 ]; then
     sudo=""
 elif command -v sudo >/dev/null 2>&1; then
     sudo="sudo"
 else
-    say_and_leave "Run as root, or install sudo: apt-get install$missing"
+    fail "$purpose" "Run make as root, or install sudo."
 fi
 
-echo "Installing Debian packages:$missing"
-# Debian starts what it installs; a domain controller or a database of the system is not wanted here.
-export DEBIAN_FRONTEND=noninteractive
-$sudo apt-get update -q >/dev/null
+echo "Installing Debian packages:$packages"
+log="$(mktemp)"
+trap 'rm -f "$log"' EXIT
+# RUNLEVEL=1: Debian starts what it installs. A domain controller or a database of the system is not wanted here.
+apt() { $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get "$@" >>"$log" 2>&1; }
 # shellcheck disable=SC2086  # a list of words
-$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends $missing >/dev/null ||
-    say_and_leave "apt-get could not install them; its message stands above."
+{ apt update -q && apt install -y -q --no-install-recommends $packages; } || {
+    tail -n 20 "$log" >&2
+    fail "$purpose" "apt-get could not install them: see its messages above."
+}
+[ -z "$(missing "$purpose")" ] || fail "$purpose" "apt-get installed them, but their files are not where Debian 12 and 13 have them:
+$(wanted "$purpose" | while read -r _ package file; do there "$file" || echo "  $file of $package"; done)"
