@@ -29,8 +29,13 @@ from include.sandbox import company
 from include.sandbox.active_directory import SandboxDirectory
 from include.sandbox.airflow_stack import PROJECT, AirflowStack
 from include.sandbox.genesys_cloud import SpawnedSandbox, spawn
+from include.sandbox.ports import reserve_port
 
 DAG_ID = "genesys_ad_group_sync"
+# The same each time, so that a bookmark works. If one is taken, another port is used and printed.
+AIRFLOW_PORT = 8080
+GENESYS_PORT = 8090
+LOG_PORT = 8793  # Airflow's own default
 
 
 def say(text: str = "") -> None:
@@ -64,7 +69,7 @@ def world(folder: Path) -> Iterator[World]:
     config = folder / "config"
     config.mkdir(parents=True)
     (config / "default.yaml").write_text(yaml.safe_dump(definition(folder / "reports"), sort_keys=False))
-    with spawn(seed=company.genesys_seed()) as genesys:
+    with spawn(seed=company.genesys_seed(), port=reserve_port(GENESYS_PORT)) as genesys:
         say(f"Genesys Cloud   sandbox at {genesys.url}")
         with SandboxDirectory.start() as directory:
             say(f"Active Directory   Samba domain controller at ldaps://{directory.host}")
@@ -75,6 +80,8 @@ def world(folder: Path) -> Iterator[World]:
                     "active_directory_default": directory.connection(),
                     "genesys_cloud_default": genesys.connection(),
                 },
+                port=reserve_port(AIRFLOW_PORT),
+                log_port=reserve_port(LOG_PORT),
             )
             say("Airflow   starting API server, scheduler and DAG processor …")
             try:

@@ -50,7 +50,7 @@ def world(stack: Stack) -> Stack:
         )
         (stack.airflow.config_dir / f"{name}.yaml").write_text(yaml.safe_dump(keys))
     for dag_id in (DAG, HASTY):
-        stack.airflow.wait_for_dag(dag_id, timeout=180)
+        stack.airflow.wait_for_dag(dag_id)
         stack.airflow.unpause(dag_id)
         until(f"the first run of {dag_id}", lambda dag=dag_id: [r for r in stack.airflow.runs(dag) if r["end_date"]])
     assert stack.individuals("Appr One") == ids(*FIRST)
@@ -156,7 +156,7 @@ def test_somebody_who_may_not_answer_is_refused(full: Stack) -> None:
         f"{full.airflow.url}/api/v2/dags/{DAG}/dagRuns/{run_id}/taskInstances/approve_removals/-1/hitlDetails",
         headers={"Authorization": f"Bearer {viewer}"},
         json={"chosen_options": ["Appr One: 2 removals"], "params_input": {}},
-        timeout=30,
+        timeout=300,
     )
     assert answered.status_code == 403
     with pytest.raises(StackFailed, match="400"):
