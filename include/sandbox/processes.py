@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO
 
 PR_SET_PDEATHSIG = 1
-END_SECONDS = 60.0
+END_SECONDS = 10.0
 
 # Loaded before any fork: between fork and exec only what is async-signal-safe may run.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
