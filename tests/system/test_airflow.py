@@ -255,6 +255,7 @@ def test_a_broken_definition_takes_no_other_dag_out_of_the_schedule(stack: Stack
 # -- connections --------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick
 def test_both_connection_types_have_a_form_of_their_own(stack: Stack) -> None:
     forms = {form["connection_type"]: form for form in stack.airflow.request("GET", "/ui/connections/hook_meta")}
     directory, genesys = forms["active_directory"], forms["genesys_cloud"]

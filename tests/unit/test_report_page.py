@@ -245,6 +245,7 @@ SHOWN = "return Array.from(document.querySelectorAll('#rows tbody tr')).filter(r
 TYPE = "const e = document.querySelector('#{}'); e.value = '{}'; e.dispatchEvent(new Event('input', {{bubbles: true}}))"
 
 
+@pytest.mark.quick
 def test_the_browser_filters_rows_by_status_by_group_and_by_text(opened: Browser) -> None:
     assert len(opened.run(SHOWN.format("1)"))) == 63
 
