@@ -6,6 +6,7 @@ connections that it is given.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -82,8 +83,9 @@ class AirflowStack:
             # Several processes write: each waits for the others a little longer than the usual five seconds. Not much
             # longer: when a task starts while somebody posts, the API server of 3.3.2 waits for itself until then.
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}?timeout=10",
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
-            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            # Reading the DAG file takes a process of its own each time. Where a test waits for a DAG, it asks for it.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self.log_port),
             "GENESYS_AD_SYNC_CONFIG_DIR": str(self.config_dir),
@@ -190,17 +192,24 @@ class AirflowStack:
         self.api("POST", "connections", json=body)
 
     def wait_for_dag(self, dag_id: str, timeout: float = DAG_SECONDS) -> dict[str, Any]:
-        """Waits until the DAG processor has brought the DAG in."""
+        """Wait until the DAG processor has brought the DAG in. Raises StackFailed after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             try:
                 return dict(self.api("GET", f"dags/{dag_id}"))
             except StackFailed:
+                self.read_dags_again()
                 time.sleep(1)
         errors = self.api("GET", "importErrors")["import_errors"]
         raise StackFailed(
             f"DAG {dag_id} did not appear; import errors: {errors}; log: {self.home / 'dag-processor.log'}"
         )
+
+    def read_dags_again(self) -> None:
+        """Ask the DAG processor to read the files of all DAGs that it knows, now."""
+        for token in {dag["file_token"] for dag in self.api("GET", "dags?limit=100")["dags"]}:
+            with contextlib.suppress(StackFailed):  # asked for already
+                self.api("PUT", f"parseDagFile/{token}")
 
     def unpause(self, dag_id: str, *, paused: bool = False) -> None:
         self.api("PATCH", f"dags/{dag_id}", json={"is_paused": paused})
