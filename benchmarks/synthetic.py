@@ -222,7 +222,6 @@ class SyntheticRuns:
         journal.set_polled(run, poll, now)
         journal.put_fact(run, "complete", sorted(after.groups))
         journal.put_fact(run, "notes", [])
-        journal.put_fact(run, "polled", {"poll": poll, "whole": True})
 
     def run(self, mode: Mode = Mode.AUTO) -> dict[str, Any]:
         """A whole run; gives its report."""

@@ -82,7 +82,7 @@ def question(rows: Sequence[Row], plan_hash: str) -> Question:
         option = labels[group_id]
         if list(labels.values()).count(option) > 1:
             option = f"{option} ({group_id})"
-        groups.append(AskedGroup(group_id, _name(its_rows), option, tuple(its_rows)))
+        groups.append(AskedGroup(group_id, its_rows[0].group_name, option, tuple(its_rows)))
     groups.sort(key=lambda group: (-len(group.rows), group.name.casefold(), group.id))
     return Question(tuple(groups), plan_hash)
 
@@ -291,17 +291,12 @@ def _amounts(additions: int, removals: int) -> str:
 
 def _option(rows: Sequence[Row]) -> str:
     additions = sum(row.action is Action.ADD for row in rows)
-    return f"{_label(_name(rows))}: {_amounts(additions, len(rows) - additions)}"
+    return f"{_label(rows[0].group_name)}: {_amounts(additions, len(rows) - additions)}"
 
 
 def _label(name: str) -> str:
     name = visible(name)
     return name if len(name) <= 80 else f"{name[:79]}…"
-
-
-def _name(rows: Sequence[Row]) -> str:
-    named = rows[0].genesys_group or {}
-    return named.get("name") or rows[0].genesys_group_id or ""
 
 
 def _time(moment: datetime) -> str:

@@ -7,6 +7,7 @@ Every ``datetime`` is aware and in UTC.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -110,13 +111,13 @@ class DirectoryGroup:
     sam_account_name: str | None
     sid: str | None
     in_scope: bool
-    attributes: Mapping[str, str] = field(default_factory=dict)  # those that rules of `groups:` ask for
+    attributes: Mapping[str, str] = field(default_factory=dict)  # what rules of `groups:` ask for; lower-case names
 
 
 @dataclass(frozen=True)
 class DirectoryUser:
     """A member that is no group. ``attributes`` holds what rules of `users:` ask for, first value of each,
-    keyed by the name that the settings use (``mail`` and ``userPrincipalName`` are always read)."""
+    keyed by the LDAP name in lower case (``mail`` and ``userprincipalname`` are always read)."""
 
     guid: Guid
     dn: str
@@ -161,6 +162,25 @@ class Scope:
     def fingerprint(self) -> str:
         """A stable text of all fields, to compare with what the journal has."""
         return "|".join(str(value) for value in dataclasses.astuple(self))
+
+    @classmethod
+    def of_fingerprint(cls, text: str) -> Scope:
+        """Read a fingerprint. Raises ValueError when the text is not one.
+
+        An LDAP filter may contain the separator, a base that contains it is cut before the filter's bracket.
+        """
+        base, nested, disabled, group_attributes, user_attributes = text.rsplit("|", 4)
+        naming_context, base = base.split("|", 1)
+        group_base, bracket, group_filter = base.partition("|(")
+        return cls(
+            naming_context=naming_context,
+            group_base=group_base,
+            group_filter=bracket[1:] + group_filter,
+            nested_groups=nested == str(True),
+            disabled_users=disabled,
+            group_attributes=tuple(ast.literal_eval(group_attributes)),
+            user_attributes=tuple(ast.literal_eval(user_attributes)),
+        )
 
 
 @dataclass(frozen=True)
@@ -299,6 +319,28 @@ class Grant:
 
 
 @dataclass(frozen=True)
+class RowKey:
+    """What a row is about. ``target``: the Genesys group, or the AD groups' guids where nothing is mapped.
+
+    ``person``: see `Row.person`. None of the ids contains a colon.
+    """
+
+    target: str
+    person: str
+    action: Action
+
+    def __str__(self) -> str:
+        """The form in which the journal stores it."""
+        return f"{self.target}:{self.person}:{self.action.value}"
+
+    @classmethod
+    def parse(cls, text: str) -> RowKey:
+        """Read the stored form. Raises ValueError when the text is not one."""
+        target, person, action = text.rsplit(":", 2)
+        return cls(target, person, Action(action))
+
+
+@dataclass(frozen=True)
 class Row:
     """A line of the plan and of the report: (Genesys group, directory user, action).
 
@@ -333,10 +375,19 @@ class Row:
         return self.user_guid or self.genesys_user_id or ""
 
     @property
-    def key(self) -> str:
+    def group_name(self) -> str:
+        """The Genesys group's name, or its id where the name is not known."""
+        return (self.genesys_group or {}).get("name") or self.genesys_group_id or ""
+
+    @property
+    def row_key(self) -> RowKey:
         """Unique in a run."""
-        target = self.genesys_group_id or ",".join(self.group_guids)
-        return f"{target}:{self.person}:{self.action.value}"
+        return RowKey(self.genesys_group_id or ",".join(self.group_guids), self.person, self.action)
+
+    @property
+    def key(self) -> str:
+        """`row_key` as the journal stores it."""
+        return str(self.row_key)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,15 @@ Pure text. Knows neither AD nor Genesys Cloud.
 from __future__ import annotations
 
 import fnmatch
+import re
 import unicodedata
 from collections.abc import Iterable
 
 Dn = tuple[tuple[tuple[str, str], ...], ...]
 """A distinguished name fit for comparison: RDNs from the leaf up, each a sorted tuple of (attribute type, value)."""
 
+_PART = re.compile(r"((?:\\.?|[^\\,;+])*)([,;+]|$)", re.DOTALL)
+_SEPARATOR = re.compile(r"[\\,+]")
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
@@ -31,8 +34,23 @@ def normal_dn(dn: str) -> Dn:
     )
 
 
+def dn_key(dn: str) -> str:
+    """The text that is the same for the same DN, fit to look DNs up by; of a text that is no DN, the folded text."""
+    try:
+        rdns = normal_dn(dn)
+    except ValueError:
+        return normal_name(dn)
+    return ",".join("+".join(f"{name}={_SEPARATOR.sub(_escaped, value)}" for name, value in rdn) for rdn in rdns)
+
+
+def _escaped(separator: re.Match[str]) -> str:
+    return f"\\{separator.group()}"
+
+
 def normal_name_keeping_spaces(value: str) -> str:
     """`normal_name` without the stripping: an escaped space at the edge of a DN's value belongs to it."""
+    if value.isascii():
+        return value.casefold()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).casefold())
 
 
@@ -58,19 +76,15 @@ def _rdns(dn: str) -> list[list[tuple[str, str]]]:
 
 def _split(dn: str) -> Iterable[tuple[str, str]]:
     """The still escaped parts between unescaped ``,`` ``;`` ``+``, each with the separator that follows it."""
-    start = position = 0
-    while position < len(dn):
-        if dn[position] == "\\":
-            position += 2
-            continue
-        if dn[position] in ",;+":
-            yield dn[start:position], dn[position]
-            start = position + 1
-        position += 1
-    yield dn[start:], ""
+    for part in _PART.finditer(dn):
+        yield part[1], part[2]
+        if not part[2]:
+            return
 
 
 def _unescape(value: str) -> str:
+    if "\\" not in value:
+        return value.strip()
     decoded = bytearray()
     keep = 0  # up to here nothing is stripped at the end
     position = 0

@@ -29,6 +29,7 @@ from include.group_sync.model import (
     MatchStatus,
     Reason,
     Row,
+    RowKey,
     SkippedGroup,
     Status,
 )
@@ -605,8 +606,8 @@ def _pending(
 
 def removals_by_group(keys: Iterable[str]) -> Counter[str]:
     """Genesys group -> how many of the rows with these keys are removals from it."""
-    parts = (key.split(":", 2) for key in keys)
-    return Counter(group_id for group_id, _, action in parts if action == Action.REMOVE.value)
+    parsed = map(RowKey.parse, keys)
+    return Counter(key.target for key in parsed if key.action is Action.REMOVE)
 
 
 def _at_stake(target: Target, definition: SyncDefinition) -> int:
@@ -700,7 +701,7 @@ def _listed_again(person: _Person, action: Action, settled: Sequence[Change], fa
         row,
         genesys_group_id=genesys_group.id,
         genesys_group={"id": genesys_group.id, "name": genesys_group.name},
-        genesys_user_id=row.genesys_user_id or _settled_user(person, facts),
+        genesys_user_id=row.genesys_user_id or _only_id(person, facts),
     )
 
 
@@ -718,13 +719,6 @@ def _settled(row: Row, changes: Sequence[Change], context: Context) -> Row:
         http_code=outcome.http_code,
         correlation_id=outcome.correlation_id,
     )
-
-
-def _settled_user(person: _Person, facts: _Facts) -> str | None:
-    if person.user_guid is None:
-        return person.genesys_user_id
-    ids = facts.known_ids(person.user_guid)
-    return next(iter(ids)) if len(ids) == 1 else None
 
 
 def _rows_of_unmapped(group: Unmapped, context: Context) -> list[Row]:

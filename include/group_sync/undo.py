@@ -51,8 +51,8 @@ def plan_undo(
     ``changed_since``: keys of those of them whose pair AD, or another run, has changed again.
     A pair that the run wrote more than once goes back to what it was before the first time.
     """
-    first: dict[str, Row] = {}
-    changed = set()
+    first: dict[tuple[str, str], Row] = {}
+    changed: set[tuple[str, str]] = set()
     for row in done:
         first.setdefault(_pair(row), row)
         if row.key in changed_since:
@@ -107,8 +107,8 @@ def recheck_undo(
     )
 
 
-def _pair(row: Row) -> str:
-    return row.key.rsplit(":", 1)[0]
+def _pair(row: Row) -> tuple[str, str]:
+    return row.row_key.target, row.row_key.person
 
 
 def _inverse(
@@ -130,7 +130,7 @@ def _inverse(
         observed_after=None,
         observed_at=context.observed_at,
         undoes=run_id,
-        genesys_group={**(row.genesys_group or {"id": group_id}), "name": present.mapped.get(group_id, _name([row]))},
+        genesys_group={**(row.genesys_group or {"id": group_id}), "name": present.mapped.get(group_id, row.group_name)},
     )
     members = present.members.get(group_id)
     user = present.users.get(row.genesys_user_id or "")
@@ -183,7 +183,7 @@ def _group_results(rows: Sequence[Row], present: Present) -> list[GroupResult]:
         results.append(
             GroupResult(
                 genesys_group_id=group_id,
-                genesys_group_name=_name(its_rows),
+                genesys_group_name=its_rows[0].group_name,
                 group_guids=tuple(sorted({guid for row in its_rows for guid in row.group_guids})),
                 complete=False,
                 before=None if members is None else len(members),
@@ -194,8 +194,3 @@ def _group_results(rows: Sequence[Row], present: Present) -> list[GroupResult]:
             )
         )
     return results
-
-
-def _name(rows: Sequence[Row]) -> str:
-    named = rows[0].genesys_group or {}
-    return named.get("name") or rows[0].genesys_group_id or ""

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from genesys_cloud.oauth import Token, TokenStore
+from genesys_cloud.oauth import Token, TokenStore, hide_from_logs
 
 from include.group_sync.journal.store import Journal
 
@@ -79,7 +79,7 @@ class JournalTokenStore:
         except (InvalidToken, ValueError, KeyError):
             return None  # the key was changed: a new token replaces it
         token = Token(value, renew_at.timestamp())
-        _mask(value)
+        hide_from_logs(value)
         with self._lock:
             self._read[key] = (token, encrypted)
         return token
@@ -119,10 +119,3 @@ class JournalTokenStore:
     def _fresh_in_journal(self, key: str) -> bool:
         stored = self._journal().secret(key)
         return stored is not None and stored[1].timestamp() > self._clock() and self.get(key) is not None
-
-
-def _mask(secret: str) -> None:
-    """Airflow replaces it with *** wherever it might get into a log."""
-    from airflow.sdk.log import mask_secret
-
-    mask_secret(secret)

@@ -19,7 +19,16 @@ import requests
 from airflow.providers.http.hooks.http import HttpHook
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from genesys_cloud.oauth import PROCESS_STORE, TOKEN_PATH, Token, TokenSource, TokenStore, fetch_token, token_key
+from genesys_cloud.oauth import (
+    PROCESS_STORE,
+    TOKEN_PATH,
+    Token,
+    TokenSource,
+    TokenStore,
+    fetch_token,
+    hide_from_logs,
+    token_key,
+)
 from genesys_cloud.pacing import Pacer, WindowPacer
 from genesys_cloud.regions import region_domain
 from genesys_cloud.retries import RetryPolicy, retrying
@@ -234,7 +243,7 @@ class GenesysCloudHook(HttpHook):
             if isinstance(error, Throttled):
                 self.request_counts.was_throttled()
             raise
-        _mask(token.value)
+        hide_from_logs(token.value)
         return token
 
     # -- from the Airflow connection to a session -----------------------------------------------------
@@ -439,10 +448,3 @@ def _positive(connection_id: str, extra: Mapping[str, Any], key: str) -> float |
 def _true_or_false(value: Any) -> Any:
     """The form gives text; requests takes a text for `verify` as the path of a CA file."""
     return {"true": True, "false": False}.get(value.strip().lower(), value) if isinstance(value, str) else value
-
-
-def _mask(secret: str) -> None:
-    """Lets Airflow replace it with *** wherever it might get into a log."""
-    from airflow.sdk.log import mask_secret
-
-    mask_secret(secret)

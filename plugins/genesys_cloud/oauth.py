@@ -203,3 +203,10 @@ def _description(response: requests.Response) -> str:
     except ValueError:
         return ""
     return str(body.get("description") or "") if isinstance(body, dict) else ""
+
+
+def hide_from_logs(secret: str) -> None:
+    """Let Airflow replace a secret with *** wherever it might get into a log."""
+    from airflow.sdk.log import mask_secret
+
+    mask_secret(secret)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from include.group_sync.genesys.errors import Throttled
+from include.group_sync.genesys.errors import Throttled, header_number
 
 DEFAULT_WINDOW = 60.0  # seconds; until an answer from the beginning of a window tells how long it is
 FREE_SHARE = 0.5  # of the budget, usable at once
@@ -92,7 +92,7 @@ class WindowPacer:
 
     def observe(self, headers: Mapping[str, str]) -> None:
         count, allowed, reset, retry_after = (
-            _number(headers.get(name))
+            header_number(headers.get(name))
             for name in ("inin-ratelimit-count", "inin-ratelimit-allowed", "inin-ratelimit-reset", "Retry-After")
         )
         with self._lock:
@@ -173,10 +173,3 @@ class WindowPacer:
             return 0.0
         # Of each second, our share is one part in `others`. And who saw the same counter must not wake together.
         return min(ends - now, missing * others + self._uniform(0, 1 / slope))
-
-
-def _number(value: str | None) -> float | None:
-    try:
-        return float(value) if value is not None else None
-    except ValueError:
-        return None

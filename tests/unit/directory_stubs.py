@@ -10,7 +10,9 @@ from typing import Any
 from pyasn1.codec.ber import decoder
 
 from include.group_sync.directory import controls as ctl
+from include.group_sync.directory.reading import Delta
 from include.group_sync.directory.session import LdapSession
+from include.group_sync.model import View
 
 SUCCESS = {"result": 0, "description": "success", "message": "", "controls": {}}
 
@@ -94,3 +96,18 @@ class RangeServer:
         found["raw_attributes"][name] = None
         found["raw_attributes"][f"{name};range={low}-{end}"] = part
         return SUCCESS, [found]
+
+
+def part_of(view: View, delta: Delta) -> View:
+    """The part of a whole view that `apply_delta` needs, by the rule in its docstring."""
+    mentioned, rids = delta.mentioned, set(delta.primary_groups.values())
+    groups = {
+        guid: group
+        for guid, group in view.groups.items()
+        if guid in mentioned or not delta.deleted.isdisjoint(view.members[guid]) or ctl.domain_rid(group.sid) in rids
+    }
+    return View(
+        groups=groups,
+        users={guid: view.users[guid] for guid in mentioned & view.users.keys()},
+        members={guid: view.members[guid] for guid in groups},
+    )

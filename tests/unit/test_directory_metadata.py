@@ -13,11 +13,11 @@ from include.group_sync.directory.metadata import (
     guids_by_dn,
     parse,
     rebuilt,
-    same_dn,
     time_of,
 )
 from include.group_sync.directory.reading import Delta
 from include.group_sync.model import Action, Change
+from include.group_sync.names import dn_key
 from tests.fixtures.journal import T0, cursor, minutes, view
 from tests.unit.directory_stubs import SUCCESS, RangeServer, entry, guid_of
 
@@ -109,7 +109,7 @@ def test_a_group_without_links_does_not_tell_whether_the_server_keeps_times() ->
     ],
 )
 def test_the_same_dn_is_the_same_however_it_is_escaped(one: str, other: str) -> None:
-    assert same_dn(one) == same_dn(other)
+    assert dn_key(one) == dn_key(other)
 
 
 # -- times of changes --

@@ -10,10 +10,10 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from include.group_sync.errors import JournalConflict
-from include.group_sync.journal import Journal
+from include.group_sync.journal import Journal, tables
 from include.group_sync.model import PrincipalKind, View
 from tests.fixtures.journal import (
     DEFINITION,
@@ -84,7 +84,10 @@ def test_cursor_view_and_changes_move_together_or_not_at_all(journal: Journal) -
 def test_the_poll_of_the_last_complete_reading_is_kept_per_group(journal: Journal) -> None:
     advance(journal, view({"a": "", "b": ""}), complete=["a", "b"])
     advance(journal, view({"a": "", "b": ""}), complete=["b"])
-    assert journal.last_complete(DEFINITION, ["a", "b", "c"]) == {"a": 1, "b": 2}
+    known = tables.group.c
+    with journal._database.reading() as connection:
+        found = connection.execute(select(known.guid, known.complete_poll).where(known.definition == DEFINITION))
+        assert {row.guid: row.complete_poll for row in found} == {"a": 1, "b": 2}
 
 
 # -- the view --

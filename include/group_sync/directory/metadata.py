@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 
+from include.group_sync import names
 from include.group_sync.directory import controls as ctl
 from include.group_sync.directory.membership import difference
 from include.group_sync.directory.reading import Delta
@@ -25,7 +26,6 @@ DNS_PER_FILTER = 50  # DNs are long; measured: reference/active-directory.md 3i
 
 # Not read as XML: AD leaves `&` (and `<`) of DNs unescaped and ends each value with a NUL, so it is none.
 _FIELD = re.compile(r"<(pszAttributeName|pszObjectDn|ftime\w+|dwVersion)>(.*?)</\1>", re.DOTALL)
-_ESCAPED = re.compile(r"((?:\\[0-9a-fA-F]{2})+)|\\(.)", re.DOTALL)
 LATE = timedelta(hours=1)  # a change may take so long until it is replicated, and be older than the poll before
 _NEVER = 1601  # the year that Windows' clock begins with
 
@@ -82,17 +82,6 @@ def _time(text: str | None) -> datetime | None:
     return None if found.year == _NEVER else found
 
 
-def same_dn(dn: str) -> str:
-    """A DN in a form in which the same DN is the same text, however it was escaped."""
-
-    def plain(match: re.Match[str]) -> str:
-        if match.group(1):
-            return bytes.fromhex(match.group(1).replace("\\", "")).decode("utf-8", "replace")
-        return match.group(2)
-
-    return _ESCAPED.sub(plain, dn).casefold()
-
-
 @dataclass
 class LinkHistory:
     """The records of some groups, as guids. ``members``: group -> member -> record. ``unknown``: how many records are
@@ -130,14 +119,14 @@ class MetadataReader:
         return bool(self._session.search(f"<GUID={group}>", "(member=*)", ["objectGUID"], "BASE"))
 
     def history(self, groups: Collection[Guid], known: Mapping[str, Guid]) -> LinkHistory:
-        """The records of ``groups`` that are about ``known`` objects (`same_dn` -> guid); the others are counted."""
+        """The records of ``groups`` that are about ``known`` objects (`dn_key` -> guid); the others are counted."""
         return _as_guids({group: self.records(group) for group in sorted(groups)}, known)
 
     def whole_history(self, groups: Collection[Guid], known: Mapping[str, Guid]) -> LinkHistory:
         """The same, with the others looked up by their DN. Deleted objects are not found: they are still counted."""
         found = {group: self.records(group) for group in sorted(groups)}
         strangers = {record.member_dn for records in found.values() for record in records}
-        return _as_guids(found, {**self._look_up({dn for dn in strangers if same_dn(dn) not in known}), **known})
+        return _as_guids(found, {**self._look_up({dn for dn in strangers if names.dn_key(dn) not in known}), **known})
 
     def _look_up(self, dns: Collection[str]) -> dict[str, Guid]:
         found: dict[str, Guid] = {}
@@ -147,7 +136,7 @@ class MetadataReader:
             for entry in self._session.search_paged(
                 self._naming_context, ldap_filter, ["objectGUID"], subordinates="ignore"
             ):
-                found[same_dn(entry.dn)] = entry.guid
+                found[names.dn_key(entry.dn)] = entry.guid
         return found
 
 
@@ -156,7 +145,7 @@ def _as_guids(found: Mapping[Guid, list[LinkRecord]], guids: Mapping[str, Guid])
     for group, records in found.items():
         members = history.members.setdefault(group, {})
         for record in records:
-            guid = guids.get(same_dn(record.member_dn))
+            guid = guids.get(names.dn_key(record.member_dn))
             if guid is None:
                 history.unknown += 1
             else:
@@ -165,11 +154,11 @@ def _as_guids(found: Mapping[Guid, list[LinkRecord]], guids: Mapping[str, Guid])
 
 
 def guids_by_dn(*views: View) -> dict[str, Guid]:
-    """`same_dn` -> guid of everything in the views; the last one wins."""
+    """`dn_key` -> guid of everything in the views; the last one wins."""
     found: dict[str, Guid] = {}
     for view in views:
         objects: list[DirectoryGroup | DirectoryUser] = [*view.groups.values(), *view.users.values()]
-        found.update((same_dn(one.dn), one.guid) for one in objects)
+        found.update((names.dn_key(one.dn), one.guid) for one in objects)
     return found
 
 

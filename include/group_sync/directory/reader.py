@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 
+from include.group_sync import names
 from include.group_sync.directory import controls as ctl
 from include.group_sync.directory.membership import prune
 from include.group_sync.directory.reading import Delta, Proof, Reading
@@ -239,7 +240,7 @@ class DirectoryReader:
         renamed: set[Guid] = set()
         # Every domain has it, everybody sees it, and it is never new; a full answer (allowed at any time by Microsoft's
         # page on DirSync) tells of it as if it were.
-        always_there = f"ou=domain controllers,{self.scope.naming_context}".casefold()
+        always_there = names.dn_key(f"ou=domain controllers,{self.scope.naming_context}")
         for entry in entries:
             guid = entry.guid
             if entry.text("isDeleted") == "TRUE":
@@ -250,7 +251,7 @@ class DirectoryReader:
                 # Its links become visible again, of which nothing is told (MS-ADTS 3.1.1.5.3.7, undelete).
                 raise CursorRejected("A deleted object was restored, with memberships that nothing else tells of.")
             if entry.classes & CONTAINER_CLASSES:
-                if entry.dn.casefold() == always_there:
+                if names.dn_key(entry.dn) == always_there:
                     raise CursorRejected(
                         f"{self.session.host} answered with everything instead of what changed, which does not tell "
                         f"who left."

@@ -64,11 +64,7 @@ class Delta:
     entries: int
 
     @property
-    def is_empty(self) -> bool:
-        return self.entries == 0
-
-    @property
     def mentioned(self) -> frozenset[Guid]:
-        """Every object that the changes name; see ``refresh.part_of`` for what must be loaded to apply them."""
+        """Every object that the changes name; see ``refresh.apply_delta`` for what must be loaded to apply them."""
         members = (guid for change in self.member_changes.values() for side in change for guid in side)
         return frozenset({*self.member_changes, *members, *self.touched, *self.deleted, *self.primary_groups})

@@ -16,25 +16,6 @@ if TYPE_CHECKING:
     from include.group_sync.directory.reader import DirectoryReader
 
 
-def part_of(view: View, delta: Delta) -> View:
-    """The part that ``apply_delta`` needs. A store that cannot hand out the whole view must load, by the same rule:
-
-    the groups and users that ``delta.mentioned`` names; the groups that have a deleted object as direct member; the
-    groups that are the primary group of somebody whose primary group was set; each group with all its direct members.
-    """
-    mentioned, rids = delta.mentioned, set(delta.primary_groups.values())
-    groups = {
-        guid: group
-        for guid, group in view.groups.items()
-        if guid in mentioned or not delta.deleted.isdisjoint(view.members[guid]) or domain_rid(group.sid) in rids
-    }
-    return View(
-        groups=groups,
-        users={guid: view.users[guid] for guid in mentioned & view.users.keys()},
-        members={guid: view.members[guid] for guid in groups},
-    )
-
-
 def merged(view: View, before: View, after: View) -> View:
     """``view`` with the part ``before`` replaced by ``after``. ``view`` itself is left as it is."""
     gone = (before.groups.keys() - after.groups.keys()) | (before.users.keys() - after.users.keys())
@@ -46,8 +27,11 @@ def merged(view: View, before: View, after: View) -> View:
 
 
 def apply_delta(part: View, delta: Delta, reader: DirectoryReader) -> View:
-    """The part of the stored view that ``delta`` touches, as it is after it. ``part`` (see ``part_of``) is not changed.
+    """The part of the stored view that ``delta`` touches, as it is after it. ``part`` is not changed.
 
+    Who does not hand in the whole view must load, with all their direct members: the groups that ``delta.mentioned``
+    names; the groups that have a deleted object as direct member; the groups that are the primary group of somebody
+    whose primary group was set. And the users that ``delta.mentioned`` names.
     Objects newly referred to are fetched, nested groups below them completely, so the answer may hold more objects
     than ``part``. Groups that are no longer reached stay; ``membership.prune`` takes them out of a whole view.
     """

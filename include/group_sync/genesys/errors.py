@@ -213,7 +213,7 @@ def retry_after(
     """Seconds to wait: Retry-After (seconds, or an HTTP date), the text of a 429, or the end of the budget's window."""
     value = headers.get("Retry-After")
     if value is not None:
-        seconds = _number(value)
+        seconds = header_number(value)
         if seconds is None:
             try:
                 date = email.utils.parsedate_to_datetime(value)
@@ -225,7 +225,7 @@ def retry_after(
             return max(0.0, seconds)
     if told := re.search(r"in \[(\d+)\] seconds", message):
         return float(told.group(1))
-    if rate_limited and (reset := _number(headers.get("inin-ratelimit-reset"))) is not None:
+    if rate_limited and (reset := header_number(headers.get("inin-ratelimit-reset"))) is not None:
         return max(0.0, reset)
     return None
 
@@ -281,7 +281,8 @@ def _without_addresses(text: str) -> str:
     return re.sub(r"[^\s\"'<>\[\](){},;:=]+@[^\s\"'<>\[\](){},;:=]+", "(address)", text)[:500]
 
 
-def _number(value: str | None) -> float | None:
+def header_number(value: str | None) -> float | None:
+    """The number in a header; None if the header is missing or holds none."""
     try:
         return float(value) if value is not None else None
     except ValueError:

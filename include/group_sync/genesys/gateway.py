@@ -66,18 +66,13 @@ class GenesysGateway:
             lambda: [_group(entity, path) for entity in self._client.pages(path, page_size=LIST_PAGE_SIZE)]
         )
 
-    def group_by_external_id(self, external_id: str) -> GenesysGroup | None:
-        """The group that carries this SCIM externalId (case matters); None if none does.
+    def group_id_by_external_id(self, external_id: str) -> str | None:
+        """The id of the group that carries this SCIM externalId (case matters); None if none does.
 
         SCIM cannot be asked for it (its filter knows id and displayname only), so the first call reads the
         externalId of every group: one request per 25 groups, or one per group where the service refuses to list
         without a filter. Keep the answer. Raises AmbiguousExternalId if several groups carry it.
         """
-        group_id = self.group_id_by_external_id(external_id)
-        return self.group(group_id) if group_id is not None else None
-
-    def group_id_by_external_id(self, external_id: str) -> str | None:
-        """Like ``group_by_external_id``, without reading the group."""
         if self._external_ids is None:
             self._external_ids = self._read_external_ids()
         found = tuple(sorted(group_id for group_id, value in self._external_ids.items() if value == external_id))

@@ -159,19 +159,6 @@ class Ownership:
             found = connection.execute(select(tables.link).where(_LINK.definition == definition))
             return {row.user_guid: Link(row.user_guid, row.genesys_user_id, row.matched_by, row.since) for row in found}
 
-    def links(self, definition: str, user_guids: Collection[Guid]) -> dict[Guid, Link]:
-        """Who these AD users are in Genesys Cloud. Missing: not known yet."""
-        with self._database.reading() as connection:
-            return {link.user_guid: link for link in _links(connection, definition, _LINK.user_guid, user_guids)}
-
-    def links_of_users(self, definition: str, genesys_user_ids: Collection[str]) -> dict[str, list[Link]]:
-        """The AD users that are linked to these Genesys users; more than one is a conflict to hold."""
-        found: dict[str, list[Link]] = {}
-        with self._database.reading() as connection:
-            for link in _links(connection, definition, _LINK.genesys_user_id, genesys_user_ids):
-                found.setdefault(link.genesys_user_id, []).append(link)
-        return found
-
     def save_links(self, definition: str, links: Collection[Link]) -> None:
         """A link to the Genesys user that the journal has already stays as it is, with its first ``matched_by``."""
         with self._database.writing() as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -55,9 +56,8 @@ class Pins:
         """Of those rows the keys of the ones whose pair another run has written to since."""
         after = {}
         for one in done:
-            target, person, _ = one.row.key.rsplit(":", 2)
             for action in Action:
-                after[f"{target}:{person}:{action.value}"] = one
+                after[str(replace(one.row.row_key, action=action))] = one
         newer: set[str] = set()
         with self._database.reading() as connection:
             for chunk in chunks(after):

@@ -166,14 +166,6 @@ class Views:
                 )
             )
 
-    def last_complete(self, definition: str, guids: Collection[Guid]) -> dict[Guid, int]:
-        """The poll in which each group was last read completely. Missing: never."""
-        with self._database.reading() as connection:
-            statement = select(_GROUP.guid, _GROUP.complete_poll).where(
-                _GROUP.definition == definition, _GROUP.complete_poll.is_not(None)
-            )
-            return {row.guid: row.complete_poll for row in _by_guid(connection, statement, _GROUP.guid, guids)}
-
     def advance(
         self,
         definition: str,

@@ -13,7 +13,7 @@ from typing import Any
 
 from include.group_sync.approval import SHORT_HASH, Background, Question, body, chosen_groups, is_decided, question
 from include.group_sync.journal.records import Decision, RunRecord
-from include.group_sync.model import Change, Reason, Row, Status
+from include.group_sync.model import Change, Reason, Row, RowKey, Status
 from include.group_sync.planning import Plan, content_hash, spread
 from include.group_sync.stages.batches import batches_of
 from include.group_sync.stages.context import Sync
@@ -130,7 +130,7 @@ def answer(sync: Sync, given: Answer | None) -> dict[str, Any]:
     asked = set(frozen["rows"])
     sync.journal.close_question(
         run.key,
-        {key: decisions[key.split(":", 1)[0]] for key in asked},
+        {key: decisions[RowKey.parse(key).target] for key in asked},
         by=told["by"],
         at=datetime.fromisoformat(told["at"]),
     )

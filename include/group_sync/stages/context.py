@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import functools
 import uuid
 from collections.abc import Callable, Iterable
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from include.group_sync import names
 from include.group_sync.directory.session import LdapSession
 from include.group_sync.errors import GroupSyncError
 from include.group_sync.genesys.client import GenesysClient
@@ -143,12 +143,8 @@ def failures(sync: Sync) -> list[str]:
     return [f"{stage} failed: {told}" for stage in stages if (told := sync.fact(f"failed:{stage}"))]
 
 
-def name_matches(patterns: Iterable[str], *names: str | None) -> bool:
-    """True if a shell pattern matches one of the names, case-insensitively."""
-    folded = [name.casefold() for name in names if name]
-    return any(fnmatch.fnmatchcase(name, pattern.casefold()) for pattern in patterns for name in folded)
-
-
 def chosen(groups: Iterable[DirectoryGroup], patterns: tuple[str, ...]) -> list[DirectoryGroup]:
     """The groups on which param `groups` lets this run act."""
-    return [group for group in groups if not patterns or name_matches(patterns, group.name, group.sam_account_name)]
+    return [
+        group for group in groups if not patterns or names.matches_any(patterns, (group.name, group.sam_account_name))
+    ]

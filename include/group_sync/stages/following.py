@@ -221,7 +221,7 @@ class Follower:
         *,
         as_now: bool = False,
     ) -> list[Change]:
-        was_nested, was_disabled = _policies(stored.scope)
+        was = self.scope if as_now else Scope.of_fingerprint(stored.scope)
         return difference(
             before,
             after,
@@ -231,8 +231,8 @@ class Follower:
             # Clocks of two domain controllers may differ.
             observed_after=min(stored.cursor.polled_at, observed_at),
             observed_at=observed_at,
-            was_nested=self.scope.nested_groups if as_now else was_nested,
-            was_disabled_users=self.scope.disabled_users if as_now else was_disabled,
+            was_nested=was.nested_groups,
+            was_disabled_users=was.disabled_users,
         )
 
     def _with_times(self, changes: list[Change], before: View, after: View, delta: Delta | None) -> list[Change]:
@@ -346,20 +346,14 @@ def _why_whole(stored: StoredCursor | None, scope: Scope, *, asked_for: bool) ->
 
 def _doubt(stored: StoredCursor, scope: Scope, cursor: Cursor) -> Reason | None:
     """Why a removal may show in the whole view although nobody was removed."""
-    if _membership_rules(stored.scope) != _membership_rules(scope.fingerprint):
+    if _membership_rules(Scope.of_fingerprint(stored.scope)) != _membership_rules(scope):
         return Reason.SCOPE_CHANGED
     return Reason.OTHER_DOMAIN_CONTROLLER if cursor.doubted_since is not None else None
 
 
-def _membership_rules(fingerprint: str) -> str:
+def _membership_rules(scope: Scope) -> Scope:
     """The part of a scope that decides who is a member: all but the attributes that are read."""
-    return fingerprint.rsplit("|", 2)[0]
-
-
-def _policies(fingerprint: str) -> tuple[bool, str]:
-    """(nested_groups, disabled_users) of a stored scope."""
-    _, nested, disabled, _, _ = fingerprint.rsplit("|", 4)
-    return nested == "True", disabled
+    return replace(scope, group_attributes=(), user_attributes=())
 
 
 def _as_read(before: View, reading: Proof, scope: Scope) -> tuple[View, set[Guid]]:

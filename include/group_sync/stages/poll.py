@@ -117,7 +117,6 @@ def _keep(sync: Sync, run: RunRecord, polled: Polled) -> None:
     sync.journal.set_polled(run, polled.poll, polled.polled_at)
     sync.journal.put_fact(run, "notes", list(dict.fromkeys([*earlier, *polled.notes])))
     sync.journal.put_fact(run, "complete", sorted(polled.complete))
-    sync.journal.put_fact(run, "polled", {"poll": polled.poll, "whole": polled.whole})
 
 
 def _prove(sync: Sync, follower: Follower, polled: Polled, run: RunRecord) -> Polled:
