@@ -43,29 +43,29 @@ install: $(VENV)/.installed
 
 .PHONY: demo
 demo: install
-	@include/sandbox/install-system-packages.sh demo
-	@$(PYTHON) -m include.sandbox.demo
+	@sandbox/install-system-packages.sh demo
+	@$(PYTHON) -m sandbox.demo
 
 .PHONY: up
 up: install
-	@include/sandbox/install-system-packages.sh demo
-	@$(PYTHON) -m include.sandbox.demo --stay
+	@sandbox/install-system-packages.sh demo
+	@$(PYTHON) -m sandbox.demo --stay
 
 .PHONY: plan
 plan: install
-	@include/sandbox/install-system-packages.sh demo
-	@$(PYTHON) -m include.sandbox.demo --plan
+	@sandbox/install-system-packages.sh demo
+	@$(PYTHON) -m sandbox.demo --plan
 
 .PHONY: test
 # Most of the time goes into waiting for servers, so there are more workers than cores.
 test: install
-	@include/sandbox/install-system-packages.sh test
+	@sandbox/install-system-packages.sh test
 	@$(VENV)/bin/pytest -n 4 --dist loadgroup tests
 
 # A part of the suite that needs each system package: Samba, PostgreSQL, Chromium, and a real Airflow.
 .PHONY: test-quick
 test-quick: install
-	@include/sandbox/install-system-packages.sh test
+	@sandbox/install-system-packages.sh test
 	@$(VENV)/bin/pytest -n 2 --dist loadgroup -m quick tests
 
 DEBIAN ?= 12
@@ -82,7 +82,7 @@ FUZZ_ROUNDS ?= 200
 FUZZ_SEED ?= 1000
 .PHONY: fuzz
 fuzz: install
-	@include/sandbox/install-system-packages.sh test
+	@sandbox/install-system-packages.sh test
 	@FUZZ_ROUNDS=$(FUZZ_ROUNDS) FUZZ_SEED=$(FUZZ_SEED) $(VENV)/bin/pytest -rP --no-header tests/integration/test_fuzz_windows.py
 
 .PHONY: lint

@@ -26,7 +26,7 @@ from genesys_cloud.hook import GenesysCloudHook
 
 from benchmarks.synthetic import CONNECTION, be_quiet, genesys_seed, group_id
 from include.group_sync.journal.store import Journal
-from include.sandbox.genesys_cloud import SandboxOptions, spawn
+from sandbox.genesys_cloud import SandboxOptions, spawn
 
 ALLOWED, WINDOW, RESERVE = 300, 12.0, 10  # requests, seconds, percent
 WINDOWS = 3  # that are measured

@@ -36,8 +36,8 @@ from include.group_sync.journal import Journal, RunKey
 from include.group_sync.settings import parse_definition
 from include.group_sync.stages.context import Sync
 from include.group_sync.stages.following import Follower
-from include.sandbox.active_directory import SandboxDirectory
-from include.sandbox.directory_objects import BASE_DN, CONTACT_CENTER
+from sandbox.active_directory import SandboxDirectory
+from sandbox.directory_objects import BASE_DN, CONTACT_CENTER
 
 GUID = re.compile(rb"<GUID=([0-9a-f-]{36})>")
 ATTRIBUTES = ["objectGUID", "objectClass", "cn", "sAMAccountName", "userAccountControl", "mail", "userPrincipalName"]

@@ -39,9 +39,9 @@ from include.group_sync.genesys.errors import (
 from include.group_sync.report.store import ReportStore
 from include.group_sync.settings import SyncDefinition
 from include.group_sync.stages.report import report
-from include.sandbox import company
-from include.sandbox.airflow_stack import PROJECT
-from include.sandbox.directory_objects import AddMember, RemoveMember
+from sandbox import company
+from sandbox.airflow_stack import PROJECT
+from sandbox.directory_objects import AddMember, RemoveMember
 from tests.fixtures.pipeline import Pipeline, definition_for, set_connection
 
 SECRETS = ("Wr0ng!secret", "not-the-secret")

@@ -11,7 +11,7 @@ from include.group_sync.directory.membership import effective_members, prune
 from include.group_sync.directory.refresh import apply_delta, merged
 from include.group_sync.errors import CursorRejected
 from include.group_sync.model import View
-from include.sandbox.directory_objects import (
+from sandbox.directory_objects import (
     CONTACT_CENTER,
     OTHER_GROUPS,
     PEOPLE,

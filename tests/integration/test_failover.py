@@ -16,9 +16,9 @@ from include.group_sync.directory import trust
 from include.group_sync.directory.session import LdapSession
 from include.group_sync.errors import CursorRejected
 from include.group_sync.journal.store import Journal
-from include.sandbox.active_directory import SandboxDirectory
-from include.sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember, Rename
-from include.sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+from sandbox.active_directory import SandboxDirectory
+from sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember, Rename
+from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 from tests.fixtures.pipeline import Pipeline, set_connection
 from tests.fixtures.small_company import (
     connection_to,

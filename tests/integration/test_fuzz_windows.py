@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from include.sandbox.active_directory import SandboxDirectory
-from include.sandbox.genesys_cloud import SandboxGenesys
+from sandbox.active_directory import SandboxDirectory
+from sandbox.genesys_cloud import SandboxGenesys
 from tests.integration.windows_fuzz import OPTIONS, Round, genesys_seed
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "4"))

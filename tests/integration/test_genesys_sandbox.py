@@ -23,7 +23,7 @@ from include.group_sync.genesys.errors import (
 )
 from include.group_sync.genesys.gateway import GenesysGateway
 from include.group_sync.genesys.writers import ScimPatchWriter, WriteResult
-from include.sandbox.genesys_cloud import SandboxClient, SandboxGenesys, SandboxOptions
+from sandbox.genesys_cloud import SandboxClient, SandboxGenesys, SandboxOptions
 from tests.fixtures.genesys import (
     ANNA,
     BILLING,

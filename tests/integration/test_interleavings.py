@@ -19,7 +19,7 @@ from include.group_sync.model import Reason
 from include.group_sync.report.schema import validate
 from include.group_sync.stages import patch as patch_stage
 from include.group_sync.stages import plan as plan_stage
-from include.sandbox.directory_objects import (
+from sandbox.directory_objects import (
     AddGroup,
     AddMember,
     AddUser,

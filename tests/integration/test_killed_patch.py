@@ -12,7 +12,7 @@ import pytest
 from benchmarks.synthetic import genesys_seed, group_id, user_id
 from include.group_sync.stages.patch import patch
 from include.group_sync.stages.plan import plan
-from include.sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 from tests.fixtures.chaos import STRATEGIES, Setting, killed_patch, new_key
 
 BEFORE = {g: set(range(20 * g, 20 * g + 20)) for g in range(4)}

@@ -17,7 +17,7 @@ from active_directory.hook import ActiveDirectoryHook
 
 from include.group_sync.directory.metadata import ATTRIBUTE
 from include.group_sync.errors import WindowError
-from include.sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember
+from sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember
 from tests.fixtures.pipeline import Pipeline
 from tests.fixtures.small_company import genesys_id, members, rows, small
 

@@ -14,7 +14,7 @@ from genesys_cloud.retries import RetryPolicy
 
 from include.group_sync.genesys.errors import PermissionMissing
 from include.group_sync.genesys.writers import UserPatchWriter, WriteResult, writer_for
-from include.sandbox.genesys_cloud import SandboxGenesys
+from sandbox.genesys_cloud import SandboxGenesys
 from tests.fixtures.genesys import ANNA, BILLING, BORIS, CLARA, DORA, EMIL, FRIEDA, OLD, RULED, SOCIAL, TIER_2, uid
 from tests.unit.stub_genesys import FakeClock
 

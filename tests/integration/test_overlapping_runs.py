@@ -8,8 +8,8 @@ from include.group_sync.stages.map_groups import map_groups
 from include.group_sync.stages.plan import plan
 from include.group_sync.stages.poll import poll
 from include.group_sync.stages.resolve_users import resolve_users
-from include.sandbox import company
-from include.sandbox.directory_objects import AddMember, RemoveMember
+from sandbox import company
+from sandbox.directory_objects import AddMember, RemoveMember
 from tests.fixtures.pipeline import Pipeline
 
 

@@ -10,8 +10,8 @@ import pytest
 from include.group_sync.errors import RunUnknown
 from include.group_sync.journal.records import RunKey
 from include.group_sync.report.schema import validate
-from include.sandbox import company
-from include.sandbox.directory_objects import AddMember, RemoveMember
+from sandbox import company
+from sandbox.directory_objects import AddMember, RemoveMember
 from tests.fixtures.pipeline import Pipeline
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import ldap3
 import pytest
 
-from include.sandbox.directory_objects import (
+from sandbox.directory_objects import (
     BASE_DN,
     CONTACT_CENTER,
     OTHER_GROUPS,

@@ -28,7 +28,7 @@ from include.group_sync.journal.records import RunKey
 from include.group_sync.model import Mode
 from include.group_sync.stages.patch import patch
 from include.group_sync.stages.plan import plan
-from include.sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 
 EVERYBODY = 99  # a group in which all are, so that all are linked
 BEFORE: dict[int, set[int]] = {0: {0, 1, 2}, 1: {3, 4}, EVERYBODY: set(range(60))}

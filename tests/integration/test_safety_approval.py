@@ -22,8 +22,8 @@ from include.group_sync.stages.map_groups import map_groups
 from include.group_sync.stages.poll import poll
 from include.group_sync.stages.report import RunFailed, report_so_far
 from include.group_sync.stages.resolve_users import resolve_users
-from include.sandbox import company
-from include.sandbox.directory_objects import AddMember, RemoveMember
+from sandbox import company
+from sandbox.directory_objects import AddMember, RemoveMember
 from tests.fixtures.pipeline import Pipeline
 
 SUPPORT = ("bernd.boehm", "carla.nunez", "emil.ernst", "fatma.fidan", "georg.gross", "hanna.hess", "jana.jansen")

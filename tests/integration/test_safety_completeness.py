@@ -11,9 +11,9 @@ from active_directory.hook import ActiveDirectoryHook
 
 from include.group_sync.directory.session import LdapSession
 from include.group_sync.errors import DirectoryError, DirectoryNotFound
-from include.sandbox import company
-from include.sandbox.active_directory import SandboxDirectory
-from include.sandbox.directory_objects import (
+from sandbox import company
+from sandbox.active_directory import SandboxDirectory
+from sandbox.directory_objects import (
     CONTACT_CENTER,
     AddMember,
     Delete,

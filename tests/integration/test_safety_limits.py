@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from include.sandbox import company
-from include.sandbox.directory_objects import AddMember, RemoveMember
+from sandbox import company
+from sandbox.directory_objects import AddMember, RemoveMember
 from tests.fixtures.pipeline import Pipeline
 from tests.integration.test_safety_approval import BILLING, SUPPORT, ids, rows
 

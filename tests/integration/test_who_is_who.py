@@ -16,7 +16,7 @@ from genesys_cloud.retries import RetryPolicy
 from benchmarks.synthetic import SyntheticRuns, definition_for, genesys_seed, group_id, user_guid, user_id
 from include.group_sync.genesys.errors import GenesysError
 from include.group_sync.model import Mode
-from include.sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 
 BY_NUMBER = [
     {"directory": "mail", "genesys": "email"},

@@ -20,7 +20,7 @@ from include.group_sync.model import Guid, Status
 from include.group_sync.report.schema import validate
 from include.group_sync.stages.patch import patch
 from include.group_sync.stages.poll import poll
-from include.sandbox.directory_objects import (
+from sandbox.directory_objects import (
     CONTACT_CENTER,
     OTHER_GROUPS,
     AddMember,

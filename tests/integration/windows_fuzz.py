@@ -27,9 +27,9 @@ import yaml
 from include.group_sync.journal.store import Journal
 from include.group_sync.model import SETTLED, Reason, Status
 from include.group_sync.report.schema import validate
-from include.sandbox.active_directory import SandboxDirectory
-from include.sandbox.directory_objects import BASE_DN, DISABLED_ACCOUNT, ENABLED_ACCOUNT, GLOBAL_SECURITY_GROUP
-from include.sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+from sandbox.active_directory import SandboxDirectory
+from sandbox.directory_objects import BASE_DN, DISABLED_ACCOUNT, ENABLED_ACCOUNT, GLOBAL_SECURITY_GROUP
+from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 
 PEOPLE = 12
 UNKNOWN_TO_GENESYS = ("u11", "u12")

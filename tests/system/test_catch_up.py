@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from include.sandbox import company, demo
-from include.sandbox.airflow_stack import FINISHED
-from include.sandbox.directory_objects import AddGroup, AddMember, Change, Group, RemoveMember
+from sandbox import company, demo
+from sandbox.airflow_stack import FINISHED
+from sandbox.directory_objects import AddGroup, AddMember, Change, Group, RemoveMember
 from tests.fixtures.stack import Stack, until
 
 DAG = "genesys_ad_group_sync__missed"

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from include.sandbox import company, demo
-from include.sandbox.active_directory import SandboxDirectory
-from include.sandbox.directory_objects import BASE_DN, CONTACT_CENTER, RemoveMember
-from include.sandbox.genesys_cloud import SpawnedSandbox, spawn
+from sandbox import company, demo
+from sandbox.active_directory import SandboxDirectory
+from sandbox.directory_objects import BASE_DN, CONTACT_CENTER, RemoveMember
+from sandbox.genesys_cloud import SpawnedSandbox, spawn
 from tests.fixtures.gate import Gate
 from tests.fixtures.rights import RIGHTS_LOST, rights_lost
 from tests.fixtures.stack import Stack, until

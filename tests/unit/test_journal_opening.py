@@ -171,9 +171,7 @@ def test_no_module_of_the_journal_imports_what_it_must_not_know() -> None:
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             for name in names:
-                assert not name.startswith(("airflow", "plugins", "include.sandbox", "include.group_sync.genesys")), (
-                    path
-                )
+                assert not name.startswith(("airflow", "plugins", "sandbox", "include.group_sync.genesys")), path
 
 
 def test_an_error_of_the_database_does_not_tell_names(journal: Journal) -> None:

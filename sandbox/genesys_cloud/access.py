@@ -15,8 +15,8 @@ from urllib.parse import parse_qs
 
 from starlette.responses import Response
 
-from include.sandbox.genesys_cloud import refusals
-from include.sandbox.genesys_cloud.options import SandboxOptions
+from sandbox.genesys_cloud import refusals
+from sandbox.genesys_cloud.options import SandboxOptions
 
 DEFAULT_CLIENT_ID = "5a4db0c5-7e57-4000-8000-5a4db0c50001"
 

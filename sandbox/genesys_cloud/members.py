@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from include.sandbox.genesys_cloud import refusals
-from include.sandbox.genesys_cloud.platform import Platform
-from include.sandbox.genesys_cloud.refusals import Refusal
-from include.sandbox.genesys_cloud.state import Group
+from sandbox.genesys_cloud import refusals
+from sandbox.genesys_cloud.platform import Platform
+from sandbox.genesys_cloud.refusals import Refusal
+from sandbox.genesys_cloud.state import Group
 
 
 def admissible(platform: Platform, group: Group, user_ids: Sequence[str]) -> list[str]:

@@ -14,9 +14,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from include.sandbox.genesys_cloud import refusals
-from include.sandbox.genesys_cloud.options import SandboxOptions
-from include.sandbox.genesys_cloud.paging import joined
+from sandbox.genesys_cloud import refusals
+from sandbox.genesys_cloud.options import SandboxOptions
+from sandbox.genesys_cloud.paging import joined
 
 TYPES = (
     "EXACT", "STARTS_WITH", "CONTAINS", "REGEX", "TERM", "TERMS", "REQUIRED_FIELDS", "MATCH_ALL", "QUERY_STRING",

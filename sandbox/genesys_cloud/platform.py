@@ -10,12 +10,12 @@ from typing import Any
 
 from starlette.requests import Request
 
-from include.sandbox.genesys_cloud import refusals
-from include.sandbox.genesys_cloud.access import DEFAULT_CLIENT_ID, Access, Token
-from include.sandbox.genesys_cloud.faults import Faults, Fired
-from include.sandbox.genesys_cloud.options import SandboxOptions
-from include.sandbox.genesys_cloud.request_log import RequestLog
-from include.sandbox.genesys_cloud.state import State
+from sandbox.genesys_cloud import refusals
+from sandbox.genesys_cloud.access import DEFAULT_CLIENT_ID, Access, Token
+from sandbox.genesys_cloud.faults import Faults, Fired
+from sandbox.genesys_cloud.options import SandboxOptions
+from sandbox.genesys_cloud.request_log import RequestLog
+from sandbox.genesys_cloud.state import State
 
 
 class Platform:

@@ -20,14 +20,14 @@ from typing import Any, TypeVar
 import requests
 import uvicorn
 
-from include.sandbox.genesys_cloud.access import DEFAULT_CLIENT_ID
-from include.sandbox.genesys_cloud.app import create_app
-from include.sandbox.genesys_cloud.faults import FaultRule, Kind
-from include.sandbox.genesys_cloud.options import SandboxOptions
-from include.sandbox.genesys_cloud.platform import Platform
+from sandbox.genesys_cloud.access import DEFAULT_CLIENT_ID
+from sandbox.genesys_cloud.app import create_app
+from sandbox.genesys_cloud.faults import FaultRule, Kind
+from sandbox.genesys_cloud.options import SandboxOptions
+from sandbox.genesys_cloud.platform import Platform
 
 _START_TIMEOUT = 30.0  # seconds
-_PROJECT = Path(__file__).resolve().parents[3]
+_PROJECT = Path(__file__).resolve().parents[2]
 
 Self = TypeVar("Self", bound="SandboxClient")
 
@@ -223,8 +223,8 @@ def spawn(
     client_id: str = DEFAULT_CLIENT_ID,
     client_secret: str | None = None,
 ) -> SpawnedSandbox:
-    """Start `python -m include.sandbox.genesys_cloud` and wait until it answers. ``RuntimeError`` if it does not."""
-    command = [sys.executable, "-m", "include.sandbox.genesys_cloud", "--port", str(port), "--stdin",
+    """Start `python -m sandbox.genesys_cloud` and wait until it answers. ``RuntimeError`` if it does not."""
+    command = [sys.executable, "-m", "sandbox.genesys_cloud", "--port", str(port), "--stdin",
                "--parent", str(os.getpid()), "--client-id", client_id]  # fmt: skip
     path = os.pathsep.join(part for part in (str(_PROJECT), os.environ.get("PYTHONPATH", "")) if part)
     process = subprocess.Popen(

@@ -1,8 +1,8 @@
 """The main job, once, for real: Active Directory → Airflow → Genesys Cloud, all on this machine.
 
-    python -m include.sandbox.demo          three runs and the report of the second one (`make demo`)
-    python -m include.sandbox.demo --plan   one dry run and its plan (`make plan`)
-    python -m include.sandbox.demo --stay   leaves everything running to play with (`make up`)
+    python -m sandbox.demo          three runs and the report of the second one (`make demo`)
+    python -m sandbox.demo --plan   one dry run and its plan (`make plan`)
+    python -m sandbox.demo --stay   leaves everything running to play with (`make up`)
 
 Active Directory is a Samba domain controller, Genesys Cloud the sandbox, Airflow the real one with its scheduler.
 """
@@ -25,10 +25,10 @@ from typing import Any
 import yaml
 
 from include.group_sync.report.summary import render_summary
-from include.sandbox import company
-from include.sandbox.active_directory import SandboxDirectory
-from include.sandbox.airflow_stack import PROJECT, AirflowStack
-from include.sandbox.genesys_cloud import SpawnedSandbox, spawn
+from sandbox import company
+from sandbox.active_directory import SandboxDirectory
+from sandbox.airflow_stack import PROJECT, AirflowStack
+from sandbox.genesys_cloud import SpawnedSandbox, spawn
 
 DAG_ID = "genesys_ad_group_sync"
 
@@ -177,7 +177,7 @@ def stay(world: World) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m include.sandbox.demo")
+    parser = argparse.ArgumentParser(prog="python -m sandbox.demo")
     parser.add_argument("--plan", action="store_true", help="one dry run")
     parser.add_argument("--stay", action="store_true", help="leave everything running")
     options = parser.parse_args()

@@ -10,9 +10,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from include.sandbox.genesys_cloud import members, paging, refusals, search
-from include.sandbox.genesys_cloud.platform import Exchange, Platform, as_version, json_body
-from include.sandbox.genesys_cloud.state import Group
+from sandbox.genesys_cloud import members, paging, refusals, search
+from sandbox.genesys_cloud.platform import Exchange, Platform, as_version, json_body
+from sandbox.genesys_cloud.state import Group
 
 _SEARCH_FIELDS = {"id": "id", "name": "name", "state": "state", "type": "type"}
 

@@ -11,10 +11,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from include.sandbox.genesys_cloud.faults import FaultRule
-from include.sandbox.genesys_cloud.gate import CONTROL_PREFIX
-from include.sandbox.genesys_cloud.platform import Platform
-from include.sandbox.genesys_cloud.refusals import json_response
+from sandbox.genesys_cloud.faults import FaultRule
+from sandbox.genesys_cloud.gate import CONTROL_PREFIX
+from sandbox.genesys_cloud.platform import Platform
+from sandbox.genesys_cloud.refusals import json_response
 
 
 def router(platform: Platform) -> APIRouter:

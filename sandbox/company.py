@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from include.sandbox.directory_objects import (
+from sandbox.directory_objects import (
     CONTACT_CENTER,
     OTHER_GROUPS,
     AddMember,

@@ -7,10 +7,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from include.sandbox.genesys_cloud import control, groups, refusals, scim, users
-from include.sandbox.genesys_cloud.gate import CONTROL_PREFIX, Gate, render
-from include.sandbox.genesys_cloud.platform import Exchange, Platform
-from include.sandbox.genesys_cloud.refusals import Refusal, json_response
+from sandbox.genesys_cloud import control, groups, refusals, scim, users
+from sandbox.genesys_cloud.gate import CONTROL_PREFIX, Gate, render
+from sandbox.genesys_cloud.platform import Exchange, Platform
+from sandbox.genesys_cloud.refusals import Refusal, json_response
 
 
 def create_app(platform: Platform) -> Gate:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from include.sandbox.genesys_cloud import refusals
+from sandbox.genesys_cloud import refusals
 
 T = TypeVar("T")
 

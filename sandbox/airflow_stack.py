@@ -20,9 +20,9 @@ from typing import Any
 
 import requests
 
-from include.sandbox.processes import end_process, start_process
+from sandbox.processes import end_process, start_process
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[1]
 SERVICES = ("api-server", "scheduler", "dag-processor")
 API_START_SECONDS = 120
 FINISHED = frozenset({"success", "failed"})

@@ -3,8 +3,8 @@
 Strict after `reference/genesys-cloud-api.md`; what is unknown there is an option here. Knows nothing of the product.
 """
 
-from include.sandbox.genesys_cloud.faults import FaultRule
-from include.sandbox.genesys_cloud.options import SandboxOptions
-from include.sandbox.genesys_cloud.server import SandboxClient, SandboxGenesys, SpawnedSandbox, spawn
+from sandbox.genesys_cloud.faults import FaultRule
+from sandbox.genesys_cloud.options import SandboxOptions
+from sandbox.genesys_cloud.server import SandboxClient, SandboxGenesys, SpawnedSandbox, spawn
 
 __all__ = ["FaultRule", "SandboxClient", "SandboxGenesys", "SandboxOptions", "SpawnedSandbox", "spawn"]

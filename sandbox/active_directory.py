@@ -7,7 +7,7 @@
 
 It is provisioned and filled once; later starts copy that (the *template*) and take less than a second.
 Knows nothing of the product. Needs root and Debian's samba-ad-dc; see reference/active-directory.md §1.
-``python -m include.sandbox.active_directory`` runs one in the foreground.
+``python -m sandbox.active_directory`` runs one in the foreground.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from ldap3.core.exceptions import LDAPException
 from ldap3.utils.conv import escape_filter_chars
 from ldap3.utils.dn import escape_rdn, safe_rdn
 
-from include.sandbox import company
-from include.sandbox.certificates import CertificateAuthority
-from include.sandbox.directory_objects import (
+from sandbox import company
+from sandbox.certificates import CertificateAuthority
+from sandbox.directory_objects import (
     BASE_DN,
     CONTACT_CENTER,
     NETBIOS_DOMAIN,
@@ -79,7 +79,7 @@ LIMITED_NAME = "svc-limited"
 LIMITED_PASSWORD = "Passw0rd!limited"
 
 CACHE_DIR_VARIABLE = "GENESYS_AD_SYNC_SANDBOX_DIR"
-DEFAULT_CACHE_DIR = Path(__file__).parents[2] / ".sandbox"
+DEFAULT_CACHE_DIR = Path(__file__).parents[1] / ".sandbox"
 # Short, because Samba puts Unix sockets there, and those paths may have 107 characters.
 INSTANCES_DIR = Path(tempfile.gettempdir()) / f"sandbox-directories-{os.geteuid()}"
 SYSTEM_PYTHON = "/usr/bin/python3"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from include.sandbox.genesys_cloud.options import SandboxOptions
+from sandbox.genesys_cloud.options import SandboxOptions
 
 STATES = ("active", "inactive", "deleted")
 

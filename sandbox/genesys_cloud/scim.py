@@ -14,10 +14,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from include.sandbox.genesys_cloud import members, paging, refusals
-from include.sandbox.genesys_cloud.platform import Exchange, Platform, json_body
-from include.sandbox.genesys_cloud.refusals import Refusal
-from include.sandbox.genesys_cloud.state import Group, iso
+from sandbox.genesys_cloud import members, paging, refusals
+from sandbox.genesys_cloud.platform import Exchange, Platform, json_body
+from sandbox.genesys_cloud.refusals import Refusal
+from sandbox.genesys_cloud.state import Group, iso
 
 MEDIA_TYPE = "application/scim+json"
 GROUP_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Group"

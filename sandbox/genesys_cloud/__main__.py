@@ -1,4 +1,4 @@
-"""`python -m include.sandbox.genesys_cloud`: serve a sandbox until it is stopped.
+"""`python -m sandbox.genesys_cloud`: serve a sandbox until it is stopped.
 
 The first line of standard output is JSON: ``{"url": …, "client_id": …, "client_secret": …}``.
 """
@@ -14,14 +14,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from include.sandbox.genesys_cloud.access import DEFAULT_CLIENT_ID
-from include.sandbox.genesys_cloud.options import SandboxOptions
-from include.sandbox.genesys_cloud.platform import Platform
-from include.sandbox.genesys_cloud.server import listen, make_server
+from sandbox.genesys_cloud.access import DEFAULT_CLIENT_ID
+from sandbox.genesys_cloud.options import SandboxOptions
+from sandbox.genesys_cloud.platform import Platform
+from sandbox.genesys_cloud.server import listen, make_server
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m include.sandbox.genesys_cloud", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m sandbox.genesys_cloud", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--seed", type=Path, help="JSON file: users and groups (see State)")

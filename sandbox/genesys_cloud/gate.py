@@ -18,10 +18,10 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from include.sandbox.genesys_cloud import refusals
-from include.sandbox.genesys_cloud.faults import FaultRule
-from include.sandbox.genesys_cloud.platform import Exchange, Platform
-from include.sandbox.genesys_cloud.refusals import Refusal
+from sandbox.genesys_cloud import refusals
+from sandbox.genesys_cloud.faults import FaultRule
+from sandbox.genesys_cloud.platform import Exchange, Platform
+from sandbox.genesys_cloud.refusals import Refusal
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
