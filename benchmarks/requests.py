@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genesys_cloud.hook import GenesysCloudHook
-from genesys_cloud.oauth import ProcessTokenStore
-
 from benchmarks.synthetic import CONNECTION, SyntheticRuns, be_quiet, genesys_seed, group_id, user_id
+from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
+from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore
 from sandbox.genesys_cloud import SandboxClient, SandboxOptions, spawn
 
 STRATEGIES = ("scim_patch", "group_members", "user_patch")

@@ -2,7 +2,7 @@
 
 Two DAGs for each sync definition (a YAML file in include/config/, or in the folder that GENESYS_AD_SYNC_CONFIG_DIR
 names): one for the changes, and one that compares everything, daily by default. This file is the order of the work;
-what the tasks do stands in include/group_sync/stages/.
+what the tasks do stands in include/genesys_ad_sync/stages/.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from airflow.sdk import (
     dag,
     task,
 )
-from genesys_ad_sync import tasks
-from genesys_ad_sync.approval import ApproveRemovals
-from genesys_ad_sync.retry import SyncRetryPolicy
 
-from include.group_sync.errors import SettingsError
-from include.group_sync.settings import (
+from genesys_ad_sync.errors import SettingsError
+from genesys_ad_sync.settings import (
     SyncDefinition,
     config_folder,
     dag_id_of_broken,
     find_definitions,
     load_definition,
 )
+from genesys_ad_sync_airflow import tasks
+from genesys_ad_sync_airflow.approve_removals import ApproveRemovals
+from genesys_ad_sync_airflow.retry_policy import SyncRetryPolicy
 
 DEFAULT_ARGS: dict[str, Any] = {
     "retries": 3,

@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from include.group_sync.report.summary import render_summary
+from genesys_ad_sync.report.summary import render_summary
 from sandbox import company
 from sandbox.active_directory import SandboxDirectory
 from sandbox.airflow_stack import PROJECT, AirflowStack

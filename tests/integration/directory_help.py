@@ -2,9 +2,9 @@
 
 import contextlib
 
-from include.group_sync.directory.reader import DirectoryReader
-from include.group_sync.directory.session import ConnectionSettings, connect
-from include.group_sync.model import Scope
+from genesys_ad_sync.directory.reader import DirectoryReader
+from genesys_ad_sync.directory.session import ConnectionSettings, connect
+from genesys_ad_sync.model import Scope
 
 
 @contextlib.contextmanager

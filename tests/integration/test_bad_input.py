@@ -15,11 +15,8 @@ from typing import Any
 import pytest
 import yaml
 from airflow.dag_processing.dagbag import DagBag
-from genesys_ad_sync import runtime, tasks
-from genesys_cloud import hook as genesys_hook
-from genesys_cloud.retries import RetryPolicy
 
-from include.group_sync.errors import (
+from genesys_ad_sync.errors import (
     DirectoryBindError,
     DirectoryCertificateError,
     DirectoryNotFound,
@@ -30,15 +27,18 @@ from include.group_sync.errors import (
     SettingsError,
     WindowError,
 )
-from include.group_sync.genesys.errors import (
+from genesys_ad_sync.genesys.errors import (
     AuthenticationFailed,
     PermissionMissing,
     RegionUnknown,
     UnexpectedAnswer,
 )
-from include.group_sync.report.store import ReportStore
-from include.group_sync.settings import SyncDefinition
-from include.group_sync.stages.report import report
+from genesys_ad_sync.report.store import ReportStore
+from genesys_ad_sync.settings import SyncDefinition
+from genesys_ad_sync.stages.report import report
+from genesys_ad_sync_airflow import task_context, tasks
+from genesys_ad_sync_airflow.genesys_cloud import hook as genesys_hook
+from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
 from sandbox import company
 from sandbox.airflow_stack import PROJECT
 from sandbox.directory_objects import AddMember, RemoveMember
@@ -457,7 +457,7 @@ def airflow_task(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Callabl
             "dag_run": SimpleNamespace(run_type="manual", clear_number=0, conf=None),
             "params": {"mode": "auto", **params},
         }
-        monkeypatch.setattr(runtime, "get_current_context", lambda: context)
+        monkeypatch.setattr(task_context, "get_current_context", lambda: context)
         return tasks.poll(definition or pipeline.definition)
 
     return poll

@@ -7,10 +7,10 @@ import random
 import ldap3
 import pytest
 
-from include.group_sync.directory.membership import effective_members, prune
-from include.group_sync.directory.refresh import apply_delta, merged
-from include.group_sync.errors import CursorRejected
-from include.group_sync.model import View
+from genesys_ad_sync.directory.membership import effective_members, prune
+from genesys_ad_sync.directory.refresh import apply_delta, merged
+from genesys_ad_sync.errors import CursorRejected
+from genesys_ad_sync.model import View
 from sandbox.directory_objects import (
     CONTACT_CENTER,
     OTHER_GROUPS,

@@ -9,11 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from genesys_cloud.hook import GenesysCloudHook
-from genesys_cloud.oauth import ProcessTokenStore
-from genesys_cloud.retries import RetryPolicy
 
-from include.group_sync.genesys.errors import (
+from genesys_ad_sync.genesys.errors import (
     AuthenticationFailed,
     BadRequest,
     IncompleteListing,
@@ -21,8 +18,11 @@ from include.group_sync.genesys.errors import (
     PermissionMissing,
     UnexpectedAnswer,
 )
-from include.group_sync.genesys.gateway import GenesysGateway
-from include.group_sync.genesys.writers import ScimPatchWriter, WriteResult
+from genesys_ad_sync.genesys.gateway import GenesysGateway
+from genesys_ad_sync.genesys.writers import ScimPatchWriter, WriteResult
+from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
+from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore
+from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
 from sandbox.genesys_cloud import SandboxClient, SandboxGenesys, SandboxOptions
 from tests.fixtures.genesys import (
     ANNA,

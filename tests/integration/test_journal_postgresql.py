@@ -8,8 +8,8 @@ import threading
 import pytest
 from sqlalchemy import make_url, text
 
-from include.group_sync.errors import JournalError
-from include.group_sync.journal import Journal, database
+from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync.journal import Journal, database
 from tests.fixtures.journal import begin
 from tests.fixtures.postgresql import postgresql_server, postgresql_url  # noqa: F401 (fixtures)
 from tests.unit.test_journal_changes import *  # noqa: F403 (all its tests)

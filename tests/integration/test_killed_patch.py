@@ -10,8 +10,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from benchmarks.synthetic import genesys_seed, group_id, user_id
-from include.group_sync.stages.patch import patch
-from include.group_sync.stages.plan import plan
+from genesys_ad_sync.stages.patch import patch
+from genesys_ad_sync.stages.plan import plan
 from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 from tests.fixtures.chaos import STRATEGIES, Setting, killed_patch, new_key
 

@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from genesys_cloud.hook import GenesysCloudHook
-from genesys_cloud.oauth import ProcessTokenStore
-from genesys_cloud.retries import RetryPolicy
 
-from include.group_sync.genesys.errors import PermissionMissing
-from include.group_sync.genesys.writers import UserPatchWriter, WriteResult, writer_for
+from genesys_ad_sync.genesys.errors import PermissionMissing
+from genesys_ad_sync.genesys.writers import UserPatchWriter, WriteResult, writer_for
+from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
+from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore
+from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
 from sandbox.genesys_cloud import SandboxGenesys
 from tests.fixtures.genesys import ANNA, BILLING, BORIS, CLARA, DORA, EMIL, FRIEDA, OLD, RULED, SOCIAL, TIER_2, uid
 from tests.unit.stub_genesys import FakeClock

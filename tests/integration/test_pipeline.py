@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from include.group_sync.errors import RunUnknown
-from include.group_sync.journal.records import RunKey
-from include.group_sync.report.schema import validate
+from genesys_ad_sync.errors import RunUnknown
+from genesys_ad_sync.journal.records import RunKey
+from genesys_ad_sync.report.schema import validate
 from sandbox import company
 from sandbox.directory_objects import AddMember, RemoveMember
 from tests.fixtures.pipeline import Pipeline

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from active_directory.hook import ActiveDirectoryHook
 
-from include.group_sync.directory.session import LdapSession
-from include.group_sync.errors import DirectoryError, DirectoryNotFound
+from genesys_ad_sync.directory.session import LdapSession
+from genesys_ad_sync.errors import DirectoryError, DirectoryNotFound
+from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
 from sandbox import company
 from sandbox.active_directory import SandboxDirectory
 from sandbox.directory_objects import (

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from include.group_sync.journal.store import Journal
-from include.group_sync.settings import parse_definition
+from genesys_ad_sync.journal.store import Journal
+from genesys_ad_sync.settings import parse_definition
 from sandbox import company
 from sandbox.directory_objects import (
     OTHER_GROUPS,

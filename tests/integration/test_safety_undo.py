@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from include.group_sync.errors import RunUnknown
-from include.group_sync.report.schema import validate
+from genesys_ad_sync.errors import RunUnknown
+from genesys_ad_sync.report.schema import validate
 from sandbox.directory_objects import AddMember, RemoveMember
 from tests.fixtures.pipeline import Pipeline
 from tests.integration.test_safety_approval import ids, rows

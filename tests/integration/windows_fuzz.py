@@ -24,9 +24,9 @@ from typing import Any
 import ldap3
 import yaml
 
-from include.group_sync.journal.store import Journal
-from include.group_sync.model import SETTLED, Reason, Status
-from include.group_sync.report.schema import validate
+from genesys_ad_sync.journal.store import Journal
+from genesys_ad_sync.model import SETTLED, Reason, Status
+from genesys_ad_sync.report.schema import validate
 from sandbox.active_directory import SandboxDirectory
 from sandbox.directory_objects import BASE_DN, DISABLED_ACCOUNT, ENABLED_ACCOUNT, GLOBAL_SECURITY_GROUP
 from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
@@ -326,11 +326,11 @@ EXPECTED_ERRORS = ("LeaseBusy", "LeaseLost", "DirectoryIncomplete", "WindowError
 
 
 def _stages(order: Order, pipeline: Any, progress: Path) -> None:
-    from include.group_sync.stages.map_groups import map_groups
-    from include.group_sync.stages.patch import patch
-    from include.group_sync.stages.plan import plan
-    from include.group_sync.stages.poll import poll
-    from include.group_sync.stages.resolve_users import resolve_users
+    from genesys_ad_sync.stages.map_groups import map_groups
+    from genesys_ad_sync.stages.patch import patch
+    from genesys_ad_sync.stages.plan import plan
+    from genesys_ad_sync.stages.poll import poll
+    from genesys_ad_sync.stages.resolve_users import resolve_users
 
     request = pipeline.request(**order.request)
     lanes = list(order.lanes)
@@ -358,7 +358,7 @@ def _arm(kill_at: int | None) -> None:
     import requests
     from sqlalchemy import Engine, event
 
-    from include.group_sync.directory.session import LdapSession
+    from genesys_ad_sync.directory.session import LdapSession
 
     def act(*_: Any, **__: Any) -> None:
         global _acts
@@ -384,8 +384,8 @@ def _arm(kill_at: int | None) -> None:
 def _spoil(trick: str | None, cookies: Path) -> None:
     """What a domain controller may do to a DirSync answer: repeat old news, tell everything, refuse the cookie; or
     the connection breaks."""
-    from include.group_sync.directory.session import LdapSession
-    from include.group_sync.errors import DirectoryIncomplete
+    from genesys_ad_sync.directory.session import LdapSession
+    from genesys_ad_sync.errors import DirectoryIncomplete
 
     honest = LdapSession.dirsync
 
@@ -719,8 +719,8 @@ def rows_of(journal: Journal, run_id: str) -> list[tuple[tuple[int, ...], Any]]:
     """The rows of all attempts of a run with the changes that each settled itself."""
     from sqlalchemy import select
 
-    from include.group_sync.journal import tables
-    from include.group_sync.journal.runs import _ROWS
+    from genesys_ad_sync.journal import tables
+    from genesys_ad_sync.journal.runs import _ROWS
 
     with journal._database.reading() as connection:
         found = connection.execute(
@@ -747,7 +747,7 @@ def settled_twice(journal: Journal) -> list[int]:
     """Changes of which two attempts said that they settled them."""
     from sqlalchemy import String, cast, func, select
 
-    from include.group_sync.journal import tables
+    from genesys_ad_sync.journal import tables
 
     outcome = tables.outcome.c
     attempt = outcome.run_id + ":" + cast(outcome.attempt, String)
@@ -765,7 +765,7 @@ def settled_twice(journal: Journal) -> list[int]:
 def settled_states(journal: Journal) -> dict[int, tuple[bool, str | None]]:
     from sqlalchemy import select
 
-    from include.group_sync.journal import tables
+    from genesys_ad_sync.journal import tables
 
     with journal._database.reading() as connection:
         return {

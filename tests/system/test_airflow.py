@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from include.group_sync.report.schema import validate
+from genesys_ad_sync.report.schema import validate
 from sandbox import company, demo
 from sandbox.airflow_stack import AirflowStack
 from sandbox.directory_objects import AddMember

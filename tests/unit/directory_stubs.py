@@ -9,10 +9,10 @@ from typing import Any
 
 from pyasn1.codec.ber import decoder
 
-from include.group_sync.directory import controls as ctl
-from include.group_sync.directory.reading import Delta
-from include.group_sync.directory.session import LdapSession
-from include.group_sync.model import View
+from genesys_ad_sync.directory import controls as ctl
+from genesys_ad_sync.directory.reading import Delta
+from genesys_ad_sync.directory.session import LdapSession
+from genesys_ad_sync.model import View
 
 SUCCESS = {"result": 0, "description": "success", "message": "", "controls": {}}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from include.group_sync.genesys.client import ApiResponse, RequestCounts, list_page, read_pages
+from genesys_ad_sync.genesys.client import ApiResponse, RequestCounts, list_page, read_pages
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import uuid
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from include.group_sync.model import Action, GroupResult, Mode, Reason, Row, Status, Window
-from include.group_sync.report import build_report
+from genesys_ad_sync.model import Action, GroupResult, Mode, Reason, Row, Status, Window
+from genesys_ad_sync.report import build_report
 
 NOON = datetime(2026, 3, 2, 12, 0, 5, tzinfo=timezone.utc)
 

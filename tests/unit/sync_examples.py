@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from include.group_sync.model import (
+from genesys_ad_sync.model import (
     Action,
     Change,
     DirectoryGroup,
@@ -18,8 +18,8 @@ from include.group_sync.model import (
     MatchStatus,
     PrincipalKind,
 )
-from include.group_sync.planning import Context, Plan, Target, Unmapped, plan
-from include.group_sync.settings import SyncDefinition
+from genesys_ad_sync.planning import Context, Plan, Target, Unmapped, plan
+from genesys_ad_sync.settings import SyncDefinition
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
 BASE = "OU=Contact Center,DC=example,DC=com"

@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from active_directory.hook import ActiveDirectoryHook
 
-from include.group_sync.directory.session import Transport
-from include.group_sync.errors import SettingsError
+from genesys_ad_sync.directory.session import Transport
+from genesys_ad_sync.errors import SettingsError
+from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
 
 PASSWORD = "s3cret-word"
 
@@ -88,7 +88,10 @@ def test_the_test_button_explains_too(hook_for):
 
 
 def test_importing_the_hook_loads_no_ldap_library(pytestconfig):
-    code = "import sys; sys.path[:0] = ['.', 'plugins']; import active_directory.hook; print('ldap3' in sys.modules)"
+    code = (
+        "import sys; sys.path[:0] = ['include', 'plugins']; import genesys_ad_sync_airflow.active_directory.hook; "
+        "print('ldap3' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=pytestconfig.rootpath, capture_output=True, text=True, check=True
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.group_sync.approval import (
+from genesys_ad_sync.approval import (
     ALL,
     NONE,
     PEOPLE_SHOWN,
@@ -19,7 +19,7 @@ from include.group_sync.approval import (
     is_decided,
     question,
 )
-from include.group_sync.model import Action, Reason, Row, Status
+from genesys_ad_sync.model import Action, Reason, Row, Status
 from tests.unit.sync_examples import NOON, change, directory_group, directory_user
 
 OPTIONS = {"G": "Sales: 2 removals", "H": "Support: 1 removal"}

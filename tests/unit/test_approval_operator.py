@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from genesys_ad_sync.approval import ApproveRemovals, notifiers_of
 
-from include.group_sync.approval import UNDECIDED
-from include.group_sync.settings import CONFIG_FOLDER_VARIABLE
+from genesys_ad_sync.approval import UNDECIDED
+from genesys_ad_sync.settings import CONFIG_FOLDER_VARIABLE
+from genesys_ad_sync_airflow.approve_removals import ApproveRemovals, notifiers_of
 from tests.unit.sync_examples import definition
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.group_sync.directory.membership import closure, difference, effective_members, left_out, prune
-from include.group_sync.model import Action, DirectoryGroup, DirectoryUser, PrincipalKind, Reason, View
+from genesys_ad_sync.directory.membership import closure, difference, effective_members, left_out, prune
+from genesys_ad_sync.model import Action, DirectoryGroup, DirectoryUser, PrincipalKind, Reason, View
 
 BEFORE = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 NOW = datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from include.group_sync.directory.metadata import (
+from genesys_ad_sync.directory.metadata import (
     LinkHistory,
     LinkRecord,
     MetadataReader,
@@ -15,9 +15,9 @@ from include.group_sync.directory.metadata import (
     rebuilt,
     time_of,
 )
-from include.group_sync.directory.reading import Delta
-from include.group_sync.model import Action, Change
-from include.group_sync.names import dn_key
+from genesys_ad_sync.directory.reading import Delta
+from genesys_ad_sync.model import Action, Change
+from genesys_ad_sync.names import dn_key
 from tests.fixtures.journal import T0, cursor, minutes, view
 from tests.unit.directory_stubs import SUCCESS, RangeServer, entry, guid_of
 

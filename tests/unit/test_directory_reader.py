@@ -6,12 +6,12 @@ import uuid
 
 import pytest
 
-from include.group_sync.directory.reader import DirectoryReader, Found
-from include.group_sync.directory.reading import Delta
-from include.group_sync.directory.refresh import apply_delta, merged
-from include.group_sync.directory.session import DirSyncRefused, Entry, RootDse, Sync
-from include.group_sync.errors import CursorRejected, DirectoryIncomplete, DirectoryNotFound
-from include.group_sync.model import Cursor, DirectoryGroup, DirectoryUser, PrincipalKind, Scope, View
+from genesys_ad_sync.directory.reader import DirectoryReader, Found
+from genesys_ad_sync.directory.reading import Delta
+from genesys_ad_sync.directory.refresh import apply_delta, merged
+from genesys_ad_sync.directory.session import DirSyncRefused, Entry, RootDse, Sync
+from genesys_ad_sync.errors import CursorRejected, DirectoryIncomplete, DirectoryNotFound
+from genesys_ad_sync.model import Cursor, DirectoryGroup, DirectoryUser, PrincipalKind, Scope, View
 from tests.unit.directory_stubs import guid_of, part_of, value
 
 NOW = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.timezone.utc)

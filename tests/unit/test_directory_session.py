@@ -5,15 +5,15 @@ import datetime
 import pytest
 from ldap3.core.exceptions import LDAPInvalidFilterError, LDAPSocketReceiveError
 
-from include.group_sync.directory import session as session_module
-from include.group_sync.directory.session import (
+from genesys_ad_sync.directory import session as session_module
+from genesys_ad_sync.directory.session import (
     ConnectionSettings,
     DirSyncRefused,
     Transport,
     connect,
     generalized_time,
 )
-from include.group_sync.errors import (
+from genesys_ad_sync.errors import (
     CursorRejected,
     DirectoryBindError,
     DirectoryError,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from include.group_sync.errors import GroupSyncError
-from include.group_sync.genesys.errors import (
+from genesys_ad_sync.errors import GroupSyncError
+from genesys_ad_sync.genesys.errors import (
     AuthenticationFailed,
     BadRequest,
     GenesysError,

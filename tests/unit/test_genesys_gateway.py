@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from include.group_sync.genesys.client import RequestCounts, endpoint_of, path_segment
-from include.group_sync.genesys.errors import (
+from genesys_ad_sync.genesys.client import RequestCounts, endpoint_of, path_segment
+from genesys_ad_sync.genesys.errors import (
     AmbiguousExternalId,
     BadRequest,
     IncompleteListing,
     NotFound,
     UnexpectedAnswer,
 )
-from include.group_sync.genesys.gateway import GenesysGateway
+from genesys_ad_sync.genesys.gateway import GenesysGateway
 from tests.unit.fake_genesys_client import Called, FakeGenesysClient
 
 

@@ -16,13 +16,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from genesys_cloud.hook import GenesysCloudHook
-from genesys_cloud.oauth import ProcessTokenStore, Token, TokenSource, fetch_token
-from genesys_cloud.regions import REGIONS, region_domain
-from genesys_cloud.retries import RetryPolicy
 
-from include.group_sync.errors import GroupSyncError, SettingsError
-from include.group_sync.genesys.errors import (
+from genesys_ad_sync.errors import GroupSyncError, SettingsError
+from genesys_ad_sync.genesys.errors import (
     AuthenticationFailed,
     ConnectionFailed,
     PermissionMissing,
@@ -32,6 +28,10 @@ from include.group_sync.genesys.errors import (
     UnexpectedAnswer,
     VersionConflict,
 )
+from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
+from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore, Token, TokenSource, fetch_token
+from genesys_ad_sync_airflow.genesys_cloud.regions import REGIONS, region_domain
+from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
 from tests.unit.stub_genesys import Answer, FakeClock, Received, StubGenesys, error_body, running_stub
 
 CONN = "AIRFLOW_CONN_GENESYS_CLOUD_DEFAULT"
@@ -558,7 +558,10 @@ def test_every_error_is_one_of_ours() -> None:
 
 def test_importing_the_hook_loads_no_oauth_library() -> None:
     """Airflow imports it in every process that parses DAGs."""
-    code = "import sys, genesys_cloud.hook; print([m for m in sys.modules if m.startswith('authlib')])"
+    code = (
+        "import sys, genesys_ad_sync_airflow.genesys_cloud.hook; "
+        "print([m for m in sys.modules if m.startswith('authlib')])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_python_path())
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
@@ -566,4 +569,4 @@ def test_importing_the_hook_loads_no_oauth_library() -> None:
 def _python_path() -> dict[str, str]:
     import os
 
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([".", "plugins"])}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(["include", "plugins"])}

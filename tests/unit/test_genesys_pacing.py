@@ -8,9 +8,9 @@ import threading
 from typing import Any
 
 import pytest
-from genesys_cloud.pacing import WindowPacer
 
-from include.group_sync.genesys.errors import Throttled
+from genesys_ad_sync.genesys.errors import Throttled
+from genesys_ad_sync_airflow.genesys_cloud.pacing import WindowPacer
 from tests.unit.stub_genesys import FakeClock
 
 

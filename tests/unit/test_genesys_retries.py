@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from genesys_cloud.retries import RetryPolicy, is_repeated, retrying
 
-from include.group_sync.genesys.errors import (
+from genesys_ad_sync.genesys.errors import (
     AuthenticationFailed,
     BadRequest,
     CertificateRejected,
@@ -20,6 +19,7 @@ from include.group_sync.genesys.errors import (
     UnexpectedAnswer,
     VersionConflict,
 )
+from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy, is_repeated, retrying
 
 THROTTLED = Throttled("x", status=429)
 NEVER_SENT = ConnectionFailed("x")

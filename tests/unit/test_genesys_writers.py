@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.group_sync.errors import SettingsError
-from include.group_sync.genesys.client import ApiResponse
-from include.group_sync.genesys.errors import (
+from genesys_ad_sync.errors import SettingsError
+from genesys_ad_sync.genesys.client import ApiResponse
+from genesys_ad_sync.genesys.errors import (
     BadRequest,
     ConnectionFailed,
     GenesysError,
@@ -20,7 +20,7 @@ from include.group_sync.genesys.errors import (
     ServerError,
     Throttled,
 )
-from include.group_sync.genesys.writers import (
+from genesys_ad_sync.genesys.writers import (
     GroupMembersWriter,
     ScimPatchWriter,
     UserPatchWriter,
@@ -28,7 +28,7 @@ from include.group_sync.genesys.writers import (
     patch_request,
     writer_for,
 )
-from include.group_sync.model import Action
+from genesys_ad_sync.model import Action
 from tests.unit.fake_genesys_client import Called, FakeGenesysClient
 
 

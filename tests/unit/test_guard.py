@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from include.group_sync import guard
-from include.group_sync.guard import PendingRemovals, Removal
-from include.group_sync.model import Match, MatchStatus, Reason
-from include.group_sync.settings import Limits
+from genesys_ad_sync import guard
+from genesys_ad_sync.guard import PendingRemovals, Removal
+from genesys_ad_sync.model import Match, MatchStatus, Reason
+from genesys_ad_sync.settings import Limits
 from tests.unit.sync_examples import grant, matched
 
 ALLOWED = Removal(

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from include.group_sync.errors import JournalError
-from include.group_sync.journal import Journal, Outcome
-from include.group_sync.journal.records import RunKey
-from include.group_sync.model import Action, Change, Reason, Status, View, Window
+from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync.journal import Journal, Outcome
+from genesys_ad_sync.journal.records import RunKey
+from genesys_ad_sync.model import Action, Change, Reason, Status, View, Window
 from tests.fixtures.journal import (
     DEFINITION,
     T0,

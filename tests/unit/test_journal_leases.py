@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from include.group_sync.errors import LeaseBusy, LeaseLost
-from include.group_sync.journal import Journal, RunKey
-from include.group_sync.model import Status
+from genesys_ad_sync.errors import LeaseBusy, LeaseLost
+from genesys_ad_sync.journal import Journal, RunKey
+from genesys_ad_sync.model import Status
 from tests.fixtures.journal import (
     DEFINITION,
     T0,

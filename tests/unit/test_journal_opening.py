@@ -16,9 +16,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url, text
 
-from include.group_sync.errors import JournalConflict, JournalError
-from include.group_sync.journal import Journal, tables
-from include.group_sync.model import View
+from genesys_ad_sync.errors import JournalConflict, JournalError
+from genesys_ad_sync.journal import Journal, tables
+from genesys_ad_sync.model import View
 from tests.fixtures.journal import (
     DEFINITION,
     advance,
@@ -171,7 +171,9 @@ def test_no_module_of_the_journal_imports_what_it_must_not_know() -> None:
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             for name in names:
-                assert not name.startswith(("airflow", "plugins", "sandbox", "include.group_sync.genesys")), path
+                assert not name.startswith(
+                    ("airflow", "genesys_ad_sync_airflow", "sandbox", "genesys_ad_sync.genesys")
+                ), path
 
 
 def test_an_error_of_the_database_does_not_tell_names(journal: Journal) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from include.group_sync.errors import JournalError
-from include.group_sync.journal import Journal
+from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync.journal import Journal
 from tests.fixtures.journal import begin
 
 
@@ -53,8 +53,8 @@ def open_folder() -> Iterator[Path]:
 _OPEN = """
 import os, sys
 url, account = sys.argv[1:]
-from include.group_sync.journal import Journal
-from include.group_sync.errors import JournalError
+from genesys_ad_sync.journal import Journal
+from genesys_ad_sync.errors import JournalError
 import alembic.command, alembic.config, alembic.script, sqlite3, sqlalchemy.dialects.sqlite.pysqlite
 if account:
     os.setgid(int(account)); os.setuid(int(account))
@@ -86,7 +86,7 @@ def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
 
 
 def test_a_writer_that_waits_in_vain_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.group_sync.journal.opening.BUSY_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("genesys_ad_sync.journal.opening.BUSY_TIMEOUT_SECONDS", 0.1)
     path = tmp_path / "journal.db"
     with Journal.open(f"sqlite:///{path}") as journal:
         other = sqlite3.connect(path, isolation_level=None)

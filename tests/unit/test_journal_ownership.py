@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from include.group_sync.journal import Journal, Link
-from include.group_sync.model import Grant, Pair
+from genesys_ad_sync.journal import Journal, Link
+from genesys_ad_sync.model import Grant, Pair
 from tests.fixtures.journal import (
     DEFINITION,
     T0,

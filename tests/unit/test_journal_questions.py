@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from include.group_sync.journal import Journal, RunKey
-from include.group_sync.journal.records import Decision
-from include.group_sync.model import Action, Pair, Reason, View
+from genesys_ad_sync.journal import Journal, RunKey
+from genesys_ad_sync.journal.records import Decision
+from genesys_ad_sync.model import Action, Pair, Reason, View
 from tests.fixtures.journal import (
     DEFINITION,
     T0,

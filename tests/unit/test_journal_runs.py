@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from include.group_sync.errors import JournalError
-from include.group_sync.journal import Journal, RunKey
-from include.group_sync.model import Action, GroupResult, Mode, Reason, Row, Status, Window
+from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync.journal import Journal, RunKey
+from genesys_ad_sync.model import Action, GroupResult, Mode, Reason, Row, Status, Window
 from tests.fixtures.journal import (
     DEFINITION,
     T0,

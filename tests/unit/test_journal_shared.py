@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from include.group_sync.journal import Journal, RunKey
+from genesys_ad_sync.journal import Journal, RunKey
 from tests.fixtures.journal import T0, in_processes, journal, journal_url, minutes  # noqa: F401 (fixtures)
 
 OURS, OTHERS = RunKey("dag", "r1"), RunKey("dag", "r2")

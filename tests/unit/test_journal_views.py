@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, select
 
-from include.group_sync.errors import JournalConflict
-from include.group_sync.journal import Journal, tables
-from include.group_sync.model import PrincipalKind, View
+from genesys_ad_sync.errors import JournalConflict
+from genesys_ad_sync.journal import Journal, tables
+from genesys_ad_sync.model import PrincipalKind, View
 from tests.fixtures.journal import (
     DEFINITION,
     T0,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.group_sync import names
-from include.group_sync.mapping import ExternalIds, map_groups, needed_external_ids
-from include.group_sync.model import DirectoryGroup, GenesysGroup, Reason
+from genesys_ad_sync import names
+from genesys_ad_sync.mapping import ExternalIds, map_groups, needed_external_ids
+from genesys_ad_sync.model import DirectoryGroup, GenesysGroup, Reason
 from tests.unit.sync_examples import BASE, definition, directory_group, genesys_group
 
 

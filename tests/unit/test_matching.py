@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from include.group_sync.matching import Lookup, answered, excluded_users, finish, next_lookup, start
-from include.group_sync.model import DirectoryUser, GenesysUser, Guid, Match, MatchStatus, Reason
-from include.group_sync.settings import UserRule
+from genesys_ad_sync.matching import Lookup, answered, excluded_users, finish, next_lookup, start
+from genesys_ad_sync.model import DirectoryUser, GenesysUser, Guid, Match, MatchStatus, Reason
+from genesys_ad_sync.settings import UserRule
 from tests.unit.sync_examples import definition, directory_user, genesys_user
 
 MAIL = UserRule(directory="mail", genesys="email")

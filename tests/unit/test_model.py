@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.group_sync.model import Action, Row, RowKey, Scope, Status
+from genesys_ad_sync.model import Action, Row, RowKey, Scope, Status
 
 
 @pytest.mark.parametrize("group_filter", ["(objectClass=group)", "(|(cn=GC-*)(&(cn=a)(|(cn=b))))"])

@@ -6,9 +6,9 @@ import unicodedata
 
 import pytest
 
-from include.group_sync.model import DirectoryGroup
-from include.group_sync.names import dn_key
-from include.group_sync.stages.context import chosen
+from genesys_ad_sync.model import DirectoryGroup
+from genesys_ad_sync.names import dn_key
+from genesys_ad_sync.stages.context import chosen
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])

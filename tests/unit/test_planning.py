@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from include.group_sync.model import Change, GroupResult, Match, MatchStatus, Reason, Row, SkippedGroup, Status
-from include.group_sync.planning import Context, Plan, Unmapped, content_hash, recheck, spread
+from genesys_ad_sync.model import Change, GroupResult, Match, MatchStatus, Reason, Row, SkippedGroup, Status
+from genesys_ad_sync.planning import Context, Plan, Unmapped, content_hash, recheck, spread
 from tests.unit.sync_examples import (
     NOON,
     change,

@@ -13,9 +13,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.group_sync.model import SETTLED, Action, Change, Grant, Match, MatchStatus, Reason, Status
-from include.group_sync.planning import Context, Plan, Target, plan, recheck
-from include.group_sync.settings import SyncDefinition
+from genesys_ad_sync.model import SETTLED, Action, Change, Grant, Match, MatchStatus, Reason, Status
+from genesys_ad_sync.planning import Context, Plan, Target, plan, recheck
+from genesys_ad_sync.settings import SyncDefinition
 from tests.unit.sync_examples import NOON, change, definition, genesys_group
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "60"))

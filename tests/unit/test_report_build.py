@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.group_sync.model import Action, GroupResult, Mode, Reason, Row, Status, Window
-from include.group_sync.report import build_report, json_schema, validate
-from include.group_sync.report.schema import COUNT_KEYS
+from genesys_ad_sync.model import Action, GroupResult, Mode, Reason, Row, Status, Window
+from genesys_ad_sync.report import build_report, json_schema, validate
+from genesys_ad_sync.report.schema import COUNT_KEYS
 from tests.unit.report_example import NOON, example, guid, row, rows
 
 # As design.md lists them under "Report": scripts of users rely on these names.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from include.group_sync.report.diff import render_diff
+from genesys_ad_sync.report.diff import render_diff
 
 
 def detail(action: str, status: str, user: str | None, group: str | None = "Support", reason: str | None = None) -> Any:

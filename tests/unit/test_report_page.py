@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import requests
 
-from include.group_sync import model
-from include.group_sync.model import Reason, Status
-from include.group_sync.report import render_page
-from include.group_sync.report.words import REASON_WORDS, STATUS_WORDS, reason_words, verdict
+from genesys_ad_sync import model
+from genesys_ad_sync.model import Reason, Status
+from genesys_ad_sync.report import render_page
+from genesys_ad_sync.report.words import REASON_WORDS, STATUS_WORDS, reason_words, verdict
 from tests.unit.report_example import OUTCOMES, example, row
 
 NASTY = [

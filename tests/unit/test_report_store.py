@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from upath import UPath
 
-from include.group_sync.errors import ReportPathError
-from include.group_sync.model import Status
-from include.group_sync.report import ReportStore, SeenJournal
+from genesys_ad_sync.errors import ReportPathError
+from genesys_ad_sync.model import Status
+from genesys_ad_sync.report import ReportStore, SeenJournal
 from tests.unit.report_example import NOON, example, row
 
 DAG = "genesys_ad_group_sync"

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from include.group_sync.model import GroupResult, Reason, Status
-from include.group_sync.report import render_summary
+from genesys_ad_sync.model import GroupResult, Reason, Status
+from genesys_ad_sync.report import render_summary
 from tests.unit.report_example import PEOPLE, example, groups, guid, row, rows
 
 

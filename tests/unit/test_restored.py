@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from include.group_sync.journal import Journal, RunKey, tables
-from include.group_sync.journal.records import RunRecord
-from include.group_sync.model import Action, Reason, Row, Status, View
-from include.group_sync.report.store import ReportStore
-from include.group_sync.settings import parse_definition
-from include.group_sync.stages import restored
-from include.group_sync.stages.context import Sync
+from genesys_ad_sync.journal import Journal, RunKey, tables
+from genesys_ad_sync.journal.records import RunRecord
+from genesys_ad_sync.model import Action, Reason, Row, Status, View
+from genesys_ad_sync.report.store import ReportStore
+from genesys_ad_sync.settings import parse_definition
+from genesys_ad_sync.stages import restored
+from genesys_ad_sync.stages.context import Sync
 from tests.fixtures.journal import T0, advance, begin, change, journal, journal_url  # noqa: F401 (fixtures)
 
 _KEYS = "directory: {group_base: 'OU=x,DC=example,DC=com'}\ngroups: [{name: '(?P<same>.+)', genesys_name: '{same}'}]"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from airflow.sdk import RetryAction
-from genesys_ad_sync.retry import LONGEST_DELAY, NOT_WORTH_A_RETRY, SyncRetryPolicy
 
-from include.group_sync.errors import DirectoryUnreachable, LeaseBusy
-from include.group_sync.genesys.errors import ServerError, Throttled
+from genesys_ad_sync.errors import DirectoryUnreachable, LeaseBusy
+from genesys_ad_sync.genesys.errors import ServerError, Throttled
+from genesys_ad_sync_airflow.retry_policy import LONGEST_DELAY, NOT_WORTH_A_RETRY, SyncRetryPolicy
 
 policy = SyncRetryPolicy()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from genesys_ad_sync.runtime import names_of_definitions
 
-from include.group_sync.settings import CONFIG_FOLDER_VARIABLE
+from genesys_ad_sync.settings import CONFIG_FOLDER_VARIABLE
+from genesys_ad_sync_airflow.task_context import names_of_definitions
 from tests.unit.sync_examples import definition
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from include.group_sync import settings
-from include.group_sync.errors import SettingsError
-from include.group_sync.settings import (
+from genesys_ad_sync import settings
+from genesys_ad_sync.errors import SettingsError
+from genesys_ad_sync.settings import (
     SyncDefinition,
     config_folder,
     dag_id_of_broken,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet, MultiFernet
-from genesys_ad_sync import shared_state
-from genesys_ad_sync.shared_state import JournalTokenStore
-from genesys_cloud.oauth import Token, TokenSource
 
-from include.group_sync.journal.store import Journal
+from genesys_ad_sync.journal.store import Journal
+from genesys_ad_sync_airflow import token_store
+from genesys_ad_sync_airflow.genesys_cloud.oauth import Token, TokenSource
+from genesys_ad_sync_airflow.token_store import JournalTokenStore
 from tests.fixtures.journal import in_processes, journal, journal_url  # noqa: F401  # fixtures
 
 KEY = Fernet.generate_key()
@@ -127,7 +127,7 @@ def test_without_a_usable_fernet_key_each_process_keeps_its_own(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "not a key")
     with caplog.at_level(logging.WARNING):
-        assert shared_state.token_store(lambda: pytest.fail("not to be opened")) is None
+        assert token_store.token_store(lambda: pytest.fail("not to be opened")) is None
     assert "not a key" not in caplog.text
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", f"{Fernet.generate_key().decode()},{KEY.decode()}")
-    assert shared_state.airflow_cipher() is not None
+    assert token_store.airflow_cipher() is not None

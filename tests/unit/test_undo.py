@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.group_sync.model import SETTLED, Action, GenesysUser, Reason, Row, Status
-from include.group_sync.planning import Context
-from include.group_sync.undo import INVERSE, Present, plan_undo, recheck_undo
+from genesys_ad_sync.model import SETTLED, Action, GenesysUser, Reason, Row, Status
+from genesys_ad_sync.planning import Context
+from genesys_ad_sync.undo import INVERSE, Present, plan_undo, recheck_undo
 from tests.unit.sync_examples import NOON, definition, genesys_user
 
 
