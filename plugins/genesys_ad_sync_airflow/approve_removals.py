@@ -1,30 +1,25 @@
 """The task that asks a person: Airflow's human-in-the-loop operator, with a question that is only known when it runs.
 
 It holds no worker and no triggerer while it waits. What is asked and what an answer means stands in
-``include/genesys_ad_sync/approval.py`` and ``stages/approve.py``.
+`genesys_ad_sync.approval` and `genesys_ad_sync.stages.approve`.
 """
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from genesys_ad_sync.approval import UNDECIDED
-from genesys_ad_sync.settings import config_folder
+from genesys_ad_sync_airflow.notifiers import notifiers_of
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseNotifier, Context
+    from airflow.sdk import Context
 
     from genesys_ad_sync.settings import SyncDefinition
     from genesys_ad_sync.stages.context import Sync
-
-NOTIFIERS_FILE = "notifiers.py"
 
 
 class ApproveRemovals(HITLOperator):
@@ -115,38 +110,6 @@ class ApproveRemovals(HITLOperator):
         batches: list[dict[str, Any]] = told.pop("batches")
         context["ti"].xcom_push(key="answer", value=told)
         return batches
-
-
-def notifiers_of(definition: SyncDefinition, complain: Callable[..., None]) -> list[Any]:
-    """What ``approval_notifiers(definition)`` in ``notifiers.py`` of the config folder gives; nothing if there is no
-    such file. One that is broken must not keep the question from being asked: it stands in Airflow's UI anyway."""
-    path: Path = config_folder() / NOTIFIERS_FILE
-    if not path.exists():
-        return []
-    try:
-        spec = importlib.util.spec_from_file_location("genesys_ad_sync_notifiers", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return [_Careful(notifier, complain) for notifier in module.approval_notifiers(definition)]
-    except Exception as error:
-        complain("%s: nobody is notified: %s: %s", path, type(error).__name__, error)
-        return []
-
-
-class _Careful:
-    """A notifier whose failure is told and forgiven."""
-
-    def __init__(self, notifier: BaseNotifier, complain: Callable[..., None]) -> None:
-        self._notifier = notifier
-        self._complain = complain
-
-    def __call__(self, context: Context) -> None:
-        try:
-            self._notifier(context)
-        except Exception as error:
-            self._complain("%s: %s: %s", type(self._notifier).__name__, type(error).__name__, error)
 
 
 def _utc(moment: datetime | str | None) -> datetime:

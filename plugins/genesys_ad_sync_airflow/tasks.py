@@ -11,7 +11,7 @@ from airflow.sdk import Asset, get_current_context
 if TYPE_CHECKING:
     from genesys_ad_sync.settings import SyncDefinition
 
-# Stages and runtime are imported when a task runs: parsing a DAG file shall not load ldap3 and SQLAlchemy.
+# Stages and task_context are imported when a task runs: parsing a DAG file shall not load ldap3 and SQLAlchemy.
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 def poll(definition: SyncDefinition) -> dict[str, Any]:
     """Brings the journal up to date with Active Directory and chooses what to act on."""
     from genesys_ad_sync.stages.poll import poll as stage
-    from genesys_ad_sync_airflow import task_context
+    from genesys_ad_sync_airflow import params, task_context
 
-    return stage(task_context.sync_of_task(definition), task_context.request_of_run(definition))
+    return stage(task_context.sync_of_task(definition), params.request_of_run(definition))
 
 
 def map_groups(definition: SyncDefinition) -> dict[str, Any]:
@@ -81,10 +81,10 @@ def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
     from genesys_ad_sync.report.summary import render_summary
     from genesys_ad_sync.stages.report import fail_reason
     from genesys_ad_sync.stages.report import report as stage
-    from genesys_ad_sync_airflow import task_context
+    from genesys_ad_sync_airflow import params, task_context
 
     sync = task_context.sync_of_task(definition)
-    document, path = stage(sync, task_context.request_to_report(definition))
+    document, path = stage(sync, params.request_to_report(definition))
     for line in render_summary(document).splitlines():
         log.info(line)
     log.info("report: %s", path)

@@ -36,6 +36,7 @@ from genesys_ad_sync.genesys.errors import (
 from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.settings import SyncDefinition
 from genesys_ad_sync.stages.report import report
+from genesys_ad_sync_airflow import params as run_params
 from genesys_ad_sync_airflow import task_context, tasks
 from genesys_ad_sync_airflow.genesys_cloud import hook as genesys_hook
 from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
@@ -457,7 +458,8 @@ def airflow_task(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Callabl
             "dag_run": SimpleNamespace(run_type="manual", clear_number=0, conf=None),
             "params": {"mode": "auto", **params},
         }
-        monkeypatch.setattr(task_context, "get_current_context", lambda: context)
+        for module in (run_params, task_context):
+            monkeypatch.setattr(module, "get_current_context", lambda: context)
         return tasks.poll(definition or pipeline.definition)
 
     return poll

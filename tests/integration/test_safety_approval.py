@@ -21,7 +21,7 @@ from genesys_ad_sync.stages.map_groups import map_groups
 from genesys_ad_sync.stages.poll import poll
 from genesys_ad_sync.stages.report import RunFailed, report_so_far
 from genesys_ad_sync.stages.resolve_users import resolve_users
-from genesys_ad_sync_airflow import task_context, tasks
+from genesys_ad_sync_airflow import params, task_context, tasks
 from sandbox import company
 from sandbox.directory_objects import AddMember, RemoveMember
 from tests.fixtures.pipeline import Pipeline
@@ -238,7 +238,7 @@ def test_what_stops_a_run_is_told_by_the_report_and_the_error_and_no_xcom_names_
     )
     monkeypatch.setattr(tasks, "get_current_context", lambda: {"ti": ti, "outlet_events": {asset: event}})
     monkeypatch.setattr(task_context, "sync_of_task", lambda _: pipeline.sync("red", "task"))
-    monkeypatch.setattr(task_context, "request_to_report", lambda _: pipeline.request())
+    monkeypatch.setattr(params, "request_to_report", lambda _: pipeline.request())
     assert tasks.plan(pipeline.definition) == []
     told["report"] = tasks.report(pipeline.definition, asset)
     assert told["summary"]["stopped_by_limits"] is told["report"]["stopped_by_limits"] is True

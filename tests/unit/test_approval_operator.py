@@ -9,7 +9,8 @@ import pytest
 
 from genesys_ad_sync.approval import UNDECIDED
 from genesys_ad_sync.settings import CONFIG_FOLDER_VARIABLE
-from genesys_ad_sync_airflow.approve_removals import ApproveRemovals, notifiers_of
+from genesys_ad_sync_airflow.approve_removals import ApproveRemovals
+from genesys_ad_sync_airflow.notifiers import notifiers_of
 from tests.unit.sync_examples import definition
 
 

@@ -14,7 +14,7 @@ from airflow.sdk import Asset
 from genesys_ad_sync.errors import ParamError, WindowError
 from genesys_ad_sync.model import Mode, Window
 from genesys_ad_sync.report.schema import validate
-from genesys_ad_sync_airflow import task_context, tasks
+from genesys_ad_sync_airflow import params, task_context, tasks
 from tests.unit.sync_examples import NOON, definition
 
 PARAMS = {"mode": "auto", "dry_run": None, "window_start": None, "window_end": None, "groups": []}
@@ -33,7 +33,7 @@ def context(conf: dict[str, Any] | None, run_type: str = "manual") -> Any:
 
 def refusal(conf: dict[str, Any]) -> str:
     with pytest.raises(ParamError) as caught:
-        task_context.request_of_run(definition(), context(conf))
+        params.request_of_run(definition(), context(conf))
     return str(caught.value)
 
 
@@ -52,19 +52,19 @@ def test_all_unknown_keys_are_told_at_once_and_nothing_is_guessed() -> None:
 @pytest.mark.parametrize("run_type", ["manual", "scheduled", "backfill"])
 @pytest.mark.parametrize("conf", [None, {}], ids=["none", "empty"])
 def test_a_run_without_a_conf_asks_for_what_the_definition_says(conf: Any, run_type: str) -> None:
-    asked = task_context.request_of_run(definition(dry_run=False), context(conf, run_type))
+    asked = params.request_of_run(definition(dry_run=False), context(conf, run_type))
     window = Window(NOON, NOON + timedelta(minutes=15)) if run_type == "backfill" else None
     assert (asked.run_type, asked.mode, asked.dry_run, asked.window) == (run_type, Mode.AUTO, False, window)
 
 
 def test_a_backfill_in_mode_full_has_no_window() -> None:
-    asked = task_context.request_of_run(definition(), context({"mode": "full"}, "backfill"))
+    asked = params.request_of_run(definition(), context({"mode": "full"}, "backfill"))
     assert (asked.mode, asked.window) == (Mode.FULL, None)
 
 
 def test_known_keys_and_those_that_airflow_adds_itself_are_taken() -> None:
     conf = {"dry_run": True, "openlineage": {"parentRunId": "x"}, "airflow/task_span_detail_level": 2}
-    assert task_context.request_of_run(definition(dry_run=False), context(conf)).dry_run is True
+    assert params.request_of_run(definition(dry_run=False), context(conf)).dry_run is True
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_a_run_that_is_refused_has_a_report_that_says_why(
     asset = Asset("told")
     event = SimpleNamespace(extra=None)
     now: Any = {**context(conf), "outlet_events": {asset: event}}
-    monkeypatch.setattr(task_context, "get_current_context", lambda: now)
-    monkeypatch.setattr(tasks, "get_current_context", lambda: now)
+    for module in (params, task_context, tasks):
+        monkeypatch.setattr(module, "get_current_context", lambda: now)
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
     policy = definition(dry_run=False, report={"path": (tmp_path / "reports").as_uri()})
     with pytest.raises(error):
