@@ -1,14 +1,15 @@
 """Keeps Genesys Cloud group membership equal to what Active Directory says.
 
-Two DAGs for each sync definition (a YAML file in include/config/, or in the folder that GENESYS_AD_SYNC_CONFIG_DIR
-names): one for the changes, and one that compares everything, daily by default. This file is the order of the work;
-what the tasks do stands in include/genesys_ad_sync/stages/.
+Two DAGs for each sync definition (a YAML file in the folder genesys-ad-sync/ beside this file, or in the folder that
+GENESYS_AD_SYNC_CONFIG_DIR names): one for the changes, and one that compares everything, daily by default. This file
+is the order of the work; what the tasks do stands in genesys_ad_sync.stages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import (
@@ -136,7 +137,7 @@ def broken(dag_id: str, message: str) -> DAG:
 def dags() -> Iterator[DAG]:
     """All DAGs of all definitions."""
     try:
-        paths = find_definitions(config_folder())
+        paths = find_definitions(config_folder(Path(__file__).parent))
     except SettingsError as error:
         yield broken("genesys_ad_group_sync", str(error))
         return

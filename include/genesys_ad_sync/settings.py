@@ -44,6 +44,8 @@ from genesys_ad_sync import model, names
 from genesys_ad_sync.errors import SettingsError
 
 CONFIG_FOLDER_VARIABLE = "GENESYS_AD_SYNC_CONFIG_DIR"
+CONFIG_FOLDER_NAME = "genesys-ad-sync"
+"""Beside the DAG file. The hyphen keeps it from being imported in place of the product."""
 DAG_ID = "genesys_ad_group_sync"
 DEFAULT_NAME = "default"
 FULL_SUFFIX = "_full"
@@ -452,6 +454,7 @@ class SyncDefinition(_Part):
     )
 
     _name: str = PrivateAttr(default=DEFAULT_NAME)
+    _folder: Path | None = PrivateAttr(default=None)
 
     _check_schedules = field_validator("schedule", "full_schedule")(_cron)
     _check_time_zone = field_validator("timezone")(_time_zone)
@@ -460,6 +463,14 @@ class SyncDefinition(_Part):
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of its file, where `notifiers.py` and the other definitions lie.
+
+        Of a definition that was made without a file: what GENESYS_AD_SYNC_CONFIG_DIR names.
+        """
+        return self._folder or _chosen_folder()
 
     @property
     def dag_id(self) -> str:
@@ -552,25 +563,51 @@ def fill(template: str, values: typing.Mapping[str, str | None]) -> str:
 # -- files --------------------------------------------------------------------------------------------
 
 
-def config_folder() -> Path:
-    """Where sync definitions lie: GENESYS_AD_SYNC_CONFIG_DIR, else include/config."""
+def config_folder(beside: Path) -> Path:
+    """Find the folder of the sync definitions; it need not exist.
+
+    The first of: the folder that GENESYS_AD_SYNC_CONFIG_DIR names; ``genesys-ad-sync/`` in ``beside``, the folder of
+    the DAG file; in a checkout of this project, ``include/config``. An ``include/`` of somebody else's project is
+    none: the example there would become DAGs of theirs.
+    """
+    chosen = _chosen_folder()
+    if chosen is not None:
+        return chosen
+    own, include = beside / CONFIG_FOLDER_NAME, beside.parent / "include"
+    in_checkout = (include / "genesys_ad_sync" / "settings.py").is_file()
+    return include / "config" if in_checkout and not own.is_dir() else own
+
+
+def _chosen_folder() -> Path | None:
     chosen = os.environ.get(CONFIG_FOLDER_VARIABLE)
-    return Path(chosen) if chosen else Path(__file__).resolve().parent.parent / "config"
+    return Path(chosen) if chosen else None
 
 
 def find_definitions(folder: Path) -> list[Path]:
-    """The YAML files of the folder, sorted; hidden ones are left out. Raises SettingsError if it cannot be listed."""
+    """The YAML files of the folder, sorted; hidden ones are left out.
+
+    Raises SettingsError if the folder cannot be listed, or holds none.
+    """
+    found: list[Path] = []
     try:
         found = [
             path
             for path in folder.iterdir()
             if path.suffix in {".yaml", ".yml"} and not path.name.startswith(".") and path.is_file()
         ]
+    except FileNotFoundError:
+        pass
     except OSError as error:
         raise SettingsError(
             f"{folder}: sync definitions cannot be listed ({error.strerror}). "
             f"Make the folder readable, or set {CONFIG_FOLDER_VARIABLE} to another one."
         ) from None
+    if not found:
+        raise SettingsError(
+            f"{folder}: no sync definition there. Put one into that folder, for example as {DEFAULT_NAME}.yaml, or set "
+            f"{CONFIG_FOLDER_VARIABLE} to the folder of yours. Start from include/config/default.yaml in the "
+            "repository of genesys-ad-sync."
+        )
     return sorted(found)
 
 
@@ -581,7 +618,9 @@ def load_definition(path: Path) -> SyncDefinition:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read ({error}). Make it a readable file in UTF-8.") from None
-    return parse_definition(text, name=path.stem, source=str(path))
+    definition = parse_definition(text, name=path.stem, source=str(path))
+    definition._folder = path.parent
+    return definition
 
 
 def parse_definition(text: str, name: str = DEFAULT_NAME, source: str = "sync definition") -> SyncDefinition:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from genesys_ad_sync.settings import config_folder
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier, Context
@@ -20,8 +17,8 @@ NOTIFIERS_FILE = "notifiers.py"
 def notifiers_of(definition: SyncDefinition, complain: Callable[..., None]) -> list[Any]:
     """What ``approval_notifiers(definition)`` in ``notifiers.py`` of the config folder gives; nothing if there is no
     such file. One that is broken must not keep the question from being asked: it stands in Airflow's UI anyway."""
-    path: Path = config_folder() / NOTIFIERS_FILE
-    if not path.exists():
+    path = definition.folder / NOTIFIERS_FILE if definition.folder is not None else None
+    if path is None or not path.exists():
         return []
     try:
         spec = importlib.util.spec_from_file_location("genesys_ad_sync_notifiers", path)

@@ -12,7 +12,7 @@ from airflow.sdk import ObjectStoragePath, get_current_context
 from genesys_ad_sync.errors import ReportPathError, SettingsError
 from genesys_ad_sync.journal.records import RunKey
 from genesys_ad_sync.report.store import ReportStore
-from genesys_ad_sync.settings import SyncDefinition, config_folder, find_definitions
+from genesys_ad_sync.settings import SyncDefinition, find_definitions
 from genesys_ad_sync.stages.context import Sync
 from genesys_ad_sync_airflow.journal_connection import open_journal
 
@@ -54,8 +54,10 @@ def sync_of_task(definition: SyncDefinition) -> Sync:
 def names_of_definitions(running: SyncDefinition) -> frozenset[str] | None:
     """Of all sync definitions, those that cannot be loaded included. None where that cannot be told: the folder cannot
     be listed, or the running one is not in it, so that others may be missing, too."""
+    if running.folder is None:
+        return None
     try:
-        names = frozenset(path.stem for path in find_definitions(config_folder()))
+        names = frozenset(path.stem for path in find_definitions(running.folder))
     except SettingsError:
         return None
     return names if running.name in names else None

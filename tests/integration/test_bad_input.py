@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -178,6 +179,30 @@ def test_a_config_folder_that_does_not_exist_is_a_dag_that_says_so(
     with pytest.raises(SettingsError) as caught:
         dag.tasks[0].python_callable()
     says(caught.value, str(tmp_path / "gone"), "GENESYS_AD_SYNC_CONFIG_DIR")
+
+
+def test_without_any_definition_there_is_one_dag_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an Airflow that has the wheel and a copy of the DAG file: the example makes no DAGs there."""
+    monkeypatch.delenv("GENESYS_AD_SYNC_CONFIG_DIR", raising=False)
+    dags = tmp_path / "dags"
+    dags.mkdir()
+    shutil.copy(PROJECT / "dags" / "genesys_ad_group_sync.py", dags)
+    (dag,) = DagBag(str(dags)).dags.values()
+    assert dag.dag_id == "genesys_ad_group_sync"
+    with pytest.raises(SettingsError) as caught:
+        dag.tasks[0].python_callable()
+    says(caught.value, str(dags / "genesys-ad-sync"), "Put one into that folder", "GENESYS_AD_SYNC_CONFIG_DIR")
+
+
+def test_definitions_beside_a_copied_dag_file_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GENESYS_AD_SYNC_CONFIG_DIR", raising=False)
+    shutil.copy(PROJECT / "dags" / "genesys_ad_group_sync.py", tmp_path)
+    folder = tmp_path / "genesys-ad-sync"
+    folder.mkdir()
+    (folder / "default.yaml").write_text(yaml.safe_dump(GOOD))
+    assert set(DagBag(str(tmp_path)).dags) == {"genesys_ad_group_sync", "genesys_ad_group_sync_full"}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from genesys_ad_sync.settings import (
     parse_definition,
 )
 
+PROJECT = Path(settings.__file__).parents[2]
 GOOD = """
 directory: {group_base: "OU=Contact Center,DC=example,DC=com"}
 groups: [{name: "(?P<same>.+)", genesys_name: "{same}"}]
@@ -207,6 +209,7 @@ def test_waiting_runs_never_use_up_the_active_runs(schedule: str, answer: str, r
 
 def written(folder: Path, name: str, text: str = GOOD) -> Path:
     path = folder / name
+    folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -256,9 +259,40 @@ def test_a_folder_that_is_missing_is_told_with_the_variable(tmp_path: Path) -> N
 
 def test_the_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GENESYS_AD_SYNC_CONFIG_DIR", str(tmp_path))
-    assert config_folder() == tmp_path
+    assert config_folder(PROJECT / "dags") == tmp_path
     monkeypatch.delenv("GENESYS_AD_SYNC_CONFIG_DIR")
-    assert "default.yaml" in [path.name for path in find_definitions(config_folder())]
+    assert "default.yaml" in [path.name for path in find_definitions(config_folder(PROJECT / "dags"))]
+
+
+def test_the_folder_beside_the_dag_file_comes_before_that_of_a_checkout(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("GENESYS_AD_SYNC_CONFIG_DIR", raising=False)
+    shutil.copytree(PROJECT / "include" / "config", tmp_path / "include" / "config")
+    written(tmp_path / "include" / "genesys_ad_sync", "settings.py")
+    assert config_folder(tmp_path / "dags") == tmp_path / "include" / "config"
+    written(tmp_path / "dags" / "genesys-ad-sync", "default.yaml")
+    assert config_folder(tmp_path / "dags") == tmp_path / "dags" / "genesys-ad-sync"
+
+
+def test_the_include_folder_of_another_project_holds_no_definitions_of_ours(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("GENESYS_AD_SYNC_CONFIG_DIR", raising=False)
+    written(tmp_path / "include" / "config", "theirs.yaml")
+    assert config_folder(tmp_path / "dags") == tmp_path / "dags" / "genesys-ad-sync"
+    with pytest.raises(SettingsError, match="no sync definition there"):
+        find_definitions(config_folder(tmp_path / "dags"))
+
+
+def test_a_folder_without_a_definition_is_told(tmp_path: Path) -> None:
+    written(tmp_path, "notifiers.py")
+    with pytest.raises(SettingsError, match="no sync definition there"):
+        find_definitions(tmp_path)
+
+
+def test_a_definition_knows_the_folder_of_its_file(tmp_path: Path) -> None:
+    assert load_definition(written(tmp_path, "sales.yaml")).folder == tmp_path
 
 
 def test_a_refused_file_still_gets_a_dag_id_that_airflow_takes(tmp_path: Path) -> None:
