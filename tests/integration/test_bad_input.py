@@ -44,7 +44,7 @@ from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
 from sandbox import company
 from sandbox.airflow_stack import PROJECT
 from sandbox.directory_objects import AddMember, RemoveMember
-from tests.fixtures.pipeline import Pipeline, definition_for, set_connection
+from tests.support.pipeline import Pipeline, definition_for, set_connection
 
 SECRETS = ("Wr0ng!secret", "not-the-secret")
 

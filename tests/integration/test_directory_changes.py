@@ -29,8 +29,8 @@ from sandbox.directory_objects import (
     SetPrimaryGroup,
     User,
 )
-from tests.integration.directory_help import reader_of
-from tests.unit.directory_stubs import part_of
+from tests.support.directory_help import reader_of
+from tests.support.directory_stubs import part_of
 
 
 class Follower:

@@ -10,7 +10,7 @@ from genesys_ad_sync.errors import DirectoryNotFound
 from genesys_ad_sync.model import PrincipalKind
 from sandbox.active_directory import SandboxDirectory
 from sandbox.directory_objects import Content, Group, User
-from tests.integration.directory_help import names, reader_of
+from tests.support.directory_help import names, reader_of
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from genesys_ad_sync.journal.store import Journal
 from sandbox.active_directory import SandboxDirectory
 from sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember, Rename
 from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
-from tests.fixtures.pipeline import Pipeline, set_connection
-from tests.fixtures.small_company import (
+from tests.support.pipeline import Pipeline, set_connection
+from tests.support.small_company import (
     connection_to,
     content,
     genesys_seed,

@@ -24,7 +24,7 @@ from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
 from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore
 from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
 from sandbox.genesys_cloud import SandboxClient, SandboxGenesys, SandboxOptions
-from tests.fixtures.genesys import (
+from tests.support.genesys import (
     ANNA,
     BILLING,
     BORIS,
@@ -39,7 +39,7 @@ from tests.fixtures.genesys import (
     small_seed,
     uid,
 )
-from tests.unit.stub_genesys import FakeClock
+from tests.support.stub_genesys import FakeClock
 
 CROWD = [uid(number) for number in range(100, 220)]
 Connect = Callable[..., GenesysCloudHook]

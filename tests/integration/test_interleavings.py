@@ -29,9 +29,9 @@ from sandbox.directory_objects import (
     SetAttributes,
     User,
 )
-from tests.fixtures.pipeline import Pipeline
-from tests.fixtures.small_company import definition_keys, genesys_id, members, rows
-from tests.fixtures.small_company import small as small  # the fixture
+from tests.support.pipeline import Pipeline
+from tests.support.small_company import definition_keys, genesys_id, members, rows
+from tests.support.small_company import small as small  # the fixture
 
 EVERYBODY = {"ann", "bob", "cid", "mia"}
 

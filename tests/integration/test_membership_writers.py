@@ -15,8 +15,8 @@ from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
 from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore
 from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
 from sandbox.genesys_cloud import SandboxGenesys
-from tests.fixtures.genesys import ANNA, BILLING, BORIS, CLARA, DORA, EMIL, FRIEDA, OLD, RULED, SOCIAL, TIER_2, uid
-from tests.unit.stub_genesys import FakeClock
+from tests.support.genesys import ANNA, BILLING, BORIS, CLARA, DORA, EMIL, FRIEDA, OLD, RULED, SOCIAL, TIER_2, uid
+from tests.support.stub_genesys import FakeClock
 
 STRATEGIES = ("scim_patch", "group_members", "user_patch")
 CROWD = [uid(number) for number in range(100, 220)]

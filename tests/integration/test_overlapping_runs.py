@@ -10,7 +10,7 @@ from genesys_ad_sync.stages.poll import poll
 from genesys_ad_sync.stages.resolve_users import resolve_users
 from sandbox import company
 from sandbox.directory_objects import AddMember, RemoveMember
-from tests.fixtures.pipeline import Pipeline
+from tests.support.pipeline import Pipeline
 
 
 def test_an_inactive_person_whom_the_other_run_has_just_found_gets_no_membership(pipeline: Pipeline) -> None:

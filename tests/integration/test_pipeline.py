@@ -12,7 +12,7 @@ from genesys_ad_sync.journal.records import RunKey
 from genesys_ad_sync.report.schema import validate
 from sandbox import company
 from sandbox.directory_objects import AddMember, RemoveMember
-from tests.fixtures.pipeline import Pipeline
+from tests.support.pipeline import Pipeline
 
 
 def statuses(report: dict) -> Counter:

@@ -24,7 +24,7 @@ from genesys_ad_sync.stages.resolve_users import resolve_users
 from genesys_ad_sync_airflow import params, task_context, tasks
 from sandbox import company
 from sandbox.directory_objects import AddMember, RemoveMember
-from tests.fixtures.pipeline import Pipeline
+from tests.support.pipeline import Pipeline
 
 SUPPORT = ("bernd.boehm", "carla.nunez", "emil.ernst", "fatma.fidan", "georg.gross", "hanna.hess", "jana.jansen")
 BILLING = ("lena.lang", "mario.maier", "petra.pohl")

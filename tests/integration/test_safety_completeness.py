@@ -19,9 +19,9 @@ from sandbox.directory_objects import (
     Delete,
     RemoveMember,
 )
-from tests.fixtures.pipeline import Pipeline, set_connection
-from tests.fixtures.rights import RIGHTS_LOST, change_rights, lose_rights
 from tests.integration.test_safety_approval import ids, rows
+from tests.support.pipeline import Pipeline, set_connection
+from tests.support.rights import RIGHTS_LOST, change_rights, lose_rights
 
 
 def everybody(pipeline: Pipeline) -> dict[str, set[str]]:

@@ -8,8 +8,8 @@ import pytest
 
 from sandbox import company
 from sandbox.directory_objects import AddMember, RemoveMember
-from tests.fixtures.pipeline import Pipeline
 from tests.integration.test_safety_approval import BILLING, SUPPORT, ids, rows
+from tests.support.pipeline import Pipeline
 
 
 def leave(pipeline: Pipeline, group: str, *people: str) -> None:

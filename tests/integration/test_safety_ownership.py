@@ -22,9 +22,9 @@ from sandbox.directory_objects import (
     RemoveMember,
     SetAttributes,
 )
-from tests.fixtures.pipeline import Pipeline
 from tests.integration.test_safety_approval import ids, rows
 from tests.integration.test_safety_completeness import everybody, nobody_is_lost, runs
+from tests.support.pipeline import Pipeline
 
 
 def group_id(name: str) -> str:

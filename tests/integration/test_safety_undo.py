@@ -7,8 +7,8 @@ import pytest
 from genesys_ad_sync.errors import RunUnknown
 from genesys_ad_sync.report.schema import validate
 from sandbox.directory_objects import AddMember, RemoveMember
-from tests.fixtures.pipeline import Pipeline
 from tests.integration.test_safety_approval import ids, rows
+from tests.support.pipeline import Pipeline
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from sandbox.genesys_cloud import SandboxClient, SandboxGenesys, SandboxOptions, spawn
-from tests.fixtures.genesys import (
+from tests.support.genesys import (
     ANNA,
     BILLING,
     BORIS,

@@ -13,7 +13,7 @@ import pytest
 from PureCloudPlatformClientV2.rest import ApiException
 
 from sandbox.genesys_cloud import SandboxGenesys
-from tests.fixtures.genesys import ANNA, BILLING, BORIS, CLARA, DORA, RULED, TIER_2, uid
+from tests.support.genesys import ANNA, BILLING, BORIS, CLARA, DORA, RULED, TIER_2, uid
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from genesys_ad_sync.errors import RunAmbiguous, RunUnknown
 from genesys_ad_sync.stages.poll import poll
 from sandbox.directory_objects import AddGroup, AddMember, Group, RemoveMember
-from tests.fixtures.pipeline import Pipeline
-from tests.fixtures.small_company import MANUAL, definition_keys, genesys_id, members, rows, small
+from tests.support.pipeline import Pipeline
+from tests.support.small_company import MANUAL, definition_keys, genesys_id, members, rows, small
 
 __all__ = ["small"]
 

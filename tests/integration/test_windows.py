@@ -29,8 +29,8 @@ from sandbox.directory_objects import (
     RemoveMember,
     SetAttributes,
 )
-from tests.fixtures.pipeline import Pipeline, set_connection
-from tests.fixtures.small_company import definition_keys, genesys_id, members, rows, small
+from tests.support.pipeline import Pipeline, set_connection
+from tests.support.small_company import definition_keys, genesys_id, members, rows, small
 
 __all__ = ["small"]
 

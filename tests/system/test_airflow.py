@@ -21,7 +21,7 @@ from sandbox import company, demo
 from sandbox.airflow_stack import AirflowStack
 from sandbox.directory_objects import AddMember
 from sandbox.genesys_cloud import spawn
-from tests.fixtures.stack import BROKEN, CONNECTIONS, DEFAULT, DRILLS, GREEN, FirstRun, Stack, until
+from tests.support.stack import BROKEN, CONNECTIONS, DEFAULT, DRILLS, GREEN, FirstRun, Stack, until
 
 REPORT_KEYS = {
     *("schema_version", "dag_id", "run_id", "run_type", "attempt", "mode", "dry_run", "timestamp", "window"),

@@ -15,7 +15,7 @@ import yaml
 from sandbox import company, demo
 from sandbox.airflow_stack import StackFailed
 from sandbox.directory_objects import AddGroup, AddMember, Group, RemoveMember
-from tests.fixtures.stack import Stack, until
+from tests.support.stack import Stack, until
 
 DAG = "genesys_ad_group_sync__approval"
 HASTY = "genesys_ad_group_sync__hasty"

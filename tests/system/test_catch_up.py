@@ -19,7 +19,7 @@ import yaml
 from sandbox import company, demo
 from sandbox.airflow_stack import FINISHED
 from sandbox.directory_objects import AddGroup, AddMember, Change, Group, RemoveMember
-from tests.fixtures.stack import Stack, until
+from tests.support.stack import Stack, until
 
 DAG = "genesys_ad_group_sync__missed"
 GROUPS = {"missed-one": "Missed One", "missed-two": "Missed Two"}
