@@ -47,18 +47,18 @@ install: $(VENV)/.installed
 
 .PHONY: demo
 demo: install
-	@include/sandbox/install-system-packages.sh demo
-	@$(PYTHON) -m include.sandbox.demo
+	@sandbox/install-system-packages.sh demo
+	@$(PYTHON) -m sandbox.demo
 
 .PHONY: up
 up: install
-	@include/sandbox/install-system-packages.sh demo
-	@$(PYTHON) -m include.sandbox.demo --stay
+	@sandbox/install-system-packages.sh demo
+	@$(PYTHON) -m sandbox.demo --stay
 
 .PHONY: plan
 plan: install
-	@include/sandbox/install-system-packages.sh demo
-	@$(PYTHON) -m include.sandbox.demo --plan
+	@sandbox/install-system-packages.sh demo
+	@$(PYTHON) -m sandbox.demo --plan
 
 PYTEST := $(VENV)/bin/pytest --dist loadgroup
 # Most of the time goes into waiting for servers, so there are more workers than cores.
@@ -76,7 +76,7 @@ test-system: test-packages
 
 .PHONY: test-packages
 test-packages: install
-	@include/sandbox/install-system-packages.sh test
+	@sandbox/install-system-packages.sh test
 
 .PHONY: test-pythons
 test-pythons: test-packages
@@ -101,7 +101,7 @@ FUZZ_ROUNDS ?= 200
 FUZZ_SEED ?= 1000
 .PHONY: fuzz
 fuzz: install
-	@include/sandbox/install-system-packages.sh test
+	@sandbox/install-system-packages.sh test
 	@FUZZ_ROUNDS=$(FUZZ_ROUNDS) FUZZ_SEED=$(FUZZ_SEED) $(VENV)/bin/pytest -rP --no-header tests/integration/test_fuzz_windows.py
 
 .PHONY: lint
@@ -112,7 +112,7 @@ lint: install
 
 .PHONY: lock
 lock: install
-	@$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock" requirements.txt -o requirements.lock
+	@$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock" pyproject.toml --extra postgres -o requirements.lock
 	@$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock" requirements-dev.txt -c requirements.lock -o requirements-dev.lock
 
 .PHONY: clean

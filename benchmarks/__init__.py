@@ -2,13 +2,5 @@
 and `.poll`.
 
 `poll` reads a Samba domain controller. The others use the sandbox of Genesys Cloud in a process of its own, and no
-Active Directory: what AD would have told is written into the journal directly. Needs `plugins/` on the path, as Airflow
-puts it there.
+Active Directory: what AD would have told is written into the journal directly.
 """
-
-import sys
-from pathlib import Path
-
-_PLUGINS = str(Path(__file__).resolve().parents[1] / "plugins")
-if _PLUGINS not in sys.path:
-    sys.path.insert(0, _PLUGINS)

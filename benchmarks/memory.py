@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.synthetic import SyntheticRuns, be_quiet, genesys_seed, group_id
-from include.sandbox.genesys_cloud import SandboxOptions, spawn
+from sandbox.genesys_cloud import SandboxOptions, spawn
 
 PER_GROUP = 500
 USERS = 20_000

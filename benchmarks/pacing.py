@@ -21,12 +21,12 @@ from typing import Any
 
 import requests
 from cryptography.fernet import Fernet, MultiFernet
-from genesys_ad_sync.shared_state import JournalTokenStore
-from genesys_cloud.hook import GenesysCloudHook
 
 from benchmarks.synthetic import CONNECTION, be_quiet, genesys_seed, group_id
-from include.group_sync.journal.store import Journal
-from include.sandbox.genesys_cloud import SandboxOptions, spawn
+from genesys_ad_sync.journal.store import Journal
+from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
+from genesys_ad_sync_airflow.token_store import JournalTokenStore
+from sandbox.genesys_cloud import SandboxOptions, spawn
 
 ALLOWED, WINDOW, RESERVE = 300, 12.0, 10  # requests, seconds, percent
 WINDOWS = 3  # that are measured

@@ -29,15 +29,15 @@ from typing import Any
 import ldap3
 from ldap3.protocol.microsoft import extended_dn_control, show_deleted_control
 
-from include.group_sync.directory import controls as ctl
-from include.group_sync.directory.reader import CHANGES_FILTER, NOTHING
-from include.group_sync.directory.session import LdapSession
-from include.group_sync.journal import Journal, RunKey
-from include.group_sync.settings import parse_definition
-from include.group_sync.stages.context import Sync
-from include.group_sync.stages.following import Follower
-from include.sandbox.active_directory import SandboxDirectory
-from include.sandbox.directory_objects import BASE_DN, CONTACT_CENTER
+from genesys_ad_sync.directory import controls as ctl
+from genesys_ad_sync.directory.reader import CHANGES_FILTER, NOTHING
+from genesys_ad_sync.directory.session import LdapSession
+from genesys_ad_sync.journal import Journal, RunKey
+from genesys_ad_sync.settings import parse_definition
+from genesys_ad_sync.stages.context import Sync
+from genesys_ad_sync.stages.following import Follower
+from sandbox.active_directory import SandboxDirectory
+from sandbox.directory_objects import BASE_DN, CONTACT_CENTER
 
 GUID = re.compile(rb"<GUID=([0-9a-f-]{36})>")
 ATTRIBUTES = ["objectGUID", "objectClass", "cn", "sAMAccountName", "userAccountControl", "mail", "userPrincipalName"]
@@ -132,7 +132,7 @@ report: {{path: "file:///nowhere"}}
 def product(folder: str, connection: dict[str, Any], answers: Any, repeat: int) -> None:
     """Polls ``repeat`` times with a journal in ``folder``; puts the costs into ``answers``."""
     os.environ["AIRFLOW_CONN_ACTIVE_DIRECTORY_DEFAULT"] = json.dumps(connection)
-    from active_directory.hook import ActiveDirectoryHook
+    from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
 
     with (
         Journal.open(f"sqlite:///{Path(folder) / 'journal.db'}") as journal,

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genesys_cloud.hook import GenesysCloudHook
-from genesys_cloud.oauth import ProcessTokenStore
-
 from benchmarks.synthetic import CONNECTION, SyntheticRuns, be_quiet, genesys_seed, group_id, user_id
-from include.sandbox.genesys_cloud import SandboxClient, SandboxOptions, spawn
+from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
+from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore
+from sandbox.genesys_cloud import SandboxClient, SandboxOptions, spawn
 
 STRATEGIES = ("scim_patch", "group_members", "user_patch")
 USERS, GROUPS, HALF = 20_000, 200, 25  # of each group's changes, 25 are adds and 25 removes

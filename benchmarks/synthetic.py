@@ -17,23 +17,23 @@ from typing import Any
 
 import yaml
 from cryptography.fernet import Fernet, MultiFernet
-from genesys_ad_sync.shared_state import JournalTokenStore
-from genesys_cloud.hook import GenesysCloudHook
-from genesys_cloud.retries import RetryPolicy
 
-from include.group_sync.directory.membership import difference
-from include.group_sync.genesys.client import RequestCounts
-from include.group_sync.journal.records import RunKey
-from include.group_sync.journal.store import Journal
-from include.group_sync.model import Cursor, DirectoryGroup, DirectoryUser, Mode, PrincipalKind, View
-from include.group_sync.report.store import ReportStore
-from include.group_sync.settings import SyncDefinition, parse_definition
-from include.group_sync.stages.context import RunRequest, Sync
-from include.group_sync.stages.map_groups import map_groups
-from include.group_sync.stages.patch import patch
-from include.group_sync.stages.plan import plan
-from include.group_sync.stages.report import report
-from include.group_sync.stages.resolve_users import resolve_users
+from genesys_ad_sync.directory.membership import difference
+from genesys_ad_sync.genesys.client import RequestCounts
+from genesys_ad_sync.journal.records import RunKey
+from genesys_ad_sync.journal.store import Journal
+from genesys_ad_sync.model import Cursor, DirectoryGroup, DirectoryUser, Mode, PrincipalKind, View
+from genesys_ad_sync.report.store import ReportStore
+from genesys_ad_sync.settings import SyncDefinition, parse_definition
+from genesys_ad_sync.stages.context import RunRequest, Sync
+from genesys_ad_sync.stages.map_groups import map_groups
+from genesys_ad_sync.stages.patch import patch
+from genesys_ad_sync.stages.plan import plan
+from genesys_ad_sync.stages.report import report
+from genesys_ad_sync.stages.resolve_users import resolve_users
+from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
+from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
+from genesys_ad_sync_airflow.token_store import JournalTokenStore
 
 DAG_ID = "genesys_ad_group_sync"
 BASE = "OU=Contact Center,DC=example,DC=com"
@@ -222,7 +222,6 @@ class SyntheticRuns:
         journal.set_polled(run, poll, now)
         journal.put_fact(run, "complete", sorted(after.groups))
         journal.put_fact(run, "notes", [])
-        journal.put_fact(run, "polled", {"poll": poll, "whole": True})
 
     def run(self, mode: Mode = Mode.AUTO) -> dict[str, Any]:
         """A whole run; gives its report."""

@@ -1,37 +1,38 @@
 """Keeps Genesys Cloud group membership equal to what Active Directory says.
 
-Two DAGs for each sync definition (a YAML file in include/config/, or in the folder that GENESYS_AD_SYNC_CONFIG_DIR
-names): one for the changes, and one that compares everything, daily by default. This file is the order of the work;
-what the tasks do stands in include/group_sync/stages/.
+Two DAGs for each sync definition (a YAML file in the folder genesys-ad-sync/ beside this file, or in the folder that
+GENESYS_AD_SYNC_CONFIG_DIR names): one for the changes, and one that compares everything, daily by default. This file
+is the order of the work; what the tasks do stands in genesys_ad_sync.stages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import (
     DAG,
     Asset,
     CronDataIntervalTimetable,
-    Param,
     TriggerRule,
     dag,
     task,
 )
-from genesys_ad_sync import tasks
-from genesys_ad_sync.approval import ApproveRemovals
-from genesys_ad_sync.retry import SyncRetryPolicy
 
-from include.group_sync.errors import SettingsError
-from include.group_sync.settings import (
+from genesys_ad_sync.errors import SettingsError
+from genesys_ad_sync.settings import (
     SyncDefinition,
     config_folder,
     dag_id_of_broken,
     find_definitions,
     load_definition,
 )
+from genesys_ad_sync_airflow import tasks
+from genesys_ad_sync_airflow.approve_removals import ApproveRemovals
+from genesys_ad_sync_airflow.params import params
+from genesys_ad_sync_airflow.retry_policy import SyncRetryPolicy
 
 DEFAULT_ARGS: dict[str, Any] = {
     "retries": 3,
@@ -40,7 +41,6 @@ DEFAULT_ARGS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": SyncRetryPolicy(),
 }
-LIKE_A_TIME = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
 TASKS_THAT_COUNT = [
     *("poll", "map_groups", "resolve_users", "plan", "patch", "approve_removals", "patch_approved", "report")
 ]
@@ -48,57 +48,6 @@ BATCH_LABEL = (
     "lane {{ task.op_kwargs['batch']['lane'] }}: +{{ task.op_kwargs['batch']['add'] }}"
     " -{{ task.op_kwargs['batch']['remove'] }} in {{ task.op_kwargs['batch']['groups'] | length }} groups"
 )
-
-
-def params(mode: str) -> dict[str, Param]:
-    """The form that a person sees before a manual run. All of it is optional."""
-    # The format is for the form only: without an extra package, Airflow does not check it.
-    time_format: dict[str, Any] = {"type": ["null", "string"], "format": "date-time", "pattern": LIKE_A_TIME}
-    return {
-        "mode": Param(
-            mode,
-            enum=["auto", "changes", "full"],
-            title="Mode",
-            description="auto: what has changed in Active Directory; groups that were never compared are compared as a "
-            "whole. full: compare every mapped group as a whole.",
-        ),
-        "dry_run": Param(
-            None,
-            type=["null", "boolean"],
-            title="Dry run",
-            description="true: plan and report, write nothing to Genesys Cloud. Empty: as the sync definition says.",
-        ),
-        "window_start": Param(
-            None,
-            **time_format,
-            title="Window start",
-            description="Take only changes from this time on (UTC if it has no zone). Not with mode full.",
-        ),
-        "window_end": Param(None, **time_format, title="Window end", description="Take only changes before this time."),
-        "groups": Param(
-            [],
-            type="array",
-            items={"type": "string"},
-            title="AD groups",
-            description="Shell patterns on AD group names, one a line, e.g. GC-Support*. Empty: all. A Genesys group"
-            " that is compared as a whole is compared with all AD groups that feed it.",
-        ),
-        "undo_run": Param(
-            None,
-            type=["null", "string"],
-            title="Undo a run",
-            description="The run id of an earlier run: takes back what it changed in Genesys Cloud and what has not"
-            " changed again since. It stays so until Active Directory changes those memberships or you release them."
-            " If both DAGs have a run of that id: DAG id/run id.",
-        ),
-        "release_run": Param(
-            None,
-            type=["null", "string"],
-            title="Release a run",
-            description="The run id of an earlier run: what was undone or rejected in it may be done again."
-            " If both DAGs have a run of that id: DAG id/run id.",
-        ),
-    }
 
 
 def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
@@ -188,7 +137,7 @@ def broken(dag_id: str, message: str) -> DAG:
 def dags() -> Iterator[DAG]:
     """All DAGs of all definitions."""
     try:
-        paths = find_definitions(config_folder())
+        paths = find_definitions(config_folder(Path(__file__).parent))
     except SettingsError as error:
         yield broken("genesys_ad_group_sync", str(error))
         return

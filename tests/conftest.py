@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 
 pytest_plugins = [
-    "tests.fixtures.directory",
-    "tests.fixtures.genesys",
-    "tests.fixtures.pipeline",
+    "tests.support.directory",
+    "tests.support.genesys",
+    "tests.support.pipeline",
 ]
 
 

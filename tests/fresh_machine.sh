@@ -25,7 +25,7 @@ esac
 what="${1:-demo}"
 
 [ "$(id -u)" = 0 ] || give_up "must be root: debootstrap and chroot need it. Try: sudo make fresh"
-include/sandbox/install-system-packages.sh fresh
+sandbox/install-system-packages.sh fresh
 unshare --mount --pid --fork true 2>/dev/null ||
     give_up "this machine does not allow new mount namespaces (in a container, CAP_SYS_ADMIN is needed)"
 [ -e "/usr/share/debootstrap/scripts/$suite" ] ||

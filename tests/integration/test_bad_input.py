@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,11 +16,8 @@ from typing import Any
 import pytest
 import yaml
 from airflow.dag_processing.dagbag import DagBag
-from genesys_ad_sync import runtime, tasks
-from genesys_cloud import hook as genesys_hook
-from genesys_cloud.retries import RetryPolicy
 
-from include.group_sync.errors import (
+from genesys_ad_sync.errors import (
     DirectoryBindError,
     DirectoryCertificateError,
     DirectoryNotFound,
@@ -30,19 +28,23 @@ from include.group_sync.errors import (
     SettingsError,
     WindowError,
 )
-from include.group_sync.genesys.errors import (
+from genesys_ad_sync.genesys.errors import (
     AuthenticationFailed,
     PermissionMissing,
     RegionUnknown,
     UnexpectedAnswer,
 )
-from include.group_sync.report.store import ReportStore
-from include.group_sync.settings import SyncDefinition
-from include.group_sync.stages.report import report
-from include.sandbox import company
-from include.sandbox.airflow_stack import PROJECT
-from include.sandbox.directory_objects import AddMember, RemoveMember
-from tests.fixtures.pipeline import Pipeline, definition_for, set_connection
+from genesys_ad_sync.report.store import ReportStore
+from genesys_ad_sync.settings import SyncDefinition
+from genesys_ad_sync.stages.report import report
+from genesys_ad_sync_airflow import params as run_params
+from genesys_ad_sync_airflow import task_context, tasks
+from genesys_ad_sync_airflow.genesys_cloud import hook as genesys_hook
+from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
+from sandbox import company
+from sandbox.airflow_stack import PROJECT
+from sandbox.directory_objects import AddMember, RemoveMember
+from tests.support.pipeline import Pipeline, definition_for, set_connection
 
 SECRETS = ("Wr0ng!secret", "not-the-secret")
 
@@ -177,6 +179,30 @@ def test_a_config_folder_that_does_not_exist_is_a_dag_that_says_so(
     with pytest.raises(SettingsError) as caught:
         dag.tasks[0].python_callable()
     says(caught.value, str(tmp_path / "gone"), "GENESYS_AD_SYNC_CONFIG_DIR")
+
+
+def test_without_any_definition_there_is_one_dag_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an Airflow that has the wheel and a copy of the DAG file: the example makes no DAGs there."""
+    monkeypatch.delenv("GENESYS_AD_SYNC_CONFIG_DIR", raising=False)
+    dags = tmp_path / "dags"
+    dags.mkdir()
+    shutil.copy(PROJECT / "dags" / "genesys_ad_group_sync.py", dags)
+    (dag,) = DagBag(str(dags)).dags.values()
+    assert dag.dag_id == "genesys_ad_group_sync"
+    with pytest.raises(SettingsError) as caught:
+        dag.tasks[0].python_callable()
+    says(caught.value, str(dags / "genesys-ad-sync"), "Put one into that folder", "GENESYS_AD_SYNC_CONFIG_DIR")
+
+
+def test_definitions_beside_a_copied_dag_file_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GENESYS_AD_SYNC_CONFIG_DIR", raising=False)
+    shutil.copy(PROJECT / "dags" / "genesys_ad_group_sync.py", tmp_path)
+    folder = tmp_path / "genesys-ad-sync"
+    folder.mkdir()
+    (folder / "default.yaml").write_text(yaml.safe_dump(GOOD))
+    assert set(DagBag(str(tmp_path)).dags) == {"genesys_ad_group_sync", "genesys_ad_group_sync_full"}
 
 
 @pytest.fixture
@@ -457,7 +483,8 @@ def airflow_task(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Callabl
             "dag_run": SimpleNamespace(run_type="manual", clear_number=0, conf=None),
             "params": {"mode": "auto", **params},
         }
-        monkeypatch.setattr(runtime, "get_current_context", lambda: context)
+        for module in (run_params, task_context):
+            monkeypatch.setattr(module, "get_current_context", lambda: context)
         return tasks.poll(definition or pipeline.definition)
 
     return poll

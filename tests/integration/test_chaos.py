@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.chaos import STRATEGIES, chaos
+from tests.support.chaos import STRATEGIES, chaos
 
 FIRST = int(os.environ.get("CHAOS_FIRST_SEED", "1"))
 SEEDS = range(FIRST, FIRST + int(os.environ.get("CHAOS_RUNS", "4")))

@@ -7,11 +7,11 @@ import random
 import ldap3
 import pytest
 
-from include.group_sync.directory.membership import effective_members, prune
-from include.group_sync.directory.refresh import apply_delta, merged, part_of
-from include.group_sync.errors import CursorRejected
-from include.group_sync.model import View
-from include.sandbox.directory_objects import (
+from genesys_ad_sync.directory.membership import effective_members, prune
+from genesys_ad_sync.directory.refresh import apply_delta, merged
+from genesys_ad_sync.errors import CursorRejected
+from genesys_ad_sync.model import View
+from sandbox.directory_objects import (
     CONTACT_CENTER,
     OTHER_GROUPS,
     PEOPLE,
@@ -29,7 +29,8 @@ from include.sandbox.directory_objects import (
     SetPrimaryGroup,
     User,
 )
-from tests.integration.directory_help import reader_of
+from tests.support.directory_help import reader_of
+from tests.support.directory_stubs import part_of
 
 
 class Follower:
@@ -42,7 +43,7 @@ class Follower:
 
     def poll(self):
         delta = self.reader.changes_since(self.cursor)
-        if not delta.is_empty:
+        if delta.entries:
             part = part_of(self.view, delta)
             self.view = merged(self.view, part, apply_delta(part, delta, self.reader))
         self.cursor = delta.cursor
@@ -126,12 +127,12 @@ def test_the_view_after_a_change_is_what_a_fresh_reading_gives(kind, follower, d
     if kind not in SHOW_NOTHING:
         assert fresh != before
         assert delta.entries
-    assert follower.poll().is_empty
+    assert follower.poll().entries == 0
 
 
 def test_an_idle_poll_is_four_small_requests(follower):
     before = follower.reader.session.requests
-    assert follower.poll().is_empty
+    assert follower.poll().entries == 0
     assert follower.reader.session.requests - before <= 4
 
 

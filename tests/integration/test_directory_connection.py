@@ -6,16 +6,16 @@ import socket
 import time
 
 import pytest
-from active_directory.hook import ActiveDirectoryHook
 
-from include.group_sync.directory.session import ConnectionSettings, Transport, connect
-from include.group_sync.errors import (
+from genesys_ad_sync.directory.session import ConnectionSettings, Transport, connect
+from genesys_ad_sync.errors import (
     DirectoryBindError,
     DirectoryCertificateError,
     DirectoryIncomplete,
     DirectoryNotFound,
     DirectoryUnreachable,
 )
+from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
 
 
 @pytest.fixture

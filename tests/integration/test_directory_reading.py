@@ -4,13 +4,13 @@ from collections import Counter
 
 import pytest
 
-from include.group_sync.directory import reader as reader_module
-from include.group_sync.directory.membership import closure, effective_members, left_out
-from include.group_sync.errors import DirectoryNotFound
-from include.group_sync.model import PrincipalKind
-from include.sandbox.active_directory import SandboxDirectory
-from include.sandbox.directory_objects import Content, Group, User
-from tests.integration.directory_help import names, reader_of
+from genesys_ad_sync.directory import reader as reader_module
+from genesys_ad_sync.directory.membership import closure, effective_members, left_out
+from genesys_ad_sync.errors import DirectoryNotFound
+from genesys_ad_sync.model import PrincipalKind
+from sandbox.active_directory import SandboxDirectory
+from sandbox.directory_objects import Content, Group, User
+from tests.support.directory_help import names, reader_of
 
 
 @pytest.fixture(scope="module")

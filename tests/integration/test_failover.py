@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from include.group_sync.directory import trust
-from include.group_sync.directory.session import LdapSession
-from include.group_sync.errors import CursorRejected
-from include.group_sync.journal.store import Journal
-from include.sandbox.active_directory import SandboxDirectory
-from include.sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember, Rename
-from include.sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
-from tests.fixtures.pipeline import Pipeline, set_connection
-from tests.fixtures.small_company import (
+from genesys_ad_sync.directory import trust
+from genesys_ad_sync.directory.session import LdapSession
+from genesys_ad_sync.errors import CursorRejected
+from genesys_ad_sync.journal.store import Journal
+from sandbox.active_directory import SandboxDirectory
+from sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember, Rename
+from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+from tests.support.pipeline import Pipeline, set_connection
+from tests.support.small_company import (
     connection_to,
     content,
     genesys_seed,
@@ -184,7 +184,7 @@ def _held_by_the_whole_view(two: TwoControllers, monkeypatch: pytest.MonkeyPatch
     two.dc2.replicate_from(two.dc1)
     two._use(two.dc2)
     refuse_cookies(monkeypatch)
-    monkeypatch.setattr("include.group_sync.stages.following.Follower._delta_as_evidence", lambda *_: None)
+    monkeypatch.setattr("genesys_ad_sync.stages.following.Follower._delta_as_evidence", lambda *_: None)
     report = two.pipeline.run()
     assert any("whole view was taken again" in note for note in report["notes"])
     assert rows(report) == [("remove", "ann", "held", "other_domain_controller", None)]

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from include.sandbox.active_directory import SandboxDirectory
-from include.sandbox.genesys_cloud import SandboxGenesys
-from tests.integration.windows_fuzz import OPTIONS, Round, genesys_seed
+from sandbox.active_directory import SandboxDirectory
+from sandbox.genesys_cloud import SandboxGenesys
+from tests.support.windows_fuzz import OPTIONS, Round, genesys_seed
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "4"))
 FIRST_SEED = int(os.environ.get("FUZZ_SEED", "1"))

@@ -9,11 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from genesys_cloud.hook import GenesysCloudHook
-from genesys_cloud.oauth import ProcessTokenStore
-from genesys_cloud.retries import RetryPolicy
 
-from include.group_sync.genesys.errors import (
+from genesys_ad_sync.genesys.errors import (
     AuthenticationFailed,
     BadRequest,
     IncompleteListing,
@@ -21,10 +18,13 @@ from include.group_sync.genesys.errors import (
     PermissionMissing,
     UnexpectedAnswer,
 )
-from include.group_sync.genesys.gateway import GenesysGateway
-from include.group_sync.genesys.writers import ScimPatchWriter, WriteResult
-from include.sandbox.genesys_cloud import SandboxClient, SandboxGenesys, SandboxOptions
-from tests.fixtures.genesys import (
+from genesys_ad_sync.genesys.gateway import GenesysGateway
+from genesys_ad_sync.genesys.writers import ScimPatchWriter, WriteResult
+from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
+from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore
+from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
+from sandbox.genesys_cloud import SandboxClient, SandboxGenesys, SandboxOptions
+from tests.support.genesys import (
     ANNA,
     BILLING,
     BORIS,
@@ -39,7 +39,7 @@ from tests.fixtures.genesys import (
     small_seed,
     uid,
 )
-from tests.unit.stub_genesys import FakeClock
+from tests.support.stub_genesys import FakeClock
 
 CROWD = [uid(number) for number in range(100, 220)]
 Connect = Callable[..., GenesysCloudHook]
@@ -108,10 +108,8 @@ def test_a_group_is_found_by_its_scim_external_id(genesys: SandboxGenesys, hook:
     for filter_required in (True, False):
         genesys.set_options(scim_filter_required=filter_required)
         gateway = GenesysGateway(hook)
-        found = gateway.group_by_external_id("ERP-4711")
-        assert found is not None
-        assert found.id == BILLING
-        assert gateway.group_by_external_id("erp-4711") is None
+        assert gateway.group_id_by_external_id("ERP-4711") == BILLING
+        assert gateway.group_id_by_external_id("erp-4711") is None
         assert gateway.external_id_of(BILLING) == "ERP-4711"
 
 

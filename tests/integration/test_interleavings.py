@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from include.group_sync.errors import LeaseBusy, LeaseLost
-from include.group_sync.journal import RunKey, tables
-from include.group_sync.journal.store import Journal
-from include.group_sync.model import Reason
-from include.group_sync.report.schema import validate
-from include.group_sync.stages import patch as patch_stage
-from include.group_sync.stages import plan as plan_stage
-from include.sandbox.directory_objects import (
+from genesys_ad_sync.errors import LeaseBusy, LeaseLost
+from genesys_ad_sync.journal import RunKey, tables
+from genesys_ad_sync.journal.store import Journal
+from genesys_ad_sync.model import Reason
+from genesys_ad_sync.report.schema import validate
+from genesys_ad_sync.stages import patch as patch_stage
+from genesys_ad_sync.stages import plan as plan_stage
+from sandbox.directory_objects import (
     AddGroup,
     AddMember,
     AddUser,
@@ -29,9 +29,9 @@ from include.sandbox.directory_objects import (
     SetAttributes,
     User,
 )
-from tests.fixtures.pipeline import Pipeline
-from tests.fixtures.small_company import definition_keys, genesys_id, members, rows
-from tests.fixtures.small_company import small as small  # the fixture
+from tests.support.pipeline import Pipeline
+from tests.support.small_company import definition_keys, genesys_id, members, rows
+from tests.support.small_company import small as small  # the fixture
 
 EVERYBODY = {"ann", "bob", "cid", "mia"}
 

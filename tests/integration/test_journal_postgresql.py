@@ -8,19 +8,19 @@ import threading
 import pytest
 from sqlalchemy import make_url, text
 
-from include.group_sync.errors import JournalError
-from include.group_sync.journal import Journal, database
-from tests.fixtures.journal import begin
-from tests.fixtures.postgresql import postgresql_server, postgresql_url  # noqa: F401 (fixtures)
-from tests.unit.test_journal_changes import *  # noqa: F403 (all its tests)
-from tests.unit.test_journal_leases import *  # noqa: F403
-from tests.unit.test_journal_opening import *  # noqa: F403
-from tests.unit.test_journal_ownership import *  # noqa: F403
-from tests.unit.test_journal_questions import *  # noqa: F403
-from tests.unit.test_journal_runs import *  # noqa: F403
-from tests.unit.test_journal_shared import *  # noqa: F403
-from tests.unit.test_journal_views import *  # noqa: F403
-from tests.unit.test_restored import *  # noqa: F403
+from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync.journal import Journal, database
+from tests.support.journal import begin
+from tests.support.postgresql import postgresql_server, postgresql_url  # noqa: F401 (fixtures)
+from tests.unit.genesys_ad_sync.journal.test_changes import *  # noqa: F403 (all its tests)
+from tests.unit.genesys_ad_sync.journal.test_leases import *  # noqa: F403
+from tests.unit.genesys_ad_sync.journal.test_opening import *  # noqa: F403
+from tests.unit.genesys_ad_sync.journal.test_ownership import *  # noqa: F403
+from tests.unit.genesys_ad_sync.journal.test_questions import *  # noqa: F403
+from tests.unit.genesys_ad_sync.journal.test_runs import *  # noqa: F403
+from tests.unit.genesys_ad_sync.journal.test_shared import *  # noqa: F403
+from tests.unit.genesys_ad_sync.journal.test_views import *  # noqa: F403
+from tests.unit.genesys_ad_sync.stages.test_restored import *  # noqa: F403
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from urllib.parse import parse_qs
 import pytest
 
 from benchmarks.synthetic import genesys_seed, group_id, user_id
-from include.group_sync.stages.patch import patch
-from include.group_sync.stages.plan import plan
-from include.sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
-from tests.fixtures.chaos import STRATEGIES, Setting, killed_patch, new_key
+from genesys_ad_sync.stages.patch import patch
+from genesys_ad_sync.stages.plan import plan
+from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+from tests.support.chaos import STRATEGIES, Setting, killed_patch, new_key
 
 BEFORE = {g: set(range(20 * g, 20 * g + 20)) for g in range(4)}
 AFTER = {g: {n + 10 for n in of} for g, of in BEFORE.items()}

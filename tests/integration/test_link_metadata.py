@@ -13,13 +13,13 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from active_directory.hook import ActiveDirectoryHook
 
-from include.group_sync.directory.metadata import ATTRIBUTE
-from include.group_sync.errors import WindowError
-from include.sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember
-from tests.fixtures.pipeline import Pipeline
-from tests.fixtures.small_company import genesys_id, members, rows, small
+from genesys_ad_sync.directory.metadata import ATTRIBUTE
+from genesys_ad_sync.errors import WindowError
+from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
+from sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember
+from tests.support.pipeline import Pipeline
+from tests.support.small_company import genesys_id, members, rows, small
 
 __all__ = ["small"]
 

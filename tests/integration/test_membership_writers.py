@@ -8,15 +8,15 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from genesys_cloud.hook import GenesysCloudHook
-from genesys_cloud.oauth import ProcessTokenStore
-from genesys_cloud.retries import RetryPolicy
 
-from include.group_sync.genesys.errors import PermissionMissing
-from include.group_sync.genesys.writers import UserPatchWriter, WriteResult, writer_for
-from include.sandbox.genesys_cloud import SandboxGenesys
-from tests.fixtures.genesys import ANNA, BILLING, BORIS, CLARA, DORA, EMIL, FRIEDA, OLD, RULED, SOCIAL, TIER_2, uid
-from tests.unit.stub_genesys import FakeClock
+from genesys_ad_sync.genesys.errors import PermissionMissing
+from genesys_ad_sync.genesys.writers import UserPatchWriter, WriteResult, writer_for
+from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
+from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore
+from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
+from sandbox.genesys_cloud import SandboxGenesys
+from tests.support.genesys import ANNA, BILLING, BORIS, CLARA, DORA, EMIL, FRIEDA, OLD, RULED, SOCIAL, TIER_2, uid
+from tests.support.stub_genesys import FakeClock
 
 STRATEGIES = ("scim_patch", "group_members", "user_patch")
 CROWD = [uid(number) for number in range(100, 220)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from include.group_sync.stages.map_groups import map_groups
-from include.group_sync.stages.plan import plan
-from include.group_sync.stages.poll import poll
-from include.group_sync.stages.resolve_users import resolve_users
-from include.sandbox import company
-from include.sandbox.directory_objects import AddMember, RemoveMember
-from tests.fixtures.pipeline import Pipeline
+from genesys_ad_sync.stages.map_groups import map_groups
+from genesys_ad_sync.stages.plan import plan
+from genesys_ad_sync.stages.poll import poll
+from genesys_ad_sync.stages.resolve_users import resolve_users
+from sandbox import company
+from sandbox.directory_objects import AddMember, RemoveMember
+from tests.support.pipeline import Pipeline
 
 
 def test_an_inactive_person_whom_the_other_run_has_just_found_gets_no_membership(pipeline: Pipeline) -> None:

@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from include.group_sync.errors import RunUnknown
-from include.group_sync.journal.records import RunKey
-from include.group_sync.report.schema import validate
-from include.sandbox import company
-from include.sandbox.directory_objects import AddMember, RemoveMember
-from tests.fixtures.pipeline import Pipeline
+from genesys_ad_sync.errors import RunUnknown
+from genesys_ad_sync.journal.records import RunKey
+from genesys_ad_sync.report.schema import validate
+from sandbox import company
+from sandbox.directory_objects import AddMember, RemoveMember
+from tests.support.pipeline import Pipeline
 
 
 def statuses(report: dict) -> Counter:

@@ -11,7 +11,7 @@ from typing import Any
 import ldap3
 import pytest
 
-from include.sandbox.directory_objects import (
+from sandbox.directory_objects import (
     BASE_DN,
     CONTACT_CENTER,
     OTHER_GROUPS,
@@ -23,10 +23,10 @@ from include.sandbox.directory_objects import (
     RemoveMember,
     Rename,
 )
-from tests.fixtures.pipeline import Pipeline, set_connection
-from tests.fixtures.rights import MEMBER, change_rights
-from tests.fixtures.small_company import connection_to, members, rows
-from tests.fixtures.small_company import small as small  # the fixture
+from tests.support.pipeline import Pipeline, set_connection
+from tests.support.rights import MEMBER, change_rights
+from tests.support.small_company import connection_to, members, rows
+from tests.support.small_company import small as small  # the fixture
 
 USER_ACCOUNT_CONTROL = "bf967a68-0de6-11d0-a285-00aa003049e2"  # schemaIDGUID of the attribute
 USER_CLASS = "bf967aba-0de6-11d0-a285-00aa003049e2"

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from genesys_cloud.retries import RetryPolicy
 
 from benchmarks.synthetic import (
     SyntheticRuns,
@@ -23,12 +22,13 @@ from benchmarks.synthetic import (
     user_guid,
     user_id,
 )
-from include.group_sync.genesys.errors import PermissionMissing, Throttled, UnexpectedAnswer
-from include.group_sync.journal.records import RunKey
-from include.group_sync.model import Mode
-from include.group_sync.stages.patch import patch
-from include.group_sync.stages.plan import plan
-from include.sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+from genesys_ad_sync.genesys.errors import PermissionMissing, Throttled, UnexpectedAnswer
+from genesys_ad_sync.journal.records import RunKey
+from genesys_ad_sync.model import Mode
+from genesys_ad_sync.stages.patch import patch
+from genesys_ad_sync.stages.plan import plan
+from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
+from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 
 EVERYBODY = 99  # a group in which all are, so that all are linked
 BEFORE: dict[int, set[int]] = {0: {0, 1, 2}, 1: {3, 4}, EVERYBODY: set(range(60))}

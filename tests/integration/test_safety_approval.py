@@ -12,19 +12,19 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset
-from genesys_ad_sync import runtime, tasks
 
-from include.group_sync.errors import DirectoryError
-from include.group_sync.journal.store import Journal
-from include.group_sync.report.schema import validate
-from include.group_sync.stages.approve import Answer, answer
-from include.group_sync.stages.map_groups import map_groups
-from include.group_sync.stages.poll import poll
-from include.group_sync.stages.report import RunFailed, report_so_far
-from include.group_sync.stages.resolve_users import resolve_users
-from include.sandbox import company
-from include.sandbox.directory_objects import AddMember, RemoveMember
-from tests.fixtures.pipeline import Pipeline
+from genesys_ad_sync.errors import DirectoryError
+from genesys_ad_sync.journal.store import Journal
+from genesys_ad_sync.report.schema import validate
+from genesys_ad_sync.stages.approve import Answer, answer
+from genesys_ad_sync.stages.map_groups import map_groups
+from genesys_ad_sync.stages.poll import poll
+from genesys_ad_sync.stages.report import RunFailed, report_so_far
+from genesys_ad_sync.stages.resolve_users import resolve_users
+from genesys_ad_sync_airflow import params, task_context, tasks
+from sandbox import company
+from sandbox.directory_objects import AddMember, RemoveMember
+from tests.support.pipeline import Pipeline
 
 SUPPORT = ("bernd.boehm", "carla.nunez", "emil.ernst", "fatma.fidan", "georg.gross", "hanna.hess", "jana.jansen")
 BILLING = ("lena.lang", "mario.maier", "petra.pohl")
@@ -237,8 +237,8 @@ def test_what_stops_a_run_is_told_by_the_report_and_the_error_and_no_xcom_names_
         get_task_states=lambda **_: {},
     )
     monkeypatch.setattr(tasks, "get_current_context", lambda: {"ti": ti, "outlet_events": {asset: event}})
-    monkeypatch.setattr(runtime, "sync_of_task", lambda _: pipeline.sync("red", "task"))
-    monkeypatch.setattr(runtime, "request_to_report", lambda _: pipeline.request())
+    monkeypatch.setattr(task_context, "sync_of_task", lambda _: pipeline.sync("red", "task"))
+    monkeypatch.setattr(params, "request_to_report", lambda _: pipeline.request())
     assert tasks.plan(pipeline.definition) == []
     told["report"] = tasks.report(pipeline.definition, asset)
     assert told["summary"]["stopped_by_limits"] is told["report"]["stopped_by_limits"] is True

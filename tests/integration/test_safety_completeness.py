@@ -7,21 +7,21 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from active_directory.hook import ActiveDirectoryHook
 
-from include.group_sync.directory.session import LdapSession
-from include.group_sync.errors import DirectoryError, DirectoryNotFound
-from include.sandbox import company
-from include.sandbox.active_directory import SandboxDirectory
-from include.sandbox.directory_objects import (
+from genesys_ad_sync.directory.session import LdapSession
+from genesys_ad_sync.errors import DirectoryError, DirectoryNotFound
+from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
+from sandbox import company
+from sandbox.active_directory import SandboxDirectory
+from sandbox.directory_objects import (
     CONTACT_CENTER,
     AddMember,
     Delete,
     RemoveMember,
 )
-from tests.fixtures.pipeline import Pipeline, set_connection
-from tests.fixtures.rights import RIGHTS_LOST, change_rights, lose_rights
 from tests.integration.test_safety_approval import ids, rows
+from tests.support.pipeline import Pipeline, set_connection
+from tests.support.rights import RIGHTS_LOST, change_rights, lose_rights
 
 
 def everybody(pipeline: Pipeline) -> dict[str, set[str]]:

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from include.sandbox import company
-from include.sandbox.directory_objects import AddMember, RemoveMember
-from tests.fixtures.pipeline import Pipeline
+from sandbox import company
+from sandbox.directory_objects import AddMember, RemoveMember
 from tests.integration.test_safety_approval import BILLING, SUPPORT, ids, rows
+from tests.support.pipeline import Pipeline
 
 
 def leave(pipeline: Pipeline, group: str, *people: str) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from include.group_sync.journal.store import Journal
-from include.group_sync.settings import parse_definition
-from include.sandbox import company
-from include.sandbox.directory_objects import (
+from genesys_ad_sync.journal.store import Journal
+from genesys_ad_sync.settings import parse_definition
+from sandbox import company
+from sandbox.directory_objects import (
     OTHER_GROUPS,
     AddGroup,
     AddMember,
@@ -22,9 +22,9 @@ from include.sandbox.directory_objects import (
     RemoveMember,
     SetAttributes,
 )
-from tests.fixtures.pipeline import Pipeline
 from tests.integration.test_safety_approval import ids, rows
 from tests.integration.test_safety_completeness import everybody, nobody_is_lost, runs
+from tests.support.pipeline import Pipeline
 
 
 def group_id(name: str) -> str:
@@ -376,7 +376,7 @@ def test_two_genesys_users_with_one_mail_are_held_and_listed(pipeline: Pipeline)
 
 
 def test_a_person_deleted_and_made_again_keeps_the_membership_until_it_is_known_who_it_is(pipeline: Pipeline) -> None:
-    from include.sandbox.directory_objects import AddUser, User
+    from sandbox.directory_objects import AddUser, User
 
     pipeline.run()
     pipeline.directory.apply(

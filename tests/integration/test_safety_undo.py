@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from include.group_sync.errors import RunUnknown
-from include.group_sync.report.schema import validate
-from include.sandbox.directory_objects import AddMember, RemoveMember
-from tests.fixtures.pipeline import Pipeline
+from genesys_ad_sync.errors import RunUnknown
+from genesys_ad_sync.report.schema import validate
+from sandbox.directory_objects import AddMember, RemoveMember
 from tests.integration.test_safety_approval import ids, rows
+from tests.support.pipeline import Pipeline
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_what_ad_has_changed_again_since_is_left_alone(changed: Pipeline) -> Non
 
 
 def test_what_somebody_put_back_by_hand_is_unchanged_and_stays_theirs(changed: Pipeline) -> None:
-    from include.sandbox import company
+    from sandbox import company
 
     changed.genesys.change_members(company.genesys_id("group", "Dispatch"), add=list(ids("rosa.richter")))
     report = changed.run("undo", undo_run="bad")

@@ -19,9 +19,9 @@ import pytest
 from ldap3.core.exceptions import LDAPException
 from ldap3.protocol.microsoft import show_deleted_control
 
-from include.sandbox import active_directory, company
-from include.sandbox.active_directory import SandboxDirectory, SandboxError
-from include.sandbox.directory_objects import (
+from sandbox import active_directory, company
+from sandbox.active_directory import SandboxDirectory, SandboxError
+from sandbox.directory_objects import (
     CONTACT_CENTER,
     OTHER_GROUPS,
     PEOPLE,
@@ -348,7 +348,7 @@ def test_a_frozen_one_can_be_stopped():
 def test_no_process_outlives_a_killed_parent_and_its_files_go_with_the_next_start(how):
     program = (
         "import time\n"
-        "from include.sandbox.active_directory import SandboxDirectory\n"
+        "from sandbox.active_directory import SandboxDirectory\n"
         "directory = SandboxDirectory.start(empty=True)\n"
         "print(directory.pid, directory.path, flush=True)\n"
         f"{how}time.sleep(60)\n"

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import requests
 
-from include.sandbox.genesys_cloud import SandboxClient, SandboxGenesys, SandboxOptions, spawn
-from tests.fixtures.genesys import (
+from sandbox.genesys_cloud import SandboxClient, SandboxGenesys, SandboxOptions, spawn
+from tests.support.genesys import (
     ANNA,
     BILLING,
     BORIS,
@@ -921,7 +921,7 @@ def test_it_runs_as_a_process_that_is_steered_the_same_way() -> None:
 def test_a_spawned_sandbox_dies_with_its_parent() -> None:
     program = (
         "import time\n"
-        "from include.sandbox.genesys_cloud import spawn\n"
+        "from sandbox.genesys_cloud import spawn\n"
         "sandbox = spawn({'users': [], 'groups': []})\n"
         "print(sandbox.process.pid, flush=True)\n"
         "time.sleep(60)\n"

@@ -12,8 +12,8 @@ import PureCloudPlatformClientV2 as sdk
 import pytest
 from PureCloudPlatformClientV2.rest import ApiException
 
-from include.sandbox.genesys_cloud import SandboxGenesys
-from tests.fixtures.genesys import ANNA, BILLING, BORIS, CLARA, DORA, RULED, TIER_2, uid
+from sandbox.genesys_cloud import SandboxGenesys
+from tests.support.genesys import ANNA, BILLING, BORIS, CLARA, DORA, RULED, TIER_2, uid
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from include.group_sync.errors import RunAmbiguous, RunUnknown
-from include.group_sync.stages.poll import poll
-from include.sandbox.directory_objects import AddGroup, AddMember, Group, RemoveMember
-from tests.fixtures.pipeline import Pipeline
-from tests.fixtures.small_company import MANUAL, definition_keys, genesys_id, members, rows, small
+from genesys_ad_sync.errors import RunAmbiguous, RunUnknown
+from genesys_ad_sync.stages.poll import poll
+from sandbox.directory_objects import AddGroup, AddMember, Group, RemoveMember
+from tests.support.pipeline import Pipeline
+from tests.support.small_company import MANUAL, definition_keys, genesys_id, members, rows, small
 
 __all__ = ["small"]
 

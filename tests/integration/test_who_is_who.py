@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from genesys_cloud.retries import RetryPolicy
 
 from benchmarks.synthetic import SyntheticRuns, definition_for, genesys_seed, group_id, user_guid, user_id
-from include.group_sync.genesys.errors import GenesysError
-from include.group_sync.model import Mode
-from include.sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+from genesys_ad_sync.genesys.errors import GenesysError
+from genesys_ad_sync.model import Mode
+from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
+from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 
 BY_NUMBER = [
     {"directory": "mail", "genesys": "email"},

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from include.group_sync.directory.reader import DirectoryReader
-from include.group_sync.directory.reading import Proof
-from include.group_sync.directory.session import LdapSession
-from include.group_sync.errors import DirectoryIncomplete, JournalConflict, LeaseBusy, LeaseLost
-from include.group_sync.journal.records import RunKey
-from include.group_sync.model import Guid, Status
-from include.group_sync.report.schema import validate
-from include.group_sync.stages.patch import patch
-from include.group_sync.stages.poll import poll
-from include.sandbox.directory_objects import (
+from genesys_ad_sync.directory.reader import DirectoryReader
+from genesys_ad_sync.directory.reading import Proof
+from genesys_ad_sync.directory.session import LdapSession
+from genesys_ad_sync.errors import DirectoryIncomplete, JournalConflict, LeaseBusy, LeaseLost
+from genesys_ad_sync.journal.records import RunKey
+from genesys_ad_sync.model import Guid, Status
+from genesys_ad_sync.report.schema import validate
+from genesys_ad_sync.stages.patch import patch
+from genesys_ad_sync.stages.poll import poll
+from sandbox.directory_objects import (
     CONTACT_CENTER,
     OTHER_GROUPS,
     AddMember,
@@ -29,8 +29,8 @@ from include.sandbox.directory_objects import (
     RemoveMember,
     SetAttributes,
 )
-from tests.fixtures.pipeline import Pipeline, set_connection
-from tests.fixtures.small_company import definition_keys, genesys_id, members, rows, small
+from tests.support.pipeline import Pipeline, set_connection
+from tests.support.small_company import definition_keys, genesys_id, members, rows, small
 
 __all__ = ["small"]
 
@@ -298,7 +298,7 @@ def test_a_poll_that_is_retried_keeps_what_its_first_try_had_to_say(
         raise DirectoryIncomplete("a test")
 
     with monkeypatch.context() as patched:
-        patched.setattr("include.group_sync.stages.poll._prove", break_off)
+        patched.setattr("genesys_ad_sync.stages.poll._prove", break_off)
         with pytest.raises(DirectoryIncomplete):
             poll(ready.sync("twice", "poll"), ready.request(mode="full"))
     report = ready.run("twice", mode="full")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 # of this package: an Airflow that is not needed any more is ended, not kept until the last test of the session
-from tests.fixtures.stack import drilled, scheduled, stack  # noqa: F401 (fixtures)
+from tests.support.stack import drilled, scheduled, stack  # noqa: F401 (fixtures)
 
 HERE = Path(__file__).parent
 SECOND_AIRFLOW = ("test_catch_up", "test_safety")  # they take as long as the others together; two cores bear no third

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
-from include.group_sync.report.schema import validate
-from include.sandbox import company, demo
-from include.sandbox.airflow_stack import AirflowStack
-from include.sandbox.directory_objects import AddMember
-from include.sandbox.genesys_cloud import spawn
-from tests.fixtures.stack import (
+from genesys_ad_sync.report.schema import validate
+from sandbox import company, demo
+from sandbox.airflow_stack import AirflowStack
+from sandbox.directory_objects import AddMember
+from sandbox.genesys_cloud import spawn
+from tests.support.stack import (
     BROKEN,
     CONNECTIONS,
     DEFAULT,

@@ -12,10 +12,10 @@ import pytest
 import requests
 import yaml
 
-from include.sandbox import company, demo
-from include.sandbox.airflow_stack import StackFailed
-from include.sandbox.directory_objects import AddGroup, AddMember, Group, RemoveMember
-from tests.fixtures.stack import Stack, until
+from sandbox import company, demo
+from sandbox.airflow_stack import StackFailed
+from sandbox.directory_objects import AddGroup, AddMember, Group, RemoveMember
+from tests.support.stack import Stack, until
 
 DAG = "genesys_ad_group_sync__approval"
 HASTY = "genesys_ad_group_sync__hasty"

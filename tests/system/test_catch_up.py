@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 import yaml
 
-from include.sandbox import company, demo
-from include.sandbox.airflow_stack import FINISHED
-from include.sandbox.directory_objects import AddGroup, AddMember, Change, Group, RemoveMember
-from tests.fixtures.stack import MINUTE, Stack, ticks, until
+from sandbox import company, demo
+from sandbox.airflow_stack import FINISHED
+from sandbox.directory_objects import AddGroup, AddMember, Change, Group, RemoveMember
+from tests.support.stack import MINUTE, Stack, ticks, until
 
 FORWARD, BACKWARDS = "forward", "backwards"
 OPTIONS = {FORWARD: (), BACKWARDS: ("--run-backwards",)}

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import yaml
 
-from include.sandbox import company, demo
-from include.sandbox.active_directory import SandboxDirectory
-from include.sandbox.directory_objects import BASE_DN, CONTACT_CENTER, RemoveMember
-from include.sandbox.genesys_cloud import SpawnedSandbox, spawn
-from tests.fixtures.gate import Gate
-from tests.fixtures.rights import RIGHTS_LOST, rights_lost
-from tests.fixtures.stack import Stack, until
+from sandbox import company, demo
+from sandbox.active_directory import SandboxDirectory
+from sandbox.directory_objects import BASE_DN, CONTACT_CENTER, RemoveMember
+from sandbox.genesys_cloud import SpawnedSandbox, spawn
+from tests.support.gate import Gate
+from tests.support.rights import RIGHTS_LOST, rights_lost
+from tests.support.stack import Stack, until
 from tests.system.test_approval import answer, form, waiting
 
 DAG = "genesys_ad_group_sync__safety"

@@ -1,0 +1,359 @@
+"""Reading Genesys Cloud: groups, who is in them, and who somebody is. Each answer is complete or an error.
+
+Uses as few requests as the API allows (reference/genesys-cloud-api.md, §9) and never guesses: a user is only one
+whose own mail or user name says so. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+from genesys_ad_sync.genesys.client import (
+    GenesysClient,
+    Page,
+    id_of,
+    list_page,
+    page_of,
+    path_segment,
+    read_pages,
+)
+from genesys_ad_sync.genesys.errors import (
+    AmbiguousExternalId,
+    BadRequest,
+    IncompleteListing,
+    NotFound,
+    UnexpectedAnswer,
+)
+from genesys_ad_sync.model import GenesysGroup, GenesysUser
+
+UserField = Literal["email", "username"]
+
+LIST_PAGE_SIZE = 500  # more is unknown; Terraform's provider uses 500 in production
+SEARCH_BATCH = 50  # values a search; the API's cap is unknown
+SEARCH_PAGE_SIZE = 100
+SCIM_PAGE_SIZE = 25  # "page size over 25 may exceed internal resource limits" where externalId is asked for
+LISTING_TRIES = 3  # of a listing that changed while it was read
+STATES = ("active", "inactive")  # never deleted ones
+
+_T = TypeVar("_T")
+
+
+class GenesysGateway:
+    """Reads. One instance per task: it keeps what it has listed.
+
+    ``individuals``, ``find_users``, ``users_by_id`` and ``user_by_external_id`` may be called from several threads;
+    what else keeps state, from one.
+    """
+
+    def __init__(self, client: GenesysClient) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._search_batch = SEARCH_BATCH
+        self._first_pages: dict[str, Page] = {}  # state -> first page of its listing
+        self._listed: dict[str, tuple[GenesysUser, ...]] = {}  # state -> users
+        self._external_ids: dict[str, str] | None = None  # group id -> SCIM externalId
+
+    # -- groups ---------------------------------------------------------------------------------------
+
+    def groups(self) -> list[GenesysGroup]:
+        """All groups, as of now: one request per 500."""
+        path = "/api/v2/groups"
+        return _complete(
+            lambda: [_group(entity, path) for entity in self._client.pages(path, page_size=LIST_PAGE_SIZE)]
+        )
+
+    def group_id_by_external_id(self, external_id: str) -> str | None:
+        """The id of the group that carries this SCIM externalId (case matters); None if none does.
+
+        SCIM cannot be asked for it (its filter knows id and displayname only), so the first call reads the
+        externalId of every group: one request per 25 groups, or one per group where the service refuses to list
+        without a filter. Keep the answer. Raises AmbiguousExternalId if several groups carry it.
+        """
+        if self._external_ids is None:
+            self._external_ids = self._read_external_ids()
+        found = tuple(sorted(group_id for group_id, value in self._external_ids.items() if value == external_id))
+        if len(found) > 1:
+            text = f"{len(found)} Genesys groups carry the externalId {external_id!r}: {', '.join(found)}"
+            raise AmbiguousExternalId(text, group_ids=found)
+        return found[0] if found else None
+
+    def external_id_of(self, group_id: str) -> str | None:
+        """The SCIM externalId of one group (one request). Raises NotFound if there is no such group."""
+        path = f"/api/v2/scim/v2/groups/{path_segment(group_id)}"
+        answer = self._client.call("GET", path, params={"attributes": "id,externalId"})
+        if not isinstance(answer.body, dict):
+            raise UnexpectedAnswer("The answer is no SCIM group", method="GET", path=path, status=answer.status)
+        return answer.body.get("externalId")
+
+    def group(self, group_id: str) -> GenesysGroup | None:
+        """One group; None if Genesys says that there is none."""
+        path = f"/api/v2/groups/{path_segment(group_id)}"
+        try:
+            answer = self._client.call("GET", path)
+        except NotFound:
+            return None
+        return _group(_entity(answer.body, path), path)
+
+    def individuals(self, group_id: str) -> frozenset[str]:
+        """The ids of those who were added to the group one by one: complete, or an error.
+
+        Not `/members`: that lists owners and people included by rules, too, whom no one can remove. Raises
+        NotFound if there is no such group, IncompleteListing if the answer is not the whole.
+        """
+        path = f"/api/v2/groups/{path_segment(group_id)}/individuals"
+
+        def read() -> frozenset[str]:
+            page = page_of(self._client.call("GET", path), "GET", path)
+            ids = frozenset(id_of(entity, path) for entity in page.entities)
+            if page.count > 1 or len(ids) != page.total or len(ids) != len(page.entities):
+                raise IncompleteListing(
+                    f"The group's individuals are not complete: {len(ids)} of {page.total} answered",
+                    method="GET",
+                    path=path,
+                )
+            return ids
+
+        return _complete(read)
+
+    # -- users ----------------------------------------------------------------------------------------
+
+    def find_users(self, field: UserField, values: Collection[str]) -> list[GenesysUser]:
+        """Active and inactive users whose ``field`` is one of ``values`` (upper and lower case are the same).
+
+        Takes the cheaper way: search (50 values a request) or listing all users (500 a request, kept).
+        A value that nobody has is not in the answer; one that two users have is there twice.
+        """
+        wanted = _normalised(values)
+        if not wanted:
+            return []
+        with self._lock:
+            return self._find_users(field, wanted)
+
+    def search_users(self, field: UserField, values: Collection[str]) -> list[GenesysUser]:
+        """Like ``find_users``, always by search.
+
+        A batch that is refused (400) is looked up one value at a time; if a single value is refused (an odd
+        character, say), all users are listed: "Genesys did not want to tell" must not pass for "nobody".
+        """
+        wanted = sorted(_normalised(values))
+        found: dict[str, GenesysUser] = {}
+        start = 0
+        while start < len(wanted):
+            batch = wanted[start : start + self._search_batch]
+            start += len(batch)
+            for user in self._search_or_fall_back(field, batch):
+                found[user.id] = user
+        return list(found.values())
+
+    def list_users(self, states: Sequence[str] = STATES) -> list[GenesysUser]:
+        """All users in these states; read once per gateway, one request per 500."""
+        users: dict[str, GenesysUser] = {}
+        for state in states:
+            if state not in self._listed:
+                self._listed[state] = tuple(_complete(partial(self._read_users, state)))
+            users.update((user.id, user) for user in self._listed[state])
+        return list(users.values())
+
+    def user_by_external_id(self, authority: str, key: str) -> GenesysUser | None:
+        """The user with this external id (case matters in both); None if Genesys says that there is none."""
+        return self._one_user(f"/api/v2/users/externalid/{path_segment(authority)}/{path_segment(key)}")
+
+    def user(self, user_id: str) -> GenesysUser | None:
+        """One user, whatever the state; None if Genesys says that there is none."""
+        return self._one_user(f"/api/v2/users/{path_segment(user_id)}")
+
+    def users_by_id(self, user_ids: Collection[str]) -> list[GenesysUser]:
+        """Active and inactive users with these ids; an id that is missing is of nobody (any more).
+
+        Takes the cheaper way: asked for by id (50 a request), or by listing all users (500 a request, kept).
+        """
+        wanted = frozenset(user_ids)
+        if not wanted:
+            return []
+        with self._lock:
+            return self._users_by_id(wanted)
+
+    @property
+    def has_listed_users(self) -> bool:
+        """All active and inactive users are known: asking for one costs nothing."""
+        return self._is_listed(STATES)
+
+    # -- how ------------------------------------------------------------------------------------------
+
+    def _find_users(self, field: UserField, wanted: frozenset[str]) -> list[GenesysUser]:
+        if self._is_listed(STATES) or self._listing_is_cheaper(math.ceil(len(wanted) / self._search_batch)):
+            try:
+                return _matching(field, wanted, self.list_users(STATES))
+            except BadRequest:
+                pass  # above 10,000 inactive users the listing is refused
+        return self.search_users(field, sorted(wanted))
+
+    def _users_by_id(self, wanted: frozenset[str]) -> list[GenesysUser]:
+        if self._is_listed(STATES) or self._listing_is_cheaper(math.ceil(len(wanted) / SEARCH_BATCH)):
+            try:
+                return [user for user in self.list_users(STATES) if user.id in wanted]
+            except BadRequest:
+                pass  # above 10,000 inactive users the listing is refused
+        path, ids, found = "/api/v2/users", sorted(wanted), []
+        for start in range(0, len(ids), SEARCH_BATCH):
+            batch = ids[start : start + SEARCH_BATCH]
+            params = {"id": batch, "state": "any"}
+            found += _complete(partial(self._users_with, path, params))
+        return [user for user in found if user.state in STATES]
+
+    def _users_with(self, path: str, params: dict[str, Any]) -> list[GenesysUser]:
+        return [_user(entity, path) for entity in self._client.pages(path, params=params, page_size=LIST_PAGE_SIZE)]
+
+    def _one_user(self, path: str) -> GenesysUser | None:
+        try:
+            answer = self._client.call("GET", path)
+        except NotFound:
+            return None
+        return _user(_entity(answer.body, path), path)
+
+    def _is_listed(self, states: Iterable[str]) -> bool:
+        return all(state in self._listed for state in states)
+
+    def _listing_is_cheaper(self, requests: int) -> bool:
+        """Than so many others."""
+        pages = len(STATES)  # each state takes one request at least
+        for state in STATES:
+            if pages >= requests:
+                return False
+            # The first page tells the total. It is not lost: if the listing is chosen, it is its first page.
+            if state not in self._listed:
+                pages += max(1, math.ceil(self._first_page(state).total / LIST_PAGE_SIZE)) - 1
+        return pages < requests
+
+    def _first_page(self, state: str) -> Page:
+        if state not in self._first_pages:
+            self._first_pages[state] = self._user_page(state, 1)
+        return self._first_pages[state]
+
+    def _user_page(self, state: str, number: int) -> Page:
+        return list_page(self._client, "/api/v2/users", number, params={"state": state}, page_size=LIST_PAGE_SIZE)
+
+    def _read_users(self, state: str) -> list[GenesysUser]:
+        path = "/api/v2/users"
+        first = self._first_pages.pop(state, None)  # good for one reading: a second one begins anew
+        entities = read_pages(lambda number: self._user_page(state, number), path, first)
+        return [_user(entity, path) for entity in entities]
+
+    def _search_or_fall_back(self, field: UserField, batch: Sequence[str]) -> list[GenesysUser]:
+        try:
+            return self._search(field, batch)
+        except BadRequest:
+            if len(batch) > 1:
+                try:
+                    found = [user for value in batch for user in self._search(field, [value])]
+                except BadRequest:
+                    pass
+                else:
+                    self._search_batch = 1  # each value is accepted, the batch is not
+                    return found
+        return _matching(field, frozenset(batch), self.list_users(STATES))
+
+    def _search(self, field: UserField, values: Sequence[str]) -> list[GenesysUser]:
+        """One search, all its pages. What it answers is matched again here: EXACT may run over analysed text."""
+        path = "/api/v2/users/search"
+        what: dict[str, Any] = {"value": values[0]} if len(values) == 1 else {"values": list(values)}
+        query = [
+            {"type": "EXACT", "fields": [field], **what},
+            # Which states a search answers by default is not documented.
+            {"type": "EXACT", "fields": ["state"], "values": list(STATES)},
+        ]
+
+        def fetch(number: int) -> Page:
+            body = {"pageSize": SEARCH_PAGE_SIZE, "pageNumber": number, "query": query}
+            return page_of(self._client.call("POST", path, json=body, idempotent=True), "POST", path, "results")
+
+        users = _complete(lambda: [_user(entity, path) for entity in read_pages(fetch, path)])
+        return _matching(field, frozenset(values), users)
+
+    def _read_external_ids(self) -> dict[str, str]:
+        try:
+            resources = _complete(lambda: list(self._scim_groups()))
+        except BadRequest:  # the service wants a filter
+            return {
+                group.id: external_id
+                for group in self.groups()
+                if (external_id := self.external_id_of(group.id)) is not None
+            }
+        return {
+            id_of(resource, "/api/v2/scim/v2/groups"): resource["externalId"]
+            for resource in resources
+            if resource.get("externalId")
+        }
+
+    def _scim_groups(self) -> Iterator[dict[str, Any]]:
+        path = "/api/v2/scim/v2/groups"
+
+        def fetch(number: int) -> Page:
+            start = (number - 1) * SCIM_PAGE_SIZE + 1
+            answer = self._client.call(
+                "GET", path, params={"startIndex": start, "count": SCIM_PAGE_SIZE, "attributes": "id,externalId"}
+            )
+            body = answer.body
+            if not isinstance(body, dict) or not isinstance(body.get("totalResults"), int):
+                raise UnexpectedAnswer("The answer is no SCIM listing", method="GET", path=path, status=answer.status)
+            total = body["totalResults"]
+            return Page(number, tuple(body.get("Resources") or ()), total, math.ceil(total / SCIM_PAGE_SIZE))
+
+        return read_pages(fetch, path)
+
+
+def _complete(read: Callable[[], _T]) -> _T:
+    """Reads a listing again if it changed while it was read."""
+    for _ in range(LISTING_TRIES - 1):
+        try:
+            return read()
+        except IncompleteListing:
+            continue
+    return read()
+
+
+def _normalised(values: Iterable[str]) -> frozenset[str]:
+    return frozenset(value.strip().lower() for value in values if value and value.strip())
+
+
+def _matching(field: UserField, wanted: frozenset[str], users: Iterable[GenesysUser]) -> list[GenesysUser]:
+    return [
+        user
+        for user in users
+        if user.state in STATES
+        and ((user.email if field == "email" else user.username) or "").strip().lower() in wanted
+    ]
+
+
+def _entity(body: Any, path: str) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise UnexpectedAnswer("The answer is no entity", method="GET", path=path)
+    return body
+
+
+def _group(entity: dict[str, Any], path: str) -> GenesysGroup:
+    version = str(entity.get("version"))  # an int; in older texts a string of digits
+    return GenesysGroup(
+        id=id_of(entity, path),
+        name=str(entity.get("name") or ""),
+        state=str(entity.get("state") or "active"),
+        version=int(version) if version.isdigit() else None,
+        member_count=entity.get("memberCount"),
+    )
+
+
+def _user(entity: dict[str, Any], path: str) -> GenesysUser:
+    state = entity.get("state")
+    if not isinstance(state, str):
+        raise UnexpectedAnswer("A user of the answer has no state", method="GET", path=path)
+    return GenesysUser(
+        id=id_of(entity, path),
+        name=str(entity.get("name") or ""),
+        email=entity.get("email"),
+        username=entity.get("username"),
+        state=state.lower(),
+    )

@@ -1,0 +1,9 @@
+"""The journal: the product's own small database, because AD keeps no history that a client can ask for.
+
+Imports neither Airflow nor anything that talks to AD or Genesys.
+"""
+
+from genesys_ad_sync.journal.records import Link, Outcome, RunKey, RunRecord, StoredCursor
+from genesys_ad_sync.journal.store import Journal
+
+__all__ = ["Journal", "Link", "Outcome", "RunKey", "RunRecord", "StoredCursor"]

@@ -1,0 +1,209 @@
+"""The changes that AD asks for, and what became of them. Recording an outcome belongs to a run: see ``runs``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, insert, or_, select, update
+
+from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync.journal import tables
+from genesys_ad_sync.journal.database import Database, chunks
+from genesys_ad_sync.journal.records import Outcome, RunKey
+from genesys_ad_sync.model import Action, Change, Guid, Reason, Status, Window
+
+_CHANGE = tables.change.c
+
+
+class Changes:
+    """Part of ``Journal``."""
+
+    _database: Database
+
+    def unsettled(self, definition: str, group_guids: Collection[Guid] | None = None) -> list[Change]:
+        """What no run has done for good, oldest first; of all AD groups, or of these."""
+        statement = (
+            select(tables.change)
+            .where(_CHANGE.definition == definition, _CHANGE.settled == false())
+            .order_by(_CHANGE.id)
+        )
+        with self._database.reading() as connection:
+            if group_guids is None:
+                return [_as_change(row) for row in connection.execute(statement)]
+            found = [
+                _as_change(row)
+                for chunk in chunks(group_guids)
+                for row in connection.execute(statement.where(_CHANGE.group_guid.in_(chunk)))
+            ]
+            return sorted(found, key=lambda change: change.id or 0)
+
+    def changes_in(self, definition: str, window: Window) -> list[Change]:
+        """The changes that ``window.contains``, settled ones too, oldest first."""
+        known: list[ColumnElement[bool]] = [_CHANGE.changed_at.is_not(None)]
+        compared = _CHANGE.origin == "comparison"
+        unknown: list[ColumnElement[bool]] = [_CHANGE.changed_at.is_(None), ~compared]
+        found_by_comparison: list[ColumnElement[bool]] = [compared]
+        if window.start is not None:
+            known.append(_CHANGE.changed_at >= window.start)
+            unknown.append(_CHANGE.observed_at >= window.start)
+            found_by_comparison.append(_CHANGE.observed_at >= window.start)
+        if window.end is not None:
+            known.append(_CHANGE.changed_at < window.end)
+            unknown.append(or_(_CHANGE.observed_after.is_(None), _CHANGE.observed_after < window.end))
+            found_by_comparison.append(_CHANGE.observed_at < window.end)
+        with self._database.reading() as connection:
+            found = connection.execute(
+                select(tables.change)
+                .where(_CHANGE.definition == definition, or_(and_(*known), and_(*unknown), and_(*found_by_comparison)))
+                .order_by(_CHANGE.id)
+            )
+            return [_as_change(row) for row in found]
+
+    def changes(self, ids: Collection[int]) -> list[Change]:
+        """Those changes, oldest first.
+
+        :raises JournalError: one of them is not in the journal.
+        """
+        with self._database.reading() as connection:
+            found = sorted(_rows(connection, ids), key=lambda row: row.id)
+            if len(found) < len(set(ids)):
+                raise JournalError(
+                    "Changes that this run works on are not in the journal. It was replaced meanwhile: "
+                    "run again in mode full."
+                )
+            return [_as_change(row) for row in found]
+
+    def record_comparison(self, definition: str, changes: Sequence[Change]) -> list[Change]:
+        """Adds what a whole comparison with Genesys found, and gives it back in the same order with ids.
+
+        An unsettled change of the same AD group, person and action is taken instead of a second one.
+        """
+        with self._database.writing() as connection:
+            known = _unsettled_by_subject(connection, definition, changes)
+            new: dict[_Subject, Change] = {}
+            for change in changes:
+                if _subject(change) not in known:
+                    new.setdefault(_subject(change), change)
+            if new:
+                connection.execute(insert(tables.change), [as_columns(definition, change) for change in new.values()])
+                known |= _unsettled_by_subject(connection, definition, new.values())
+            return [known[_subject(change)] for change in changes]
+
+    def record_history(self, definition: str, changes: Sequence[Change]) -> int:
+        """Adds what AD's own records tell of the time before the journal began. What an earlier run has added already
+        (same AD group, person, action and time) is not added again. Gives how many are new."""
+        with self._database.writing() as connection:
+            known = {
+                (row.group_guid, row.user_guid, row.action, row.changed_at)
+                for chunk in chunks({change.group_guid for change in changes})
+                for row in connection.execute(
+                    select(_CHANGE.group_guid, _CHANGE.user_guid, _CHANGE.action, _CHANGE.changed_at).where(
+                        _CHANGE.definition == definition,
+                        _CHANGE.changed_at.is_not(None),
+                        _CHANGE.group_guid.in_(chunk),
+                    )
+                )
+            }
+            new = {
+                (change.group_guid, change.user_guid, change.action.value, change.changed_at): change
+                for change in changes
+            }
+            rows = [as_columns(definition, change) for key, change in new.items() if key not in known]
+            if rows:
+                connection.execute(insert(tables.change), rows)
+            return len(rows)
+
+    def outcomes(self, change_ids: Collection[int]) -> dict[int, Outcome]:
+        """The last outcome of each change. Missing: no run has acted on it."""
+        outcome = tables.outcome.c
+        found: dict[int, Outcome] = {}
+        with self._database.reading() as connection:
+            for chunk in chunks(change_ids):
+                last = select(func.max(outcome.id)).where(outcome.change_id.in_(chunk)).group_by(outcome.change_id)
+                for row in connection.execute(select(tables.outcome).where(outcome.id.in_(last))):
+                    found[row.change_id] = Outcome(
+                        status=Status(row.status),
+                        reason=None if row.reason is None else Reason(row.reason),
+                        dag_id=row.dag_id,
+                        run_id=row.run_id,
+                        attempt=row.attempt,
+                        http_code=row.http_code,
+                        correlation_id=row.correlation_id,
+                        error=row.error,
+                        at=row.at,
+                    )
+        return found
+
+    def confirm(self, change_ids: Collection[int]) -> None:
+        """Something proved them: their ``held_reason`` no longer holds."""
+        with self._database.writing() as connection:
+            for chunk in chunks(change_ids):
+                connection.execute(update(tables.change).where(_CHANGE.id.in_(chunk)).values(held_reason=None))
+
+
+_Subject = tuple[str, str | None, str | None, str]
+
+
+def _subject(change: Change) -> _Subject:
+    """What makes two changes the same wish. A person whom AD knows is known by the guid, whatever the Genesys id."""
+    user = (change.user_guid, None) if change.user_guid is not None else (None, change.genesys_user_id)
+    return change.group_guid, *user, change.action.value
+
+
+def _unsettled_by_subject(connection: Connection, definition: str, changes: Iterable[Change]) -> dict[_Subject, Change]:
+    """The oldest unsettled change of each subject in the AD groups of these changes."""
+    known: dict[_Subject, Change] = {}
+    for chunk in chunks({change.group_guid for change in changes}):
+        found = connection.execute(
+            select(tables.change)
+            .where(_CHANGE.definition == definition, _CHANGE.settled == false(), _CHANGE.group_guid.in_(chunk))
+            .order_by(_CHANGE.id)
+        )
+        for row in found:
+            change = _as_change(row)
+            known.setdefault(_subject(change), change)
+    return known
+
+
+def _rows(connection: Connection, ids: Collection[int]) -> Iterable[Row[Any]]:
+    for chunk in chunks(set(ids)):
+        yield from connection.execute(select(tables.change).where(_CHANGE.id.in_(chunk)))
+
+
+def as_columns(definition: str, change: Change) -> dict[str, Any]:
+    """A new change, unsettled, as a row of the table."""
+    return {
+        "definition": definition,
+        "group_guid": change.group_guid,
+        "user_guid": change.user_guid,
+        "genesys_user_id": change.genesys_user_id,
+        "action": change.action.value,
+        "observed_at": change.observed_at,
+        "observed_after": change.observed_after,
+        "changed_at": change.changed_at,
+        "origin": change.origin,
+        "path": list(change.path),
+        "held_reason": None if change.held_reason is None else change.held_reason.value,
+        "trusted_dc": change.trusted_dc,
+        "settled": False,
+    }
+
+
+def _as_change(row: Row[Any]) -> Change:
+    return Change(
+        id=row.id,
+        group_guid=row.group_guid,
+        user_guid=row.user_guid,
+        genesys_user_id=row.genesys_user_id,
+        action=Action(row.action),
+        observed_at=row.observed_at,
+        observed_after=row.observed_after,
+        changed_at=row.changed_at,
+        origin=row.origin,
+        path=tuple(row.path),
+        status=None if row.status is None else Status(row.status),
+        settled_by=None if row.settled_run_id is None else str(RunKey(row.settled_dag_id, row.settled_run_id)),
+        held_reason=None if row.held_reason is None else Reason(row.held_reason),
+        trusted_dc=row.trusted_dc,
+    )

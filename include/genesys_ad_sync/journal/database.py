@@ -1,0 +1,184 @@
+"""Transactions on the journal's database: one kind that reads, one that writes. Knows no table and no concern.
+
+Writers stand in one queue (SQLite: BEGIN IMMEDIATE; PostgreSQL: an advisory lock), so that what a writing
+transaction reads stays true until it commits. A reading transaction sees one state of the database throughout.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Engine, Table, func, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from genesys_ad_sync.errors import JournalError
+
+WRITES = "journal_writes"
+"""Execution option of a connection whose transactions write."""
+
+BUSY_TIMEOUT_SECONDS = 30
+_WRITERS_LOCK = 0x6761_6473_0001  # any number that nobody else uses in that database
+
+T = TypeVar("T")
+
+
+class Database:
+    """The journal's engine, and the only door to it."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        """``name``: how messages call it, without a password."""
+        self.engine = engine
+        self.name = name
+        self._shared = threading.local()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What this thread reads and writes within the block is one transaction: all of it or nothing."""
+        if self._connection_of_block() is not None:
+            yield
+            return
+        with self.writing() as connection:
+            self._shared.connection = connection
+            try:
+                yield
+            finally:
+                self._shared.connection = None
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database and writes nothing."""
+        if (shared := self._connection_of_block()) is not None:
+            yield shared
+            return
+        with self._explained(), self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes: alone, and all of it or nothing."""
+        if (shared := self._connection_of_block()) is not None:
+            yield shared
+            return
+        with self._explained(), self.engine.connect() as connection:
+            connection.execution_options(**{WRITES: True})
+            with connection.begin():
+                wait_for_writers(connection)
+                yield connection
+
+    def _connection_of_block(self) -> Connection | None:
+        """That of `together`, if this thread is within its block."""
+        connection: Connection | None = getattr(self._shared, "connection", None)
+        return connection
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError:
+            raise  # a defect of ours, not of the database
+        except (DBAPIError, PoolTimeout) as error:
+            raise JournalError(explain(error, self.name)) from error
+
+
+def wait_for_writers(connection: Connection) -> None:
+    """Waits for the turn to write, until the transaction's end. SQLite has done so at BEGIN IMMEDIATE."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{BUSY_TIMEOUT_SECONDS}s"})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITERS_LOCK})
+
+
+_REMEDIES = (
+    # part of the database's own message -> what to do
+    ("file is not a database", "The file is something else or is damaged: give another path, or restore a backup."),
+    ("malformed", "The file is damaged: restore a backup."),
+    ("readonly database", "Give the account that runs Airflow's tasks the right to write the file and its folder."),
+    (
+        "unable to open database file",
+        "Create the folder, and give the account that runs Airflow's tasks the right to write in it.",
+    ),
+    ("disk is full", "Make room on the disk."),
+    ("No space left", "Make room on the disk."),
+    (
+        "database is locked",
+        f"Another process has been writing for more than {BUSY_TIMEOUT_SECONDS} s. Let the task be retried; "
+        "if it happens often, use PostgreSQL (connection group_sync_journal).",
+    ),
+    (
+        "lock timeout",
+        f"Another process has been writing for more than {BUSY_TIMEOUT_SECONDS} s. Let the task be retried.",
+    ),
+    ("authentication failed", "Correct login and password in the connection group_sync_journal."),
+    ("no password supplied", "Give the password in the connection group_sync_journal."),
+    ("permission denied", "Give this login the right to create and use tables: best, a database of its own."),
+    ("no schema has been selected", "Give this login the right to create and use tables: best, a database of its own."),
+    ("does not exist", "Create that database, or correct its name and login in the connection group_sync_journal."),
+    ("could not translate host name", "Correct the host in the connection group_sync_journal."),
+)
+
+
+def explain(error: BaseException, name: str) -> str:
+    """What is wrong and what to do. The database's message is quoted: its first line, which carries no password."""
+    cause = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+    remedy = next(
+        (remedy for part, remedy in _REMEDIES if part in cause),
+        "See that the database runs and is reached from here by the connection group_sync_journal's host and port.",
+    )
+    return f"The journal ({name}) cannot be used: {cause.splitlines()[0].rstrip('.')}. {remedy}"
+
+
+# -- statements for many rows -------------------------------------------------------------------------
+
+
+def chunks(items: Iterable[T], size: int = 500) -> Iterator[list[T]]:
+    """Lists of at most ``size``: databases limit the variables of one statement (old SQLite: 999)."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def each_of(connection: Connection, array: ColumnElement[Any]) -> ColumnElement[str]:
+    """The texts of a JSON array, one in each row, as a column to select from. For a hundred thousand rows, arrays as
+    parameters take half the time that a parameter for each value does."""
+    unpacked = func.json_each(array) if connection.dialect.name == "sqlite" else func.json_array_elements_text(array)
+    return unpacked.table_valued("value").c.value
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts; a row whose primary key is there already is left as it is."""
+    if rows:
+        statement = _insert(connection, table).on_conflict_do_nothing(index_elements=list(table.primary_key))
+        connection.execute(statement, rows)
+
+
+def upsert(
+    connection: Connection,
+    table: Table,
+    rows: Iterable[Mapping[str, Any]],
+    update: Sequence[str] | None = None,
+    *,
+    keys: Sequence[str] | None = None,
+) -> None:
+    """Inserts; where the key (default: the primary one) is there already, writes the columns of ``update`` (default:
+    all that the rows have). Of rows with the same key the last wins."""
+    names = list(keys or [column.name for column in table.primary_key])
+    unique = list({tuple(row[name] for name in names): row for row in rows}.values())
+    if unique:
+        written = update or [name for name in unique[0] if name not in names]
+        statement = _insert(connection, table)
+        statement = statement.on_conflict_do_update(
+            index_elements=names, set_={name: statement.excluded[name] for name in written}
+        )
+        connection.execute(statement, unique)
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

@@ -1,0 +1,173 @@
+"""Opens the journal's database and brings its tables up to date, whoever else opens it at the same moment.
+
+Everything that can be wrong with the place of a journal is found out here and said with the remedy, without a password.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_random
+
+from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync.journal import tables
+from genesys_ad_sync.journal.database import BUSY_TIMEOUT_SECONDS, WRITES, Database, explain, wait_for_writers
+
+CONNECT_TIMEOUT_SECONDS = 10
+_SUPPORTED = "Use a file (sqlite:////absolute/path.db) or PostgreSQL (postgresql://login:password@host/database)."
+
+
+def open_database(url: str | URL) -> Database:
+    """The database at that URL, with the tables of this version. Cheap when they are there already.
+
+    :raises JournalError: it cannot be opened; the text says why and what to do.
+    """
+    address = _address(url)
+    name = _name(address)
+    if address.get_backend_name() == "sqlite":
+        _check_file(Path(str(address.database)))
+    try:
+        engine = _engine(address)
+    except (SQLAlchemyError, ImportError) as error:
+        raise JournalError(f"The journal ({name}) cannot be opened: {error}. {_SUPPORTED}") from error
+    try:
+        with engine.connect() as connection, connection.begin():
+            version = _version(connection)
+        if version != tables.HEAD:
+            _migrate(engine, name)
+    except (DBAPIError, sqlite3.Error) as error:
+        engine.dispose()
+        raise JournalError(explain(error, name)) from error
+    except JournalError:
+        engine.dispose()
+        raise
+    return Database(engine, name)
+
+
+# -- the place ----------------------------------------------------------------------------------------
+
+
+def _address(url: str | URL) -> URL:
+    try:
+        address = make_url(url)
+        if address.drivername == "postgres":  # as Airflow writes the URL of a connection
+            address = address.set(drivername="postgresql")
+        if address.drivername == "postgresql":  # SQLAlchemy 2.1 means another driver by it than 2.0
+            address = address.set(drivername="postgresql+psycopg2")
+        backend = address.get_backend_name()
+    except (SQLAlchemyError, ValueError):
+        # `from None`: the parser's message may quote the URL, and the URL carries a password
+        raise JournalError(f"The URL of the journal cannot be understood. {_SUPPORTED}") from None
+    if backend not in {"sqlite", "postgresql"}:
+        raise JournalError(f"The journal cannot be kept in {backend!r}. {_SUPPORTED}")
+    if backend == "sqlite" and (not address.database or address.database == ":memory:"):
+        raise JournalError(f"The journal cannot be kept in memory: it would forget. {_SUPPORTED}")
+    if backend == "sqlite" and address.database and address.database.startswith("file:"):
+        raise JournalError(f"The journal's file must be given as a path. {_SUPPORTED}")
+    return address
+
+
+def _name(address: URL) -> str:
+    if address.get_backend_name() == "sqlite":
+        return str(address.database)
+    host = address.host or address.query.get("host") or "local socket"
+    return f"PostgreSQL {host}:{address.port or 5432}/{address.database or address.username or ''}"
+
+
+def _check_file(path: Path) -> None:
+    """SQLite says "unable to open database file" to all of these; a person wants to know which."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise JournalError(f"The journal ({path}) cannot be opened: the folder {folder} does not exist. Create it.")
+    if path.is_dir():
+        raise JournalError(f"The journal ({path}) cannot be opened: that is a folder. Give the path of a file in it.")
+    for place in (folder, path) if path.exists() else (folder,):
+        if not os.access(place, os.R_OK | os.W_OK):
+            raise JournalError(
+                f"The journal ({path}) cannot be opened: {place} may not be written. "
+                "Give the account that runs Airflow's tasks the right to write the file and its folder."
+            )
+
+
+def _engine(address: URL) -> Engine:
+    # hide_parameters: the parameters of a statement are people's names and addresses, and errors are logged
+    common: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True}
+    if address.get_backend_name() == "postgresql":
+        connect_args = {} if "connect_timeout" in address.query else {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
+        if address.get_driver_name() == "psycopg2":
+            # its executemany sends row by row: 200,000 round trips for a first view
+            common |= {"executemany_mode": "values_plus_batch", "executemany_batch_page_size": 1000}
+        return create_engine(address, isolation_level="READ COMMITTED", connect_args=connect_args, **common)
+    engine = create_engine(address, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, **common)
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # Python's driver begins no transactions of its own
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")  # an outcome that was recorded outlives a power cut
+        connection.execute("PRAGMA cache_size = -65536")  # KiB at most: the first view fills tables in random order
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+# -- the tables ---------------------------------------------------------------------------------------
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(tables.VERSION_TABLE):
+        return None
+    version = connection.execute(text(f"SELECT version_num FROM {tables.VERSION_TABLE}")).scalar()  # noqa: S608 (a constant)
+    return None if version is None else str(version)
+
+
+def _migrate(engine: Engine, name: str) -> None:
+    """In one transaction that waits for other openers and looks again: they may have done it meanwhile."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    if engine.dialect.name == "sqlite":
+        _write_ahead(engine)
+    with engine.connect() as connection:
+        connection.execution_options(**{WRITES: True})
+        with connection.begin():
+            wait_for_writers(connection)
+            version = _version(connection)
+            if version == tables.HEAD:
+                return
+            config = Config()
+            config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+            config.attributes["connection"] = connection
+            known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
+            if version is not None and version not in known:
+                raise JournalError(
+                    f"The journal ({name}) was written by a newer version of genesys-ad-sync (its tables are at "
+                    f"{version}, this version knows {tables.HEAD}). Install that version, or give another journal."
+                )
+            command.upgrade(config, "head")
+            if connection.execute(select(tables.meta.c.id)).first() is None:
+                first = {"id": 1, "journal_id": tables.new_id(), "run_counter": 0, "fence_counter": 0}
+                connection.execute(insert(tables.meta), [first])
+
+
+@retry(
+    retry=retry_if_exception_message(match="database is locked"),
+    stop=stop_after_delay(BUSY_TIMEOUT_SECONDS),
+    wait=wait_random(0.01, 0.1),
+    reraise=True,
+)
+def _write_ahead(engine: Engine) -> None:
+    """Readers and the writer do not stop each other. Kept in the file. The switch does not obey the busy timeout,
+    and it cannot be made in a transaction, so it is made past SQLAlchemy."""
+    with engine.connect() as connection:
+        connection.connection.cursor().execute("PRAGMA journal_mode = WAL")

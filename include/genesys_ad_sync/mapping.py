@@ -1,0 +1,191 @@
+"""Which AD group feeds which Genesys group: the rules of `groups:` applied to what both sides have.
+
+Pure: takes data, returns data. Knows nothing of members, and asks no server; external ids are looked up by the caller.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from genesys_ad_sync import names
+from genesys_ad_sync.model import DirectoryGroup, GenesysGroup, Pair, Reason, SkippedGroup
+from genesys_ad_sync.settings import GroupRule, SyncDefinition, fill
+
+ExternalIds = Mapping[str, str | tuple[str, ...] | None]
+"""By SCIM externalId: the id of the Genesys group that carries it, all their ids if several do, None if none does."""
+
+
+@dataclass(frozen=True)
+class GroupMapping:
+    """Every AD group in scope stands in exactly one of the two, in the order given."""
+
+    pairs: list[Pair]
+    skipped: list[SkippedGroup]
+
+
+def map_groups(
+    groups: Iterable[DirectoryGroup],
+    genesys_groups: Iterable[GenesysGroup],
+    definition: SyncDefinition,
+    external_ids: ExternalIds,
+) -> GroupMapping:
+    """The first rule that matches an AD group decides, also when it names a Genesys group that is not there.
+
+    ``external_ids``: for each of `needed_external_ids`. Raises KeyError when one of them was not looked up: not asked
+    is not the same as not there.
+    Groups that are only reached by nesting (``in_scope`` False) feed nothing and are left out.
+    """
+    genesys = _GenesysGroups.of(genesys_groups)
+    pairs: list[Pair] = []
+    skipped: list[SkippedGroup] = []
+    for group in groups:
+        if not group.in_scope:
+            continue
+        outcome = _map_one(group, genesys, definition, external_ids)
+        if isinstance(outcome, Pair):
+            pairs.append(outcome)
+        else:
+            skipped.append(outcome)
+    return GroupMapping(pairs, skipped)
+
+
+def needed_external_ids(groups: Iterable[DirectoryGroup], definition: SyncDefinition) -> tuple[str, ...]:
+    """The SCIM external ids that rules ask for and that some AD group in scope needs; sorted."""
+    needed = set()
+    for group in groups:
+        if group.in_scope and not _excluded(group, definition):
+            for rule in definition.groups:
+                if _matches(rule, group):
+                    if rule.genesys_external_id:
+                        needed.add(rule.genesys_external_id)
+                    break
+    return tuple(sorted(needed))
+
+
+def attribute(attributes: Mapping[str, str], name: str) -> str | None:
+    """The value of an LDAP attribute whatever the case of its name; None if it is missing or blank."""
+    wanted = name.lower()
+    for key, value in attributes.items():
+        if key.lower() == wanted:
+            return value.strip() or None
+    return None
+
+
+# -- one AD group -------------------------------------------------------------------------------------
+
+
+def _map_one(
+    group: DirectoryGroup,
+    genesys: _GenesysGroups,
+    definition: SyncDefinition,
+    external_ids: ExternalIds,
+) -> Pair | SkippedGroup:
+    if _excluded(group, definition):
+        return SkippedGroup(group.guid, Reason.EXCLUDED)
+    for index, rule in enumerate(definition.groups):
+        if not _matches(rule, group):
+            continue
+        found = _find(rule, group, genesys, external_ids)
+        if isinstance(found, GenesysGroup):
+            return Pair(group.guid, found.id, found.name, index)
+        return SkippedGroup(group.guid, found.reason, f"groups[{index}]: {found.detail}")
+    return SkippedGroup(group.guid, Reason.UNMAPPED)
+
+
+def _excluded(group: DirectoryGroup, definition: SyncDefinition) -> bool:
+    return names.matches_any(definition.exclude.groups, (group.name, group.sam_account_name))
+
+
+def _matches(rule: GroupRule, group: DirectoryGroup) -> bool:
+    """Whether the rule speaks of this AD group; says nothing yet about the Genesys side."""
+    if rule.dn is not None:
+        return names.normal_dn(rule.dn) == names.normal_dn(group.dn)
+    if rule.sid is not None:
+        return group.sid is not None and rule.sid.upper() == group.sid.upper()
+    if rule.guid is not None:
+        return rule.guid == group.guid
+    if rule.attribute is not None:
+        return attribute(group.attributes, rule.attribute) is not None
+    return bool(_filled_by_name(rule, group))
+
+
+def _filled_by_name(rule: GroupRule, group: DirectoryGroup) -> list[str]:
+    """What a `name` rule makes of cn and of sAMAccountName, in this order; those that do not match are left out."""
+    filled = []
+    for name in (group.name, group.sam_account_name):
+        match = re.fullmatch(rule.name or "", unicodedata.normalize("NFC", name or "").strip(), re.IGNORECASE)
+        text = fill(rule.template, match.groupdict()).strip() if match and name else ""
+        if text and text not in filled:
+            filled.append(text)
+    return filled
+
+
+# -- the Genesys side ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _NotFound:
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True)
+class _GenesysGroups:
+    by_id: Mapping[str, GenesysGroup]
+    by_name: Mapping[str, tuple[GenesysGroup, ...]]  # without deleted ones: their names are free again
+
+    @classmethod
+    def of(cls, groups: Iterable[GenesysGroup]) -> _GenesysGroups:
+        by_id: dict[str, GenesysGroup] = {}
+        by_name: dict[str, tuple[GenesysGroup, ...]] = {}
+        for group in groups:
+            by_id[group.id.lower()] = group
+        for group in by_id.values():  # a group that a page repeated counts once
+            if group.state != "deleted":
+                key = names.normal_name(group.name)
+                by_name[key] = (*by_name.get(key, ()), group)
+        return cls(by_id, by_name)
+
+    def with_id(self, genesys_id: str, asked: str) -> GenesysGroup | _NotFound:
+        group = self.by_id.get(genesys_id.strip().lower())
+        if group is None:
+            return _NotFound(Reason.GENESYS_GROUP_MISSING, f"Genesys has no group with {asked}")
+        if group.state != "active":
+            return _NotFound(Reason.GENESYS_GROUP_MISSING, f"the Genesys group with {asked} is {group.state}")
+        return group
+
+    def with_name(self, texts: list[str]) -> GenesysGroup | _NotFound:
+        """The first text that is the name of a Genesys group decides (`by equal name: cn, else sAMAccountName`)."""
+        for text in texts:
+            same = self.by_name.get(names.normal_name(text), ())
+            if len(same) > 1:
+                ids = ", ".join(sorted(group.id for group in same))
+                return _NotFound(Reason.AMBIGUOUS, f"{len(same)} Genesys groups have this name: {ids}")
+            if same:
+                return self.with_id(same[0].id, "this name")
+        return _NotFound(Reason.GENESYS_GROUP_MISSING, "Genesys has no group of this name")
+
+
+def _find(
+    rule: GroupRule, group: DirectoryGroup, genesys: _GenesysGroups, external_ids: ExternalIds
+) -> GenesysGroup | _NotFound:
+    if rule.source == "attribute":
+        value = attribute(group.attributes, rule.attribute or "") or ""
+        return genesys.with_id(value, "the id that the attribute carries")
+    if rule.source == "name":
+        texts = _filled_by_name(rule, group)
+        return genesys.with_name(texts) if rule.target == "genesys_name" else genesys.with_id(texts[0], "this id")
+    if rule.target == "genesys_name":
+        return genesys.with_name([rule.template])
+    if rule.target == "genesys_external_id":
+        found = external_ids[rule.template]
+        if found is None:
+            return _NotFound(Reason.GENESYS_GROUP_MISSING, "Genesys has no group with this external id")
+        if isinstance(found, tuple):
+            text = f"{len(found)} Genesys groups carry this external id: {', '.join(found)}; leave it with one of them"
+            return _NotFound(Reason.AMBIGUOUS, text)
+        return genesys.with_id(found, "this external id")
+    return genesys.with_id(rule.template, "this id")

@@ -1,0 +1,259 @@
+"""Who an AD user is in Genesys Cloud: links first, then the rules of `users:` in order, never a guess.
+
+Pure: the caller asks Genesys. `start` → (`next_lookup` → ask Genesys → `answered`)* → `finish`; a later rule is only
+looked up for people whom no earlier one found.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from genesys_ad_sync import names
+from genesys_ad_sync.mapping import attribute
+from genesys_ad_sync.model import DirectoryUser, GenesysUser, Guid, Match, MatchStatus, Reason
+from genesys_ad_sync.settings import SyncDefinition, UserRule
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What to ask Genesys next. ``rule``: index in `users:`; None: by Genesys user id. ``values``: sorted, each once,
+    in the form in which the answer must be keyed (mails and user names in lower case; external ids as they are)."""
+
+    rule: int | None
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MatchState:
+    """How far the matching has come. Made by `start`, moved on by `answered`."""
+
+    users: Mapping[Guid, DirectoryUser | None]  # None: AD tells nothing about them any more
+    rules: tuple[UserRule, ...]
+    links: Mapping[Guid, str]
+    relink: bool
+    deleted: frozenset[Guid] = frozenset()
+    linked: Mapping[str, GenesysUser | None] | None = None  # by Genesys user id; None as a whole: not asked yet
+    answers: tuple[Mapping[str, tuple[GenesysUser, ...]], ...] = ()  # one per rule asked so far, by value
+    unanswered: frozenset[Guid] = frozenset()  # people for whom Genesys does not take the question
+
+
+def start(
+    users: Iterable[DirectoryUser],
+    rules: Sequence[UserRule],
+    links: Mapping[Guid, str],
+    *,
+    gone: Collection[Guid] = (),
+    deleted: Collection[Guid] = (),
+    relink: bool = False,
+) -> MatchState:
+    """``links``: *all* of the journal's (guid -> Genesys user id), so that a Genesys user who belongs to somebody
+    outside this run is not given away. ``gone``: people of whom only the guid is known (deleted in AD); a link may
+    still find them. ``deleted``: those whose tombstone was seen: they are found as ever, but claim nobody from an
+    account that lives. ``relink``: when the Genesys user of a link is no longer there, try the rules; else such a
+    person is orphaned."""
+    people: dict[Guid, DirectoryUser | None] = dict.fromkeys(gone)
+    people.update({user.guid: user for user in users})
+    return MatchState(people, tuple(rules), dict(links), relink, frozenset(deleted))
+
+
+def next_lookup(state: MatchState) -> Lookup | None:
+    """What Genesys must be asked next; None when `finish` can be called."""
+    if state.linked is None:
+        ids = {state.links[guid] for guid in state.users if guid in state.links}
+        if ids:
+            return Lookup(None, tuple(sorted(ids)))
+        state = dataclasses.replace(state, linked={})
+    if len(state.answers) < len(state.rules):
+        index = len(state.answers)
+        found = _found(state)
+        values = {
+            value
+            for guid, user in state.users.items()
+            if not found[guid].users and (value := value_for(state.rules[index], user)) and _rules_apply(state, guid)
+            if guid not in state.unanswered
+        }
+        return Lookup(index, tuple(sorted(values))) if values else next_lookup(_skipped(state))
+    return None
+
+
+def answered(
+    state: MatchState,
+    lookup: Lookup,
+    found: Mapping[str, GenesysUser | Sequence[GenesysUser] | None],
+    unanswered: Collection[str] = (),
+) -> MatchState:
+    """The state after Genesys answered. ``found``: for each of ``lookup.values`` the Genesys users that have it,
+    of any state (a value that is missing: none has it). ``unanswered``: values for which Genesys cannot be asked; no
+    later rule finds who has them, since this one might have found somebody else.
+    Raises ValueError if this was not the look-up asked for."""
+    if lookup != next_lookup(state):
+        raise ValueError("this answer belongs to another look-up")
+    users = {value: _as_tuple(found.get(value)) for value in lookup.values}
+    if lookup.rule is None:
+        by_id = {value: answer[0] if answer else None for value, answer in users.items()}
+        return dataclasses.replace(state, linked=by_id)
+    state = dataclasses.replace(state, linked=state.linked or {})
+    while len(state.answers) < lookup.rule:  # rules that had nobody to ask for
+        state = _skipped(state)
+    before = _found(state)
+    without = {
+        guid
+        for guid, user in state.users.items()
+        if not before[guid].users and value_for(state.rules[lookup.rule], user) in unanswered
+    }
+    return dataclasses.replace(state, answers=(*state.answers, users), unanswered=state.unanswered | without)
+
+
+def finish(state: MatchState) -> dict[Guid, Match]:
+    """One `Match` for each person given to `start`; none for those for whom Genesys could not be asked: that is not
+    "nobody". Raises ValueError while a look-up is missing."""
+    if next_lookup(state) is not None:
+        raise ValueError("Genesys must be asked first: next_lookup() is not None")
+    matches = {guid: _match(state, guid, found) for guid, found in _found(state).items()}
+    for guid, rivals in _rivals(state, matches).items():
+        matches[guid] = Match(guid, MatchStatus.AMBIGUOUS, reason=Reason.AMBIGUOUS, candidates=tuple(sorted(rivals)))
+    return {guid: match for guid, match in matches.items() if guid not in state.unanswered}
+
+
+def value_for(rule: UserRule, user: DirectoryUser | None) -> str | None:
+    """What to look for in Genesys, in the form in which it is compared; None if AD has nothing."""
+    value = attribute(user.attributes, rule.directory) if user else None
+    if value is None or rule.genesys == "external_id":  # external ids are case-sensitive, mails and user names are not
+        return value
+    return names.normal_mail(value)
+
+
+def excluded_users(users: Iterable[DirectoryUser], definition: SyncDefinition) -> frozenset[Guid]:
+    """Those whom `exclude: users:` names, by name, sAMAccountName, mail or userPrincipalName.
+
+    They are matched like everybody else: only so it is known which Genesys users must be left alone.
+    """
+    patterns = definition.exclude.users
+    if not patterns:
+        return frozenset()
+    return frozenset(
+        user.guid
+        for user in users
+        if names.matches_any(
+            patterns,
+            (user.name, user.sam_account_name, user.mail, attribute(user.attributes, "userPrincipalName")),
+        )
+    )
+
+
+# -- who was found ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The Genesys users that the link, or the first rule with any, gives. ``linked_id``: the link decides."""
+
+    users: tuple[GenesysUser, ...] = ()
+    by: str | None = None
+    link_is_dead: bool = False
+
+
+def _found(state: MatchState) -> dict[Guid, _Found]:
+    return {guid: _found_for(state, guid, user) for guid, user in state.users.items()}
+
+
+def _found_for(state: MatchState, guid: Guid, user: DirectoryUser | None) -> _Found:
+    linked_id = state.links.get(guid)
+    dead = False
+    if linked_id is not None:
+        linked = (state.linked or {}).get(linked_id)
+        if linked is not None and linked.state != "deleted":
+            return _Found((linked,), "link")
+        dead = True
+        if not state.relink:
+            return _Found(link_is_dead=True)
+    for rule, answer in zip(state.rules, state.answers, strict=False):
+        value = value_for(rule, user)
+        living = {found.id: found for found in answer.get(value or "", ()) if found.state != "deleted"}
+        if living:
+            return _Found(tuple(living[key] for key in sorted(living)), rule.label, link_is_dead=dead)
+    return _Found(link_is_dead=dead)
+
+
+def _rules_apply(state: MatchState, guid: Guid) -> bool:
+    return guid not in state.links or state.relink
+
+
+def _skipped(state: MatchState) -> MatchState:
+    """Past a rule for which nobody had to be looked up."""
+    return dataclasses.replace(state, answers=(*state.answers, {}))
+
+
+def _as_tuple(found: GenesysUser | Sequence[GenesysUser] | None) -> tuple[GenesysUser, ...]:
+    if found is None:
+        return ()
+    return (found,) if isinstance(found, GenesysUser) else tuple(found)
+
+
+def _match(state: MatchState, guid: Guid, found: _Found) -> Match:
+    if len(found.users) > 1:
+        candidates = tuple(user.id for user in found.users)
+        return Match(guid, MatchStatus.AMBIGUOUS, reason=Reason.AMBIGUOUS, candidates=candidates)
+    if len(found.users) == 1:
+        user = found.users[0]
+        if user.state == "active":
+            return Match(guid, MatchStatus.MATCHED, user.id, found.by)
+        return Match(guid, MatchStatus.INACTIVE, user.id, found.by, Reason.INACTIVE)
+    has_value = any(value_for(rule, state.users[guid]) for rule in state.rules)
+    reason = Reason.NO_GENESYS_USER if has_value or found.link_is_dead else Reason.NO_MATCHING_ATTRIBUTE
+    return Match(guid, MatchStatus.ORPHANED, reason=reason)
+
+
+# -- who is claimed twice -----------------------------------------------------------------------------
+
+
+def _rivals(state: MatchState, matches: Mapping[Guid, Match]) -> dict[Guid, set[str]]:
+    """The people of this run who share a Genesys user with another AD account -> the Genesys users in question.
+
+    A Genesys user is claimed by a match, by a link (also of somebody outside this run), by being one of several
+    candidates, and by a mail, user name or external id: one that moved to another AD account in AD, but not yet in
+    Genesys, is a claim of both. An account that was deleted claims nobody.
+    """
+    claims: dict[str, set[Guid]] = {}
+    for guid, genesys_id in state.links.items():
+        claims.setdefault(genesys_id, set()).add(guid)
+    for guid, match in matches.items():
+        for genesys_id in _ids(match):
+            claims.setdefault(genesys_id, set()).add(guid)
+    for guid, genesys_id in _claims_by_value(state):
+        if claims.get(genesys_id, set()) - {guid}:
+            claims[genesys_id].add(guid)
+    rivals: dict[Guid, set[str]] = {}
+    for genesys_id, claimants in claims.items():
+        guids = claimants - state.deleted
+        if len(guids) > 1:
+            for guid in guids & matches.keys():
+                rivals.setdefault(guid, set()).update({genesys_id}, _ids(matches[guid]))
+    return rivals
+
+
+def _ids(match: Match) -> set[str]:
+    """Every Genesys user that a match speaks of."""
+    return {*match.candidates, *([match.genesys_user_id] if match.genesys_user_id else [])}
+
+
+def _claims_by_value(state: MatchState) -> Iterable[tuple[Guid, str]]:
+    """(AD user, Genesys user who has what the AD user has in AD), for all Genesys users seen and all rules."""
+    seen = {user.id: user for user in (state.linked or {}).values() if user}
+    for answer in state.answers:
+        seen.update({user.id: user for users in answer.values() for user in users})
+    for index, rule in enumerate(state.rules):
+        owners: dict[str, set[str]] = {}
+        if rule.genesys == "external_id":  # a Genesys user does not tell its external ids; the answers do
+            answer = state.answers[index] if index < len(state.answers) else {}
+            owners = {value: {user.id for user in users if user.state != "deleted"} for value, users in answer.items()}
+        else:
+            for user in seen.values():
+                value = user.email if rule.genesys == "email" else user.username
+                if value and user.state != "deleted":
+                    owners.setdefault(names.normal_mail(value), set()).add(user.id)
+        for guid, person in state.users.items():
+            for genesys_id in owners.get(value_for(rule, person) or "", ()):
+                yield guid, genesys_id

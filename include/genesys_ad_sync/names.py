@@ -1,0 +1,121 @@
+"""How names and distinguished names are compared: the one place that decides what counts as "the same".
+
+Pure text. Knows neither AD nor Genesys Cloud.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import unicodedata
+from collections.abc import Iterable
+
+Dn = tuple[tuple[tuple[str, str], ...], ...]
+"""A distinguished name fit for comparison: RDNs from the leaf up, each a sorted tuple of (attribute type, value)."""
+
+_PART = re.compile(r"((?:\\.?|[^\\,;+])*)([,;+]|$)", re.DOTALL)
+_SEPARATOR = re.compile(r"[\\,+]")
+_HEX = frozenset("0123456789abcdefABCDEF")
+
+
+def normal_name(name: str) -> str:
+    """The form in which two names are equal: NFC, no white space around, case folded."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).strip().casefold())
+
+
+def normal_dn(dn: str) -> Dn:
+    r"""A DN in a form that ignores case, escaping (``\,`` = ``\2C``) and spaces around ``,`` ``+`` ``=`` (RFC 4514).
+
+    ldap3's ``parse_dn`` is not used: it keeps the escapes, and refuses spaces after a comma, which people type.
+    Raises ValueError when the text is no DN.
+    """
+    return tuple(
+        tuple(sorted((_type(raw, dn), normal_name_keeping_spaces(value)) for raw, value in rdn)) for rdn in _rdns(dn)
+    )
+
+
+def dn_key(dn: str) -> str:
+    """The text that is the same for the same DN, fit to look DNs up by; of a text that is no DN, the folded text."""
+    try:
+        rdns = normal_dn(dn)
+    except ValueError:
+        return normal_name(dn)
+    return ",".join("+".join(f"{name}={_SEPARATOR.sub(_escaped, value)}" for name, value in rdn) for rdn in rdns)
+
+
+def _escaped(separator: re.Match[str]) -> str:
+    return f"\\{separator.group()}"
+
+
+def normal_name_keeping_spaces(value: str) -> str:
+    """`normal_name` without the stripping: an escaped space at the edge of a DN's value belongs to it."""
+    if value.isascii():
+        return value.casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).casefold())
+
+
+def _type(raw: str, dn: str) -> str:
+    attribute_type = raw.strip().lower()
+    if not attribute_type:
+        raise ValueError(f"no distinguished name: {dn!r}")
+    return attribute_type
+
+
+def _rdns(dn: str) -> list[list[tuple[str, str]]]:
+    rdns: list[list[tuple[str, str]]] = [[]]
+    for part, separator in _split(dn):
+        attribute_type, equals, value = part.partition("=")
+        text = _unescape(value)
+        if not equals or not text:
+            raise ValueError(f"no distinguished name: {dn!r}")
+        rdns[-1].append((attribute_type, text))
+        if separator != "+":
+            rdns.append([])
+    return rdns[:-1]
+
+
+def _split(dn: str) -> Iterable[tuple[str, str]]:
+    """The still escaped parts between unescaped ``,`` ``;`` ``+``, each with the separator that follows it."""
+    for part in _PART.finditer(dn):
+        yield part[1], part[2]
+        if not part[2]:
+            return
+
+
+def _unescape(value: str) -> str:
+    if "\\" not in value:
+        return value.strip()
+    decoded = bytearray()
+    keep = 0  # up to here nothing is stripped at the end
+    position = 0
+    while position < len(value):
+        character = value[position]
+        if character == "\\":
+            pair = value[position + 1 : position + 3]
+            if len(pair) == 2 and set(pair) <= _HEX:
+                decoded += bytes.fromhex(pair)
+                position += 3
+            else:
+                decoded += pair[:1].encode()
+                position += 2
+            keep = len(decoded)
+            continue
+        if not character.isspace():
+            decoded += character.encode()
+            keep = len(decoded)
+        elif decoded:  # a space inside; at the beginning it does not count
+            decoded += character.encode()
+        position += 1
+    return decoded[:keep].decode("utf-8", errors="surrogateescape")
+
+
+def matches_any(patterns: Iterable[str], names: Iterable[str | None]) -> bool:
+    """True if one of the names fits one of the shell patterns (``*``, ``?``, ``[…]``); case does not matter."""
+    folded = [normal_name(name) for name in names if name]
+    return any(fnmatch.fnmatchcase(name, normal_name(pattern)) for pattern in patterns for name in folded)
+
+
+def normal_mail(address: str) -> str:
+    """The form in which two mail addresses or user names are equal. Lower case, not case folded: ``ß`` and ``ss``
+    are different mailboxes."""
+    return unicodedata.normalize("NFC", address).strip().lower()

@@ -1,0 +1,191 @@
+"""Makes the report, as the dict that goes into the JSON file, of what the run knows. Pure: no I/O and no clock.
+
+It never refuses: a report with a gap is better than none after something was written. `schema.validate` is the judge.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from genesys_ad_sync.model import GroupResult, Guid, Mode, Row, Window
+from genesys_ad_sync.report.schema import COUNT_KEYS, SCHEMA_VERSION
+
+Named = Mapping[str, str | None]
+
+
+def build_report(
+    *,
+    dag_id: str,
+    run_id: str,
+    run_type: str,
+    attempt: int,
+    mode: Mode | str,
+    dry_run: bool,
+    timestamp: datetime,
+    window: Window | None,
+    rows: Sequence[Row],
+    groups: Sequence[GroupResult],
+    directory_groups: Mapping[Guid, Named],
+    requests: Mapping[str, Any] | None = None,
+    approval: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The report of one attempt of one run, with the keys of design.md in its order.
+
+    ``mode``: what the run really did, ``changes`` or ``full``; a ``full`` run has no window, whatever is given.
+    ``directory_groups``: {guid: {guid, dn, name}}, for rows and groups that carry guids only.
+    ``requests``: {total, retried, throttled, by_endpoint}; what is missing counts as none.
+    ``approval``: {by, at, decision}; ``at`` a datetime or its RFC 3339 text.
+    ``notes``: whole sentences for the person who reads the report.
+    The order of the rows does not matter: the report sorts them by group, person and action.
+    Raises ValueError for mode ``auto`` (nobody can read from it what was done) and for a time without zone.
+    """
+    mode = Mode(mode)
+    if mode is Mode.AUTO:
+        raise ValueError("A report says what was done: mode is 'changes' or 'full', not 'auto'.")
+    group_names = {result.genesys_group_id: result.genesys_group_name for result in groups}
+    details = sorted((_detail(dag_id, row, directory_groups, group_names) for row in rows), key=_place)
+    counts = Counter(row.status for row in rows)
+    report: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "dag_id": dag_id,
+        "run_id": run_id,
+        "run_type": run_type,
+        "attempt": attempt,
+        "mode": mode.value,
+        "dry_run": dry_run,
+        "timestamp": _rfc3339(timestamp),
+        "window": _window(mode, window),
+        "total_changes": len(details),
+        **{key: counts[status] for status, key in COUNT_KEYS.items()},
+        "details": details,
+        "groups": sorted((_group(result, directory_groups) for result in groups), key=_group_place),
+        "requests": _requests(requests or {}),
+        "approval": _approval(approval),
+        "notes": list(notes),
+    }
+    assert report["total_changes"] == sum(report[key] for key in COUNT_KEYS.values()) == len(rows)
+    return report
+
+
+def _detail(
+    dag_id: str, row: Row, directory_groups: Mapping[Guid, Named], group_names: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        "action": row.action.value,
+        "status": row.status.value,
+        "user_id": row.genesys_user_id,
+        "http_code": row.http_code,
+        "error": row.error,
+        "reason": row.reason.value if row.reason else None,
+        "correlation_id": row.correlation_id,
+        "changed_at": _rfc3339(row.changed_at),
+        "observed_after": _rfc3339(row.observed_after),
+        "observed_at": _rfc3339(row.observed_at),
+        # of this DAG: its run id alone
+        "settled_by": row.settled_by and row.settled_by.removeprefix(f"{dag_id}/"),
+        "directory_groups": _fed_by(row, directory_groups),
+        "genesys_group": _genesys_group(row, group_names),
+        "directory_user": _directory_user(row),
+    }
+
+
+def _fed_by(row: Row, directory_groups: Mapping[Guid, Named]) -> list[dict[str, str | None]]:
+    named = {str(group["guid"]): group for group in row.directory_groups}
+    guids = dict.fromkeys((*row.group_guids, *named))
+    return _named_groups(tuple(guids), {**directory_groups, **named})
+
+
+def _named_groups(guids: Sequence[Guid], known: Mapping[Guid, Named]) -> list[dict[str, str | None]]:
+    groups = [
+        {"guid": guid, "dn": known.get(guid, {}).get("dn"), "name": known.get(guid, {}).get("name")} for guid in guids
+    ]
+    return sorted(groups, key=lambda group: (_folded(group["name"]), group["guid"] or ""))
+
+
+def _genesys_group(row: Row, group_names: Mapping[str, str]) -> dict[str, str | None] | None:
+    if row.genesys_group:
+        return {"id": row.genesys_group.get("id"), "name": row.genesys_group.get("name")}
+    if row.genesys_group_id:
+        return {"id": row.genesys_group_id, "name": group_names.get(row.genesys_group_id)}
+    return None
+
+
+def _directory_user(row: Row) -> dict[str, str | None] | None:
+    if row.directory_user:
+        return {key: row.directory_user.get(key) for key in ("guid", "dn", "mail")}
+    if row.user_guid:
+        return {"guid": row.user_guid, "dn": None, "mail": None}
+    return None
+
+
+def _group(result: GroupResult, directory_groups: Mapping[Guid, Named]) -> dict[str, Any]:
+    return {
+        "genesys_group": {"id": result.genesys_group_id, "name": result.genesys_group_name},
+        "directory_groups": _named_groups(result.group_guids, directory_groups),
+        "complete": result.complete,
+        "before": result.before,
+        "after": result.after,
+        "added": result.added,
+        "removed": result.removed,
+        "manual_members": result.manual_members,
+    }
+
+
+def _window(mode: Mode, window: Window | None) -> dict[str, str | None] | None:
+    if mode is Mode.FULL:
+        return None
+    if window is None:  # the run ended before it knew its window
+        return {"start": None, "end": None}
+    return {"start": _rfc3339(window.start), "end": _rfc3339(window.end)}
+
+
+def _requests(given: Mapping[str, Any]) -> dict[str, Any]:
+    by_endpoint = given.get("by_endpoint") or {}
+    return {
+        **{key: int(given.get(key) or 0) for key in ("total", "retried", "throttled")},
+        "by_endpoint": dict(sorted(by_endpoint.items())),
+    }
+
+
+def _approval(given: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    at = given.get("at")
+    at = _rfc3339(datetime.fromisoformat(at.replace("Z", "+00:00")) if isinstance(at, str) else at)
+    return {"by": given.get("by"), "at": at, "decision": given.get("decision")}
+
+
+def _rfc3339(time: datetime | None) -> str | None:
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        raise ValueError(f"A time without zone cannot stand in a report: {time.isoformat()}")
+    return time.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+def _folded(text: str | None) -> tuple[bool, str, str]:
+    """Sorts people's way: upper and lower case alike, and what has no name comes last."""
+    return (text is None, (text or "").casefold(), text or "")
+
+
+def _place(detail: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Where a row stands. Not by status: the reports of two attempts can then be laid side by side."""
+    group, user = detail["genesys_group"] or {}, detail["directory_user"] or {}
+    return (
+        group.get("id") is None,
+        _folded(group.get("name")),
+        group.get("id") or "",
+        [(_folded(fed["name"]), fed["guid"] or "") for fed in detail["directory_groups"]],
+        _folded(user.get("dn")),
+        user.get("guid") or "",
+        detail["user_id"] or "",
+        detail["action"],
+    )
+
+
+def _group_place(group: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (_folded(group["genesys_group"]["name"]), group["genesys_group"]["id"])

@@ -1,0 +1,38 @@
+"""The plan of a dry run as a diff per Genesys group, for a task log: ids only, no names of people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from genesys_ad_sync.model import Status
+from genesys_ad_sync.report.words import visible
+
+SIGNS = {"add": "+", "remove": "-"}
+
+
+def render_diff(report: Mapping[str, Any], *, max_lines: int = 500) -> str:
+    """``+ Genesys user id`` and ``- Genesys user id`` below the name of each group; what is held has ``?`` before the
+    sign and the reason behind it. Empty text: nothing is planned. What is left out is counted."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for detail in report["details"]:
+        group = detail["genesys_group"]
+        line = _line(detail)
+        if group and line:
+            groups.setdefault((visible(group["name"] or ""), group["id"]), []).append(line)
+    lines = []
+    for (name, group_id), its_lines in groups.items():
+        lines += [f"{name} ({group_id})", *(f"  {line}" for line in its_lines)]
+    left = len(lines) - max_lines
+    if left > 0:
+        lines = [*lines[:max_lines], f"… and {left:,} more lines, in the report"]
+    return "\n".join(lines)
+
+
+def _line(detail: Mapping[str, Any]) -> str | None:
+    sign, user = SIGNS[detail["action"]], detail["user_id"] or "unknown to Genesys"
+    if detail["status"] == Status.PLANNED.value:
+        return f"{sign} {user}"
+    if detail["status"] == Status.HELD.value:
+        return f"?{sign} {user}  held: {detail['reason']}"
+    return None

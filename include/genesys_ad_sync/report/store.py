@@ -1,0 +1,304 @@
+"""Keeps reports as files below one folder, and beside them which journal wrote them.
+
+The folder is anything with pathlib's interface: `pathlib.Path`, or Airflow's `ObjectStoragePath` for a bucket. What a
+report says does not matter here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from genesys_ad_sync.errors import ReportPathError
+from genesys_ad_sync.report.page import render_page
+
+StorePath = Any
+"""`pathlib.Path`, `upath.UPath` or `airflow.sdk.ObjectStoragePath`. They have no type in common: the last two are
+not `pathlib.Path`s, and upath's protocols differ between its releases."""
+
+JOURNAL_FILE = "journal.json"
+_LONGEST_NAME = 200  # file systems take 255 bytes; `.{attempt}.json` and the temporary file's own name come on top
+
+
+@dataclass(frozen=True)
+class SeenJournal:
+    """The journal that wrote reports here last, how many runs it had counted then, and which run that was."""
+
+    journal_id: str
+    run_counter: int
+    run: tuple[str, str, int] | None = None  # dag_id, run_id, attempt
+    started_at: datetime | None = None  # of that run; None: a former version did not keep it
+
+
+class ReportStore:
+    """Reports of all DAGs that share one `report.path`.
+
+    File names: characters outside ``[A-Za-z0-9._-]`` become ``_``. That can give two runs one name (``a:b`` and
+    ``a/b``; ``a``'s attempt 1 and the run ``a.1``). Whoever comes second gets ``-`` and eight hex digits of a hash of
+    its (dag_id, run_id) behind the name; so a file never changes its owner. A name above 200 characters always
+    gets them. `path_for` finds the right one.
+
+    ``token`` gives a different short text at each call, for the names of temporary files.
+    """
+
+    def __init__(self, base: StorePath, *, token: Callable[[], str] = lambda: uuid.uuid4().hex[:12]) -> None:
+        self._base = base
+        self._token = token
+
+    # -- reports --------------------------------------------------------------------------------------
+
+    def path_for(self, dag_id: str, run_id: str) -> StorePath:
+        """Where the newest report of the run lies, or would lie. The page is the `.html` of the same name."""
+        return self._choose(dag_id, run_id, _file_stem(run_id), "")
+
+    def check_writable(self, dag_id: str | None = None) -> None:
+        """Creates the folder (and that of the DAG), and writes, reads and removes a file in each.
+
+        Raises ReportPathError if any of that is refused; called before anything is written anywhere else.
+        """
+        for folder in filter(None, (self._base, self._base / _file_stem(dag_id) if dag_id else None)):
+            probe = folder / f".probe-{self._token()}.tmp"
+            with self._refusals("written to"):
+                folder.mkdir(parents=True, exist_ok=True)
+                probe.write_bytes(b"probe")
+                came_back = probe.read_bytes()
+                probe.unlink()
+            if came_back != b"probe":
+                raise ReportPathError(f"Reports cannot be kept in {self._base}: a file came back different from it.")
+
+    def write(self, report: Mapping[str, Any]) -> StorePath:
+        """Writes the JSON file and the page, and returns the path of the JSON file.
+
+        A report of an earlier attempt is kept as `{run_id}.{attempt}.json` and `.html` first; one of the same
+        attempt is replaced. A straggler of an earlier attempt never displaces a later one: it gets the numbered name.
+        On a local disk each file is replaced in one step; object stores do that by themselves.
+        Raises ReportPathError if the store refuses.
+        """
+        dag_id, run_id, attempt = report["dag_id"], report["run_id"], report["attempt"]
+        page = render_page(report)
+        with self._refusals("written to"):
+            path = self.path_for(dag_id, run_id)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            present = _read_report(path)
+            if present and present["attempt"] > attempt:
+                path = self._numbered(dag_id, run_id, attempt)
+            elif present and present["attempt"] < attempt:
+                self._keep(path, self._numbered(dag_id, run_id, present["attempt"]))
+            # The page first: whoever finds the JSON file finds the page that belongs to it.
+            self._put(path.with_suffix(".html"), page.encode("utf-8", errors="xmlcharrefreplace"))
+            self._put(path, _to_json(report))
+        return path
+
+    def read(self, dag_id: str, run_id: str) -> dict[str, Any] | None:
+        """The newest report of the run; None if there is none. Raises ReportPathError if it cannot be read."""
+        with self._refusals("read from"):
+            path = self.path_for(dag_id, run_id)
+            report = _read_report(path)
+            if report is None and path.exists():
+                raise ReportPathError(f"{path} is not a report. Move it away, and run the report task again.")
+            return report
+
+    def prune(self, keep_days: int, now: datetime, *, dag_id: str | None = None) -> int:
+        """Removes reports whose `timestamp` is more than ``keep_days`` before ``now``, with their pages, and nothing
+        else. Returns how many. ``dag_id``: those of that DAG only, because definitions that share a folder may keep
+        theirs for different times. Raises ReportPathError if the store refuses."""
+        if keep_days < 1:
+            raise ValueError(f"keep_days must be 1 or more, not {keep_days}")
+        limit = now - timedelta(days=keep_days)
+        removed = 0
+        with self._refusals("removed from"):
+            for path in self._report_files(dag_id):
+                changed = _changed_at(path)
+                if changed is not None and changed >= limit.timestamp():
+                    continue  # written since then: no need to read it
+                report = _read_report(path)
+                if report is None or (dag_id is not None and report["dag_id"] != dag_id):
+                    continue
+                if _written_at(report) < limit:
+                    path.with_suffix(".html").unlink(missing_ok=True)
+                    path.unlink(missing_ok=True)
+                    removed += 1
+        return removed
+
+    # -- the journal that wrote here ------------------------------------------------------------------
+
+    def last_seen_journals(self) -> dict[str | None, SeenJournal]:
+        """By sync definition, what `remember_journal` was told last; empty if it never was. None: what former versions
+        kept, one for all; it stands for each definition that has none of its own.
+
+        Raises ReportPathError if the file is there and cannot be understood: that is not the same as none."""
+        path = self._base / JOURNAL_FILE
+        with self._refusals("read from"):
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                return {}
+        try:
+            known = json.loads(content)
+            seen: dict[str | None, SeenJournal] = {}
+            if "journal_id" in known or "definitions" not in known:
+                seen[None] = _as_seen(known)
+            return seen | {name: _as_seen(entry) for name, entry in known.get("definitions", {}).items()}
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ReportPathError(
+                f"{path} cannot be understood, so it is not known which journal wrote these reports. "
+                "Restore it, or remove it if the journal was neither lost nor restored from a backup meanwhile."
+            ) from error
+
+    def remember_journal(
+        self, definition: str, journal: SeenJournal, *, definitions: Collection[str] | None = None
+    ) -> None:
+        """Notes the journal, and the run that it must know from now on. The counter of one journal never goes back:
+        runs may end in another order than they began in. Raises ReportPathError if the store refuses.
+
+        Of two definitions that note at the same moment one may keep what it had noted before, until its next run.
+
+        :param definitions: all that there are: each gets what a former version kept for all of them. None: not known.
+        """
+        seen = self.last_seen_journals()
+        before = seen.get(definition, seen.get(None))
+        if before and before.journal_id == journal.journal_id:
+            journal = replace(journal, run_counter=max(journal.run_counter, before.run_counter))
+        for_all = seen.pop(None, None)
+        if for_all:  # without its run, which the definition that ran it will let the journal forget
+            heirs: Collection[str | None] = definitions or [None]
+            seen = dict.fromkeys(heirs, replace(for_all, run=None, started_at=None)) | seen
+        seen[definition] = journal
+        content = _as_entry(seen.pop(None)) if None in seen else {}
+        content["definitions"] = {name: _as_entry(one) for name, one in seen.items()}
+        with self._refusals("written to"):
+            self._base.mkdir(parents=True, exist_ok=True)
+            self._put(self._base / JOURNAL_FILE, _to_json(content))
+
+    # -- names ----------------------------------------------------------------------------------------
+
+    def _choose(self, dag_id: str, run_id: str, stem: str, number: str) -> StorePath:
+        """The plain name, unless something else has it; then the one with the hash."""
+        folder = self._base / _file_stem(dag_id)
+        plain = folder / f"{stem}{number}.json"
+        hashed = folder / f"{stem}-{_short_hash(dag_id, run_id)}{number}.json"
+        with self._refusals("read from"):
+            if not plain.exists():
+                # Maybe whoever had the plain name when we took the other one is pruned by now.
+                return hashed if hashed.exists() else plain
+            owner = _read_report(plain)
+        return plain if owner and (owner["dag_id"], owner["run_id"]) == (dag_id, run_id) else hashed
+
+    def _numbered(self, dag_id: str, run_id: str, attempt: int) -> StorePath:
+        return self._choose(dag_id, run_id, _file_stem(run_id), f".{attempt}")
+
+    # -- files ----------------------------------------------------------------------------------------
+
+    def _keep(self, path: StorePath, kept: StorePath) -> None:
+        """Copies a report and its page. Not a rename: there is no moment without a report.
+
+        Tasks of one attempt may write at the same time. Whoever reads here what another has replaced already reads it
+        after that one made the copy; hence first read, then look for the copy, then write, the JSON file last."""
+        page = path.with_suffix(".html")
+        page_content = page.read_bytes() if page.exists() else None
+        content = path.read_bytes()
+        if kept.exists():
+            return
+        if page_content is not None:
+            self._put(kept.with_suffix(".html"), page_content)
+        self._put(kept, content)
+
+    def _put(self, path: StorePath, content: bytes) -> None:
+        if getattr(path, "protocol", "") not in ("", "file", "local"):
+            path.write_bytes(content)
+            return
+        temporary = path.parent / f".{path.name}.{self._token()}.tmp"
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def _report_files(self, dag_id: str | None) -> Iterator[StorePath]:
+        if not self._base.exists():
+            return
+        folders = self._base.iterdir() if dag_id is None else [self._base / _file_stem(dag_id)]
+        for folder in [folder for folder in folders if folder.is_dir()]:
+            yield from [path for path in folder.iterdir() if path.suffix == ".json" and path.is_file()]
+
+    @contextmanager
+    def _refusals(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except ReportPathError:
+            raise
+        except Exception as error:  # each store has its own: OSError, botocore's, google's, a missing driver
+            raise ReportPathError(
+                f"Reports cannot be {what} {self._base}: {type(error).__name__}: {error}. "
+                "Set report.path of the sync definition to a folder or a bucket that Airflow's workers may write to."
+            ) from error
+
+
+def _as_seen(entry: Mapping[str, Any]) -> SeenJournal:
+    run, started_at = entry.get("run"), entry.get("started_at")
+    return SeenJournal(
+        str(entry["journal_id"]),
+        int(entry["run_counter"]),
+        (str(run[0]), str(run[1]), int(run[2])) if run else None,
+        datetime.fromisoformat(started_at) if started_at else None,
+    )
+
+
+def _as_entry(seen: SeenJournal) -> dict[str, Any]:
+    entry: dict[str, Any] = {"journal_id": seen.journal_id, "run_counter": seen.run_counter}
+    if seen.run:
+        entry["run"] = list(seen.run)
+    if seen.started_at:
+        entry["started_at"] = seen.started_at.isoformat()
+    return entry
+
+
+def _file_stem(name: str) -> str:
+    stem = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    if not stem.strip("."):  # "..", which would leave the folder
+        stem = stem.replace(".", "_")
+    if len(stem) > _LONGEST_NAME:
+        stem = f"{stem[: _LONGEST_NAME - 9]}-{_short_hash(name)}"
+    return stem
+
+
+def _short_hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", errors="surrogatepass")).hexdigest()[:8]
+
+
+def _to_json(content: Mapping[str, Any]) -> bytes:
+    # A half surrogate (bytes of a name that are no UTF-8) becomes its JSON escape instead of an error.
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False).encode("utf-8", errors="backslashreplace")
+
+
+def _read_report(path: StorePath) -> dict[str, Any] | None:
+    """What the file says; None if there is none, or if it is something else than a report."""
+    try:
+        content = json.loads(path.read_bytes())
+        is_report = isinstance(content, dict) and _REPORT_KEYS.issubset(content) and _written_at(content).tzinfo
+    except (FileNotFoundError, ValueError):
+        return None
+    return content if is_report else None
+
+
+_REPORT_KEYS = frozenset({"schema_version", "dag_id", "run_id", "attempt", "timestamp", "details"})
+
+
+def _written_at(report: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(str(report["timestamp"]).replace("Z", "+00:00"))
+
+
+def _changed_at(path: StorePath) -> float | None:
+    """Seconds since 1970 of the last change; None where the store does not tell."""
+    try:
+        return float(path.stat().st_mtime)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None

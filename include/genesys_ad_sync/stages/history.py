@@ -1,0 +1,146 @@
+"""Part of `poll`: a window that lies before the journal began, told from AD's own records where it keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pydantic import TypeAdapter
+
+from genesys_ad_sync.directory.membership import closure
+from genesys_ad_sync.directory.metadata import LinkHistory, guids_by_dn, rebuilt
+from genesys_ad_sync.errors import WindowError
+from genesys_ad_sync.journal.records import RunRecord
+from genesys_ad_sync.model import Action, Change, Guid, View
+from genesys_ad_sync.stages.context import Sync, chosen
+from genesys_ad_sync.stages.following import Follower
+
+_CHANGES = TypeAdapter(list[Change])
+
+
+def reach_back(sync: Sync, follower: Follower, run: RunRecord, polled_at: datetime) -> list[str]:
+    """Puts what happened in the part of the run's window before the journal began into the journal, as far as the run
+    may act on it: what it leaves there unsettled, a live run takes up. A dry run keeps it to itself, see `kept_apart`.
+    Gives notes.
+
+    Raises WindowError if the whole window lies before the journal and AD cannot tell.
+    """
+    window = run.window
+    assert window is not None
+    notes = []
+    if window.end is not None and window.end > polled_at:
+        notes.append(
+            f"the window ends after this poll ({polled_at.isoformat()}): what happens from now until its end is not in "
+            "it; the next live run takes it, or this window run again later"
+        )
+    stored = sync.journal.stored_cursor(sync.definition.name)
+    assert stored is not None
+    began = stored.began_at
+    if window.start is None or window.start >= began:
+        if window.end is not None and window.end <= began:
+            raise WindowError(_nothing_known(began, "the window ends before that"))
+        return notes
+    end = began if window.end is None else min(window.end, began)
+    told = _told(sync, follower, run, window.start, end)
+    if told is not None:
+        return notes + told
+    if window.end is not None and window.end <= began:
+        raise WindowError(
+            _nothing_known(began, "and this domain controller does not keep the times of memberships either")
+        )
+    return [
+        *notes,
+        f"the journal began at {began.isoformat()}: of the part of the window before that nothing is known. A run in "
+        "mode `full` makes the memberships right.",
+    ]
+
+
+def kept_apart(sync: Sync, known: Sequence[Change]) -> list[Change]:
+    """What a dry run was told of the time before the journal and is not among the ``known`` changes of its window."""
+    told = _CHANGES.validate_python(sync.fact("history", []))
+    subjects = {_subject(change) for change in known}
+    return [change for change in told if _subject(change) not in subjects]
+
+
+def _subject(change: Change) -> tuple[Guid, Guid | None, Action, datetime | None]:
+    """What makes two changes of AD's records the same one, as in `Journal.record_history`."""
+    return change.group_guid, change.user_guid, change.action, change.changed_at
+
+
+def _nothing_known(began: datetime, why: str) -> str:
+    return (
+        f"This window cannot be replayed: the journal began at {began.isoformat()}, {why}. "
+        "Run in mode `full` instead: it compares every mapped group as a whole and makes it right whatever happened."
+    )
+
+
+def _told(sync: Sync, follower: Follower, run: RunRecord, start: datetime, end: datetime) -> list[str] | None:
+    """What AD's records tell of [start, end), as changes in the journal. None: it keeps none."""
+    name = sync.definition.name
+    view = sync.journal.load_view(name)
+    in_scope = [group for group in view.groups.values() if group.in_scope]
+    roots = sorted(group.guid for group in chosen(in_scope, run.groups))
+    # The first group that has members shows whether there are records at all.
+    for guid in sorted(view.groups, key=lambda guid: -len(view.members[guid])):
+        follower.metadata.records(guid)
+        if follower.metadata.supported is not None:
+            break
+    if not follower.metadata.supported:
+        return None
+    history = _history_below(follower, view, roots)
+    changes = rebuilt(
+        view,
+        history,
+        roots,
+        start=start,
+        end=end,
+        nested=follower.scope.nested_groups,
+        disabled_users=follower.scope.disabled_users,
+    )
+    if run.dry_run:
+        sync.journal.put_fact(run, "history", _CHANGES.dump_python(changes, mode="json"))
+    else:
+        new = sync.journal.record_history(name, changes)
+        sync.say(f"{len(changes)} changes from before the journal, {new} of them new to it")
+    return [
+        f"{len(changes)} changes from before the journal began were rebuilt from what Active Directory keeps",
+        *_what_is_missing(history, start, end),
+    ]
+
+
+def _history_below(follower: Follower, view: View, roots: Sequence[Guid]) -> LinkHistory:
+    """The records of all groups that are, or once were, below the roots. Whoever is not in ``view`` is put there."""
+    history = LinkHistory()
+    waiting = set().union(*(closure(view, root) for root in roots))
+    while waiting:
+        found = follower.metadata.whole_history(waiting, guids_by_dn(view))
+        history.members |= found.members
+        history.unknown += found.unknown
+        strangers = {guid for members in found.members.values() for guid in members}
+        strangers -= view.groups.keys() | view.users.keys()
+        fetched = follower.reader.fetch(strangers, known=frozenset(view.groups.keys() | view.users.keys())).view
+        view.groups.update(fetched.groups)
+        view.users.update(fetched.users)
+        view.members.update(fetched.members)
+        former = {guid for members in found.members.values() for guid in members if guid in view.groups}
+        waiting = (former if follower.scope.nested_groups else set()) | fetched.groups.keys()
+        waiting -= history.members.keys()
+    return history
+
+
+def _what_is_missing(history: LinkHistory, start: datetime, end: datetime) -> list[str]:
+    hidden = sum(
+        record.changes_hidden
+        for members in history.members.values()
+        for record in members.values()
+        if start <= record.changed_at < end
+    )
+    notes = []
+    if hidden:
+        notes.append(
+            f"there were {hidden} more changes of the same memberships, in the window or before, than Active Directory "
+            "keeps times of: it keeps the last one of each"
+        )
+    if history.unknown:
+        notes.append(f"{history.unknown} records are of members that were deleted since: they cannot be told")
+    return notes

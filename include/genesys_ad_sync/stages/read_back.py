@@ -1,0 +1,122 @@
+"""What Genesys says after the writing decides what the report calls a success. Shared by nobody but `patch`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from genesys_ad_sync.genesys.errors import GenesysError
+from genesys_ad_sync.genesys.writers import MembershipWriter, WriteResult
+from genesys_ad_sync.model import Action, Reason, Row, Status
+from genesys_ad_sync.stages.context import Sync
+
+READ_BACK_WAITS = (0.0, 1.0, 2.0, 4.0, 8.0)  # seconds before each read-back: Genesys answers before it is in effect
+
+Results = Mapping[tuple[str, Action], WriteResult]
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """``present``: the group's members afterwards; None: not read. ``error``: why not."""
+
+    rows: list[Row]
+    present: frozenset[str] | None = None
+    error: GenesysError | None = None
+
+
+def read_back(
+    sync: Sync, writer: MembershipWriter, group_id: str, rows: Sequence[Row], results: Results, *, verify: bool
+) -> ReadBack:
+    """The rows with what became of them. Reads the group again until everything that may be in effect is, or the waits
+    are over: what then is not, has failed. Without ``verify``, the answers of the write are all there is."""
+    answered = [_with_result(row, results.get((row.genesys_user_id or "", row.action))) for row in rows]
+    if not verify or all(row.reason is Reason.NOT_ATTEMPTED for row in answered):
+        return ReadBack(answered)
+    present: frozenset[str] | None = None
+    lost: Mapping[str, frozenset[str] | None] = {}
+    error: GenesysError | None = None
+    users = [row.genesys_user_id for row in answered if row.genesys_user_id and _may_be_in_effect(row)]
+    for wait in READ_BACK_WAITS:
+        if wait:
+            sync.sleep(wait)
+        try:
+            present = sync.genesys.individuals(group_id)
+            lost = _without_our_removals(sync, writer.lost_groups(users))
+            error = None
+        except GenesysError as failure:
+            present, error = None, failure
+            continue
+        if not lost and all(_in_effect(row, present) for row in answered if _may_be_in_effect(row)):
+            break
+    return ReadBack([_verified(row, present, lost, error) for row in answered], present, error)
+
+
+def _without_our_removals(sync: Sync, lost: Mapping[str, frozenset[str] | None]) -> Mapping[str, frozenset[str] | None]:
+    """Groups out of which another instance of this run takes the same person are no loss."""
+    if not any(lost.values()):
+        return lost
+    ours = {
+        (row.genesys_user_id, row.genesys_group_id)
+        for row in sync.journal.rows(sync.run)
+        if row.action is Action.REMOVE and row.genesys_user_id in lost
+    }
+    left = {
+        user: None if groups is None else frozenset(one for one in groups if (user, one) not in ours)
+        for user, groups in lost.items()
+    }
+    return {user: groups for user, groups in left.items() if groups is None or groups}
+
+
+def _with_result(row: Row, result: WriteResult | None) -> Row:
+    if result is None:
+        return replace(row, status=Status.FAILED, reason=Reason.NOT_ATTEMPTED, error="not sent")
+    failure = Reason.UNVERIFIED if result.ambiguous else Reason.REFUSED
+    return replace(
+        row,
+        status=Status.SUCCESS if result.ok else Status.FAILED,
+        reason=None if result.ok else failure,
+        http_code=result.http_code,
+        correlation_id=result.correlation_id,
+        error=result.error,
+    )
+
+
+def _may_be_in_effect(row: Row) -> bool:
+    """Accepted, or without an answer. What was refused need not be waited for."""
+    return row.status is Status.SUCCESS or row.reason is Reason.UNVERIFIED
+
+
+def _in_effect(row: Row, present: Collection[str]) -> bool:
+    return (row.genesys_user_id in present) is (row.action is Action.ADD)
+
+
+def _verified(
+    row: Row,
+    present: frozenset[str] | None,
+    lost: Mapping[str, frozenset[str] | None],
+    error: GenesysError | None,
+) -> Row:
+    if row.reason is Reason.NOT_ATTEMPTED:
+        return row
+    if present is None:
+        if row.status is Status.SUCCESS:
+            text = f"could not be read back: {error}"
+            return replace(row, status=Status.FAILED, reason=Reason.UNVERIFIED, error=text)
+        return row
+    user_id = row.genesys_user_id or ""
+    if user_id in lost and _may_be_in_effect(row):
+        return replace(row, status=Status.FAILED, reason=Reason.UNVERIFIED, error=_loss(lost[user_id]))
+    if _in_effect(row, present):
+        # also where the answer was lost or an error: what counts is what is so
+        return replace(row, status=Status.SUCCESS, reason=None, error=None)
+    if row.status is Status.SUCCESS:
+        return replace(row, status=Status.FAILED, reason=Reason.NOT_IN_EFFECT, error="accepted, but not in effect")
+    if row.reason is Reason.UNVERIFIED:
+        return replace(row, reason=Reason.NOT_IN_EFFECT)
+    return row
+
+
+def _loss(groups: frozenset[str] | None) -> str:
+    if groups is None:
+        return "written, but Genesys does not tell which other groups the user still has"
+    return f"written, but the user is no longer in these groups, which nobody asked for: {', '.join(sorted(groups))}"

@@ -1,0 +1,23 @@
+"""Who belongs into a Genesys group by a view of AD, under the policies of the sync definition."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+
+from genesys_ad_sync.directory.membership import effective_members
+from genesys_ad_sync.model import Guid, View
+from genesys_ad_sync.stages.context import Sync
+
+
+def wanted_members(sync: Sync, view: View, feeding: Collection[Guid]) -> dict[Guid, tuple[Guid, ...]]:
+    """Who is an effective member of at least one of the AD groups, and of which."""
+    granted_by: defaultdict[Guid, list[Guid]] = defaultdict(list)
+    directory = sync.definition.directory
+    for group in sorted(feeding):
+        if group in view.groups and view.groups[group].in_scope:
+            for user in effective_members(
+                view, group, nested=directory.nested_groups, disabled_users=directory.disabled_users
+            ):
+                granted_by[user].append(group)
+    return {user: tuple(groups) for user, groups in granted_by.items()}

@@ -1,9 +1,0 @@
-"""The journal: the product's own small database, because AD keeps no history that a client can ask for.
-
-Imports neither Airflow nor anything that talks to AD or Genesys.
-"""
-
-from include.group_sync.journal.records import Link, Outcome, RunKey, RunRecord, StoredCursor
-from include.group_sync.journal.store import Journal
-
-__all__ = ["Journal", "Link", "Outcome", "RunKey", "RunRecord", "StoredCursor"]

@@ -1,0 +1,136 @@
+"""Turns an Airflow connection of type ``active_directory`` into a verified, bound LDAP session.
+
+Says what is wrong with the connection in the words of its form; reading is ``genesys_ad_sync.directory``'s work.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+
+from genesys_ad_sync.errors import DirectoryError, SettingsError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from genesys_ad_sync.directory.session import ConnectionSettings, LdapSession, Transport
+
+EXTRAS = ("transport", "ca_certs_file", "server_name", "base_dn", "connect_timeout", "receive_timeout")
+DEFAULT_CONNECT_TIMEOUT = 10  # seconds
+DEFAULT_RECEIVE_TIMEOUT = 60
+
+
+class ActiveDirectoryHook(BaseHook):
+    """A session with the first domain controller of the connection that answers.
+
+    Connection fields: *host* one or several domain controllers, comma-separated, tried in order; *port* (default 636,
+    or 389 without ``ldaps``); *login* as DN or user principal name; *password*. Extra: ``transport`` ``ldaps``
+    (default), ``starttls`` or ``plain``; ``ca_certs_file`` PEM file; ``server_name`` the name in the certificate, if
+    it is not the host; ``base_dn`` is only checked to exist; ``connect_timeout``, ``receive_timeout`` seconds.
+
+    :param active_directory_conn_id: the id of the connection
+    """
+
+    conn_name_attr = "active_directory_conn_id"
+    default_conn_name = "active_directory_default"
+    conn_type = "active_directory"
+    hook_name = "Active Directory"
+
+    def __init__(self, active_directory_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.active_directory_conn_id = active_directory_conn_id
+
+    def get_conn(self) -> LdapSession:
+        """A bound session; use it as a context manager. Raises SettingsError for a connection that is filled in
+        wrongly, and what ``genesys_ad_sync.directory.session.connect`` raises."""
+        # ldap3 only when something is read: Airflow imports this module to list the connection types.
+        from genesys_ad_sync.directory.session import connect
+
+        return connect(self.settings())
+
+    def settings(self) -> ConnectionSettings:
+        """What the connection says. Raises SettingsError with field and remedy."""
+        return connection_settings(self.get_connection(self.active_directory_conn_id))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """For the Test button of the form."""
+        try:
+            settings = self.settings()
+            with self.get_conn() as session:
+                root = session.root_dse()
+                account = session.who_am_i() or settings.login
+        except (DirectoryError, SettingsError) as error:
+            return False, str(error)
+        return True, (
+            f"Connected to {root.domain_controller} ({settings.transport.value}) as {account}. "
+            f"Naming context: {root.naming_context}."
+        )
+
+
+def connection_settings(connection: Connection) -> ConnectionSettings:
+    """Raises SettingsError naming the connection, the field and the remedy. Never shows the password."""
+    from genesys_ad_sync.directory.session import ConnectionSettings
+
+    name = connection.conn_id
+    extra = connection.extra_dejson
+    unknown = sorted(set(extra) - set(EXTRAS))
+    if unknown:
+        raise SettingsError(f"Connection {name}: unknown extra {', '.join(unknown)}. Known are {', '.join(EXTRAS)}.")
+    hosts = tuple(host.strip() for host in (connection.host or "").split(",") if host.strip())
+    if not hosts:
+        raise SettingsError(f"Connection {name}: host is empty. Give one or several domain controllers.")
+    if not connection.login or not connection.password:
+        raise SettingsError(f"Connection {name}: login and password are needed; there is no anonymous reading.")
+    return ConnectionSettings(
+        hosts=hosts,
+        login=connection.login,
+        password=connection.password,
+        port=connection.port,
+        transport=_transport(name, extra),
+        ca_certs_file=_ca_certs_file(name, extra),
+        server_name=_text(extra, "server_name"),
+        base_dn=_text(extra, "base_dn"),
+        connect_timeout=_seconds(name, extra, "connect_timeout", DEFAULT_CONNECT_TIMEOUT),
+        receive_timeout=_seconds(name, extra, "receive_timeout", DEFAULT_RECEIVE_TIMEOUT),
+    )
+
+
+def _transport(name: str, extra: dict[str, Any]) -> Transport:
+    from genesys_ad_sync.directory.session import Transport
+
+    value = _text(extra, "transport") or Transport.LDAPS.value
+    try:
+        return Transport(value.lower())
+    except ValueError:
+        known = ", ".join(transport.value for transport in Transport)
+        raise SettingsError(f"Connection {name}: `transport` is {value!r}. Choose one of {known}.") from None
+
+
+def _ca_certs_file(name: str, extra: dict[str, Any]) -> str | None:
+    value = _text(extra, "ca_certs_file")
+    if value is not None and not Path(value).is_file():
+        raise SettingsError(
+            f"Connection {name}: `ca_certs_file` does not exist on this machine: {value}. Every worker needs that file."
+        )
+    return value
+
+
+def _seconds(name: str, extra: dict[str, Any], key: str, default: int) -> int:
+    value = _text(extra, key)
+    if value is None:
+        return default
+    try:
+        number = float(value)  # the form stores a number, which may come as 10.0
+    except ValueError:
+        number = 0.0
+    if number < 1 or not number.is_integer():
+        raise SettingsError(f"Connection {name}: `{key}` is {value!r}. Give whole seconds, at least 1.")
+    return int(number)
+
+
+def _text(extra: dict[str, Any], key: str) -> str | None:
+    """The form stores empty fields as null or as an empty text."""
+    value = extra.get(key)
+    return None if value is None or str(value).strip() == "" else str(value).strip()

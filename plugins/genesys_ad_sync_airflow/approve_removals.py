@@ -1,0 +1,120 @@
+"""The task that asks a person: Airflow's human-in-the-loop operator, with a question that is only known when it runs.
+
+It holds no worker and no triggerer while it waits. What is asked and what an answer means stands in
+`genesys_ad_sync.approval` and `genesys_ad_sync.stages.approve`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from genesys_ad_sync.approval import UNDECIDED
+from genesys_ad_sync_airflow.notifiers import notifiers_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from genesys_ad_sync.settings import SyncDefinition
+    from genesys_ad_sync.stages.context import Sync
+
+
+class ApproveRemovals(HITLOperator):
+    """Asks about what `plan` has frozen, and gives the batches of `patch_approved`.
+
+    Skips itself if there is nothing to ask. The form offers all groups, none, or chosen ones; no answer in time means
+    none. XCom ``answer``: {decision, at, groups: {Genesys group id: decision}}.
+
+    A script that answers within the first seconds is asked once more after `retry_delay`: Airflow 3.3.2 takes the task
+    for crashed if it goes on before the scheduler has noticed that it waits.
+    """
+
+    def __init__(self, *, definition: SyncDefinition, **kwargs: Any) -> None:
+        super().__init__(
+            subject="Approve removals",
+            options=[UNDECIDED],  # those of the run replace it
+            defaults=UNDECIDED,
+            multiple=True,
+            assigned_users=[{"id": name, "name": name} for name in definition.approvers] or None,
+            response_timeout=definition.limits.answer_within,
+            **kwargs,
+        )
+        self.definition = definition
+
+    def execute(self, context: Context) -> Any:
+        from genesys_ad_sync.stages.approve import Answer, ask
+        from genesys_ad_sync.stages.report import report_so_far
+        from genesys_ad_sync_airflow import task_context
+
+        sync = task_context.sync_of_task(self.definition)
+        if not sync.fact("question"):
+            raise AirflowSkipException("nothing needs a person")
+        asked = ask(sync)
+        if asked is None:  # answered in an earlier try, which died before it could pass the answer on
+            return self._pass_on(context, sync, None)
+        report_so_far(sync)
+        self.subject, self.body, self.options = asked.subject, asked.body, asked.options
+        self.notifiers = notifiers_of(self.definition, self.log.error)
+        if self._form_is_of_an_earlier_plan(context, asked.hash):
+            self.log.warning(
+                "Airflow keeps the form of an earlier plan of this run, since tasks were cleared. Nobody is asked "
+                "about the new plan here; the next run asks."
+            )
+            nobody = Answer(chosen=[], by=None, at=_utc(None), outdated=True)
+            return self._pass_on(context, sync, nobody)
+        self.log.info("The question is in the tab 'Required Actions' of this task")
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        from genesys_ad_sync.stages.approve import Answer
+        from genesys_ad_sync_airflow import task_context
+
+        if "error" in event:
+            self.process_trigger_event_error(event)
+        user = event.get("responded_by_user") or {}
+        name = (user.get("name") or user.get("id")) if isinstance(user, dict) else getattr(user, "name", None)
+        given = Answer(
+            chosen=list(event["chosen_options"]),
+            by=None if event.get("timedout") else name,
+            at=_utc(event.get("responded_at")),
+        )
+        return self._pass_on(context, task_context.sync_of_task(self.definition), given)
+
+    def _form_is_of_an_earlier_plan(self, context: Context, plan_hash: str) -> bool:
+        """Airflow's `upsert_hitl_detail` leaves a form that exists already as it is, and does not tell so."""
+        from airflow.sdk.api.datamodels._generated import HITLUser
+        from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+        kept = SUPERVISOR_COMMS.send(
+            CreateHITLDetailPayload(
+                ti_id=context["ti"].id,
+                options=self.options,
+                subject=self.subject,
+                body=self.body,
+                defaults=self.defaults,
+                multiple=self.multiple,
+                params={},
+                assigned_users=[HITLUser(**user) for user in self.assigned_users or ()],
+            )
+        )
+        return plan_hash not in (getattr(kept, "body", None) or "")
+
+    def _pass_on(self, context: Context, sync: Sync, given: Any) -> list[dict[str, Any]]:
+        from genesys_ad_sync.stages.approve import answer
+
+        told = answer(sync, given)
+        batches: list[dict[str, Any]] = told.pop("batches")
+        context["ti"].xcom_push(key="answer", value=told)
+        return batches
+
+
+def _utc(moment: datetime | str | None) -> datetime:
+    if moment is None:
+        return datetime.now(timezone.utc)
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    return datetime.fromtimestamp(moment.timestamp(), timezone.utc)

@@ -1,0 +1,212 @@
+"""The access token: fetched once with the OAuth client's id and secret, kept, renewed before it ends and after a 401.
+
+Authlib speaks OAuth. Where the token is kept is behind `TokenStore`; here: in the process's memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import requests
+
+from genesys_ad_sync.genesys.errors import (
+    AuthenticationFailed,
+    ServerError,
+    Throttled,
+    UnexpectedAnswer,
+    retry_after,
+)
+
+TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path, no secret
+RENEW_BEFORE = 60.0  # seconds before its end; Genesys' own Go client does the same
+SHORTEST_LIFETIME = 300.0  # seconds; assumed if an answer does not tell
+
+
+@dataclass(frozen=True)
+class Token:
+    """``renew_at``: when to fetch the next one, in seconds since the epoch."""
+
+    value: str = field(repr=False)
+    renew_at: float
+
+
+class TokenStore(Protocol):
+    """Keeps tokens by key (which holds no secret in the clear)."""
+
+    def get(self, key: str) -> Token | None: ...
+
+    def put(self, key: str, token: Token) -> None: ...
+
+    def forget(self, key: str, value: str) -> None:
+        """Drops the token if it still is this one: somebody may have renewed it meanwhile."""
+        ...
+
+    def lock(self, key: str) -> AbstractContextManager[Any]:
+        """Held while a token is fetched, so that only one does it."""
+        ...
+
+
+class ProcessTokenStore:
+    """One token for all hooks of this process."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, Token] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> Token | None:
+        return self._tokens.get(key)
+
+    def put(self, key: str, token: Token) -> None:
+        with self._lock:
+            self._tokens[key] = token
+
+    def forget(self, key: str, value: str) -> None:
+        with self._lock:
+            if key in self._tokens and self._tokens[key].value == value:
+                del self._tokens[key]
+
+    def lock(self, key: str) -> threading.Lock:
+        with self._lock:
+            return self._locks.setdefault(key, threading.Lock())
+
+
+PROCESS_STORE = ProcessTokenStore()
+
+
+class TokenSource:
+    """The token of one OAuth client. ``fetch`` asks the login host. Usable from several threads."""
+
+    def __init__(
+        self, key: str, fetch: Callable[[], Token], store: TokenStore, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._key = key
+        self._fetch = fetch
+        self._store = store
+        self._clock = clock
+
+    def token(self) -> str:
+        """A token that is good for a while yet."""
+        if good := self._stored():
+            return good
+        with self._store.lock(self._key):
+            if good := self._stored():  # somebody else fetched it meanwhile
+                return good
+            token = self._fetch()
+            self._store.put(self._key, token)
+            return token.value
+
+    def refused(self, value: str) -> None:
+        """Forgets a token that was answered with 401; unless it has been replaced already."""
+        self._store.forget(self._key, value)
+
+    def _stored(self) -> str | None:
+        token = self._store.get(self._key)
+        if token is None or token.renew_at <= self._clock():
+            return None
+        return token.value
+
+
+def token_key(login_url: str, client_id: str, client_secret: str) -> str:
+    """One key per client and secret: a corrected secret does not find the token of the old one."""
+    return hashlib.sha256("\0".join((login_url, client_id, client_secret)).encode()).hexdigest()
+
+
+def fetch_token(
+    *,
+    login_url: str,
+    client_id: str,
+    client_secret: str,
+    connection_id: str,
+    timeout: float,
+    clock: Callable[[], float] = time.time,
+    **session_options: Any,
+) -> Token:
+    """Asks the login host for a token (client credentials; the client authenticates by Basic).
+
+    ``session_options``: `verify`, `cert`, `proxies`, `trust_env` of requests. Raises AuthenticationFailed for a
+    wrong client, Throttled for the rate limit that this endpoint answers as 400, ServerError, UnexpectedAnswer;
+    what requests raises, where there is no answer.
+    """
+    # 0.3 s that a mere import of the hook need not pay.
+    from authlib.integrations.base_client import OAuthError
+    from authlib.integrations.requests_client import OAuth2Session
+
+    answers: list[requests.Response] = []
+
+    def keep(response: requests.Response) -> requests.Response:
+        answers.append(response)
+        return response
+
+    began = clock()
+    try:
+        with OAuth2Session(client_id, client_secret, **session_options) as session:
+            session.register_compliance_hook("access_token_response", keep)
+            answer = session.fetch_token(
+                login_url + TOKEN_PATH, grant_type="client_credentials", timeout=timeout, allow_redirects=False
+            )
+        value, lifetime = answer["access_token"], float(answer.get("expires_in") or SHORTEST_LIFETIME)
+    except OAuthError as error:
+        _raise_for(answers[-1], login_url, connection_id, str(error.error or ""), str(error.description or ""))
+    except (requests.HTTPError, ValueError, KeyError, TypeError):
+        if not answers:
+            raise
+        # No JSON object, or one without a token.
+        _raise_for(answers[-1], login_url, connection_id, "", "")
+    return Token(value, began + lifetime - min(RENEW_BEFORE, lifetime / 2))
+
+
+def _raise_for(response: requests.Response, login_url: str, connection_id: str, error: str, description: str) -> Any:
+    facts: dict[str, Any] = {
+        "method": "POST",
+        "path": TOKEN_PATH,
+        "status": response.status_code,
+        "code": error or None,
+        "correlation_id": response.headers.get("ININ-Correlation-Id"),
+    }
+    host = urlsplit(login_url).netloc
+    told = f"{error} {description} {_description(response)}".lower()
+    status = response.status_code
+    # Nothing of this is ambiguous: to fetch a token twice does no harm.
+    if status == 429 or "rate limit" in told:
+        raise Throttled(
+            f"The login host {host} limits the rate of token requests",
+            retry_after=retry_after(response.headers, told, rate_limited=True),
+            **facts,
+        ) from None
+    if status == 408 or status >= 500:
+        raise ServerError(f"The login host {host} fails", retry_after=retry_after(response.headers), **facts) from None
+    if status in (400, 401, 403) and error:
+        raise AuthenticationFailed(
+            f"The login host {host} does not accept the OAuth client. Check Login (client id) and Password (client "
+            f"secret) of the connection {connection_id}, and that its Host names the client's region; the client's "
+            f"grant type must be Client Credentials",
+            **facts,
+        ) from None
+    raise UnexpectedAnswer(
+        f"The login host {host} answers no token: check the Host (or `login_url`) of the connection {connection_id}",
+        **facts,
+    ) from None
+
+
+def _description(response: requests.Response) -> str:
+    """Genesys calls it `description`, RFC 6749 `error_description`."""
+    try:
+        body = response.json()
+    except ValueError:
+        return ""
+    return str(body.get("description") or "") if isinstance(body, dict) else ""
+
+
+def hide_from_logs(secret: str) -> None:
+    """Let Airflow replace a secret with *** wherever it might get into a log."""
+    from airflow.sdk.log import mask_secret
+
+    mask_secret(secret)

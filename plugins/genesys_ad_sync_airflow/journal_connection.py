@@ -1,0 +1,61 @@
+"""Airflow connection `group_sync_journal` → an open journal."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+from sqlalchemy import URL
+
+from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync.journal.store import Journal
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+JOURNAL_CONNECTION = "group_sync_journal"
+JOURNAL_FILE = "group_sync_journal.db"
+
+_journals: dict[str, Journal] = {}
+
+
+def open_journal() -> Journal:
+    """The journal of connection `group_sync_journal`; without such a connection, the SQLite file in AIRFLOW_HOME."""
+    try:
+        connection: Connection = BaseHook.get_connection(JOURNAL_CONNECTION)
+    except AirflowNotFoundException:
+        url = URL.create("sqlite", database=str(airflow_home() / JOURNAL_FILE))
+    else:
+        url = journal_url(connection)
+    key = url.render_as_string(hide_password=False)
+    if key not in _journals:
+        _journals[key] = Journal.open(key)
+    return _journals[key]
+
+
+def journal_url(connection: Connection) -> URL:
+    """An Airflow connection as a SQLAlchemy URL, of SQLite or PostgreSQL: `Journal.open` refuses everything else.
+    Raises JournalError for a connection without a type."""
+    drivers = {"postgres": "postgresql+psycopg2", "postgresql_psycopg2": "postgresql+psycopg2"}
+    driver = drivers.get(connection.conn_type or "", (connection.conn_type or "").replace("_", "+", 1))
+    if not driver:
+        raise JournalError(f"connection {JOURNAL_CONNECTION} has no type: give it a postgresql:// or sqlite:// URL")
+    if driver.startswith("sqlite"):
+        path = connection.schema or connection.host or ""
+        return URL.create(driver, database=path if path.startswith("/") else f"/{path}")
+    return URL.create(
+        driver,
+        username=connection.login,
+        password=connection.password,
+        host=connection.host,
+        port=connection.port,
+        database=connection.schema,
+        query={key: str(value) for key, value in connection.extra_dejson.items()},
+    )
+
+
+def airflow_home() -> Path:
+    return Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()

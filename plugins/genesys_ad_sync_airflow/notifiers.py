@@ -1,0 +1,46 @@
+"""Loads a team's own ``notifiers.py`` from the folder of its sync definitions."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseNotifier, Context
+
+    from genesys_ad_sync.settings import SyncDefinition
+
+NOTIFIERS_FILE = "notifiers.py"
+
+
+def notifiers_of(definition: SyncDefinition, complain: Callable[..., None]) -> list[Any]:
+    """What ``approval_notifiers(definition)`` in ``notifiers.py`` of the config folder gives; nothing if there is no
+    such file. One that is broken must not keep the question from being asked: it stands in Airflow's UI anyway."""
+    path = definition.folder / NOTIFIERS_FILE if definition.folder is not None else None
+    if path is None or not path.exists():
+        return []
+    try:
+        spec = importlib.util.spec_from_file_location("genesys_ad_sync_notifiers", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return [_Careful(notifier, complain) for notifier in module.approval_notifiers(definition)]
+    except Exception as error:
+        complain("%s: nobody is notified: %s: %s", path, type(error).__name__, error)
+        return []
+
+
+class _Careful:
+    """A notifier whose failure is told and forgiven."""
+
+    def __init__(self, notifier: BaseNotifier, complain: Callable[..., None]) -> None:
+        self._notifier = notifier
+        self._complain = complain
+
+    def __call__(self, context: Context) -> None:
+        try:
+            self._notifier(context)
+        except Exception as error:
+            self._complain("%s: %s: %s", type(self._notifier).__name__, type(error).__name__, error)

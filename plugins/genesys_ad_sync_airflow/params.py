@@ -1,0 +1,152 @@
+"""The params of a run: the form that a person fills in, and what was asked for in it."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pendulum
+from airflow.sdk import Param, get_current_context
+
+from genesys_ad_sync.errors import ParamError, WindowError
+from genesys_ad_sync.model import Mode, Window
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from genesys_ad_sync.settings import SyncDefinition
+    from genesys_ad_sync.stages.context import RunRequest
+
+LIKE_A_TIME = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
+AIRFLOWS_OWN = ("openlineage", "airflow/task_span_detail_level")
+"""Keys of a run's conf that are no params: TriggerDagRunOperator adds the first, Airflow's tracing reads the second."""
+
+
+def params(mode: str) -> dict[str, Param]:
+    """The form that a person sees before a manual run. All of it is optional."""
+    # The format is for the form only: without an extra package, Airflow does not check it.
+    time_format: dict[str, Any] = {"type": ["null", "string"], "format": "date-time", "pattern": LIKE_A_TIME}
+    return {
+        "mode": Param(
+            mode,
+            enum=["auto", "changes", "full"],
+            title="Mode",
+            description="auto: what has changed in Active Directory; groups that were never compared are compared as a "
+            "whole. full: compare every mapped group as a whole.",
+        ),
+        "dry_run": Param(
+            None,
+            type=["null", "boolean"],
+            title="Dry run",
+            description="true: plan and report, write nothing to Genesys Cloud. Empty: as the sync definition says.",
+        ),
+        "window_start": Param(
+            None,
+            **time_format,
+            title="Window start",
+            description="Take only changes from this time on (UTC if it has no zone). Not with mode full.",
+        ),
+        "window_end": Param(None, **time_format, title="Window end", description="Take only changes before this time."),
+        "groups": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            title="AD groups",
+            description="Shell patterns on AD group names, one a line, e.g. GC-Support*. Empty: all. A Genesys group"
+            " that is compared as a whole is compared with all AD groups that feed it.",
+        ),
+        "undo_run": Param(
+            None,
+            type=["null", "string"],
+            title="Undo a run",
+            description="The run id of an earlier run: takes back what it changed in Genesys Cloud and what has not"
+            " changed again since. It stays so until Active Directory changes those memberships or you release them."
+            " If both DAGs have a run of that id: DAG id/run id.",
+        ),
+        "release_run": Param(
+            None,
+            type=["null", "string"],
+            title="Release a run",
+            description="The run id of an earlier run: what was undone or rejected in it may be done again."
+            " If both DAGs have a run of that id: DAG id/run id.",
+        ),
+    }
+
+
+def request_of_run(definition: SyncDefinition, context: Context | None = None) -> RunRequest:
+    """What the run was asked for: run type, params, and for a backfill its data interval.
+
+    A run is bounded if it is a backfill or a window param is given; `mode: full` ignores a backfill's interval. Raises
+    ParamError for a key of the run's conf that is no param, WindowError for a window param that is no time.
+    """
+    context = context or get_current_context()
+    _refuse_unknown_keys(context)
+    asked = _without_window(definition, context)
+    dag_run, params = context["dag_run"], context["params"]
+    start, end = _time(params.get("window_start"), "window_start"), _time(params.get("window_end"), "window_end")
+    window: Window | None = None
+    if start is not None or end is not None:
+        window = Window(start, end)
+    elif asked.run_type == "backfill" and asked.mode is not Mode.FULL:
+        window = Window(_utc(dag_run.data_interval_start), _utc(dag_run.data_interval_end))
+    return replace(asked, window=window)
+
+
+def request_to_report(definition: SyncDefinition, context: Context | None = None) -> RunRequest:
+    """The same for `report`, which also has to tell of a run that `poll` refused."""
+    context = context or get_current_context()
+    try:
+        return request_of_run(definition, context)
+    except (ParamError, WindowError) as error:
+        return replace(_without_window(definition, context), refused=str(error))
+
+
+def _refuse_unknown_keys(context: Context) -> None:
+    """Airflow checks the values of params and lets any other key pass: {"dryrun": true} would be a run that writes."""
+    known = list(context["dag"].params)
+    told = []
+    for key in context["dag_run"].conf or {}:
+        if key not in (*known, *AIRFLOWS_OWN):
+            near = difflib.get_close_matches(key.lower(), known, n=1)
+            told.append(f"`{key}` is no param of this DAG." + (f" Did you mean `{near[0]}`?" if near else ""))
+    if told:
+        params = ", ".join(f"`{name}`" for name in known)
+        raise ParamError(f"{' '.join(told)} Its params are {params}. Nothing was done: trigger a new run with them.")
+
+
+def _without_window(definition: SyncDefinition, context: Context) -> RunRequest:
+    from genesys_ad_sync.stages.context import RunRequest
+
+    dag_run, params = context["dag_run"], context["params"]
+    dry_run = params.get("dry_run")
+    return RunRequest(
+        run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
+        clear_number=dag_run.clear_number or 0,
+        mode=Mode(params["mode"]),
+        dry_run=definition.dry_run if dry_run is None else dry_run,
+        groups=tuple(params.get("groups") or ()),
+        undo_run=params.get("undo_run") or None,
+        release_run=params.get("release_run") or None,
+    )
+
+
+def _time(text: str | None, name: str) -> datetime | None:
+    """A time without zone is UTC."""
+    if not text:
+        return None
+    try:
+        parsed = pendulum.parse(text, tz="UTC", exact=True)
+    except ValueError as error:
+        raise WindowError(f"{name}: {text!r} is no time. Write it like 2026-11-24T07:15:00Z") from error
+    if not isinstance(parsed, datetime):
+        parsed = pendulum.parse(text, tz="UTC")
+    if not isinstance(parsed, datetime):
+        raise WindowError(f"{name}: {text!r} is no time. Write it like 2026-11-24T07:15:00Z")
+    return _utc(parsed)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    # plain datetime: pendulum's subclass would be pickled and compared as what it is
+    return datetime.fromtimestamp(moment.timestamp(), timezone.utc) if moment is not None else None

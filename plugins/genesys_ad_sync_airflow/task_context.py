@@ -1,0 +1,82 @@
+"""What a running task needs from Airflow before the domain can work: connections, the run's identity, its log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow.sdk import ObjectStoragePath, get_current_context
+
+from genesys_ad_sync.errors import ReportPathError, SettingsError
+from genesys_ad_sync.journal.records import RunKey
+from genesys_ad_sync.report.store import ReportStore
+from genesys_ad_sync.settings import SyncDefinition, find_definitions
+from genesys_ad_sync.stages.context import Sync
+from genesys_ad_sync_airflow.journal_connection import open_journal
+
+log = logging.getLogger(__name__)
+
+
+def sync_of_task(definition: SyncDefinition) -> Sync:
+    """The domain's view of the running task. Raises JournalError if the journal cannot be opened."""
+    # The hooks pull in Airflow's HTTP provider and ldap3: not wanted when DAG files are parsed.
+    from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
+    from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
+    from genesys_ad_sync_airflow.token_store import token_store
+
+    context = get_current_context()
+    ti = context["ti"]
+    mapped = ti.map_index is not None and ti.map_index >= 0
+    genesys = GenesysCloudHook(
+        definition.genesys.connection,
+        rate_reserve=definition.genesys.rate_reserve,
+        token_store=token_store(open_journal),
+    )
+    return Sync(
+        definition=definition,
+        journal=open_journal(),
+        key=RunKey(ti.dag_id, ti.run_id),
+        task_key=f"{ti.task_id}[{ti.map_index}]" if mapped else ti.task_id,
+        directory=lambda: ActiveDirectoryHook(definition.directory.connection).get_conn(),
+        client=lambda: genesys,
+        api_url=lambda: genesys.settings.api_url,
+        client_id=lambda: genesys.settings.client_id,
+        reports=report_store(definition),
+        clock=lambda: datetime.now(timezone.utc),
+        sleep=time.sleep,
+        say=log.info,
+        definitions=names_of_definitions(definition),
+    )
+
+
+def names_of_definitions(running: SyncDefinition) -> frozenset[str] | None:
+    """Of all sync definitions, those that cannot be loaded included. None where that cannot be told: the folder cannot
+    be listed, or the running one is not in it, so that others may be missing, too."""
+    if running.folder is None:
+        return None
+    try:
+        names = frozenset(path.stem for path in find_definitions(running.folder))
+    except SettingsError:
+        return None
+    return names if running.name in names else None
+
+
+def report_store(definition: SyncDefinition) -> ReportStore:
+    """Where the definition's reports lie: any ObjectStoragePath URL. Raises ReportPathError for one that is none."""
+    try:
+        path = ObjectStoragePath(definition.report.path)
+    except (ValueError, ImportError) as error:
+        raise ReportPathError(
+            f"report.path: {definition.report.path} cannot be opened: {error}. Use a URL like file:///… or s3://…, and "
+            "install the Airflow provider that its scheme needs."
+        ) from error
+    return ReportStore(path)
+
+
+def counts_for_xcom(document: dict[str, Any], path: str) -> dict[str, Any]:
+    """What of the report may stand in an XCom and in an asset event: ids and counts."""
+    keys = ("dag_id", "run_id", "attempt", "mode", "dry_run", "total_changes", "successes", "failures", "orphans")
+    more = ("skipped", "held", "unchanged", "superseded", "planned")
+    return {**{key: document[key] for key in (*keys, *more)}, "requests": document["requests"]["total"], "path": path}

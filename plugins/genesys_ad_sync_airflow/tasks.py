@@ -1,0 +1,108 @@
+"""The bodies of the DAG's tasks: each hands Airflow's side over to the stage of the same name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset, get_current_context
+
+if TYPE_CHECKING:
+    from genesys_ad_sync.settings import SyncDefinition
+
+# Stages and task_context are imported when a task runs: parsing a DAG file shall not load ldap3 and SQLAlchemy.
+
+log = logging.getLogger(__name__)
+
+
+def poll(definition: SyncDefinition) -> dict[str, Any]:
+    """Brings the journal up to date with Active Directory and chooses what to act on."""
+    from genesys_ad_sync.stages.poll import poll as stage
+    from genesys_ad_sync_airflow import params, task_context
+
+    return stage(task_context.sync_of_task(definition), params.request_of_run(definition))
+
+
+def map_groups(definition: SyncDefinition) -> dict[str, Any]:
+    """Finds the Genesys group of each AD group."""
+    from genesys_ad_sync.stages.map_groups import map_groups as stage
+    from genesys_ad_sync_airflow import task_context
+
+    return stage(task_context.sync_of_task(definition))
+
+
+def resolve_users(definition: SyncDefinition) -> dict[str, Any]:
+    """Finds the Genesys user of each AD user whom this run concerns."""
+    from genesys_ad_sync.stages.resolve_users import resolve_users as stage
+    from genesys_ad_sync_airflow import task_context
+
+    return stage(task_context.sync_of_task(definition))
+
+
+def plan(definition: SyncDefinition) -> list[dict[str, Any]]:
+    """Decides; returns one batch for each mapped `patch`. XCom `summary` holds counts, the plan's hash and whether
+    `limits.on_excess: fail` stops the run."""
+    from genesys_ad_sync.stages.plan import plan as stage
+    from genesys_ad_sync_airflow import task_context
+
+    planned = stage(task_context.sync_of_task(definition))
+    batches: list[dict[str, Any]] = planned.pop("batches")
+    planned["stopped_by_limits"] = bool(planned.pop("fail_reason"))  # its text names Genesys groups
+    get_current_context()["ti"].xcom_push(key="summary", value=planned)
+    return batches
+
+
+def patch(definition: SyncDefinition, batch: dict[str, Any]) -> dict[str, Any]:
+    """Writes one batch and reads it back; writes the report, too, if the run goes on to wait for a person."""
+    from genesys_ad_sync.stages.patch import patch as stage
+    from genesys_ad_sync.stages.report import report_so_far
+    from genesys_ad_sync_airflow import task_context
+
+    sync = task_context.sync_of_task(definition)
+    counts = stage(sync, batch["lane"])
+    report_so_far(sync)
+    return counts
+
+
+def patch_approved(definition: SyncDefinition, batch: dict[str, Any]) -> dict[str, Any]:
+    """Writes one batch of what a person approved, after a fresh look at Active Directory, and reads it back."""
+    from genesys_ad_sync.stages.approve import look_again
+    from genesys_ad_sync.stages.patch import patch as stage
+    from genesys_ad_sync_airflow import task_context
+
+    sync = task_context.sync_of_task(definition)
+    look_again(sync, batch["lane"])
+    return stage(sync, batch["lane"])
+
+
+def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
+    """Writes the reconciliation report, prints its summary, and tells those who wait for the asset."""
+    from genesys_ad_sync.report.summary import render_summary
+    from genesys_ad_sync.stages.report import fail_reason
+    from genesys_ad_sync.stages.report import report as stage
+    from genesys_ad_sync_airflow import params, task_context
+
+    sync = task_context.sync_of_task(definition)
+    document, path = stage(sync, params.request_to_report(definition))
+    for line in render_summary(document).splitlines():
+        log.info(line)
+    log.info("report: %s", path)
+    counts = task_context.counts_for_xcom(document, path)
+    counts["stopped_by_limits"] = bool(fail_reason(sync))  # its text names Genesys groups
+    get_current_context()["outlet_events"][asset].extra = counts
+    return counts
+
+
+def check(definition: SyncDefinition, reported: dict[str, Any] | None, task_ids: Sequence[str]) -> None:
+    """Turns the DAG run red if a change failed or a task did."""
+    from genesys_ad_sync.stages.report import check as stage
+    from genesys_ad_sync.stages.report import fail_reason
+    from genesys_ad_sync_airflow import task_context
+
+    counts = reported or {}
+    why = fail_reason(task_context.sync_of_task(definition)) if counts.get("stopped_by_limits") else None
+    ti = get_current_context()["ti"]
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id])
+    failed = [task for task, state in states.get(ti.run_id, {}).items() if state in ("failed", "upstream_failed")]
+    stage(counts, sorted(failed), why)

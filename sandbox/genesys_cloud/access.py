@@ -1,0 +1,157 @@
+"""Who may call, and how often: the OAuth client, its tokens, and the request budget of each token."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import math
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+from starlette.responses import Response
+
+from sandbox.genesys_cloud import refusals
+from sandbox.genesys_cloud.options import SandboxOptions
+
+DEFAULT_CLIENT_ID = "5a4db0c5-7e57-4000-8000-5a4db0c50001"
+
+
+@dataclass
+class Window:
+    """A fixed window of counting, which begins with its first request."""
+
+    started: float = -math.inf
+    count: int = 0
+
+    def spend(self, now: float, length: float) -> float:
+        """Count one more. Gives the seconds until the window ends."""
+        if now >= self.started + length:
+            self.started, self.count = now, 0
+        self.count += 1
+        return self.started + length - now
+
+
+@dataclass
+class Token:
+    value: str
+    client_id: str
+    expires_at: float
+    requests: Window = field(default_factory=Window)
+    scim_requests: Window = field(default_factory=Window)
+
+
+class Access:
+    """Knows one OAuth client (client credentials) and the tokens that it fetched. Thread-safe."""
+
+    def __init__(
+        self,
+        options: SandboxOptions,
+        client_id: str = DEFAULT_CLIENT_ID,
+        client_secret: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.client_id = client_id
+        self.client_secret = client_secret or secrets.token_urlsafe(32)
+        self._options = options
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._tokens: dict[str, Token] = {}
+        self._token_requests = Window()
+
+    # -- the token endpoint --------------------------------------------------------------------------------------
+
+    def answer_token_request(self, authorization: str, content_type: str, body: bytes) -> Response:
+        """`POST /oauth/token`. Its errors have OAuth's shape, not ErrorBody's."""
+        if content_type.split(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+            return refusals.oauth_error(
+                400, "invalid_request", "content type must be application/x-www-form-urlencoded"
+            )
+        with self._lock:
+            left = self._token_requests.spend(self._clock(), self._options.rate_window)
+            limit = self._options.token_requests_per_window
+            if limit is not None and self._token_requests.count > limit:
+                text = f"rate limit exceeded; retry in {max(1, math.ceil(left))} seconds"
+                return refusals.oauth_error(400, "invalid_request", text)
+        form = parse_qs(body.decode("utf-8", "replace"))
+        grant = form.get("grant_type", [""])[0]
+        if not grant:
+            return refusals.oauth_error(400, "invalid_request", "grant_type is missing")
+        if grant != "client_credentials":
+            return refusals.oauth_error(400, "unsupported_grant_type", f"grant type not supported: {grant}")
+        login, password = basic_credentials(authorization)
+        good = hmac.compare_digest(login.encode(), self.client_id.encode())
+        good &= hmac.compare_digest(password.encode(), self.client_secret.encode())
+        if not good:
+            return refusals.oauth_error(
+                self._options.bad_client_status, "invalid_client", "client not found or secret is wrong"
+            )
+        token = self.issue()
+        valid = int(self._options.token_valid_seconds)
+        return refusals.json_response({"access_token": token.value, "token_type": "bearer", "expires_in": valid})
+
+    def issue(self) -> Token:
+        token = Token(secrets.token_urlsafe(64), self.client_id, self._clock() + self._options.token_valid_seconds)
+        with self._lock:
+            self._tokens[token.value] = token
+        return token
+
+    def revoke(self, value: str | None = None) -> None:
+        """One token, or all."""
+        with self._lock:
+            if value is None:
+                self._tokens.clear()
+            else:
+                self._tokens.pop(value, None)
+
+    # -- each API request ----------------------------------------------------------------------------------------
+
+    def authenticate(self, authorization: str) -> Token:
+        scheme, _, value = authorization.partition(" ")
+        if not authorization or scheme.lower() != "bearer" or not value.strip():
+            raise refusals.authentication_required()
+        with self._lock:
+            token = self._tokens.get(value.strip())
+        if token is None or self._clock() >= token.expires_at:
+            raise refusals.bad_credentials()
+        return token
+
+    def spend(self, token: Token, *, scim: bool) -> dict[str, str]:
+        """Count a request. Gives the `inin-ratelimit-*` headers; refuses what is over the budget."""
+        options, now = self._options, self._clock()
+        with self._lock:
+            if scim and options.scim_rate_allowed is not None:
+                left = token.scim_requests.spend(now, options.rate_window)
+                if token.scim_requests.count > options.scim_rate_allowed:
+                    raise refusals.too_many_requests(max(1, math.ceil(left)))
+            if options.rate_allowed is None:
+                return {}
+            left = token.requests.spend(now, options.rate_window)
+            if token.requests.count > options.rate_allowed:
+                raise refusals.too_many_requests(max(1, math.ceil(left)))
+            return {
+                "inin-ratelimit-count": str(token.requests.count),
+                "inin-ratelimit-allowed": str(options.rate_allowed),
+                "inin-ratelimit-reset": str(math.ceil(left)),
+            }
+
+    def require(self, *any_of: str) -> None:
+        """The OAuth client's roles must give one of these permissions."""
+        if not set(any_of) & set(self._options.permissions):
+            raise refusals.missing_permissions(any_of)
+
+
+def basic_credentials(authorization: str) -> tuple[str, str]:
+    """(login, password); two empty texts if the header is no Basic authentication."""
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
+    try:
+        login, _, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return login, password

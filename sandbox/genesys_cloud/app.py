@@ -1,0 +1,46 @@
+"""The ASGI application: the routes, put behind the gate."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sandbox.genesys_cloud import control, groups, refusals, scim, users
+from sandbox.genesys_cloud.gate import CONTROL_PREFIX, Gate, render
+from sandbox.genesys_cloud.platform import Exchange, Platform
+from sandbox.genesys_cloud.refusals import Refusal, json_response
+
+
+def create_app(platform: Platform) -> Gate:
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.include_router(groups.router(platform))
+    app.include_router(users.router(platform))
+    app.include_router(scim.router(platform, "/api/v2/scim/v2"))
+    app.include_router(scim.router(platform, "/api/v2/scim"))
+    app.include_router(control.router(platform))
+
+    @app.exception_handler(Refusal)
+    async def refused(request: Request, error: Refusal) -> Response:
+        return render(platform, error, request.url.path, Exchange.of(request).correlation_id)
+
+    @app.exception_handler(HTTPException)
+    async def no_such_route(request: Request, error: HTTPException) -> Response:
+        if request.url.path.startswith(CONTROL_PREFIX):
+            return json_response({"error": error.detail}, error.status_code)
+        return await refused(request, refusals.with_status(error.status_code))
+
+    @app.exception_handler(ValueError)
+    async def wrong_control_call(request: Request, error: ValueError) -> Response:
+        if not request.url.path.startswith(CONTROL_PREFIX):
+            raise error
+        return json_response({"error": str(error)}, 400)
+
+    @app.exception_handler(KeyError)
+    async def unknown_id(request: Request, error: KeyError) -> Response:
+        if not request.url.path.startswith(CONTROL_PREFIX):
+            raise error
+        return json_response({"error": f"no such id: {error.args[0]}"}, 404)
+
+    return Gate(app, platform)

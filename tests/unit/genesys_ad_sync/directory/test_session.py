@@ -1,0 +1,300 @@
+"""LdapSession against scripted answers: what breaks off must raise, whole answers must come whole."""
+
+import datetime
+
+import pytest
+from ldap3.core.exceptions import LDAPInvalidFilterError, LDAPSocketReceiveError
+
+from genesys_ad_sync.directory import session as session_module
+from genesys_ad_sync.directory.session import (
+    ConnectionSettings,
+    DirSyncRefused,
+    Transport,
+    connect,
+    generalized_time,
+)
+from genesys_ad_sync.errors import (
+    CursorRejected,
+    DirectoryBindError,
+    DirectoryError,
+    DirectoryIncomplete,
+    DirectoryNotFound,
+)
+from tests.support.directory_stubs import (
+    SUCCESS,
+    RangeServer,
+    Stub,
+    dirsync_cookie,
+    entry,
+    guid_of,
+    page_control,
+    sync_control,
+    value,
+)
+
+ALL = "(objectClass=*)"
+
+
+def failure(code, description, **more):
+    return {**SUCCESS, "result": code, "description": description, **more}
+
+
+# -- ranges -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 999, 1000, 1001, 1500, 1501, 4999, 5000])
+@pytest.mark.parametrize("step", [1000, 1500, 5000])
+def test_all_values_come_whatever_step_the_server_chooses(count, step):
+    values = [value(n) for n in range(count)]
+    server = RangeServer(list(values), step)
+    assert server.stub.session().read_values(guid_of(1), "member") == values
+    chosen = min(step, 1500) - 1
+    assert len(server.stub.asked) == max(1, -(-(count - 1) // chosen)), "as many requests as the ranges need"
+    assert all(request["base"] == f"<GUID={guid_of(1)}>" for request in server.stub.asked)
+
+
+def test_known_values_are_not_read_again():
+    values = [value(n) for n in range(3200)]
+    server = RangeServer(list(values), 1500)
+    assert server.stub.session().read_values(guid_of(1), "member", values[:1500]) == values
+    assert [request["attributes"] for request in server.stub.asked] == [
+        ["member;range=1499-2998"],
+        ["member;range=2998-4497"],
+    ]
+
+
+def test_an_attribute_that_is_absent_has_no_values():
+    assert RangeServer([], 1500).stub.session().read_values(guid_of(1), "member") == []
+
+
+def test_a_missing_range_is_not_the_end():
+    def answer(attributes, **_):
+        found = entry(1)
+        if attributes[0].startswith("member;range=0-"):
+            found["raw_attributes"]["member;range=0-999"] = [value(n) for n in range(1000)]
+        return SUCCESS, [found]
+
+    with pytest.raises(DirectoryIncomplete, match="a range is missing"):
+        Stub(answer).session().read_values(guid_of(1), "member")
+
+
+def test_a_value_that_moves_into_a_range_already_read_is_not_lost():
+    """Taking away an early value moves all later ones down by one; the one at the border would never be asked for."""
+    values = [value(n) for n in range(4000)]
+
+    def take_one_away(request):
+        if request == 2:
+            del server.values[10]
+
+    server = RangeServer(list(values), 1500, take_one_away)
+    assert server.stub.session().read_values(guid_of(1), "member") == values[:10] + values[11:]
+
+
+def test_values_that_never_hold_still_are_incomplete():
+    server = RangeServer([value(n) for n in range(4000)], 1500, lambda request: server.values.pop(0))
+    with pytest.raises(DirectoryIncomplete):
+        server.stub.session().read_values(guid_of(1), "member")
+
+
+def test_a_group_emptied_while_it_was_read_is_read_again():
+    def empty(request):
+        if request == 2:
+            server.values = [value(7)]
+
+    server = RangeServer([value(n) for n in range(4000)], 1500, empty)
+    assert server.stub.session().read_values(guid_of(1), "member") == [value(7)]
+
+
+def test_an_object_that_is_gone_is_not_an_empty_one():
+    with pytest.raises(DirectoryNotFound):
+        Stub(lambda **_: (failure(32, "noSuchObject"), [])).session().read_values(guid_of(1), "member")
+
+
+# -- pages --------------------------------------------------------------------------------------------
+
+
+def pages(*answers):
+    """A stub that gives the answers in turn."""
+    waiting = list(answers)
+    return Stub(lambda **_: waiting.pop(0) if waiting else (SUCCESS, []))
+
+
+def page(numbers, cookie):
+    return {**SUCCESS, "controls": page_control(cookie)}, [entry(n) for n in numbers]
+
+
+def test_all_pages_come_and_the_cookie_is_handed_on():
+    stub = pages(page([1, 2], b"one"), page([3], b"two"), page([], b""))
+    assert [found.guid for found in stub.session().search_paged("DC=t", ALL, ["cn"])] == [guid_of(n) for n in (1, 2, 3)]
+    assert [request["paged_cookie"] for request in stub.asked] == [None, b"one", b"two"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        # A stale cookie after a reconnect; the control says "no page follows", as at the end.
+        (failure(53, "unwillingToPerform", controls=page_control(b"")), []),
+        (failure(4, "sizeLimitExceeded", controls=page_control(b"")), [entry(2)]),
+        (failure(51, "busy"), []),
+        (SUCCESS, []),  # no control: nobody knows whether a page follows
+    ],
+)
+def test_a_later_page_that_fails_raises_after_the_first(broken):
+    stub = pages(page([1], b"one"), broken)
+    with pytest.raises(DirectoryIncomplete):
+        list(stub.session().search_paged("DC=t", ALL, ["cn"]))
+    assert len(stub.asked) == 2, "the dead cookie is not used again"
+
+
+def test_a_connection_that_breaks_between_pages_raises():
+    def answer(paged_cookie, **_):
+        if paged_cookie:
+            raise LDAPSocketReceiveError("error receiving data: timed out")
+        return page([1], b"one")
+
+    with pytest.raises(DirectoryIncomplete, match="LDAPSocketReceiveError"):
+        list(Stub(answer).session().search_paged("DC=t", ALL, ["cn"]))
+
+
+def test_a_search_that_nobody_wants_to_end_is_closed_on_the_server():
+    stub = pages(page([1, 2], b"one"))
+    found = stub.session().search_paged("DC=t", ALL, ["cn"])
+    next(found)
+    found.close()
+    assert (stub.asked[-1]["paged_size"], stub.asked[-1]["paged_cookie"]) == (0, b"one")
+
+
+def test_every_search_asks_for_guids_in_its_values_and_is_counted():
+    stub = pages(page([1], b"one"), page([2], b""))
+    session = stub.session()
+    list(session.search_paged("DC=t", ALL, ["cn"]))
+    assert session.requests == 2
+    for request in stub.asked:
+        assert "1.2.840.113556.1.4.529" in [str(control["controlType"]) for control in request["controls"]]
+
+
+# -- referrals ----------------------------------------------------------------------------------------
+
+
+def reference(uri):
+    return {"type": "searchResRef", "uri": [uri]}
+
+
+def test_a_part_of_the_base_in_another_domain_is_incomplete():
+    stub = pages((SUCCESS, [entry(1), reference("ldap://emea.t/OU=Sales,DC=emea,DC=t")]))
+    with pytest.raises(DirectoryIncomplete, match="another domain"):
+        stub.session().search("DC=t", ALL, ["cn"])
+
+
+def test_the_configuration_and_dns_parts_that_ad_always_names_are_no_loss():
+    references = [
+        reference("ldap://t/CN=Configuration,DC=t"),
+        reference("ldap://DomainDnsZones.t/DC=DomainDnsZones,DC=t"),
+        reference("ldap://ForestDnsZones.t/DC=ForestDnsZones,DC=t"),
+    ]
+    stub = pages((SUCCESS, [entry(1), *references]))
+    assert len(stub.session().search("DC=t", ALL, ["cn"])) == 1
+
+
+def test_a_base_in_another_domain_says_where_to_connect():
+    stub = pages((failure(10, "referral", referrals=["ldap://other"]), []))
+    with pytest.raises(DirectoryIncomplete, match="domain controller of that"):
+        stub.session().search("DC=other", ALL, ["cn"])
+
+
+def test_a_bad_filter_is_named():
+    def answer(**_):
+        raise LDAPInvalidFilterError("malformed filter")
+
+    with pytest.raises(DirectoryError, match=r"\(\(cn=\*"):
+        Stub(answer).session().search("DC=t", "((cn=*", ["cn"])
+
+
+# -- DirSync ------------------------------------------------------------------------------------------
+
+
+def test_dirsync_goes_on_while_the_server_has_more_results():
+    stub = pages(
+        ({**SUCCESS, "controls": sync_control(b"two", True)}, [entry(1)]),
+        ({**SUCCESS, "controls": sync_control(b"three", True)}, []),  # nothing visible in this part
+        ({**SUCCESS, "controls": sync_control(b"four", False)}, [entry(2)]),
+    )
+    sync = stub.session().dirsync("DC=t", ALL, ["member"], b"one")
+    assert [found.guid for found in sync.entries] == [guid_of(1), guid_of(2)]
+    assert sync.cookie == b"four"
+    assert [dirsync_cookie(request) for request in stub.asked] == [b"one", b"two", b"three"]
+
+
+def test_dirsync_asks_for_tombstones():
+    stub = pages(({**SUCCESS, "controls": sync_control(b"two", False)}, []))
+    stub.session().dirsync("DC=t", ALL, ["member"], b"one")
+    assert "1.2.840.113556.1.4.417" in [str(control["controlType"]) for control in stub.asked[0]["controls"]]
+
+
+def test_dirsync_that_says_more_and_gives_nothing_does_not_go_on_for_ever():
+    stub = Stub(lambda **_: ({**SUCCESS, "controls": sync_control(b"same", True)}, []))
+    with pytest.raises(DirectoryIncomplete, match="more results"):
+        stub.session().dirsync("DC=t", ALL, ["member"], b"same")
+
+
+def test_dirsync_without_a_new_cookie_is_incomplete():
+    with pytest.raises(DirectoryIncomplete, match="without a cookie"):
+        pages((SUCCESS, [entry(1)])).session().dirsync("DC=t", ALL, ["member"], b"one")
+
+
+def test_a_refused_cookie_and_refused_rights_are_told_apart():
+    with pytest.raises(CursorRejected):
+        pages((failure(12, "unavailableCriticalExtension"), [])).session().dirsync("DC=t", ALL, ["member"], b"bad")
+    for code in (50, 12):
+        with pytest.raises(DirSyncRefused):
+            pages((failure(code, "refused"), [])).session().dirsync("DC=t", ALL, ["member"], b"")
+
+
+# -- connecting ---------------------------------------------------------------------------------------
+
+
+def test_the_password_is_in_no_repr():
+    settings = ConnectionSettings(("dc1",), "svc@t", "s3cret-word")
+    assert "s3cret-word" not in repr(settings)
+    assert "s3cret-word" not in str(settings)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data 52e, v1db1", "wrong"),
+        ("80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data 775, v1db1", "locked out"),
+        ("80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data 533, v1db1", "disabled"),
+        ("80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data 532, v3839", "expired"),
+        ("something new", "wrong"),
+    ],
+)
+def test_a_refused_login_is_translated_and_tried_once(monkeypatch, message, said):
+    binds = []
+
+    class Refusing:
+        def __init__(self, server, **_):
+            self.host = server.host
+
+        def open(self, **_):
+            pass
+
+        def bind(self, **_):
+            binds.append(self.host)
+            return False, {"result": 49, "description": "invalidCredentials", "message": message}, None, None
+
+        def unbind(self):
+            pass
+
+    monkeypatch.setattr(session_module.ldap3, "Connection", Refusing)
+    settings = ConnectionSettings(("dc1", "dc2"), "svc@t", "s3cret-word", transport=Transport.PLAIN)
+    with pytest.raises(DirectoryBindError, match=said) as refused:
+        connect(settings)
+    assert binds == ["dc1"], "a second try would count towards locking the account"
+    assert "s3cret-word" not in str(refused.value)
+
+
+def test_current_time_is_aware_utc():
+    assert generalized_time("20261124053822.0Z") == datetime.datetime(
+        2026, 11, 24, 5, 38, 22, tzinfo=datetime.timezone.utc
+    )

@@ -1,0 +1,193 @@
+"""Opening a journal: its tables are made once whoever comes first, and what is wrong is said with the remedy."""
+
+# ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, make_url, text
+
+from genesys_ad_sync.errors import JournalConflict, JournalError
+from genesys_ad_sync.journal import Journal, tables
+from genesys_ad_sync.model import View
+from tests.support.journal import (
+    DEFINITION,
+    advance,
+    begin,
+    change,
+    in_processes,
+    journal,  # noqa: F401 (fixture)
+    journal_url,  # noqa: F401 (fixture)
+    view,
+)
+
+_MIGRATIONS = Path(inspect.getfile(tables)).parent / "migrations"
+
+
+def test_the_migrations_make_the_tables_that_the_code_uses(journal: Journal) -> None:
+    with journal._database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": tables.VERSION_TABLE})
+        assert compare_metadata(context, tables.metadata) == []
+
+
+def test_the_newest_migration_is_the_one_that_opening_expects() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_heads() == [tables.HEAD]
+
+
+def test_a_journal_of_the_first_version_keeps_what_it_knows(journal_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = importlib.import_module("alembic.command")
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
+    with Journal.open(journal_url) as old:
+        identity = old.identity()
+        with old._database.writing() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO journal_user (definition, guid, dn, kind, name, disabled, attributes) "
+                    "VALUES ('default', 'u1', 'CN=u1', 'user', 'u1', false, '{}')"
+                )
+            )
+    monkeypatch.undo()
+    with Journal.open(journal_url) as new:
+        assert new.identity() == identity
+        assert new.known_users("default", ["u1"])["u1"].name == "u1"
+        assert new.deleted_users("default") == frozenset()
+        advance(new, View(), deleted=["u1"], definition="default")
+        assert new.deleted_users("default") == {"u1"}
+
+
+def _identity(url: str) -> tuple[str, int]:
+    with Journal.open(url) as opened:
+        return opened.identity()
+
+
+def test_several_processes_may_open_a_new_journal_at_the_same_moment(journal_url: str) -> None:
+    identities = in_processes(_identity, [(journal_url,)] * 5)
+    assert len(set(identities)) == 1
+    assert len(identities[0][0]) == 36
+
+
+def test_opening_a_current_journal_loads_no_migrations(
+    journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "alembic.config", None)  # importing it fails
+    with Journal.open(journal_url) as again:
+        assert again.identity() == journal.identity()
+
+
+def test_an_unfinished_migration_leaves_nothing_behind(journal_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = importlib.import_module("alembic.command")
+    upgrade = command.upgrade
+
+    def fail_after_it(*arguments: object) -> None:
+        upgrade(*arguments)
+        raise JournalError("killed")
+
+    monkeypatch.setattr(command, "upgrade", fail_after_it)
+    with pytest.raises(JournalError, match="killed"):
+        Journal.open(journal_url)
+    monkeypatch.undo()
+    engine = create_engine(journal_url)
+    with engine.connect() as connection:
+        assert not engine.dialect.get_table_names(connection)
+    engine.dispose()
+    assert _identity(journal_url)[1] == 0
+
+
+def test_a_journal_of_a_newer_version_is_not_touched(journal: Journal, journal_url: str) -> None:
+    with journal._database.engine.begin() as connection:
+        connection.execute(text(f"UPDATE {tables.VERSION_TABLE} SET version_num = '9999'"))
+    with pytest.raises(JournalError, match=r"newer version of genesys-ad-sync \(its tables are at 9999.*Install that"):
+        Journal.open(journal_url)
+
+
+def _overtake(url: str, number: int) -> str | int:
+    with Journal.open(url) as journal:
+        try:
+            return advance(journal, view({"g": f"u{number}"}), expected_poll=1, changes=[change("g", f"u{number}")])
+        except JournalConflict:
+            return "conflict"
+
+
+def test_of_several_processes_that_poll_at_once_one_moves_the_view(journal: Journal, journal_url: str) -> None:
+    advance(journal, View())
+    answers = in_processes(_overtake, [(journal_url, number) for number in range(3)])
+    assert sorted(map(str, answers)) == ["2", "conflict", "conflict"]
+    assert len(journal.unsettled(DEFINITION)) == 1
+
+
+def _first_poll(url: str, number: int) -> str | int:
+    with Journal.open(url) as journal:
+        try:
+            return advance(journal, view({"g": f"u{number}"}), expected_poll=None)
+        except JournalConflict:
+            return "conflict"
+
+
+def test_of_several_first_polls_one_wins(journal: Journal, journal_url: str) -> None:
+    answers = in_processes(_first_poll, [(journal_url, number) for number in range(3)])
+    assert sorted(map(str, answers)) == ["1", "conflict", "conflict"]
+
+
+def _begin(url: str) -> tuple[int, bool]:
+    with Journal.open(url) as journal:
+        run = begin(journal)
+        return run.attempt, run.resumed
+
+
+def test_two_tries_that_begin_the_same_run_at_once_are_one_attempt(journal: Journal, journal_url: str) -> None:
+    assert sorted(in_processes(_begin, [(journal_url,)] * 3)) == [(1, False), (1, True), (1, True)]
+
+
+def test_what_cannot_be_a_journal_is_refused_without_its_password() -> None:
+    for url, message in (
+        ("nonsense:secret", "cannot be understood"),
+        ("postgresql://login:secret@host:port/db", "cannot be understood"),
+        ("mysql://login:secret@host/db", "cannot be kept in 'mysql'"),
+        ("sqlite://", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+        ("postgresql+nonsense://login:secret@host/db", "cannot be opened"),
+    ):
+        with pytest.raises(JournalError, match=message) as refused:
+            Journal.open(url)
+        assert "secret" not in str(refused.value)
+        assert "postgresql://login:password@host/database" in str(refused.value)
+
+
+def test_no_module_of_the_journal_imports_what_it_must_not_know() -> None:
+    for path in _MIGRATIONS.parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for name in names:
+                assert not name.startswith(
+                    ("airflow", "genesys_ad_sync_airflow", "sandbox", "genesys_ad_sync.genesys")
+                ), path
+
+
+def test_an_error_of_the_database_does_not_tell_names(journal: Journal) -> None:
+    with journal._database.engine.begin() as connection:
+        connection.execute(text("DROP TABLE journal_group"))
+    with pytest.raises(JournalError) as failed:
+        advance(journal, view({"Jane Doe": ""}), before=View())
+    assert "INSERT INTO journal_group" in str(failed.value.__cause__)
+    assert "Jane Doe" not in f"{failed.value} {failed.value.__cause__}"
+
+
+def test_the_url_of_an_airflow_connection_is_understood(journal_url: str) -> None:
+    url = make_url(journal_url)
+    if url.get_backend_name() == "postgresql":
+        url = url.set(drivername="postgres")
+    with Journal.open(url) as opened:
+        assert opened.identity()[1] == 0

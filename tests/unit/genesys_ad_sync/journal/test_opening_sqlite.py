@@ -1,0 +1,113 @@
+"""A journal in a SQLite file: what can be wrong with the file, and what becomes of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync.journal import Journal
+from tests.support.journal import begin
+
+
+def _open(path: Path) -> None:
+    Journal.open(f"sqlite:///{path}").close()
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match=r"the folder .*missing does not exist\. Create it"):
+        _open(tmp_path / "missing" / "journal.db")
+
+
+def test_a_folder_is_no_journal(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="that is a folder"):
+        _open(tmp_path)
+
+
+def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.write_text("schedule: '*/15 * * * *'\n" * 100)
+    before = path.read_bytes()
+    with pytest.raises(JournalError, match=r"file is not a database\. The file is something else or is damaged"):
+        _open(path)
+    assert path.read_bytes() == before
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every account may enter (``tmp_path`` is ours alone)."""
+    folder = Path(tempfile.mkdtemp(prefix="journal-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+_OPEN = """
+import os, sys
+url, account = sys.argv[1:]
+from genesys_ad_sync.journal import Journal
+from genesys_ad_sync.errors import JournalError
+import alembic.command, alembic.config, alembic.script, sqlite3, sqlalchemy.dialects.sqlite.pysqlite
+if account:
+    os.setgid(int(account)); os.setuid(int(account))
+try:
+    Journal.open(url).close()
+except JournalError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("exists", [True, False], ids=["a file", "a folder"])
+def test_what_may_not_be_written_is_named(open_folder: Path, exists: bool) -> None:
+    path = open_folder / "journal.db"
+    if exists:
+        _open(path)
+    path.chmod(0o444) if exists else open_folder.chmod(0o555)
+    # root may write everything, so another account has to try
+    account = "65534" if os.getuid() == 0 else ""
+    shown = subprocess.run(
+        [sys.executable, "-c", _OPEN, f"sqlite:///{path}", account], capture_output=True, text=True, check=True
+    )
+    assert "may not be written. Give the account that runs Airflow's tasks the right" in shown.stdout
+
+
+def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'journal.db'}"
+    with Journal.open(url) as one, Journal.open(url) as two, one._database.writing():
+        assert two.identity() == one.identity()
+
+
+def test_a_writer_that_waits_in_vain_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genesys_ad_sync.journal.opening.BUSY_TIMEOUT_SECONDS", 0.1)
+    path = tmp_path / "journal.db"
+    with Journal.open(f"sqlite:///{path}") as journal:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalError, match=r"database is locked\. Another process has been writing.*PostgreSQL"):
+            begin(journal)
+        other.execute("ROLLBACK")
+        begin(journal)
+        other.close()
+
+
+def test_a_restored_backup_has_counted_fewer_runs(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal.open(f"sqlite:///{path}") as journal:
+        begin(journal, "r1")
+        backup = sqlite3.connect(tmp_path / "backup.db")
+        source = sqlite3.connect(path)
+        source.backup(backup)
+        source.close()
+        backup.close()
+        begin(journal, "r2")
+        name, count = journal.identity()
+    with Journal.open(f"sqlite:///{tmp_path / 'backup.db'}") as restored:
+        assert restored.identity() == (name, count - 1)

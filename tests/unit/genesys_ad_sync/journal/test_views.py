@@ -1,0 +1,344 @@
+"""The view in the journal: what is written is what is read, in parts and as a whole, and reading a part is cheap."""
+
+# ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
+from __future__ import annotations
+
+import itertools
+import resource
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event, select
+
+from genesys_ad_sync.errors import JournalConflict
+from genesys_ad_sync.journal import Journal, tables
+from genesys_ad_sync.model import PrincipalKind, View
+from tests.support.journal import (
+    DEFINITION,
+    T0,
+    advance,
+    change,
+    cursor,
+    group,
+    in_processes,
+    journal,  # noqa: F401 (fixture)
+    journal_url,  # noqa: F401 (fixture)
+    minutes,
+    user,
+    view,
+)
+
+# -- the cursor --
+
+
+def test_there_is_no_cursor_before_the_first_poll(journal: Journal) -> None:
+    assert journal.stored_cursor(DEFINITION) is None
+    assert journal.load_view(DEFINITION) == View()
+
+
+def test_a_cursor_comes_back_as_it_was_given_and_the_polls_are_counted(journal: Journal) -> None:
+    assert advance(journal, View(), cursor=cursor(T0)) == 1
+    assert advance(journal, View(), cursor=cursor(T0 + minutes(15), cookie=None), scope="other") == 2
+
+    stored = journal.stored_cursor(DEFINITION)
+    assert stored is not None
+    assert stored.cursor == cursor(T0 + minutes(15), cookie=None)
+    assert (stored.poll, stored.scope, stored.began_at) == (2, "other", T0)
+
+
+def test_each_domain_controller_is_remembered_as_it_was_last_read(journal: Journal) -> None:
+    advance(journal, View(), cursor=cursor(highest_committed_usn=1))
+    advance(journal, View(), cursor=cursor(highest_committed_usn=2))
+    advance(journal, View(), cursor=cursor(domain_controller="dc2", invocation_id="i2", highest_committed_usn=9))
+
+    stored = journal.stored_cursor(DEFINITION)
+    assert stored is not None
+    assert stored.known_dcs == {"dc1.example.com": ("i1", 2), "dc2": ("i2", 9)}
+
+
+def test_a_poll_that_another_run_overtook_writes_nothing(journal: Journal) -> None:
+    advance(journal, view({"a": "u1"}))
+    with pytest.raises(JournalConflict, match="meanwhile"):
+        advance(journal, view({"a": "u1 u2"}), expected_poll=None, changes=[change("a", "u2")])
+    with pytest.raises(JournalConflict):
+        advance(journal, view({"a": "u1 u2"}), expected_poll=7)
+
+    assert journal.load_view(DEFINITION) == view({"a": "u1"})
+    assert journal.unsettled(DEFINITION) == []
+
+
+def test_cursor_view_and_changes_move_together_or_not_at_all(journal: Journal) -> None:
+    advance(journal, view({"a": "u1"}))
+    broken = change("a", "u2", observed_at=None)  # the journal refuses a change without a time
+    with pytest.raises(Exception, match="observed_at"):
+        advance(journal, view({"a": "u1 u2"}), changes=[broken], cursor=cursor(T0 + minutes(15)))
+
+    stored = journal.stored_cursor(DEFINITION)
+    assert stored is not None
+    assert (stored.poll, stored.cursor.polled_at) == (1, T0)
+    assert journal.load_view(DEFINITION) == view({"a": "u1"})
+
+
+def test_the_poll_of_the_last_complete_reading_is_kept_per_group(journal: Journal) -> None:
+    advance(journal, view({"a": "", "b": ""}), complete=["a", "b"])
+    advance(journal, view({"a": "", "b": ""}), complete=["b"])
+    known = tables.group.c
+    with journal._database.reading() as connection:
+        found = connection.execute(select(known.guid, known.complete_poll).where(known.definition == DEFINITION))
+        assert {row.guid: row.complete_poll for row in found} == {"a": 1, "b": 2}
+
+
+# -- the view --
+
+
+def test_everything_that_was_read_of_an_object_comes_back(journal: Journal) -> None:
+    sales = group(
+        "g1", name="Sales & \"Co\", (all) *", dn=r"CN=Sales\, all,DC=ä", sam_account_name="sales", sid="S-1-5-21-1",
+        attributes={"extensionattribute7": "7c0b"},
+    )  # fmt: skip
+    contact = user("c1", kind=PrincipalKind.CONTACT, sam_account_name=None, disabled=True, attributes={})
+    stored = View(groups={"g1": sales}, users={"c1": contact}, members={"g1": {"c1", "a-stranger"}})
+    advance(journal, stored)
+    assert journal.load_view(DEFINITION) == stored
+    assert journal.load_view(DEFINITION, ["g1"]) == stored
+
+
+def test_definitions_do_not_see_each_other(journal: Journal) -> None:
+    advance(journal, view({"a": "u1"}))
+    advance(journal, view({"a": "u2"}), definition="other")
+    assert journal.load_view(DEFINITION) == view({"a": "u1"})
+    assert journal.load_view("other", ["a"]) == view({"a": "u2"})
+    assert journal.roots_above("other", ["u1"]) == set()
+
+
+def test_what_a_whole_view_no_longer_has_is_gone_but_its_name_is_known(journal: Journal) -> None:
+    advance(journal, view({"a": "u1 u2", "b": "u2"}))
+    advance(journal, view({"a": "u1"}))
+
+    assert journal.load_view(DEFINITION) == view({"a": "u1"})
+    assert journal.scope_groups(DEFINITION) == [group("a")]
+    assert journal.known_groups(DEFINITION, ["a", "b", "never"]) == {"a": group("a"), "b": group("b")}
+    assert journal.known_users(DEFINITION, ["u1", "u2", "never"]) == {"u1": user("u1"), "u2": user("u2")}
+    assert {one.guid: one for one in journal.all_users(DEFINITION)} == {"u1": user("u1"), "u2": user("u2")}
+    assert journal.all_users("other") == []
+
+
+def test_a_whole_view_replaces_everything_whatever_the_caller_thought_was_there(journal: Journal) -> None:
+    advance(journal, view({"a": "u1", "b": "u2"}))
+    advance(journal, view({"a": "u3"}), before=View(), whole=True)
+    assert journal.load_view(DEFINITION) == view({"a": "u3"})
+
+
+def test_a_tombstone_is_remembered_until_the_object_is_restored(journal: Journal) -> None:
+    advance(journal, view({"g": "u1 u2"}))
+    advance(journal, view({"g": ""}), deleted=["u1", "never seen"])
+    assert journal.deleted_users(DEFINITION) == {"u1"}
+    assert journal.gone_users(DEFINITION, ["u1", "u2"]) == {"u1", "u2"}
+    advance(journal, view({"g": "u1"}))
+    assert journal.deleted_users(DEFINITION) == frozenset()
+
+
+def test_an_object_that_comes_back_is_no_longer_gone(journal: Journal) -> None:
+    for present in ({"a": "u1"}, {}, {"a": "u1"}):
+        advance(journal, view(present))
+    assert journal.load_view(DEFINITION) == view({"a": "u1"})
+
+
+def test_a_part_changes_nothing_outside_it(journal: Journal) -> None:
+    advance(journal, view({"a": "u1", "b": "u2"}))
+    advance(journal, view({"a": "u1 u3"}), before=view({"a": "u1"}))
+    assert journal.load_view(DEFINITION) == view({"a": "u1 u3", "b": "u2"})
+
+
+def test_somebody_who_leaves_a_part_is_not_gone_while_a_group_outside_it_has_them(journal: Journal) -> None:
+    advance(journal, view({"a": "u1 u2 n", "n": "u4", "b": "u1 n"}, nested_only="n"))
+    advance(journal, view({"a": ""}), before=journal.load_view(DEFINITION, ["a"]))
+    assert journal.load_view(DEFINITION) == view({"a": "", "b": "u1 n", "n": "u4"}, nested_only="n")
+
+
+def test_groups_that_contain_only_each_other_are_gone_when_nothing_leads_to_them(journal: Journal) -> None:
+    advance(journal, view({"a": "x", "x": "y", "y": "x u1"}, nested_only="x y"))
+    advance(journal, view({"a": ""}), before=journal.load_view(DEFINITION, ["a"]))
+    assert journal.load_view(DEFINITION) == view({"a": ""})
+
+
+def test_a_group_that_comes_into_a_part_loses_the_members_that_only_the_journal_still_had(journal: Journal) -> None:
+    advance(journal, view({"a": "", "n": "u1 u2"}))
+    advance(journal, view({"a": "n", "n": "u2 u3"}), before=view({"a": ""}))
+    assert journal.load_view(DEFINITION).members == {"a": {"n"}, "n": {"u2", "u3"}}
+
+
+# -- reading a part --
+
+
+def test_a_part_is_the_closure_downwards_and_cycles_end(journal: Journal) -> None:
+    advance(journal, view({"a": "u1 b", "b": "u2 c", "c": "u3 a", "d": "u4 a"}))
+    closure = view({"a": "u1 b", "b": "u2 c", "c": "u3 a"})
+    assert journal.load_view(DEFINITION, ["b"]) == closure
+    assert journal.load_view(DEFINITION, ["b", "u1", "never"]) == closure
+    assert journal.load_view(DEFINITION, []) == View()
+
+
+def test_roots_above_are_the_groups_in_scope_by_any_way_up_and_cycles_end(journal: Journal) -> None:
+    advance(
+        journal,
+        view({"top": "mid", "mid": "low", "low": "u1 mid", "other": "u2", "alone": ""}, nested_only="mid"),
+    )
+    assert journal.roots_above(DEFINITION, ["u1"]) == {"low", "top"}
+    assert journal.roots_above(DEFINITION, ["mid"]) == {"low", "top"}
+    assert journal.roots_above(DEFINITION, ["top", "u2"]) == {"top", "other"}
+    assert journal.roots_above(DEFINITION, ["alone", "never"]) == {"alone"}
+    assert journal.roots_above(DEFINITION, []) == set()
+
+
+def test_roots_above_of_a_member_that_is_known_by_its_guid_only(journal: Journal) -> None:
+    advance(journal, view({"a": "x"}, unseen="x"))
+    assert journal.roots_above(DEFINITION, ["x"]) == {"a"}
+
+
+# -- any view --
+
+_GUIDS = [f"o{number}" for number in range(7)]
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=5)
+
+
+@st.composite
+def _views(draw: st.DrawFn) -> View:
+    groups = draw(st.sets(st.sampled_from(_GUIDS)))
+    people = draw(st.sets(st.sampled_from(_GUIDS))) - groups
+    return View(
+        groups={
+            guid: group(
+                guid,
+                name=draw(_TEXTS),
+                in_scope=draw(st.booleans()),
+                attributes=draw(st.dictionaries(_TEXTS, _TEXTS, max_size=1)),
+            )
+            for guid in groups
+        },
+        users={guid: user(guid, name=draw(_TEXTS), disabled=draw(st.booleans())) for guid in people},
+        members={guid: draw(st.sets(st.sampled_from(_GUIDS))) for guid in groups},
+    )
+
+
+_numbers = itertools.count()
+_ANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@_ANY
+@given(st.lists(st.tuples(_views(), st.booleans()), min_size=1, max_size=4))
+def test_any_view_after_any_other_comes_back_as_it_was_written(
+    journal: Journal, steps: list[tuple[View, bool]]
+) -> None:
+    definition = f"{DEFINITION}{next(_numbers)}"
+    before = View()
+    for after, whole in steps:
+        advance(journal, after, definition=definition, before=before, whole=whole)
+        assert journal.load_view(definition) == after
+        before = after
+
+
+@_ANY
+@given(_views(), st.sets(st.sampled_from(_GUIDS)))
+def test_closure_and_roots_are_what_a_walk_through_the_whole_view_finds(
+    journal: Journal, whole: View, asked: set[str]
+) -> None:
+    definition = f"{DEFINITION}{next(_numbers)}"
+    advance(journal, whole, definition=definition)
+
+    def reached(guid: str) -> set[str]:
+        seen, todo = set(), [guid]
+        while todo:
+            if (one := todo.pop()) in whole.groups and one not in seen:
+                seen.add(one)
+                todo.extend(whole.members[one])
+        return seen
+
+    groups = {guid for root in asked for guid in reached(root)}
+    members = {guid: whole.members[guid] for guid in groups}
+    assert journal.load_view(definition, asked) == View(
+        groups={guid: whole.groups[guid] for guid in groups},
+        users={guid: one for guid, one in whole.users.items() if any(guid in its for its in members.values())},
+        members=members,
+    )
+    above = {
+        guid
+        for guid, its in whole.groups.items()
+        if its.in_scope and (guid in asked or any(asked & whole.members[below] for below in reached(guid)))
+    }
+    assert journal.roots_above(definition, asked) == above
+
+
+# -- large --
+
+
+def _large_view(groups: int, users: int, members: int) -> View:
+    names = [f"{number:08x}-0000-4000-8000-00000000000u" for number in range(users)]
+    guids = [f"{number:08x}-0000-4000-8000-00000000000g" for number in range(groups)]
+    return View(
+        groups={guid: group(guid) for guid in guids},
+        users={name: user(name) for name in names},
+        members={guid: {names[(n * 37 + m) % users] for m in range(members)} for n, guid in enumerate(guids)},
+    )
+
+
+def _load_in_a_process_of_its_own(url: str) -> tuple[int, float, float]:
+    """Memberships, seconds, and megabytes by which the process grew."""
+    with Journal.open(url) as journal:
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        started = time.perf_counter()
+        loaded = journal.load_view(DEFINITION)
+        seconds = time.perf_counter() - started
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
+    return sum(map(len, loaded.members.values())), seconds, grown
+
+
+@pytest.mark.slow
+def test_two_hundred_thousand_memberships_load_in_seconds_and_little_memory(journal: Journal, journal_url: str) -> None:
+    large = _large_view(groups=1000, users=20_000, members=200)
+    started = time.perf_counter()
+    advance(journal, large)
+    written = time.perf_counter() - started
+    assert journal.load_view(DEFINITION) == large
+
+    [(memberships, seconds, megabytes)] = in_processes(_load_in_a_process_of_its_own, [(journal_url,)])
+    print(f"write {written:.1f} s, load {seconds:.1f} s, {megabytes:.0f} MB")
+    assert memberships == 200_000
+    assert written < 60
+    assert seconds < 10  # well below 1 s on an idle machine
+    assert megabytes < 100
+
+
+def test_reading_a_part_scans_no_table(journal: Journal) -> None:
+    advance(journal, _large_view(groups=20, users=100, members=10))
+    one = next(iter(journal.scope_groups(DEFINITION))).guid
+    someone = next(iter(journal.load_view(DEFINITION, [one]).users))
+    engine = journal._database.engine
+    if engine.dialect.name == "postgresql":  # which reads small tables as a whole if it may
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ANALYZE")
+            database = engine.url.database
+            connection.exec_driver_sql(f'ALTER DATABASE "{database}" SET enable_seqscan = off')
+        engine.dispose()
+    statements = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(_connection, _cursor, statement, parameters, _context, _many) -> None:  # type: ignore[no-untyped-def]
+        if statement.startswith("SELECT") and "journal_" in statement:
+            statements.append((statement, parameters))
+
+    journal.load_view(DEFINITION, [one])
+    journal.roots_above(DEFINITION, [someone])
+    journal.known_users(DEFINITION, [someone])
+    event.remove(engine, "before_cursor_execute", note)
+
+    assert len(statements) >= 6
+    explain = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
+    with engine.connect() as connection:
+        for statement, parameters in statements:
+            plan = [str(line) for line in connection.exec_driver_sql(explain + statement, parameters)]
+            assert not any("SCAN journal" in line or "Seq Scan" in line for line in plan), (statement, plan)
+            # to search by the definition alone is to scan, too
+            assert not any("SEARCH journal" in line and "definition=? AND" not in line for line in plan), plan

@@ -1,0 +1,282 @@
+"""The page of a report: everything escaped, nothing from outside, readable without script, the rest with it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from genesys_ad_sync import model
+from genesys_ad_sync.model import Reason, Status
+from genesys_ad_sync.report import render_page
+from genesys_ad_sync.report.words import REASON_WORDS, STATUS_WORDS, reason_words, verdict
+from tests.support.report_example import OUTCOMES, example, row
+
+NASTY = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</style><script>alert(1)</script>",
+    "{{ 7 * 7 }}{% raw %}",
+    "]]><!--",
+    "javascript:alert(1)",
+]
+
+
+class Page(HTMLParser):
+    """The elements and attributes of a page, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def count(self, tag: str) -> int:
+        return sum(1 for name, _ in self.elements if name == tag)
+
+
+def nasty_everywhere(name: str) -> dict[str, Any]:
+    """A report in which everything that comes from outside is ``name``."""
+    report = example(approval={"by": name, "at": None, "decision": name}, notes=[name], run_type=name)
+    report["dag_id"] = report["run_id"] = name
+    report["requests"]["by_endpoint"] = {name: 1}
+    for detail in report["details"]:
+        for key in ("user_id", "error", "correlation_id", "settled_by", "reason"):
+            detail[key] = name
+        detail["directory_groups"] = [{"guid": name, "dn": name, "name": name}]
+        detail["genesys_group"] = detail["genesys_group"] and {"id": name, "name": name}
+        detail["directory_user"] = detail["directory_user"] and {"guid": name, "dn": f"CN={name}", "mail": name}
+    for group in report["groups"]:
+        group["genesys_group"] = {"id": name, "name": name}
+        group["directory_groups"] = [{"guid": name, "dn": name, "name": name}]
+    return report
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_a_name_chosen_by_an_attacker_is_shown_as_text_and_is_never_markup(name: str) -> None:
+    harmless, page = Page(render_page(nasty_everywhere("harmless"))), Page(render_page(nasty_everywhere(name)))
+
+    assert [tag for tag, _ in page.elements] == [tag for tag, _ in harmless.elements]
+    assert [sorted(attributes) for _, attributes in page.elements] == [
+        sorted(attributes) for _, attributes in harmless.elements
+    ]
+    assert name in page.text
+    assert page.count("script") == 1
+    assert not [value for tag, attributes in page.elements if (value := attributes.get("href")) and value != "#rows"]
+
+
+def test_control_characters_and_direction_marks_in_names_are_made_visible() -> None:
+    html = render_page(nasty_everywhere("a\x00b\x1b[31m\u202ec"))
+    assert not re.search("[\x00\x1b\u202e]", html)
+    assert "a\ufffdb\ufffd[31m\ufffdc" in html
+
+
+def test_the_page_needs_no_other_file_and_allows_no_script_but_its_own() -> None:
+    html = render_page(example())
+    page = Page(html)
+
+    assert not [tag for tag, _ in page.elements if tag in ("link", "img", "iframe", "object", "embed", "form")]
+    assert not [attributes for _, attributes in page.elements if "src" in attributes or "style" in attributes]
+    policy = next(a["content"] for _, a in page.elements if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+
+
+def test_without_script_every_change_of_the_report_stands_in_the_page() -> None:
+    report = example()
+    page = Page(render_page(report))
+    shown = [attributes for tag, attributes in page.elements if tag == "tr" and "data-status" in attributes]
+
+    assert len(shown) == report["total_changes"]
+    assert not [attributes for attributes in shown if "hidden" in attributes]
+    people = [detail["directory_user"] for detail in report["details"] if detail["directory_user"]]
+    assert all(user["mail"] in page.text for user in people if user["mail"])
+    assert all(detail["user_id"] in page.text for detail in report["details"] if detail["user_id"])
+
+
+def test_what_needs_a_person_stands_first() -> None:
+    page = Page(render_page(example()))
+    statuses = [a["data-status"] for tag, a in page.elements if tag == "tr" and "data-status" in a]
+    assert list(dict.fromkeys(statuses))[:3] == ["failed", "held", "orphaned"]
+
+
+def test_the_head_says_mode_window_counts_requests_notes_and_who_approved() -> None:
+    text = " ".join(Page(render_page(example())).text.split())
+    for expected in (
+        "genesys_ad_group_sync",
+        "manual__2026-03-02T12:00:00+00:00",
+        "from 2026-03-02 11:45:05 until 2026-03-02 12:00:05",
+        "63 in all",
+        "25 success",
+        "approved by ops <lead>, 2026-03-02 11:58:05",
+        "41 (2 repeated, 1 slowed down by its rate limit)",
+        "The whole view of Active Directory was taken again",
+    ):
+        assert expected in text
+
+
+def test_what_could_not_be_read_is_not_shown_as_zero() -> None:
+    report = example()
+    group = next(group for group in report["groups"] if group["before"] is None)
+    html = render_page({**report, "groups": [group]})
+    assert html.count("not read") == 3
+
+
+def test_a_run_that_lists_nothing_is_not_called_good_unless_everything_was_compared_completely() -> None:
+    whole = example(mode="full", rows=[], notes=[])
+    for group in whole["groups"]:
+        group["complete"] = True
+    assert verdict(whole).level == "good"
+
+    whole["groups"][0]["complete"] = False
+    assert verdict(whole).level == "neutral"
+    broken_off = example(rows=[], groups=[], notes=["The task poll failed."], window=None)
+    assert verdict(broken_off) == verdict({**broken_off, "mode": "full"})
+    assert verdict(broken_off).level == "neutral"
+    assert "notes" in verdict(broken_off).sentence
+    assert "This run lists no change" in render_page(broken_off)
+
+
+def test_the_verdict_is_bad_after_a_failure_and_says_of_a_dry_run_that_nothing_was_written() -> None:
+    assert verdict(example()).level == "bad"
+    assert verdict(example(rows=[row(1, Status.HELD, Reason.UNPROVEN)])).sentence == "1 change is held back."
+    dry = verdict(example(dry_run=True, rows=[row(number, Status.PLANNED) for number in range(3)]))
+    assert dry.sentence == "Dry run: nothing was written. 3 changes would be."
+
+
+def test_every_status_and_every_reason_is_explained_in_words() -> None:
+    assert set(STATUS_WORDS) == set(Status)
+    assert set(REASON_WORDS) == set(Reason)
+    assert reason_words("something_of_a_later_version") == "Something of a later version."
+
+
+def test_every_reason_is_given_somewhere() -> None:
+    """The list is closed: who reads reports shall not prepare for what never comes."""
+    group_sync = Path(model.__file__).parent
+    code = "".join(path.read_text() for path in group_sync.rglob("*.py") if path.name not in ("model.py", "words.py"))
+    assert [reason for reason in Reason if f"Reason.{reason.name}" not in code] == []
+
+
+def test_five_thousand_rows_take_seconds_not_minutes() -> None:
+    many = [row(number, *OUTCOMES[number % len(OUTCOMES)][:2]) for number in range(5000)]
+    began = time.monotonic()
+    html = render_page(example(rows=many))
+    assert time.monotonic() - began < 10
+    assert html.count("<tr data-status=") == 5000
+
+
+# -- in a real browser --------------------------------------------------------------------------------
+
+
+class Browser:
+    """As much of WebDriver as these tests need, spoken to chromedriver."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        chrome = {"args": ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000"]}
+        started = self._post("", {"capabilities": {"alwaysMatch": {"goog:chromeOptions": chrome}}})
+        self._session = f"/{started['sessionId']}"
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        answer = requests.post(f"{self._url}/session{path}", json=body, timeout=60)
+        answer.raise_for_status()
+        return answer.json()["value"]
+
+    def open(self, file: Path) -> None:
+        self._post(f"{self._session}/url", {"url": file.as_uri()})
+
+    def run(self, script: str) -> Any:
+        return self._post(f"{self._session}/execute/sync", {"script": script, "args": []})
+
+    def close(self) -> None:
+        requests.delete(f"{self._url}/session{self._session}", timeout=60)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    driver = shutil.which("chromedriver")
+    if driver is None:
+        pytest.skip("needs Debian's chromium-driver")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            try:
+                requests.get(f"http://127.0.0.1:{port}/status", timeout=5)
+                break
+            except requests.ConnectionError:
+                time.sleep(0.1)
+        opened = Browser(f"http://127.0.0.1:{port}")
+        yield opened
+        opened.close()
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+def opened(browser: Browser, tmp_path: Path) -> Browser:
+    file = tmp_path / "report.html"
+    file.write_text(render_page(example()), encoding="utf-8")
+    browser.open(file)
+    return browser
+
+
+SHOWN = "return Array.from(document.querySelectorAll('#rows tbody tr')).filter(row => row.offsetHeight).map(row => {}"
+TYPE = "const e = document.querySelector('#{}'); e.value = '{}'; e.dispatchEvent(new Event('input', {{bubbles: true}}))"
+
+
+@pytest.mark.quick
+def test_the_browser_filters_rows_by_status_by_group_and_by_text(opened: Browser) -> None:
+    assert len(opened.run(SHOWN.format("1)"))) == 63
+
+    opened.run("document.querySelector('.chips a[data-status=held]').click()")
+    assert opened.run(SHOWN.format("row.dataset.status)")) == ["held"] * 8
+    opened.run("document.querySelector('.filter button').click()")
+    assert len(opened.run(SHOWN.format("1)"))) == 63
+    opened.run(TYPE.format("by-text", "JUERGEN.mueller"))
+    found = opened.run(SHOWN.format("row.textContent)"))
+    assert 0 < len(found) < 63
+    assert all("juergen.mueller@example.com" in text for text in found)
+
+    opened.run("Array.from(document.querySelectorAll('a[data-group]')).find(a => a.text == 'Retention').click()")
+    groups = opened.run(SHOWN.format("row.cells[3].innerText)"))
+    assert set(groups) == {"Retention"}
+    opened.run(TYPE.format("by-text", "nobody has this name"))
+    assert opened.run("return document.querySelector('#none').offsetHeight") > 0
+
+
+def test_the_browser_runs_no_script_but_that_of_the_page(browser: Browser, tmp_path: Path) -> None:
+    html = render_page(example())
+    file = tmp_path / "report.html"
+    file.write_text(html.replace("<main>", "<script>window.foreign = true</script><main>"), encoding="utf-8")
+    browser.open(file)
+    assert browser.run("return document.documentElement.className") == "scripted"
+    assert browser.run("return window.foreign === undefined")
+    # The style was let in as well: the policy's hash of it is right.
+    assert browser.run("return getComputedStyle(document.querySelector('table')).tableLayout") == "fixed"
+
+
+def test_the_head_of_the_table_stays_in_view_while_scrolling(opened: Browser) -> None:
+    opened.run("window.scrollTo(0, document.body.scrollHeight)")
+    head = opened.run("return document.querySelector('#rows th').getBoundingClientRect().top")
+    assert 0 <= head < 100

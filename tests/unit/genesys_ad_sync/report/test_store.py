@@ -1,0 +1,376 @@
+"""Where reports lie, what is kept of earlier attempts, what is removed, and which journal wrote there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from upath import UPath
+
+from genesys_ad_sync.errors import ReportPathError
+from genesys_ad_sync.model import Status
+from genesys_ad_sync.report import ReportStore, SeenJournal
+from tests.support.report_example import NOON, example, row
+
+DAG = "genesys_ad_group_sync"
+RUN = "manual__2026-03-02T12:00:00+00:00"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ReportStore:
+    return ReportStore(tmp_path / "reports")
+
+
+def small(**changes: Any) -> dict[str, Any]:
+    return example(**{"rows": [row(1, Status.SUCCESS)], "groups": [], **changes})
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_path_is_dag_and_run_with_underscores_for_what_file_names_do_not_bear(store: ReportStore) -> None:
+    path = store.write(small())
+    assert path.parts[-3:] == ("reports", DAG, "manual__2026-03-02T12_00_00_00_00.json")
+    assert json.loads(path.read_text(encoding="utf-8")) == small()
+    assert path.with_suffix(".html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert store.path_for(DAG, RUN) == path
+    assert store.read(DAG, RUN) == small()
+
+
+def test_nothing_but_the_two_files_is_left_behind(store: ReportStore, tmp_path: Path) -> None:
+    store.check_writable(DAG)
+    path = store.write(small())
+    assert names(tmp_path / "reports") == [f"{DAG}/{path.stem}.html", f"{DAG}/{path.name}"]
+
+
+def test_a_run_without_report_has_a_path_but_nothing_to_read(store: ReportStore) -> None:
+    assert store.path_for(DAG, RUN).name == "manual__2026-03-02T12_00_00_00_00.json"
+    assert store.read(DAG, RUN) is None
+
+
+def test_the_same_attempt_replaces_its_report_and_a_later_one_keeps_it_under_its_number(
+    store: ReportStore, tmp_path: Path
+) -> None:
+    store.write(small(notes=["draft"]))
+    path = store.write(small(notes=["first"]))
+    store.write(small(attempt=2, notes=["second"]))
+    store.write(small(attempt=2, notes=["second, again"]))
+    store.write(small(attempt=3, notes=["third"]))
+
+    assert names(path.parent) == sorted(
+        f"{path.stem}{number}{suffix}" for number in ("", ".1", ".2") for suffix in (".json", ".html")
+    )
+    for number, note in (("", "third"), (".1", "first"), (".2", "second, again")):
+        kept = path.with_name(f"{path.stem}{number}.json")
+        assert json.loads(kept.read_text(encoding="utf-8"))["notes"] == [note]
+        assert f"<li>{note}</li>" in kept.with_suffix(".html").read_text(encoding="utf-8")
+
+
+def test_a_straggler_of_an_earlier_attempt_does_not_displace_the_later_report(store: ReportStore) -> None:
+    path = store.write(small(attempt=2))
+    straggler = store.write(small(attempt=1))
+    assert straggler.name == f"{path.stem}.1.json"
+    assert json.loads(path.read_text(encoding="utf-8"))["attempt"] == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("a:b", "a/b"), ("a b", "a_b"), ("ä", "ö"), ("..", "__"), ("x" * 250, "x" * 251)],
+)
+def test_two_runs_whose_names_become_one_do_not_overwrite_each_other(store: ReportStore, one: str, other: str) -> None:
+    for attempt in (1, 2):
+        for run_id in (one, other):
+            store.write(small(run_id=run_id, attempt=attempt))
+    for run_id in (one, other):
+        report = store.read(DAG, run_id)
+        assert report is not None
+        assert (report["run_id"], report["attempt"]) == (run_id, 2)
+    assert len(list(store.path_for(DAG, one).parent.glob("*.json"))) == 4
+
+
+def test_an_attempt_that_is_named_like_another_run_does_not_overwrite_it(store: ReportStore) -> None:
+    store.write(small(run_id="a.1", notes=["the run a.1"]))
+    store.write(small(run_id="a", attempt=1, notes=["a, first"]))
+    path = store.write(small(run_id="a", attempt=2, notes=["a, second"]))
+    kept = [json.loads(file.read_text(encoding="utf-8"))["notes"][0] for file in path.parent.glob("*.json")]
+    assert sorted(kept) == ["a, first", "a, second", "the run a.1"]
+
+
+def test_a_run_finds_its_report_also_after_the_one_that_had_the_plain_name_is_gone(store: ReportStore) -> None:
+    first, second = store.write(small(run_id="a:b")), store.write(small(run_id="a/b"))
+    assert re.fullmatch(r"a_b-[0-9a-f]{8}\.json", second.name)
+    first.unlink()
+    assert store.path_for(DAG, "a/b") == second
+
+
+def test_no_name_leads_out_of_the_folder(store: ReportStore, tmp_path: Path) -> None:
+    for dag_id, run_id in (("..", ".."), ("../../x", "/etc/passwd"), (".", "."), ("\x00", "a\nb")):
+        path = store.write(small(dag_id=dag_id, run_id=run_id))
+        assert path.resolve().parent.parent == (tmp_path / "reports").resolve()
+
+
+def test_a_file_that_is_no_report_is_not_overwritten(store: ReportStore) -> None:
+    path = store.path_for(DAG, RUN)
+    path.parent.mkdir(parents=True)
+    path.write_text("a note of somebody", encoding="utf-8")
+    written = store.write(small())
+    assert path.read_text(encoding="utf-8") == "a note of somebody"
+    assert store.path_for(DAG, RUN) == written
+    assert store.read(DAG, RUN) == small()
+
+
+def test_a_name_that_is_no_valid_text_does_not_cost_the_report(store: ReportStore) -> None:
+    report = small(rows=[row(1, Status.FAILED, error="half a surrogate: \udc80")])
+    path = store.write(report)
+    assert json.loads(path.read_text(encoding="utf-8")) == report
+
+
+def test_a_write_that_breaks_off_leaves_the_old_report_whole(
+    store: ReportStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = store.write(small(notes=["old"]))
+    before = path.read_bytes()
+
+    def disk_full(self: Path, content: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", disk_full)
+    with pytest.raises(ReportPathError, match="No space left on device"):
+        store.write(small(notes=["new"]))
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    assert not [name for name in names(tmp_path) if name.endswith(".tmp")]
+
+
+def test_a_task_that_dies_between_page_and_report_does_not_mix_up_the_attempts(
+    store: ReportStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = store.write(small(notes=["first"]))
+    replace = Path.replace
+
+    def die_before_the_report(self: Path, target: Path) -> Path:
+        if target == path:
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", die_before_the_report)
+    with pytest.raises(KeyboardInterrupt):
+        store.write(small(attempt=2, notes=["second"]))
+    monkeypatch.undo()
+
+    store.write(small(attempt=2, notes=["second"]))
+    for file, note in ((path, "second"), (path.with_name(f"{path.stem}.1.json"), "first")):
+        assert json.loads(file.read_text(encoding="utf-8"))["notes"] == [note]
+        assert f"<li>{note}</li>" in file.with_suffix(".html").read_text(encoding="utf-8")
+
+
+def test_tasks_that_write_the_same_new_attempt_at_the_same_time_keep_the_earlier_one(store: ReportStore) -> None:
+    path = store.write(small(notes=["first"]))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: store.write(small(attempt=2, notes=["second"])), range(40)))
+    for file, note in ((path, "second"), (path.with_name(f"{path.stem}.1.json"), "first")):
+        assert json.loads(file.read_text(encoding="utf-8"))["notes"] == [note]
+    assert len(list(path.parent.iterdir())) == 4
+
+
+def test_a_folder_that_cannot_be_written_is_found_out_and_the_message_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ReportPathError, match=r"Set report\.path .* may write to"):
+            ReportStore(folder).check_writable()
+        with pytest.raises(ReportPathError, match=r"Set report\.path"):
+            ReportStore(folder).write(small())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_the_right_to_write_is_found_out(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    with pytest.raises(ReportPathError, match="PermissionError"):
+        ReportStore(tmp_path / "reports").check_writable()
+
+
+def test_the_folder_of_the_dag_is_tried_too(tmp_path: Path) -> None:
+    (tmp_path / DAG).write_text("in the way", encoding="utf-8")
+    ReportStore(tmp_path).check_writable()
+    with pytest.raises(ReportPathError):
+        ReportStore(tmp_path).check_writable(DAG)
+
+
+def test_trying_creates_the_folder_and_leaves_no_file(store: ReportStore, tmp_path: Path) -> None:
+    store.check_writable(DAG)
+    assert (tmp_path / "reports" / DAG).is_dir()
+    assert names(tmp_path) == []
+
+
+# -- pruning ------------------------------------------------------------------------------------------
+
+
+def aged(store: ReportStore, days: int, **changes: Any) -> Path:
+    """A report that was written ``days`` before NOON."""
+    written = NOON - timedelta(days=days)
+    path: Path = store.write(small(timestamp=written, run_id=f"run-{days}", **changes))
+    for file in path.parent.glob(f"{path.stem}.*"):
+        os.utime(file, (written.timestamp(), written.timestamp()))
+    return path
+
+
+def test_reports_older_than_keep_days_are_removed_with_their_pages_and_attempts(store: ReportStore) -> None:
+    aged(store, 31)
+    aged(store, 31, attempt=2)
+    young = aged(store, 29)
+    assert store.prune(30, NOON) == 2
+    assert names(young.parent) == ["run-29.html", "run-29.json"]
+    assert store.prune(30, NOON) == 0
+
+
+def test_nothing_that_is_not_a_report_is_removed(store: ReportStore, tmp_path: Path) -> None:
+    path = aged(store, 400)
+    others = {
+        path.with_name("notes.json"): '{"mine": true}',
+        path.with_name("list.json"): "[1, 2]",
+        path.with_name("broken.json"): '{"schema_version": 1,',
+        path.with_name("page.html"): "<html>",
+        path.with_name("timeless.json"): json.dumps({**small(), "timestamp": "long ago"}),
+        tmp_path / "reports" / "report.json": path.read_text(encoding="utf-8"),
+        path.parent / "deeper" / "report.json": path.read_text(encoding="utf-8"),
+    }
+    long_ago = datetime(2001, 1, 1, tzinfo=timezone.utc).timestamp()
+    for file, content in others.items():
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(content, encoding="utf-8")
+        os.utime(file, (long_ago, long_ago))
+    store.remember_journal("default", SeenJournal("j", 1))
+
+    assert store.prune(30, NOON) == 1
+    assert all(file.exists() for file in others)
+    assert store.last_seen_journals() == {"default": SeenJournal("j", 1)}
+
+
+def test_a_report_is_as_old_as_it_says_and_not_as_its_file_is(store: ReportStore) -> None:
+    old_file = store.write(small(run_id="young", timestamp=NOON))
+    os.utime(old_file, (0, 0))
+    assert store.prune(30, NOON) == 0
+    assert old_file.exists()
+
+
+def test_only_the_reports_of_one_dag_are_removed_when_it_is_named(store: ReportStore) -> None:
+    aged(store, 40)
+    other = aged(store, 40, dag_id="genesys_ad_group_sync__other")
+    assert store.prune(30, NOON, dag_id=DAG) == 1
+    assert other.exists()
+
+
+def test_dags_whose_names_become_one_folder_do_not_prune_each_other(store: ReportStore) -> None:
+    mine, other = aged(store, 40, dag_id="a b"), aged(store, 41, dag_id="a_b")
+    assert mine.parent == other.parent
+    assert store.prune(30, NOON, dag_id="a b") == 1
+    assert other.exists()
+
+
+def test_pruning_a_folder_that_does_not_exist_removes_nothing(store: ReportStore) -> None:
+    assert store.prune(30, NOON) == 0
+    assert store.prune(30, NOON, dag_id=DAG) == 0
+
+
+def test_keeping_reports_for_no_day_is_refused(store: ReportStore) -> None:
+    with pytest.raises(ValueError, match="keep_days"):
+        store.prune(0, NOON)
+
+
+# -- which journal wrote here -------------------------------------------------------------------------
+
+
+def test_a_folder_in_which_no_journal_wrote_knows_none(store: ReportStore) -> None:
+    assert store.last_seen_journals() == {}
+    store.check_writable()
+    assert store.last_seen_journals() == {}
+
+
+def test_the_journal_is_remembered_and_its_counter_never_goes_back(store: ReportStore, tmp_path: Path) -> None:
+    store.remember_journal("default", SeenJournal("one", 5))
+    store.remember_journal("default", SeenJournal("one", 4))
+    assert store.last_seen_journals() == {"default": SeenJournal("one", 5)}
+    store.remember_journal("default", SeenJournal("two", 1))
+    assert store.last_seen_journals() == {"default": SeenJournal("two", 1)}
+    assert names(tmp_path) == ["reports/journal.json"]
+
+
+def test_each_definition_has_its_own_memory_of_the_journal(store: ReportStore) -> None:
+    mine, others = SeenJournal("one", 5, (DAG, RUN, 1), NOON), SeenJournal("two", 1, ("other", RUN, 2), NOON)
+    store.remember_journal("default", mine)
+    store.remember_journal("other", others)
+    assert store.last_seen_journals() == {"default": mine, "other": others}
+
+
+def former_version_wrote(store: ReportStore, content: str) -> None:
+    store.check_writable()
+    (store.path_for(DAG, RUN).parent.parent / "journal.json").write_text(content, encoding="utf-8")
+
+
+def test_what_a_former_version_kept_for_all_stands_until_each_has_its_own(store: ReportStore) -> None:
+    former_version_wrote(store, json.dumps({"journal_id": "one", "run_counter": 5, "run": [DAG, RUN, 1]}))
+    assert store.last_seen_journals() == {None: SeenJournal("one", 5, (DAG, RUN, 1))}
+    new = SeenJournal("two", 1)
+    store.remember_journal("default", new)
+    assert store.last_seen_journals() == {None: SeenJournal("one", 5), "default": new}
+    store.remember_journal("default", new, definitions={"default", "other"})
+    assert store.last_seen_journals() == {"default": new, "other": SeenJournal("one", 5)}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{}", "[]", '{"journal_id": "j"}', '{"journal_id": "j", "run_counter": "x"}'),
+        *('{"definitions": []}', '{"definitions": {"default": {}}}', '{"journal_id": "j", "definitions": {}}'),
+    ],
+)
+def test_a_file_that_cannot_be_understood_is_not_taken_for_no_journal(store: ReportStore, content: str) -> None:
+    former_version_wrote(store, content)
+    with pytest.raises(ReportPathError, match="remove it"):
+        store.last_seen_journals()
+
+
+# -- stores that are no local disk --------------------------------------------------------------------
+
+
+def test_the_store_works_on_an_object_store() -> None:
+    store = ReportStore(UPath("memory://bucket/reports"))
+    store.check_writable(DAG)
+    store.write(small())
+    path = store.write(small(attempt=2))
+    assert sorted(file.name for file in path.parent.iterdir()) == sorted(
+        f"{path.stem}{number}{suffix}" for number in ("", ".1") for suffix in (".json", ".html")
+    )
+    store.remember_journal("default", SeenJournal("one", 5))
+    assert store.last_seen_journals() == {"default": SeenJournal("one", 5)}
+    assert store.prune(30, NOON + timedelta(days=31)) == 2
+    assert store.read(DAG, RUN) is None
+
+
+def test_the_store_works_on_a_path_of_airflow(tmp_path: Path) -> None:
+    sdk = pytest.importorskip("airflow.sdk")
+    store = ReportStore(sdk.ObjectStoragePath(f"file://{tmp_path}/reports"))
+    store.check_writable(DAG)
+    store.write(small())
+    store.write(small(attempt=2))
+    store.remember_journal("default", SeenJournal("one", 5))
+    store.remember_journal("default", SeenJournal("one", 6))
+    assert store.last_seen_journals() == {"default": SeenJournal("one", 6)}
+    assert store.read(DAG, RUN) == small(attempt=2)
+    assert len(names(tmp_path)) == 5
+    for file in (tmp_path / "reports" / DAG).iterdir():
+        os.utime(file, (0, 0))
+    assert store.prune(30, NOON + timedelta(days=31), dag_id=DAG) == 2
+    assert names(tmp_path) == ["reports/journal.json"]
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(ReportPathError, match=r"Set report\.path"):
+        ReportStore(sdk.ObjectStoragePath(f"file://{tmp_path}/file/reports")).check_writable()

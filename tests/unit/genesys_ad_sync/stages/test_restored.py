@@ -1,0 +1,260 @@
+"""A journal that was lost, or restored from a backup: which definitions are told so, and how often."""
+
+# ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, insert, select, update
+
+from genesys_ad_sync.journal import Journal, RunKey, tables
+from genesys_ad_sync.journal.records import RunRecord
+from genesys_ad_sync.model import Action, Reason, Row, Status, View
+from genesys_ad_sync.report.store import ReportStore
+from genesys_ad_sync.settings import parse_definition
+from genesys_ad_sync.stages import restored
+from genesys_ad_sync.stages.context import Sync
+from tests.support.journal import T0, advance, begin, change, journal, journal_url  # noqa: F401 (fixtures)
+
+_KEYS = "directory: {group_base: 'OU=x,DC=example,DC=com'}\ngroups: [{name: '(?P<same>.+)', genesys_name: '{same}'}]"
+_WAITING = Row(Action.REMOVE, Status.HELD, "G", "u", ("g",), reason=Reason.JOURNAL_RESTORED)
+
+
+class Company:
+    """Definitions that share a journal; ``together``: their report.path, too."""
+
+    def __init__(self, journal: Journal, folder: Path, together: bool = True, names: Sequence[str] = "ab") -> None:
+        self.journal = journal
+        self.folder = folder
+        self.together = together
+        self.names = frozenset(names)
+        self._minutes = count()
+
+    def reports(self, name: str) -> Path:
+        return self.folder / ("reports" if self.together else f"reports-{name}")
+
+    def run(self, name: str, run_id: str = "", *, dry: bool = False, waits: bool = False) -> bool:
+        """What `poll` and `report` do about it. True: the run was told. ``waits``: a removal of it awaits approval."""
+        now = T0 + timedelta(minutes=next(self._minutes))
+        run_id = run_id or now.isoformat()
+        key = RunKey(name, run_id)
+        sync = self._sync(name, key, now)
+        other = restored.is_other_journal(sync)
+        run = begin(self.journal, run_id, key=key, definition=name, dry_run=dry, started_at=now)
+        told = restored.note(sync, run, other)
+        if self.journal.stored_cursor(name) is None:
+            advance(self.journal, View(), definition=name)
+        if not dry:
+            self._note_removals(name, run, now, waiting=waits and bool(told))
+            restored.close(sync)
+        self.journal.finish_run(run, "success", now)
+        if not dry:
+            restored.remember(sync, run)
+        return bool(told)
+
+    def _note_removals(self, name: str, run: RunRecord, now: datetime, *, waiting: bool) -> None:
+        """One that awaits approval; or a person has rejected what awaited it until now."""
+        if waiting:
+            self.journal.record_comparison(name, [change("g", "u", Action.REMOVE)])
+        row = _WAITING if waiting else replace(_WAITING, reason=Reason.REJECTED)
+        ids = tuple(one.id for one in self.journal.unsettled(name) if one.id is not None)
+        if ids:
+            self.journal.record(run, [replace(row, change_ids=ids)], at=now)
+
+    def _sync(self, name: str, key: RunKey, now: Any) -> Sync:
+        def unused(*_: object) -> Any:
+            raise AssertionError("nothing else is needed for it")
+
+        return Sync(
+            definition=parse_definition(_KEYS, name=name),
+            journal=self.journal,
+            key=key,
+            task_key="poll",
+            directory=unused,
+            client=unused,
+            api_url=unused,
+            client_id=unused,
+            reports=ReportStore(self.reports(name)),
+            clock=lambda: now,
+            sleep=unused,
+            say=unused,
+            definitions=self.names,
+        )
+
+    def told(self, names: str, **how: Any) -> str:
+        """Those of them, run in that order, that were told."""
+        return "".join(name for name in names if self.run(name, **how))
+
+    # -- what befalls the journal --
+
+    def backup(self) -> dict[str, list[Mapping[str, Any]]]:
+        with self.journal._database.reading() as connection:
+            return {
+                table.name: [dict(row) for row in connection.execute(select(table)).mappings()]
+                for table in tables.metadata.sorted_tables
+            }
+
+    def restore(self, copy: Mapping[str, list[Mapping[str, Any]]]) -> None:
+        with self.journal._database.writing() as connection:
+            for table in reversed(tables.metadata.sorted_tables):
+                connection.execute(delete(table))
+            for table in tables.metadata.sorted_tables:
+                if copy.get(table.name):
+                    connection.execute(insert(table), copy[table.name])
+
+    def lose(self) -> None:
+        self.restore({"journal_meta": [{"id": 1, "journal_id": tables.new_id(), "run_counter": 0, "fence_counter": 0}]})
+
+
+@pytest.fixture(params=["one folder", "two folders"])
+def company(journal: Journal, tmp_path: Path, request: pytest.FixtureRequest) -> Company:
+    """Two definitions that have run."""
+    made = Company(journal, tmp_path, together=request.param == "one folder")
+    assert made.told("abab") == ""
+    return made
+
+
+def test_of_a_lost_journal_each_definition_is_told_once(company: Company) -> None:
+    company.lose()
+    assert company.told("aababab") == "ab"
+
+
+def test_a_definition_is_told_until_nothing_of_it_waits(company: Company) -> None:
+    company.lose()
+    assert company.told("abab", waits=True) == "abab"
+    assert company.told("abab") == "ab"
+
+
+@pytest.mark.parametrize("runs", ["ab", "ba"])
+def test_of_a_restored_journal_each_definition_is_told_once(company: Company, runs: str) -> None:
+    copy = company.backup()
+    company.told(runs)
+    company.restore(copy)
+    assert sorted(company.told(runs * 3)) == ["a", "b"]
+
+
+def test_a_backup_that_is_restored_twice_is_noticed_twice(company: Company) -> None:
+    copy = company.backup()
+    company.told("ab")
+    for _ in range(2):
+        company.restore(copy)
+        assert company.told("abaabab") == "ab"
+
+
+def test_a_loss_that_one_finds_out_late_does_not_concern_who_found_it_out_before(company: Company) -> None:
+    copy = company.backup()
+    company.told("ab")
+    company.restore(copy)
+    assert company.told("aaaaaa") == "a"  # the counter has grown past what b knows
+    assert company.told("baba") == "b"
+
+
+def test_a_definition_that_the_backup_does_not_know_is_told(journal: Journal, tmp_path: Path) -> None:
+    company = Company(journal, tmp_path)
+    company.told("a")
+    copy = company.backup()
+    company.told("ab")
+    company.restore(copy)
+    assert company.told("aaababab") == "ab"
+
+
+def test_the_last_report_of_another_tells_that_the_journal_is_older(journal: Journal, tmp_path: Path) -> None:
+    company = Company(journal, tmp_path)
+    company.told("ab")
+    copy = company.backup()
+    company.told("b")
+    company.restore(copy)
+    assert company.told("aabab") == "ab"
+
+
+def test_a_definition_whose_reports_have_moved_alarms_nobody(journal: Journal, tmp_path: Path) -> None:
+    company = Company(journal, tmp_path)
+    company.told("ab")
+    company.together = False
+    company.told("b")
+    company.journal.forget_runs("b", T0 + timedelta(days=1))
+    company.together = True
+    assert company.told("aa") == ""
+
+
+def test_the_journal_that_was_replaced_by_its_backup_comes_back(company: Company) -> None:
+    copy = company.backup()
+    company.told("ab")
+    newest = company.backup()
+    company.restore(copy)
+    company.told("ab")
+    company.restore(newest)
+    assert company.told("ababab") == "ab"
+
+
+def test_a_dry_run_is_told_and_changes_nothing(company: Company) -> None:
+    copy = company.backup()
+    company.told("ab")
+    for befalls in (lambda: company.restore(copy), company.lose):
+        befalls()
+        before = company.journal.identity()[0], company.reports("a").joinpath("journal.json").read_bytes()
+        assert company.told("aa", dry=True) == "aa"
+        assert before == (company.journal.identity()[0], company.reports("a").joinpath("journal.json").read_bytes())
+        assert not company.journal.distrusts("a")
+        assert company.told("abab") == "ab"
+
+
+def test_a_run_of_the_same_name_is_not_the_one_that_the_reports_know(company: Company) -> None:
+    """The last run, cleared after the journal was restored; a dry one at first."""
+    copy = company.backup()
+    company.run("a", "last")
+    company.restore(copy)
+    assert company.run("a", "last", dry=True)
+    assert company.run("a", "other")
+
+
+@pytest.mark.parametrize("befalls", ["nothing", "lost", "restored"])
+def test_a_new_definition_is_not_told_of_what_was_before_it(company: Company, befalls: str) -> None:
+    copy = company.backup()
+    company.told("ab")
+    if befalls == "lost":
+        company.lose()
+    elif befalls == "restored":
+        company.restore(copy)
+    company.told("ab")
+    assert company.told("cabcd") == ""
+
+
+# -- reports of a former version: one memory for all that share the folder --
+
+
+@pytest.fixture
+def former(journal: Journal, tmp_path: Path) -> Company:
+    company = Company(journal, tmp_path)
+    company.told("abab")
+    file = company.reports("a") / "journal.json"
+    known = json.loads(file.read_text())["definitions"]["b"]
+    del known["started_at"]
+    file.write_text(json.dumps(known))
+    return company
+
+
+def test_after_an_upgrade_nobody_is_told_of_a_whole_journal(former: Company) -> None:
+    assert former.told("acac") == ""
+    former.journal.forget_runs("b", T0 + timedelta(days=1))
+    assert former.told("bacb") == ""
+
+
+def test_after_an_upgrade_each_is_told_of_a_lost_journal(former: Company) -> None:
+    former.lose()
+    assert former.told("aababab") == "ab"
+    former.names = frozenset("abc")
+    assert former.told("cab") == ""
+
+
+def test_after_an_upgrade_each_is_told_of_a_restored_journal(former: Company) -> None:
+    with former.journal._database.writing() as connection:
+        connection.execute(update(tables.meta).values(run_counter=1))
+    assert former.told("aababab") == "ab"

@@ -1,0 +1,301 @@
+"""The truths of design.md, for any view of AD, journal, state of Genesys and completeness that hypothesis finds.
+
+PROPERTY_EXAMPLES=2000 in the environment searches longer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genesys_ad_sync.model import SETTLED, Action, Change, Grant, Match, MatchStatus, Reason, Status
+from genesys_ad_sync.planning import Context, Plan, Target, plan, recheck
+from genesys_ad_sync.settings import SyncDefinition
+from tests.support.sync_examples import NOON, change, definition, genesys_group
+
+EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "60"))
+USERS = [f"u{number}" for number in range(6)]
+IDS = [f"x{number}" for number in range(6)]
+STRANGERS = ["s0", "s1"]
+FEEDING = {"G": ("g1", "g2"), "H": ("g3",)}
+RETIRED = frozenset({"g9"})
+
+subsets = st.frozensets(st.sampled_from([*IDS, *STRANGERS]))
+
+
+@st.composite
+def match_tables(draw: st.DrawFn) -> dict[str, Match]:
+    table = {}
+    for user in USERS:
+        kind = draw(st.sampled_from([*MatchStatus, MatchStatus.MATCHED, MatchStatus.MATCHED, None]))
+        own = f"x{user[1]}"
+        id_ = draw(st.sampled_from([own, own, own, *IDS]))
+        if kind in {MatchStatus.MATCHED, MatchStatus.INACTIVE}:
+            table[user] = Match(user, kind, id_, "mail=email")
+        elif kind is MatchStatus.ORPHANED:
+            table[user] = Match(user, kind, reason=Reason.NO_GENESYS_USER)
+        elif kind is MatchStatus.AMBIGUOUS:
+            table[user] = Match(user, kind, reason=Reason.AMBIGUOUS, candidates=tuple(draw(subsets)))
+    return table
+
+
+@st.composite
+def targets(draw: st.DrawFn, group: str, first_id: int) -> Target:
+    feeding = draw(st.sampled_from([FEEDING[group], FEEDING[group], FEEDING[group][:1], ()]))
+    effective = {}
+    if feeding:
+        for user in draw(st.frozensets(st.sampled_from(USERS))):
+            effective[user] = tuple(sorted(draw(st.frozensets(st.sampled_from(feeding), min_size=1))))
+    groups = st.sampled_from([*FEEDING[group], "g9"])
+    grants = draw(
+        st.frozensets(
+            st.builds(Grant, st.just(group), st.sampled_from(IDS), st.sampled_from(USERS), groups), max_size=6
+        )
+    )
+    changes = tuple(_change(draw, groups, first_id + number) for number in range(draw(st.integers(0, 6))))
+    return Target(
+        genesys_group=genesys_group(group, f"Team {group}"),
+        feeding=feeding,
+        whole=draw(st.booleans()),
+        effective=effective,
+        complete=draw(st.booleans()),
+        present=draw(st.one_of(subsets, subsets, subsets, st.none())),
+        grants=tuple(sorted(grants, key=str)),
+        changes=changes,
+        claimed_by=draw(st.sampled_from([None, None, None, "other"])),
+        retired=RETIRED,
+    )
+
+
+def _change(draw: st.DrawFn, groups: st.SearchStrategy[str], id_: int) -> Change:
+    action = draw(st.sampled_from(["add", "remove"]))
+    status = draw(st.sampled_from([None, None, Status.FAILED, Status.HELD, Status.SUCCESS, Status.SUPERSEDED]))
+    fields: dict[str, Any] = {
+        "id": id_,
+        "status": status,
+        "settled_by": "run-0" if status in SETTLED else None,
+        "held_reason": draw(st.sampled_from([None, None, None, Reason.SCOPE_CHANGED])),
+    }
+    user: str | None = draw(st.sampled_from(USERS))
+    if action == "remove" and draw(st.integers(0, 9)) == 0:
+        user, fields["genesys_user_id"] = None, draw(st.sampled_from([*IDS, *STRANGERS]))
+    return change(action, user, draw(groups), **fields)
+
+
+policies = st.builds(
+    lambda removals, on_excess, limit, percent, protect: definition(
+        removals=removals,
+        protect=protect,
+        limits={
+            "removals": limit,
+            "per_run": limit + 1,
+            "per_day": limit + 2,
+            "removals_percent": percent,
+            "min_group_size": 2,
+            "on_excess": on_excess,
+        },
+    ),
+    st.sampled_from(["granted", "granted", "mirror", "never"]),
+    st.sampled_from(["approve", "hold", "fail"]),
+    st.sampled_from([0, 1, 2, 50]),
+    st.sampled_from([20, 100]),
+    st.sampled_from([[], [], ["Team H"]]),
+)
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[list[Target], dict[str, Match], SyncDefinition, Context]:
+    context = Context(
+        observed_at=NOON,
+        removed_today=draw(st.sampled_from([0, 1, 600])),
+        journal_restored=draw(st.sampled_from([False, False, True])),
+        excluded_users=draw(st.frozensets(st.sampled_from(USERS), max_size=2)),
+    )
+    return [draw(targets("G", 1)), draw(targets("H", 101))], draw(match_tables()), draw(policies), context
+
+
+World = tuple[list[Target], dict[str, Match], SyncDefinition, Context]
+
+
+def made_for(world: World) -> Plan:
+    groups, known, policy, context = world
+    return plan(groups, known, (), policy, context)
+
+
+def applied(world: World, made: Plan) -> World:
+    """The world after a run that could write everything it planned, and settled what it could."""
+    groups, known, policy, context = world
+    after = []
+    for group in groups:
+        rows = [row for row in made.rows if row.genesys_group_id == group.genesys_group.id]
+        present, grants = set(group.present or ()), set(group.grants)
+        settled: set[int] = set()
+        for row in rows:
+            if row.status in SETTLED or row.status is Status.PLANNED:
+                settled |= set(row.change_ids)
+            if row.status is not Status.PLANNED:
+                continue
+            assert row.genesys_user_id is not None
+            if row.action is Action.ADD:
+                assert row.user_guid is not None
+                present.add(row.genesys_user_id)
+                grants |= {
+                    Grant(group.genesys_group.id, row.genesys_user_id, row.user_guid, guid) for guid in row.group_guids
+                }
+            else:
+                present.discard(row.genesys_user_id)
+                grants = {grant for grant in grants if grant.genesys_user_id != row.genesys_user_id}
+        after.append(
+            replace(
+                group,
+                present=None if group.present is None else frozenset(present),
+                grants=tuple(sorted(grants, key=str)),
+                changes=tuple(one for one in group.changes if one.id not in settled and one.status not in SETTLED),
+            )
+        )
+    return after, known, policy, context
+
+
+@given(worlds())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_a_plan_that_was_applied_leaves_nothing_to_write(world: World) -> None:
+    made = made_for(world)
+    after, known, policy, context = applied(world, made)
+    again = plan(after, known, (), without_limits(policy), replace(context, journal_restored=False))
+    held = {row.key for row in made.rows if row.status is Status.HELD}
+    assert [row for row in again.rows if row.status is Status.PLANNED and row.key not in held] == []
+
+
+def without_limits(policy: SyncDefinition) -> SyncDefinition:
+    """A second plan that is empty only because a limit holds it would prove nothing."""
+    limits = policy.limits.model_copy(
+        update={"removals": 999, "per_run": 999, "per_day": 9999, "removals_percent": 100}
+    )
+    return policy.model_copy(update={"limits": limits})
+
+
+@given(worlds())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_no_member_is_removed_unless_it_is_proven_owned_and_unclaimed(world: World) -> None:
+    groups, known, policy, context = world
+    by_id = {group.genesys_group.id: group for group in groups}
+    for row in made_for(world).rows:
+        if row.action is not Action.REMOVE or row.status is not Status.PLANNED:
+            continue
+        group = by_id[row.genesys_group_id or ""]
+        grants = [grant for grant in group.grants if grant.genesys_user_id == row.genesys_user_id]
+        assert group.complete
+        assert group.present is not None
+        assert row.genesys_user_id in group.present
+        assert group.claimed_by is None
+        assert group.feeding
+        assert policy.removals != "never"
+        assert grants or policy.removals == "mirror"
+        assert {grant.group_guid for grant in grants} <= set(group.feeding)
+        assert {grant.user_guid for grant in grants} <= {row.user_guid}
+        assert not context.journal_restored
+        assert row.user_guid not in context.excluded_users
+        for user in group.effective:
+            match = known.get(user)
+            assert match is None or row.genesys_user_id not in {match.genesys_user_id, *match.candidates}
+
+
+@given(worlds())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_only_active_genesys_users_whom_ad_wants_are_added(world: World) -> None:
+    groups, known, _, context = world
+    by_id = {group.genesys_group.id: group for group in groups}
+    for row in made_for(world).rows:
+        if row.action is Action.ADD and row.status is Status.PLANNED:
+            group = by_id[row.genesys_group_id or ""]
+            assert row.user_guid in group.effective
+            assert row.user_guid not in context.excluded_users
+            assert known[row.user_guid].status is MatchStatus.MATCHED
+            assert known[row.user_guid].genesys_user_id == row.genesys_user_id
+            assert row.genesys_user_id not in (group.present or ())
+            assert sum(match.genesys_user_id == row.genesys_user_id for match in known.values()) == 1
+
+
+@given(worlds())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_limits_are_never_exceeded(world: World) -> None:
+    groups, _, policy, context = world
+    removals = Counter(
+        row.genesys_group_id
+        for row in made_for(world).rows
+        if row.action is Action.REMOVE and row.status is Status.PLANNED
+    )
+    limits = policy.limits
+    assert sum(removals.values()) <= limits.per_run
+    assert not removals or context.removed_today + sum(removals.values()) <= limits.per_day
+    for group in groups:
+        count = removals[group.genesys_group.id]
+        owned = len({grant.genesys_user_id for grant in group.grants} & (group.present or frozenset()))
+        assert count <= limits.removals
+        assert owned < limits.min_group_size or count * 100 <= limits.removals_percent * owned
+        assert group.genesys_group.name not in policy.protect or count == 0
+
+
+@given(worlds())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_rows_are_unique_and_every_unsettled_change_stands_in_exactly_one(world: World) -> None:
+    groups, *_ = world
+    rows = made_for(world).rows
+    assert len({row.key for row in rows}) == len(rows)
+    listed = Counter(id_ for row in rows for id_ in row.change_ids)
+    assert listed == Counter(one.id for group in groups for one in group.changes if one.status not in SETTLED)
+    assert all((row.lane is not None) == (row.status is Status.PLANNED) for row in rows)
+    assert all(row.reason is not None for row in rows if row.status in {Status.HELD, Status.ORPHANED, Status.SKIPPED})
+
+
+@given(worlds())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_every_row_without_a_change_is_given_to_the_journal(world: World) -> None:
+    made = made_for(world)
+    recorded = {key for key, _ in made.comparison_changes}
+    lasting = [
+        row for row in made.rows if (row.user_guid or row.genesys_user_id) and row.reason is not Reason.MAPPING_CHANGED
+    ]
+    assert recorded == {row.key for row in lasting if not row.change_ids and not row.settled_by}
+
+
+@given(worlds())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_the_same_facts_give_the_same_plan_whatever_their_order(world: World) -> None:
+    groups, known, policy, context = world
+    turned = [replace(group, changes=group.changes[::-1], grants=group.grants[::-1]) for group in reversed(groups)]
+    backwards = plan(turned, dict(reversed(known.items())), (), policy, context)
+    assert backwards.rows == made_for(world).rows
+    assert backwards.hash == made_for(world).hash
+
+
+@given(worlds(), worlds())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_a_recheck_keeps_what_still_holds_and_never_grows(world: World, other: World) -> None:
+    groups, known, policy, context = world
+    made = made_for(world)
+    for group, changed in zip(groups, other[0], strict=True):
+        frozen = [
+            row for row in made.rows if row.genesys_group_id == group.genesys_group.id and row.status is Status.PLANNED
+        ]
+        assert recheck(frozen, group, known, policy, context) == tuple(frozen)
+        later = recheck(frozen, changed, other[1], policy, context)
+        assert [(row.key, row.genesys_user_id) for row in later] == [(row.key, row.genesys_user_id) for row in frozen]
+        for row in later:
+            if row.status is Status.PLANNED and row.action is Action.REMOVE:
+                assert changed.complete
+                assert row.user_guid not in changed.effective
+
+
+@given(worlds())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_a_dry_run_decides_the_same_and_gives_nothing_to_write(world: World) -> None:
+    groups, known, policy, context = world
+    dry = plan(groups, known, (), policy, replace(context, dry_run=True))
+    assert dry.lanes == ()
+    assert dry.rows == tuple(replace(row, lane=None) for row in made_for(world).rows)

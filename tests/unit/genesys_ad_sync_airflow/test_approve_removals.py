@@ -1,0 +1,75 @@
+"""What Airflow's side of the approval adds: who is told, and that a broken notifier keeps nobody from being asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genesys_ad_sync.approval import UNDECIDED
+from genesys_ad_sync.settings import CONFIG_FOLDER_VARIABLE
+from genesys_ad_sync_airflow.approve_removals import ApproveRemovals
+from genesys_ad_sync_airflow.notifiers import notifiers_of
+from tests.support.sync_examples import definition
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(CONFIG_FOLDER_VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+def complaints() -> tuple[list[str], Any]:
+    told: list[str] = []
+    return told, lambda text, *values: told.append(text % values)
+
+
+def test_without_a_notifiers_file_nobody_is_told(folder: Path) -> None:
+    told, complain = complaints()
+    assert notifiers_of(definition(), complain) == []
+    assert told == []
+
+
+def test_notifiers_get_the_definition_and_the_context(folder: Path) -> None:
+    (folder / "notifiers.py").write_text(
+        "seen = []\ndef approval_notifiers(definition):\n    return [lambda context: context.append(definition.name)]\n"
+    )
+    told, complain = complaints()
+    (notifier,) = notifiers_of(definition(), complain)
+    context: list[str] = []
+    notifier(context)
+    assert context == ["default"]
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def approval_notifiers(",
+        "import nothing_of_that_name",
+        "x = 1",
+        "def approval_notifiers(d):\n    raise ValueError",
+    ],
+)
+def test_a_broken_notifiers_file_is_told_and_forgiven(folder: Path, text: str) -> None:
+    (folder / "notifiers.py").write_text(text)
+    told, complain = complaints()
+    assert notifiers_of(definition(), complain) == []
+    assert "nobody is notified" in told[0]
+
+
+def test_a_notifier_that_fails_is_told_and_forgiven(folder: Path) -> None:
+    (folder / "notifiers.py").write_text("def approval_notifiers(d):\n    return [lambda context: 1 / 0]\n")
+    told, complain = complaints()
+    (notifier,) = notifiers_of(definition(), complain)
+    notifier({})
+    assert "ZeroDivisionError" in told[0]
+
+
+def test_the_task_knows_who_may_answer_and_how_long_it_waits() -> None:
+    task = ApproveRemovals(task_id="approve_removals", definition=definition(approvers=["olivia"]))
+    assert task.assigned_users == [{"id": "olivia", "name": "olivia"}]
+    assert task.response_timeout == definition().limits.answer_within
+    assert task.defaults == [UNDECIDED]
+    assert ApproveRemovals(task_id="x", definition=definition()).assigned_users is None
