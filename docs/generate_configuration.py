@@ -75,11 +75,11 @@ MEANINGS: Mapping[str, str] = {
     "exclude": "Groups and people that are never acted on. They are listed as `skipped`.",
     "exclude.groups": "Names of AD groups (cn or sAMAccountName) that feed nothing.",
     "exclude.users": "People whose memberships are neither added nor removed.",
-    "removals": "`granted`: remove only memberships that AD once granted. `mirror`: remove also members whom somebody "
-    "added in Genesys Cloud by hand. `never`: only add.",
+    "removals": "`granted`: remove only memberships that AD once granted. `mirror`: remove also members that "
+    "were added in Genesys Cloud by hand. `never`: only add.",
     "limits": "How much may be removed without asking a person.",
     "limits.removals": "Removals per Genesys group and run.",
-    "limits.removals_percent": "Removals as a percentage of the members of that Genesys group whom AD owns.",
+    "limits.removals_percent": "Removals as a percentage of the memberships of that Genesys group that AD owns.",
     "limits.min_group_size": "`removals_percent` and `shrink_percent` apply to groups with at least this many members.",
     "limits.per_run": "Removals of a whole run.",
     "limits.per_day": "Removals of the last 24 hours plus those of this run.",
