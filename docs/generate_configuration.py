@@ -89,7 +89,8 @@ MEANINGS: Mapping[str, str] = {
     "before anything is written.",
     "limits.answer_within": "How long a run waits for an answer. No answer means no.",
     "protect": "Genesys groups in which additions and removals always need a person.",
-    "approvers": "Who may answer. Empty: everybody with the right to answer in Airflow.",
+    "approvers": "Who may answer: Airflow user names, or ids if the auth manager uses others. Empty: everybody with "
+    "the right to answer in Airflow.",
     "verify": "`true`: a change counts as a success only after it was read back from Genesys Cloud.",
     "dry_run": "`true`: plan and report, but write nothing to Genesys Cloud.",
     "report": "Where reports are written.",
