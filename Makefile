@@ -7,6 +7,7 @@
 # make plan     print what the shipped definition would do in the sandbox, write nothing
 # make fuzz     play 200 rounds of windows in any order, kills and spoilt answers (FUZZ_SEED=N: the first seed)
 # make lint     ruff and mypy
+# make docs     write the generated tables of docs/configuration.md
 # make lock     resolve requirements*.txt again into the lock files
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -109,6 +110,10 @@ lint: install
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+
+.PHONY: docs
+docs: install
+	@$(PYTHON) docs/generate_configuration.py
 
 .PHONY: lock
 lock: install
