@@ -85,8 +85,8 @@ INSTANCES_DIR = Path(tempfile.gettempdir()) / f"sandbox-directories-{os.geteuid(
 SYSTEM_PYTHON = "/usr/bin/python3"
 FILL_SCRIPT = Path(__file__).with_name("directory_fill.py")
 
-START_TIMEOUT = 30.0  # seconds
-STOP_TIMEOUT = 10.0
+START_TIMEOUT = 180.0  # seconds
+STOP_TIMEOUT = 60.0
 TRIES_FOR_AN_ADDRESS = 50
 ACCOUNT_DISABLED = 0x0002  # bit of userAccountControl
 
@@ -286,7 +286,7 @@ class SandboxDirectory:
         deadline = time.monotonic() + START_TIMEOUT
         while self.pid is not None:
             try:
-                socket.create_connection((self.host, 636), timeout=1).close()
+                socket.create_connection((self.host, 636), timeout=5).close()
                 self.ldap().unbind()
                 return
             except (OSError, LDAPException) as error:
@@ -384,7 +384,7 @@ class SandboxDirectory:
         )
         secure = transport == "ldaps"
         server = ldap3.Server(
-            self.host, port=636 if secure else 389, use_ssl=secure, tls=tls, get_info=ldap3.NONE, connect_timeout=5
+            self.host, port=636 if secure else 389, use_ssl=secure, tls=tls, get_info=ldap3.NONE, connect_timeout=60
         )
         return ldap3.Connection(
             server,
