@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
@@ -92,6 +92,9 @@ ACCOUNT_DISABLED = 0x0002  # bit of userAccountControl
 
 Transport = Literal["ldaps", "starttls", "plain"]
 Account = Literal["reader", "limited", "admin"]
+
+
+T = TypeVar("T")
 
 
 class SandboxError(Exception):
@@ -416,6 +419,25 @@ class SandboxDirectory:
         """objectGUID of the object with that sAMAccountName (a contact: cn). Raises SandboxError."""
         return self._with_connection(lambda connection: _guid(_find(connection, name)))
 
+    def clock(self) -> datetime.datetime:
+        """The domain controller's time (``currentTime`` of the root DSE): whole seconds, cut off."""
+        return self._with_connection(_current_time)
+
+    def tick(self) -> datetime.datetime:
+        """Wait until the domain controller's clock shows another second; return that second.
+
+        What was changed before has an earlier time, what is changed afterwards this one or a later one.
+        """
+
+        def next_second(connection: ldap3.Connection) -> datetime.datetime:
+            before = now = _current_time(connection)
+            while now == before:
+                time.sleep(0.02)
+                now = _current_time(connection)
+            return now
+
+        return self._with_connection(next_second)
+
     def link_metadata(self, name: str) -> list[bytes]:
         """What Active Directory would answer for ``msDS-ReplValueMetaData`` of the group with that name or GUID, made
         from Samba's own records, which it does not show over LDAP. With the quirks of the real thing: a NUL at the
@@ -431,7 +453,7 @@ class SandboxDirectory:
             records.append(records[0].replace(b">member<", b">msDS-RevealedDSAs<"))
         return records
 
-    def _with_connection(self, question: Callable[[ldap3.Connection], str]) -> str:
+    def _with_connection(self, question: Callable[[ldap3.Connection], T]) -> T:
         connection = self.ldap()
         try:
             return question(connection)
@@ -501,6 +523,12 @@ class SandboxDirectory:
 
 
 # -- LDAP, in small -----------------------------------------------------------------------------------
+
+
+def _current_time(connection: ldap3.Connection) -> datetime.datetime:
+    _, _, response, _ = connection.search("", "(objectClass=*)", search_scope=ldap3.BASE, attributes=["currentTime"])
+    text = _text(response[0], "currentTime") or ""
+    return datetime.datetime.strptime(text, "%Y%m%d%H%M%S.0Z").replace(tzinfo=datetime.timezone.utc)
 
 
 def _search(connection: ldap3.Connection, base: str, search_filter: str, attributes: list[str]) -> list[dict[str, Any]]:
