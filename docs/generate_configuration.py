@@ -19,10 +19,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from genesys_ad_sync.settings import SyncDefinition
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+
+from genesys_ad_sync.settings import SyncDefinition
 
 PAGE = Path(__file__).with_name("configuration.md")
 BEGIN = "<!-- begin: tables written by docs/generate_configuration.py -->"

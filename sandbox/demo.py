@@ -35,6 +35,7 @@ DAG_ID = "genesys_ad_group_sync"
 # The same each time, so that a bookmark works. If one is taken, another port is used and printed.
 AIRFLOW_PORT = 8080
 GENESYS_PORT = 8090
+DIRECTORY_ADDRESS = "127.100.0.10"
 LOG_PORT = 8793  # Airflow's own default
 
 
@@ -71,7 +72,7 @@ def world(folder: Path) -> Iterator[World]:
     (config / "default.yaml").write_text(yaml.safe_dump(definition(folder / "reports"), sort_keys=False))
     with spawn(seed=company.genesys_seed(), port=reserve_port(GENESYS_PORT)) as genesys:
         say(f"Genesys Cloud   sandbox at {genesys.url}")
-        with SandboxDirectory.start() as directory:
+        with SandboxDirectory.start(address=DIRECTORY_ADDRESS) as directory:
             say(f"Active Directory   Samba domain controller at ldaps://{directory.host}")
             airflow = AirflowStack(
                 folder / "airflow",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -276,12 +275,14 @@ def test_reads_get_over_passing_faults(genesys: SandboxGenesys, hook: GenesysClo
 
 
 def test_the_sandboxs_own_rate_limit_is_kept_without_a_429(genesys_factory: GenesysFactory, connect: Connect) -> None:
-    sandbox = genesys_factory(small_seed(), SandboxOptions(rate_allowed=10, rate_window=1.0))
-    hook = connect(sandbox, clock=time.monotonic, sleep=time.sleep)
+    clock = FakeClock()  # of both sides
+    sandbox = genesys_factory(small_seed(), SandboxOptions(rate_allowed=10, rate_window=1.0), clock)
+    hook = connect(sandbox, clock=clock, sleep=clock.sleep)
     for _ in range(25):
         hook.call("GET", "/api/v2/groups", params={"pageSize": 1})
     assert hook.request_counts.throttled == 0
     assert hook.request_counts.retried == 0
+    assert sum(clock.slept) >= 1
 
 
 # -- who may ------------------------------------------------------------------------------------------
@@ -320,11 +321,13 @@ def test_the_test_button_is_content_with_a_good_client(genesys: SandboxGenesys, 
 
 
 def test_the_token_endpoints_rate_limit_is_waited_for(genesys_factory: GenesysFactory, connect: Connect) -> None:
-    sandbox = genesys_factory(small_seed(), SandboxOptions(token_requests_per_window=1, rate_window=0.3))
+    clock = FakeClock()  # of both sides
+    sandbox = genesys_factory(small_seed(), SandboxOptions(token_requests_per_window=1, rate_window=0.3), clock)
     policy = RetryPolicy(first_wait=0.2, jitter=0)
     for _ in range(2):
-        hook = connect(sandbox, retry_policy=policy, clock=time.monotonic, sleep=time.sleep)
+        hook = connect(sandbox, retry_policy=policy, clock=clock, sleep=clock.sleep)
         assert hook.call("GET", "/api/v2/groups").status == 200
+    assert sum(clock.slept) >= 0.3
 
 
 def test_the_sandboxs_strictness_about_ids_reaches_the_caller(genesys: SandboxGenesys, hook: GenesysCloudHook) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -174,12 +173,18 @@ def test_every_reason_is_given_somewhere() -> None:
     assert [reason for reason in Reason if f"Reason.{reason.name}" not in code] == []
 
 
-def test_five_thousand_rows_take_seconds_not_minutes() -> None:
-    many = [row(number, *OUTCOMES[number % len(OUTCOMES)][:2]) for number in range(5000)]
-    began = time.monotonic()
-    html = render_page(example(rows=many))
-    assert time.monotonic() - began < 10
-    assert html.count("<tr data-status=") == 5000
+def test_the_work_for_a_page_grows_as_its_rows_do() -> None:
+    def seconds(count: int) -> float:
+        """Of the processor: what else the machine does is not counted."""
+        report = example(rows=[row(number, *OUTCOMES[number % len(OUTCOMES)][:2]) for number in range(count)])
+        began = time.thread_time()
+        html = render_page(report)
+        took = time.thread_time() - began
+        assert html.count("<tr data-status=") == count
+        return took
+
+    seconds(1)  # compiles the template
+    assert seconds(5000) < 40 * min(seconds(500) for _ in range(3))  # 10 if it is linear, 100 if it is quadratic
 
 
 # -- in a real browser --------------------------------------------------------------------------------
@@ -195,7 +200,7 @@ class Browser:
         self._session = f"/{started['sessionId']}"
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
-        answer = requests.post(f"{self._url}/session{path}", json=body, timeout=60)
+        answer = requests.post(f"{self._url}/session{path}", json=body, timeout=300)
         answer.raise_for_status()
         return answer.json()["value"]
 
@@ -206,7 +211,7 @@ class Browser:
         return self._post(f"{self._session}/execute/sync", {"script": script, "args": []})
 
     def close(self) -> None:
-        requests.delete(f"{self._url}/session{self._session}", timeout=60)
+        requests.delete(f"{self._url}/session{self._session}", timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -214,23 +219,19 @@ def browser() -> Iterator[Browser]:
     driver = shutil.which("chromedriver")
     if driver is None:
         pytest.skip("needs Debian's chromium-driver")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen([driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # It takes a free port itself and says which one when it listens.
+    process = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
     try:
-        for _ in range(100):
-            try:
-                requests.get(f"http://127.0.0.1:{port}/status", timeout=5)
-                break
-            except requests.ConnectionError:
-                time.sleep(0.1)
+        said = iter(process.stdout.readline, "")
+        port = next(found[1] for line in said if (found := re.search(r"started successfully on port (\d+)", line)))
         opened = Browser(f"http://127.0.0.1:{port}")
         yield opened
         opened.close()
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
+        process.stdout.close()
 
 
 @pytest.fixture
