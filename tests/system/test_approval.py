@@ -5,6 +5,7 @@ A sync definition of its own, with low limits and AD and Genesys groups that nob
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -77,9 +78,12 @@ def waiting(stack: Stack, dag_id: str = DAG, conf: dict[str, Any] | None = None)
     """Starts a run and waits until it waits for a person."""
     run_id = stack.airflow.trigger(dag_id, conf)
     until("the question", lambda: stack.states(dag_id, run_id).get("approve_removals") == "awaiting_input")
-    # Airflow 3.3.2 takes an answer that comes before its scheduler has noticed that the task waits for a crash of the
-    # task, and asks again (seen; the noticing takes up to 5 s). A person reads longer than that.
-    time.sleep(8)
+    # Airflow 3.3.2 takes an answer for a crash of the task, and asks again, if it comes before the scheduler has noticed
+    # that the task waits (seen; the noticing takes up to 5 s on a quiet machine).
+    noticed = re.compile(rf"Received executor event .*task_id='approve_removals', run_id='{re.escape(run_id)}'")
+    log = stack.airflow.home / "scheduler.log"
+    until("the scheduler to notice", lambda: noticed.search(log.read_text(errors="replace")))
+    time.sleep(2)  # it says so just before it acts on it
     return run_id
 
 
