@@ -78,8 +78,8 @@ def waiting(stack: Stack, dag_id: str = DAG, conf: dict[str, Any] | None = None)
     """Starts a run and waits until it waits for a person."""
     run_id = stack.airflow.trigger(dag_id, conf)
     until("the question", lambda: stack.states(dag_id, run_id).get("approve_removals") == "awaiting_input")
-    # Airflow 3.3.2 takes an answer for a crash of the task, and asks again, if it comes before the scheduler has noticed
-    # that the task waits (seen; the noticing takes up to 5 s on a quiet machine).
+    # An answer that comes before the scheduler has noticed that the task waits is taken for a crash of the task, and
+    # Airflow 3.3.2 asks again (seen; the noticing takes up to 5 s on a quiet machine).
     noticed = re.compile(rf"Received executor event .*task_id='approve_removals', run_id='{re.escape(run_id)}'")
     log = stack.airflow.home / "scheduler.log"
     until("the scheduler to notice", lambda: noticed.search(log.read_text(errors="replace")))
