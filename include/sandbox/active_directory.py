@@ -17,6 +17,7 @@ import base64
 import contextlib
 import datetime
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -681,7 +682,7 @@ class Template:
             json.dumps(self._orders, sort_keys=True),
             FILL_SCRIPT.read_text(),
             smb_conf(Path("X"), "X"),
-            _output(["samba", "--version"]),
+            _samba_version(),
         ]
         return self._cache_dir / f"directory-{hashlib.sha256(chr(0).join(made_of).encode()).hexdigest()[:16]}"
 
@@ -709,6 +710,11 @@ class Template:
     def _fill(self, place: Path) -> None:
         order = {**self._orders, "smb_conf": str(place / "smb.conf"), "sam": str(place / "private" / "sam.ldb")}
         _output([SYSTEM_PYTHON, str(FILL_SCRIPT)], stdin=json.dumps(order))
+
+
+@functools.cache
+def _samba_version() -> str:
+    return _output(["samba", "--version"])
 
 
 def _orders(content: Content) -> dict[str, Any]:
