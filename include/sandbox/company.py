@@ -405,7 +405,7 @@ def demo_changes() -> list[Change]:
 def _genesys_users() -> frozenset[str]:
     """AD accounts (sAMAccountName) whose Genesys users may get memberships."""
     known = {user.sam for user in PEOPLE + AGENT_ACCOUNTS} - UNKNOWN_TO_GENESYS
-    return known - INACTIVE_IN_GENESYS - AMBIGUOUS - EXCLUDED_PEOPLE
+    return frozenset(known - INACTIVE_IN_GENESYS - AMBIGUOUS - EXCLUDED_PEOPLE)
 
 
 def genesys_user_of(sam: str) -> str | None:
