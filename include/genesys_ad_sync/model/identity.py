@@ -1,0 +1,68 @@
+"""Which AD group feeds which Genesys group, who is who, and what AD owns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from genesys_ad_sync.model.directory import Guid
+from genesys_ad_sync.model.outcome import Reason
+
+
+@dataclass(frozen=True)
+class Pair:
+    """AD group -> Genesys group. ``rule``: index in `groups:`, from 0."""
+
+    group_guid: Guid
+    genesys_group_id: str
+    genesys_group_name: str
+    rule: int
+    has_baseline: bool = False
+
+
+@dataclass(frozen=True)
+class SkippedGroup:
+    group_guid: Guid
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """AD owns this membership: ``user_guid`` was granted it through ``group_guid``."""
+
+    genesys_group_id: str
+    genesys_user_id: str
+    user_guid: Guid
+    group_guid: Guid
+
+
+@dataclass(frozen=True)
+class Link:
+    """Who an AD user is in Genesys Cloud. ``matched_by``: the rule that found it first, as ``mail=email``."""
+
+    user_guid: Guid
+    genesys_user_id: str
+    matched_by: str
+    since: datetime
+
+
+class MatchStatus(str, Enum):
+    MATCHED = "matched"
+    INACTIVE = "inactive"  # found, not active: good enough for a removal, not for an add
+    ORPHANED = "orphaned"
+    AMBIGUOUS = "ambiguous"
+
+
+@dataclass(frozen=True)
+class Match:
+    """Who an AD user is in Genesys Cloud. ``genesys_user_id`` is set for MATCHED and INACTIVE.
+    ``candidates``: for AMBIGUOUS, the Genesys users it may be (none of them may lose anything)."""
+
+    user_guid: Guid
+    status: MatchStatus
+    genesys_user_id: str | None = None
+    matched_by: str | None = None  # "link" or "mail=email", ...
+    reason: Reason | None = None
+    candidates: tuple[str, ...] = ()
