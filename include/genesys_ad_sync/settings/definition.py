@@ -574,7 +574,7 @@ def config_folder(beside: Path) -> Path:
     if chosen is not None:
         return chosen
     own, include = beside / CONFIG_FOLDER_NAME, beside.parent / "include"
-    in_checkout = (include / "genesys_ad_sync" / "settings.py").is_file()
+    in_checkout = (include / "genesys_ad_sync" / "settings" / "__init__.py").is_file()
     return include / "config" if in_checkout and not own.is_dir() else own
 
 
