@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from genesys_ad_sync import names
 from genesys_ad_sync.mapping import attribute
-from genesys_ad_sync.model import DirectoryUser, GenesysUser, Guid, Match, MatchStatus, Reason
+from genesys_ad_sync.model import DirectoryUser, GenesysUser, Guid, Match, MatchStatus, Reason, UserKey
 from genesys_ad_sync.settings import SyncDefinition, UserRule
 
 
@@ -120,9 +120,7 @@ def finish(state: MatchState) -> dict[Guid, Match]:
 def value_for(rule: UserRule, user: DirectoryUser | None) -> str | None:
     """What to look for in Genesys, in the form in which it is compared; None if AD has nothing."""
     value = attribute(user.attributes, rule.directory) if user else None
-    if value is None or rule.genesys == "external_id":  # external ids are case-sensitive, mails and user names are not
-        return value
-    return names.normal_mail(value)
+    return None if value is None else rule.genesys.normalise(value)
 
 
 def excluded_users(users: Iterable[DirectoryUser], definition: SyncDefinition) -> frozenset[Guid]:
@@ -245,15 +243,24 @@ def _claims_by_value(state: MatchState) -> Iterable[tuple[Guid, str]]:
     for answer in state.answers:
         seen.update({user.id: user for users in answer.values() for user in users})
     for index, rule in enumerate(state.rules):
-        owners: dict[str, set[str]] = {}
-        if rule.genesys == "external_id":  # a Genesys user does not tell its external ids; the answers do
-            answer = state.answers[index] if index < len(state.answers) else {}
-            owners = {value: {user.id for user in users if user.state != "deleted"} for value, users in answer.items()}
-        else:
-            for user in seen.values():
-                value = user.email if rule.genesys == "email" else user.username
-                if value and user.state != "deleted":
-                    owners.setdefault(names.normal_mail(value), set()).add(user.id)
+        owners = _owners(rule.genesys, seen.values(), state.answers[index] if index < len(state.answers) else {})
         for guid, person in state.users.items():
             for genesys_id in owners.get(value_for(rule, person) or "", ()):
                 yield guid, genesys_id
+
+
+def _owners(
+    key: UserKey, seen: Iterable[GenesysUser], answer: Mapping[str, tuple[GenesysUser, ...]]
+) -> dict[str, set[str]]:
+    """Return by value the ids of the living Genesys users that have it.
+
+    A Genesys user does not carry its external ids, so only the ``answer`` of their own rule shows them.
+    """
+    if key.needs_authority:
+        return {value: {user.id for user in users if user.state != "deleted"} for value, users in answer.items()}
+    owners: dict[str, set[str]] = {}
+    for user in seen:
+        value = key.of(user)
+        if value and user.state != "deleted":
+            owners.setdefault(key.normalise(value), set()).add(user.id)
+    return owners
