@@ -18,7 +18,7 @@ class Action(str, Enum):
 
 
 class Mode(str, Enum):
-    """How a run decides what to act on. ``AUTO`` is ``CHANGES`` for pairs with a baseline, else ``FULL``."""
+    """How a run decides what to act on. ``AUTO`` means ``CHANGES`` for pairs with a baseline, else ``FULL``."""
 
     AUTO = "auto"
     CHANGES = "changes"
@@ -27,13 +27,14 @@ class Mode(str, Enum):
 
 @dataclass(frozen=True)
 class Change:
-    """An add or remove of a person in an AD group (effective membership, nesting flattened).
+    """An add or remove of a user in an AD group (effective membership, nesting flattened).
 
-    ``changed_at``: when AD says it happened, if it says. Else it happened in (observed_after, observed_at].
-    ``observed_after`` None: since ever. ``path``: the guids of the groups from the AD group down to the one whose
-    direct member the person is (was). ``origin`` ``comparison``: found by comparing with Genesys, not by watching AD.
-    ``user_guid`` None: a member whom AD does not know at all (only with `removals: mirror`); then
-    ``genesys_user_id`` tells whom.
+    - ``changed_at``: when it happened, if AD records that. Else it happened in (observed_after, observed_at].
+    - ``observed_after`` None: no lower bound.
+    - ``path``: the guids of the groups from the AD group down to the one whose direct member the user is (was).
+    - ``origin`` ``comparison``: found by comparing with Genesys, not by watching AD.
+    - ``user_guid`` None: a Genesys member that AD does not know (only with `removals: mirror`); then
+      ``genesys_user_id`` is set.
     """
 
     group_guid: Guid
@@ -45,24 +46,27 @@ class Change:
     origin: str = "poll"  # poll | comparison | metadata (rebuilt from msDS-ReplValueMetaData)
     path: tuple[Guid, ...] = ()
     genesys_user_id: str | None = None
-    id: int | None = None  # given by the journal
-    status: Status | None = None  # last outcome; None: nobody has acted on it
+    id: int | None = None  # assigned by the journal
+    status: Status | None = None  # last outcome; None: no run has acted on it
     settled_by: str | None = None  # DAG id/run id
-    held_reason: Reason | None = None  # AD-side reason that forbids it until something proves it
-    trusted_dc: str | None = None  # the domain controller whose word would prove it, while it is doubted
+    held_reason: Reason | None = None  # AD-side reason that forbids it until it is confirmed
+    trusted_dc: str | None = None  # the domain controller that can confirm it, while it is doubted
 
 
 @dataclass(frozen=True)
 class Window:
-    """Half-open: start <= time < end. ``start`` None: since ever."""
+    """A window of time, half-open: start <= time < end. None: no bound on that side."""
 
     start: datetime | None
     end: datetime | None
 
     def contains(self, change: Change) -> bool:
-        """True if the change's time lies in the window; where AD does not tell the time, if its interval
-        (observed_after, observed_at] meets the window. What a comparison with Genesys found is no change of AD: its
-        time is that of the comparison."""
+        """Tell whether the change happened, or may have happened, in the window.
+
+        - A change with a known time: that time must be in the window.
+        - A change that a comparison with Genesys found: its time is that of the comparison.
+        - Any other change: its interval (observed_after, observed_at] must overlap the window.
+        """
         time = change.observed_at if change.origin == "comparison" else change.changed_at
         if time is not None:
             return (self.start is None or time >= self.start) and (self.end is None or time < self.end)

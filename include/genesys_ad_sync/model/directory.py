@@ -1,7 +1,7 @@
 """What Active Directory says: groups, users, direct memberships, and up to where they were read.
 
 A *guid* is an objectGUID in the form ``xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx``, lower case. Active Directory
-objects are known by it and by nothing else; DNs, names and mail addresses are for people and for matching.
+objects are identified by it alone; DNs, names and mail addresses are for people and for matching.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Guid = str
 
 
 class PrincipalKind(str, Enum):
-    """What a member that is no group is. Only users get memberships; the others are counted."""
+    """The kind of a member that is not a group. Only users get memberships; the others are counted."""
 
     USER = "user"
     CONTACT = "contact"
@@ -27,8 +27,10 @@ class PrincipalKind(str, Enum):
 
 @dataclass(frozen=True)
 class DirectoryGroup:
-    """An AD group as last read. ``in_scope``: it lies under `group_base` and matches `group_filter`;
-    groups that are only reached by nesting have False."""
+    """An AD group as last read.
+
+    ``in_scope``: it is below `group_base` and matches `group_filter`; False for groups reached only by nesting.
+    """
 
     guid: Guid
     dn: str
@@ -36,13 +38,16 @@ class DirectoryGroup:
     sam_account_name: str | None
     sid: str | None
     in_scope: bool
-    attributes: Mapping[str, str] = field(default_factory=dict)  # what rules of `groups:` ask for; lower-case names
+    attributes: Mapping[str, str] = field(default_factory=dict)  # what rules of `groups:` need; lower-case names
 
 
 @dataclass(frozen=True)
 class DirectoryUser:
-    """A member that is no group. ``attributes`` holds what rules of `users:` ask for, first value of each,
-    keyed by the LDAP name in lower case (``mail`` and ``userprincipalname`` are always read)."""
+    """A member that is not a group.
+
+    ``attributes``: what rules of `users:` need, the first value of each, by LDAP name in lower case. ``mail`` and
+    ``userprincipalname`` are always read.
+    """
 
     guid: Guid
     dn: str
@@ -54,16 +59,16 @@ class DirectoryUser:
 
     @property
     def mail(self) -> str | None:
+        """Return the mail address, if AD has one."""
         return self.attributes.get("mail")
 
 
 @dataclass
 class View:
-    """AD groups, people and *direct* memberships as last read; whole, or only a part (the closure of some groups).
+    """AD groups, users and *direct* memberships as last read: all of them, or some groups with their nested groups.
 
-    ``members`` has an entry for each group of ``groups``; a member is a guid of ``groups``, of ``users``, or of
-    neither (an object of another domain, or one that the account may not see).
-    Members by primaryGroupID are in ``members`` too.
+    ``members`` has an entry for each group of ``groups``, members by primaryGroupID included. A member is a guid of
+    ``groups``, of ``users``, or of neither (an object of another domain, or one that the account may not see).
     """
 
     groups: dict[Guid, DirectoryGroup] = field(default_factory=dict)
@@ -72,8 +77,20 @@ class View:
 
 
 @dataclass(frozen=True)
+class MembershipPolicy:
+    """Which members of a group count.
+
+    ``nested``: members of nested groups do. ``disabled_users``: ``remove`` leaves out disabled accounts, ``keep`` does
+    not.
+    """
+
+    nested: bool
+    disabled_users: str  # remove | keep
+
+
+@dataclass(frozen=True)
 class Scope:
-    """What a definition looks at. A change of any of it means that the whole view is taken again."""
+    """The part of AD that a definition reads. After a change of any field, everything is read again."""
 
     naming_context: str
     group_base: str
@@ -84,15 +101,20 @@ class Scope:
     user_attributes: tuple[str, ...]
 
     @property
+    def policy(self) -> MembershipPolicy:
+        """Return the part of the scope that decides who is a member."""
+        return MembershipPolicy(nested=self.nested_groups, disabled_users=self.disabled_users)
+
+    @property
     def fingerprint(self) -> str:
-        """A stable text of all fields, to compare with what the journal has."""
+        """Return a stable text of all fields, to compare with the journal's."""
         return "|".join(str(value) for value in dataclasses.astuple(self))
 
     @classmethod
     def of_fingerprint(cls, text: str) -> Scope:
         """Read a fingerprint. Raises ValueError when the text is not one.
 
-        An LDAP filter may contain the separator, a base that contains it is cut before the filter's bracket.
+        An LDAP filter may contain the separator; a base that contains it ends before the filter's bracket.
         """
         base, nested, disabled, group_attributes, user_attributes = text.rsplit("|", 4)
         naming_context, base = base.split("|", 1)
@@ -110,10 +132,12 @@ class Scope:
 
 @dataclass(frozen=True)
 class Cursor:
-    """Up to where AD has been read. ``polled_at`` is the DC's ``currentTime``, never our clock.
+    """Up to where AD has been read.
 
-    ``doubted_since``: since when a domain controller is read that may lag behind what is known already (see
-    `directory.trust`); None: no doubt. ``trusted_dc``: the last one before it that was beyond doubt.
+    - ``polled_at``: the domain controller's ``currentTime``, never our clock.
+    - ``doubted_since``: since when the domain controller that is read may lag behind what is known already; None: no
+      doubt.
+    - ``trusted_dc``: the last domain controller before that one that was beyond doubt.
     """
 
     domain_controller: str  # dnsHostName

@@ -1,4 +1,4 @@
-"""Which AD group feeds which Genesys group, who is who, and what AD owns."""
+"""Which AD group maps to which Genesys group, which user is which, and which memberships AD owns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from genesys_ad_sync.model.outcome import Reason
 
 @dataclass(frozen=True)
 class Pair:
-    """AD group -> Genesys group. ``rule``: index in `groups:`, from 0."""
+    """An AD group and the Genesys group it maps to. ``rule``: index in `groups:`, from 0."""
 
     group_guid: Guid
     genesys_group_id: str
@@ -23,6 +23,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class SkippedGroup:
+    """An AD group in scope that maps to no Genesys group, and why."""
+
     group_guid: Guid
     reason: Reason
     detail: str = ""
@@ -30,7 +32,7 @@ class SkippedGroup:
 
 @dataclass(frozen=True)
 class Grant:
-    """AD owns this membership: ``user_guid`` was granted it through ``group_guid``."""
+    """A membership that AD owns: ``user_guid`` was granted it through ``group_guid``."""
 
     genesys_group_id: str
     genesys_user_id: str
@@ -40,7 +42,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Link:
-    """Who an AD user is in Genesys Cloud. ``matched_by``: the rule that found it first, as ``mail=email``."""
+    """The Genesys user of an AD user, as stored. ``matched_by``: the rule that found it first, as ``mail=email``."""
 
     user_guid: Guid
     genesys_user_id: str
@@ -49,6 +51,8 @@ class Link:
 
 
 class MatchStatus(str, Enum):
+    """How the search for an AD user's Genesys user ended."""
+
     MATCHED = "matched"
     INACTIVE = "inactive"  # found, not active: good enough for a removal, not for an add
     ORPHANED = "orphaned"
@@ -57,8 +61,11 @@ class MatchStatus(str, Enum):
 
 @dataclass(frozen=True)
 class Match:
-    """Who an AD user is in Genesys Cloud. ``genesys_user_id`` is set for MATCHED and INACTIVE.
-    ``candidates``: for AMBIGUOUS, the Genesys users it may be (none of them may lose anything)."""
+    """The Genesys user of an AD user, as found in this run.
+
+    ``genesys_user_id``: set for MATCHED and INACTIVE. ``candidates``: for AMBIGUOUS, the Genesys users that it may
+    be; none of them may lose a membership.
+    """
 
     user_guid: Guid
     status: MatchStatus

@@ -1,4 +1,4 @@
-"""Rows of the plan and of the report, and what the report says of a group."""
+"""Rows of the plan and of the report, and the figures of a group."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from genesys_ad_sync.model.outcome import Reason, Status
 
 @dataclass(frozen=True)
 class RowKey:
-    """What a row is about. ``target``: the Genesys group, or the AD groups' guids where nothing is mapped.
+    """What a row is about. ``target``: the Genesys group, or the AD groups' guids where no rule maps them.
 
-    ``person``: see `Row.person`. None of the ids contains a colon.
+    ``person``: see `Row.person`. No id contains a colon.
     """
 
     target: str
@@ -23,7 +23,7 @@ class RowKey:
     action: Action
 
     def __str__(self) -> str:
-        """The form in which the journal stores it."""
+        """Return the form in which the journal stores it."""
         return f"{self.target}:{self.person}:{self.action.value}"
 
     @classmethod
@@ -37,8 +37,8 @@ class RowKey:
 class Row:
     """A line of the plan and of the report: (Genesys group, directory user, action).
 
-    ``change_ids``: the journal's changes that it settles when it is settled. ``lane``: the mapped patch instance
-    that writes it; None: nothing is to be written. The dicts have the shape of the report's keys.
+    ``change_ids``: the journal's changes that are settled with the row. ``lane``: the mapped `patch` task that writes
+    it; None: there is nothing to write. The dicts have the shape of the report's keys.
     """
 
     action: Action
@@ -60,32 +60,32 @@ class Row:
     genesys_group: Mapping[str, str | None] | None = None  # {id, name}
     directory_groups: tuple[Mapping[str, str | None], ...] = ()  # {guid, dn, name}
     directory_user: Mapping[str, str | None] | None = None  # {guid, dn, mail}
-    undoes: str | None = None  # run_id of the run whose change this one takes back
+    undoes: str | None = None  # run_id of the run whose change this row reverses
 
     @property
     def person(self) -> str:
-        """The AD user; of somebody whom AD does not know, the Genesys user."""
+        """Return the AD user; where AD does not know the person, the Genesys user."""
         return self.user_guid or self.genesys_user_id or ""
 
     @property
     def group_name(self) -> str:
-        """The Genesys group's name, or its id where the name is not known."""
+        """Return the Genesys group's name, or its id where the name is not known."""
         return (self.genesys_group or {}).get("name") or self.genesys_group_id or ""
 
     @property
     def row_key(self) -> RowKey:
-        """Unique in a run."""
+        """Return the key of the row, unique in a run."""
         return RowKey(self.genesys_group_id or ",".join(self.group_guids), self.person, self.action)
 
     @property
     def key(self) -> str:
-        """`row_key` as the journal stores it."""
+        """Return `row_key` as the journal stores it."""
         return str(self.row_key)
 
 
 @dataclass(frozen=True)
 class GroupResult:
-    """What the report says of one Genesys group. Counts are of individuals; None: not read."""
+    """The figures of one Genesys group in the report. Counts are of individuals; None: not read."""
 
     genesys_group_id: str
     genesys_group_name: str

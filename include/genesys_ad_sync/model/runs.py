@@ -1,4 +1,4 @@
-"""Runs: what is asked of one, what the journal keeps of it, and what a person decided."""
+"""Runs: the request, the journal's record, the cursor they start from, and what a person decided."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class RunKey:
     run_id: str
 
     def __str__(self) -> str:
-        """Both: the two DAGs of a definition may have runs of one id (scheduled for the same moment)."""
+        """Return both ids: the two DAGs of a definition may have runs with the same run_id."""
         return f"{self.dag_id}/{self.run_id}"
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a person, the scheduler or a backfill asks of a run."""
+    """What a person, the scheduler or a backfill requests of a run."""
 
     run_type: str  # scheduled | manual | backfill | ...
     clear_number: int = 0
@@ -34,17 +34,19 @@ class RunRequest:
     window: Window | None = None  # bounded: only changes of this window; None: live
     dry_run: bool = False
     groups: tuple[str, ...] = ()  # shell patterns on AD group names; empty: all
-    undo_run: str | None = None  # take back what this run did, and do nothing else
-    release_run: str | None = None  # what was undone, or rejected, in this run may be done again
-    refused: str | None = None  # why `poll` did not take it; for the report
+    undo_run: str | None = None  # reverse what this run did, and do nothing else
+    release_run: str | None = None  # allow again what was undone or rejected in this run
+    refused: str | None = None  # why `poll` refused the request; for the report
 
 
 @dataclass(frozen=True)
 class RunRecord:
     """One attempt of a DAG run. A re-run of the same run_id is another attempt, a retried task is not.
 
-    ``window``: of a bounded run; None for a live one. ``resumed``: an earlier try of the same attempt began it.
-    ``poll`` and ``polled_at`` are None until its poll is done, ``state`` and ``finished_at`` until its report is.
+    - ``window``: of a bounded run; None for a live one.
+    - ``resumed``: an earlier try of the same attempt began it.
+    - ``poll`` and ``polled_at``: None until its poll is done.
+    - ``state`` and ``finished_at``: None until its report is written.
     """
 
     id: int  # the journal's own
@@ -66,6 +68,7 @@ class RunRecord:
 
     @property
     def bounded(self) -> bool:
+        """Tell whether the run acts on the changes of a window only."""
         return self.window is not None
 
 
@@ -85,12 +88,12 @@ class StoredCursor:
 
 
 class Decision(str, Enum):
-    """What became of a question about a row."""
+    """How a person decided about a row."""
 
     APPROVED = "approved"
     REJECTED = "rejected"
     UNANSWERED = "unanswered"  # a later run asks again
-    RELEASED = "released"  # was rejected, and a person opened it again
+    RELEASED = "released"  # was rejected, and a person reopened it
 
 
 @dataclass(frozen=True)
