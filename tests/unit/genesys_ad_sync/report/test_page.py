@@ -17,7 +17,7 @@ import requests
 from genesys_ad_sync import model
 from genesys_ad_sync.model import Reason, Status
 from genesys_ad_sync.report import render_page
-from genesys_ad_sync.report.words import REASON_WORDS, STATUS_WORDS, reason_words, verdict
+from genesys_ad_sync.report.wording import REASON_WORDS, STATUS_WORDS, headline, reason_words
 from tests.support.report_example import OUTCOMES, example, row
 
 NASTY = [
@@ -125,7 +125,7 @@ def test_the_head_says_mode_window_counts_requests_notes_and_who_approved() -> N
         "63 in all",
         "25 success",
         "approved by ops <lead>, 2026-03-02 11:58:05",
-        "41 (2 repeated, 1 slowed down by its rate limit)",
+        "41 (2 repeated, 1 delayed by its rate limit)",
         "The whole view of Active Directory was taken again",
     ):
         assert expected in text
@@ -142,21 +142,21 @@ def test_a_run_that_lists_nothing_is_not_called_good_unless_everything_was_compa
     whole = example(mode="full", rows=[], notes=[])
     for group in whole["groups"]:
         group["complete"] = True
-    assert verdict(whole).level == "good"
+    assert headline(whole).level == "good"
 
     whole["groups"][0]["complete"] = False
-    assert verdict(whole).level == "neutral"
+    assert headline(whole).level == "neutral"
     broken_off = example(rows=[], groups=[], notes=["The task poll failed."], window=None)
-    assert verdict(broken_off) == verdict({**broken_off, "mode": "full"})
-    assert verdict(broken_off).level == "neutral"
-    assert "notes" in verdict(broken_off).sentence
+    assert headline(broken_off) == headline({**broken_off, "mode": "full"})
+    assert headline(broken_off).level == "neutral"
+    assert "notes" in headline(broken_off).sentence
     assert "This run lists no change" in render_page(broken_off)
 
 
 def test_the_verdict_is_bad_after_a_failure_and_says_of_a_dry_run_that_nothing_was_written() -> None:
-    assert verdict(example()).level == "bad"
-    assert verdict(example(rows=[row(1, Status.HELD, Reason.UNPROVEN)])).sentence == "1 change is held back."
-    dry = verdict(example(dry_run=True, rows=[row(number, Status.PLANNED) for number in range(3)]))
+    assert headline(example()).level == "bad"
+    assert headline(example(rows=[row(1, Status.HELD, Reason.UNPROVEN)])).sentence == "1 change is held back."
+    dry = headline(example(dry_run=True, rows=[row(number, Status.PLANNED) for number in range(3)]))
     assert dry.sentence == "Dry run: nothing was written. 3 changes would be."
 
 
@@ -168,8 +168,10 @@ def test_every_status_and_every_reason_is_explained_in_words() -> None:
 
 def test_every_reason_is_given_somewhere() -> None:
     """The list is closed: who reads reports shall not prepare for what never comes."""
-    group_sync = Path(model.__file__).parent
-    code = "".join(path.read_text() for path in group_sync.rglob("*.py") if path.name not in ("model.py", "words.py"))
+    group_sync = Path(model.__file__).parents[1]
+    code = "".join(
+        path.read_text() for path in group_sync.rglob("*.py") if path.name not in ("outcome.py", "wording.py")
+    )
     assert [reason for reason in Reason if f"Reason.{reason.name}" not in code] == []
 
 

@@ -19,7 +19,7 @@ from genesys_ad_sync.settings import (
     parse_definition,
 )
 
-PROJECT = Path(settings.__file__).parents[2]
+PROJECT = Path(settings.__file__).parents[3]
 GOOD = """
 directory: {group_base: "OU=Contact Center,DC=example,DC=com"}
 groups: [{name: "(?P<same>.+)", genesys_name: "{same}"}]
@@ -40,7 +40,7 @@ def rule(text: str) -> str:
 
 
 def test_the_shipped_definition_loads_and_changes_nothing() -> None:
-    shipped = load_definition(Path(settings.__file__).parent.parent / "config" / "default.yaml")
+    shipped = load_definition(PROJECT / "include" / "config" / "default.yaml")
     assert shipped.dry_run is True
     assert shipped.removals == "granted"
     assert (shipped.dag_id, shipped.full_dag_id) == ("genesys_ad_group_sync", "genesys_ad_group_sync_full")
@@ -48,7 +48,7 @@ def test_the_shipped_definition_loads_and_changes_nothing() -> None:
 
 def test_the_shipped_definition_says_every_default_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_HOME", "/opt/airflow")
-    shipped = load_definition(Path(settings.__file__).parent.parent / "config" / "default.yaml")
+    shipped = load_definition(PROJECT / "include" / "config" / "default.yaml")
     assert shipped.model_dump() == parse_definition(GOOD).model_dump()
 
 
@@ -269,7 +269,7 @@ def test_the_folder_beside_the_dag_file_comes_before_that_of_a_checkout(
 ) -> None:
     monkeypatch.delenv("GENESYS_AD_SYNC_CONFIG_DIR", raising=False)
     shutil.copytree(PROJECT / "include" / "config", tmp_path / "include" / "config")
-    written(tmp_path / "include" / "genesys_ad_sync", "settings.py")
+    written(tmp_path / "include" / "genesys_ad_sync" / "settings", "__init__.py")
     assert config_folder(tmp_path / "dags") == tmp_path / "include" / "config"
     written(tmp_path / "dags" / "genesys-ad-sync", "default.yaml")
     assert config_folder(tmp_path / "dags") == tmp_path / "dags" / "genesys-ad-sync"
