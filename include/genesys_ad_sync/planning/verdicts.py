@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from genesys_ad_sync import guard
 from genesys_ad_sync.model import (
     SETTLED,
     Action,
@@ -33,6 +32,7 @@ from genesys_ad_sync.model import (
     SkippedGroup,
     Status,
 )
+from genesys_ad_sync.planning import guards as guard
 from genesys_ad_sync.settings import SyncDefinition
 
 if TYPE_CHECKING:  # a pure data class, but its package opens databases

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from genesys_ad_sync.model import SETTLED, Action, GenesysUser, Reason, Row, Status
 from genesys_ad_sync.planning import Context
-from genesys_ad_sync.undo import INVERSE, Present, plan_undo, recheck_undo
+from genesys_ad_sync.planning.undo import INVERSE, Present, plan_undo, recheck_undo
 from tests.support.sync_examples import NOON, definition, genesys_user
 
 

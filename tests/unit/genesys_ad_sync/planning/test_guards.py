@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from genesys_ad_sync import guard
-from genesys_ad_sync.guard import PendingRemovals, Removal
 from genesys_ad_sync.model import Match, MatchStatus, Reason
+from genesys_ad_sync.planning import guards as guard
+from genesys_ad_sync.planning.guards import PendingRemovals, Removal
 from genesys_ad_sync.settings import Limits
 from tests.support.sync_examples import grant, matched
 
