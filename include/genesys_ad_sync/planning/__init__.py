@@ -1,15 +1,28 @@
-"""What must be written to Genesys Cloud, and what must not."""
+"""What must be written to Genesys Cloud, and what must not: AD's word, the grants and the members, compared.
 
-from genesys_ad_sync.planning.verdicts import (
-    Context,
-    Plan,
-    Target,
-    Unmapped,
-    content_hash,
-    newest_told,
-    plan,
-    recheck,
-    spread,
-)
+Pure: takes data and returns a plan. Reads nothing, writes nothing, knows no time, no journal and no Airflow.
 
-__all__ = ["Context", "Plan", "Target", "Unmapped", "content_hash", "newest_told", "plan", "recheck", "spread"]
+`plan` and `plan_undo` decide a run, `recheck` and `recheck_undo` decide its rows again just before writing.
+"""
+
+from genesys_ad_sync.planning.evidence import newest_told
+from genesys_ad_sync.planning.inputs import Context, Target, Unmapped
+from genesys_ad_sync.planning.lanes import spread
+from genesys_ad_sync.planning.plan import Plan, content_hash, plan
+from genesys_ad_sync.planning.recheck import recheck
+from genesys_ad_sync.planning.undo import Present, plan_undo, recheck_undo
+
+__all__ = [
+    "Context",
+    "Plan",
+    "Present",
+    "Target",
+    "Unmapped",
+    "content_hash",
+    "newest_told",
+    "plan",
+    "plan_undo",
+    "recheck",
+    "recheck_undo",
+    "spread",
+]
