@@ -1,16 +1,14 @@
 """The question to an approver, and what the answer means."""
 
-from genesys_ad_sync.approval.body import (
+from genesys_ad_sync.approval.body import PEOPLE_SHOWN, Background, body, escape
+from genesys_ad_sync.approval.question import (
     ALL,
     NONE,
-    PEOPLE_SHOWN,
     SHORT_HASH,
     UNDECIDED,
-    Background,
+    AskedGroup,
     Question,
-    body,
     chosen_groups,
-    escape,
     is_decided,
     question,
 )
@@ -21,6 +19,7 @@ __all__ = [
     "PEOPLE_SHOWN",
     "SHORT_HASH",
     "UNDECIDED",
+    "AskedGroup",
     "Background",
     "Question",
     "body",
