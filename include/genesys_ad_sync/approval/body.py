@@ -108,7 +108,10 @@ def _group(group: AskedGroup, background: Background) -> list[str]:
 
 
 def _reasons(group: AskedGroup, background: Background) -> list[str]:
-    """Return the exceeded limits and the reasons of the rows; "over limit" only where no limit is named."""
+    """Return the exceeded limits and the reasons of the rows.
+
+    "Over limit" appears only if no limit is named.
+    """
     limits = [escape(text) for text in background.limits.get(group.id, ())]
     reasons = sorted({row.reason for row in group.rows if row.reason})
     return [
@@ -209,7 +212,7 @@ _AUTOLINK = re.compile(r"://|www\.|@|mailto:|xmpp:", re.IGNORECASE)
 
 
 def escape(text: str) -> str:
-    """Return Markdown that shows exactly the text: no links, markup or line breaks of its own."""
+    """Return Markdown that shows exactly the text, without links or markup."""
     text = visible(text)
     if _AUTOLINK.search(text):  # viewers make links even of escaped text
         return _code(text)
@@ -217,7 +220,10 @@ def escape(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Return the text as a code span, where only its fence and, in a table, the bar have a meaning."""
+    """Return the text as a code span.
+
+    Only the fence and, in a table, the bar have a meaning there.
+    """
     text = visible(text).replace("|", "¦")
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * (longest + 1)

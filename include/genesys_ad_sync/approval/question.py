@@ -1,4 +1,7 @@
-"""What an approver is asked, and what the answer means. Pure: knows neither Airflow's form nor the journal."""
+"""What an approver is asked, and what the answer means.
+
+Pure: knows neither Airflow's form nor the journal.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ LABEL_LENGTH = 80
 
 @dataclass(frozen=True)
 class AskedGroup:
-    """The rows of one Genesys group that wait for an answer. ``option``: its name in the form."""
+    """The rows of one Genesys group that wait for an answer.
+
+    ``option``: its name in the form.
+    """
 
     id: str
     name: str

@@ -1,6 +1,7 @@
-"""What must be written to Genesys Cloud, and what must not: AD's word, the grants and the members, compared.
+"""What must be written to Genesys Cloud, and what must not.
 
-Pure: takes data and returns a plan. Reads nothing, writes nothing, knows no time, no journal and no Airflow.
+Compares AD's newest view, the grants and the members. Pure: takes data and returns a plan.
+Reads nothing, writes nothing, knows no time, no journal and no Airflow.
 
 `plan` and `plan_undo` decide a run, `recheck` and `recheck_undo` decide its rows again just before writing.
 """

@@ -1,4 +1,4 @@
-"""Which rows need an approver: those over a limit, of a protected group, or of a restored journal."""
+"""Which rows need an approver: over a limit, protected, or of a restored journal."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def hold_for_approval(
 
 
 def _will_be_written(row: Row) -> bool:
-    """Return False also for a row that needs no write by all that is known, and is only checked again."""
+    """Return True for a planned row that is not merely checked again."""
     return row.status is Status.PLANNED and row.reason is None
 
 
@@ -115,5 +115,5 @@ def _approval_reason(row: Row, check: LimitCheck, definition: SyncDefinition, co
     reason = guards.protected(name, definition.protect)
     if row.action is Action.REMOVE:
         over = Reason.OVER_LIMIT if row.genesys_group_id in check.held_groups else None
-        reason = reason or guards.journal_restored(context.journal_restored) or over
+        reason = reason or guards.journal_restored(restored=context.journal_restored) or over
     return reason

@@ -1,4 +1,4 @@
-"""What a list of changes says: which is the newest, and which reason holds a removal."""
+"""What a list of changes says: the newest one, and the reason to hold."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def change_ids(changes: Iterable[Change]) -> tuple[int, ...]:
 
 
 def newest_told(changes: Iterable[Change]) -> int:
-    """Return the id of the newest change that a poll saw; 0 if there is none."""
+    """Return the id of the newest change that a poll saw, or 0."""
     return max((change.id or 0 for change in changes if change.origin == "poll"), default=0)
 
 

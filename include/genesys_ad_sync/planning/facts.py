@@ -40,7 +40,7 @@ class TargetFacts:
         definition: SyncDefinition,
         context: Context,
     ) -> TargetFacts:
-        """Index the grants of a target and collect the Genesys users that AD may want in it."""
+        """Index a target's grants and collect the Genesys users that AD may want."""
         grants_of: dict[str, tuple[Grant, ...]] = {}
         grants_by: dict[Guid, tuple[Grant, ...]] = {}
         for grant in target.grants:
@@ -53,23 +53,23 @@ class TargetFacts:
 
     @property
     def present(self) -> frozenset[str]:
-        """Genesys user ids of the members; empty also for a target that could not be read."""
+        """Genesys user ids of the members; empty if they could not be read."""
         return self.target.present or frozenset()
 
     @property
     def is_compared(self) -> bool:
-        """True for a target that is compared completely, was readable, and belongs to this definition alone."""
+        """True if the target is ours alone and can be compared completely."""
         target = self.target
         return target.whole and target.present is not None and not target.claimed_by and not self.context.in_flight
 
     def known_ids(self, guid: Guid) -> frozenset[str]:
-        """Return the Genesys users that this AD user is, by match and by grants of this group."""
+        """Return the Genesys users that an AD user is, by match and grants."""
         match = self.matches.get(guid)
         known = {grant.genesys_user_id for grant in self.grants_by.get(guid, ())}
         return frozenset(known | ({match.genesys_user_id} if match and match.genesys_user_id else set()))
 
     def only_id(self, person: Person) -> str | None:
-        """Return the Genesys user of a person; None if there is none, or more than one."""
+        """Return the Genesys user of a person, or None if that is ambiguous."""
         if person.user_guid is None:
             return person.genesys_user_id
         ids = self.known_ids(person.user_guid)
@@ -93,11 +93,11 @@ class TargetFacts:
         return claimants & relevant
 
     def matched_by_one(self, genesys_user_id: str, guid: Guid) -> bool:
-        """Return True if no other account that is not deleted matches, or may match, this Genesys user."""
+        """Return True if no other existing account may match this Genesys user."""
         return self.claims[genesys_user_id] - self.context.deleted_users == {guid}
 
     def successor(self, guid: Guid, genesys_user_id: str) -> Guid | None:
-        """Return the account that replaces a deleted one and that AD wants in the Genesys group."""
+        """Return the wanted account that replaces a deleted one, if there is one."""
         if guid not in self.context.deleted_users:
             return None
         for account in self.claimants(genesys_user_id) & self.target.effective.keys():

@@ -22,9 +22,10 @@ def new_grants(facts: TargetFacts) -> Iterable[Grant]:
 
 
 def transferred_grants(facts: TargetFacts, rows: Iterable[Row]) -> Iterable[Grant]:
-    """Yield the grants of users who left one AD group, or whose account was recreated, and stay members.
+    """Yield the grants of members whose AD group or account changed.
 
-    They pass to the AD groups, or to the new account, that AD wants the membership for now.
+    Either the user left one AD group and another one still wants the membership, or the account was recreated.
+    The grants pass to the AD groups and the account for which AD wants the membership now.
     """
     for row in rows:
         if row.reason is Reason.STILL_GRANTED and row.user_guid is not None:
@@ -43,7 +44,10 @@ def stale_grants(facts: TargetFacts) -> Iterable[Grant]:
 
 
 def wanted_members_present(facts: TargetFacts) -> Iterable[tuple[Guid, str]]:
-    """Yield (AD user, Genesys user) that AD wants and Genesys has, in a target that is compared completely."""
+    """Yield (AD user, Genesys user) of the wanted members that Genesys has.
+
+    Only in a target that is compared completely.
+    """
     if not facts.is_compared:
         return
     for guid in sorted(facts.target.effective.keys() - facts.context.excluded_users):
@@ -90,7 +94,7 @@ def grants_in_vain(rows: Iterable[Row]) -> list[Grant]:
 
 
 def settled_removals(rows: Iterable[Row]) -> list[Row]:
-    """Return the removals that are in effect, and so may end grants: the input of `grants_ended_by`."""
+    """Return the removals in effect, which may end grants: see `grants_ended_by`."""
     return [row for row in rows if row.action is Action.REMOVE and row.genesys_group_id and _is_in_effect(row)]
 
 
@@ -99,7 +103,7 @@ def grants_ended_by(rows: Iterable[Row], grants: Iterable[Grant], deleted: Colle
 
     ``grants``: at least all grants of the Genesys groups of `settled_removals`. ``deleted``: AD users whose tombstone
     was seen; a grant to such an account ends with the membership of its successor, which is the same Genesys user.
-    A user whom another AD group still grants the membership keeps the grant of that group.
+    If another AD group still grants the membership, its grant stays.
     """
     by_owner: dict[tuple[str, str], list[Grant]] = {}
     for grant in grants:
@@ -119,9 +123,9 @@ def _grants_of_member(row: Row, by_owner: dict[tuple[str, str], list[Grant]]) ->
 
 
 def _is_in_effect(row: Row) -> bool:
-    """Return True for a row that this run settled, except an undo row that needed no write.
+    """Return True for a row that this run settled in Genesys.
 
-    Whoever made that change earlier owns it.
+    An undo row that needed no write does not count: another writer made that change.
     """
     unchanged = row.status is Status.UNCHANGED and not row.undoes
     return (row.status is Status.SUCCESS or unchanged) and row.settled_by is None

@@ -1,8 +1,8 @@
-"""Why a removal may not happen: one small function per guard, each against one way to lose access by mistake.
+"""Why a removal may not happen: one small function per guard.
 
-Pure. Each guard takes facts, returns the reason to hold or None, and is named for what it returns.
-`verdicts` gathers the facts; nothing here decides what is wanted. The guards are in the order in which an approver
-should read them.
+Each is against one way to lose access by mistake. It takes facts, returns the reason to hold or None, and is named for
+what it returns. Pure: `verdicts` gathers the facts, and nothing here decides what is wanted. The guards are in the
+order in which an approver should read them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from genesys_ad_sync.model import Grant, Guid, Match, MatchStatus, Reason
 
 @dataclass(frozen=True)
 class Removal:
-    """All that is known of one possible removal of a Genesys user from a Genesys group."""
+    """All that is known of one possible removal from a Genesys group."""
 
     genesys_user_id: str
     user_guid: Guid | None  # None: no AD user is known to be this Genesys user
@@ -79,7 +79,7 @@ def mapping_changed(removal: Removal) -> Reason | None:
 
 
 def held_by_evidence(removal: Removal) -> Reason | None:
-    """Hold for the reason of the change: a doubt about what AD said, or an approver's no."""
+    """Hold for the change's own reason: doubt about AD's word, or a rejection."""
     return removal.held_reason
 
 
@@ -107,7 +107,7 @@ def protected(genesys_group_name: str, patterns: Iterable[str]) -> Reason | None
     return Reason.PROTECTED if names.matches_any(patterns, (genesys_group_name,)) else None
 
 
-def journal_restored(restored: bool) -> Reason | None:
+def journal_restored(*, restored: bool) -> Reason | None:
     """Hold removals if the journal is unknown, or older than the reports."""
     return Reason.JOURNAL_RESTORED if restored else None
 

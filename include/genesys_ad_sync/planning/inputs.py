@@ -1,4 +1,4 @@
-"""What a plan depends on, as plain data: the caller reads it, nothing in this package does."""
+"""What a plan depends on, as plain data that the caller reads."""
 
 from __future__ import annotations
 

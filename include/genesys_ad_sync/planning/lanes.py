@@ -22,9 +22,9 @@ FIRST_APPROVED_LANE = 100
 
 
 def spread(rows: Iterable[Row], write: str) -> tuple[Row, ...]:
-    """Assign lanes, from 0, to the ``planned`` rows; all rows of a Genesys group share one lane.
+    """Assign lanes, from 0, to the ``planned`` rows; others lose theirs.
 
-    ``write``: the definition's `genesys.write`. Other rows lose their lane.
+    All rows of a Genesys group share one lane. ``write``: the definition's `genesys.write`.
     """
     rows = list(rows)
     planned: dict[str, list[Row]] = {}
@@ -56,7 +56,7 @@ def lane_batches(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def _balanced(costs: dict[str, int]) -> dict[str, int]:
-    """Give the most expensive Genesys group to the lane with the least load, then the next."""
+    """Give each Genesys group, the most expensive first, to the emptiest lane."""
     count = max(1, min(MAX_LANES, sum(costs.values()) // REQUESTS_PER_LANE, len(costs)))
     loads = [0] * count
     lane_of: dict[str, int] = {}

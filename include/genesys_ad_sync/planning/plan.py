@@ -1,4 +1,4 @@
-"""The plan of a run: AD's newest view, the grants and the members of Genesys, compared."""
+"""The plan of a run: AD's view, the grants and the members, compared."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from genesys_ad_sync.settings import SyncDefinition
 
 @dataclass(frozen=True)
 class Plan:
-    """The rows in the order of writing: by Genesys group, adds before removals, so that a move never leaves a gap.
+    """What a run will write, hold and skip.
 
+    ``rows``: in the order of writing, by Genesys group, adds before removals: a move leaves no gap.
     ``comparison_changes``: (row key, change) of rows that only a comparison found: changes to add to the journal.
     ``found``: grants to add. Memberships that AD wants and Genesys already has (complete comparison only), and grants
     that pass from one AD group or account to another.
@@ -87,7 +88,7 @@ def plan(
 def _drafts(
     targets: Sequence[Target], matches: Mapping[Guid, Match], definition: SyncDefinition, context: Context
 ) -> list[_Draft]:
-    """Decide each target by itself."""
+    """Decide each target alone."""
     _refuse_doubles(targets)
     claims = claims_by_genesys_user(matches)
     drafts = []

@@ -25,7 +25,10 @@ from genesys_ad_sync.planning.verdicts import Proposal, Verdict, decide
 
 
 def rows_of_target(facts: TargetFacts) -> list[Row]:
-    """Return one row per person and action of the changes, and of the differences of a complete comparison."""
+    """Return one row per person and action of a target.
+
+    Rows come from changes and, in a complete comparison, from differences.
+    """
     folded: dict[tuple[Person, Action], list[Change]] = {}
     for change in facts.target.changes:
         folded.setdefault((facts.person_of(change), change.action), []).append(change)
@@ -34,7 +37,7 @@ def rows_of_target(facts: TargetFacts) -> list[Row]:
     rows = []
     for person, action in [*folded, *new]:
         changes = folded.get((person, action), [])
-        row = _row_of(person, action, changes, (person, action) in differing, facts)
+        row = _row_of(person, action, changes, facts, differs=(person, action) in differing)
         if row is not None:
             rows.append(row)
     if facts.target.whole and facts.target.present is None:
@@ -42,7 +45,9 @@ def rows_of_target(facts: TargetFacts) -> list[Row]:
     return rows
 
 
-def _row_of(person: Person, action: Action, changes: Sequence[Change], differs: bool, facts: TargetFacts) -> Row | None:
+def _row_of(
+    person: Person, action: Action, changes: Sequence[Change], facts: TargetFacts, *, differs: bool
+) -> Row | None:
     """Return the row of one person and action; None if there is nothing to report."""
     unsettled = [change for change in changes if change.status not in SETTLED]
     if unsettled or differs:
@@ -155,7 +160,7 @@ def _with_outcome(row: Row, changes: Sequence[Change], context: Context) -> Row:
 
 
 def rows_of_unmapped(group: Unmapped, context: Context) -> list[Row]:
-    """Return one row per person and action of an unmapped AD group's changes, or one for the group."""
+    """Return one row per person and action, or one for the AD group."""
     guids = (group.skipped.group_guid,)
     if group.whole:
         unsettled = [change for change in group.changes if change.status not in SETTLED]
@@ -188,7 +193,7 @@ def _skeleton(
     changes: Sequence[Change],
     context: Context,
 ) -> Row:
-    """Return a row with the newest times of its changes and the names for the report."""
+    """Return a row with the newest times of its changes and with names."""
     newest = max(changes, key=age, default=None)
     times = [change.changed_at for change in changes if change.changed_at is not None]
     return Row(
@@ -222,7 +227,7 @@ def _named_user(guid: Guid | None, context: Context) -> dict[str, str | None] | 
 
 
 def order(row: Row) -> tuple[bool, str, bool, str]:
-    """Return the sort key of a row: by Genesys group, adds before removals, unmapped AD groups last."""
+    """Return the sort key: by Genesys group, adds before removals, unmapped last."""
     group = row.genesys_group_id or ",".join(row.group_guids)
     return row.genesys_group_id is None, group, row.action is Action.REMOVE, row.user_guid or row.genesys_user_id or ""
 
@@ -250,7 +255,10 @@ def comparison_changes(row: Row, context: Context) -> Iterable[Change]:
 
 
 def group_result(facts: TargetFacts) -> GroupResult:
-    """Return the report's line of a Genesys group before the run writes; the run fills in the rest."""
+    """Return the report's line of a Genesys group before the run writes.
+
+    The run fills in the rest.
+    """
     target = facts.target
     manual = None
     if target.present is not None:

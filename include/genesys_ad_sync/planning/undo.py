@@ -99,7 +99,7 @@ def is_forbidden_removal(facts: UndoFacts) -> bool:
 
 
 def has_no_user(facts: UndoFacts) -> bool:
-    """Return True for an add of a user whom Genesys does not know any more."""
+    """Return True for an add of a user that Genesys no longer knows."""
     return facts.action is Action.ADD and facts.user_state in {None, "deleted"}
 
 
@@ -123,7 +123,10 @@ UNDO_RULES: tuple[tuple[Callable[[UndoFacts], bool], Status, Reason], ...] = (
 
 
 def decide_undo(facts: UndoFacts) -> tuple[Status, Reason | None]:
-    """Return the status and reason of the first of `UNDO_RULES` that is true; ``planned`` if none is."""
+    """Return the outcome of the first of `UNDO_RULES` that is true.
+
+    It is ``planned`` if none is.
+    """
     return next(
         ((status, reason) for is_true, status, reason in UNDO_RULES if is_true(facts)),
         (Status.PLANNED, None),
@@ -141,8 +144,9 @@ def plan_undo(
     definition: SyncDefinition,
     context: Context,
 ) -> Plan:
-    """Return the plan that takes back ``done``, the rows that the run wrote with success, oldest first.
+    """Return the plan that takes back the rows that a run wrote.
 
+    ``done``: the rows that the run ``run_id`` wrote with success, oldest first.
     ``changed_since``: keys of those rows whose membership AD, or another run, has changed again.
     A membership that the run wrote more than once returns to its state before the first write.
     """
@@ -153,7 +157,7 @@ def plan_undo(
     drafts = []
     for membership, row in sorted(first.items()):
         inverse = _inverse(row, run_id, present, context)
-        drafts.append(_decided(inverse, membership in changed, present, definition, context))
+        drafts.append(_decided(inverse, present, definition, context, changed=membership in changed))
     drafts.sort(key=lambda row: (row.genesys_group_id or "", row.action is Action.REMOVE, row.key))
     limited = apply_limits(drafts, _pending(drafts, present, context.being_asked), definition, context)
     rows = limited.rows if context.dry_run else spread(limited.rows, definition.genesys.write)
@@ -205,7 +209,7 @@ def _membership(row: Row) -> tuple[str, str]:
 
 
 def _inverse(row: Row, run_id: str, present: Present, context: Context) -> Row:
-    """Return the row that takes back ``row``, by the name that the Genesys group has today."""
+    """Return the row that takes back ``row``, with today's name of the Genesys group."""
     group_id = row.genesys_group_id or ""
     return dataclasses.replace(
         row,
@@ -226,7 +230,7 @@ def _inverse(row: Row, run_id: str, present: Present, context: Context) -> Row:
     )
 
 
-def _decided(inverse: Row, changed: bool, present: Present, definition: SyncDefinition, context: Context) -> Row:
+def _decided(inverse: Row, present: Present, definition: SyncDefinition, context: Context, *, changed: bool) -> Row:
     group_id = inverse.genesys_group_id or ""
     user = present.users.get(inverse.genesys_user_id or "")
     claimed_by = present.claimed_by.get(group_id)

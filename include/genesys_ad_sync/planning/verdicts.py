@@ -1,4 +1,7 @@
-"""What becomes of one proposed add or removal: planned, held, unchanged and so on. Limits and approvers come later."""
+"""What becomes of one proposed add or removal: planned, held, unchanged and others.
+
+Limits and approvers come later, in `approvals`.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of a proposal. ``genesys_user_id``: the Genesys user that it is about, if that is known."""
+    """What becomes of a proposal.
+
+    ``genesys_user_id``: the Genesys user that it is about; None: not known.
+    """
 
     status: Status
     reason: Reason | None = None
@@ -58,7 +64,10 @@ def claim_error(definition: str) -> str:
 
 
 def _pin(user_guid: Guid | None, genesys_user_id: str | None, facts: TargetFacts) -> int | None:
-    """Return the pin of an AD user, or of the Genesys user if AD did not know the member at the undo."""
+    """Return the pin of a membership; None: no undo run restored it.
+
+    A member that AD did not know at the undo is pinned by the Genesys user.
+    """
     pins, group_id = facts.context.pins, facts.target.genesys_group.id
     return pins.get((group_id, user_guid or ""), pins.get((group_id, genesys_user_id or "")))
 
@@ -97,7 +106,7 @@ def _decide_add(proposal: Proposal, facts: TargetFacts) -> Verdict:
 
 
 def _unwanted_add(proposal: Proposal, facts: TargetFacts) -> Verdict:
-    """Skip an add whose AD groups feed nothing any more; anything else is superseded by the newest view."""
+    """Skip an add whose AD groups feed nothing any more, supersede any other."""
     if proposal.groups and facts.target.retired.issuperset(proposal.groups):
         return Verdict(Status.SKIPPED, Reason.UNMAPPED)
     return Verdict(Status.SUPERSEDED, Reason.NEWER_VIEW)
@@ -137,7 +146,7 @@ def _still_wanted(proposal: Proposal, facts: TargetFacts) -> Verdict | None:
 
 
 def _settled_without_write(proposal: Proposal, facts: TargetFacts) -> Verdict | None:
-    """Return the verdict on an unwanted member if there is nothing to remove, or it must stay."""
+    """Return the verdict on an unwanted member that needs no removal, or must stay."""
     guid = proposal.person.user_guid
     if guid is not None and guid in facts.context.excluded_users:
         return Verdict(Status.SKIPPED, Reason.EXCLUDED)
@@ -155,7 +164,7 @@ def _settled_without_write(proposal: Proposal, facts: TargetFacts) -> Verdict | 
 
 
 def _guarded(proposal: Proposal, facts: TargetFacts) -> Verdict:
-    """Plan the removal of a present member, or hold it for the first guard that objects."""
+    """Plan the removal of a present member, or hold it for a guard."""
     target, guid = facts.target, proposal.person.user_guid
     ids = _ids(proposal.person, facts)
     genesys_id = min(ids & facts.present)

@@ -69,8 +69,8 @@ def test_protect_is_a_list_of_patterns_on_genesys_group_names() -> None:
 
 
 def test_a_restored_journal_asks_a_person() -> None:
-    assert guards.journal_restored(True) is Reason.JOURNAL_RESTORED
-    assert guards.journal_restored(False) is None
+    assert guards.journal_restored(restored=True) is Reason.JOURNAL_RESTORED
+    assert guards.journal_restored(restored=False) is None
 
 
 def test_an_undone_pair_is_held_until_ad_tells_something_newer() -> None:
