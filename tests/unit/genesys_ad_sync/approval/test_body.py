@@ -1,4 +1,4 @@
-"""The question to a person: what it offers, what an answer means, and that a name cannot say something in it."""
+"""What an approver reads, and that a name cannot say something in it."""
 
 from __future__ import annotations
 
@@ -8,37 +8,15 @@ from typing import Any
 import pytest
 
 from genesys_ad_sync.approval import (
-    ALL,
-    NONE,
     PEOPLE_SHOWN,
-    UNDECIDED,
     Background,
     body,
-    chosen_groups,
     escape,
-    is_decided,
     question,
 )
-from genesys_ad_sync.model import Action, Reason, Row, Status
-from tests.support.sync_examples import NOON, change, directory_group, directory_user
-
-OPTIONS = {"G": "Sales: 2 removals", "H": "Support: 1 removal"}
-
-
-def row(user: str, group: str = "G", name: str = "Sales", **changed: Any) -> Row:
-    fields: dict[str, Any] = {
-        "action": Action.REMOVE,
-        "status": Status.HELD,
-        "genesys_group_id": group,
-        "user_guid": user,
-        "group_guids": ("g1",),
-        "genesys_user_id": f"x-{user}",
-        "reason": Reason.OVER_LIMIT,
-        "observed_at": NOON,
-        "observed_after": NOON - timedelta(minutes=15),
-        "genesys_group": {"id": group, "name": name},
-    }
-    return Row(**{**fields, **changed})
+from genesys_ad_sync.model import Row
+from tests.support.approval_examples import row
+from tests.support.sync_examples import change, directory_group, directory_user
 
 
 def text(*rows: Row, **background: Any) -> str:
@@ -49,47 +27,6 @@ def text(*rows: Row, **background: Any) -> str:
         answer_within=timedelta(hours=8),
         report="file:///reports/run-1.json",
     )
-
-
-# -- what it offers and what an answer means ----------------------------------------------------------
-
-
-def test_it_offers_all_groups_each_group_none_and_no_decision() -> None:
-    made = question([row("a"), row("b"), row("c", "H", "Support")], "hash")
-    assert made.options == [ALL, "Sales: 2 removals", "Support: 1 removal", NONE, UNDECIDED]
-    assert made.subject == "Approve 3 removals in 2 Genesys groups?"
-
-
-def test_two_groups_of_one_name_have_options_of_their_own() -> None:
-    made = question([row("a"), row("b", "H", "Sales")], "hash")
-    assert len(set(made.options)) == len(made.options) == 5
-    assert {group.option for group in made.groups} == {"Sales: 1 removal (G)", "Sales: 1 removal (H)"}
-
-
-@pytest.mark.parametrize(
-    ("chosen", "approved"),
-    [
-        ([ALL], {"G", "H"}),
-        ([ALL, "Sales: 2 removals"], {"G", "H"}),
-        (["Sales: 2 removals"], {"G"}),
-        (["Sales: 2 removals", UNDECIDED], {"G"}),
-        ([UNDECIDED], set()),
-        ([NONE], set()),
-        ([NONE, ALL], set()),
-        ([NONE, "Sales: 2 removals"], set()),
-        (["Sales: 3 removals"], set()),
-        (["Sales: 2 removals", "Sales: 3 removals"], set()),
-        ([], set()),
-    ],
-)
-def test_only_what_was_chosen_without_contradiction_is_approved(chosen: list[str], approved: set[str]) -> None:
-    assert chosen_groups(OPTIONS, chosen) == approved
-
-
-def test_the_form_as_it_opens_is_no_decision() -> None:
-    assert not is_decided([UNDECIDED])
-    assert not is_decided([])
-    assert is_decided([NONE])
 
 
 # -- what a person reads ------------------------------------------------------------------------------

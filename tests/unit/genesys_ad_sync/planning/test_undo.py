@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from genesys_ad_sync.model import SETTLED, Action, GenesysUser, Reason, Row, Status
 from genesys_ad_sync.planning import Context
-from genesys_ad_sync.undo import INVERSE, Present, plan_undo, recheck_undo
+from genesys_ad_sync.planning.undo import (
+    INVERSE,
+    UNDO_RULES,
+    Present,
+    UndoFacts,
+    decide_undo,
+    plan_undo,
+    recheck_undo,
+)
 from tests.support.sync_examples import NOON, definition, genesys_user
 
 
@@ -123,6 +133,59 @@ def test_removals_of_other_runs_count_in_the_limits_of_an_undo() -> None:
         made = plan_undo("bad", [done("a", "add")], (), world("x-a"), policy, context)
         assert made.rows[0].reason is reason, asked
 
+
+# -- the rules, each alone and in their order ---------------------------------------------------------
+
+RESTORABLE = UndoFacts(
+    action=Action.ADD,
+    genesys_user_id="x-ann",
+    changed_since=False,
+    excluded=False,
+    mapped=True,
+    members=frozenset(),
+)
+
+OBSTACLES: dict[Reason, dict[str, Any]] = {
+    Reason.NEWER_VIEW: {"changed_since": True},
+    Reason.EXCLUDED: {"excluded": True},
+    Reason.MAPPING_CHANGED: {"mapped": False},
+    Reason.GENESYS_UNREADABLE: {"members": None},
+    Reason.ALREADY_SO: {"members": frozenset({"x-ann"})},
+    Reason.CLAIMED_BY: {"claimed": True},
+    Reason.REMOVALS_NEVER: {"action": Action.REMOVE, "members": frozenset({"x-ann"}), "removals": "never"},
+    Reason.NO_GENESYS_USER: {"user_state": None},
+    Reason.INACTIVE: {"user_state": "inactive"},
+}
+
+
+def test_what_no_rule_speaks_against_is_restored() -> None:
+    assert decide_undo(RESTORABLE) == (Status.PLANNED, None)
+    there = replace(RESTORABLE, action=Action.REMOVE, members=frozenset({"x-ann"}))
+    assert decide_undo(replace(there, user_state="deleted")) == (Status.PLANNED, None)
+
+
+def test_every_rule_of_an_undo_is_tested_here() -> None:
+    assert [reason for _, _, reason in UNDO_RULES] == list(OBSTACLES)
+
+
+@pytest.mark.parametrize("rule", UNDO_RULES, ids=lambda rule: rule[2].value)
+def test_one_obstacle_is_enough(rule: tuple[Any, Status, Reason]) -> None:
+    is_true, status, reason = rule
+    facts = replace(RESTORABLE, **OBSTACLES[reason])
+    assert is_true(facts)
+    assert not is_true(RESTORABLE)
+    assert decide_undo(facts) == (status, reason)
+
+
+def test_of_several_obstacles_the_first_decides() -> None:
+    everything: dict[str, Any] = {"changed_since": True, "excluded": True, "mapped": False, "claimed": True}
+    assert decide_undo(replace(RESTORABLE, members=None, **everything))[1] is Reason.NEWER_VIEW
+    everything["changed_since"] = False
+    assert decide_undo(replace(RESTORABLE, members=None, **everything))[1] is Reason.EXCLUDED
+    assert decide_undo(replace(RESTORABLE, members=None, claimed=True))[1] is Reason.GENESYS_UNREADABLE
+
+
+# -- whatever a run did -------------------------------------------------------------------------------
 
 rows_done = st.lists(st.builds(done, st.sampled_from("abcdef"), st.sampled_from(["add", "remove"])), max_size=8)
 members = st.frozensets(st.sampled_from([f"x-{user}" for user in "abcdef"]))
