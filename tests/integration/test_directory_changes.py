@@ -7,8 +7,8 @@ import random
 import ldap3
 import pytest
 
+from genesys_ad_sync.directory.apply_delta import apply_delta, merged
 from genesys_ad_sync.directory.membership import effective_members, prune
-from genesys_ad_sync.directory.refresh import apply_delta, merged
 from genesys_ad_sync.errors import CursorRejected
 from genesys_ad_sync.model import View
 from sandbox.directory_objects import (

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from genesys_ad_sync import names
-from genesys_ad_sync.directory import controls as ctl
+from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.directory.apply_delta import apply_delta, primary_group_rids
 from genesys_ad_sync.directory.membership import prune
-from genesys_ad_sync.directory.reading import Delta, Proof, Reading
-from genesys_ad_sync.directory.refresh import apply_delta, primary_group_rids
+from genesys_ad_sync.directory.results import Delta, Proof, Reading
 from genesys_ad_sync.directory.session import PAGE_SIZE, RANGE_SIZE, DirSyncRefused, Entry, LdapSession, RootDse
 from genesys_ad_sync.errors import CursorRejected, DirectoryIncomplete, DirectoryNotFound
 from genesys_ad_sync.model import (

@@ -28,7 +28,7 @@ from ldap3.core.results import (
     RESULT_UNWILLING_TO_PERFORM,
 )
 
-from genesys_ad_sync.directory import controls as ctl
+from genesys_ad_sync.directory import ldap_controls as ctl
 from genesys_ad_sync.errors import (
     CursorRejected,
     DirectoryBindError,

@@ -6,9 +6,9 @@ import uuid
 
 import pytest
 
+from genesys_ad_sync.directory.apply_delta import apply_delta, merged
 from genesys_ad_sync.directory.reader import DirectoryReader, Found
-from genesys_ad_sync.directory.reading import Delta
-from genesys_ad_sync.directory.refresh import apply_delta, merged
+from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.directory.session import DirSyncRefused, Entry, RootDse, Sync
 from genesys_ad_sync.errors import CursorRejected, DirectoryIncomplete, DirectoryNotFound
 from genesys_ad_sync.model import Cursor, DirectoryGroup, DirectoryUser, PrincipalKind, Scope, View

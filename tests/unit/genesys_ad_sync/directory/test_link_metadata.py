@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from genesys_ad_sync.directory.metadata import (
+from genesys_ad_sync.directory.link_metadata import (
     LinkHistory,
     LinkRecord,
     MetadataReader,
@@ -15,7 +15,7 @@ from genesys_ad_sync.directory.metadata import (
     rebuilt,
     time_of,
 )
-from genesys_ad_sync.directory.reading import Delta
+from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.model import Action, Change
 from genesys_ad_sync.names import dn_key
 from tests.support.directory_stubs import SUCCESS, RangeServer, entry, guid_of

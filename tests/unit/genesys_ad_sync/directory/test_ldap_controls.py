@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from genesys_ad_sync.directory import controls as ctl
+from genesys_ad_sync.directory import ldap_controls as ctl
 
 GUID = "bba94b3b-3d8f-4838-9bd7-0ac3dd7dd652"
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from genesys_ad_sync.errors import SettingsError
-from genesys_ad_sync.genesys.batches import MAX_MEMBERS, MembershipWriter, WriteResult
 from genesys_ad_sync.genesys.client import GenesysClient
-from genesys_ad_sync.genesys.group_members import GroupMembersWriter
-from genesys_ad_sync.genesys.scim_patch import ScimPatchWriter, patch_request
-from genesys_ad_sync.genesys.user_patch import UserPatchWriter
+from genesys_ad_sync.genesys.writers.batching import MAX_MEMBERS, MembershipWriter, WriteResult
+from genesys_ad_sync.genesys.writers.group_members import GroupMembersWriter
+from genesys_ad_sync.genesys.writers.scim_patch import ScimPatchWriter, patch_request
+from genesys_ad_sync.genesys.writers.user_patch import UserPatchWriter
 
 __all__ = [
     "MAX_MEMBERS",

@@ -1,0 +1,61 @@
+"""Write strategy `scim_patch`: adds and removes of a group in one request, no version, harmless to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from genesys_ad_sync.genesys.client import ApiResponse, GenesysClient, path_segment
+from genesys_ad_sync.genesys.errors import NotFound
+from genesys_ad_sync.genesys.writers.batching import MAX_MEMBERS, Batches, Change, WriteResult, changes_of, no_ids
+from genesys_ad_sync.model import Action
+
+
+class ScimPatchWriter:
+    """``PATCH /api/v2/scim/v2/groups/{id}``. A `MembershipWriter`."""
+
+    def __init__(self, client: GenesysClient, max_members: int = MAX_MEMBERS) -> None:
+        self._client = client
+        self._max_members = max_members
+
+    def apply(
+        self, group_id: str, add: Sequence[str], remove: Sequence[str], before_request: Callable[[], None]
+    ) -> Iterator[WriteResult]:
+        changes, odd = changes_of(add, remove)
+        yield from no_ids(odd)
+        path = f"/api/v2/scim/v2/groups/{path_segment(group_id)}"
+
+        def send(batch: Sequence[Change]) -> ApiResponse:
+            before_attempt = batches.before_attempt(before_request)
+            return self._client.call(
+                "PATCH", path, json=patch_request(batch), idempotent=True, before_attempt=before_attempt
+            )
+
+        def group_exists() -> bool:
+            try:
+                self._client.call("GET", path, params={"attributes": "id"}, before_attempt=before_request)
+            except NotFound:
+                return False
+            return True
+
+        batches = Batches(self._max_members, send, group_exists)
+        yield from batches.send(changes)
+        self._max_members = min(self._max_members, batches.size)  # for the groups that come, too
+
+    def lost_groups(self, user_ids: Collection[str]) -> Mapping[str, frozenset[str] | None]:
+        return {}
+
+
+def patch_request(changes: Sequence[Change]) -> dict[str, Any]:
+    """The body (RFC 7644, 3.5.2). One operation per removed member, by path filter: a `remove` whose path is bare
+    `members` may empty the group, whatever its value says."""
+    added = [user_id for action, user_id in changes if action is Action.ADD]
+    operations: list[dict[str, Any]] = []
+    if added:
+        operations.append({"op": "add", "path": "members", "value": [{"value": user_id} for user_id in added]})
+    operations += [
+        {"op": "remove", "path": f'members[value eq "{user_id}"]'}
+        for action, user_id in changes
+        if action is Action.REMOVE
+    ]
+    return {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations}
