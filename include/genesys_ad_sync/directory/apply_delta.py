@@ -1,23 +1,19 @@
-"""Brings a part of the stored view up to date with the changes that DirSync told.
+"""Bring a part of the stored view up to date with the changes that DirSync reported.
 
-DirSync says who was added and removed, but not what became of an object that was renamed or moved: such objects are
-read again. Everything is idempotent, because a domain controller may repeat changes, or tell all of them.
+DirSync says which members were added and removed, but not what became of an object that was renamed or moved: such
+objects are read again. Everything is idempotent, because a domain controller may repeat changes, or send all of them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from genesys_ad_sync.directory.ldap_controls import domain_rid
+from genesys_ad_sync.directory.membership import primary_group_rids
+from genesys_ad_sync.directory.objects import ObjectReader
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.model import Guid, View
 
-if TYPE_CHECKING:
-    from genesys_ad_sync.directory.reader import DirectoryReader
-
 
 def merged(view: View, before: View, after: View) -> View:
-    """``view`` with the part ``before`` replaced by ``after``. ``view`` itself is left as it is."""
+    """Return ``view`` with the part ``before`` replaced by ``after``. ``view`` is not changed."""
     gone = (before.groups.keys() - after.groups.keys()) | (before.users.keys() - after.users.keys())
     return View(
         groups={**{k: v for k, v in view.groups.items() if k not in gone}, **after.groups},
@@ -26,31 +22,33 @@ def merged(view: View, before: View, after: View) -> View:
     )
 
 
-def apply_delta(part: View, delta: Delta, reader: DirectoryReader) -> View:
-    """The part of the stored view that ``delta`` touches, as it is after it. ``part`` is not changed.
+def apply_delta(part: View, delta: Delta, objects: ObjectReader) -> View:
+    """Return the part of the stored view that ``delta`` touches, brought up to date.
 
-    Who does not hand in the whole view must load, with all their direct members: the groups that ``delta.mentioned``
-    names; the groups that have a deleted object as direct member; the groups that are the primary group of somebody
-    whose primary group was set. And the users that ``delta.mentioned`` names.
-    Objects newly referred to are fetched, nested groups below them completely, so the answer may hold more objects
-    than ``part``. Groups that are no longer reached stay; ``membership.prune`` takes them out of a whole view.
+    ``part`` is not changed. It is the whole view, or a part that holds at least:
+    - the users that ``delta.mentioned`` names;
+    - with all their direct members: the groups that ``delta.mentioned`` names, the groups with a deleted object as
+      direct member, and the groups that are the primary group of a user in ``delta.primary_groups``.
+
+    Newly referenced objects are fetched, nested groups below them completely, so the result may hold more objects than
+    ``part``. Groups that are no longer reached stay; ``membership.prune`` takes them out of a whole view.
     """
     after = View(dict(part.groups), dict(part.users), {guid: set(members) for guid, members in part.members.items()})
     _forget_deleted(after, delta)
     known = after.groups.keys() | after.users.keys()
-    came, went = _change_members(after, delta)
+    added, removed = _change_members(after, delta)
 
     strangers = (delta.touched | delta.member_changes.keys()) - known
     primary_groups = primary_group_rids(after)
     to_read: set[Guid] = {
         *(delta.touched & known),
-        *(came - known),
-        *reader.in_scope(strangers),
+        *(added - known),
+        *objects.in_scope(strangers),
         *(user for user, rid in delta.primary_groups.items() if rid in primary_groups),
-        # A link also goes when the group becomes the user's primary group: then the user is still in.
-        *(went & after.users.keys()),
+        # A link also goes when the group becomes the user's primary group: the user is then still a member.
+        *(removed & after.users.keys()),
     }
-    found = reader.fetch(to_read, known=frozenset(known))
+    found = objects.fetch(to_read, known=frozenset(known))
 
     after.groups.update(found.view.groups)
     after.users.update(found.view.users)
@@ -63,7 +61,7 @@ def apply_delta(part: View, delta: Delta, reader: DirectoryReader) -> View:
 
 
 def _forget_deleted(view: View, delta: Delta) -> None:
-    # Deleting a user takes it out of its groups without a change of the groups; only its tombstone tells.
+    # Deleting a user takes it out of its groups without a change of the groups; only its tombstone shows it.
     for guid in delta.deleted:
         view.groups.pop(guid, None)
         view.users.pop(guid, None)
@@ -73,19 +71,13 @@ def _forget_deleted(view: View, delta: Delta) -> None:
 
 
 def _change_members(view: View, delta: Delta) -> tuple[set[Guid], set[Guid]]:
-    """Applies the links of known groups. Gives everybody who was added and everybody who was removed."""
-    came: set[Guid] = set()
-    went: set[Guid] = set()
+    """Apply the links of known groups. Return all added and all removed members."""
+    all_added: set[Guid] = set()
+    all_removed: set[Guid] = set()
     for group, (added, removed) in delta.member_changes.items():
         if group in view.members:
             view.members[group] |= added - delta.deleted
             view.members[group] -= removed
-            came |= added - delta.deleted
-            went |= removed
-    return came, went
-
-
-def primary_group_rids(view: View) -> dict[int, Guid]:
-    """The groups that can be somebody's primary group, by the RID that ``primaryGroupID`` refers to."""
-    rids = {guid: domain_rid(group.sid) for guid, group in view.groups.items()}
-    return {rid: guid for guid, rid in rids.items() if rid is not None}
+            all_added |= added - delta.deleted
+            all_removed |= removed
+    return all_added, all_removed

@@ -7,7 +7,6 @@ from genesys_ad_sync.directory.ldap_controls import (  # noqa: F401 (shim until 
     Range,
     dirsync_control,
     dn_filter,
-    domain_rid,
     extended_dn,
     filter_attributes,
     find_range,
@@ -18,3 +17,4 @@ from genesys_ad_sync.directory.ldap_controls import (  # noqa: F401 (shim until 
     show_deleted,
     sid_of_bytes,
 )
+from genesys_ad_sync.directory.membership import domain_rid  # noqa: F401 (shim until the rooms are merged)

@@ -1,6 +1,6 @@
-"""LDAP controls, GUIDs and ranges as bytes: what Active Directory expects and ldap3 does not do by itself.
+"""LDAP controls, GUIDs and ranges as bytes, where Active Directory expects more than ldap3 does.
 
-No connection here: everything can be tested on bytes, which matters because Samba forgives what AD does not.
+No connection here: everything can be tested on bytes, which matters because Samba accepts what AD refuses.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FILTER_ATTRIBUTE = re.compile(r"\(\s*([A-Za-z][A-Za-z0-9-]*)[^()=]*=")
 
 
 def dirsync_control(cookie: bytes) -> Any:
-    """The critical DirSync control with OBJECT_SECURITY | INCREMENTAL_VALUES.
+    """Build the critical DirSync control with OBJECT_SECURITY | INCREMENTAL_VALUES.
 
     ldap3's own ``dir_sync_control`` takes ``ctypes.c_long``, which has 8 bytes on 64-bit Linux: the flags go out as
     the 5-byte integer ``02 05 00 80 00 00 01``. AD wants 4 bytes (cannatag/ldap3#642); Samba accepts both.
@@ -51,57 +51,52 @@ def dirsync_control(cookie: bytes) -> Any:
 
 
 def extended_dn() -> Any:
-    """Every DN, of entries and of values, is answered as ``<GUID=…>;<SID=…>;DN``."""
+    """Build the control by which every DN is answered as ``<GUID=…>;<SID=…>;DN``."""
     return extended_dn_control(False, False)
 
 
 def show_deleted() -> Any:
-    """Tombstones are answered too."""
+    """Build the control by which tombstones are answered, too."""
     return show_deleted_control(False)
 
 
 def plain_dn(dn: str) -> str:
-    """The DN without the prefixes of the extended-DN control."""
+    """Return the DN without the prefixes of the extended-DN control."""
     return _EXTENDED_PREFIX.sub("", dn)
 
 
 def guid_of_value(value: bytes) -> Guid | None:
-    """The GUID of a DN value in extended form; None if the server ignored the extended-DN control."""
+    """Return the GUID of a DN value; None if the server ignored the extended-DN control."""
     found = _EXTENDED_GUID.match(value)
     return found.group(1).decode().lower() if found else None
 
 
 def guid_of_bytes(value: bytes) -> Guid:
-    """An ``objectGUID`` or ``invocationId`` as text."""
+    """Return an ``objectGUID`` or ``invocationId`` as text."""
     return str(uuid.UUID(bytes_le=value))
 
 
 def guid_filter(guids: Iterable[Guid]) -> str:
-    """``(|(objectGUID=…)…)`` with the GUIDs as escaped bytes."""
+    """Return ``(|(objectGUID=…)…)`` with the GUIDs as escaped bytes."""
     terms = "".join(f"(objectGUID={escape_bytes(uuid.UUID(guid).bytes_le)})" for guid in guids)
     return f"(|{terms})"
 
 
 def dn_filter(dns: Iterable[str]) -> str:
-    """``(|(distinguishedName=…)…)``"""
+    """Return ``(|(distinguishedName=…)…)``."""
     return f"(|{''.join(f'(distinguishedName={escape_filter_chars(dn)})' for dn in dns)})"
 
 
 def filter_attributes(ldap_filter: str) -> frozenset[str]:
-    """The attribute names that a filter asks about, lower-case."""
+    """Return the attribute names that a filter asks about, lower-case."""
     return frozenset(name.lower() for name in _FILTER_ATTRIBUTE.findall(ldap_filter))
 
 
 def sid_of_bytes(value: bytes) -> str:
-    """``objectSid`` as ``S-1-5-21-…`` (MS-DTYP 2.4.2.2)."""
+    """Return ``objectSid`` as ``S-1-5-21-…`` (MS-DTYP 2.4.2.2)."""
     authority = int.from_bytes(value[2:8], "big")
     parts = [int.from_bytes(value[at : at + 4], "little") for at in range(8, 8 + 4 * value[1], 4)]
     return "-".join(["S", str(value[0]), str(authority), *map(str, parts)])
-
-
-def domain_rid(sid: str | None) -> int | None:
-    """The last part of a domain SID, which ``primaryGroupID`` refers to; None for well-known SIDs (S-1-5-32-…)."""
-    return int(sid.rsplit("-", 1)[1]) if sid is not None and sid.startswith("S-1-5-21-") else None
 
 
 @dataclass(frozen=True)
@@ -114,7 +109,7 @@ class Range:
 
 
 def find_range(attributes: dict[str, list[bytes]], name: str) -> Range | None:
-    """The part of ``name`` that an entry carries (``member;range=0-1499``); None if it carries none.
+    """Return the part of ``name`` in an entry (``member;range=0-1499``); None if there is none.
 
     AD may send an empty plain ``member`` beside the ranged one; a plain one with values is the whole attribute.
     Raises ValueError if the number of values is not what the range says.

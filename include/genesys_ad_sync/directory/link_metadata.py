@@ -1,7 +1,7 @@
-"""When memberships began and ended, as AD itself has kept it: ``msDS-ReplValueMetaData`` of groups.
+"""Times at which memberships began and ended, as AD keeps them: ``msDS-ReplValueMetaData`` of groups.
 
-One record per value that the attribute ever had, of removed ones too; only the *last* change of each is told. Samba
-does not have the attribute (reference/active-directory.md 3d). Nothing here decides what is done about it.
+There is one record per value that the attribute ever had, removed values included. It holds the time of the *last*
+change only. Samba does not have the attribute (reference/active-directory.md 3d).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from genesys_ad_sync import names
 from genesys_ad_sync.directory import ldap_controls as ctl
-from genesys_ad_sync.directory.membership import difference
+from genesys_ad_sync.directory.membership import MembershipPolicy, accept_old_keywords, difference
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import DirectoryNotFound
@@ -24,18 +24,18 @@ from genesys_ad_sync.model import Action, Change, DirectoryGroup, DirectoryUser,
 ATTRIBUTE = "msDS-ReplValueMetaData"
 DNS_PER_FILTER = 50  # DNs are long; measured: reference/active-directory.md 3i
 
-# Not read as XML: AD leaves `&` (and `<`) of DNs unescaped and ends each value with a NUL, so it is none.
+# Not parsed as XML: AD leaves `&` (and `<`) of DNs unescaped and ends each value with a NUL.
 _FIELD = re.compile(r"<(pszAttributeName|pszObjectDn|ftime\w+|dwVersion)>(.*?)</\1>", re.DOTALL)
-LATE = timedelta(hours=1)  # a change may take so long until it is replicated, and be older than the poll before
+LATE = timedelta(hours=1)  # replication may take this long, so that a change may be older than the poll before
 _NEVER = 1601  # the year that Windows' clock begins with
 
 
 @dataclass(frozen=True)
 class LinkRecord:
-    """One member of a group, now or once. Times are the originating domain controller's, whole seconds.
+    """A present or former member of a group. Times are the originating domain controller's, whole seconds.
 
-    ``deleted_at`` None: it is a member now. ``version``: how many changes there were; add, remove, add is 3, of which
-    only the last one has a time.
+    ``deleted_at`` None: it is a member now. ``version``: the number of changes. Add, remove, add is 3, of which only
+    the last one has a time.
     """
 
     member_dn: str
@@ -46,14 +46,18 @@ class LinkRecord:
 
     @property
     def changes_hidden(self) -> int:
-        """Changes between the first and the last of which no time is known (at least; a member that was first added
-        and is a member has had one change, one that was removed two)."""
+        """The least number of changes without a time, between the first and the last.
+
+        A member that was added once has had one change, a member that was added and removed two.
+        """
         return max(0, self.version - (1 if self.deleted_at is None else 2))
 
 
 def parse(values: Iterable[bytes]) -> list[LinkRecord]:
-    """The records of ``member`` among the values of the attribute, which speaks of other attributes, too. A record
-    without DN or time is left out: nothing can be said by it."""
+    """Parse the records of ``member``; the values hold records of other attributes, too.
+
+    A record without DN or time is left out.
+    """
     records = []
     for value in values:
         fields = dict(_FIELD.findall(value.decode("utf-8", "replace")))
@@ -84,15 +88,18 @@ def _time(text: str | None) -> datetime | None:
 
 @dataclass
 class LinkHistory:
-    """The records of some groups, as guids. ``members``: group -> member -> record. ``unknown``: how many records are
-    of members that are not known, or no object any more (they vanish with the object), or not visible."""
+    """The records of some groups, by guid.
+
+    ``members``: group -> member -> record. ``unknown``: the number of records of members that are not known, deleted or
+    not visible.
+    """
 
     members: dict[Guid, dict[Guid, LinkRecord]] = field(default_factory=dict)
     unknown: int = 0
 
 
 class MetadataReader:
-    """Reads the records over one session, and finds out by the first group whether the server has any."""
+    """Reads the records over one session. The first group shows whether the server has any."""
 
     def __init__(self, session: LdapSession, naming_context: str) -> None:
         self._session = session
@@ -100,10 +107,10 @@ class MetadataReader:
         self.supported: bool | None = None  # None: not known yet
 
     def records(self, group: Guid) -> list[LinkRecord]:
-        """Of one group that has or had members; [] if the server has none, or the group does not exist.
+        """Read the records of a group; [] if the server has none, or the group does not exist.
 
-        A server that answers nothing for a group with members is taken for one without the attribute, and not asked
-        again. (Who is a member by `primaryGroupID` has no record.)
+        A server that answers nothing for a group with members does not have the attribute, and is not asked again.
+        Members by `primaryGroupID` have no record.
         """
         if self.supported is False:
             return []
@@ -119,11 +126,14 @@ class MetadataReader:
         return bool(self._session.search(f"<GUID={group}>", "(member=*)", ["objectGUID"], "BASE"))
 
     def history(self, groups: Collection[Guid], known: Mapping[str, Guid]) -> LinkHistory:
-        """The records of ``groups`` that are about ``known`` objects (`dn_key` -> guid); the others are counted."""
+        """Read the records of ``groups`` about ``known`` objects (`dn_key` -> guid), and count the others."""
         return _as_guids({group: self.records(group) for group in sorted(groups)}, known)
 
     def whole_history(self, groups: Collection[Guid], known: Mapping[str, Guid]) -> LinkHistory:
-        """The same, with the others looked up by their DN. Deleted objects are not found: they are still counted."""
+        """Read the records like ``history``, and look up unknown objects by their DN.
+
+        Deleted objects are not found; their records are still counted.
+        """
         found = {group: self.records(group) for group in sorted(groups)}
         strangers = {record.member_dn for records in found.values() for record in records}
         return _as_guids(found, {**self._look_up({dn for dn in strangers if names.dn_key(dn) not in known}), **known})
@@ -154,41 +164,46 @@ def _as_guids(found: Mapping[Guid, list[LinkRecord]], guids: Mapping[str, Guid])
 
 
 def guids_by_dn(*views: View) -> dict[str, Guid]:
-    """`dn_key` -> guid of everything in the views; the last one wins."""
+    """Map `dn_key` to guid for everything in the views; the last view wins."""
     found: dict[str, Guid] = {}
     for view in views:
         objects: list[DirectoryGroup | DirectoryUser] = [*view.groups.values(), *view.users.values()]
-        found.update((names.dn_key(one.dn), one.guid) for one in objects)
+        found.update((names.dn_key(thing.dn), thing.guid) for thing in objects)
     return found
 
 
 def time_of(change: Change, history: LinkHistory, delta: Delta | None) -> datetime | None:
-    """When a person came in by the path of the change: with the last link of it that was added; or out, with the first
-    that was removed. With a ``delta`` only links count that it tells of; without one, times within the last poll.
+    """Return when a membership began or ended, by the links on the path of the change.
 
-    None: no such record. Something else was the reason then (an account that was enabled, say).
+    It begins with the last link that was added, and ends with the first that was removed. With a ``delta``, only the
+    links that it reports count; without one, only times since the last poll. None if there is no such record: the
+    reason was something else then (an enabled account, for instance).
     """
     added = change.action is Action.ADD
-    steps = [*change.path, change.user_guid or ""]
     times = []
-    for group, member in pairwise(steps):
+    for group, member in pairwise([*change.path, change.user_guid or ""]):
         record = history.members.get(group, {}).get(member)
         if record is None or (record.deleted_at is None) is not added:
             continue
-        if delta is not None:
-            told = delta.member_changes.get(group, (frozenset(), frozenset()))
-            if member in told[0 if added else 1]:
-                times.append(record.changed_at)
-        elif change.observed_after is None or record.changed_at >= change.observed_after - LATE:
+        if _counts(record, group, member, change, delta):
             times.append(record.changed_at)
     if not times:
         return None
     return max(times) if added else min(times)
 
 
+def _counts(record: LinkRecord, group: Guid, member: Guid, change: Change, delta: Delta | None) -> bool:
+    if delta is not None:
+        added, removed = delta.member_changes.get(group, (frozenset(), frozenset()))
+        return member in (added if change.action is Action.ADD else removed)
+    return change.observed_after is None or record.changed_at >= change.observed_after - LATE
+
+
 def changes_hidden(change: Change, history: LinkHistory) -> int:
-    """How many changes of the person's own link since the last poll have no time, as far as that is sure: the link
-    was made since then."""
+    """Count the changes of the user's own link since the last poll that have no time.
+
+    Only a link that was made since the last poll counts; of older ones nothing is certain.
+    """
     record = history.members.get(change.path[-1] if change.path else "", {}).get(change.user_guid or "")
     if record is None or record.created_at is None or change.observed_after is None:
         return 0
@@ -198,21 +213,21 @@ def changes_hidden(change: Change, history: LinkHistory) -> int:
 # -- the past -----------------------------------------------------------------------------------------
 
 
+@accept_old_keywords
 def rebuilt(
     view: View,
     history: LinkHistory,
     roots: Collection[Guid],
+    policy: MembershipPolicy,
     *,
     start: datetime | None,
     end: datetime,
-    nested: bool,
-    disabled_users: str,
 ) -> list[Change]:
-    """The effective changes in ``[start, end)``, as far as the records tell: the memberships before and after each
-    moment at which a link changed are compared.
+    """Return the effective changes in ``[start, end)``, as far as the records show them.
 
-    ``view``: AD as it is now, with everybody whom ``history`` speaks of. A link that was changed several times shows
-    its last change only; groups, accounts and their disabling count as they are now.
+    Compares the memberships before and after each moment at which a link changed. ``view``: AD as it is now, with all
+    members in ``history``. A link that was changed several times shows its last change only. Groups and accounts count
+    as they are now.
     """
     moments = sorted(
         {
@@ -231,8 +246,7 @@ def rebuilt(
                 _at(view, history, moment, after=False),
                 _at(view, history, moment, after=True),
                 roots,
-                nested=nested,
-                disabled_users=disabled_users,
+                policy,
                 observed_after=None,
                 observed_at=moment,
             )
@@ -254,7 +268,10 @@ def _as_history(change: Change, moment: datetime) -> Change:
 
 
 def _at(view: View, history: LinkHistory, moment: datetime, *, after: bool) -> View:
-    """Who was a direct member just before or just after ``moment``. A link without a record was always there."""
+    """Return the direct members just before or just after ``moment``.
+
+    A link without a record was always there.
+    """
 
     def begun(at: datetime | None) -> bool:
         return at is None or at < moment or (after and at == moment)

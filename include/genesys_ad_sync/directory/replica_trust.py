@@ -1,7 +1,7 @@
-"""Whether what a domain controller does *not* show may be believed. Pure.
+"""Decides whether a missing membership may be believed. Pure.
 
-A domain controller that was not read before may lag behind what another one has told already, and reads completely all
-the same. So after a change of domain controller, a membership that is merely missing is doubted for a while.
+Another domain controller may lag behind the one that was read before, and still answer completely. After a change of
+domain controller, a membership that is merely missing is therefore doubted for a while.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.model import Action, Change, Cursor, Guid, Reason, View
 
 REPLICATION_TIME = timedelta(hours=1)
-"""After so long, what one domain controller knew is known to all others."""
+"""After this time, every domain controller knows what one of them knew."""
 
 
 def first(fresh: Cursor) -> Cursor:
-    """The first reading of all: there is nothing that it could lag behind."""
+    """Return ``fresh`` without doubt: the first reading has nothing to lag behind."""
     return dataclasses.replace(fresh, doubted_since=None, trusted_dc=fresh.domain_controller)
 
 
 def following(last: Cursor, known: Mapping[str, tuple[Guid, int]], fresh: Cursor) -> Cursor:
-    """``fresh`` with what is to be doubted about it, now that ``last`` came before it.
+    """Return ``fresh`` with the doubt that follows from ``last``, the cursor before it.
 
-    ``known``: domain controller -> (invocationId, highestCommittedUSN) as last seen. One that is not the same database
-    as before (restored, or an old copy put back) counts as another domain controller.
+    ``known``: domain controller -> (invocationId, highestCommittedUSN) as last seen. A domain controller whose database
+    was restored, or replaced by an old copy, counts as another one.
     """
     name = fresh.domain_controller
     invocation_id, usn = {**known, last.domain_controller: (last.invocation_id, last.highest_committed_usn)}.get(
@@ -46,10 +46,10 @@ def following(last: Cursor, known: Mapping[str, tuple[Guid, int]], fresh: Cursor
 
 
 def only_what_was_told(before: View, after: View, delta: Delta | None, *, believe_people: bool = False) -> View:
-    """``after``, but with every membership of ``before`` that ``delta`` does not say is over.
+    """Return ``after`` plus every membership of ``before`` that ``delta`` does not report as ended.
 
-    Of a person whom ``delta`` does not name it is not told either that the account was disabled, unless
-    ``believe_people``.
+    Unless ``believe_people``, a user that ``delta`` does not name also keeps the attributes of ``before``, because it
+    does not report that the account was disabled.
     """
     deleted = delta.deleted if delta is not None else frozenset()
     removed = delta.member_changes if delta is not None else {}
@@ -67,21 +67,21 @@ def only_what_was_told(before: View, after: View, delta: Delta | None, *, believ
 
 
 def doubted(changes: Iterable[Change], told: Iterable[Change], reason: Reason, cursor: Cursor) -> list[Change]:
-    """``changes``, with the removals that are not among ``told`` held for ``reason``."""
-    sure = {(change.group_guid, change.user_guid) for change in told if change.action is Action.REMOVE}
+    """Hold the removals that are not among ``told``, for ``reason``."""
+    reported = {(change.group_guid, change.user_guid) for change in told if change.action is Action.REMOVE}
     trusted = cursor.trusted_dc if cursor.trusted_dc != cursor.domain_controller else None
     return [
         dataclasses.replace(change, held_reason=reason, trusted_dc=trusted)
         if change.action is Action.REMOVE
         and change.held_reason is None
-        and (change.group_guid, change.user_guid) not in sure
+        and (change.group_guid, change.user_guid) not in reported
         else change
         for change in changes
     ]
 
 
 def is_told(change: Change, delta: Delta) -> bool:
-    """``delta`` says itself that the membership of a doubted removal is over."""
+    """Return whether ``delta`` itself reports that the membership of a doubted removal ended."""
     if change.user_guid in delta.deleted:
         return True
     last_group = change.path[-1] if change.path else change.group_guid
@@ -90,8 +90,11 @@ def is_told(change: Change, delta: Delta) -> bool:
 
 
 def may_confirm(change: Change, cursor: Cursor) -> bool:
-    """A complete reading at ``cursor`` that shows a doubted removal again is believed: it comes from the domain
-    controller that was read before the doubt, or long enough after the first one."""
+    """Return whether a complete reading at ``cursor`` may confirm a doubted removal.
+
+    It may if it comes from the domain controller that was read before the doubt, or long enough after the first
+    reading.
+    """
     if cursor.polled_at >= change.observed_at + REPLICATION_TIME:
         return True
     return change.trusted_dc is not None and change.trusted_dc == cursor.domain_controller == cursor.trusted_dc

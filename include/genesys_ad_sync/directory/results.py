@@ -1,6 +1,6 @@
-"""What reading Active Directory gives: a whole view, a proof of some groups, or the changes since a cursor.
+"""Results of reading Active Directory: a snapshot, a complete reading of some groups, or the changes since a cursor.
 
-Plain data. An answer that broke off is never one of these; it is an exception.
+Plain data. An answer that broke off is an exception, never one of these.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from genesys_ad_sync.model import Cursor, Guid, View
 
 @dataclass(frozen=True)
 class Reading:
-    """The whole view. ``complete``: the groups of which every page and range came (all of ``view.members``).
+    """The whole view.
 
-    ``cursor.polled_at`` is the DC's time before anything was read, ``read_until`` its time afterwards, rounded up to
-    the next second: what the view shows happened before ``read_until``, what it does not show after ``polled_at``.
-    ``unresolved``: members that are no object of this domain, or one that the account may not see.
+    - ``complete``: the groups of which every page and range came (all of ``view.members``).
+    - ``cursor.polled_at``: the DC's time before anything was read. What the view does not show happened later.
+    - ``read_until``: its time afterwards, rounded up to the next second. What the view shows happened earlier.
+    - ``unresolved``: members that are not objects of this domain, or that the account may not see.
     """
 
     view: View
@@ -32,10 +33,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Proof:
-    """Some groups and all below them, read completely now. ``missing``: asked for, but there is no such group.
+    """Some groups and everything below them, read completely. ``missing``: requested, but no such group was found.
 
-    ``read_until`` and ``unresolved`` as in ``Reading``. A member that is unresolved now and was known before, without
-    a tombstone, is one that the account cannot see any more: no proof that the person left.
+    ``read_until`` and ``unresolved`` as in ``Reading``. An unresolved member that was known before and has no tombstone
+    is one that the account cannot see any more; it does not prove that the user left.
     """
 
     view: View
@@ -48,11 +49,12 @@ class Proof:
 
 @dataclass(frozen=True)
 class Delta:
-    """The net changes of the whole domain since a cursor; apply them idempotently (they may be repeated).
+    """The net changes of the whole domain since a cursor. They may be repeated, so apply them idempotently.
 
-    ``member_changes``: group -> (added, removed). ``touched``: objects of which another attribute changed, new
-    objects included. ``primary_groups``: user -> RID of the primary group, where that was set. ``entries``: how many
-    objects the server named.
+    - ``member_changes``: group -> (added, removed).
+    - ``touched``: objects of which another attribute changed, new objects included.
+    - ``primary_groups``: user -> RID of the primary group, where that was set.
+    - ``entries``: how many objects the server named.
     """
 
     cursor: Cursor
@@ -65,6 +67,6 @@ class Delta:
 
     @property
     def mentioned(self) -> frozenset[Guid]:
-        """Every object that the changes name; see ``refresh.apply_delta`` for what must be loaded to apply them."""
+        """Every object that the changes name; see ``apply_delta.apply_delta`` for what must be loaded to apply them."""
         members = (guid for change in self.member_changes.values() for side in change for guid in side)
         return frozenset({*self.member_changes, *members, *self.touched, *self.deleted, *self.primary_groups})

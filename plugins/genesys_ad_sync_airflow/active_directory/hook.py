@@ -15,7 +15,8 @@ from genesys_ad_sync.errors import DirectoryError, SettingsError
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from genesys_ad_sync.directory.session import ConnectionSettings, LdapSession, Transport
+    from genesys_ad_sync.directory.connection import LdapSettings, Transport
+    from genesys_ad_sync.directory.session import LdapSession
 
 EXTRAS = ("transport", "ca_certs_file", "server_name", "base_dn", "connect_timeout", "receive_timeout")
 DEFAULT_CONNECT_TIMEOUT = 10  # seconds
@@ -44,13 +45,13 @@ class ActiveDirectoryHook(BaseHook):
 
     def get_conn(self) -> LdapSession:
         """A bound session; use it as a context manager. Raises SettingsError for a connection that is filled in
-        wrongly, and what ``genesys_ad_sync.directory.session.connect`` raises."""
+        wrongly, and what ``genesys_ad_sync.directory.connection.connect`` raises."""
         # ldap3 only when something is read: Airflow imports this module to list the connection types.
-        from genesys_ad_sync.directory.session import connect
+        from genesys_ad_sync.directory.connection import connect
 
         return connect(self.settings())
 
-    def settings(self) -> ConnectionSettings:
+    def settings(self) -> LdapSettings:
         """What the connection says. Raises SettingsError with field and remedy."""
         return connection_settings(self.get_connection(self.active_directory_conn_id))
 
@@ -69,9 +70,9 @@ class ActiveDirectoryHook(BaseHook):
         )
 
 
-def connection_settings(connection: Connection) -> ConnectionSettings:
+def connection_settings(connection: Connection) -> LdapSettings:
     """Raises SettingsError naming the connection, the field and the remedy. Never shows the password."""
-    from genesys_ad_sync.directory.session import ConnectionSettings
+    from genesys_ad_sync.directory.connection import LdapSettings
 
     name = connection.conn_id
     extra = connection.extra_dejson
@@ -83,7 +84,7 @@ def connection_settings(connection: Connection) -> ConnectionSettings:
         raise SettingsError(f"Connection {name}: host is empty. Give one or several domain controllers.")
     if not connection.login or not connection.password:
         raise SettingsError(f"Connection {name}: login and password are needed; there is no anonymous reading.")
-    return ConnectionSettings(
+    return LdapSettings(
         hosts=hosts,
         login=connection.login,
         password=connection.password,
@@ -98,7 +99,7 @@ def connection_settings(connection: Connection) -> ConnectionSettings:
 
 
 def _transport(name: str, extra: dict[str, Any]) -> Transport:
-    from genesys_ad_sync.directory.session import Transport
+    from genesys_ad_sync.directory.connection import Transport
 
     value = _text(extra, "transport") or Transport.LDAPS.value
     try:
