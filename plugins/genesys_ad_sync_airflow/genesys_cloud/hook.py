@@ -20,13 +20,7 @@ from airflow.providers.http.hooks.http import HttpHook
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from genesys_ad_sync.errors import GroupSyncError
-from genesys_ad_sync.genesys.client import (
-    ApiResponse,
-    RequestCounts,
-    list_page,
-    path_segment,
-    read_pages,
-)
+from genesys_ad_sync.genesys.client import ApiResponse, path_segment
 from genesys_ad_sync.genesys.errors import (
     AuthenticationFailed,
     CertificateRejected,
@@ -35,9 +29,10 @@ from genesys_ad_sync.genesys.errors import (
     PermissionMissing,
     Throttled,
     UnexpectedAnswer,
-    correlation_id,
-    parse_answer,
 )
+from genesys_ad_sync.genesys.paging import list_page, read_pages
+from genesys_ad_sync.genesys.request_counts import RequestCounts
+from genesys_ad_sync.genesys.responses import correlation_id, parse_answer
 from genesys_ad_sync_airflow.genesys_cloud.connection import ConnectionSettings, read_connection
 from genesys_ad_sync_airflow.genesys_cloud.oauth import (
     PROCESS_STORE,

@@ -21,8 +21,8 @@ from genesys_ad_sync.genesys.errors import (
     ServerError,
     Throttled,
     UnexpectedAnswer,
-    retry_after,
 )
+from genesys_ad_sync.genesys.responses import retry_after
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path, no secret
 RENEW_BEFORE = 60.0  # seconds before its end; Genesys' own Go client does the same

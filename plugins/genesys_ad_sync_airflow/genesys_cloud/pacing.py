@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from genesys_ad_sync.genesys.errors import Throttled, header_number
+from genesys_ad_sync.genesys.errors import Throttled
+from genesys_ad_sync.genesys.responses import header_number
 
 DEFAULT_WINDOW = 60.0  # seconds; until an answer from the beginning of a window tells how long it is
 FREE_SHARE = 0.5  # of the budget, usable at once

@@ -1,6 +1,6 @@
-"""Write strategy `group_members`: `POST` and `DELETE /api/v2/groups/{id}/members`, 50 ids a request.
+"""Write strategy `group_members`: `POST` and `DELETE /api/v2/groups/{id}/members`, 50 ids per request.
 
-A POST carries the group's version and is refused if somebody changed the group since: then the version is read again.
+A POST carries the group's version and is refused if the group changed since. The version is then read again.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ from typing import Any
 from genesys_ad_sync.genesys.client import ApiResponse, GenesysClient, path_segment
 from genesys_ad_sync.genesys.errors import GenesysError, NotFound, UnexpectedAnswer, VersionConflict
 from genesys_ad_sync.genesys.gateway import GenesysGateway
-from genesys_ad_sync.genesys.writers.batching import MAX_MEMBERS, Batches, Change, WriteResult, changes_of, no_ids
+from genesys_ad_sync.genesys.writers.base import MemberChange, WriteResult, changes_of, unsafe_ids
+from genesys_ad_sync.genesys.writers.batching import MAX_MEMBERS, BatchSender
 from genesys_ad_sync.model import Action
 
 
 class GroupMembersWriter:
-    """A `MembershipWriter`. ``versions``: as the groups were listed in this run, by id. Each is good for one POST:
-    it spares reading the version, and if the group has changed since, Genesys refuses it and nothing is lost."""
+    """A `MembershipWriter`. ``versions``: of groups by id, as listed in this run.
+
+    Each version serves one POST and saves a request for it. If the group has changed since, Genesys refuses the POST,
+    and nothing is lost.
+    """
 
     def __init__(
         self, client: GenesysClient, versions: Mapping[str, int] | None = None, max_members: int = MAX_MEMBERS
@@ -30,14 +34,15 @@ class GroupMembersWriter:
     def apply(
         self, group_id: str, add: Sequence[str], remove: Sequence[str], before_request: Callable[[], None]
     ) -> Iterator[WriteResult]:
-        changes, odd = changes_of(add, remove)
-        yield from no_ids(odd)
+        """Send the adds, then the removes; see `MembershipWriter.apply`."""
+        changes, unsafe = changes_of(add, remove)
+        yield from unsafe_ids(unsafe)
         path = f"/api/v2/groups/{path_segment(group_id)}/members"
 
-        def send(batch: Sequence[Change]) -> ApiResponse:
+        def send(batch: Sequence[MemberChange]) -> ApiResponse:
             before_attempt = batches.before_attempt(before_request)
-            ids = [user_id for _, user_id in batch]
-            if batch[0][0] is Action.REMOVE:
+            ids = [change.user_id for change in batch]
+            if batch[0].action is Action.REMOVE:
                 return self._client.call(
                     "DELETE", path, params={"ids": ",".join(ids)}, idempotent=True, before_attempt=before_attempt
                 )
@@ -46,7 +51,7 @@ class GroupMembersWriter:
                     "POST",
                     path,
                     json=lambda failed: self._body(group_id, ids, failed, before_request),
-                    idempotent=True,  # the body is made anew for each attempt
+                    idempotent=True,  # each attempt has a new body
                     before_attempt=before_attempt,
                 )
             except _AllAreMembers as done:
@@ -56,20 +61,24 @@ class GroupMembersWriter:
             before_request()
             return self._gateway.group(group_id) is not None
 
-        batches = Batches(self._max_members, send, group_exists)
-        # Adds first: nobody is without a queue in between, and a DELETE may move the version.
-        for wanted in (Action.ADD, Action.REMOVE):
-            yield from batches.send([change for change in changes if change[0] is wanted])
+        batches = BatchSender(self._max_members, send, group_exists)
+        # Adds first: no user is without a queue in between, and a DELETE may raise the version.
+        for action in (Action.ADD, Action.REMOVE):
+            yield from batches.send([change for change in changes if change.action is action])
         self._max_members = min(self._max_members, batches.size)
 
     def lost_groups(self, user_ids: Collection[str]) -> Mapping[str, frozenset[str] | None]:
+        """Return nothing: these requests cannot touch other groups."""
         return {}
 
     def _body(
         self, group_id: str, ids: Sequence[str], failed: GenesysError | None, before_request: Callable[[], None]
     ) -> dict[str, Any]:
-        """With the version as it is now. After an attempt that may have been carried out (``failed``), only those who
-        are no members yet. Raises _AllAreMembers if nobody is left."""
+        """Build the body with the group's present version.
+
+        After an attempt that may have been carried out (``failed``), it holds only those who are not members yet.
+        Raises _AllAreMembers if nobody is left.
+        """
         listed = self._versions.pop(group_id, None)
         if failed is None and listed is not None:
             return {"memberIds": list(ids), "version": listed}

@@ -7,7 +7,8 @@ from typing import Any
 
 from genesys_ad_sync.genesys.client import ApiResponse, GenesysClient, path_segment
 from genesys_ad_sync.genesys.errors import NotFound
-from genesys_ad_sync.genesys.writers.batching import MAX_MEMBERS, Batches, Change, WriteResult, changes_of, no_ids
+from genesys_ad_sync.genesys.writers.base import MemberChange, WriteResult, changes_of, unsafe_ids
+from genesys_ad_sync.genesys.writers.batching import MAX_MEMBERS, BatchSender
 from genesys_ad_sync.model import Action
 
 
@@ -21,11 +22,12 @@ class ScimPatchWriter:
     def apply(
         self, group_id: str, add: Sequence[str], remove: Sequence[str], before_request: Callable[[], None]
     ) -> Iterator[WriteResult]:
-        changes, odd = changes_of(add, remove)
-        yield from no_ids(odd)
+        """Send adds and removes together; see `MembershipWriter.apply`."""
+        changes, unsafe = changes_of(add, remove)
+        yield from unsafe_ids(unsafe)
         path = f"/api/v2/scim/v2/groups/{path_segment(group_id)}"
 
-        def send(batch: Sequence[Change]) -> ApiResponse:
+        def send(batch: Sequence[MemberChange]) -> ApiResponse:
             before_attempt = batches.before_attempt(before_request)
             return self._client.call(
                 "PATCH", path, json=patch_request(batch), idempotent=True, before_attempt=before_attempt
@@ -38,17 +40,20 @@ class ScimPatchWriter:
                 return False
             return True
 
-        batches = Batches(self._max_members, send, group_exists)
+        batches = BatchSender(self._max_members, send, group_exists)
         yield from batches.send(changes)
-        self._max_members = min(self._max_members, batches.size)  # for the groups that come, too
+        self._max_members = min(self._max_members, batches.size)  # for later groups, too
 
     def lost_groups(self, user_ids: Collection[str]) -> Mapping[str, frozenset[str] | None]:
+        """Return nothing: these requests cannot touch other groups."""
         return {}
 
 
-def patch_request(changes: Sequence[Change]) -> dict[str, Any]:
-    """The body (RFC 7644, 3.5.2). One operation per removed member, by path filter: a `remove` whose path is bare
-    `members` may empty the group, whatever its value says."""
+def patch_request(changes: Sequence[MemberChange]) -> dict[str, Any]:
+    """Build the body (RFC 7644, 3.5.2), with one operation per removed member, by path filter.
+
+    A `remove` whose path is bare `members` may empty the group, whatever its value says.
+    """
     added = [user_id for action, user_id in changes if action is Action.ADD]
     operations: list[dict[str, Any]] = []
     if added:
