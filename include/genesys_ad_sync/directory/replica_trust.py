@@ -66,15 +66,15 @@ def only_what_was_told(before: View, after: View, delta: Delta | None, *, believ
     return view
 
 
-def doubted(changes: Iterable[Change], told: Iterable[Change], reason: Reason, cursor: Cursor) -> list[Change]:
-    """Hold the removals that are not among ``told``, for ``reason``."""
-    reported = {(change.group_guid, change.user_guid) for change in told if change.action is Action.REMOVE}
+def doubted(changes: Iterable[Change], certain: Iterable[Change], reason: Reason, cursor: Cursor) -> list[Change]:
+    """Hold the removals that are not among ``certain``, for ``reason``."""
+    certain_removals = {(change.group_guid, change.user_guid) for change in certain if change.action is Action.REMOVE}
     trusted = cursor.trusted_dc if cursor.trusted_dc != cursor.domain_controller else None
     return [
         dataclasses.replace(change, held_reason=reason, trusted_dc=trusted)
         if change.action is Action.REMOVE
         and change.held_reason is None
-        and (change.group_guid, change.user_guid) not in reported
+        and (change.group_guid, change.user_guid) not in certain_removals
         else change
         for change in changes
     ]

@@ -1,6 +1,6 @@
 """Turns an Airflow connection of type ``active_directory`` into a verified, bound LDAP session.
 
-Says what is wrong with the connection in the words of its form; reading is ``genesys_ad_sync.directory``'s work.
+Errors name the fields of the connection form. Reading is the work of ``genesys_ad_sync.directory``.
 """
 
 from __future__ import annotations
@@ -44,19 +44,22 @@ class ActiveDirectoryHook(BaseHook):
         self.active_directory_conn_id = active_directory_conn_id
 
     def get_conn(self) -> LdapSession:
-        """A bound session; use it as a context manager. Raises SettingsError for a connection that is filled in
-        wrongly, and what ``genesys_ad_sync.directory.connection.connect`` raises."""
-        # ldap3 only when something is read: Airflow imports this module to list the connection types.
+        """Open a bound session; use it as a context manager.
+
+        Raises SettingsError for wrong fields of the connection, and the errors of
+        ``genesys_ad_sync.directory.connection.connect``.
+        """
+        # ldap3 is loaded only for reading: Airflow imports this module to list the connection types.
         from genesys_ad_sync.directory.connection import connect
 
         return connect(self.settings())
 
     def settings(self) -> LdapSettings:
-        """What the connection says. Raises SettingsError with field and remedy."""
+        """Read the Airflow connection. Raises SettingsError with field and remedy."""
         return connection_settings(self.get_connection(self.active_directory_conn_id))
 
     def test_connection(self) -> tuple[bool, str]:
-        """For the Test button of the form."""
+        """Answer the Test button of the form."""
         try:
             settings = self.settings()
             with self.get_conn() as session:
@@ -71,7 +74,10 @@ class ActiveDirectoryHook(BaseHook):
 
 
 def connection_settings(connection: Connection) -> LdapSettings:
-    """Raises SettingsError naming the connection, the field and the remedy. Never shows the password."""
+    """Check an Airflow connection.
+
+    Raises SettingsError with the connection, the field and the remedy. Never shows the password.
+    """
     from genesys_ad_sync.directory.connection import LdapSettings
 
     name = connection.conn_id
@@ -132,6 +138,6 @@ def _seconds(name: str, extra: dict[str, Any], key: str, default: int) -> int:
 
 
 def _text(extra: dict[str, Any], key: str) -> str | None:
-    """The form stores empty fields as null or as an empty text."""
+    """Return a stripped field; None if it is empty, which the form stores as null or an empty text."""
     value = extra.get(key)
     return None if value is None or str(value).strip() == "" else str(value).strip()
