@@ -1,4 +1,4 @@
-"""Bring a part of the stored view up to date with the changes that DirSync reported.
+"""Bring a part of the stored view up to date with DirSync's changes.
 
 DirSync says which members were added and removed, but not what became of an object that was renamed or moved: such
 objects are read again. Everything is idempotent, because a domain controller may repeat changes, or send all of them.

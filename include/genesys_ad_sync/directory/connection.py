@@ -1,4 +1,4 @@
-"""From settings to a bound LDAP session: TLS, certificate, login, and the next domain controller if one fails."""
+"""From settings to a bound LDAP session: TLS, certificate, login, and failover between hosts."""
 
 from __future__ import annotations
 

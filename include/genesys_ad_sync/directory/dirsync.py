@@ -132,7 +132,7 @@ class ChangeReader:
         return each_once(watched)
 
     def _refuse_untrackable(self, raw: RawDelta, *, even_if_moved: bool) -> None:
-        """Raise CursorRejected if memberships may have changed in a way that the answer does not show."""
+        """Raise CursorRejected if memberships may have changed unseen."""
         if raw.restored:
             # The links of an undeleted object become visible again without a change of the group
             # (MS-ADTS 3.1.1.5.3.7, undelete).
@@ -180,7 +180,9 @@ class ChangeReader:
 
 
 def parse_entries(entries: Iterable[Entry]) -> RawDelta:
-    """Collect the changes of a DirSync answer. Where an object comes in several entries, the later one is newer.
+    """Collect the changes of a DirSync answer.
+
+    Where an object comes in several entries, the later one is newer.
 
     Raises DirectoryIncomplete for an entry or a member without GUID.
     """

@@ -32,7 +32,9 @@ _NEVER = 1601  # the year that Windows' clock begins with
 
 @dataclass(frozen=True)
 class LinkRecord:
-    """A present or former member of a group. Times are the originating domain controller's, whole seconds.
+    """A present or former member of a group.
+
+    Times are the originating domain controller's, whole seconds.
 
     ``deleted_at`` None: it is a member now. ``version``: the number of changes. Add, remove, add is 3, of which only
     the last one has a time.
@@ -107,7 +109,7 @@ class MetadataReader:
         self.supported: bool | None = None  # None: not known yet
 
     def records(self, group: Guid) -> list[LinkRecord]:
-        """Read the records of a group; [] if the server has none, or the group does not exist.
+        """Read the records of a group; [] if there are none, or no such group.
 
         A server that answers nothing for a group with members does not have the attribute, and is not asked again.
         Members by `primaryGroupID` have no record.
@@ -173,7 +175,7 @@ def guids_by_dn(*views: View) -> dict[str, Guid]:
 
 
 def time_of(change: Change, history: LinkHistory, delta: Delta | None) -> datetime | None:
-    """Return when a membership began or ended, by the links on the path of the change.
+    """Return when a membership began or ended, by the links on its path.
 
     It begins with the last link that was added, and ends with the first that was removed. With a ``delta``, only the
     links that it reports count; without one, only times since the last poll. None if there is no such record: the
@@ -200,7 +202,7 @@ def _counts(record: LinkRecord, group: Guid, member: Guid, change: Change, delta
 
 
 def changes_hidden(change: Change, history: LinkHistory) -> int:
-    """Count the changes of the user's own link since the last poll that have no time.
+    """Count the changes of the user's own link that have no time.
 
     Only a link that was made since the last poll counts; of older ones nothing is certain.
     """

@@ -51,7 +51,10 @@ def accept_old_keywords(function: Callable[..., _T]) -> Callable[..., _T]:
 
 
 def closure(view: View, root: Guid, *, nested: bool = True) -> set[Guid]:
-    """Return ``root`` and every group below it that counts. Groups that contain each other are met once."""
+    """Return ``root`` and every group below it that counts.
+
+    Groups that contain each other are met once.
+    """
     return set(_paths_to_groups(view, root, nested=nested))
 
 
@@ -75,7 +78,7 @@ def effective_members(view: View, root: Guid, policy: MembershipPolicy) -> Paths
 
 
 def wanted_members(view: View, sources: Collection[Guid], policy: MembershipPolicy) -> Paths:
-    """Map each effective member of the groups ``sources`` to those of them that the user is in.
+    """Map each effective member of ``sources`` to the groups that grant the membership.
 
     Groups that ``view`` does not have or that are not in scope count as empty.
     """
@@ -146,7 +149,7 @@ def difference(
 
 
 def keep_invisible(before: View, after: View, unresolved: Iterable[Guid], *, nested: bool = True) -> set[Guid]:
-    """Add to ``after`` what ``before`` knows of members that cannot be read now, and return their guids.
+    """Copy members that cannot be read now from ``before``, and return their guids.
 
     AD still lists these members, and takes deleted objects out of their groups: so the rights of the account changed,
     not the membership. A group is added with everything below; it was not read and proves nothing. Without ``nested``,
@@ -170,7 +173,7 @@ def keep_invisible(before: View, after: View, unresolved: Iterable[Guid], *, nes
 
 
 def prune(view: View, *, nested: bool) -> View:
-    """Keep only what the groups in scope reach, as a new reading of the same directory would."""
+    """Keep only objects that the groups in scope reach, as a new reading would."""
     reached: set[Guid] = set()
     waiting = [guid for guid, group in view.groups.items() if group.in_scope]
     while waiting:
@@ -200,13 +203,13 @@ def domain_rid(sid: str | None) -> int | None:
 
 
 def _members_in_scope(view: View, root: Guid, policy: MembershipPolicy) -> Paths | None:
-    """Return the effective members of ``root``; None if it is not there or not in scope."""
+    """Return the effective members of ``root``; None if it is missing or not in scope."""
     group = view.groups.get(root)
     return effective_members(view, root, policy) if group is not None and group.in_scope else None
 
 
 def _paths_to_groups(view: View, root: Guid, *, nested: bool) -> dict[Guid, tuple[Guid, ...]]:
-    """Go breadth-first, so that the first path to a group is a shortest one; in order of discovery."""
+    """Find a shortest path to each group below ``root``, in breadth-first order."""
     if root not in view.groups:
         raise KeyError(root)
     paths: dict[Guid, tuple[Guid, ...]] = {root: (root,)}

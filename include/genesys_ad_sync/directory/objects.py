@@ -200,7 +200,7 @@ class ObjectReader:
             found.view.members[guid] = guids_of(self._session.read_values(guid, "member", values))
 
     def _hides_what_decides(self, entry: Entry) -> bool:
-        """Return whether the account may not read the kind of an object, or whether a user is disabled.
+        """Return whether the kind of an object, or a user's disabled state, is unreadable.
 
         Every object in AD has both attributes.
         """
@@ -234,7 +234,7 @@ class ObjectReader:
 
 
 def _first_members(entry: Entry) -> tuple[list[bytes], bool]:
-    """Return the members that came with a group's entry, and whether they are all of them."""
+    """Return the members in a group's entry, and whether they are complete."""
     try:
         part = ctl.find_range(entry.attributes, "member")
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Reads one scope of Active Directory: a snapshot of everything, or a complete reading of some groups.
+"""Reads one scope of Active Directory: a snapshot, or some groups completely.
 
 A method returns complete data or raises; it never returns a part in place of the whole.
 """
@@ -28,7 +28,9 @@ SNAPSHOT_ATTEMPTS = 3
 
 
 class DirectoryReader:
-    """Reads the groups and users of ``scope`` over one session. Not for use by several threads.
+    """Reads the groups and users of ``scope`` over one session.
+
+    Not for use by several threads.
 
     ``objects`` and ``changes`` are the two readers that it combines.
     """

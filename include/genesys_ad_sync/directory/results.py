@@ -1,4 +1,4 @@
-"""Results of reading Active Directory: a snapshot, a complete reading of some groups, or the changes since a cursor.
+"""Results of reading Active Directory: a snapshot, some groups, or changes since a cursor.
 
 Plain data. An answer that broke off is an exception, never one of these.
 """
@@ -33,7 +33,9 @@ class Reading:
 
 @dataclass(frozen=True)
 class Proof:
-    """Some groups and everything below them, read completely. ``missing``: requested, but no such group was found.
+    """Some groups and everything below them, read completely.
+
+    ``missing``: requested, but no such group was found.
 
     ``read_until`` and ``unresolved`` as in ``Reading``. An unresolved member that was known before and has no tombstone
     is one that the account cannot see any more; it does not prove that the user left.
@@ -49,7 +51,9 @@ class Proof:
 
 @dataclass(frozen=True)
 class Delta:
-    """The net changes of the whole domain since a cursor. They may be repeated, so apply them idempotently.
+    """The net changes of the whole domain since a cursor.
+
+    They may be repeated, so apply them idempotently.
 
     - ``member_changes``: group -> (added, removed).
     - ``touched``: objects of which another attribute changed, new objects included.
@@ -67,6 +71,6 @@ class Delta:
 
     @property
     def mentioned(self) -> frozenset[Guid]:
-        """Every object that the changes name; see ``apply_delta.apply_delta`` for what must be loaded to apply them."""
+        """Every object that the changes name (see ``apply_delta.apply_delta``)."""
         members = (guid for change in self.member_changes.values() for side in change for guid in side)
         return frozenset({*self.member_changes, *members, *self.touched, *self.deleted, *self.primary_groups})

@@ -159,7 +159,7 @@ class LdapSession:
                 self._close_paged_search(base, ldap_filter, cookie)
 
     def read_values(self, guid: Guid, attribute: str, seen: Sequence[bytes] = ()) -> list[bytes]:
-        """Read all values of one attribute of an object, range by range; [] if it has none.
+        """Read all values of an object's attribute, range by range; [] if it has none.
 
         ``seen``: the values from index 0 on that are already known. Raises DirectoryIncomplete if the values kept
         changing or a range is missing, DirectoryNotFound if the object does not exist.
@@ -223,7 +223,7 @@ class LdapSession:
         return any(entry.classes for entry in found)
 
     def who_am_i(self) -> str | None:
-        """Return the account as the server sees it (RFC 4532); None if it does not say."""
+        """Return the account as the server sees it (RFC 4532); None if unknown."""
         try:
             answer = self._connection.extend.standard.who_am_i()
         except LDAPExceptionError:

@@ -71,7 +71,10 @@ class GenesysClient(Protocol):
 
 
 def path_segment(value: str) -> str:
-    """Quote ``value`` as one segment of a path. Raises BadRequest for a value that would change the path."""
+    """Quote ``value`` as one segment of a path.
+
+    Raises BadRequest for a value that would change the path.
+    """
     if value.strip() in ("", ".", ".."):
         raise BadRequest("An id must not be empty or consist of dots")
     return quote(value, safe="")

@@ -90,7 +90,7 @@ class BadRequest(GenesysError):
 
 
 class VersionConflict(GenesysError):
-    """409, or 400 "does not match the current version", or SCIM's invalidVers. Read again before repeating."""
+    """409, 412, or a refusal of a stale version. Read again before repeating."""
 
 
 class Throttled(GenesysError):
@@ -115,7 +115,10 @@ class UnexpectedAnswer(GenesysError):
 
 
 class IncompleteListing(UnexpectedAnswer):
-    """Pages that do not add up to their total. Often the list was changed while it was read."""
+    """Pages that do not add up to their total.
+
+    Often the list was changed while it was read.
+    """
 
 
 class ConnectionFailed(GenesysError):
@@ -139,7 +142,7 @@ class RegionUnknown(GenesysError):
 
 
 def needs_a_person(error: GenesysError) -> bool:
-    """Return whether a right or a secret is missing: every request fails, and no repetition helps."""
+    """Return whether every request fails, because a right or a secret is missing."""
     return isinstance(error, (AuthenticationFailed, PermissionMissing, CertificateRejected, RegionUnknown))
 
 
@@ -150,6 +153,6 @@ def passes_by_itself(error: GenesysError) -> bool:
 
 
 def shown_path(path: str) -> str:
-    """Return the path as it may be shown: without the query, and without a user's external key."""
+    """Return the path without the query and without a user's external key."""
     path = path.partition("?")[0]
     return re.sub(r"(/externalid/[^/]+/).+", r"\1{key}", path)

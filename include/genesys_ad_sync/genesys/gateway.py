@@ -1,4 +1,6 @@
-"""Reads Genesys Cloud: groups, their members, and users by key. Each answer is complete or an error.
+"""Reads Genesys Cloud: groups, their members, and users by key.
+
+Each answer is complete or an error.
 
 Uses as few requests as the API allows (reference/genesys-cloud-api.md, §9). Never guesses: a user matches only by the
 user's own mail or user name. Writes nothing.
@@ -59,7 +61,7 @@ class GenesysGateway:
         )
 
     def group_id_by_external_id(self, external_id: str) -> str | None:
-        """Return the id of the group with this SCIM externalId (case matters); None if there is none.
+        """Return the id of the group with this SCIM externalId (case matters), or None.
 
         A SCIM filter knows only id and displayname. The first call therefore reads the externalId of every group: one
         request per 25 groups, or one per group where the service refuses to list without a filter. The result is kept.
@@ -74,7 +76,10 @@ class GenesysGateway:
         return found[0] if found else None
 
     def external_id_of(self, group_id: str) -> str | None:
-        """Read the SCIM externalId of one group (one request). Raises NotFound if there is no such group."""
+        """Read the SCIM externalId of one group (one request).
+
+        Raises NotFound if there is no such group.
+        """
         path = f"/api/v2/scim/v2/groups/{path_segment(group_id)}"
         answer = self._client.call("GET", path, params={"attributes": "id,externalId"})
         if not isinstance(answer.body, dict):
@@ -151,7 +156,7 @@ class GenesysGateway:
         return list(users.values())
 
     def user_by_external_id(self, authority: str, key: str) -> GenesysUser | None:
-        """Read the user with this external id (case matters in both); None if Genesys knows none."""
+        """Read the user with this external id (case matters in both), or None."""
         return self._one_user(f"/api/v2/users/externalid/{path_segment(authority)}/{path_segment(key)}")
 
     def user(self, user_id: str) -> GenesysUser | None:
@@ -159,7 +164,9 @@ class GenesysGateway:
         return self._one_user(f"/api/v2/users/{path_segment(user_id)}")
 
     def users_by_id(self, user_ids: Collection[str]) -> list[GenesysUser]:
-        """Read active and inactive users with these ids. An id without a user is missing in the result.
+        """Read active and inactive users with these ids.
+
+        An id without a user is missing in the result.
 
         Takes the cheaper way: by id (50 per request), or by listing all users (500 per request, kept).
         """
@@ -171,7 +178,7 @@ class GenesysGateway:
 
     @property
     def has_listed_users(self) -> bool:
-        """Whether all active and inactive users are known, so that looking for one takes no request."""
+        """Whether all active and inactive users are known: finding one takes no request."""
         return self._is_listed(STATES)
 
     # -- the cheaper way ------------------------------------------------------------------------------
@@ -250,7 +257,10 @@ class GenesysGateway:
         return _matching(field, frozenset(batch), self.list_users(STATES))
 
     def _search(self, field: UserField, values: Sequence[str]) -> list[GenesysUser]:
-        """Search, and read all pages. The result is matched again here: EXACT may run over analysed text."""
+        """Search, and read all pages.
+
+        The result is matched again here: EXACT may run over analysed text.
+        """
         path = "/api/v2/users/search"
         criterion: dict[str, Any] = {"value": values[0]} if len(values) == 1 else {"values": list(values)}
         query = [

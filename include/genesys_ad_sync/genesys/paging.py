@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a listing. ``number`` counts from 1; ``total`` and ``count`` (of pages) as the answer says."""
+    """One page of a listing.
+
+    ``number`` counts from 1; ``total`` and ``count`` (of pages) as the answer says.
+    """
 
     number: int
     entities: tuple[dict[str, Any], ...]

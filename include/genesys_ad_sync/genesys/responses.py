@@ -1,4 +1,4 @@
-"""From an answer of Genesys Cloud to its result, or to the error that it means.
+"""From an answer of Genesys Cloud to its result or its error.
 
 Knows HTTP statuses and the two error bodies of the API (ErrorBody, ScimError); does no I/O.
 """
@@ -79,7 +79,10 @@ def parse_answer(method: str, path: str, status: int, headers: Mapping[str, str]
 
 
 def _raise_for_status(body: Mapping[str, Any], headers: Mapping[str, str], facts: dict[str, Any]) -> NoReturn:
-    """Raise the error that status and body mean. ``body``: an ErrorBody or ScimError; empty if it is neither."""
+    """Raise the error that status and body mean.
+
+    ``body``: an ErrorBody or ScimError; empty if it is neither.
+    """
     status = facts["status"]
     message = _without_addresses(str(body.get("message") or body.get("detail") or ""))
     facts = {**facts, "code": str(body.get("code") or body.get("scimType") or "") or None}

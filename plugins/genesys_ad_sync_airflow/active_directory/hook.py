@@ -138,6 +138,6 @@ def _seconds(name: str, extra: dict[str, Any], key: str, default: int) -> int:
 
 
 def _text(extra: dict[str, Any], key: str) -> str | None:
-    """Return a stripped field; None if it is empty, which the form stores as null or an empty text."""
+    """Return a stripped field; None for null or an empty text, as the form stores it."""
     value = extra.get(key)
     return None if value is None or str(value).strip() == "" else str(value).strip()

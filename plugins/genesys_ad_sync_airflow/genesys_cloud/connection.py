@@ -80,5 +80,5 @@ def _positive(connection_id: str, extra: Mapping[str, Any], key: str) -> float |
 
 
 def _true_or_false(value: Any) -> Any:
-    """Convert the form's text to a bool: requests takes a text for `verify` as the path of a CA file."""
+    """Convert the form's text to a bool, because requests takes text as a CA file."""
     return {"true": True, "false": False}.get(value.strip().lower(), value) if isinstance(value, str) else value

@@ -263,7 +263,7 @@ class GenesysCloudHook(HttpHook):
 
     @property
     def _session(self) -> requests.Session:
-        """One session per thread, as requests demands; all use the same adapter and its pool of connections."""
+        """One session per thread; all use the same adapter and its pool of connections."""
         session: requests.Session | None = getattr(self._of_thread, "session", None)
         if session is None:
             session = self._of_thread.session = self.get_conn()
@@ -305,7 +305,7 @@ class GenesysCloudHook(HttpHook):
     # -- the Test button ------------------------------------------------------------------------------
 
     def test_connection(self) -> tuple[bool, str]:
-        """Get a token, read the number of groups, and check the rights that a sync needs.
+        """Get a token, read the number of groups, and check the needed rights.
 
         Sends few requests, does not wait long, and writes nothing.
         """
@@ -328,7 +328,10 @@ class GenesysCloudHook(HttpHook):
         return True, found
 
     def _missing_rights(self, group_id: str) -> list[str]:
-        """Return the missing rights. SCIM demands the right to write even for reading, so nothing is written."""
+        """Return the missing rights.
+
+        SCIM demands the right to write even for reading, so nothing is written.
+        """
         missing: list[str] = []
         search = {"pageSize": 1, "query": [{"type": "EXACT", "fields": ["state"], "value": "active"}]}
         for method, path, body in (

@@ -1,4 +1,4 @@
-"""The error for a request without an answer, which says whether it may have been carried out."""
+"""Turns the exceptions of requests into typed errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from genesys_ad_sync.genesys.errors import CertificateRejected, ConnectionFailed
 
 
 def no_answer(error: requests.RequestException, method: str, path: str, timeout: float) -> ConnectionFailed:
-    """Return the typed error for an exception of requests. Its text is left out: it shows the whole URL."""
+    """Return the typed error for an exception of requests.
+
+    Its text is left out: it shows the whole URL.
+    """
     facts: dict[str, Any] = {"method": method, "path": path}
     if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
         return CertificateRejected(

@@ -1,4 +1,4 @@
-"""The access token: fetched with the OAuth client's id and secret, kept, renewed before its end and after a 401.
+"""The access token: fetched, kept, renewed before its end and after a 401.
 
 Authlib speaks OAuth. A `TokenStore` keeps the token; the one here keeps it in the memory of the process.
 """
@@ -49,11 +49,11 @@ class TokenStore(Protocol):
         ...
 
     def forget(self, key: str, value: str) -> None:
-        """Drop the token if it still is this one: another thread or task may have renewed it."""
+        """Drop the token if it was not renewed meanwhile."""
         ...
 
     def lock(self, key: str) -> AbstractContextManager[Any]:
-        """Return a lock to hold while a token is fetched, so that it is fetched only once."""
+        """Return a lock to hold while fetching, so that a token is fetched only once."""
         ...
 
 
@@ -119,7 +119,7 @@ class TokenSource:
 
 
 def token_key(login_url: str, client_id: str, client_secret: str) -> str:
-    """Return one key per client and secret, so that a corrected secret gets a token of its own."""
+    """Return one key per client and secret, so that a new secret gets a new token."""
     return hashlib.sha256("\0".join((login_url, client_id, client_secret)).encode()).hexdigest()
 
 

@@ -1,4 +1,6 @@
-"""Keeps below the rate limit. Reads the budget from the headers of the answers; has no number of its own.
+"""Keeps below the rate limit.
+
+Reads the budget from the headers of the answers; has no number of its own.
 
 The headers count all clients of the token, so every worker sees the same counter without talking to the others. A
 waiting worker does not see it move, though. No worker may therefore run into the limit at full speed: half of the
@@ -33,7 +35,10 @@ class Pacer(Protocol):
         ...
 
     def observe(self, headers: Mapping[str, str]) -> None:
-        """Learn from an answer's headers. Call it once for each ``before``; without headers if no answer came."""
+        """Learn from an answer's headers.
+
+        Call it once for each ``before``; without headers if no answer came.
+        """
         ...
 
     def share_ceiling(self, instances: int) -> None:
@@ -142,7 +147,10 @@ class WindowPacer:
         self._answered_at = self._clock()
 
     def _wait(self) -> float:
-        """Return the seconds to wait. Begin a new window or minute where the old one has ended."""
+        """Return the seconds to wait.
+
+        Begin a new window or minute where the old one has ended.
+        """
         now = self._clock()
         if self._minute_began is None or now >= self._minute_began + 60:
             self._minute_began, self._sent = now, 0

@@ -1,4 +1,6 @@
-"""The regions of Genesys Cloud: AWS region → domain. The API is `api.{domain}`, the login host `login.{domain}`.
+"""The regions of Genesys Cloud: AWS region → domain.
+
+The API is `api.{domain}`, the login host `login.{domain}`.
 
 Source: the vendor's Python SDK 269.0.0, purecloud_region_hosts.py (reference/genesys-spec/regions.json).
 """

@@ -1,4 +1,4 @@
-"""The retry table: which requests are repeated, after how long, and when they are given up. Decided only here.
+"""The retry table: which requests are repeated, after how long, and how often.
 
 | answer                                  | repeated                                                       |
 |-----------------------------------------|----------------------------------------------------------------|

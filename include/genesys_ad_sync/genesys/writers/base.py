@@ -1,4 +1,7 @@
-"""The interface of a write strategy: changes in, results out. Knows nothing of a particular endpoint."""
+"""The interface of a write strategy: changes in, results out.
+
+Knows nothing of a particular endpoint.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ class MembershipWriter(Protocol):
     def apply(
         self, group_id: str, add: Sequence[str], remove: Sequence[str], before_request: Callable[[], None]
     ) -> Iterator[WriteResult]:
-        """Send the changes of one group, and yield each result as soon as its request is answered.
+        """Send the changes of one group, and yield each result as it comes.
 
         ``before_request`` is called before every request, repetitions included. If it raises, nothing more is sent.
 
@@ -55,7 +58,7 @@ class MembershipWriter(Protocol):
         ...
 
     def lost_groups(self, user_ids: Collection[str]) -> Mapping[str, frozenset[str] | None]:
-        """Return groups that these users lost by being written, though they were not to be removed from them.
+        """Return groups that these users lost by being written, against the plan.
 
         None: the groups of the user could not be read. Users without a loss are left out. The result is empty for a
         strategy whose requests cannot touch other groups.
@@ -64,7 +67,7 @@ class MembershipWriter(Protocol):
 
 
 def changes_of(add: Sequence[str], remove: Sequence[str]) -> tuple[list[MemberChange], list[MemberChange]]:
-    """Return the changes that can be sent, and those whose id is unsafe and must not be.
+    """Return the changes that can be sent, and those with an unsafe id.
 
     Adds come first, and each change once. Raises ValueError for a member that is to be added and removed.
     """
@@ -85,7 +88,7 @@ def unsafe_ids(changes: Sequence[MemberChange]) -> Iterator[WriteResult]:
 
 
 def refused(batch: Sequence[MemberChange], error: GenesysError, *, ambiguous: bool) -> Iterator[WriteResult]:
-    """Yield the results of a batch that was answered with an error, or not at all."""
+    """Yield the results of a batch with an error or without an answer."""
     for action, user_id in batch:
         # RFC 7644: noTarget = the filter matches nobody, so there is nothing left to remove.
         gone = action is Action.REMOVE and error.code == "noTarget" and len(batch) == 1

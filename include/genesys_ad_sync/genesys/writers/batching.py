@@ -1,4 +1,7 @@
-"""Sends the changes of a group in batches. A refused batch is halved until the bad change is alone."""
+"""Sends the changes of a group in batches.
+
+A refused batch is halved until the bad change is alone.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ class BatchSender:
         self._repeated = False
 
     def before_attempt(self, before_request: Callable[[], None]) -> Callable[[], None]:
-        """Wrap ``before_request`` for one call of ``send``, to notice a request that leaves more than once.
+        """Wrap ``before_request`` for one call of ``send``, to notice repeated requests.
 
         The first one may have been carried out, and a refusal ("is a member already") may answer the repetition.
         """
@@ -77,7 +80,7 @@ class BatchSender:
             waiting += [batch[middle:], batch[:middle]]  # the last of a stack is taken next
 
     def _group_is_gone(self) -> bool:
-        """Tell a missing group from a missing member: one look spares halving a batch of a group that is gone."""
+        """Return whether the group itself is missing, so that halving the batch is useless."""
         if not self._exists:
             self._exists = self._group_exists()
         return not self._exists

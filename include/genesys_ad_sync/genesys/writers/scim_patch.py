@@ -1,4 +1,4 @@
-"""Write strategy `scim_patch`: adds and removes of a group in one request, no version, harmless to repeat."""
+"""Write strategy `scim_patch`: adds and removes in one request, harmless to repeat."""
 
 from __future__ import annotations
 
