@@ -366,7 +366,7 @@ def test_a_region_that_is_unknown_is_found_before_anything_is_read(
 ) -> None:
     connect("genesys", host=host, extra={"api_url": None, "login_url": None})
     pipeline.directory_hook = unexpected
-    refused(pipeline, RegionUnknown, f"'{host}' is no Genesys Cloud region", "mypurecloud.de (eu-central-1)")
+    refused(pipeline, RegionUnknown, f"Unknown Genesys Cloud region '{host}'", "mypurecloud.de (eu-central-1)")
     pipeline.directory_hook = None
     connect("genesys")
     assert_nothing_was_lost(pipeline)

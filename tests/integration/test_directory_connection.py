@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from genesys_ad_sync.directory.session import ConnectionSettings, Transport, connect
+from genesys_ad_sync.directory.connection import LdapSettings, Transport, connect
 from genesys_ad_sync.errors import (
     DirectoryBindError,
     DirectoryCertificateError,
@@ -19,9 +19,9 @@ from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
 
 
 @pytest.fixture
-def settings(shared_directory) -> ConnectionSettings:
+def settings(shared_directory) -> LdapSettings:
     directory = shared_directory
-    return ConnectionSettings(
+    return LdapSettings(
         hosts=(directory.host,),
         login=directory.reader_login,
         password=directory.reader_password,

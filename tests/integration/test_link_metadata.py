@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.directory.metadata import ATTRIBUTE
+from genesys_ad_sync.directory.link_metadata import ATTRIBUTE
 from genesys_ad_sync.errors import WindowError
 from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
 from sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.genesys.client import RequestCounts, endpoint_of, path_segment
+from genesys_ad_sync.genesys.client import path_segment
 from genesys_ad_sync.genesys.errors import (
     AmbiguousExternalId,
     BadRequest,
@@ -19,6 +19,7 @@ from genesys_ad_sync.genesys.errors import (
     UnexpectedAnswer,
 )
 from genesys_ad_sync.genesys.gateway import GenesysGateway
+from genesys_ad_sync.genesys.request_counts import RequestCounts, endpoint_of
 from tests.support.fake_genesys_client import Called, FakeGenesysClient
 
 

@@ -5,7 +5,8 @@ import uuid
 
 import pytest
 
-from genesys_ad_sync.directory import controls as ctl
+from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.directory.membership import domain_rid
 
 GUID = "bba94b3b-3d8f-4838-9bd7-0ac3dd7dd652"
 
@@ -38,9 +39,9 @@ def test_sids_are_read_and_only_domain_groups_can_be_primary_groups():
     raw = bytes([1, 5]) + (5).to_bytes(6, "big") + struct.pack("<5I", 21, 3047728983, 3182192942, 73564098, 1103)
     sid = ctl.sid_of_bytes(raw)
     assert sid == "S-1-5-21-3047728983-3182192942-73564098-1103"
-    assert ctl.domain_rid(sid) == 1103
-    assert ctl.domain_rid("S-1-5-32-544") is None
-    assert ctl.domain_rid(None) is None
+    assert domain_rid(sid) == 1103
+    assert domain_rid("S-1-5-32-544") is None
+    assert domain_rid(None) is None
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,8 @@ from genesys_ad_sync.genesys.errors import (
     Throttled,
     UnexpectedAnswer,
     VersionConflict,
-    parse_answer,
-    retry_after,
 )
+from genesys_ad_sync.genesys.responses import parse_answer, retry_after
 
 
 def parsed(status: int, body: Any = b"", *, method: str = "GET", path: str = "/api/v2/groups", **headers: str) -> Any:
@@ -77,6 +76,18 @@ def test_every_status_means_one_error(
     assert (caught.value.method, caught.value.path) == ("GET", "/api/v2/groups")
     assert caught.value.ambiguous == ambiguous
     assert isinstance(caught.value, GroupSyncError)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(400, VersionConflict), (404, VersionConflict), (401, AuthenticationFailed), (429, Throttled), (500, ServerError)],
+)
+def test_a_stale_version_is_known_by_its_text_unless_the_status_alone_decides(
+    status: int, error: type[GenesysError]
+) -> None:
+    with pytest.raises(GenesysError) as caught:
+        parsed(status, said(status, "bad.request", "It does not match the current version"))
+    assert type(caught.value) is error
 
 
 def test_a_scim_error_is_read_too() -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from genesys_ad_sync.directory.metadata import (
+from genesys_ad_sync.directory.link_metadata import (
     LinkHistory,
     LinkRecord,
     MetadataReader,
@@ -15,7 +15,8 @@ from genesys_ad_sync.directory.metadata import (
     rebuilt,
     time_of,
 )
-from genesys_ad_sync.directory.reading import Delta
+from genesys_ad_sync.directory.membership import MembershipPolicy
+from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.model import Action, Change
 from genesys_ad_sync.names import dn_key
 from tests.support.directory_stubs import SUCCESS, RangeServer, entry, guid_of
@@ -160,9 +161,8 @@ def test_a_change_for_another_reason_than_a_link_has_no_time() -> None:
 
 
 def told(history: LinkHistory, start: float, end: float, now: dict[str, str], roots: str = "g") -> list[tuple]:
-    changes = rebuilt(
-        view(now), history, roots.split(), start=at(start), end=at(end), nested=True, disabled_users="remove"
-    )
+    policy = MembershipPolicy(nested=True, disabled_users="remove")
+    changes = rebuilt(view(now), history, roots.split(), policy, start=at(start), end=at(end))
     assert all(change.origin == "metadata" for change in changes)
     return [
         (change.action.value, change.group_guid, change.user_guid, (change.changed_at - T0) / timedelta(minutes=1))
