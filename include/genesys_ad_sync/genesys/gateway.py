@@ -12,7 +12,7 @@ import math
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from genesys_ad_sync.genesys.client import GenesysClient, path_segment
 from genesys_ad_sync.genesys.errors import (
@@ -23,9 +23,7 @@ from genesys_ad_sync.genesys.errors import (
     UnexpectedAnswer,
 )
 from genesys_ad_sync.genesys.paging import Page, id_of, list_page, page_of, read_pages
-from genesys_ad_sync.model import GenesysGroup, GenesysUser
-
-UserField = Literal["email", "username"]
+from genesys_ad_sync.model import GenesysGroup, GenesysUser, UserKey
 
 LIST_PAGE_SIZE = 500  # more is unknown; Terraform's provider uses 500 in production
 SEARCH_BATCH = 50  # values a search; the API's cap is unknown
@@ -118,7 +116,7 @@ class GenesysGateway:
 
     # -- users ----------------------------------------------------------------------------------------
 
-    def find_users(self, field: UserField, values: Collection[str]) -> list[GenesysUser]:
+    def find_users(self, field: UserKey, values: Collection[str]) -> list[GenesysUser]:
         """Find active and inactive users whose ``field`` is one of ``values``, ignoring case.
 
         Takes the cheaper way: search (50 values per request) or listing all users (500 per request, kept).
@@ -130,7 +128,7 @@ class GenesysGateway:
         with self._lock:
             return self._find_users(field, wanted)
 
-    def search_users(self, field: UserField, values: Collection[str]) -> list[GenesysUser]:
+    def search_users(self, field: UserKey, values: Collection[str]) -> list[GenesysUser]:
         """Find users like ``find_users``, always by search.
 
         A refused batch (400) is looked up one value at a time. If a single value is refused (for an odd character, for
@@ -183,7 +181,7 @@ class GenesysGateway:
 
     # -- the cheaper way ------------------------------------------------------------------------------
 
-    def _find_users(self, field: UserField, wanted: frozenset[str]) -> list[GenesysUser]:
+    def _find_users(self, field: UserKey, wanted: frozenset[str]) -> list[GenesysUser]:
         if self._is_listed(STATES) or self._listing_is_cheaper(math.ceil(len(wanted) / self._search_batch)):
             try:
                 return _matching(field, wanted, self.list_users(STATES))
@@ -242,7 +240,7 @@ class GenesysGateway:
         entities = read_pages(lambda number: self._user_page(state, number), path, first)
         return [_user(entity, path) for entity in entities]
 
-    def _search_or_fall_back(self, field: UserField, batch: Sequence[str]) -> list[GenesysUser]:
+    def _search_or_fall_back(self, field: UserKey, batch: Sequence[str]) -> list[GenesysUser]:
         try:
             return self._search(field, batch)
         except BadRequest:
@@ -256,7 +254,7 @@ class GenesysGateway:
                     return found
         return _matching(field, frozenset(batch), self.list_users(STATES))
 
-    def _search(self, field: UserField, values: Sequence[str]) -> list[GenesysUser]:
+    def _search(self, field: UserKey, values: Sequence[str]) -> list[GenesysUser]:
         """Search, and read all pages.
 
         The result is matched again here: EXACT may run over analysed text.
@@ -264,7 +262,7 @@ class GenesysGateway:
         path = "/api/v2/users/search"
         criterion: dict[str, Any] = {"value": values[0]} if len(values) == 1 else {"values": list(values)}
         query = [
-            {"type": "EXACT", "fields": [field], **criterion},
+            {"type": "EXACT", "fields": [field.value], **criterion},
             # Which states a search answers by default is not documented.
             {"type": "EXACT", "fields": ["state"], "values": list(STATES)},
         ]
@@ -324,13 +322,8 @@ def _normalised(values: Iterable[str]) -> frozenset[str]:
     return frozenset(value.strip().lower() for value in values if value and value.strip())
 
 
-def _matching(field: UserField, wanted: frozenset[str], users: Iterable[GenesysUser]) -> list[GenesysUser]:
-    return [
-        user
-        for user in users
-        if user.state in STATES
-        and ((user.email if field == "email" else user.username) or "").strip().lower() in wanted
-    ]
+def _matching(field: UserKey, wanted: frozenset[str], users: Iterable[GenesysUser]) -> list[GenesysUser]:
+    return [user for user in users if user.state in STATES and (field.of(user) or "").strip().lower() in wanted]
 
 
 def _entity(body: Any, path: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from genesys_ad_sync.genesys.writers.batching import MAX_MEMBERS
 from genesys_ad_sync.genesys.writers.group_members import GroupMembersWriter
 from genesys_ad_sync.genesys.writers.scim_patch import ScimPatchWriter, patch_request
 from genesys_ad_sync.genesys.writers.user_patch import UserPatchWriter
+from genesys_ad_sync.model import WriteStrategy
 
 __all__ = [
     "MAX_MEMBERS",
@@ -29,19 +30,21 @@ __all__ = [
     "writer_for",
 ]
 
-WRITERS: Mapping[str, Callable[[GenesysClient, Mapping[str, int]], MembershipWriter]] = {
-    "scim_patch": lambda client, _: ScimPatchWriter(client),
-    "group_members": GroupMembersWriter,
-    "user_patch": lambda client, _: UserPatchWriter(client),
+WRITERS: Mapping[WriteStrategy, Callable[[GenesysClient, Mapping[str, int]], MembershipWriter]] = {
+    WriteStrategy.SCIM_PATCH: lambda client, _: ScimPatchWriter(client),
+    WriteStrategy.GROUP_MEMBERS: GroupMembersWriter,
+    WriteStrategy.USER_PATCH: lambda client, _: UserPatchWriter(client),
 }
-"""By the strategy's name in YAML: makes a writer from a client and the versions of groups, as listed in this run."""
+"""By strategy: makes a writer from a client and the versions of groups, as listed in this run."""
 
 
-def writer_for(name: str, client: GenesysClient, versions: Mapping[str, int] | None = None) -> MembershipWriter:
+def writer_for(
+    strategy: WriteStrategy, client: GenesysClient, versions: Mapping[str, int] | None = None
+) -> MembershipWriter:
     """Make the writer that `genesys.write` of a sync definition names.
 
-    ``versions``: of groups by id, as listed in this run. Raises SettingsError for an unknown name.
+    ``versions``: of groups by id, as listed in this run. Raises SettingsError for a strategy that has no writer.
     """
-    if name not in WRITERS:
-        raise SettingsError(f"genesys.write: there is no {name!r}. Use one of {', '.join(WRITERS)}.")
-    return WRITERS[name](client, versions or {})
+    if strategy not in WRITERS:
+        raise SettingsError(f"genesys.write: there is no {strategy!r}. Use one of {', '.join(map(str, WRITERS))}.")
+    return WRITERS[strategy](client, versions or {})
