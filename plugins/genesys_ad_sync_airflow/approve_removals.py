@@ -1,7 +1,7 @@
 """The task that asks a person: Airflow's human-in-the-loop operator, with a question that is only known when it runs.
 
 It holds no worker and no triggerer while it waits. What is asked and what an answer means stands in
-`genesys_ad_sync.approval` and `genesys_ad_sync.stages.approve`.
+`genesys_ad_sync.approval` and `genesys_ad_sync.stages.approve_removals`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from genesys_ad_sync_airflow.notifiers import notifiers_of
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from genesys_ad_sync.run.context import Sync
     from genesys_ad_sync.settings import SyncDefinition
-    from genesys_ad_sync.stages.context import Sync
 
 
 class ApproveRemovals(HITLOperator):
@@ -45,7 +45,7 @@ class ApproveRemovals(HITLOperator):
         self.definition = definition
 
     def execute(self, context: Context) -> Any:
-        from genesys_ad_sync.stages.approve import Answer, ask
+        from genesys_ad_sync.stages.approve_removals import Answer, ask
         from genesys_ad_sync.stages.report import report_so_far
         from genesys_ad_sync_airflow import task_context
 
@@ -69,7 +69,7 @@ class ApproveRemovals(HITLOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        from genesys_ad_sync.stages.approve import Answer
+        from genesys_ad_sync.stages.approve_removals import Answer
         from genesys_ad_sync_airflow import task_context
 
         if "error" in event:
@@ -104,7 +104,7 @@ class ApproveRemovals(HITLOperator):
         return plan_hash not in (getattr(kept, "body", None) or "")
 
     def _pass_on(self, context: Context, sync: Sync, given: Any) -> list[dict[str, Any]]:
-        from genesys_ad_sync.stages.approve import answer
+        from genesys_ad_sync.stages.approve_removals import answer
 
         told = answer(sync, given)
         batches: list[dict[str, Any]] = told.pop("batches")

@@ -16,8 +16,8 @@ from genesys_ad_sync.model import Mode, Window
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from genesys_ad_sync.run.context import RunRequest
     from genesys_ad_sync.settings import SyncDefinition
-    from genesys_ad_sync.stages.context import RunRequest
 
 LIKE_A_TIME = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
 AIRFLOWS_OWN = ("openlineage", "airflow/task_span_detail_level")
@@ -117,7 +117,7 @@ def _refuse_unknown_keys(context: Context) -> None:
 
 
 def _without_window(definition: SyncDefinition, context: Context) -> RunRequest:
-    from genesys_ad_sync.stages.context import RunRequest
+    from genesys_ad_sync.run.context import RunRequest
 
     dag_run, params = context["dag_run"], context["params"]
     dry_run = params.get("dry_run")

@@ -12,8 +12,8 @@ from airflow.sdk import ObjectStoragePath, get_current_context
 from genesys_ad_sync.errors import ReportPathError, SettingsError
 from genesys_ad_sync.journal.records import RunKey
 from genesys_ad_sync.report.store import ReportStore
+from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.settings import SyncDefinition, find_definitions
-from genesys_ad_sync.stages.context import Sync
 from genesys_ad_sync_airflow.journal_connection import open_journal
 
 log = logging.getLogger(__name__)

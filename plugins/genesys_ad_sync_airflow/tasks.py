@@ -67,7 +67,7 @@ def patch(definition: SyncDefinition, batch: dict[str, Any]) -> dict[str, Any]:
 
 def patch_approved(definition: SyncDefinition, batch: dict[str, Any]) -> dict[str, Any]:
     """Writes one batch of what a person approved, after a fresh look at Active Directory, and reads it back."""
-    from genesys_ad_sync.stages.approve import look_again
+    from genesys_ad_sync.stages.approve_removals import look_again
     from genesys_ad_sync.stages.patch import patch as stage
     from genesys_ad_sync_airflow import task_context
 

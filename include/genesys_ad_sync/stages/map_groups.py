@@ -11,7 +11,7 @@ from genesys_ad_sync.genesys.errors import AmbiguousExternalId
 from genesys_ad_sync.mapping import ExternalIds, needed_external_ids
 from genesys_ad_sync.mapping import map_groups as map_purely
 from genesys_ad_sync.model import GenesysGroup, Mode, Pair, Reason, SkippedGroup
-from genesys_ad_sync.stages.context import Sync, tells_of_failure
+from genesys_ad_sync.run.context import Sync, tells_of_failure
 
 ABSENCE_IS_KEPT = timedelta(days=1)
 

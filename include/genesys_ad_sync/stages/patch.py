@@ -21,8 +21,10 @@ from genesys_ad_sync.journal.records import RunRecord
 from genesys_ad_sync.matching import excluded_users
 from genesys_ad_sync.model import SETTLED, Action, Guid, Match, Reason, Row, Status
 from genesys_ad_sync.planning import recheck
-from genesys_ad_sync.stages.approve import FIRST_APPROVED_LANE
-from genesys_ad_sync.stages.context import Sync
+from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.targets import target_of
+from genesys_ad_sync.run.undo import changed_since_plan, pin_undone
+from genesys_ad_sync.stages.approve_removals import FIRST_APPROVED_LANE
 from genesys_ad_sync.stages.map_groups import listed_versions
 from genesys_ad_sync.stages.plan import (
     claimed_by_others,
@@ -33,11 +35,9 @@ from genesys_ad_sync.stages.plan import (
     planning_targets,
     take_back_grants,
 )
-from genesys_ad_sync.stages.read_back import read_back
 from genesys_ad_sync.stages.resolve_users import look_at_refused, look_up, matched
-from genesys_ad_sync.stages.targets import target_of
-from genesys_ad_sync.stages.undo import changed_since_plan, pin_undone
 from genesys_ad_sync.undo import recheck_undo
+from genesys_ad_sync.writing.read_back import read_back
 
 LEASE_POLL_SECONDS = 5.0
 RENEWALS = 10  # in the time after which a lease expires

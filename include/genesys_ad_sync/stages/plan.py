@@ -29,14 +29,14 @@ from genesys_ad_sync.model import (
 )
 from genesys_ad_sync.planning import Context, Plan, Target, Unmapped, newest_told
 from genesys_ad_sync.planning import plan as plan_purely
-from genesys_ad_sync.stages import targets as target_groups
-from genesys_ad_sync.stages.approve import freeze
-from genesys_ad_sync.stages.batches import batches_of
-from genesys_ad_sync.stages.context import Sync, chosen, tells_of_failure
+from genesys_ad_sync.run import targets as target_groups
+from genesys_ad_sync.run.context import Sync, chosen, tells_of_failure
+from genesys_ad_sync.run.lanes import batches_of
+from genesys_ad_sync.run.targets import TargetGroup
+from genesys_ad_sync.run.undo import decide_undo, is_undo
+from genesys_ad_sync.stages.approve_removals import freeze
 from genesys_ad_sync.stages.map_groups import mapped
 from genesys_ad_sync.stages.resolve_users import with_late_comers
-from genesys_ad_sync.stages.targets import TargetGroup
-from genesys_ad_sync.stages.undo import decide_undo, is_undo
 
 PLANS_ARE_CARRIED_OUT = timedelta(hours=2)
 """Within that time, or their run has died."""

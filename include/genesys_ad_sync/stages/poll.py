@@ -14,10 +14,11 @@ from typing import Any
 from genesys_ad_sync.errors import WindowError
 from genesys_ad_sync.journal.records import RunRecord
 from genesys_ad_sync.model import Action, Change, Guid, Mode, Window
-from genesys_ad_sync.stages import restored, undo
-from genesys_ad_sync.stages.context import RunRequest, Sync, chosen, tells_of_failure
-from genesys_ad_sync.stages.following import Follower, Polled
-from genesys_ad_sync.stages.history import kept_apart, reach_back
+from genesys_ad_sync.polling.poller import Follower, Polled
+from genesys_ad_sync.polling.window_history import kept_apart, reach_back
+from genesys_ad_sync.run import journal_identity as restored
+from genesys_ad_sync.run import undo
+from genesys_ad_sync.run.context import RunRequest, Sync, chosen, tells_of_failure
 
 PROOF_ROUNDS = 3
 

@@ -12,8 +12,8 @@ from genesys_ad_sync.errors import GroupSyncError, ReportPathError, RunUnknown
 from genesys_ad_sync.journal.records import RunRecord
 from genesys_ad_sync.model import Action, GroupResult, Guid, Mode, Reason, Row, Status
 from genesys_ad_sync.report.build import build_report
-from genesys_ad_sync.stages import restored
-from genesys_ad_sync.stages.context import RunRequest, Sync, failures
+from genesys_ad_sync.run import journal_identity as restored
+from genesys_ad_sync.run.context import RunRequest, Sync, failures
 from genesys_ad_sync.stages.map_groups import mapped
 from genesys_ad_sync.stages.poll import window_of
 

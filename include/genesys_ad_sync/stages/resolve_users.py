@@ -12,9 +12,9 @@ from genesys_ad_sync.journal.records import Link
 from genesys_ad_sync.matching import Lookup, MatchState, answered, excluded_users, finish, next_lookup, start
 from genesys_ad_sync.model import Action, GenesysUser, Guid, Match, MatchStatus, Mode, Reason, Row, Status
 from genesys_ad_sync.names import normal_mail
-from genesys_ad_sync.stages import targets as target_groups
-from genesys_ad_sync.stages.context import Sync, tells_of_failure
-from genesys_ad_sync.stages.targets import TargetGroup
+from genesys_ad_sync.run import targets as target_groups
+from genesys_ad_sync.run.context import Sync, tells_of_failure
+from genesys_ad_sync.run.targets import TargetGroup
 
 
 @tells_of_failure

@@ -15,10 +15,10 @@ from genesys_ad_sync.approval import SHORT_HASH, Background, Question, body, cho
 from genesys_ad_sync.journal.records import Decision, RunRecord
 from genesys_ad_sync.model import Change, Reason, Row, RowKey, Status
 from genesys_ad_sync.planning import Plan, content_hash, spread
-from genesys_ad_sync.stages.batches import batches_of
-from genesys_ad_sync.stages.context import Sync
-from genesys_ad_sync.stages.following import Follower
-from genesys_ad_sync.stages.targets import target_of
+from genesys_ad_sync.polling.poller import Follower
+from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.lanes import batches_of
+from genesys_ad_sync.run.targets import target_of
 
 FIRST_APPROVED_LANE = 100
 """Lanes from here on are `patch_approved`'s; those below are `patch`'s."""

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from genesys_ad_sync.journal.records import RunKey, RunRecord
 from genesys_ad_sync.model import Reason
 from genesys_ad_sync.report.store import SeenJournal
-from genesys_ad_sync.stages.context import Sync
+from genesys_ad_sync.run.context import Sync
 
 
 def is_other_journal(sync: Sync) -> bool:

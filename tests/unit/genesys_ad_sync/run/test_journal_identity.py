@@ -18,9 +18,9 @@ from genesys_ad_sync.journal import Journal, RunKey, tables
 from genesys_ad_sync.journal.records import RunRecord
 from genesys_ad_sync.model import Action, Reason, Row, Status, View
 from genesys_ad_sync.report.store import ReportStore
+from genesys_ad_sync.run import journal_identity as restored
+from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.settings import parse_definition
-from genesys_ad_sync.stages import restored
-from genesys_ad_sync.stages.context import Sync
 from tests.support.journal import T0, advance, begin, change, journal, journal_url  # noqa: F401 (fixtures)
 
 _KEYS = "directory: {group_base: 'OU=x,DC=example,DC=com'}\ngroups: [{name: '(?P<same>.+)', genesys_name: '{same}'}]"

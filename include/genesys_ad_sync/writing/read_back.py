@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.genesys.writers import MembershipWriter, WriteResult
 from genesys_ad_sync.model import Action, Reason, Row, Status
-from genesys_ad_sync.stages.context import Sync
+from genesys_ad_sync.run.context import Sync
 
 READ_BACK_WAITS = (0.0, 1.0, 2.0, 4.0, 8.0)  # seconds before each read-back: Genesys answers before it is in effect
 

@@ -13,9 +13,9 @@ from genesys_ad_sync.journal.records import Done, RunKey, RunRecord
 from genesys_ad_sync.matching import excluded_users
 from genesys_ad_sync.model import Action, Guid, Row, Status
 from genesys_ad_sync.planning import Context, Plan
-from genesys_ad_sync.stages.context import RunRequest, Sync, chosen
+from genesys_ad_sync.run.context import RunRequest, Sync, chosen
+from genesys_ad_sync.run.wanted import wanted_members
 from genesys_ad_sync.stages.map_groups import mapped
-from genesys_ad_sync.stages.wanted import wanted_members
 from genesys_ad_sync.undo import Present, plan_undo
 
 ReadMembers = Callable[[Sync, Sequence[str]], dict[str, frozenset[str] | None]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from genesys_ad_sync.directory.reading import Delta
 from genesys_ad_sync.model import View
+from genesys_ad_sync.polling.shrinkage import disbelieve_shrinking
 from genesys_ad_sync.settings import Limits
-from genesys_ad_sync.stages.proof import disbelieve_shrinking
 from tests.support.journal import T0, cursor, view
 
 LIMITS = Limits(shrink_percent=30, min_group_size=4)

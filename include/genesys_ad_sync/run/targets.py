@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from genesys_ad_sync.directory.membership import closure
 from genesys_ad_sync.journal.records import RunRecord
 from genesys_ad_sync.model import Change, Guid, Mode, Pair
-from genesys_ad_sync.stages.context import Sync, chosen
+from genesys_ad_sync.run.context import Sync, chosen
+from genesys_ad_sync.run.undo import is_undo
+from genesys_ad_sync.run.wanted import wanted_members
 from genesys_ad_sync.stages.map_groups import mapped, retired_now
 from genesys_ad_sync.stages.poll import changes_to_act_on
-from genesys_ad_sync.stages.undo import is_undo
-from genesys_ad_sync.stages.wanted import wanted_members
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from genesys_ad_sync.directory.membership import effective_members
 from genesys_ad_sync.model import Guid, View
-from genesys_ad_sync.stages.context import Sync
+from genesys_ad_sync.run.context import Sync
 
 
 def wanted_members(sync: Sync, view: View, feeding: Collection[Guid]) -> dict[Guid, tuple[Guid, ...]]:

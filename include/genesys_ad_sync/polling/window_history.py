@@ -12,8 +12,8 @@ from genesys_ad_sync.directory.metadata import LinkHistory, guids_by_dn, rebuilt
 from genesys_ad_sync.errors import WindowError
 from genesys_ad_sync.journal.records import RunRecord
 from genesys_ad_sync.model import Action, Change, Guid, View
-from genesys_ad_sync.stages.context import Sync, chosen
-from genesys_ad_sync.stages.following import Follower
+from genesys_ad_sync.polling.poller import Follower
+from genesys_ad_sync.run.context import Sync, chosen
 
 _CHANGES = TypeAdapter(list[Change])
 
