@@ -17,8 +17,8 @@ from genesys_ad_sync.journal import RunKey, tables
 from genesys_ad_sync.journal.store import Journal
 from genesys_ad_sync.model import Reason
 from genesys_ad_sync.report.schema import validate
-from genesys_ad_sync.stages import patch as patch_stage
 from genesys_ad_sync.stages import plan as plan_stage
+from genesys_ad_sync.writing import lane as patch_stage
 from sandbox.directory_objects import (
     AddGroup,
     AddMember,

@@ -34,9 +34,9 @@ from genesys_ad_sync.run.context import Sync, chosen, tells_of_failure
 from genesys_ad_sync.run.lanes import batches_of
 from genesys_ad_sync.run.targets import TargetGroup
 from genesys_ad_sync.run.undo import decide_undo, is_undo
+from genesys_ad_sync.run.users import with_late_comers
 from genesys_ad_sync.stages.approve_removals import freeze
 from genesys_ad_sync.stages.map_groups import mapped
-from genesys_ad_sync.stages.resolve_users import with_late_comers
 
 PLANS_ARE_CARRIED_OUT = timedelta(hours=2)
 """Within that time, or their run has died."""
