@@ -49,13 +49,13 @@ class ApproveRemovals(HITLOperator):
         from genesys_ad_sync.stages.report import report_so_far
         from genesys_ad_sync_airflow import task_context
 
-        sync = task_context.sync_of_task(self.definition)
-        if not sync.fact("question"):
+        task = task_context.sync_of_task(self.definition)
+        if not task.fact("question"):
             raise AirflowSkipException("nothing needs a person")
-        asked = ask(sync)
+        asked = ask(task)
         if asked is None:  # answered in an earlier try, which died before it could pass the answer on
-            return self._pass_on(context, sync, None)
-        report_so_far(sync)
+            return self._pass_on(context, task, None)
+        report_so_far(task)
         self.subject, self.body, self.options = asked.subject, asked.body, asked.options
         self.notifiers = notifiers_of(self.definition, self.log.error)
         if self._form_is_of_an_earlier_plan(context, asked.hash):
@@ -64,7 +64,7 @@ class ApproveRemovals(HITLOperator):
                 "about the new plan here; the next run asks."
             )
             nobody = Answer(chosen=[], by=None, at=_utc(None), outdated=True)
-            return self._pass_on(context, sync, nobody)
+            return self._pass_on(context, task, nobody)
         self.log.info("The question is in the tab 'Required Actions' of this task")
         return super().execute(context)
 
@@ -103,10 +103,10 @@ class ApproveRemovals(HITLOperator):
         )
         return plan_hash not in (getattr(kept, "body", None) or "")
 
-    def _pass_on(self, context: Context, sync: Sync, given: Any) -> list[dict[str, Any]]:
+    def _pass_on(self, context: Context, task: Sync, given: Any) -> list[dict[str, Any]]:
         from genesys_ad_sync.stages.approve_removals import answer
 
-        told = answer(sync, given)
+        told = answer(task, given)
         batches: list[dict[str, Any]] = told.pop("batches")
         context["ti"].xcom_push(key="answer", value=told)
         return batches

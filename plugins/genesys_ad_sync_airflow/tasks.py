@@ -59,9 +59,9 @@ def patch(definition: SyncDefinition, batch: dict[str, Any]) -> dict[str, Any]:
     from genesys_ad_sync.stages.report import report_so_far
     from genesys_ad_sync_airflow import task_context
 
-    sync = task_context.sync_of_task(definition)
-    counts = stage(sync, batch["lane"])
-    report_so_far(sync)
+    task = task_context.sync_of_task(definition)
+    counts = stage(task, batch["lane"])
+    report_so_far(task)
     return counts
 
 
@@ -71,9 +71,9 @@ def patch_approved(definition: SyncDefinition, batch: dict[str, Any]) -> dict[st
     from genesys_ad_sync.stages.patch import patch as stage
     from genesys_ad_sync_airflow import task_context
 
-    sync = task_context.sync_of_task(definition)
-    look_again(sync, batch["lane"])
-    return stage(sync, batch["lane"])
+    task = task_context.sync_of_task(definition)
+    look_again(task, batch["lane"])
+    return stage(task, batch["lane"])
 
 
 def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
@@ -83,13 +83,13 @@ def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
     from genesys_ad_sync.stages.report import report as stage
     from genesys_ad_sync_airflow import params, task_context
 
-    sync = task_context.sync_of_task(definition)
-    document, path = stage(sync, params.request_to_report(definition))
+    task = task_context.sync_of_task(definition)
+    document, path = stage(task, params.request_to_report(definition))
     for line in render_summary(document).splitlines():
         log.info(line)
     log.info("report: %s", path)
     counts = task_context.counts_for_xcom(document, path)
-    counts["stopped_by_limits"] = bool(fail_reason(sync))  # its text names Genesys groups
+    counts["stopped_by_limits"] = bool(fail_reason(task))  # its text names Genesys groups
     get_current_context()["outlet_events"][asset].extra = counts
     return counts
 

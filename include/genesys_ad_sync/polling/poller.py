@@ -55,16 +55,16 @@ class Polled:
 class Follower:
     """One run's reading of AD into the journal, over one session."""
 
-    def __init__(self, sync: Sync, session: LdapSession) -> None:
-        self._sync = sync
-        self._journal = sync.journal
-        self._name = sync.definition.name
-        self.scope = sync.definition.scope(session.root_dse().naming_context)
+    def __init__(self, task: Sync, session: LdapSession) -> None:
+        self._task = task
+        self._journal = task.journal
+        self._name = task.definition.name
+        self.scope = task.definition.scope(session.root_dse().naming_context)
         self.reader = DirectoryReader(session, self.scope)
         self.metadata = MetadataReader(session, self.scope.naming_context)
         self._hidden = 0  # changes that AD counts and does not tell
-        self._limits = sync.definition.limits
-        self._blind = proof.canary_is_missing(session, sync.definition.directory.canary)
+        self._limits = task.definition.limits
+        self._blind = proof.canary_is_missing(session, task.definition.directory.canary)
 
     def bring_up_to_date(self, *, whole: bool) -> Polled:
         """Reads what is new; everything, if asked for or if the cursor cannot be trusted."""
@@ -86,7 +86,7 @@ class Follower:
             try:
                 return read()
             except JournalConflict:
-                self._sync.say("another run moved the view meanwhile: reading again")
+                self._task.say("another run moved the view meanwhile: reading again")
         raise JournalConflict("other runs kept moving the view while this one read it: try again later")
 
     def _poll(self, *, whole: bool, groups: Collection[Guid] = ()) -> Polled:
@@ -136,7 +136,7 @@ class Follower:
         poll = self._advance(stored, cursor, before, after, changes, complete, delta.deleted, whole=False)
         self._confirm(cursor, complete, delta)
         if changes:
-            self._sync.say(f"{len(changes)} membership changes since {stored.cursor.polled_at.isoformat()}")
+            self._task.say(f"{len(changes)} membership changes since {stored.cursor.polled_at.isoformat()}")
         notes = (*_note_on_invisible(kept), *doubt.notes, *self._note_on_blindness())
         return Polled(poll, cursor.polled_at, complete, notes, whole=False)
 
@@ -167,7 +167,7 @@ class Follower:
         delta = self._delta_as_evidence(stored)  # afterwards: what went while it was read shall not seem unexplained
         view = reading.view
         others = _note_on_left_out(view, nested=self.scope.nested_groups)
-        self._sync.say(f"read {len(view.groups)} groups and {len(view.users)} members as a whole")
+        self._task.say(f"read {len(view.groups)} groups and {len(view.users)} members as a whole")
         if stored is None:
             cursor = trust.first(reading.cursor)
             complete = self._unless_blind(reading.complete)
@@ -293,7 +293,7 @@ class Follower:
         confirmed = told + [change for change in asked if self._is_out(change, view, complete)]
         if confirmed:
             self._journal.confirm([change.id for change in confirmed if change.id is not None])
-            self._sync.say(f"{len(confirmed)} removals that were held as doubtful are confirmed")
+            self._task.say(f"{len(confirmed)} removals that were held as doubtful are confirmed")
 
     def _is_out(self, change: Change, view: View, complete: Collection[Guid]) -> bool:
         """The group is in scope, all below it was read completely, and the person is not in it."""

@@ -18,7 +18,7 @@ from genesys_ad_sync.run.context import Sync, chosen
 _CHANGES = TypeAdapter(list[Change])
 
 
-def reach_back(sync: Sync, follower: Follower, run: RunRecord, polled_at: datetime) -> list[str]:
+def reach_back(task: Sync, follower: Follower, run: RunRecord, polled_at: datetime) -> list[str]:
     """Puts what happened in the part of the run's window before the journal began into the journal, as far as the run
     may act on it: what it leaves there unsettled, a live run takes up. A dry run keeps it to itself, see `kept_apart`.
     Gives notes.
@@ -33,7 +33,7 @@ def reach_back(sync: Sync, follower: Follower, run: RunRecord, polled_at: dateti
             f"the window ends after this poll ({polled_at.isoformat()}): what happens from now until its end is not in "
             "it; the next live run takes it, or this window run again later"
         )
-    stored = sync.journal.stored_cursor(sync.definition.name)
+    stored = task.journal.stored_cursor(task.definition.name)
     assert stored is not None
     began = stored.began_at
     if window.start is None or window.start >= began:
@@ -41,7 +41,7 @@ def reach_back(sync: Sync, follower: Follower, run: RunRecord, polled_at: dateti
             raise WindowError(_nothing_known(began, "the window ends before that"))
         return notes
     end = began if window.end is None else min(window.end, began)
-    told = _told(sync, follower, run, window.start, end)
+    told = _told(task, follower, run, window.start, end)
     if told is not None:
         return notes + told
     if window.end is not None and window.end <= began:
@@ -55,9 +55,9 @@ def reach_back(sync: Sync, follower: Follower, run: RunRecord, polled_at: dateti
     ]
 
 
-def kept_apart(sync: Sync, known: Sequence[Change]) -> list[Change]:
+def kept_apart(task: Sync, known: Sequence[Change]) -> list[Change]:
     """What a dry run was told of the time before the journal and is not among the ``known`` changes of its window."""
-    told = _CHANGES.validate_python(sync.fact("history", []))
+    told = _CHANGES.validate_python(task.fact("history", []))
     subjects = {_subject(change) for change in known}
     return [change for change in told if _subject(change) not in subjects]
 
@@ -74,10 +74,10 @@ def _nothing_known(began: datetime, why: str) -> str:
     )
 
 
-def _told(sync: Sync, follower: Follower, run: RunRecord, start: datetime, end: datetime) -> list[str] | None:
+def _told(task: Sync, follower: Follower, run: RunRecord, start: datetime, end: datetime) -> list[str] | None:
     """What AD's records tell of [start, end), as changes in the journal. None: it keeps none."""
-    name = sync.definition.name
-    view = sync.journal.load_view(name)
+    name = task.definition.name
+    view = task.journal.load_view(name)
     in_scope = [group for group in view.groups.values() if group.in_scope]
     roots = sorted(group.guid for group in chosen(in_scope, run.groups))
     # The first group that has members shows whether there are records at all.
@@ -98,10 +98,10 @@ def _told(sync: Sync, follower: Follower, run: RunRecord, start: datetime, end: 
         disabled_users=follower.scope.disabled_users,
     )
     if run.dry_run:
-        sync.journal.put_fact(run, "history", _CHANGES.dump_python(changes, mode="json"))
+        task.journal.put_fact(run, "history", _CHANGES.dump_python(changes, mode="json"))
     else:
-        new = sync.journal.record_history(name, changes)
-        sync.say(f"{len(changes)} changes from before the journal, {new} of them new to it")
+        new = task.journal.record_history(name, changes)
+        task.say(f"{len(changes)} changes from before the journal, {new} of them new to it")
     return [
         f"{len(changes)} changes from before the journal began were rebuilt from what Active Directory keeps",
         *_what_is_missing(history, start, end),

@@ -120,27 +120,27 @@ def tells_of_failure(
     fact = f"failed:{stage.__name__}"
 
     @functools.wraps(stage)
-    def telling(sync: Sync, *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
+    def telling(task: Sync, *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
         try:
-            result = stage(sync, *args, **kwargs)
+            result = stage(task, *args, **kwargs)
         except GroupSyncError as error:
             with suppress(GroupSyncError):  # no run yet, or the journal itself is what fails
-                sync.journal.put_fact(sync.run, fact, str(error))
+                task.journal.put_fact(task.run, fact, str(error))
             raise
         finally:
             with suppress(GroupSyncError):
-                sync.count_requests()
-        if sync.fact(fact) is not None:
-            sync.journal.put_fact(sync.run, fact, None)
+                task.count_requests()
+        if task.fact(fact) is not None:
+            task.journal.put_fact(task.run, fact, None)
         return result
 
     return telling
 
 
-def failures(sync: Sync) -> list[str]:
+def failures(task: Sync) -> list[str]:
     """Why stages of this run ended with an error."""
     stages = ("poll", "map_groups", "resolve_users", "plan")
-    return [f"{stage} failed: {told}" for stage in stages if (told := sync.fact(f"failed:{stage}"))]
+    return [f"{stage} failed: {told}" for stage in stages if (told := task.fact(f"failed:{stage}"))]
 
 
 def chosen(groups: Iterable[DirectoryGroup], patterns: tuple[str, ...]) -> list[DirectoryGroup]:

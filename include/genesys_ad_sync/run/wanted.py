@@ -10,10 +10,10 @@ from genesys_ad_sync.model import Guid, View
 from genesys_ad_sync.run.context import Sync
 
 
-def wanted_members(sync: Sync, view: View, feeding: Collection[Guid]) -> dict[Guid, tuple[Guid, ...]]:
+def wanted_members(task: Sync, view: View, feeding: Collection[Guid]) -> dict[Guid, tuple[Guid, ...]]:
     """Who is an effective member of at least one of the AD groups, and of which."""
     granted_by: defaultdict[Guid, list[Guid]] = defaultdict(list)
-    directory = sync.definition.directory
+    directory = task.definition.directory
     for group in sorted(feeding):
         if group in view.groups and view.groups[group].in_scope:
             for user in effective_members(

@@ -45,24 +45,24 @@ class Answer:
     outdated: bool = False
 
 
-def freeze(sync: Sync, run: RunRecord, decided: Plan, rows: Sequence[Row]) -> list[Row]:
+def freeze(task: Sync, run: RunRecord, decided: Plan, rows: Sequence[Row]) -> list[Row]:
     """Opens the question about the rows that a person may let pass. What another run is asking about already is left to
     it. Gives all rows, those with a note where another run asks. A dry run asks nobody."""
     to_ask = [row for row in rows if row.key in decided.to_approve]
     if run.dry_run or decided.fail_reason:
-        sync.journal.put_fact(run, "question", None)
+        task.journal.put_fact(run, "question", None)
         return list(rows)
-    now = sync.clock()
-    mine = sync.journal.ask(
-        sync.definition.name,
+    now = task.clock()
+    mine = task.journal.ask(
+        task.definition.name,
         run.key,
         {row.key: row.change_ids for row in to_ask},
         at=now,
-        until=now + sync.definition.limits.answer_within,
+        until=now + task.definition.limits.answer_within,
     )
     asked = [row for row in to_ask if row.key in mine]
     made = question(asked, content_hash(asked)) if asked else None
-    sync.journal.put_fact(
+    task.journal.put_fact(
         run,
         "question",
         made
@@ -74,8 +74,8 @@ def freeze(sync: Sync, run: RunRecord, decided: Plan, rows: Sequence[Row]) -> li
             "limits_of_run": _of_the_run(decided),
         },
     )
-    sync.journal.put_fact(run, "approval", None)
-    elsewhere = sync.journal.being_asked(sync.definition.name, now, but_not_by=run.key)
+    task.journal.put_fact(run, "approval", None)
+    elsewhere = task.journal.being_asked(task.definition.name, now, but_not_by=run.key)
     return [
         replace(row, error=f"run {elsewhere[row.key].run_id} is asking a person about it")
         if row.key in decided.to_approve and row.key in elsewhere
@@ -84,87 +84,87 @@ def freeze(sync: Sync, run: RunRecord, decided: Plan, rows: Sequence[Row]) -> li
     ]
 
 
-def ask(sync: Sync) -> Asked | None:
+def ask(task: Sync) -> Asked | None:
     """The question of this run as a person reads it; None: there is nothing to ask, or it was answered already."""
-    run = sync.run
-    frozen = sync.fact("question")
-    if not frozen or _answered(sync):
+    run = task.run
+    frozen = task.fact("question")
+    if not frozen or _answered(task):
         return None
-    rows = {row.key: row for row in sync.journal.rows(run)}
+    rows = {row.key: row for row in task.journal.rows(run)}
     made = question([rows[key] for key in frozen["rows"]], frozen["hash"])
-    now = sync.clock()
+    now = task.clock()
     # the time to answer begins when the form is there
-    sync.journal.ask(
-        sync.definition.name,
+    task.journal.ask(
+        task.definition.name,
         run.key,
         {key: rows[key].change_ids for key in frozen["rows"]},
         at=now,
-        until=now + sync.definition.limits.answer_within,
+        until=now + task.definition.limits.answer_within,
     )
     text = body(
         made,
-        _background(sync, run, made, frozen),
+        _background(task, run, made, frozen),
         run_id=run.key.run_id,
-        answer_within=sync.definition.limits.answer_within,
-        report=str(sync.reports.path_for(run.key.dag_id, run.key.run_id)),
-        undoes=sync.fact("undo", {}).get("run_id"),
+        answer_within=task.definition.limits.answer_within,
+        report=str(task.reports.path_for(run.key.dag_id, run.key.run_id)),
+        undoes=task.fact("undo", {}).get("run_id"),
     )
-    sync.say(
+    task.say(
         f"asking about {made.removals} removals and {made.additions} additions in {len(made.groups)} Genesys groups, "
         f"plan {made.hash[:SHORT_HASH]}"
     )
     return Asked(made.subject, text, made.options, made.hash[:SHORT_HASH])
 
 
-def answer(sync: Sync, given: Answer | None) -> dict[str, Any]:
+def answer(task: Sync, given: Answer | None) -> dict[str, Any]:
     """Takes the answer (None: it was given in an earlier try), and turns the approved rows into batches for
     `patch_approved`. Returns {batches, decision, at, groups: {Genesys group id: decision}} for the XCom; who it was
     stands in the journal and in the report."""
-    run = sync.run
-    frozen = sync.fact("question")
+    run = task.run
+    frozen = task.fact("question")
     assert frozen
     if given is not None:
-        _keep_answer(sync, run, frozen, given)
-    told = sync.journal.fact(run, "approval")
+        _keep_answer(task, run, frozen, given)
+    told = task.journal.fact(run, "approval")
     decisions = {group_id: Decision(value) for group_id, value in told["groups"].items()}
     asked = set(frozen["rows"])
-    sync.journal.close_question(
+    task.journal.close_question(
         run.key,
         {key: decisions[RowKey.parse(key).target] for key in asked},
         by=told["by"],
         at=datetime.fromisoformat(told["at"]),
     )
-    rows = [row for row in sync.journal.rows(run) if row.key in asked]
+    rows = [row for row in task.journal.rows(run) if row.key in asked]
     if not any(row.lane is not None for row in rows):
         approved = [row for row in rows if decisions[row.genesys_group_id or ""] is Decision.APPROVED]
-        sync.journal.confirm({id_ for row in approved if row.reason is Reason.SCOPE_CHANGED for id_ in row.change_ids})
-        sync.journal.record(run, _decided(sync, rows, decisions), at=sync.clock())
-        rows = [row for row in sync.journal.rows(run) if row.key in asked]
-    sync.say(f"answer: {told['decision']}")
+        task.journal.confirm({id_ for row in approved if row.reason is Reason.SCOPE_CHANGED for id_ in row.change_ids})
+        task.journal.record(run, _decided(task, rows, decisions), at=task.clock())
+        rows = [row for row in task.journal.rows(run) if row.key in asked]
+    task.say(f"answer: {told['decision']}")
     return {"batches": batches_of(rows), **{key: told[key] for key in ("decision", "at", "groups")}}
 
 
-def look_again(sync: Sync, lane: int) -> None:
+def look_again(task: Sync, lane: int) -> None:
     """Before approved removals are written: AD is read anew, and everything that feeds the Genesys groups of the lane
     completely. What is not proven now is held by the re-check, whatever was proven when the plan was made.
 
     Raises DirectoryError if AD cannot be read: then nothing of the lane is written."""
-    rows = sync.journal.rows(sync.run, lane=lane)
+    rows = task.journal.rows(task.run, lane=lane)
     groups = {row.genesys_group_id for row in rows if row.genesys_group_id and not row.undoes}
-    feeding = {guid for group_id in groups for guid in target_of(sync, group_id).feeding}
-    with sync.directory() as session:
-        follower = Follower(sync, session)
+    feeding = {guid for group_id in groups for guid in target_of(task, group_id).feeding}
+    with task.directory() as session:
+        follower = Follower(task, session)
         polled = follower.bring_up_to_date(whole=False)
         if feeding:
             polled = follower.prove(polled, feeding)
-    sync.know("complete", sorted(polled.complete))
+    task.know("complete", sorted(polled.complete))
 
 
 # -- parts --------------------------------------------------------------------------------------------
 
 
-def _answered(sync: Sync) -> bool:
-    told = sync.fact("approval")
+def _answered(task: Sync) -> bool:
+    told = task.fact("approval")
     return bool(told) and told["decision"] != Decision.UNANSWERED.value
 
 
@@ -173,26 +173,26 @@ def _of_the_run(decided: Plan) -> list[str]:
     return [text for text in decided.excess.texts if text not in of_groups]
 
 
-def _background(sync: Sync, run: RunRecord, made: Question, frozen: dict[str, Any]) -> Background:
-    name = sync.definition.name
+def _background(task: Sync, run: RunRecord, made: Question, frozen: dict[str, Any]) -> Background:
+    name = task.definition.name
     rows = [row for group in made.groups for row in group.rows]
-    all_changes = {c.id: c for c in sync.journal.changes({id_ for row in rows for id_ in row.change_ids})}
+    all_changes = {c.id: c for c in task.journal.changes({id_ for row in rows for id_ in row.change_ids})}
     changes: dict[str, list[Change]] = {row.key: [all_changes[id_] for id_ in row.change_ids] for row in rows}
     guids = {guid for row in rows for guid in row.group_guids}
     guids |= {guid for found in changes.values() for change in found for guid in change.path}
     users = {row.user_guid for row in rows if row.user_guid}
     return Background(
-        users=sync.journal.known_users(name, users),
-        groups=sync.journal.known_groups(name, guids),
+        users=task.journal.known_users(name, users),
+        groups=task.journal.known_groups(name, guids),
         changes=changes,
         limits=frozen["limits"],
         limits_of_run=frozen["limits_of_run"],
-        members={result.genesys_group_id: result.before for result in sync.journal.group_results(run)},
-        gone=sync.journal.gone_users(name, users),
+        members={result.genesys_group_id: result.before for result in task.journal.group_results(run)},
+        gone=task.journal.gone_users(name, users),
     )
 
 
-def _keep_answer(sync: Sync, run: RunRecord, frozen: dict[str, Any], given: Answer) -> None:
+def _keep_answer(task: Sync, run: RunRecord, frozen: dict[str, Any], given: Answer) -> None:
     """First of all: whatever fails afterwards, nobody has to be asked again."""
     options: dict[str, str] = frozen["options"]
     if given.by is None or given.outdated or not is_decided(given.chosen):
@@ -202,7 +202,7 @@ def _keep_answer(sync: Sync, run: RunRecord, frozen: dict[str, Any], given: Answ
         decisions = {id_: Decision.APPROVED if id_ in approved else Decision.REJECTED for id_ in options}
     kinds = set(decisions.values())
     decision = next(iter(kinds)).value if len(kinds) == 1 else "approved_in_part"
-    sync.journal.put_fact(
+    task.journal.put_fact(
         run,
         "approval",
         {
@@ -214,7 +214,7 @@ def _keep_answer(sync: Sync, run: RunRecord, frozen: dict[str, Any], given: Answ
     )
 
 
-def _decided(sync: Sync, rows: Sequence[Row], decisions: dict[str, Decision]) -> list[Row]:
+def _decided(task: Sync, rows: Sequence[Row], decisions: dict[str, Decision]) -> list[Row]:
     decided = []
     for row in rows:
         decision = decisions[row.genesys_group_id or ""]
@@ -226,5 +226,5 @@ def _decided(sync: Sync, rows: Sequence[Row], decisions: dict[str, Decision]) ->
             decided.append(replace(row, error="nobody answered; a later run asks again"))
     return [
         row if row.lane is None else replace(row, lane=FIRST_APPROVED_LANE + row.lane)
-        for row in spread(decided, sync.definition.genesys.write)
+        for row in spread(decided, task.definition.genesys.write)
     ]

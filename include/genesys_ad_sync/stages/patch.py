@@ -22,33 +22,33 @@ from genesys_ad_sync.stages.plan import claimed_by_others
 from genesys_ad_sync.writing.lane import READING_IS_FRESH, _Job, _lease
 
 
-def patch(sync: Sync, lane: int) -> dict[str, Any]:
+def patch(task: Sync, lane: int) -> dict[str, Any]:
     """Applies the rows of one lane. Returns counts by status.
 
     Raises LeaseBusy if another run writes for too long, and the GenesysError that makes a retry of the task worth
     while (Genesys asks to wait longer than the task can, or fails again and again) or of no use (no permission). What
     was done until then is recorded, and a retry sends only what is missing.
     """
-    run = sync.run
+    run = task.run
     by_group: dict[str, list[Row]] = {}
-    for row in sync.journal.rows(run, lane=lane):
+    for row in task.journal.rows(run, lane=lane):
         assert row.genesys_group_id is not None
         by_group.setdefault(row.genesys_group_id, []).append(row)
     todo = {group: rows for group, rows in by_group.items() if any(row.status not in SETTLED for row in rows)}
-    sync.say(f"lane {lane}: {sum(map(len, by_group.values()))} changes in {len(todo)} Genesys groups")
+    task.say(f"lane {lane}: {sum(map(len, by_group.values()))} changes in {len(todo)} Genesys groups")
     if todo:
-        sync.genesys_client.share_ceiling(len(sync.journal.lanes(run)))
-        with _lease(sync) as lease, ThreadPoolExecutor(max_workers=sync.definition.genesys.workers) as pool:
-            writer = writer_for(sync.definition.genesys.write, sync.genesys_client, listed_versions(sync))
-            fresh_until = _fresh_until(sync, lane, lease.fence)
-            job = _Job(sync, run, lease, writer, matched(sync), claimed_by_others(sync, run), fresh_until)
+        task.genesys_client.share_ceiling(len(task.journal.lanes(run)))
+        with _lease(task) as lease, ThreadPoolExecutor(max_workers=task.definition.genesys.workers) as pool:
+            writer = writer_for(task.definition.genesys.write, task.genesys_client, listed_versions(task))
+            fresh_until = _fresh_until(task, lane, lease.fence)
+            job = _Job(task, run, lease, writer, matched(task), claimed_by_others(task, run), fresh_until)
             try:
                 for number, group_id in enumerate(_in_order(pool, job, todo), 1):
-                    sync.say(f"{number} of {len(todo)} groups done: {group_id}")
+                    task.say(f"{number} of {len(todo)} groups done: {group_id}")
             finally:
-                sync.count_requests()
+                task.count_requests()
             job.trouble.hand_back()
-    after = sync.journal.rows(run, lane=lane)
+    after = task.journal.rows(run, lane=lane)
     return {status.value: n for status in Status if (n := sum(row.status is status for row in after))}
 
 
@@ -60,9 +60,9 @@ def _in_order(pool: ThreadPoolExecutor, job: _Job, todo: Mapping[str, Sequence[R
         yield from pool.map(lambda item: job.apply(*item), groups)
 
 
-def _fresh_until(sync: Sync, lane: int, fence: int) -> datetime | None:
+def _fresh_until(task: Sync, lane: int, fence: int) -> datetime | None:
     """Until when what `plan` read may be taken for present; None: not at all."""
-    reading = sync.fact("reading")
+    reading = task.fact("reading")
     if lane >= FIRST_APPROVED_LANE or not reading or reading["fence"] != fence:
         return None
     return datetime.fromisoformat(reading["at"]) + READING_IS_FRESH

@@ -43,36 +43,36 @@ PLANS_ARE_CARRIED_OUT = timedelta(hours=2)
 
 
 @tells_of_failure
-def plan(sync: Sync) -> dict[str, Any]:
+def plan(task: Sync) -> dict[str, Any]:
     """Decides and records. Returns the batches for the mapped patch instances, counts, and the plan's hash.
 
     A group whose present membership cannot be read has its changes held; the others go on.
     """
-    run = sync.run
-    targets, unmapped = target_groups.collect(sync)
-    matches = with_late_comers(sync, targets)
+    run = task.run
+    targets, unmapped = target_groups.collect(task)
+    matches = with_late_comers(task, targets)
     # what AD tells after this moment is newer than what this run does
-    sync.journal.put_fact(run, "last_change", sync.journal.last_change())
+    task.journal.put_fact(run, "last_change", task.journal.last_change())
     # `patch` may rely on what is read here if no other run has written since
-    fence = _next_fence(sync)
-    sync.journal.put_fact(run, "reading", {"at": sync.clock().isoformat(), "fence": fence})
-    present = _read_present(sync, [target.genesys_group_id for target in targets if _needs_reading(target)])
+    fence = _next_fence(task)
+    task.journal.put_fact(run, "reading", {"at": task.clock().isoformat(), "fence": fence})
+    present = _read_present(task, [target.genesys_group_id for target in targets if _needs_reading(target)])
     for in_flight in (fence is None, True):
         if in_flight:
-            _look_at_changes_again(sync, targets, unmapped)
-        if is_undo(sync):
-            decided = _decide_undo(sync, run)
+            _look_at_changes_again(task, targets, unmapped)
+        if is_undo(task):
+            decided = _decide_undo(task, run)
         else:
-            decided = _decide(sync, run, targets, unmapped, matches, present, in_flight)
-        with sync.journal.together():
-            if in_flight or _next_fence(sync) == fence:
-                rows, settled_elsewhere = _keep(sync, run, targets, decided)
+            decided = _decide(task, run, targets, unmapped, matches, present, in_flight)
+        with task.journal.together():
+            if in_flight or _next_fence(task) == fence:
+                rows, settled_elsewhere = _keep(task, run, targets, decided)
                 break
 
     counts = {status.value: sum(row.status is status for row in rows) for status in Status}
-    sync.say("plan: " + (", ".join(f"{n} {status}" for status, n in counts.items() if n) or "nothing to do"))
+    task.say("plan: " + (", ".join(f"{n} {status}" for status, n in counts.items() if n) or "nothing to do"))
     if settled_elsewhere:
-        sync.say(f"{len(settled_elsewhere)} changes were settled by another run meanwhile")
+        task.say(f"{len(settled_elsewhere)} changes were settled by another run meanwhile")
     return {
         "batches": [] if run.dry_run or decided.fail_reason else batches_of(rows),
         "counts": counts,
@@ -81,35 +81,35 @@ def plan(sync: Sync) -> dict[str, Any]:
     }
 
 
-def _look_at_changes_again(sync: Sync, targets: Sequence[TargetGroup], unmapped: dict[Guid, list[Change]]) -> None:
+def _look_at_changes_again(task: Sync, targets: Sequence[TargetGroup], unmapped: dict[Guid, list[Change]]) -> None:
     """The run that is writing may have settled some of them by now."""
     lists = [*(target.changes for target in targets), *unmapped.values()]
-    newest = {one.id: one for one in sync.journal.changes({one.id for list_ in lists for one in list_ if one.id})}
+    newest = {one.id: one for one in task.journal.changes({one.id for list_ in lists for one in list_ if one.id})}
     for list_ in lists:
         list_[:] = [newest.get(one.id, one) for one in list_]
 
 
-def _next_fence(sync: Sync) -> int | None:
-    return sync.journal.next_fence(sync.organisation, sync.key, now=sync.clock())
+def _next_fence(task: Sync) -> int | None:
+    return task.journal.next_fence(task.organisation, task.key, now=task.clock())
 
 
 def _keep(
-    sync: Sync, run: RunRecord, targets: Sequence[TargetGroup], decided: Plan
+    task: Sync, run: RunRecord, targets: Sequence[TargetGroup], decided: Plan
 ) -> tuple[list[Row], dict[int, RunKey]]:
     """The plan into the journal, and what it settles without a write. Gives the rows, and the changes that another run
     has settled meanwhile."""
-    rows = list(freeze(sync, run, decided, _with_comparison_changes(sync, run, decided)))
-    sync.journal.save_rows(run, rows)
-    sync.journal.save_group_results(run, decided.group_results)
-    now = sync.clock()
+    rows = list(freeze(task, run, decided, _with_comparison_changes(task, run, decided)))
+    task.journal.save_rows(run, rows)
+    task.journal.save_group_results(run, decided.group_results)
+    now = task.clock()
     finished = [row for row in rows if row.lane is None]
     if not run.dry_run:
-        _keep_grants(sync, decided, finished)
-    settled_elsewhere = sync.journal.record(run, [row for row in finished if row.settled_by is None], at=now)
+        _keep_grants(task, decided, finished)
+    settled_elsewhere = task.journal.record(run, [row for row in finished if row.settled_by is None], at=now)
     told = {"hash": decided.hash, "fail_reason": decided.fail_reason, "at": now.isoformat()}
-    sync.journal.put_fact(run, "plan", told)
-    sync.journal.put_fact(run, "whole", sorted(target.genesys_group_id for target in targets if target.whole))
-    sync.journal.put_fact(run, "compared", sorted(decided.compared))
+    task.journal.put_fact(run, "plan", told)
+    task.journal.put_fact(run, "whole", sorted(target.genesys_group_id for target in targets if target.whole))
+    task.journal.put_fact(run, "compared", sorted(decided.compared))
     return rows, settled_elsewhere
 
 
@@ -117,22 +117,22 @@ def _needs_reading(target: TargetGroup) -> bool:
     return target.whole or any(change.settled_by is None for change in target.changes)
 
 
-def _read_present(sync: Sync, group_ids: Sequence[str]) -> dict[str, frozenset[str] | None]:
+def _read_present(task: Sync, group_ids: Sequence[str]) -> dict[str, frozenset[str] | None]:
     """The individuals of each group; None where they could not be read. "Could not read" is never "empty"."""
 
     def read(group_id: str) -> frozenset[str] | None:
         try:
-            return sync.genesys.individuals(group_id)
+            return task.genesys.individuals(group_id)
         except GenesysError as error:
-            sync.say(f"the members of Genesys group {group_id} could not be read, its changes are held: {error}")
+            task.say(f"the members of Genesys group {group_id} could not be read, its changes are held: {error}")
             return None
 
-    with ThreadPoolExecutor(max_workers=sync.definition.genesys.workers) as pool:
+    with ThreadPoolExecutor(max_workers=task.definition.genesys.workers) as pool:
         return dict(zip(group_ids, pool.map(read, group_ids), strict=True))
 
 
 def _decide(
-    sync: Sync,
+    task: Sync,
     run: RunRecord,
     targets: Sequence[TargetGroup],
     unmapped: dict[Guid, list[Change]],
@@ -140,33 +140,33 @@ def _decide(
     present: dict[str, frozenset[str] | None],
     in_flight: bool,
 ) -> Plan:
-    _, skipped, _ = mapped(sync)
+    _, skipped, _ = mapped(task)
     guids = {change.user_guid for changes in unmapped.values() for change in changes if change.user_guid}
     groups = {guid for target in targets for guid in (*target.feeding, *target.retired)} | set(unmapped)
     groups |= {change.group_guid for target in targets for change in target.changes}
-    pins = _pins(sync, run, targets)
-    known = planning_targets(sync, targets, present, claimed_by_others(sync, run))
+    pins = _pins(task, run, targets)
+    known = planning_targets(task, targets, present, claimed_by_others(task, run))
     # a comparison may find somebody through a grant, of whom no change tells: to be left alone if excluded
     guids |= {grant.user_guid for target in known for grant in target.grants}
     return plan_purely(
         known,
         matches,
-        _unmapped(sync, run, skipped, unmapped),
-        sync.definition,
+        _unmapped(task, run, skipped, unmapped),
+        task.definition,
         replace(
-            planning_context(sync, run, groups | {s.group_guid for s in skipped}, guids | set(matches), pins),
+            planning_context(task, run, groups | {s.group_guid for s in skipped}, guids | set(matches), pins),
             in_flight=in_flight and not run.dry_run,
         ),
     )
 
 
-def _decide_undo(sync: Sync, run: RunRecord) -> Plan:
-    return decide_undo(sync, planning_context(sync, run, (), ()), _read_present, claimed_by_others(sync, run))
+def _decide_undo(task: Sync, run: RunRecord) -> Plan:
+    return decide_undo(task, planning_context(task, run, (), ()), _read_present, claimed_by_others(task, run))
 
 
-def _pins(sync: Sync, run: RunRecord, targets: Sequence[TargetGroup]) -> dict[tuple[str, Guid], int]:
+def _pins(task: Sync, run: RunRecord, targets: Sequence[TargetGroup]) -> dict[tuple[str, Guid], int]:
     """The pairs that somebody undid. Where AD has told something newer, it rules again."""
-    pins = sync.journal.pins(sync.definition.name, [target.genesys_group_id for target in targets])
+    pins = task.journal.pins(task.definition.name, [target.genesys_group_id for target in targets])
     if pins and not run.dry_run:
         over = {}
         for target in targets:
@@ -174,12 +174,12 @@ def _pins(sync: Sync, run: RunRecord, targets: Sequence[TargetGroup]) -> dict[tu
                 pair = (target.genesys_group_id, change.user_guid or change.genesys_user_id or "")
                 if pair in pins and newest_told([change]) > pins[pair]:
                     over[pair] = pins[pair]
-        sync.journal.unpin(sync.definition.name, over)
+        task.journal.unpin(task.definition.name, over)
     return pins
 
 
 def planning_targets(
-    sync: Sync,
+    task: Sync,
     targets: Sequence[TargetGroup],
     present: dict[str, frozenset[str] | None],
     claimed: Mapping[str, str],
@@ -187,11 +187,11 @@ def planning_targets(
     """The targets with what the journal knows of them: ownership, claims, and what was read completely in this run.
 
     ``claimed``: see `claimed_by_others`."""
-    _, _, genesys_groups = mapped(sync)
-    complete = set(sync.fact("complete", []))
+    _, _, genesys_groups = mapped(task)
+    complete = set(task.fact("complete", []))
     ids = [target.genesys_group_id for target in targets]
     grants: dict[str, list[Grant]] = {id_: [] for id_ in ids}
-    for grant in sync.journal.grants(sync.definition.name, ids):
+    for grant in task.journal.grants(task.definition.name, ids):
         grants[grant.genesys_group_id].append(grant)
     return [
         Target(
@@ -213,38 +213,38 @@ def planning_targets(
 
 
 def planning_context(
-    sync: Sync,
+    task: Sync,
     run: RunRecord,
     groups: Collection[Guid],
     users: Collection[Guid],
     pins: Mapping[tuple[str, Guid], int] | None = None,
 ) -> Context:
     """``groups`` and ``users``: those whom the rows may name."""
-    name = sync.definition.name
-    people = sync.journal.known_users(name, users)
+    name = task.definition.name
+    people = task.journal.known_users(name, users)
     assert run.polled_at is not None
     return Context(
         observed_at=run.polled_at,
         dry_run=run.dry_run,
-        removed_today=sync.journal.removals_since(name, sync.clock() - timedelta(days=1)),
-        journal_restored=bool(sync.fact("journal_restored")),
+        removed_today=task.journal.removals_since(name, task.clock() - timedelta(days=1)),
+        journal_restored=bool(task.fact("journal_restored")),
         pins=pins or {},
-        being_asked=frozenset(sync.journal.being_asked(name, sync.clock(), but_not_by=run.key))
-        | sync.journal.about_to_be_removed(name, since=sync.clock() - PLANS_ARE_CARRIED_OUT, but_not_by=run.key),
-        excluded_users=excluded_users(people.values(), sync.definition),
-        groups=sync.journal.known_groups(name, groups),
+        being_asked=frozenset(task.journal.being_asked(name, task.clock(), but_not_by=run.key))
+        | task.journal.about_to_be_removed(name, since=task.clock() - PLANS_ARE_CARRIED_OUT, but_not_by=run.key),
+        excluded_users=excluded_users(people.values(), task.definition),
+        groups=task.journal.known_groups(name, groups),
         users=people,
-        deleted_users=sync.journal.deleted_users(name),
+        deleted_users=task.journal.deleted_users(name),
     )
 
 
 def _unmapped(
-    sync: Sync, run: RunRecord, skipped: Sequence[SkippedGroup], changes: dict[Guid, list[Change]]
+    task: Sync, run: RunRecord, skipped: Sequence[SkippedGroup], changes: dict[Guid, list[Change]]
 ) -> list[Unmapped]:
     """AD groups that feed nothing: one row per changed member; at a baseline, and in a whole comparison, one in all."""
-    known = sync.journal.known_groups(sync.definition.name, {s.group_guid for s in skipped} | set(changes))
+    known = task.journal.known_groups(task.definition.name, {s.group_guid for s in skipped} | set(changes))
     allowed = {group.guid for group in chosen(known.values(), run.groups)}
-    whole = run.mode is Mode.FULL or not any(pair.has_baseline for pair in sync.journal.pairs(sync.definition.name))
+    whole = run.mode is Mode.FULL or not any(pair.has_baseline for pair in task.journal.pairs(task.definition.name))
     whole = whole and not run.bounded
     reasons = {s.group_guid: s for s in skipped}
     return [
@@ -258,37 +258,37 @@ def _unmapped(
     ]
 
 
-def claimed_by_others(sync: Sync, run: RunRecord) -> dict[str, str]:
+def claimed_by_others(task: Sync, run: RunRecord) -> dict[str, str]:
     """Mapped Genesys groups that another sync definition feeds: id -> definition. The others are claimed by this one,
     and stay so until it maps them no longer, or its file is gone. A dry run asks, and neither claims nor releases."""
-    name = sync.definition.name
-    group_ids = sorted({pair.genesys_group_id for pair in target_groups.newest_pairs(sync)})
-    claimed = sync.journal.claim(sync.organisation, name, group_ids, sync.clock(), dry_run=run.dry_run)
-    gone = set() if sync.definitions is None else set(claimed.values()) - sync.definitions
+    name = task.definition.name
+    group_ids = sorted({pair.genesys_group_id for pair in target_groups.newest_pairs(task)})
+    claimed = task.journal.claim(task.organisation, name, group_ids, task.clock(), dry_run=run.dry_run)
+    gone = set() if task.definitions is None else set(claimed.values()) - task.definitions
     if not run.dry_run:
-        sync.journal.release_claims(sync.organisation, name, group_ids)
+        task.journal.release_claims(task.organisation, name, group_ids)
         if gone:
             for one in gone:
-                sync.journal.release_claims(sync.organisation, one, ())
-            claimed = sync.journal.claim(sync.organisation, name, group_ids, sync.clock())
-            _tell(sync, run, f"released the claims of sync definitions whose file is gone: {', '.join(sorted(gone))}")
+                task.journal.release_claims(task.organisation, one, ())
+            claimed = task.journal.claim(task.organisation, name, group_ids, task.clock())
+            _tell(task, run, f"released the claims of sync definitions whose file is gone: {', '.join(sorted(gone))}")
     return {group_id: by for group_id, by in claimed.items() if by not in gone}
 
 
-def _tell(sync: Sync, run: RunRecord, note: str) -> None:
+def _tell(task: Sync, run: RunRecord, note: str) -> None:
     """In the task's log and in the report."""
-    sync.say(note)
-    sync.journal.put_fact(run, "notes", [*sync.journal.fact(run, "notes", default=[]), note])
+    task.say(note)
+    task.journal.put_fact(run, "notes", [*task.journal.fact(run, "notes", default=[]), note])
 
 
-def _with_comparison_changes(sync: Sync, run: RunRecord, decided: Plan) -> list[Row]:
+def _with_comparison_changes(task: Sync, run: RunRecord, decided: Plan) -> list[Row]:
     """Rows that only the comparison found become changes of the journal, so that a later run takes them up if this
     one cannot settle them. A dry run keeps nothing."""
     if run.dry_run or not decided.comparison_changes:
         return list(decided.rows)
     changes = [change for _, change in decided.comparison_changes]
     ids: dict[str, list[int]] = {}
-    recorded = sync.journal.record_comparison(sync.definition.name, changes)
+    recorded = task.journal.record_comparison(task.definition.name, changes)
     for (key, _), change in zip(decided.comparison_changes, recorded, strict=True):
         assert change.id is not None
         ids.setdefault(key, []).append(change.id)
@@ -297,18 +297,18 @@ def _with_comparison_changes(sync: Sync, run: RunRecord, decided: Plan) -> list[
     ]
 
 
-def _keep_grants(sync: Sync, decided: Plan, finished: Sequence[Row]) -> None:
+def _keep_grants(task: Sync, decided: Plan, finished: Sequence[Row]) -> None:
     """AD owns what it grants and Genesys has. What no row writes is owned from here on; what is written, by `patch`."""
-    sync.journal.add_grants(sync.definition.name, decided.found, sync.clock())
-    sync.journal.remove_grants(sync.definition.name, decided.outdated)
-    grant_settled_adds(sync, finished)
-    drop_grants_of_settled_removals(sync, finished)
+    task.journal.add_grants(task.definition.name, decided.found, task.clock())
+    task.journal.remove_grants(task.definition.name, decided.outdated)
+    grant_settled_adds(task, finished)
+    drop_grants_of_settled_removals(task, finished)
 
 
-def grant_settled_adds(sync: Sync, rows: Sequence[Row]) -> None:
+def grant_settled_adds(task: Sync, rows: Sequence[Row]) -> None:
     """An add that is in effect is a grant of each AD group that says so."""
     grant(
-        sync,
+        task,
         [
             row
             for row in rows
@@ -320,12 +320,12 @@ def grant_settled_adds(sync: Sync, rows: Sequence[Row]) -> None:
     )
 
 
-def grant(sync: Sync, rows: Sequence[Row]) -> None:
+def grant(task: Sync, rows: Sequence[Row]) -> None:
     """AD owns the memberships that these adds are about."""
-    sync.journal.add_grants(sync.definition.name, _grants_of(rows), sync.clock())
+    task.journal.add_grants(task.definition.name, _grants_of(rows), task.clock())
 
 
-def take_back_grants(sync: Sync, rows: Sequence[Row]) -> None:
+def take_back_grants(task: Sync, rows: Sequence[Row]) -> None:
     """Of adds that were to be sent, and are known not to have come to anything."""
     not_carried_out = (Reason.REFUSED, Reason.NOT_ATTEMPTED)
     in_vain = [
@@ -335,7 +335,7 @@ def take_back_grants(sync: Sync, rows: Sequence[Row]) -> None:
         and not row.undoes
         and (row.status is Status.ORPHANED or (row.status is Status.FAILED and row.reason in not_carried_out))
     ]
-    sync.journal.remove_grants(sync.definition.name, _grants_of(in_vain))
+    task.journal.remove_grants(task.definition.name, _grants_of(in_vain))
 
 
 def _grants_of(rows: Sequence[Row]) -> list[Grant]:
@@ -347,7 +347,7 @@ def _grants_of(rows: Sequence[Row]) -> list[Grant]:
     ]
 
 
-def drop_grants_of_settled_removals(sync: Sync, rows: Sequence[Row]) -> None:
+def drop_grants_of_settled_removals(task: Sync, rows: Sequence[Row]) -> None:
     """When a removal is settled, AD no longer owns that membership through those AD groups."""
     over = [
         row
@@ -359,10 +359,10 @@ def drop_grants_of_settled_removals(sync: Sync, rows: Sequence[Row]) -> None:
     ]
     if not over:
         return
-    name = sync.definition.name
-    deleted = sync.journal.deleted_users(name)
+    name = task.definition.name
+    deleted = task.journal.deleted_users(name)
     grants: dict[tuple[str, str], list[Grant]] = {}
-    for one in sync.journal.grants(name, sorted({row.genesys_group_id for row in over if row.genesys_group_id})):
+    for one in task.journal.grants(name, sorted({row.genesys_group_id for row in over if row.genesys_group_id})):
         # what was granted through an account that was made anew since goes with that of the new one
         owner = one.genesys_user_id if one.user_guid in deleted else one.user_guid
         grants.setdefault((one.genesys_group_id, owner), []).append(one)
@@ -375,4 +375,4 @@ def drop_grants_of_settled_removals(sync: Sync, rows: Sequence[Row]) -> None:
             # a person who is still granted by another group keeps that group's grant
             if row.reason is not Reason.STILL_GRANTED or one.group_guid in row.group_guids
         ]
-    sync.journal.remove_grants(name, gone)
+    task.journal.remove_grants(name, gone)

@@ -24,7 +24,7 @@ PROOF_ROUNDS = 3
 
 
 @tells_of_failure
-def poll(sync: Sync, request: RunRequest) -> dict[str, Any]:
+def poll(task: Sync, request: RunRequest) -> dict[str, Any]:
     """Reads AD, moves the journal's view and cursor, and says what the run acts on.
 
     Returns ids and counts for the XCom. Raises DirectoryError if AD cannot be read, ReportPathError if the report could
@@ -32,39 +32,39 @@ def poll(sync: Sync, request: RunRequest) -> dict[str, Any]:
     connection to Genesys Cloud that is filled in wrongly.
     """
     check_window(request)
-    sync.reports.check_writable(sync.key.dag_id)
-    other_journal = restored.is_other_journal(sync)
-    run = sync.journal.begin_run(
-        sync.key,
-        sync.definition.name,
+    task.reports.check_writable(task.key.dag_id)
+    other_journal = restored.is_other_journal(task)
+    run = task.journal.begin_run(
+        task.key,
+        task.definition.name,
         clear_number=request.clear_number,
         run_type=request.run_type,
         mode=request.mode,
         dry_run=request.dry_run,
         window=request.window,
         groups=request.groups,
-        started_at=sync.clock(),
+        started_at=task.clock(),
         undo_run=request.undo_run,
         release_run=request.release_run,
     )
-    sync.journal.put_fact(run, "notes", [*restored.note(sync, run, other_journal), *undo.begin(sync, run, request)])
-    sync.say(f"Genesys Cloud is at {sync.organisation}")  # a connection that makes no sense is found out here
-    with sync.directory() as session:
-        follower = Follower(sync, session)
+    task.journal.put_fact(run, "notes", [*restored.note(task, run, other_journal), *undo.begin(task, run, request)])
+    task.say(f"Genesys Cloud is at {task.organisation}")  # a connection that makes no sense is found out here
+    with task.directory() as session:
+        follower = Follower(task, session)
         polled = follower.bring_up_to_date(whole=request.mode is Mode.FULL)
-        _keep(sync, run, polled)
-        if run.bounded and not undo.is_undo(sync):  # an undo leaves nothing for other runs to do
-            told = reach_back(sync, follower, run, polled.polled_at)
+        _keep(task, run, polled)
+        if run.bounded and not undo.is_undo(task):  # an undo leaves nothing for other runs to do
+            told = reach_back(task, follower, run, polled.polled_at)
             polled = replace(polled, notes=(*polled.notes, *told))
-        polled = _prove(sync, follower, polled, run)
+        polled = _prove(task, follower, polled, run)
         polled = replace(polled, notes=(*polled.notes, *follower.notes_at_the_end()))
-    _keep(sync, run, polled)
-    changes = changes_to_act_on(sync, run)
+    _keep(task, run, polled)
+    changes = changes_to_act_on(task, run)
 
     groups = Counter(change.group_guid for change in changes)
     for note in polled.notes:
-        sync.say(note)
-    sync.say(f"{len(changes)} changes in {len(groups)} AD groups to act on; view number {polled.poll}")
+        task.say(note)
+    task.say(f"{len(changes)} changes in {len(groups)} AD groups to act on; view number {polled.poll}")
     return {
         "attempt": run.attempt,
         "mode": request.mode.value,
@@ -93,34 +93,34 @@ def check_window(request: RunRequest) -> None:
         )
 
 
-def changes_to_act_on(sync: Sync, run: RunRecord) -> list[Change]:
+def changes_to_act_on(task: Sync, run: RunRecord) -> list[Change]:
     """What the run takes up: its window if it is bounded, else everything unsettled; only the groups it may touch."""
-    definition = sync.definition.name
-    if undo.is_undo(sync):
+    definition = task.definition.name
+    if undo.is_undo(task):
         return []
     if run.bounded:
         assert run.window is not None
-        changes = sync.journal.changes_in(definition, run.window)
-        changes += kept_apart(sync, changes)
+        changes = task.journal.changes_in(definition, run.window)
+        changes += kept_apart(task, changes)
     else:
-        changes = sync.journal.unsettled(definition)
+        changes = task.journal.unsettled(definition)
     if not run.groups:
         return changes
-    known = sync.journal.known_groups(definition, {change.group_guid for change in changes})
+    known = task.journal.known_groups(definition, {change.group_guid for change in changes})
     allowed = {group.guid for group in chosen(known.values(), run.groups)}
     return [change for change in changes if change.group_guid in allowed]
 
 
-def _keep(sync: Sync, run: RunRecord, polled: Polled) -> None:
+def _keep(task: Sync, run: RunRecord, polled: Polled) -> None:
     """For the later tasks and the report. What an earlier try of this task had to note (why it took the whole view,
     say) is not known any more to the one that takes up its work."""
-    earlier = sync.journal.fact(run, "notes", default=[])
-    sync.journal.set_polled(run, polled.poll, polled.polled_at)
-    sync.journal.put_fact(run, "notes", list(dict.fromkeys([*earlier, *polled.notes])))
-    sync.journal.put_fact(run, "complete", sorted(polled.complete))
+    earlier = task.journal.fact(run, "notes", default=[])
+    task.journal.set_polled(run, polled.poll, polled.polled_at)
+    task.journal.put_fact(run, "notes", list(dict.fromkeys([*earlier, *polled.notes])))
+    task.journal.put_fact(run, "complete", sorted(polled.complete))
 
 
-def _prove(sync: Sync, follower: Follower, polled: Polled, run: RunRecord) -> Polled:
+def _prove(task: Sync, follower: Follower, polled: Polled, run: RunRecord) -> Polled:
     """Reads completely every AD group that feeds a Genesys group with a pending removal, and every group whose pair
     has no baseline yet. DirSync tells of changes but proves nothing about the whole.
 
@@ -129,7 +129,7 @@ def _prove(sync: Sync, follower: Follower, polled: Polled, run: RunRecord) -> Po
     """
     tried: set[Guid] = set()
     for _ in range(PROOF_ROUNDS):
-        wanted = _groups_to_prove(sync, changes_to_act_on(sync, run)) - tried
+        wanted = _groups_to_prove(task, changes_to_act_on(task, run)) - tried
         if polled.whole or not wanted:
             break
         polled = follower.prove(polled, wanted)
@@ -137,12 +137,12 @@ def _prove(sync: Sync, follower: Follower, polled: Polled, run: RunRecord) -> Po
     return polled
 
 
-def _groups_to_prove(sync: Sync, changes: Sequence[Change]) -> set[Guid]:
+def _groups_to_prove(task: Sync, changes: Sequence[Change]) -> set[Guid]:
     """The in-scope AD groups that feed the same Genesys group as one with a pending removal, and those of pairs that
     are still to be compared as a whole."""
-    name = sync.definition.name
-    pairs = sync.journal.pairs(name)
-    in_scope = {group.guid for group in sync.journal.scope_groups(name)}
+    name = task.definition.name
+    pairs = task.journal.pairs(name)
+    in_scope = {group.guid for group in task.journal.scope_groups(name)}
     if not pairs:  # nothing was ever mapped but in a dry run
         return in_scope
     losing = {change.group_guid for change in changes if change.action is Action.REMOVE and not _is_settled(change)}
@@ -156,12 +156,12 @@ def _is_settled(change: Change) -> bool:
     return change.settled_by is not None
 
 
-def window_of(sync: Sync, run: RunRecord) -> Window | None:
+def window_of(task: Sync, run: RunRecord) -> Window | None:
     """What the report calls the run's window: null for full, the bounds, or previous live poll to this poll."""
     if run.mode is Mode.FULL:
         return None
     if run.window is not None:
-        stored = sync.journal.stored_cursor(sync.definition.name)
+        stored = task.journal.stored_cursor(task.definition.name)
         began = stored.began_at if stored is not None else None
         return Window(run.window.start or began, run.window.end or run.polled_at)
-    return Window(sync.journal.previous_live_poll(sync.definition.name, run), run.polled_at)
+    return Window(task.journal.previous_live_poll(task.definition.name, run), run.polled_at)

@@ -22,52 +22,52 @@ class RunFailed(GroupSyncError):
     """A change failed, or a task did. Raised by `check`, so that the DAG run is red while the report is green."""
 
 
-def report(sync: Sync, request: RunRequest) -> tuple[dict[str, Any], str]:
+def report(task: Sync, request: RunRequest) -> tuple[dict[str, Any], str]:
     """Builds the report from the journal and writes it. Returns the report and its path.
 
     Raises ReportPathError if it cannot be written. A run whose `poll` never began has an empty report that says so.
     """
     if request.refused:
-        sync.know("failed:poll", request.refused)  # it was refused before the stage began, which notes its failures
-    run = _run_if_it_began(sync)
+        task.know("failed:poll", request.refused)  # it was refused before the stage began, which notes its failures
+    run = _run_if_it_began(task)
     if run is None:
-        document = _nothing_done(sync, request)
-        return document, str(sync.reports.write(document))
-    rows = _final_rows(sync, run)
-    document = _document(sync, run, rows)
-    path = str(sync.reports.write(document))
-    _close(sync, run, rows)
+        document = _nothing_done(task, request)
+        return document, str(task.reports.write(document))
+    rows = _final_rows(task, run)
+    document = _document(task, run, rows)
+    path = str(task.reports.write(document))
+    _close(task, run, rows)
     return document, path
 
 
-def report_so_far(sync: Sync) -> str | None:
+def report_so_far(task: Sync) -> str | None:
     """Writes the report while a person is being waited for: what waits is `held`, and nothing is closed. Returns its
     path; None if this run asks nobody."""
-    if not sync.fact("question"):
+    if not task.fact("question"):
         return None
-    run = sync.run
-    rows = _with_settled_before(sync, run, sync.journal.rows(run))
-    return str(sync.reports.write(_document(sync, run, rows)))
+    run = task.run
+    rows = _with_settled_before(task, run, task.journal.rows(run))
+    return str(task.reports.write(_document(task, run, rows)))
 
 
-def _document(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> dict[str, Any]:
-    groups = _with_figures(sync.journal.group_results(run), rows)
-    known = sync.journal.known_groups(sync.definition.name, {guid for result in groups for guid in result.group_guids})
+def _document(task: Sync, run: RunRecord, rows: Sequence[Row]) -> dict[str, Any]:
+    groups = _with_figures(task.journal.group_results(run), rows)
+    known = task.journal.known_groups(task.definition.name, {guid for result in groups for guid in result.group_guids})
     return build_report(
         dag_id=run.key.dag_id,
         run_id=run.key.run_id,
         run_type=run.run_type,
         attempt=run.attempt,
-        mode=_mode_of(sync, run),
+        mode=_mode_of(task, run),
         dry_run=run.dry_run,
-        timestamp=sync.clock(),
-        window=window_of(sync, run) if run.polled_at else None,
+        timestamp=task.clock(),
+        window=window_of(task, run) if run.polled_at else None,
         rows=rows,
         groups=groups,
         directory_groups={guid: {"guid": guid, "dn": group.dn, "name": group.name} for guid, group in known.items()},
-        requests=sync.journal.requests(run),
-        approval=_approval(sync, run),
-        notes=_notes(sync, run, rows),
+        requests=task.journal.requests(run),
+        approval=_approval(task, run),
+        notes=_notes(task, run, rows),
     )
 
 
@@ -82,10 +82,10 @@ def _with_figures(results: Sequence[GroupResult], rows: Sequence[Row]) -> list[G
     ]
 
 
-def _approval(sync: Sync, run: RunRecord) -> dict[str, Any] | None:
-    if not sync.fact("question"):
+def _approval(task: Sync, run: RunRecord) -> dict[str, Any] | None:
+    if not task.fact("question"):
         return None
-    told = sync.journal.fact(run, "approval", default=None)
+    told = task.journal.fact(run, "approval", default=None)
     if told is None:
         return {"by": None, "at": None, "decision": "waiting"}
     return {key: told[key] for key in ("by", "at", "decision")}
@@ -104,16 +104,16 @@ def check(document_counts: dict[str, Any], failed_tasks: Sequence[str], why_stop
         raise RunFailed("; ".join(problems))
 
 
-def _final_rows(sync: Sync, run: RunRecord) -> list[Row]:
+def _final_rows(task: Sync, run: RunRecord) -> list[Row]:
     """The rows of this attempt, and those which earlier attempts of the same run settled."""
-    rows = sync.journal.rows(run)
-    if not run.dry_run and not _fail_reason(sync):
+    rows = task.journal.rows(run)
+    if not run.dry_run and not _fail_reason(task):
         left = [row for row in rows if row.status is Status.PLANNED]
         if left:
-            sent = sync.journal.sending(run, [row.key for row in left])
-            sync.journal.record(run, [_unfinished(row, row.key in sent) for row in left], at=sync.clock())
-            rows = sync.journal.rows(run)
-    return _with_settled_before(sync, run, rows)
+            sent = task.journal.sending(run, [row.key for row in left])
+            task.journal.record(run, [_unfinished(row, row.key in sent) for row in left], at=task.clock())
+            rows = task.journal.rows(run)
+    return _with_settled_before(task, run, rows)
 
 
 def _unfinished(row: Row, sent: bool) -> Row:
@@ -124,50 +124,50 @@ def _unfinished(row: Row, sent: bool) -> Row:
     return replace(row, status=Status.FAILED, reason=reason, error=error)
 
 
-def fail_reason(sync: Sync) -> str | None:
+def fail_reason(task: Sync) -> str | None:
     """Why `plan` allowed nothing to be written (`limits.on_excess: fail`); None also if the run did not come to it."""
-    return _fail_reason(sync) if _run_if_it_began(sync) else None
+    return _fail_reason(task) if _run_if_it_began(task) else None
 
 
-def _fail_reason(sync: Sync) -> str | None:
-    reason: str | None = (sync.fact("plan") or {}).get("fail_reason")
+def _fail_reason(task: Sync) -> str | None:
+    reason: str | None = (task.fact("plan") or {}).get("fail_reason")
     return reason
 
 
-def _run_if_it_began(sync: Sync) -> RunRecord | None:
+def _run_if_it_began(task: Sync) -> RunRecord | None:
     try:
-        return sync.run
+        return task.run
     except RunUnknown:  # `poll` failed before it could begin it
         return None
 
 
-def _with_settled_before(sync: Sync, run: RunRecord, rows: list[Row]) -> list[Row]:
+def _with_settled_before(task: Sync, run: RunRecord, rows: list[Row]) -> list[Row]:
     """Of a row that occurs in several attempts the newest stands, since a row stands once; but what this run settled
     earlier and merely lists again stands as it was settled."""
-    before = {row.key: row for row in sync.journal.rows_settled_before(run)}  # oldest first: the newest wins
+    before = {row.key: row for row in task.journal.rows_settled_before(run)}  # oldest first: the newest wins
     mine = [before.pop(row.key) if row.settled_by == str(run.key) and row.key in before else row for row in rows]
     keys = {row.key for row in rows}
     return mine + [row for key, row in before.items() if key not in keys]
 
 
-def _mode_of(sync: Sync, run: RunRecord) -> Mode:
+def _mode_of(task: Sync, run: RunRecord) -> Mode:
     """`auto` is for asking; what the run did was one of the other two. It was `full` if everything mapped was
     compared as a whole."""
     if run.mode is not Mode.AUTO:
         return run.mode
-    whole = set(sync.fact("whole", []))
-    targets = {pair.genesys_group_id for pair in mapped(sync)[0]} if sync.fact("mapping") else set()
+    whole = set(task.fact("whole", []))
+    targets = {pair.genesys_group_id for pair in mapped(task)[0]} if task.fact("mapping") else set()
     return Mode.FULL if targets and targets <= whole else Mode.CHANGES
 
 
-def _notes(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> list[str]:
-    notes = list(sync.fact("notes", []))
+def _notes(task: Sync, run: RunRecord, rows: Sequence[Row]) -> list[str]:
+    notes = list(task.fact("notes", []))
     if run.polled_at is None:
         notes.append("poll did not finish: Active Directory was not read, and nothing was written to Genesys Cloud")
-    elif sync.fact("plan") is None:
+    elif task.fact("plan") is None:
         notes.append("a task before patch failed: nothing was written to Genesys Cloud")
-    notes += failures(sync)
-    if reason := _fail_reason(sync):
+    notes += failures(task)
+    if reason := _fail_reason(task):
         notes.append(reason)
     if run.dry_run:
         notes.append("dry run: nothing was written to Genesys Cloud")
@@ -176,50 +176,50 @@ def _notes(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> list[str]:
     return notes
 
 
-def _close(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
+def _close(task: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
     """Baselines, what the reports know of the journal, old reports, and the run's end."""
-    now = sync.clock()
-    plan_done = sync.fact("plan") is not None
-    if plan_done and not run.dry_run and not run.bounded and not _fail_reason(sync):
-        sync.journal.set_baselines(
-            sync.definition.name, _baselines(sync, run, rows), run.key.dag_id, run.key.run_id, now
+    now = task.clock()
+    plan_done = task.fact("plan") is not None
+    if plan_done and not run.dry_run and not run.bounded and not _fail_reason(task):
+        task.journal.set_baselines(
+            task.definition.name, _baselines(task, run, rows), run.key.dag_id, run.key.run_id, now
         )
     if plan_done and not run.dry_run and not run.bounded:
-        restored.close(sync)
-    sync.journal.close_question(run.key, {}, by=None, at=now)  # nobody can answer any more
-    failed = any(row.status is Status.FAILED for row in rows) or not plan_done or bool(_fail_reason(sync))
-    sync.journal.finish_run(run, "failed" if failed else "success", now)
-    keep_days = sync.definition.report.keep_days
+        restored.close(task)
+    task.journal.close_question(run.key, {}, by=None, at=now)  # nobody can answer any more
+    failed = any(row.status is Status.FAILED for row in rows) or not plan_done or bool(_fail_reason(task))
+    task.journal.finish_run(run, "failed" if failed else "success", now)
+    keep_days = task.definition.report.keep_days
     if not run.dry_run:
-        restored.remember(sync, run)
+        restored.remember(task, run)
         # only once the reports remember a run that stays: see `restored`
-        sync.journal.forget_runs(sync.definition.name, now - timedelta(days=keep_days))
+        task.journal.forget_runs(task.definition.name, now - timedelta(days=keep_days))
     try:
-        sync.reports.prune(keep_days, now, dag_id=run.key.dag_id)
+        task.reports.prune(keep_days, now, dag_id=run.key.dag_id)
     except ReportPathError as error:  # the report of this run is written: an old one is no reason to fail
-        sync.say(f"old reports could not be removed: {error}")
+        task.say(f"old reports could not be removed: {error}")
 
 
-def _baselines(sync: Sync, run: RunRecord, rows: Sequence[Row]) -> list[tuple[Guid, str]]:
+def _baselines(task: Sync, run: RunRecord, rows: Sequence[Row]) -> list[tuple[Guid, str]]:
     """Pairs that this run compared as a whole, in a Genesys group of which no change failed."""
-    compared = set(sync.fact("compared", []))
+    compared = set(task.fact("compared", []))
     unfinished = {row.genesys_group_id for row in rows if row.status is Status.FAILED or row.reason is Reason.UNPROVEN}
     return [
         (pair.group_guid, pair.genesys_group_id)
-        for pair in mapped(sync)[0]
+        for pair in mapped(task)[0]
         if pair.genesys_group_id in compared and pair.genesys_group_id not in unfinished
     ]
 
 
-def _nothing_done(sync: Sync, request: RunRequest) -> dict[str, Any]:
+def _nothing_done(task: Sync, request: RunRequest) -> dict[str, Any]:
     return build_report(
-        dag_id=sync.key.dag_id,
-        run_id=sync.key.run_id,
+        dag_id=task.key.dag_id,
+        run_id=task.key.run_id,
         run_type=request.run_type,
         attempt=request.clear_number + 1,
         mode=Mode.FULL if request.mode is Mode.FULL else Mode.CHANGES,
         dry_run=request.dry_run,
-        timestamp=sync.clock(),
+        timestamp=task.clock(),
         window=None if request.mode is Mode.FULL else request.window,
         rows=[],
         groups=[],

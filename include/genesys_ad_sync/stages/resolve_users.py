@@ -12,7 +12,7 @@ from genesys_ad_sync.run.users import _keep, _people_of, _resolve
 
 
 @tells_of_failure
-def resolve_users(sync: Sync) -> dict[str, Any]:
+def resolve_users(task: Sync) -> dict[str, Any]:
     """Finds the Genesys user of everybody whom this run concerns. Raises GenesysError if they cannot be looked up.
 
     A known link (objectGUID -> Genesys user id) comes first, so that a changed mail does not lose a person. It tells
@@ -20,13 +20,13 @@ def resolve_users(sync: Sync) -> dict[str, Any]:
     users), and in mode full of everybody. Else it is believed without a request, until Genesys refuses a write
     (`look_at_refused`).
     """
-    sync.journal.put_fact(sync.run, "resolved_to", sync.journal.last_change())
-    targets, _ = target_groups.collect(sync)
-    people = _people_of(sync, targets)
-    matches = _resolve(sync, targets, people)
-    _keep(sync, matches)
+    task.journal.put_fact(task.run, "resolved_to", task.journal.last_change())
+    targets, _ = target_groups.collect(task)
+    people = _people_of(task, targets)
+    matches = _resolve(task, targets, people)
+    _keep(task, matches)
     counts = Counter(match.status.value for match in matches.values())
-    sync.say("users: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none to resolve"))
+    task.say("users: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none to resolve"))
     return {
         **{status.value: counts.get(status.value, 0) for status in MatchStatus},
         "not_matched": {

@@ -77,43 +77,43 @@ class _Trouble:
 
 
 @contextmanager
-def _lease(sync: Sync) -> Iterator[Lease]:
+def _lease(task: Sync) -> Iterator[Lease]:
     """Waits for the organisation's lease, holds it for the block and gives it back."""
-    deadline = sync.clock() + sync.lease_wait
+    deadline = task.clock() + task.lease_wait
     while True:
         try:
-            fence = sync.journal.acquire_lease(
-                sync.organisation, sync.key, sync.task_key, now=sync.clock(), ttl=sync.lease_ttl
+            fence = task.journal.acquire_lease(
+                task.organisation, task.key, task.task_key, now=task.clock(), ttl=task.lease_ttl
             )
             break
         except LeaseBusy as busy:
-            if sync.clock() >= deadline:
+            if task.clock() >= deadline:
                 raise
-            sync.say(f"waiting: {busy}")
-            sync.sleep(LEASE_POLL_SECONDS)
+            task.say(f"waiting: {busy}")
+            task.sleep(LEASE_POLL_SECONDS)
 
-    renewed = sync.clock()
+    renewed = task.clock()
 
     def renew() -> None:
         # Nobody can take it before it expires, so not every request needs a transaction.
         nonlocal renewed
-        now = sync.clock()
-        if renewed <= now < renewed + sync.lease_ttl / RENEWALS:
+        now = task.clock()
+        if renewed <= now < renewed + task.lease_ttl / RENEWALS:
             return
-        sync.journal.renew_lease(sync.organisation, sync.key, sync.task_key, fence=fence, now=now, ttl=sync.lease_ttl)
+        task.journal.renew_lease(task.organisation, task.key, task.task_key, fence=fence, now=now, ttl=task.lease_ttl)
         renewed = now
 
     try:
         yield Lease(fence, renew)
     finally:
-        sync.journal.release_lease(sync.organisation, sync.key, sync.task_key)
+        task.journal.release_lease(task.organisation, task.key, task.task_key)
 
 
 @dataclass(frozen=True)
 class _Job:
     """What the groups of a lane have in common."""
 
-    sync: Sync
+    task: Sync
     run: RunRecord
     lease: Lease
     writer: MembershipWriter
@@ -124,16 +124,16 @@ class _Job:
 
     def apply(self, group_id: str, rows: Sequence[Row]) -> str:
         """Brings the rows of one Genesys group to their end. Rows that an earlier try settled are left as they are."""
-        sync, lease = self.sync, self.lease
+        task, lease = self.task, self.lease
         if self.trouble.is_enough:
             return group_id
         lease.renew()
         rows = [row for row in rows if row.status not in SETTLED]
-        sent_before = sync.journal.sending(self.run, [row.key for row in rows])
+        sent_before = task.journal.sending(self.run, [row.key for row in rows])
         before: frozenset[str] | None = None
         if not self._may_use_the_plans_reading(rows, sent_before):
             try:
-                before = sync.genesys.individuals(group_id)
+                before = task.genesys.individuals(group_id)
             except GenesysError as error:
                 self.trouble.note(error)
                 self._record(
@@ -151,18 +151,18 @@ class _Job:
         todo = [row for row in decided if row.status is Status.PLANNED]
         after = before
         if todo:
-            with sync.journal.together():
-                sync.journal.mark_sending(self.run, [row.key for row in todo], lease.fence, sync.clock())
+            with task.journal.together():
+                task.journal.mark_sending(self.run, [row.key for row in todo], lease.fence, task.clock())
                 # If nobody lives to record the outcome, AD still owns what it has asked for.
-                grant(sync, [row for row in todo if row.action is Action.ADD and not row.undoes])
+                grant(task, [row for row in todo if row.action is Action.ADD and not row.undoes])
             results, error_of_writing = _send(lease, self.writer, group_id, todo)
             self.trouble.note(error_of_writing)
             lease.renew()
             # `user_patch` is documented nowhere as honoured: only a read-back tells
-            verify = sync.definition.verify or sync.definition.genesys.write == "user_patch"
-            told = read_back(sync, self.writer, group_id, todo, results, verify=verify)
+            verify = task.definition.verify or task.definition.genesys.write == "user_patch"
+            told = read_back(task, self.writer, group_id, todo, results, verify=verify)
             self.trouble.note(told.error)
-            done = [_with_error(row, error_of_writing) for row in look_at_refused(sync, told.rows)]
+            done = [_with_error(row, error_of_writing) for row in look_at_refused(task, told.rows)]
             after = told.present
             self._record(done)
         self._note_group(group_id, after, written=bool(todo))
@@ -172,61 +172,61 @@ class _Job:
         """Not for what may have been sent already, nor for an undo, which asks what is so now."""
         return (
             self.fresh_until is not None
-            and self.sync.clock() < self.fresh_until
+            and self.task.clock() < self.fresh_until
             and not sent_before
             and not any(row.undoes for row in rows)
         )
 
     def _judge_again(self, group_id: str, rows: Sequence[Row], present: frozenset[str]) -> Sequence[Row]:
         """An old plan never undoes newer truth: the newest view and Genesys are asked again, just before writing."""
-        sync = self.sync
-        target = target_of(sync, group_id)
+        task = self.task
+        target = target_of(task, group_id)
         users = {row.user_guid for row in rows if row.user_guid}
         if any(row.undoes for row in rows):
-            people = sync.journal.known_users(sync.definition.name, users)
+            people = task.journal.known_users(task.definition.name, users)
             return recheck_undo(
                 rows,
                 present,
-                changed_since_plan(sync, rows),
-                excluded=excluded_users(people.values(), sync.definition),
+                changed_since_plan(task, rows),
+                excluded=excluded_users(people.values(), task.definition),
                 is_mapped=bool(target.feeding),
             )
         if any(row.action is Action.REMOVE for row in rows):
             try:
-                self.matches.update(look_up(sync, target, self.matches))
+                self.matches.update(look_up(task, target, self.matches))
             except GenesysError as error:
-                sync.say(f"who else belongs into Genesys group {group_id} could not be looked up: {error}")
-        changes = sync.journal.unsettled(sync.definition.name, {*target.feeding, *target.retired})
-        read_at = datetime.fromisoformat(sync.fact("reading")["at"])  # before `plan` asked for pins
-        pins = sync.journal.pins(sync.definition.name, [group_id], since=read_at)
+                task.say(f"who else belongs into Genesys group {group_id} could not be looked up: {error}")
+        changes = task.journal.unsettled(task.definition.name, {*target.feeding, *target.retired})
+        read_at = datetime.fromisoformat(task.fact("reading")["at"])  # before `plan` asked for pins
+        pins = task.journal.pins(task.definition.name, [group_id], since=read_at)
         return recheck(
             rows,
-            planning_targets(sync, [target], {group_id: present}, self.claimed)[0],
+            planning_targets(task, [target], {group_id: present}, self.claimed)[0],
             {guid: self.matches[guid] for guid in users | target.wanted.keys() if guid in self.matches},
-            sync.definition,
-            planning_context(sync, self.run, target.feeding, users, pins),
+            task.definition,
+            planning_context(task, self.run, target.feeding, users, pins),
             changes,
         )
 
     def _record(self, rows: Sequence[Row]) -> None:
         if rows:
-            sync = self.sync
-            organisation, fence = sync.organisation, self.lease.fence
+            task = self.task
+            organisation, fence = task.organisation, self.lease.fence
             # One transaction: who has lost the lease leaves ownership and pins alone, too.
-            with sync.journal.together():
-                pin_undone(sync, self.run, rows)
-                grant_settled_adds(sync, rows)
-                take_back_grants(sync, rows)
-                drop_grants_of_settled_removals(sync, rows)
-                sync.journal.record(self.run, rows, at=sync.clock(), fence=fence, organisation=organisation)
+            with task.journal.together():
+                pin_undone(task, self.run, rows)
+                grant_settled_adds(task, rows)
+                take_back_grants(task, rows)
+                drop_grants_of_settled_removals(task, rows)
+                task.journal.record(self.run, rows, at=task.clock(), fence=fence, organisation=organisation)
 
     def _note_group(self, group_id: str, after: frozenset[str] | None, *, written: bool) -> None:
         """How many the group has now, for its line in the report."""
-        self.sync.journal.save_group_results(
+        self.task.journal.save_group_results(
             self.run,
             [
                 replace(result, after=len(after) if after is not None else None if written else result.before)
-                for result in self.sync.journal.group_results(self.run, group_id)
+                for result in self.task.journal.group_results(self.run, group_id)
             ],
         )
 

@@ -25,7 +25,7 @@ class ReadBack:
 
 
 def read_back(
-    sync: Sync, writer: MembershipWriter, group_id: str, rows: Sequence[Row], results: Results, *, verify: bool
+    task: Sync, writer: MembershipWriter, group_id: str, rows: Sequence[Row], results: Results, *, verify: bool
 ) -> ReadBack:
     """The rows with what became of them. Reads the group again until everything that may be in effect is, or the waits
     are over: what then is not, has failed. Without ``verify``, the answers of the write are all there is."""
@@ -38,10 +38,10 @@ def read_back(
     users = [row.genesys_user_id for row in answered if row.genesys_user_id and _may_be_in_effect(row)]
     for wait in READ_BACK_WAITS:
         if wait:
-            sync.sleep(wait)
+            task.sleep(wait)
         try:
-            present = sync.genesys.individuals(group_id)
-            lost = _without_our_removals(sync, writer.lost_groups(users))
+            present = task.genesys.individuals(group_id)
+            lost = _without_our_removals(task, writer.lost_groups(users))
             error = None
         except GenesysError as failure:
             present, error = None, failure
@@ -51,13 +51,13 @@ def read_back(
     return ReadBack([_verified(row, present, lost, error) for row in answered], present, error)
 
 
-def _without_our_removals(sync: Sync, lost: Mapping[str, frozenset[str] | None]) -> Mapping[str, frozenset[str] | None]:
+def _without_our_removals(task: Sync, lost: Mapping[str, frozenset[str] | None]) -> Mapping[str, frozenset[str] | None]:
     """Groups out of which another instance of this run takes the same person are no loss."""
     if not any(lost.values()):
         return lost
     ours = {
         (row.genesys_user_id, row.genesys_group_id)
-        for row in sync.journal.rows(sync.run)
+        for row in task.journal.rows(task.run)
         if row.action is Action.REMOVE and row.genesys_user_id in lost
     }
     left = {
