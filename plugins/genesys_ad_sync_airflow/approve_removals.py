@@ -1,7 +1,7 @@
-"""The task that asks a person: Airflow's human-in-the-loop operator, with a question that is only known when it runs.
+"""The task that asks for approval: Airflow's human-in-the-loop operator, with a form that is known only when it runs.
 
-It holds no worker and no triggerer while it waits. What is asked and what an answer means stands in
-`genesys_ad_sync.approval` and `genesys_ad_sync.stages.approve_removals`.
+It holds no worker and no triggerer while it waits. `genesys_ad_sync.approval` and
+`genesys_ad_sync.stages.approve_removals` know what is asked and what an answer means.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ApproveRemovals(HITLOperator):
-    """Asks about what `plan` has frozen, and gives the batches of `patch_approved`.
+    """Asks about the rows that `plan` has frozen, and returns the batches of `patch_approved`.
 
     Skips itself if there is nothing to ask. The form offers all groups, none, or chosen ones; no answer in time means
     none. XCom ``answer``: {decision, at, groups: {Genesys group id: decision}}.
@@ -45,12 +45,13 @@ class ApproveRemovals(HITLOperator):
         self.definition = definition
 
     def execute(self, context: Context) -> Any:
+        from genesys_ad_sync.run.facts import QUESTION
         from genesys_ad_sync.stages.approve_removals import Answer, ask
         from genesys_ad_sync.stages.report import report_so_far
         from genesys_ad_sync_airflow import task_context
 
         task = task_context.sync_of_task(self.definition)
-        if not task.fact("question"):
+        if task.facts[QUESTION] is None:
             raise AirflowSkipException("nothing needs a person")
         asked = ask(task)
         if asked is None:  # answered in an earlier try, which died before it could pass the answer on
@@ -84,7 +85,10 @@ class ApproveRemovals(HITLOperator):
         return self._pass_on(context, task_context.sync_of_task(self.definition), given)
 
     def _form_is_of_an_earlier_plan(self, context: Context, plan_hash: str) -> bool:
-        """Airflow's `upsert_hitl_detail` leaves a form that exists already as it is, and does not tell so."""
+        """Return True if Airflow keeps a form of an earlier plan.
+
+        Its `upsert_hitl_detail` leaves a form that exists already as it is, and does not say so.
+        """
         from airflow.sdk.api.datamodels._generated import HITLUser
         from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
         from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
@@ -106,9 +110,9 @@ class ApproveRemovals(HITLOperator):
     def _pass_on(self, context: Context, task: Sync, given: Any) -> list[dict[str, Any]]:
         from genesys_ad_sync.stages.approve_removals import answer
 
-        told = answer(task, given)
-        batches: list[dict[str, Any]] = told.pop("batches")
-        context["ti"].xcom_push(key="answer", value=told)
+        answered = answer(task, given)
+        batches: list[dict[str, Any]] = answered.pop("batches")
+        context["ti"].xcom_push(key="answer", value=answered)
         return batches
 
 

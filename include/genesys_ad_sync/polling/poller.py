@@ -1,6 +1,6 @@
-"""Part of `poll`: keeps the journal's view of AD up to date, and proves parts of it by reading them completely.
+"""Keeps the journal's view of AD up to date, and proves parts of it by reading them completely.
 
-Cursor, view and changes move in one transaction, whatever happens in between. What may be doubted is held here, since
+Cursor, view and changes move in one transaction, whatever happens in between. Doubtful changes are held here, since
 only here is known how a change was found; everything else is decided later.
 """
 
@@ -13,25 +13,37 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from genesys_ad_sync.directory import trust
-from genesys_ad_sync.directory.membership import closure, difference, effective_members, keep_invisible, left_out
+from genesys_ad_sync.directory.membership import difference, keep_invisible
 from genesys_ad_sync.directory.metadata import MetadataReader, changes_hidden, guids_by_dn, time_of
 from genesys_ad_sync.directory.reader import DirectoryReader
-from genesys_ad_sync.directory.reading import Delta, Proof
+from genesys_ad_sync.directory.reading import Delta, Proof, Reading
 from genesys_ad_sync.directory.refresh import apply_delta, merged
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import CursorRejected, JournalConflict
 from genesys_ad_sync.journal.records import StoredCursor
-from genesys_ad_sync.model import Action, Change, Cursor, Guid, Reason, Scope, View
-from genesys_ad_sync.polling import shrinkage as proof
+from genesys_ad_sync.model import Change, Cursor, Guid, Reason, Scope, View
+from genesys_ad_sync.polling.confirmation import confirm_held_removals
+from genesys_ad_sync.polling.notes import (
+    CANARY_NOTE,
+    note_on_deleted_objects,
+    note_on_hidden_changes,
+    note_on_non_users,
+    note_on_unreadable,
+    why_whole,
+)
+from genesys_ad_sync.polling.shrinkage import canary_missing, restore_unexplained_losses
 from genesys_ad_sync.run.context import Sync
 
 CONFLICTS_TOLERATED = 5
 
 
 @contextmanager
-def _nothing_is_garbage() -> Iterator[None]:
-    """No search for cycles among what is read: all of it is kept, and each search would walk it and the whole of
-    Airflow (a fifth of the time of `benchmarks/poll.py`). What is not kept goes by its reference count as ever."""
+def gc_paused() -> Iterator[None]:
+    """Pause the search for cycles in garbage.
+
+    Nearly all that is read is kept, and each search would walk it and all of Airflow: a fifth of the time of
+    `benchmarks/poll.py`. Other objects go by their reference count as ever.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -43,7 +55,11 @@ def _nothing_is_garbage() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Polled:
-    """What the journal knows after this poll. ``complete``: groups read completely in this run."""
+    """The result of a poll.
+
+    ``poll``, ``polled_at``: number of the view, and AD's time. ``complete``: groups read completely in this run.
+    ``whole``: everything was read.
+    """
 
     poll: int
     polled_at: datetime
@@ -53,7 +69,7 @@ class Polled:
 
 
 class Follower:
-    """One run's reading of AD into the journal, over one session."""
+    """Reads AD into the journal for one run, over one session."""
 
     def __init__(self, task: Sync, session: LdapSession) -> None:
         self._task = task
@@ -62,18 +78,22 @@ class Follower:
         self.scope = task.definition.scope(session.root_dse().naming_context)
         self.reader = DirectoryReader(session, self.scope)
         self.metadata = MetadataReader(session, self.scope.naming_context)
-        self._hidden = 0  # changes that AD counts and does not tell
+        self._hidden = 0  # changes that AD counts and does not list
         self._limits = task.definition.limits
-        self._blind = proof.canary_is_missing(session, task.definition.directory.canary)
+        self._canary_missing = canary_missing(session, task.definition.directory.canary)
 
     def bring_up_to_date(self, *, whole: bool) -> Polled:
-        """Reads what is new; everything, if asked for or if the cursor cannot be trusted."""
-        polled = self._repeated(lambda: self._poll(whole=whole))
-        return replace(polled, notes=(*polled.notes, *self._note_on_deleted_objects()))
+        """Read what is new; everything, if asked for or if the cursor cannot be trusted."""
+        polled = self._retry_on_conflict(lambda: self._poll(whole=whole))
+        notes = note_on_deleted_objects(self.reader.session, self.scope.naming_context)
+        return replace(polled, notes=(*polled.notes, *notes))
 
-    def prove(self, polled: Polled, groups: Collection[Guid]) -> Polled:
-        """Reads these groups and all below them completely. What that shows and the view did not becomes changes."""
-        proven = self._repeated(lambda: self._poll(whole=False, groups=groups))
+    def read_completely(self, polled: Polled, groups: Collection[Guid]) -> Polled:
+        """Read these groups and all below them completely; return the result of both readings.
+
+        What that shows and the view did not becomes changes.
+        """
+        proven = self._retry_on_conflict(lambda: self._poll(whole=False, groups=groups))
         return replace(
             proven,
             complete=polled.complete | proven.complete,
@@ -81,7 +101,11 @@ class Follower:
             whole=proven.whole or polled.whole,
         )
 
-    def _repeated(self, read: Callable[[], Polled]) -> Polled:
+    def final_notes(self) -> list[str]:
+        """Return the notes that only the whole reading shows."""
+        return note_on_hidden_changes(self._hidden)
+
+    def _retry_on_conflict(self, read: Callable[[], Polled]) -> Polled:
         for _ in range(CONFLICTS_TOLERATED):
             try:
                 return read()
@@ -91,26 +115,47 @@ class Follower:
 
     def _poll(self, *, whole: bool, groups: Collection[Guid] = ()) -> Polled:
         stored = self._journal.stored_cursor(self._name)
-        reason = _why_whole(stored, self.scope, asked_for=whole)
+        reason = why_whole(stored, self.scope, asked_for=whole)
         if reason is None:
             assert stored is not None
             try:
                 return self._incremental(stored, groups)
             except CursorRejected as rejected:
                 reason = f"the whole view was taken again: {rejected}"
-        return self._whole_view(stored, reason)
+        return self._first_view(reason) if stored is None else self._whole_view(stored, reason)
 
     # -- what changed ---------------------------------------------------------------------------------
 
     def _incremental(self, stored: StoredCursor, groups: Collection[Guid]) -> Polled:
-        """DirSync since the cookie. Only the part of the view that the answer touches is loaded and compared.
+        """Read DirSync since the cookie. Only the part of the view that the answer touches is loaded and compared.
 
         ``groups`` are read completely *before* it: like this, what changed while they were read comes after it, and
-        nobody who was moved between two of them is missed in both.
+        a user who was moved between two of them is not missed in both.
         """
         reading = self.reader.read_groups(groups) if groups else None
         delta = self.reader.changes_since(stored.cursor, stored.known_dcs)
         cursor = trust.following(stored.cursor, stored.known_dcs, delta.cursor)
+        before, after, roots, kept = self._compared_part(delta, reading, groups)
+        complete = reading.complete - kept if reading is not None else frozenset()
+        # not only what was read to prove it: a group that was touched is read again, too
+        doubt = restore_unexplained_losses(before, after, after.groups, delta, self._limits, whole=False)
+        complete = self._unless_canary_missing(complete - doubt.groups)
+        changes = self._changes_in_part(stored, cursor, before, after, roots, delta, reading)
+        self._forget_links(delta.deleted)
+        poll = self._advance(stored, cursor, before, after, changes, complete, delta.deleted, whole=False)
+        self._confirm(cursor, complete, delta)
+        if changes:
+            self._task.say(f"{len(changes)} membership changes since {stored.cursor.polled_at.isoformat()}")
+        notes = (*note_on_unreadable(kept), *doubt.notes, *self._note_on_canary())
+        return Polled(poll, cursor.polled_at, complete, notes, whole=False)
+
+    def _compared_part(
+        self, delta: Delta, reading: Proof | None, groups: Collection[Guid]
+    ) -> tuple[View, View, set[Guid], set[Guid]]:
+        """Return the part of the view that is touched, before and after.
+
+        With it, the groups in scope above it, and the members that are still listed but could not be read.
+        """
         touched = set(delta.mentioned)
         if delta.primary_groups:
             touched |= self._journal.groups_with_rids(self._name, set(delta.primary_groups.values()))
@@ -120,29 +165,31 @@ class Follower:
         start, kept = _as_read(before, reading, self.scope) if reading is not None else (before, set())
         after = apply_delta(start, delta, self.reader) if touched else start
         roots |= {guid for guid, group in after.groups.items() if group.in_scope}
-        before, after, roots = self._with_others_above(before, after, roots)
-        complete = reading.complete - kept if reading is not None else frozenset()
-        # not only what was read to prove it: a group that was touched is read again, too
-        doubt = proof.disbelieve_shrinking(before, after, after.groups, delta, self._limits, whole=False)
-        complete = self._unless_blind(complete - doubt.groups)
+        return *self._include_parent_groups(before, after, roots), kept
 
+    def _changes_in_part(
+        self,
+        stored: StoredCursor,
+        cursor: Cursor,
+        before: View,
+        after: View,
+        roots: set[Guid],
+        delta: Delta,
+        reading: Proof | None,
+    ) -> list[Change]:
         observed_at = max(delta.read_until, reading.read_until) if reading is not None else delta.read_until
         changes = self._difference(before, after, roots, stored, observed_at)
         if cursor.doubted_since is not None:
-            told = self._difference(before, trust.only_what_was_told(before, after, delta), roots, stored, observed_at)
-            changes = trust.doubted(changes, told, Reason.OTHER_DOMAIN_CONTROLLER, cursor)
-        changes = self._with_times(changes, before, after, delta)
-        self._forget_links(delta.deleted)
-        poll = self._advance(stored, cursor, before, after, changes, complete, delta.deleted, whole=False)
-        self._confirm(cursor, complete, delta)
-        if changes:
-            self._task.say(f"{len(changes)} membership changes since {stored.cursor.polled_at.isoformat()}")
-        notes = (*_note_on_invisible(kept), *doubt.notes, *self._note_on_blindness())
-        return Polled(poll, cursor.polled_at, complete, notes, whole=False)
+            listed = trust.only_what_was_told(before, after, delta)
+            sure = self._difference(before, listed, roots, stored, observed_at)
+            changes = trust.doubted(changes, sure, Reason.OTHER_DOMAIN_CONTROLLER, cursor)
+        return self._with_times(changes, before, after, delta)
 
-    def _with_others_above(self, before: View, after: View, roots: set[Guid]) -> tuple[View, View, set[Guid]]:
-        """What was read differently than it was known may concern groups that nobody asked for: a nested group that
-        several contain, say. They are compared as well, since afterwards the view shows no difference any more."""
+    def _include_parent_groups(self, before: View, after: View, roots: set[Guid]) -> tuple[View, View, set[Guid]]:
+        """Extend the compared part by groups that contain what has changed.
+
+        Such as a nested group that several groups contain: afterwards the view shows no difference any more.
+        """
         altered = {
             guid
             for known, now in (
@@ -161,48 +208,61 @@ class Follower:
 
     # -- everything -----------------------------------------------------------------------------------
 
-    @_nothing_is_garbage()
-    def _whole_view(self, stored: StoredCursor | None, reason: str) -> Polled:
-        reading = self.reader.snapshot()
+    @gc_paused()
+    def _first_view(self, reason: str) -> Polled:
+        """Read everything for the first time: there is nothing to compare it with."""
+        reading = self._snapshot()
+        cursor = trust.first(reading.cursor)
+        complete = self._unless_canary_missing(reading.complete)
+        poll = self._advance(None, cursor, View(), reading.view, [], complete, (), whole=True)
+        notes = (reason, *reading.warnings, *self._note_on_non_users(reading.view), *self._note_on_canary())
+        return Polled(poll, cursor.polled_at, complete, notes, whole=True)
+
+    @gc_paused()
+    def _whole_view(self, stored: StoredCursor, reason: str) -> Polled:
+        """Read everything and compare it with the stored view."""
+        reading = self._snapshot()
         delta = self._delta_as_evidence(stored)  # afterwards: what went while it was read shall not seem unexplained
         view = reading.view
-        others = _note_on_left_out(view, nested=self.scope.nested_groups)
-        self._task.say(f"read {len(view.groups)} groups and {len(view.users)} members as a whole")
-        if stored is None:
-            cursor = trust.first(reading.cursor)
-            complete = self._unless_blind(reading.complete)
-            poll = self._advance(None, cursor, View(), view, [], complete, (), whole=True)
-            notes = (reason, *reading.warnings, *others, *self._note_on_blindness())
-            return Polled(poll, cursor.polled_at, complete, notes, whole=True)
-
+        others = self._note_on_non_users(view)
         cursor = trust.following(stored.cursor, stored.known_dcs, reading.cursor)
         before = self._journal.load_view(self._name)
         kept = keep_invisible(before, view, reading.unresolved, nested=self.scope.nested_groups)
-        shrinking = proof.disbelieve_shrinking(
+        shrinking = restore_unexplained_losses(
             before, view, reading.complete, delta, self._limits, whole=stored.scope == self.scope.fingerprint
         )
-        complete = self._unless_blind(reading.complete - kept - shrinking.groups)
-        roots = {g.guid for v in (before, view) for g in v.groups.values() if g.in_scope}
-        changes = self._difference(before, view, roots, stored, reading.read_until)
-        doubt = _doubt(stored, self.scope, cursor)
-        if doubt is not None:
-            told = trust.only_what_was_told(before, view, delta, believe_people=doubt is Reason.SCOPE_CHANGED)
-            changes = trust.doubted(
-                changes, self._difference(before, told, roots, stored, reading.read_until, as_now=True), doubt, cursor
-            )
-        changes = self._with_times(changes, before, view, None)
+        complete = self._unless_canary_missing(reading.complete - kept - shrinking.groups)
+        changes = self._changes_of_all(stored, cursor, before, reading, delta)
         gone = before.users.keys() - view.users.keys()
         deleted = delta.deleted if delta is not None else self.reader.tombstones(gone)
         self._forget_links(deleted)
         poll = self._advance(stored, cursor, before, view, changes, complete, deleted, whole=True)
         self._confirm(cursor, complete, delta)
-        notes = (reason, *reading.warnings, *others, *_note_on_invisible(kept), *shrinking.notes)
-        notes = (*notes, *self._note_on_blindness())
-        return Polled(poll, cursor.polled_at, complete, notes, whole=True)
+        notes = (reason, *reading.warnings, *others, *note_on_unreadable(kept), *shrinking.notes)
+        return Polled(poll, cursor.polled_at, complete, (*notes, *self._note_on_canary()), whole=True)
 
-    def _delta_as_evidence(self, stored: StoredCursor | None) -> Delta | None:
-        """What DirSync says since the old cookie: it makes sure what a whole view merely lacks."""
-        if stored is None or stored.cursor.cookie is None:
+    def _snapshot(self) -> Reading:
+        reading = self.reader.snapshot()
+        view = reading.view
+        self._task.say(f"read {len(view.groups)} groups and {len(view.users)} members as a whole")
+        return reading
+
+    def _changes_of_all(
+        self, stored: StoredCursor, cursor: Cursor, before: View, reading: Reading, delta: Delta | None
+    ) -> list[Change]:
+        view = reading.view
+        roots = {g.guid for v in (before, view) for g in v.groups.values() if g.in_scope}
+        changes = self._difference(before, view, roots, stored, reading.read_until)
+        doubt = _doubt(stored, self.scope, cursor)
+        if doubt is not None:
+            listed = trust.only_what_was_told(before, view, delta, believe_people=doubt is Reason.SCOPE_CHANGED)
+            sure = self._difference(before, listed, roots, stored, reading.read_until, as_now=True)
+            changes = trust.doubted(changes, sure, doubt, cursor)
+        return self._with_times(changes, before, view, None)
+
+    def _delta_as_evidence(self, stored: StoredCursor) -> Delta | None:
+        """Return DirSync's answer since the old cookie: it confirms what a whole view lacks."""
+        if stored.cursor.cookie is None:
             return None
         try:
             return self.reader.changes_since(stored.cursor, stored.known_dcs, even_if_moved=True)
@@ -236,8 +296,11 @@ class Follower:
         )
 
     def _with_times(self, changes: list[Change], before: View, after: View, delta: Delta | None) -> list[Change]:
-        """The changes with AD's own times, where it tells them. With a ``delta``, only by links that it names: a person
-        who was enabled came in today, however old the membership is."""
+        """Return the changes with AD's own times, where it keeps them.
+
+        With a ``delta``, only by links that it lists: a user who was enabled came in today, however old the membership
+        is.
+        """
         groups = {group for change in changes for group in change.path}
         if delta is not None:
             groups &= delta.member_changes.keys()
@@ -275,90 +338,42 @@ class Follower:
         )
 
     def _forget_links(self, deleted: Collection[Guid]) -> None:
-        """A tombstone is for good: the Genesys user may belong to a new account of the same person from now on."""
+        """Drop links of deleted accounts: a new account may have the Genesys user now."""
         if deleted:
             self._journal.drop_links(self._name, deleted)
 
     def _confirm(self, cursor: Cursor, complete: Collection[Guid], delta: Delta | None) -> None:
-        """Lets go of held removals that this poll has shown again in a way that may be believed: of those that another
-        domain controller had made doubtful, and of those of a group that was gone and is in scope again."""
-        held = [change for change in self._journal.unsettled(self._name) if change.action is Action.REMOVE]
-        elsewhere = [change for change in held if change.held_reason is Reason.OTHER_DOMAIN_CONTROLLER]
-        told = [change for change in elsewhere if delta is not None and trust.is_told(change, delta)]
-        asked = [change for change in elsewhere if change not in told and trust.may_confirm(change, cursor)]
-        if cursor.doubted_since is None:
-            asked += [change for change in held if change.held_reason is Reason.MAPPING_CHANGED]
-        asked = [change for change in asked if change.group_guid in complete]
-        view = self._journal.load_view(self._name, {change.group_guid for change in asked}) if asked else View()
-        confirmed = told + [change for change in asked if self._is_out(change, view, complete)]
+        confirmed = confirm_held_removals(self._journal, self._name, self.scope, cursor, complete, delta)
         if confirmed:
-            self._journal.confirm([change.id for change in confirmed if change.id is not None])
-            self._task.say(f"{len(confirmed)} removals that were held as doubtful are confirmed")
+            self._task.say(f"{confirmed} removals that were held as doubtful are confirmed")
 
-    def _is_out(self, change: Change, view: View, complete: Collection[Guid]) -> bool:
-        """The group is in scope, all below it was read completely, and the person is not in it."""
-        group, nested = change.group_guid, self.scope.nested_groups
-        if group not in view.groups or not view.groups[group].in_scope:
-            return False
-        if not closure(view, group, nested=nested) <= set(complete):
-            return False
-        return change.user_guid not in effective_members(
-            view, group, nested=nested, disabled_users=self.scope.disabled_users
-        )
+    def _unless_canary_missing(self, complete: frozenset[Guid]) -> frozenset[Guid]:
+        return frozenset() if self._canary_missing else complete
 
-    def _unless_blind(self, complete: frozenset[Guid]) -> frozenset[Guid]:
-        return frozenset() if self._blind else complete
+    def _note_on_canary(self) -> list[str]:
+        return [CANARY_NOTE] if self._canary_missing else []
 
-    def _note_on_blindness(self) -> list[str]:
-        return [proof.CANARY_NOTE] if self._blind else []
-
-    def notes_at_the_end(self) -> list[str]:
-        """What only the whole reading shows."""
-        if not self._hidden:
-            return []
-        return [
-            f"there were {self._hidden} more changes of the same memberships since the last poll than are listed: "
-            "Active Directory tells the last one of each, and counts the others"
-        ]
-
-    def _note_on_deleted_objects(self) -> list[str]:
-        if self.reader.session.sees_deleted_objects(self.scope.naming_context):
-            return []
-        container = f"CN=Deleted Objects,{self.scope.naming_context}"
-        return [
-            "The account may not see deleted objects: that a member was deleted is only found when the group is read "
-            "completely (each `full` run reads all). To find it at once, let a domain administrator run, with your "
-            f'DOMAIN\\account: dsacls "{container}" /takeownership && dsacls "{container}" /g "DOMAIN\\account:LCRP"'
-        ]
-
-
-def _why_whole(stored: StoredCursor | None, scope: Scope, *, asked_for: bool) -> str | None:
-    if stored is None:
-        return "the whole view was taken: nothing was known yet"
-    if stored.scope != scope.fingerprint:
-        return "the whole view was taken again: group base, group filter or attributes of the definition changed"
-    if asked_for:
-        return "the whole view was taken again: mode full"
-    if stored.cursor.cookie is None:
-        return "the whole view was taken again: Active Directory cannot tell what changed (see the other notes)"
-    return None
+    def _note_on_non_users(self, view: View) -> list[str]:
+        return note_on_non_users(view, nested=self.scope.nested_groups)
 
 
 def _doubt(stored: StoredCursor, scope: Scope, cursor: Cursor) -> Reason | None:
-    """Why a removal may show in the whole view although nobody was removed."""
+    """Return why a removal may show in the whole view although nobody was removed."""
     if _membership_rules(Scope.of_fingerprint(stored.scope)) != _membership_rules(scope):
         return Reason.SCOPE_CHANGED
     return Reason.OTHER_DOMAIN_CONTROLLER if cursor.doubted_since is not None else None
 
 
 def _membership_rules(scope: Scope) -> Scope:
-    """The part of a scope that decides who is a member: all but the attributes that are read."""
+    """Return the part of a scope that decides memberships: all but the attributes."""
     return replace(scope, group_attributes=(), user_attributes=())
 
 
 def _as_read(before: View, reading: Proof, scope: Scope) -> tuple[View, set[Guid]]:
-    """``before`` with what was read completely in its place, and who is still listed but could not be read. Groups that
-    were not found stay: DirSync and the whole view know whether they were deleted or merely cannot be seen."""
+    """Return ``before`` with the reading in its place, and the unreadable members.
+
+    Groups that were not found stay: DirSync and the whole view know whether they were deleted or cannot be seen.
+    """
     fresh = View(
         dict(reading.view.groups),
         dict(reading.view.users),
@@ -373,23 +388,3 @@ def _as_read(before: View, reading: Proof, scope: Scope) -> tuple[View, set[Guid
 
 def _timed(change: Change, at: datetime | None) -> Change:
     return change if at is None else replace(change, changed_at=at)
-
-
-def _note_on_left_out(view: View, *, nested: bool) -> list[str]:
-    counts = left_out(view, *(guid for guid, group in view.groups.items() if group.in_scope), nested=nested)
-    if not counts:
-        return []
-    told = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
-    return [
-        f"members that are no users of this domain get no membership: {told}"
-        + (" (of another domain, or not visible to the account)" if counts["unresolved"] else "")
-    ]
-
-
-def _note_on_invisible(invisible: Collection[Guid]) -> list[str]:
-    if not invisible:
-        return []
-    return [
-        f"{len(invisible)} members that were known are still listed in their groups but cannot be seen any more: they "
-        "count as what they were. Give the account read access to them again."
-    ]

@@ -1,13 +1,13 @@
-"""Part of `poll`: what a complete reading merely lacks is not believed at once.
+"""Memberships that a complete reading merely lacks are not believed at once.
 
-An account that lost the right to see `member` reads every group to its end, and each of them is empty. So what went
-without a word of AD (no removal told by DirSync, no tombstone) counts as unread where it is a lot: it stays what it
-was, and the group is not proven.
+An account that lost the right to see `member` reads every group to its end, and each of them is empty. So where a lot
+is missing without DirSync or a tombstone saying so, the group counts as unread: it stays what it was, and is not
+proven.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from genesys_ad_sync import guard
@@ -20,51 +20,37 @@ from genesys_ad_sync.settings import Limits
 
 
 @dataclass(frozen=True)
-class Disbelieved:
+class Shrinkage:
     """``groups``: those that prove nothing now. ``notes``: for the report."""
 
     groups: frozenset[Guid]
     notes: tuple[str, ...] = ()
 
 
-def disbelieve_shrinking(
-    before: View, after: View, read: Collection[Guid], told: Delta | None, limits: Limits, *, whole: bool
-) -> Disbelieved:
-    """Puts back into ``after`` the memberships of ``before`` that went without a word where that is too much to be
-    believed: of one group, or (``whole``) of all that is known together.
+def restore_unexplained_losses(
+    before: View, after: View, read: Collection[Guid], delta: Delta | None, limits: Limits, *, whole: bool
+) -> Shrinkage:
+    """Put memberships back into ``after`` that are missing without explanation, where they are too many.
 
-    ``read``: the groups that were read now. ``told``: what DirSync said since ``before``; None: nothing.
+    Too many of one group, or (``whole``) of all that is known together. ``read``: the groups that were read now.
+    ``delta``: what DirSync listed since ``before``; None: nothing.
     """
-    lost: dict[Guid, set[Guid]] = {}
-    for guid in read:
-        if guid in before.members:
-            lost[guid] = _unexplained(guid, before.members[guid] - after.members.get(guid, set()), told)
-    doubted = {guid for guid, gone in lost.items() if guard.shrunk(len(before.members[guid]), len(gone), limits)}
-    notes = []
-    if doubted:
-        notes.append(
-            f"{len(doubted)} AD groups lack more members than limits.shrink_percent believes, and Active Directory "
-            "told of no removal: they count as not read. See that the account may read `member` of them; if it is "
-            "true, run once with limits.shrink_percent: 100"
-        )
+    losses = _group_losses(before, after, read, delta)
+    doubted = {guid for guid, lost in losses.items() if guard.shrunk(len(before.members[guid]), len(lost), limits)}
+    notes = [_note_on_groups(len(doubted))] if doubted else []
     if whole:
-        known = sum(len(members) for members in before.members.values())
-        gone_groups = {guid for guid in before.groups if guid not in after.groups and not _told_deleted(guid, told)}
-        missing = sum(map(len, lost.values())) + sum(len(before.members[guid]) for guid in gone_groups)
+        known = sum(map(len, before.members.values()))
+        missing = _total_loss(before, after, losses, delta)
         if guard.shrunk(known, missing, limits):
             doubted = set(after.groups)
-            notes.append(
-                f"{missing} of {known} memberships are not to be seen any more, and Active Directory told of no "
-                "removal: nothing of this reading removes anybody. See which domain controller and "
-                "which account this is"
-            )
+            notes.append(_note_on_all(missing, known))
     for guid in doubted:
-        _put_back(before, after, guid, lost.get(guid, set()))
-    return Disbelieved(frozenset(doubted), tuple(notes))
+        _restore(before, after, guid, losses.get(guid, set()))
+    return Shrinkage(frozenset(doubted), tuple(notes))
 
 
-def canary_is_missing(session: LdapSession, dn: str | None) -> bool:
-    """True if the account does not see the object that it must always see (`directory.canary`)."""
+def canary_missing(session: LdapSession, dn: str | None) -> bool:
+    """Return True if the account does not see `directory.canary`, which it must always see."""
     if dn is None:
         return False
     try:
@@ -75,26 +61,51 @@ def canary_is_missing(session: LdapSession, dn: str | None) -> bool:
     return not any(entry.attributes.get("objectguid") for entry in seen)
 
 
-CANARY_NOTE = (
-    "the account does not see directory.canary: its rights changed, or this is another directory. Nothing that was "
-    "read in this run removes anybody"
-)
+def _group_losses(before: View, after: View, read: Collection[Guid], delta: Delta | None) -> dict[Guid, set[Guid]]:
+    """Return the members that each known group lacks now without explanation."""
+    return {
+        guid: _unexplained(guid, before.members[guid] - after.members.get(guid, set()), delta)
+        for guid in read
+        if guid in before.members
+    }
 
 
-def _unexplained(group: Guid, gone: set[Guid], told: Delta | None) -> set[Guid]:
-    if told is None:
+def _total_loss(before: View, after: View, losses: Mapping[Guid, Collection[Guid]], delta: Delta | None) -> int:
+    """Return how many memberships are missing, those of vanished groups included."""
+    vanished = {guid for guid in before.groups if guid not in after.groups and not _is_listed(guid, delta)}
+    return sum(map(len, losses.values())) + sum(len(before.members[guid]) for guid in vanished)
+
+
+def _unexplained(group: Guid, gone: set[Guid], delta: Delta | None) -> set[Guid]:
+    if delta is None:
         return gone
-    removed = told.member_changes[group][1] if group in told.member_changes else frozenset()
-    return gone - removed - told.deleted - told.primary_groups.keys()
+    removed = delta.member_changes[group][1] if group in delta.member_changes else frozenset()
+    return gone - removed - delta.deleted - delta.primary_groups.keys()
 
 
-def _told_deleted(guid: Guid, told: Delta | None) -> bool:
-    return told is not None and (guid in told.deleted or guid in told.touched)
+def _is_listed(guid: Guid, delta: Delta | None) -> bool:
+    return delta is not None and (guid in delta.deleted or guid in delta.touched)
 
 
-def _put_back(before: View, after: View, group: Guid, members: set[Guid]) -> None:
-    """With everything that ``before`` knows below them."""
+def _restore(before: View, after: View, group: Guid, members: set[Guid]) -> None:
+    """Put the members back, with everything that ``before`` knows below them."""
     if group not in after.members:
         return
     after.members[group] |= members
     keep_invisible(before, after, members)
+
+
+def _note_on_groups(count: int) -> str:
+    return (
+        f"{count} AD groups lack more members than limits.shrink_percent believes, and Active Directory "
+        "told of no removal: they count as not read. See that the account may read `member` of them; if it is "
+        "true, run once with limits.shrink_percent: 100"
+    )
+
+
+def _note_on_all(missing: int, known: int) -> str:
+    return (
+        f"{missing} of {known} memberships are not to be seen any more, and Active Directory told of no "
+        "removal: nothing of this reading removes anybody. See which domain controller and "
+        "which account this is"
+    )

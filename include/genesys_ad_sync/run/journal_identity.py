@@ -1,5 +1,4 @@
-"""Part of `poll`: is this the journal that wrote the reports? One that was lost, or restored from a backup, knows too
-little or too much of what AD owns."""
+"""Is this the journal that wrote the reports? One that was lost, or restored from a backup, misjudges what AD owns."""
 
 from __future__ import annotations
 
@@ -9,50 +8,54 @@ from genesys_ad_sync.journal.records import RunKey, RunRecord
 from genesys_ad_sync.model import Reason
 from genesys_ad_sync.report.store import SeenJournal
 from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.facts import JOURNAL_RESTORED
 
 
-def is_other_journal(task: Sync) -> bool:
-    """To be asked before the run begins in the journal, since that counts it. Raises ReportPathError.
+def journal_was_replaced(task: Sync) -> bool:
+    """Return True if the journal was lost or restored. Raises ReportPathError.
 
-    Each definition finds it out for itself, by what its own last report says. Those of others tell only that this very
-    journal has counted more runs once: it may have forgotten theirs since, if they write elsewhere by now.
+    To be asked before the run begins in the journal, since that counts it.
+    Each definition compares the journal with its own last report. Other definitions' reports prove one thing only: a
+    higher run counter for the same journal id means that this journal is an older copy.
     """
     journal_id, run_counter = task.journal.identity()
     mine, seen = _last_seen(task)
     if mine and (mine.journal_id != journal_id or not _knows_run(task, mine)):
         return True
-    return any(one.journal_id == journal_id and one.run_counter > run_counter for one in seen)
+    return any(stamp.journal_id == journal_id and stamp.run_counter > run_counter for stamp in seen)
 
 
 def _last_seen(task: Sync) -> tuple[SeenJournal | None, Collection[SeenJournal]]:
-    """The journal with which this definition wrote its last report; and those of all that write into that folder."""
+    """Return the stamp of this definition's last report, and all in that folder."""
     seen = task.reports.last_seen_journals()
     return seen.get(task.definition.name, seen.get(None)), seen.values()
 
 
 def _knows_run(task: Sync, seen: SeenJournal) -> bool:
-    """The counter alone is not enough: what runs after a restore makes it grow again."""
+    """Return True if the journal knows that run. The counter alone is not enough: later runs make it grow again."""
     if seen.run is None:
         return True
     dag_id, run_id, attempt = seen.run
     return task.journal.has_attempt(RunKey(dag_id, run_id), attempt, seen.started_at)
 
 
-def note(task: Sync, run: RunRecord, other_journal: bool) -> list[str]:
-    """Voids the baselines of a journal that was lost or restored, and has removals approved until everything was
-    compared as a whole again. A dry run only says so. Gives notes for the report.
+def begin_distrust(task: Sync, run: RunRecord, replaced: bool) -> list[str]:
+    """Void the baselines of a replaced journal, and have all removals approved.
 
-    A journal that is older than it was takes another id: reports with the former one tell nothing new about it, but to
-    the definition that wrote them.
+    This ends when all was compared in full again, see `end_distrust`.
+
+    Returns notes for the report. A dry run changes nothing.
+    A journal that is an older copy takes a new id: reports with the former id then concern only the definitions that
+    wrote them.
     """
     name = task.definition.name
-    if other_journal and not run.dry_run:
+    if replaced and not run.dry_run:
         mine, _ = _last_seen(task)
         if mine is None or mine.journal_id == task.journal.identity()[0]:
             task.journal.note_restored(task.clock())
         task.journal.distrust(name, task.clock())
-    distrusted = other_journal or task.journal.distrusts(name)
-    task.journal.put_fact(run, "journal_restored", distrusted)
+    distrusted = replaced or task.journal.distrusts(name)
+    task.facts[JOURNAL_RESTORED] = distrusted
     if not distrusted:
         return []
     return [
@@ -61,21 +64,23 @@ def note(task: Sync, run: RunRecord, other_journal: bool) -> list[str]:
     ]
 
 
-def close(task: Sync) -> None:
-    """Called at the end of a live run: trusts the journal again, if every pair was compared as a whole and no removal
-    is left that waits only for this, in whatever run it was seen."""
-    if not task.fact("journal_restored"):
+def end_distrust(task: Sync) -> None:
+    """Trust the journal again at the end of a live run, once two things hold.
+
+    Every pair was compared in full; and no removal, in whatever run it was seen, waits for this alone.
+    """
+    if not task.facts[JOURNAL_RESTORED]:
         return
     name = task.definition.name
     unsettled = [change.id for change in task.journal.unsettled(name) if change.id is not None]
-    waiting = any(one.reason is Reason.JOURNAL_RESTORED for one in task.journal.outcomes(unsettled).values())
+    outcomes = task.journal.outcomes(unsettled).values()
+    waiting = any(outcome.reason is Reason.JOURNAL_RESTORED for outcome in outcomes)
     if not waiting and all(pair.has_baseline for pair in task.journal.pairs(name)):
         task.journal.trust_again(name)
 
 
-def remember(task: Sync, run: RunRecord) -> None:
-    """Called when a live run has written its report: notes beside it that the journal must know this run from now on.
-    Raises ReportPathError."""
+def stamp_reports(task: Sync, run: RunRecord) -> None:
+    """Note beside the report of a live run that the journal must know this run. Raises ReportPathError."""
     attempt = (run.key.dag_id, run.key.run_id, run.attempt)
     seen = SeenJournal(*task.journal.identity(), attempt, run.started_at)
     task.reports.remember_journal(task.definition.name, seen, definitions=task.definitions)

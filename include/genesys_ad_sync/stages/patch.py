@@ -1,68 +1,83 @@
-"""Fifth task, mapped: writes one lane of the plan, group by group, and reads back what it wrote.
-
-Order of things for a group: hold the lease; ask the newest view and Genesys whether each change is still needed; note
-in the journal that it will be sent; send; read back; record. Whatever kills the task between two of these, a retry
-finds out from the journal and from Genesys what is still missing, and sends only that.
-"""
+"""Fifth task, mapped: writes one lane of the plan, group by group, and reads back what it wrote."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from genesys_ad_sync.genesys.writers import writer_for
+from genesys_ad_sync.journal.records import RunRecord
 from genesys_ad_sync.model import SETTLED, Action, Row, Status
 from genesys_ad_sync.run.context import Sync
-from genesys_ad_sync.run.users import matched
-from genesys_ad_sync.stages.approve_removals import FIRST_APPROVED_LANE
-from genesys_ad_sync.stages.map_groups import listed_versions
-from genesys_ad_sync.stages.plan import claimed_by_others
-from genesys_ad_sync.writing.lane import READING_IS_FRESH, _Job, _lease
+from genesys_ad_sync.run.facts import MAPPING, READING
+from genesys_ad_sync.run.lanes import FIRST_APPROVED_LANE
+from genesys_ad_sync.writing.lane import LaneWriter
+from genesys_ad_sync.writing.lease import hold_lease
+
+PLAN_READING_TTL = timedelta(minutes=10)
+"""How long the members read by `plan` stay valid if no other run has written.
+
+A manual edit in that time is harmless: the same add or remove has no effect, and is counted as ours. Saves one read per
+group.
+"""
+
+_Groups = Mapping[str, Sequence[Row]]
 
 
 def patch(task: Sync, lane: int) -> dict[str, Any]:
-    """Applies the rows of one lane. Returns counts by status.
+    """Apply the rows of one lane; return counts by status.
 
-    Raises LeaseBusy if another run writes for too long, and the GenesysError that makes a retry of the task worth
-    while (Genesys asks to wait longer than the task can, or fails again and again) or of no use (no permission). What
-    was done until then is recorded, and a retry sends only what is missing.
+    Raises LeaseBusy if another run writes for too long. Raises the GenesysError that makes a retry of the task worth
+    while (Genesys asks to wait longer than the task can, or fails again and again) or of no use (no permission).
+    Outcomes until then are recorded, and a retry sends only what is missing.
     """
     run = task.run
-    by_group: dict[str, list[Row]] = {}
-    for row in task.journal.rows(run, lane=lane):
-        assert row.genesys_group_id is not None
-        by_group.setdefault(row.genesys_group_id, []).append(row)
-    todo = {group: rows for group, rows in by_group.items() if any(row.status not in SETTLED for row in rows)}
-    task.say(f"lane {lane}: {sum(map(len, by_group.values()))} changes in {len(todo)} Genesys groups")
-    if todo:
-        task.genesys_client.share_ceiling(len(task.journal.lanes(run)))
-        with _lease(task) as lease, ThreadPoolExecutor(max_workers=task.definition.genesys.workers) as pool:
-            writer = writer_for(task.definition.genesys.write, task.genesys_client, listed_versions(task))
-            fresh_until = _fresh_until(task, lane, lease.fence)
-            job = _Job(task, run, lease, writer, matched(task), claimed_by_others(task, run), fresh_until)
-            try:
-                for number, group_id in enumerate(_in_order(pool, job, todo), 1):
-                    task.say(f"{number} of {len(todo)} groups done: {group_id}")
-            finally:
-                task.count_requests()
-            job.trouble.hand_back()
+    groups = _by_group(task.journal.rows(run, lane=lane))
+    to_do = {group: rows for group, rows in groups.items() if any(row.status not in SETTLED for row in rows)}
+    task.say(f"lane {lane}: {sum(map(len, groups.values()))} changes in {len(to_do)} Genesys groups")
+    if to_do:
+        _write(task, run, lane, to_do)
     after = task.journal.rows(run, lane=lane)
     return {status.value: n for status in Status if (n := sum(row.status is status for row in after))}
 
 
-def _in_order(pool: ThreadPoolExecutor, job: _Job, todo: Mapping[str, Sequence[Row]]) -> Iterator[str]:
-    """Where there is nothing but removals comes last, so that who moves from one group to another is not in neither of
-    them meanwhile."""
+def _by_group(rows: Sequence[Row]) -> _Groups:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        assert row.genesys_group_id is not None
+        groups.setdefault(row.genesys_group_id, []).append(row)
+    return groups
+
+
+def _write(task: Sync, run: RunRecord, lane: int, groups: _Groups) -> None:
+    task.genesys_client.share_ceiling(len(task.journal.lanes(run)))
+    with hold_lease(task) as lease, ThreadPoolExecutor(max_workers=task.definition.genesys.workers) as pool:
+        versions = task.facts.required(MAPPING).listed_versions
+        writer = writer_for(task.definition.genesys.write, task.genesys_client, versions)
+        lane_writer = LaneWriter(task, run, lease, writer, _fresh_until(task, lane, lease.fence))
+        try:
+            for number, group_id in enumerate(_in_order(pool, lane_writer, groups), 1):
+                task.say(f"{number} of {len(groups)} groups done: {group_id}")
+        finally:
+            task.count_requests()
+        lane_writer.errors.raise_worst()
+
+
+def _in_order(pool: ThreadPoolExecutor, lane_writer: LaneWriter, groups: _Groups) -> Iterator[str]:
+    """Write groups with nothing but removals last.
+
+    So a user who moves to another group is always in one of the two.
+    """
     for losing in (False, True):
-        groups = [item for item in todo.items() if all(row.action is Action.REMOVE for row in item[1]) is losing]
-        yield from pool.map(lambda item: job.apply(*item), groups)
+        these = [item for item in groups.items() if all(row.action is Action.REMOVE for row in item[1]) is losing]
+        yield from pool.map(lambda item: lane_writer.write_group(*item), these)
 
 
 def _fresh_until(task: Sync, lane: int, fence: int) -> datetime | None:
-    """Until when what `plan` read may be taken for present; None: not at all."""
-    reading = task.fact("reading")
-    if lane >= FIRST_APPROVED_LANE or not reading or reading["fence"] != fence:
+    """Return until when the members read by `plan` may be relied on. None: not at all."""
+    reading = task.facts[READING]
+    if lane >= FIRST_APPROVED_LANE or reading is None or reading.fence != fence:
         return None
-    return datetime.fromisoformat(reading["at"]) + READING_IS_FRESH
+    return reading.at + PLAN_READING_TTL

@@ -1,4 +1,4 @@
-"""Third task: who each AD user is in Genesys Cloud."""
+"""Third task: finds the Genesys user of each AD user."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ from collections import Counter
 from typing import Any
 
 from genesys_ad_sync.model import MatchStatus, Reason
-from genesys_ad_sync.run import targets as target_groups
-from genesys_ad_sync.run.context import Sync, tells_of_failure
-from genesys_ad_sync.run.users import _keep, _people_of, _resolve
+from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.facts import MATCHES, RESOLVED_TO
+from genesys_ad_sync.run.failures import records_failure
+from genesys_ad_sync.run.targets import collect
+from genesys_ad_sync.run.users import resolve, users_of_targets
 
 
-@tells_of_failure
+@records_failure
 def resolve_users(task: Sync) -> dict[str, Any]:
-    """Finds the Genesys user of everybody whom this run concerns. Raises GenesysError if they cannot be looked up.
+    """Find the Genesys user of each AD user whom this run concerns. Raises GenesysError if they cannot be looked up.
 
-    A known link (objectGUID -> Genesys user id) comes first, so that a changed mail does not lose a person. It tells
-    who somebody is, not that this user is active: of those who may be added Genesys is asked (50 a request, or all
-    users), and in mode full of everybody. Else it is believed without a request, until Genesys refuses a write
-    (`look_at_refused`).
+    - A known link (objectGUID -> Genesys user id) comes first, so that a changed mail does not lose a user.
+    - A link says which user it is, not that the user is active: Genesys is asked for users who may be added (50 a
+      request, or all users), and in mode full for all.
+    - Else a link is believed without a request, until Genesys refuses a write (`recheck_refused_users`).
     """
-    task.journal.put_fact(task.run, "resolved_to", task.journal.last_change())
-    targets, _ = target_groups.collect(task)
-    people = _people_of(task, targets)
-    matches = _resolve(task, targets, people)
-    _keep(task, matches)
+    task.facts[RESOLVED_TO] = task.journal.last_change()
+    targets = collect(task).targets
+    users = users_of_targets(task, targets)
+    matches = resolve(task, targets, users)
+    task.facts[MATCHES] = tuple(matches.values())
     counts = Counter(match.status.value for match in matches.values())
     task.say("users: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none to resolve"))
     return {
@@ -34,5 +36,5 @@ def resolve_users(task: Sync) -> dict[str, Any]:
             for guid, match in matches.items()
             if match.status is not MatchStatus.MATCHED
         }
-        | dict.fromkeys(sorted(people - matches.keys()), Reason.GENESYS_UNREADABLE.value),
+        | dict.fromkeys(sorted(users - matches.keys()), Reason.GENESYS_UNREADABLE.value),
     }

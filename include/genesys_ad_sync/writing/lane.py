@@ -1,238 +1,241 @@
-"""Fifth task, mapped: writes one lane of the plan, group by group, and reads back what it wrote.
+"""One lane of a plan, group by group: check again, announce, send, read back, record.
 
-Order of things for a group: hold the lease; ask the newest view and Genesys whether each change is still needed; note
-in the journal that it will be sent; send; read back; record. Whatever kills the task between two of these, a retry
-finds out from the journal and from Genesys what is still missing, and sends only that.
+Whatever kills the task between two of these, a retry finds out from the journal and from Genesys what is still
+missing, and sends only that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from genesys_ad_sync.errors import LeaseBusy
 from genesys_ad_sync.genesys.errors import GenesysError, Throttled, needs_a_person, passes_by_itself
 from genesys_ad_sync.genesys.writers import MembershipWriter, WriteResult
 from genesys_ad_sync.journal.records import RunRecord
 from genesys_ad_sync.matching import excluded_users
-from genesys_ad_sync.model import SETTLED, Action, Guid, Match, Reason, Row, Status
+from genesys_ad_sync.model import SETTLED, Action, Reason, Row, Status
 from genesys_ad_sync.planning import recheck
 from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.facts import READING
+from genesys_ad_sync.run.planning_inputs import claimed_by_others, planning_context, planning_targets
 from genesys_ad_sync.run.targets import target_of
-from genesys_ad_sync.run.undo import changed_since_plan, pin_undone
-from genesys_ad_sync.run.users import look_at_refused, look_up
-from genesys_ad_sync.stages.plan import (
+from genesys_ad_sync.run.undo import changed_since_plan, pin_undone, undo_run
+from genesys_ad_sync.run.users import look_up, matched, recheck_refused_users
+from genesys_ad_sync.undo import recheck_undo
+from genesys_ad_sync.writing.lease import Lease
+from genesys_ad_sync.writing.ownership import (
     drop_grants_of_settled_removals,
-    grant,
+    grant_announced_adds,
     grant_settled_adds,
-    planning_context,
-    planning_targets,
     take_back_grants,
 )
-from genesys_ad_sync.undo import recheck_undo
 from genesys_ad_sync.writing.read_back import read_back
 
-LEASE_POLL_SECONDS = 5.0
-RENEWALS = 10  # in the time after which a lease expires
 FAILURES_TOLERATED = 3
 """Groups of a lane that Genesys may fail to serve before the rest is left to Airflow's retry."""
 
-READING_IS_FRESH = timedelta(minutes=10)
-"""So long `plan`'s reading of a group is as good as a new one, if no other run has written since. All that a newer one
-could show is what a person did by hand meanwhile, and then an add or a remove that is sent all the same changes
-nothing: it is counted as ours, no more. It halves the reads of a run."""
 
-
-@dataclass(frozen=True)
-class Lease:
-    """The right to write. ``fence`` grows with each owner, so that one who lost it cannot record anything."""
-
-    fence: int
-    renew: Callable[[], None]
-
-
-class _Trouble:
-    """What keeps a lane from being finished. Shared by the lane's threads."""
+class LaneErrors:
+    """Errors that keep a lane from being finished. Shared by the lane's threads."""
 
     def __init__(self) -> None:
         self._errors: list[GenesysError] = []
 
-    def note(self, error: GenesysError | None) -> None:
+    def add(self, error: GenesysError | None) -> None:
+        """Keep an error that a retry, or a person, can do something about."""
         if error is not None and (needs_a_person(error) or passes_by_itself(error)):
             self._errors.append(error)
 
     @property
-    def is_enough(self) -> bool:
-        """The other groups need not be tried."""
+    def should_stop(self) -> bool:
+        """True if the other groups need not be tried."""
         return len(self._errors) >= FAILURES_TOLERATED or any(
             needs_a_person(error) or isinstance(error, Throttled) for error in self._errors
         )
 
-    def hand_back(self) -> None:
-        """Raises the error that tells most; does nothing if there was none."""
+    def raise_worst(self) -> None:
+        """Raise the error that says most about what to do, if there was any."""
         if self._errors:
             raise max(self._errors, key=lambda error: (needs_a_person(error), error.retry_after or 0.0))
 
 
-@contextmanager
-def _lease(task: Sync) -> Iterator[Lease]:
-    """Waits for the organisation's lease, holds it for the block and gives it back."""
-    deadline = task.clock() + task.lease_wait
-    while True:
-        try:
-            fence = task.journal.acquire_lease(
-                task.organisation, task.key, task.task_key, now=task.clock(), ttl=task.lease_ttl
-            )
-            break
-        except LeaseBusy as busy:
-            if task.clock() >= deadline:
-                raise
-            task.say(f"waiting: {busy}")
-            task.sleep(LEASE_POLL_SECONDS)
-
-    renewed = task.clock()
-
-    def renew() -> None:
-        # Nobody can take it before it expires, so not every request needs a transaction.
-        nonlocal renewed
-        now = task.clock()
-        if renewed <= now < renewed + task.lease_ttl / RENEWALS:
-            return
-        task.journal.renew_lease(task.organisation, task.key, task.task_key, fence=fence, now=now, ttl=task.lease_ttl)
-        renewed = now
-
-    try:
-        yield Lease(fence, renew)
-    finally:
-        task.journal.release_lease(task.organisation, task.key, task.task_key)
-
-
 @dataclass(frozen=True)
-class _Job:
-    """What the groups of a lane have in common."""
+class Members:
+    """The members of a group before writing. ``read``: None if the plan's reading is relied on."""
 
-    task: Sync
-    run: RunRecord
-    lease: Lease
-    writer: MembershipWriter
-    matches: dict[Guid, Match]
-    claimed: Mapping[str, str]  # by other definitions; once for the lane, since nobody can take what is ours
-    fresh_until: datetime | None = None  # see _fresh_until
-    trouble: _Trouble = field(default_factory=_Trouble)
+    assumed: frozenset[str]
+    read: frozenset[str] | None
 
-    def apply(self, group_id: str, rows: Sequence[Row]) -> str:
-        """Brings the rows of one Genesys group to their end. Rows that an earlier try settled are left as they are."""
-        task, lease = self.task, self.lease
-        if self.trouble.is_enough:
+
+class LaneWriter:
+    """Writes the groups of one lane. May be used from several threads.
+
+    ``fresh_until``: until when the members that `plan` read may be relied on; None: not at all.
+    """
+
+    def __init__(
+        self, task: Sync, run: RunRecord, lease: Lease, writer: MembershipWriter, fresh_until: datetime | None
+    ) -> None:
+        self._task = task
+        self._run = run
+        self._lease = lease
+        self._writer = writer
+        self._undo = undo_run(task)
+        self._recheck_rows = self._recheck_plan if self._undo is None else self._recheck_undo
+        self._fresh_until = fresh_until if self._undo is None else None  # an undo asks what is so now
+        self._matches = matched(task)
+        self._claimed = claimed_by_others(task, run)  # once for the lane: no definition can take what is ours
+        self.errors = LaneErrors()
+
+    def write_group(self, group_id: str, rows: Sequence[Row]) -> str:
+        """Bring the rows of one Genesys group to their end; return its id.
+
+        Rows that an earlier try settled are left as they are.
+        """
+        if self.errors.should_stop:
             return group_id
-        lease.renew()
+        self._lease.renew()
         rows = [row for row in rows if row.status not in SETTLED]
-        sent_before = task.journal.sending(self.run, [row.key for row in rows])
-        before: frozenset[str] | None = None
-        if not self._may_use_the_plans_reading(rows, sent_before):
-            try:
-                before = task.genesys.individuals(group_id)
-            except GenesysError as error:
-                self.trouble.note(error)
-                self._record(
-                    [
-                        # what was sent may be in effect: that nobody can say is another thing
-                        _failed(row, Reason.UNVERIFIED if row.key in sent_before else Reason.GENESYS_UNREADABLE, error)
-                        for row in rows
-                    ]
-                )
-                return group_id
-        # The plan removes those who were there and adds those who were not: that much its rows say.
-        present = _removed_by(rows) if before is None else before
-        decided = [_ours(row) if row.key in sent_before else row for row in self._judge_again(group_id, rows, present)]
-        self._record([row for row in decided if row.status is not Status.PLANNED])
-        todo = [row for row in decided if row.status is Status.PLANNED]
-        after = before
-        if todo:
-            with task.journal.together():
-                task.journal.mark_sending(self.run, [row.key for row in todo], lease.fence, task.clock())
-                # If nobody lives to record the outcome, AD still owns what it has asked for.
-                grant(task, [row for row in todo if row.action is Action.ADD and not row.undoes])
-            results, error_of_writing = _send(lease, self.writer, group_id, todo)
-            self.trouble.note(error_of_writing)
-            lease.renew()
-            # `user_patch` is documented nowhere as honoured: only a read-back tells
-            verify = task.definition.verify or task.definition.genesys.write == "user_patch"
-            told = read_back(task, self.writer, group_id, todo, results, verify=verify)
-            self.trouble.note(told.error)
-            done = [_with_error(row, error_of_writing) for row in look_at_refused(task, told.rows)]
-            after = told.present
+        sent_before = self._task.journal.sending(self._run, [row.key for row in rows])
+        members = self._read_members(group_id, rows, sent_before)
+        if members is None:
+            return group_id
+        checked = self._recheck(group_id, rows, sent_before, members.assumed)
+        self._record([row for row in checked if row.status is not Status.PLANNED])
+        to_send = [row for row in checked if row.status is Status.PLANNED]
+        after = members.read
+        if to_send:
+            self._announce(to_send)
+            results, error = _send(self._lease, self._writer, group_id, to_send)
+            self.errors.add(error)
+            self._lease.renew()
+            done, after = self._verify(group_id, to_send, results, error)
             self._record(done)
-        self._note_group(group_id, after, written=bool(todo))
+        self._save_figures(group_id, after, written=bool(to_send))
         return group_id
 
-    def _may_use_the_plans_reading(self, rows: Sequence[Row], sent_before: Collection[str]) -> bool:
-        """Not for what may have been sent already, nor for an undo, which asks what is so now."""
-        return (
-            self.fresh_until is not None
-            and self.task.clock() < self.fresh_until
-            and not sent_before
-            and not any(row.undoes for row in rows)
-        )
+    def _read_members(self, group_id: str, rows: Sequence[Row], sent_before: Collection[str]) -> Members | None:
+        """Return the group's members. If they cannot be read, record that and return None."""
+        if self._plan_reading_is_fresh(sent_before):
+            # The plan removes those who were there and adds those who were not: that much its rows say.
+            return Members(_removed_by(rows), read=None)
+        try:
+            read = self._task.genesys.individuals(group_id)
+        except GenesysError as error:
+            self.errors.add(error)
+            # what was sent may be in effect: that is not the same as not to know the members
+            self._record(
+                [
+                    _failed(row, Reason.UNVERIFIED if row.key in sent_before else Reason.GENESYS_UNREADABLE, error)
+                    for row in rows
+                ]
+            )
+            return None
+        return Members(read, read)
 
-    def _judge_again(self, group_id: str, rows: Sequence[Row], present: frozenset[str]) -> Sequence[Row]:
-        """An old plan never undoes newer truth: the newest view and Genesys are asked again, just before writing."""
-        task = self.task
+    def _plan_reading_is_fresh(self, sent_before: Collection[str]) -> bool:
+        """Return True if the members that `plan` read may be relied on.
+
+        Not for rows that may have been sent.
+        """
+        return self._fresh_until is not None and self._task.clock() < self._fresh_until and not sent_before
+
+    def _recheck(
+        self, group_id: str, rows: Sequence[Row], sent_before: Collection[str], members: frozenset[str]
+    ) -> list[Row]:
+        """Check the rows again by the newest view: an old plan never undoes newer truth."""
+        checked = self._recheck_rows(group_id, rows, members)
+        return [claim_own_success(row) if row.key in sent_before else row for row in checked]
+
+    def _recheck_plan(self, group_id: str, rows: Sequence[Row], members: frozenset[str]) -> Sequence[Row]:
+        task = self._task
         target = target_of(task, group_id)
         users = {row.user_guid for row in rows if row.user_guid}
-        if any(row.undoes for row in rows):
-            people = task.journal.known_users(task.definition.name, users)
-            return recheck_undo(
-                rows,
-                present,
-                changed_since_plan(task, rows),
-                excluded=excluded_users(people.values(), task.definition),
-                is_mapped=bool(target.feeding),
-            )
         if any(row.action is Action.REMOVE for row in rows):
             try:
-                self.matches.update(look_up(task, target, self.matches))
+                self._matches.update(look_up(task, target, self._matches))
             except GenesysError as error:
                 task.say(f"who else belongs into Genesys group {group_id} could not be looked up: {error}")
         changes = task.journal.unsettled(task.definition.name, {*target.feeding, *target.retired})
-        read_at = datetime.fromisoformat(task.fact("reading")["at"])  # before `plan` asked for pins
+        read_at = task.facts.required(READING).at  # before `plan` asked for pins
         pins = task.journal.pins(task.definition.name, [group_id], since=read_at)
         return recheck(
             rows,
-            planning_targets(task, [target], {group_id: present}, self.claimed)[0],
-            {guid: self.matches[guid] for guid in users | target.wanted.keys() if guid in self.matches},
+            planning_targets(task, [target], {group_id: members}, self._claimed)[0],
+            {guid: self._matches[guid] for guid in users | target.effective.keys() if guid in self._matches},
             task.definition,
-            planning_context(task, self.run, target.feeding, users, pins),
+            planning_context(task, self._run, target.feeding, users, pins),
             changes,
         )
 
-    def _record(self, rows: Sequence[Row]) -> None:
-        if rows:
-            task = self.task
-            organisation, fence = task.organisation, self.lease.fence
-            # One transaction: who has lost the lease leaves ownership and pins alone, too.
-            with task.journal.together():
-                pin_undone(task, self.run, rows)
-                grant_settled_adds(task, rows)
-                take_back_grants(task, rows)
-                drop_grants_of_settled_removals(task, rows)
-                task.journal.record(self.run, rows, at=task.clock(), fence=fence, organisation=organisation)
+    def _recheck_undo(self, group_id: str, rows: Sequence[Row], members: frozenset[str]) -> Sequence[Row]:
+        task = self._task
+        people = task.journal.known_users(task.definition.name, {row.user_guid for row in rows if row.user_guid})
+        return recheck_undo(
+            rows,
+            members,
+            changed_since_plan(task, rows),
+            excluded=excluded_users(people.values(), task.definition),
+            is_mapped=bool(target_of(task, group_id).feeding),
+        )
 
-    def _note_group(self, group_id: str, after: frozenset[str] | None, *, written: bool) -> None:
-        """How many the group has now, for its line in the report."""
-        self.task.journal.save_group_results(
-            self.run,
+    def _announce(self, rows: Sequence[Row]) -> None:
+        """Record before the request that it may have been sent; grant its adds."""
+        journal = self._task.journal
+        with journal.together():
+            journal.mark_sending(self._run, [row.key for row in rows], self._lease.fence, self._task.clock())
+            grant_announced_adds(self._task, rows)
+
+    def _verify(
+        self,
+        group_id: str,
+        rows: Sequence[Row],
+        results: Mapping[tuple[str, Action], WriteResult],
+        error: GenesysError | None,
+    ) -> tuple[list[Row], frozenset[str] | None]:
+        """Return the sent rows with their outcomes, and the group's members afterwards.
+
+        The members are None if they were not read. ``error``: what ended the requests before their end.
+        """
+        definition = self._task.definition
+        # `user_patch` is documented nowhere as honoured: only a read-back tells
+        verify = definition.verify or definition.genesys.write == "user_patch"
+        outcome = read_back(self._task, self._writer, group_id, rows, results, verify=verify)
+        self.errors.add(outcome.error)
+        return [_with_error(row, error) for row in recheck_refused_users(self._task, outcome.rows)], outcome.present
+
+    def _record(self, rows: Sequence[Row]) -> None:
+        """Store outcomes, ownership and pins in one transaction; without the lease, none of them."""
+        if not rows:
+            return
+        task = self._task
+        organisation = task.organisation
+        with task.journal.together():
+            if self._undo is not None:
+                pin_undone(task, self._run, self._undo, rows)
+            grant_settled_adds(task, rows)
+            take_back_grants(task, rows)
+            drop_grants_of_settled_removals(task, rows)
+            task.journal.record(self._run, rows, at=task.clock(), fence=self._lease.fence, organisation=organisation)
+
+    def _save_figures(self, group_id: str, after: frozenset[str] | None, *, written: bool) -> None:
+        """Store how many members the group has now, for its line in the report."""
+        journal = self._task.journal
+        journal.save_group_results(
+            self._run,
             [
                 replace(result, after=len(after) if after is not None else None if written else result.before)
-                for result in self.task.journal.group_results(self.run, group_id)
+                for result in journal.group_results(self._run, group_id)
             ],
         )
 
 
-def _ours(row: Row) -> Row:
-    """An earlier try of this task sent it and died before it could say so: what is so already is its success."""
+def claim_own_success(row: Row) -> Row:
+    """Return a sent row as a success if it is in effect.
+
+    An earlier try sent it and died before it could record that.
+    """
     if row.status is Status.UNCHANGED and row.reason is Reason.ALREADY_SO:
         return replace(row, status=Status.SUCCESS, reason=None)
     return row
@@ -245,7 +248,7 @@ def _removed_by(rows: Sequence[Row]) -> frozenset[str]:
 def _send(
     lease: Lease, writer: MembershipWriter, group_id: str, rows: Sequence[Row]
 ) -> tuple[dict[tuple[str, Action], WriteResult], GenesysError | None]:
-    """What became of each, and what ended it before its end. What was not sent has no result."""
+    """Send the rows; return their results and the error that ended it early. An unsent row has no result."""
     adds = [row.genesys_user_id for row in rows if row.action is Action.ADD and row.genesys_user_id]
     removes = [row.genesys_user_id for row in rows if row.action is Action.REMOVE and row.genesys_user_id]
     results: dict[tuple[str, Action], WriteResult] = {}
@@ -258,7 +261,7 @@ def _send(
 
 
 def _with_error(row: Row, error: GenesysError | None) -> Row:
-    """A change that was not carried out because of ``error``, which ended the requests of its group, says so."""
+    """Return an unsent row with the error that ended the requests of its group."""
     if error is None or row.reason is not Reason.NOT_ATTEMPTED:
         return row
     return _failed(row, Reason.NOT_ATTEMPTED, error)

@@ -1,9 +1,9 @@
-"""What Genesys says after the writing decides what the report calls a success. Shared by nobody but `patch`."""
+"""What Genesys says after the writing decides what the report calls a success. Used by `lane` only."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.genesys.writers import MembershipWriter, WriteResult
@@ -13,6 +13,8 @@ from genesys_ad_sync.run.context import Sync
 READ_BACK_WAITS = (0.0, 1.0, 2.0, 4.0, 8.0)  # seconds before each read-back: Genesys answers before it is in effect
 
 Results = Mapping[tuple[str, Action], WriteResult]
+Losses = Mapping[str, frozenset[str] | None]
+"""Genesys user -> other groups that the user lost with the writing; None: not known."""
 
 
 @dataclass(frozen=True)
@@ -24,35 +26,51 @@ class ReadBack:
     error: GenesysError | None = None
 
 
+@dataclass(frozen=True)
+class Observed:
+    """What the last read-back saw. ``present``: None if it failed, then ``error`` says why."""
+
+    present: frozenset[str] | None = None
+    lost: Losses = field(default_factory=dict)
+    error: GenesysError | None = None
+
+
 def read_back(
     task: Sync, writer: MembershipWriter, group_id: str, rows: Sequence[Row], results: Results, *, verify: bool
 ) -> ReadBack:
-    """The rows with what became of them. Reads the group again until everything that may be in effect is, or the waits
-    are over: what then is not, has failed. Without ``verify``, the answers of the write are all there is."""
+    """Return the rows with their outcomes.
+
+    Reads the group again until everything that may be in effect is, or the waits are over: what then is not, has
+    failed. Without ``verify``, the answers to the write decide.
+    """
     answered = [_with_result(row, results.get((row.genesys_user_id or "", row.action))) for row in rows]
     if not verify or all(row.reason is Reason.NOT_ATTEMPTED for row in answered):
         return ReadBack(answered)
-    present: frozenset[str] | None = None
-    lost: Mapping[str, frozenset[str] | None] = {}
-    error: GenesysError | None = None
-    users = [row.genesys_user_id for row in answered if row.genesys_user_id and _may_be_in_effect(row)]
+    observed = _wait_until_in_effect(task, writer, group_id, [row for row in answered if _may_be_in_effect(row)])
+    return ReadBack([_verified(row, observed) for row in answered], observed.present, observed.error)
+
+
+def _wait_until_in_effect(task: Sync, writer: MembershipWriter, group_id: str, expected: Sequence[Row]) -> Observed:
+    """Read the group until these rows are in effect, or the waits are over."""
+    users = [row.genesys_user_id for row in expected if row.genesys_user_id]
+    observed = Observed()
     for wait in READ_BACK_WAITS:
         if wait:
             task.sleep(wait)
         try:
             present = task.genesys.individuals(group_id)
             lost = _without_our_removals(task, writer.lost_groups(users))
-            error = None
-        except GenesysError as failure:
-            present, error = None, failure
+        except GenesysError as error:
+            observed = Observed(None, observed.lost, error)
             continue
-        if not lost and all(_in_effect(row, present) for row in answered if _may_be_in_effect(row)):
+        observed = Observed(present, lost)
+        if not lost and all(_in_effect(row, present) for row in expected):
             break
-    return ReadBack([_verified(row, present, lost, error) for row in answered], present, error)
+    return observed
 
 
-def _without_our_removals(task: Sync, lost: Mapping[str, frozenset[str] | None]) -> Mapping[str, frozenset[str] | None]:
-    """Groups out of which another instance of this run takes the same person are no loss."""
+def _without_our_removals(task: Sync, lost: Losses) -> Losses:
+    """Leave out groups from which another task of this run removes the same user."""
     if not any(lost.values()):
         return lost
     ours = {
@@ -61,7 +79,7 @@ def _without_our_removals(task: Sync, lost: Mapping[str, frozenset[str] | None])
         if row.action is Action.REMOVE and row.genesys_user_id in lost
     }
     left = {
-        user: None if groups is None else frozenset(one for one in groups if (user, one) not in ours)
+        user: None if groups is None else frozenset(group for group in groups if (user, group) not in ours)
         for user, groups in lost.items()
     }
     return {user: groups for user, groups in left.items() if groups is None or groups}
@@ -82,7 +100,7 @@ def _with_result(row: Row, result: WriteResult | None) -> Row:
 
 
 def _may_be_in_effect(row: Row) -> bool:
-    """Accepted, or without an answer. What was refused need not be waited for."""
+    """Return True for a row that was accepted or got no answer. A refused one need not be waited for."""
     return row.status is Status.SUCCESS or row.reason is Reason.UNVERIFIED
 
 
@@ -90,30 +108,28 @@ def _in_effect(row: Row, present: Collection[str]) -> bool:
     return (row.genesys_user_id in present) is (row.action is Action.ADD)
 
 
-def _verified(
-    row: Row,
-    present: frozenset[str] | None,
-    lost: Mapping[str, frozenset[str] | None],
-    error: GenesysError | None,
-) -> Row:
+def _verified(row: Row, observed: Observed) -> Row:
     if row.reason is Reason.NOT_ATTEMPTED:
         return row
-    if present is None:
-        if row.status is Status.SUCCESS:
-            text = f"could not be read back: {error}"
-            return replace(row, status=Status.FAILED, reason=Reason.UNVERIFIED, error=text)
-        return row
+    if observed.present is None:
+        return _unread(row, observed.error)
     user_id = row.genesys_user_id or ""
-    if user_id in lost and _may_be_in_effect(row):
-        return replace(row, status=Status.FAILED, reason=Reason.UNVERIFIED, error=_loss(lost[user_id]))
-    if _in_effect(row, present):
-        # also where the answer was lost or an error: what counts is what is so
+    if user_id in observed.lost and _may_be_in_effect(row):
+        return replace(row, status=Status.FAILED, reason=Reason.UNVERIFIED, error=_loss(observed.lost[user_id]))
+    if _in_effect(row, observed.present):
+        # also where the answer was lost or an error: the membership itself decides
         return replace(row, status=Status.SUCCESS, reason=None, error=None)
     if row.status is Status.SUCCESS:
         return replace(row, status=Status.FAILED, reason=Reason.NOT_IN_EFFECT, error="accepted, but not in effect")
     if row.reason is Reason.UNVERIFIED:
         return replace(row, reason=Reason.NOT_IN_EFFECT)
     return row
+
+
+def _unread(row: Row, error: GenesysError | None) -> Row:
+    if row.status is not Status.SUCCESS:
+        return row
+    return replace(row, status=Status.FAILED, reason=Reason.UNVERIFIED, error=f"could not be read back: {error}")
 
 
 def _loss(groups: frozenset[str] | None) -> str:
