@@ -33,7 +33,7 @@ def map_groups(definition: SyncDefinition) -> dict[str, Any]:
 
 
 def resolve_users(definition: SyncDefinition) -> dict[str, Any]:
-    """Find the Genesys user of each AD user whom this run concerns."""
+    """Find the Genesys user of each AD user that this run concerns."""
     from genesys_ad_sync.stages.resolve_users import resolve_users as stage
     from genesys_ad_sync_airflow import task_context
 

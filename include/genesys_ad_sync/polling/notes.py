@@ -56,7 +56,7 @@ def note_on_hidden_changes(hidden: int) -> list[str]:
         return []
     return [
         f"there were {hidden} more changes of the same memberships since the last poll than are listed: "
-        "Active Directory tells the last one of each, and counts the others"
+        "Active Directory keeps the last one of each, and counts the others"
     ]
 
 

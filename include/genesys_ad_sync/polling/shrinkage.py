@@ -98,14 +98,13 @@ def _restore(before: View, after: View, group: Guid, members: set[Guid]) -> None
 def _note_on_groups(count: int) -> str:
     return (
         f"{count} AD groups lack more members than limits.shrink_percent believes, and Active Directory "
-        "told of no removal: they count as not read. See that the account may read `member` of them; if it is "
-        "true, run once with limits.shrink_percent: 100"
+        "reported no removal: they count as not read. Check that the account may read `member` of them; if the losses "
+        "are real, run once with limits.shrink_percent: 100"
     )
 
 
 def _note_on_all(missing: int, known: int) -> str:
     return (
-        f"{missing} of {known} memberships are not to be seen any more, and Active Directory told of no "
-        "removal: nothing of this reading removes anybody. See which domain controller and "
-        "which account this is"
+        f"{missing} of {known} memberships are missing, and Active Directory reported no removal: nothing of this "
+        "reading removes anybody. Check which domain controller and which account this is"
     )

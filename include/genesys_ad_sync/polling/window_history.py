@@ -131,5 +131,5 @@ def _what_is_missing(history: LinkHistory, start: datetime, end: datetime) -> li
             "keeps times of: it keeps the last one of each"
         )
     if history.unknown:
-        notes.append(f"{history.unknown} records are of members that were deleted since: they cannot be told")
+        notes.append(f"{history.unknown} records are of members that were deleted since: they cannot be listed")
     return notes

@@ -243,7 +243,7 @@ def _inputs(
     groups |= {guid for target in targets for guid in (*target.feeding, *target.retired)}
     groups |= {change.group_guid for target in targets for change in target.changes}
     users = {change.user_guid for changes in work.unmapped.values() for change in changes if change.user_guid}
-    # a comparison may find somebody through a grant, of whom no change tells: to be left alone if excluded
+    # a comparison may find a user through a grant, without any change: to be left alone if excluded
     users |= {grant.user_guid for target in targets for grant in target.grants}
     context = planning_context(task, run, groups, users | matches.keys(), pins)
     return PlanInputs(

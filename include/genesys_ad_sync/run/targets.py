@@ -85,7 +85,7 @@ def assign_changes(
 ) -> tuple[Changes, dict[Guid, list[Change]]]:
     """Return the changes by Genesys group, and those of unmapped AD groups by AD group.
 
-    ``former``: pairs that no rule gives any more; a present pair of the same AD group goes before.
+    ``former``: pairs that no rule makes any more; a present pair of the same AD group takes precedence.
     """
     target_of_group = {pair.group_guid: pair.genesys_group_id for pair in (*former, *pairs)}
     assigned: Changes = {}
@@ -147,7 +147,7 @@ def with_unsettled(changes: Mapping[str, Sequence[Change]], unsettled: Mapping[s
 
 
 def _former_pairs(task: Sync, pairs: Iterable[Pair]) -> list[Pair]:
-    """Return pairs that no rule gives any more and that may have granted something.
+    """Return pairs that no rule makes any more and that may have granted something.
 
     A dry run, which stores no pairs in the journal, works out the same.
     """

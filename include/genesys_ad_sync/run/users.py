@@ -39,14 +39,14 @@ def _may_lose_members(target: Target) -> bool:
 
 
 def _may_lose_strangers(task: Sync, target: Target) -> bool:
-    """Return True if `mirror` may remove members whom `exclude:` must protect."""
+    """Return True if `mirror` may remove members that `exclude:` must protect."""
     if task.definition.removals != "mirror" or not task.definition.exclude.users:
         return False
     return target.whole or any(change.user_guid is None and change.settled_by is None for change in target.changes)
 
 
 def users_to_verify(targets: Sequence[Target]) -> set[Guid]:
-    """Return the users for whom a link is not enough.
+    """Return the users whose link is not enough.
 
     Those who may be added, and those of a failed change.
     """
@@ -70,7 +70,7 @@ def matched(task: Sync) -> dict[Guid, Match]:
 def resolve(task: Sync, targets: Sequence[Target], guids: set[Guid]) -> dict[Guid, Match]:
     """Look up these AD users in Genesys and store new links. Raises GenesysError.
 
-    A user for whom Genesys cannot be asked is missing in the result.
+    A user that Genesys cannot be asked about is missing in the result.
     """
     people = _gather(task, targets, guids)
     matches = _match(task, people)
@@ -82,7 +82,7 @@ def resolve(task: Sync, targets: Sequence[Target], guids: set[Guid]) -> dict[Gui
 def resolve_late_arrivals(task: Sync, targets: Sequence[Target]) -> dict[Guid, Match]:
     """Return the run's matches, with users of changes that another run polled since. Raises GenesysError.
 
-    A user for whom Genesys cannot be asked is missing in the result.
+    A user that Genesys cannot be asked about is missing in the result.
     """
     matches = matched(task)
     resolved_to = task.facts[RESOLVED_TO]
@@ -150,7 +150,7 @@ def _save_links(task: Sync, people: _People, matches: Mapping[Guid, Match]) -> N
         # nor of a user who left, and may be deleted
         and match.user_guid not in people.gone
     ]
-    # A link gives way only to one whose Genesys user is gone, and all memberships with that one.
+    # A link is replaced only if its Genesys user is gone, and all memberships with that user.
     moved = [(link.user_guid, people.links[link.user_guid]) for link in fresh if link.user_guid in people.links]
     with task.journal.together():
         task.journal.drop_grants_of(task.definition.name, moved)
@@ -227,7 +227,7 @@ def recheck_refused_users(task: Sync, rows: Sequence[Row]) -> list[Row]:
     try:
         known = {user.id: user for user in task.genesys.users_by_id(refused)}
     except GenesysError as error:
-        task.say(f"{len(refused)} users whom Genesys refused could not be looked at: {error}")
+        task.say(f"{len(refused)} refused users could not be looked up in Genesys: {error}")
         return list(rows)
     _forget_gone(task, rows, refused - known.keys())
     return [_as_orphan(row, known.get(row.genesys_user_id or "")) if _is_refused_add(row) else row for row in rows]

@@ -22,7 +22,7 @@ MISSING_EXTERNAL_ID_TTL = timedelta(days=1)
 def map_groups(task: Sync) -> dict[str, Any]:
     """Map all AD groups in scope by the definition's rules. Raises GenesysError if the groups cannot be listed.
 
-    The pairs are stored in the journal (a dry run stores none). A pair that no rule gives any more becomes inactive;
+    The pairs are stored in the journal (a dry run stores none). A pair that no rule makes any more becomes inactive;
     what was granted under it is not taken away by that alone.
     """
     definition = task.definition

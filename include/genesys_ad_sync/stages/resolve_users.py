@@ -15,7 +15,9 @@ from genesys_ad_sync.run.users import resolve, users_of_targets
 
 @records_failure
 def resolve_users(task: Sync) -> dict[str, Any]:
-    """Find the Genesys user of each AD user whom this run concerns. Raises GenesysError if they cannot be looked up.
+    """Find the Genesys user of each AD user that this run concerns.
+
+    Raises GenesysError if they cannot be looked up.
 
     - A known link (objectGUID -> Genesys user id) comes first, so that a changed mail does not lose a user.
     - A link says which user it is, not that the user is active: Genesys is asked for users who may be added (50 a

@@ -199,7 +199,7 @@ class LaneWriter:
         The members are None if they were not read. ``error``: what ended the requests before their end.
         """
         definition = self._task.definition
-        # `user_patch` is documented nowhere as honoured: only a read-back tells
+        # `user_patch` is documented nowhere as honoured: only a read-back shows its effect
         verify = definition.verify or definition.genesys.write == "user_patch"
         outcome = read_back(self._task, self._writer, group_id, rows, results, verify=verify)
         self.errors.add(outcome.error)
