@@ -2,7 +2,7 @@
 
 Two DAGs for each sync definition (a YAML file in the folder genesys-ad-sync/ beside this file, or in the folder that
 GENESYS_AD_SYNC_CONFIG_DIR names): one for the changes, and one that compares everything, daily by default. This file
-is the order of the work; what the tasks do stands in genesys_ad_sync.stages.
+is the order of the tasks; their work is in genesys_ad_sync.stages.
 """
 
 from __future__ import annotations
@@ -41,21 +41,26 @@ DEFAULT_ARGS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": SyncRetryPolicy(),
 }
-TASKS_THAT_COUNT = [
-    *("poll", "map_groups", "resolve_users", "plan", "patch", "approve_removals", "patch_approved", "report")
+CHECKED_TASKS = [
+    "poll",
+    "map_groups",
+    "resolve_users",
+    "plan",
+    "patch",
+    "approve_removals",
+    "patch_approved",
+    "report",
 ]
+"""Tasks whose failure turns the run red."""
+
 BATCH_LABEL = (
     "lane {{ task.op_kwargs['batch']['lane'] }}: +{{ task.op_kwargs['batch']['add'] }}"
     " -{{ task.op_kwargs['batch']['remove'] }} in {{ task.op_kwargs['batch']['groups'] | length }} groups"
 )
 
 
-def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
-    """poll → map_groups → resolve_users → plan → patch (mapped), approve_removals → patch_approved (mapped) → report
-    → check"""
-    reported_asset = Asset(name=f"{definition.dag_id}_report")
-
-    @dag(
+def _new_dag(definition: SyncDefinition, *, full: bool) -> DAG:
+    return DAG(
         dag_id=definition.full_dag_id if full else definition.dag_id,
         description="Compares every mapped group as a whole" if full else "Brings AD's membership changes to Genesys",
         # A plain cron string would give zero-length data intervals, and a backfill nothing to replay.
@@ -72,56 +77,66 @@ def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
         tags=["genesys", "active-directory"],
         auto_register=False,  # a DAG that could not be finished must not stand beside the `broken` one of its id
     )
-    def build() -> None:
-        @task(multiple_outputs=False)
-        def poll() -> dict[str, Any]:
-            return tasks.poll(definition)
 
-        @task(multiple_outputs=False)
-        def map_groups(polled: Any) -> dict[str, Any]:
-            return tasks.map_groups(definition)
 
-        @task(multiple_outputs=False)
-        def resolve_users(mapped: Any) -> dict[str, Any]:
-            return tasks.resolve_users(definition)
+def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
+    """Build one DAG of a definition.
 
-        @task
-        def plan(resolved: Any) -> list[dict[str, Any]]:
-            return tasks.plan(definition)
+    poll → map_groups → resolve_users → plan → patch (mapped), approve_removals → patch_approved (mapped) → report
+    → check
+    """
+    reported_asset = Asset(name=f"{definition.dag_id}_report")
 
-        @task(multiple_outputs=False, map_index_template=BATCH_LABEL)
-        def patch(batch: dict[str, Any]) -> dict[str, Any]:
-            return tasks.patch(definition, batch)
+    @task(multiple_outputs=False)
+    def poll() -> dict[str, Any]:
+        return tasks.poll(definition)
 
-        @task(multiple_outputs=False, map_index_template=BATCH_LABEL)
-        def patch_approved(batch: dict[str, Any]) -> dict[str, Any]:
-            return tasks.patch_approved(definition, batch)
+    @task(multiple_outputs=False)
+    def map_groups() -> dict[str, Any]:
+        return tasks.map_groups(definition)
 
-        @task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE, outlets=[reported_asset])
-        def report() -> dict[str, Any]:
-            return tasks.report(definition, reported_asset)
+    @task(multiple_outputs=False)
+    def resolve_users() -> dict[str, Any]:
+        return tasks.resolve_users(definition)
 
-        # An ALL_DONE leaf would leave a failed run green; a raising report would emit no asset event.
-        @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
-        def check(reported: Any) -> None:
-            tasks.check(definition, reported, TASKS_THAT_COUNT)
+    @task
+    def plan() -> list[dict[str, Any]]:
+        return tasks.plan(definition)
 
-        planned = plan(resolve_users(map_groups(poll())))
-        patched = patch.expand(batch=planned)
+    @task(multiple_outputs=False, map_index_template=BATCH_LABEL)
+    def patch(batch: dict[str, Any]) -> dict[str, Any]:
+        return tasks.patch(definition, batch)
+
+    @task(multiple_outputs=False, map_index_template=BATCH_LABEL)
+    def patch_approved(batch: dict[str, Any]) -> dict[str, Any]:
+        return tasks.patch_approved(definition, batch)
+
+    @task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE, outlets=[reported_asset])
+    def report() -> dict[str, Any]:
+        return tasks.report(definition, reported_asset)
+
+    # An ALL_DONE leaf would leave a failed run green; a raising report would emit no asset event.
+    @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
+    def check(reported: Any) -> None:
+        tasks.check(definition, reported, CHECKED_TASKS)
+
+    with _new_dag(definition, full=full) as dag:
+        planned = plan()
+        poll() >> map_groups() >> resolve_users() >> planned
         # Waits beside `patch`, and holds no worker while it does.
         approve_removals = ApproveRemovals(task_id="approve_removals", definition=definition)
         planned >> approve_removals
-        patched_approved = patch_approved.expand(batch=approve_removals.output)
         reported = report()
-        [patched, patched_approved] >> reported
+        [patch.expand(batch=planned), patch_approved.expand(batch=approve_removals.output)] >> reported
         check(reported)
-
-    return build()
+    return dag
 
 
 def broken(dag_id: str, message: str) -> DAG:
-    """A definition that cannot be read becomes a DAG that fails with the reason: raising here would take every DAG of
-    this file out of the schedule."""
+    """Build a DAG that fails with the reason why its definition cannot be read.
+
+    Raising here would take every DAG of this file out of the schedule.
+    """
 
     @dag(dag_id=dag_id, schedule=None, start_date=datetime(2020, 1, 1, tzinfo=timezone.utc), tags=["genesys", "broken"])
     def build() -> None:
@@ -135,7 +150,7 @@ def broken(dag_id: str, message: str) -> DAG:
 
 
 def dags() -> Iterator[DAG]:
-    """All DAGs of all definitions."""
+    """Build all DAGs of all definitions."""
     try:
         paths = find_definitions(config_folder(Path(__file__).parent))
     except SettingsError as error:

@@ -1,7 +1,7 @@
-"""The task that asks a person: Airflow's human-in-the-loop operator, with a question that is only known when it runs.
+"""The task that asks for approval: Airflow's human-in-the-loop operator, with a form that is known only when it runs.
 
-It holds no worker and no triggerer while it waits. What is asked and what an answer means stands in
-`genesys_ad_sync.approval` and `genesys_ad_sync.stages.approve`.
+It holds no worker and no triggerer while it waits. `genesys_ad_sync.approval` and
+`genesys_ad_sync.stages.approve_removals` know what is asked and what an answer means.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from genesys_ad_sync_airflow.notifiers import notifiers_of
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from genesys_ad_sync.run.context import Sync
     from genesys_ad_sync.settings import SyncDefinition
-    from genesys_ad_sync.stages.context import Sync
 
 
 class ApproveRemovals(HITLOperator):
-    """Asks about what `plan` has frozen, and gives the batches of `patch_approved`.
+    """Asks about the rows that `plan` has frozen, and returns the batches of `patch_approved`.
 
     Skips itself if there is nothing to ask. The form offers all groups, none, or chosen ones; no answer in time means
     none. XCom ``answer``: {decision, at, groups: {Genesys group id: decision}}.
@@ -45,17 +45,18 @@ class ApproveRemovals(HITLOperator):
         self.definition = definition
 
     def execute(self, context: Context) -> Any:
-        from genesys_ad_sync.stages.approve import Answer, ask
+        from genesys_ad_sync.run.facts import QUESTION
+        from genesys_ad_sync.stages.approve_removals import Answer, ask
         from genesys_ad_sync.stages.report import report_so_far
         from genesys_ad_sync_airflow import task_context
 
-        sync = task_context.sync_of_task(self.definition)
-        if not sync.fact("question"):
+        task = task_context.sync_of_task(self.definition)
+        if task.facts[QUESTION] is None:
             raise AirflowSkipException("nothing needs a person")
-        asked = ask(sync)
+        asked = ask(task)
         if asked is None:  # answered in an earlier try, which died before it could pass the answer on
-            return self._pass_on(context, sync, None)
-        report_so_far(sync)
+            return self._pass_on(context, task, None)
+        report_so_far(task)
         self.subject, self.body, self.options = asked.subject, asked.body, asked.options
         self.notifiers = notifiers_of(self.definition, self.log.error)
         if self._form_is_of_an_earlier_plan(context, asked.hash):
@@ -64,12 +65,12 @@ class ApproveRemovals(HITLOperator):
                 "about the new plan here; the next run asks."
             )
             nobody = Answer(chosen=[], by=None, at=_utc(None), outdated=True)
-            return self._pass_on(context, sync, nobody)
+            return self._pass_on(context, task, nobody)
         self.log.info("The question is in the tab 'Required Actions' of this task")
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        from genesys_ad_sync.stages.approve import Answer
+        from genesys_ad_sync.stages.approve_removals import Answer
         from genesys_ad_sync_airflow import task_context
 
         if "error" in event:
@@ -84,7 +85,10 @@ class ApproveRemovals(HITLOperator):
         return self._pass_on(context, task_context.sync_of_task(self.definition), given)
 
     def _form_is_of_an_earlier_plan(self, context: Context, plan_hash: str) -> bool:
-        """Airflow's `upsert_hitl_detail` leaves a form that exists already as it is, and does not tell so."""
+        """Return True if Airflow keeps a form of an earlier plan.
+
+        Its `upsert_hitl_detail` leaves a form that exists already as it is, and does not say so.
+        """
         from airflow.sdk.api.datamodels._generated import HITLUser
         from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
         from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
@@ -103,12 +107,12 @@ class ApproveRemovals(HITLOperator):
         )
         return plan_hash not in (getattr(kept, "body", None) or "")
 
-    def _pass_on(self, context: Context, sync: Sync, given: Any) -> list[dict[str, Any]]:
-        from genesys_ad_sync.stages.approve import answer
+    def _pass_on(self, context: Context, task: Sync, given: Any) -> list[dict[str, Any]]:
+        from genesys_ad_sync.stages.approve_removals import answer
 
-        told = answer(sync, given)
-        batches: list[dict[str, Any]] = told.pop("batches")
-        context["ti"].xcom_push(key="answer", value=told)
+        answered = answer(task, given)
+        batches: list[dict[str, Any]] = answered.pop("batches")
+        context["ti"].xcom_push(key="answer", value=answered)
         return batches
 
 

@@ -1,4 +1,4 @@
-"""The params of a run: the form that a person fills in, and what was asked for in it."""
+"""The params of a run: the form that a person fills in, and the request that comes of it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from genesys_ad_sync.model import Mode, Window
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from genesys_ad_sync.run.context import RunRequest
     from genesys_ad_sync.settings import SyncDefinition
-    from genesys_ad_sync.stages.context import RunRequest
 
-LIKE_A_TIME = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
-AIRFLOWS_OWN = ("openlineage", "airflow/task_span_detail_level")
+TIME_PATTERN = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
+AIRFLOW_CONF_KEYS = ("openlineage", "airflow/task_span_detail_level")
 """Keys of a run's conf that are no params: TriggerDagRunOperator adds the first, Airflow's tracing reads the second."""
 
 
 def params(mode: str) -> dict[str, Param]:
-    """The form that a person sees before a manual run. All of it is optional."""
+    """Return the form of a manual run. All of it is optional."""
     # The format is for the form only: without an extra package, Airflow does not check it.
-    time_format: dict[str, Any] = {"type": ["null", "string"], "format": "date-time", "pattern": LIKE_A_TIME}
+    time_format: dict[str, Any] = {"type": ["null", "string"], "format": "date-time", "pattern": TIME_PATTERN}
     return {
         "mode": Param(
             mode,
@@ -76,10 +76,10 @@ def params(mode: str) -> dict[str, Param]:
 
 
 def request_of_run(definition: SyncDefinition, context: Context | None = None) -> RunRequest:
-    """What the run was asked for: run type, params, and for a backfill its data interval.
+    """Return what the run was asked for: run type, params, and a backfill's data interval.
 
     A run is bounded if it is a backfill or a window param is given; `mode: full` ignores a backfill's interval. Raises
-    ParamError for a key of the run's conf that is no param, WindowError for a window param that is no time.
+    ParamError for a key of the run's conf that is not a param, WindowError for a window param that is not a time.
     """
     context = context or get_current_context()
     _refuse_unknown_keys(context)
@@ -95,7 +95,7 @@ def request_of_run(definition: SyncDefinition, context: Context | None = None) -
 
 
 def request_to_report(definition: SyncDefinition, context: Context | None = None) -> RunRequest:
-    """The same for `report`, which also has to tell of a run that `poll` refused."""
+    """Return the request for `report`, which must also describe a run that `poll` refused."""
     context = context or get_current_context()
     try:
         return request_of_run(definition, context)
@@ -104,20 +104,23 @@ def request_to_report(definition: SyncDefinition, context: Context | None = None
 
 
 def _refuse_unknown_keys(context: Context) -> None:
-    """Airflow checks the values of params and lets any other key pass: {"dryrun": true} would be a run that writes."""
+    """Refuse keys of the run's conf that are not params. Raises ParamError.
+
+    Airflow checks the values of params and lets any other key pass: {"dryrun": true} would be a run that writes.
+    """
     known = list(context["dag"].params)
-    told = []
+    unknown = []
     for key in context["dag_run"].conf or {}:
-        if key not in (*known, *AIRFLOWS_OWN):
+        if key not in (*known, *AIRFLOW_CONF_KEYS):
             near = difflib.get_close_matches(key.lower(), known, n=1)
-            told.append(f"`{key}` is no param of this DAG." + (f" Did you mean `{near[0]}`?" if near else ""))
-    if told:
-        params = ", ".join(f"`{name}`" for name in known)
-        raise ParamError(f"{' '.join(told)} Its params are {params}. Nothing was done: trigger a new run with them.")
+            unknown.append(f"`{key}` is no param of this DAG." + (f" Did you mean `{near[0]}`?" if near else ""))
+    if unknown:
+        names = ", ".join(f"`{name}`" for name in known)
+        raise ParamError(f"{' '.join(unknown)} Its params are {names}. Nothing was done: trigger a new run with them.")
 
 
 def _without_window(definition: SyncDefinition, context: Context) -> RunRequest:
-    from genesys_ad_sync.stages.context import RunRequest
+    from genesys_ad_sync.run.context import RunRequest
 
     dag_run, params = context["dag_run"], context["params"]
     dry_run = params.get("dry_run")
@@ -133,17 +136,17 @@ def _without_window(definition: SyncDefinition, context: Context) -> RunRequest:
 
 
 def _time(text: str | None, name: str) -> datetime | None:
-    """A time without zone is UTC."""
+    """Parse a time, UTC if it has no zone. Raises WindowError."""
     if not text:
         return None
     try:
         parsed = pendulum.parse(text, tz="UTC", exact=True)
     except ValueError as error:
-        raise WindowError(f"{name}: {text!r} is no time. Write it like 2026-11-24T07:15:00Z") from error
+        raise WindowError(f"{name}: {text!r} is not a time. Write it like 2026-11-24T07:15:00Z") from error
     if not isinstance(parsed, datetime):
         parsed = pendulum.parse(text, tz="UTC")
     if not isinstance(parsed, datetime):
-        raise WindowError(f"{name}: {text!r} is no time. Write it like 2026-11-24T07:15:00Z")
+        raise WindowError(f"{name}: {text!r} is not a time. Write it like 2026-11-24T07:15:00Z")
     return _utc(parsed)
 
 

@@ -1,4 +1,4 @@
-"""What a running task needs from Airflow before the domain can work: connections, the run's identity, its log."""
+"""Builds a task's context from Airflow: connections, the run's identity, its log."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from airflow.sdk import ObjectStoragePath, get_current_context
 from genesys_ad_sync.errors import ReportPathError, SettingsError
 from genesys_ad_sync.journal.records import RunKey
 from genesys_ad_sync.report.store import ReportStore
+from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.settings import SyncDefinition, find_definitions
-from genesys_ad_sync.stages.context import Sync
 from genesys_ad_sync_airflow.journal_connection import open_journal
 
 log = logging.getLogger(__name__)
 
 
 def sync_of_task(definition: SyncDefinition) -> Sync:
-    """The domain's view of the running task. Raises JournalError if the journal cannot be opened."""
+    """Build the context of the running task. Raises JournalError if the journal cannot be opened."""
     # The hooks pull in Airflow's HTTP provider and ldap3: not wanted when DAG files are parsed.
     from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
     from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
@@ -52,8 +52,11 @@ def sync_of_task(definition: SyncDefinition) -> Sync:
 
 
 def names_of_definitions(running: SyncDefinition) -> frozenset[str] | None:
-    """Of all sync definitions, those that cannot be loaded included. None where that cannot be told: the folder cannot
-    be listed, or the running one is not in it, so that others may be missing, too."""
+    """Return the names of all sync definitions, those that cannot be loaded included.
+
+    None where that is not known: the folder cannot be listed, or the running definition is not in it, so that others
+    may be missing, too.
+    """
     if running.folder is None:
         return None
     try:
@@ -64,7 +67,10 @@ def names_of_definitions(running: SyncDefinition) -> frozenset[str] | None:
 
 
 def report_store(definition: SyncDefinition) -> ReportStore:
-    """Where the definition's reports lie: any ObjectStoragePath URL. Raises ReportPathError for one that is none."""
+    """Open the folder of the definition's reports: any ObjectStoragePath URL.
+
+    Raises ReportPathError for another text.
+    """
     try:
         path = ObjectStoragePath(definition.report.path)
     except (ValueError, ImportError) as error:
@@ -76,7 +82,7 @@ def report_store(definition: SyncDefinition) -> ReportStore:
 
 
 def counts_for_xcom(document: dict[str, Any], path: str) -> dict[str, Any]:
-    """What of the report may stand in an XCom and in an asset event: ids and counts."""
+    """Return the part of the report that an XCom and an asset event may hold: ids and counts."""
     keys = ("dag_id", "run_id", "attempt", "mode", "dry_run", "total_changes", "successes", "failures", "orphans")
     more = ("skipped", "held", "unchanged", "superseded", "planned")
     return {**{key: document[key] for key in (*keys, *more)}, "requests": document["requests"]["total"], "path": path}

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def poll(definition: SyncDefinition) -> dict[str, Any]:
-    """Brings the journal up to date with Active Directory and chooses what to act on."""
+    """Bring the journal up to date with Active Directory and choose what to act on."""
     from genesys_ad_sync.stages.poll import poll as stage
     from genesys_ad_sync_airflow import params, task_context
 
@@ -25,7 +25,7 @@ def poll(definition: SyncDefinition) -> dict[str, Any]:
 
 
 def map_groups(definition: SyncDefinition) -> dict[str, Any]:
-    """Finds the Genesys group of each AD group."""
+    """Find the Genesys group of each AD group."""
     from genesys_ad_sync.stages.map_groups import map_groups as stage
     from genesys_ad_sync_airflow import task_context
 
@@ -33,7 +33,7 @@ def map_groups(definition: SyncDefinition) -> dict[str, Any]:
 
 
 def resolve_users(definition: SyncDefinition) -> dict[str, Any]:
-    """Finds the Genesys user of each AD user whom this run concerns."""
+    """Find the Genesys user of each AD user that this run concerns."""
     from genesys_ad_sync.stages.resolve_users import resolve_users as stage
     from genesys_ad_sync_airflow import task_context
 
@@ -41,8 +41,10 @@ def resolve_users(definition: SyncDefinition) -> dict[str, Any]:
 
 
 def plan(definition: SyncDefinition) -> list[dict[str, Any]]:
-    """Decides; returns one batch for each mapped `patch`. XCom `summary` holds counts, the plan's hash and whether
-    `limits.on_excess: fail` stops the run."""
+    """Decide; return one batch for each mapped `patch`.
+
+    XCom `summary` holds counts, the plan's hash and whether `limits.on_excess: fail` stops the run.
+    """
     from genesys_ad_sync.stages.plan import plan as stage
     from genesys_ad_sync_airflow import task_context
 
@@ -54,49 +56,51 @@ def plan(definition: SyncDefinition) -> list[dict[str, Any]]:
 
 
 def patch(definition: SyncDefinition, batch: dict[str, Any]) -> dict[str, Any]:
-    """Writes one batch and reads it back; writes the report, too, if the run goes on to wait for a person."""
+    """Write one batch and read it back.
+
+    Writes the report, too, if the run goes on to wait for an approval.
+    """
     from genesys_ad_sync.stages.patch import patch as stage
     from genesys_ad_sync.stages.report import report_so_far
     from genesys_ad_sync_airflow import task_context
 
-    sync = task_context.sync_of_task(definition)
-    counts = stage(sync, batch["lane"])
-    report_so_far(sync)
+    task = task_context.sync_of_task(definition)
+    counts = stage(task, batch["lane"])
+    report_so_far(task)
     return counts
 
 
 def patch_approved(definition: SyncDefinition, batch: dict[str, Any]) -> dict[str, Any]:
-    """Writes one batch of what a person approved, after a fresh look at Active Directory, and reads it back."""
-    from genesys_ad_sync.stages.approve import look_again
+    """Read Active Directory again, write one batch of approved changes, and read it back."""
+    from genesys_ad_sync.stages.approve_removals import look_again
     from genesys_ad_sync.stages.patch import patch as stage
     from genesys_ad_sync_airflow import task_context
 
-    sync = task_context.sync_of_task(definition)
-    look_again(sync, batch["lane"])
-    return stage(sync, batch["lane"])
+    task = task_context.sync_of_task(definition)
+    look_again(task, batch["lane"])
+    return stage(task, batch["lane"])
 
 
 def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
-    """Writes the reconciliation report, prints its summary, and tells those who wait for the asset."""
+    """Write the reconciliation report, print its summary, and add its counts to the asset event."""
     from genesys_ad_sync.report.summary import render_summary
-    from genesys_ad_sync.stages.report import fail_reason
-    from genesys_ad_sync.stages.report import report as stage
+    from genesys_ad_sync.stages.report import fail_reason, write_report
     from genesys_ad_sync_airflow import params, task_context
 
-    sync = task_context.sync_of_task(definition)
-    document, path = stage(sync, params.request_to_report(definition))
+    task = task_context.sync_of_task(definition)
+    document, path = write_report(task, params.request_to_report(definition))
     for line in render_summary(document).splitlines():
         log.info(line)
     log.info("report: %s", path)
     counts = task_context.counts_for_xcom(document, path)
-    counts["stopped_by_limits"] = bool(fail_reason(sync))  # its text names Genesys groups
+    counts["stopped_by_limits"] = bool(fail_reason(task))  # its text names Genesys groups
     get_current_context()["outlet_events"][asset].extra = counts
     return counts
 
 
 def check(definition: SyncDefinition, reported: dict[str, Any] | None, task_ids: Sequence[str]) -> None:
-    """Turns the DAG run red if a change failed or a task did."""
-    from genesys_ad_sync.stages.report import check as stage
+    """Turn the DAG run red if a change failed or a task did. Raises RunFailed."""
+    from genesys_ad_sync.stages.check import check as stage
     from genesys_ad_sync.stages.report import fail_reason
     from genesys_ad_sync_airflow import task_context
 

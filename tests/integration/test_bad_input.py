@@ -36,7 +36,7 @@ from genesys_ad_sync.genesys.errors import (
 )
 from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.settings import SyncDefinition
-from genesys_ad_sync.stages.report import report
+from genesys_ad_sync.stages.report import write_report as report
 from genesys_ad_sync_airflow import params as run_params
 from genesys_ad_sync_airflow import task_context, tasks
 from genesys_ad_sync_airflow.genesys_cloud import hook as genesys_hook
@@ -451,8 +451,14 @@ def unexpected() -> Any:
 @pytest.mark.parametrize(
     ("asked", "facts"),
     [
-        ({"window": (hour(8), hour(7))}, ("window_end 2026-11-24T07", "is not after window_start 2026-11-24T08")),
-        ({"window": (hour(8), hour(8))}, ("window_end 2026-11-24T08", "is not after window_start 2026-11-24T08")),
+        (
+            {"window": (hour(8), hour(7))},
+            ("window_end must be after window_start", "(got 2026-11-24T07", " and 2026-11-24T08"),
+        ),
+        (
+            {"window": (hour(8), hour(8))},
+            ("window_end must be after window_start", "(got 2026-11-24T08", " and 2026-11-24T08"),
+        ),
         ({"window": (hour(7), hour(8)), "mode": "full"}, ("`full`", "takes no window", "leave", "window_start")),
         ({"window": (hour(7), hour(8)), "mode": "full", "run_type": "backfill"}, ("`full`", "takes no window")),
     ],
@@ -547,7 +553,7 @@ def test_a_journal_that_cannot_be_opened(
 
 @pytest.mark.parametrize(
     ("window_start", "fact"),
-    [("yesterday", "'yesterday' is no time"), ("2026-11-31T00:00:00Z", "'2026-11-31T00:00:00Z' is no time")],
+    [("yesterday", "'yesterday' is not a time"), ("2026-11-31T00:00:00Z", "'2026-11-31T00:00:00Z' is not a time")],
 )
 def test_a_window_that_is_no_time_is_told_with_an_example(
     pipeline: Pipeline, airflow_task: Callable[..., Any], window_start: str, fact: str

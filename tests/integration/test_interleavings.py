@@ -16,8 +16,9 @@ from genesys_ad_sync.journal import RunKey, tables
 from genesys_ad_sync.journal.store import Journal
 from genesys_ad_sync.model import Reason
 from genesys_ad_sync.report.schema import validate
-from genesys_ad_sync.stages import patch as patch_stage
-from genesys_ad_sync.stages import plan as plan_stage
+from genesys_ad_sync.run import planning_inputs
+from genesys_ad_sync.stages.plan import plan
+from genesys_ad_sync.writing import lane
 from sandbox.directory_objects import (
     AddGroup,
     AddMember,
@@ -113,7 +114,7 @@ def test_what_another_run_is_writing_is_not_taken_for_done(
         with pytest.raises(LeaseBusy):
             ready.patch("meanwhile", seen["planned"])
 
-    once_before(monkeypatch, patch_stage, "_send", meanwhile)
+    once_before(monkeypatch, lane, "_send", meanwhile)
     ready.patch(sending, planned)
     validate(ready.report(sending))
     ready.patch("meanwhile", seen["planned"])  # Airflow's retry
@@ -140,7 +141,7 @@ def test_what_another_run_has_settled_meanwhile_asks_nobody(ready: Pipeline, mon
         ready.answer("asks", asked.options[0])
         ready.report("asks")
 
-    once_before(monkeypatch, plan_stage, "_read_present", meanwhile)
+    once_before(monkeypatch, planning_inputs, "read_present", meanwhile)
     overlapping, planned = ready.plan("overlapping")
     assert planned["batches"] == []
     assert ready.asked(overlapping) is None
@@ -186,7 +187,7 @@ def test_a_membership_that_another_run_took_away_meanwhile_is_not_owned_again(
         leave(ready, "voice", "bob")
         ready.run("removes bob")
 
-    once_after(monkeypatch, plan_stage, "_read_present", meanwhile)
+    once_after(monkeypatch, planning_inputs, "read_present", meanwhile)
     ready.run("reads before, and decides after", mode="full")
     ready.genesys.change_members(genesys_id("Voice"), add=[genesys_id("bob")])  # by hand
     ready.run(mode="full")
@@ -218,7 +219,7 @@ def test_who_lost_the_lease_while_reading_back_leaves_ownership_alone(
         join(ready, "voice", "bob")
         ready.run("takes over")
 
-    once_after(monkeypatch, patch_stage, "read_back", meanwhile)
+    once_after(monkeypatch, lane, "read_back", meanwhile)
     with pytest.raises(LeaseLost):
         ready.patch(slow, planned)
     (row,) = rows(ready.report(slow))
@@ -234,7 +235,7 @@ def test_an_add_that_was_sent_by_a_killed_task_is_owned(ready: Pipeline, monkeyp
     def die() -> None:
         raise SystemError("killed")
 
-    once_after(monkeypatch, patch_stage, "_send", die)
+    once_after(monkeypatch, lane, "_send", die)
     with pytest.raises(SystemError):
         ready.patch(killed, planned)
     assert "fay" in members(ready, "Voice")
@@ -465,7 +466,7 @@ def test_an_old_plan_that_is_cleared_goes_by_todays_rules(ready: Pipeline) -> No
     remap(ready, "voice", "Chat")
     ready.run()
     written = len(ready.genesys.writes())
-    planned = plan_stage.plan(ready.sync("old", "plan"))
+    planned = plan(ready.sync("old", "plan"))
     ready.patch("old", planned)
     assert members(ready, "Voice") == EVERYBODY
     assert len(ready.genesys.writes()) == written

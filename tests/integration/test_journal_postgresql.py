@@ -20,7 +20,7 @@ from tests.unit.genesys_ad_sync.journal.test_questions import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_runs import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_shared import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_views import *  # noqa: F403
-from tests.unit.genesys_ad_sync.stages.test_restored import *  # noqa: F403
+from tests.unit.genesys_ad_sync.run.test_journal_identity import *  # noqa: F403
 
 
 @pytest.fixture

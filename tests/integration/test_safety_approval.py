@@ -16,10 +16,11 @@ from airflow.sdk import Asset
 from genesys_ad_sync.errors import DirectoryError
 from genesys_ad_sync.journal.store import Journal
 from genesys_ad_sync.report.schema import validate
-from genesys_ad_sync.stages.approve import Answer, answer
+from genesys_ad_sync.stages.approve_removals import Answer, answer
+from genesys_ad_sync.stages.check import RunFailed
 from genesys_ad_sync.stages.map_groups import map_groups
 from genesys_ad_sync.stages.poll import poll
-from genesys_ad_sync.stages.report import RunFailed, report_so_far
+from genesys_ad_sync.stages.report import report_so_far
 from genesys_ad_sync.stages.resolve_users import resolve_users
 from genesys_ad_sync_airflow import params, task_context, tasks
 from sandbox import company

@@ -136,7 +136,7 @@ def test_a_window_that_ends_before_it_begins_fails_at_once_with_one_clear_messag
     poll = stack.task(DRILLS, run_id, "poll")
     assert (poll["state"], poll["try_number"]) == ("failed", 1)
     log = stack.airflow.task_log(DRILLS, run_id, "poll")
-    message = "window_end 2026-11-24T07:00:00+00:00 is not after window_start 2026-11-24T08:00:00+00:00: mend them"
+    message = "window_end must be after window_start (got 2026-11-24T07:00:00+00:00 and 2026-11-24T08:00:00+00:00)"
     assert message in log
     assert stack.writes(before, "Drill") == []
     assert "nothing was written" in " ".join(stack.report(DRILLS, run_id)["notes"])

@@ -68,6 +68,15 @@ class Row:
         return self.user_guid or self.genesys_user_id or ""
 
     @property
+    def changes_ownership(self) -> bool:
+        """Tell whether the row's outcome creates a grant (an add) or ends grants (a removal).
+
+        An undo that finds its result in effect already changes none: somebody else has put it back.
+        """
+        in_effect = self.status is Status.SUCCESS or (self.status is Status.UNCHANGED and not self.undoes)
+        return in_effect and self.settled_by is None
+
+    @property
     def group_name(self) -> str:
         """Return the Genesys group's name, or its id where the name is not known."""
         return (self.genesys_group or {}).get("name") or self.genesys_group_id or ""

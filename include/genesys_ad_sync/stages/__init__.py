@@ -1,5 +1,5 @@
-"""The tasks of the pipeline, one module each: poll, map_groups, resolve_users, plan, patch, report.
+"""The tasks of the pipeline, one module each; no module imports another one.
 
-They tie reading, deciding and writing together and know nothing of Airflow: what a task needs from it (connections,
-params, run id) comes in a `Sync`. What a stage returns is what the XCom shows: ids and counts, no names.
+They tie reading, deciding and writing together and know nothing of Airflow: connections, params and run id come in a
+task's context (`run.context`). What a stage returns is what the XCom shows: ids and counts, no names.
 """

@@ -1,326 +1,83 @@
-"""Fifth task, mapped: writes one lane of the plan, group by group, and reads back what it wrote.
-
-Order of things for a group: hold the lease; ask the newest view and Genesys whether each change is still needed; note
-in the journal that it will be sent; send; read back; record. Whatever kills the task between two of these, a retry
-finds out from the journal and from Genesys what is still missing, and sends only that.
-"""
+"""Fifth task, mapped: writes one lane of the plan, group by group, and reads back what it wrote."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from genesys_ad_sync.errors import LeaseBusy
-from genesys_ad_sync.genesys.errors import GenesysError, Throttled, needs_a_person, passes_by_itself
-from genesys_ad_sync.genesys.writers import MembershipWriter, WriteResult, writer_for
+from genesys_ad_sync.genesys.writers import writer_for
 from genesys_ad_sync.journal.records import RunRecord
-from genesys_ad_sync.matching import excluded_users
-from genesys_ad_sync.model import SETTLED, Action, Guid, Match, Reason, Row, Status
-from genesys_ad_sync.planning import recheck
-from genesys_ad_sync.stages.approve import FIRST_APPROVED_LANE
-from genesys_ad_sync.stages.context import Sync
-from genesys_ad_sync.stages.map_groups import listed_versions
-from genesys_ad_sync.stages.plan import (
-    claimed_by_others,
-    drop_grants_of_settled_removals,
-    grant,
-    grant_settled_adds,
-    planning_context,
-    planning_targets,
-    take_back_grants,
-)
-from genesys_ad_sync.stages.read_back import read_back
-from genesys_ad_sync.stages.resolve_users import look_at_refused, look_up, matched
-from genesys_ad_sync.stages.targets import target_of
-from genesys_ad_sync.stages.undo import changed_since_plan, pin_undone
-from genesys_ad_sync.undo import recheck_undo
+from genesys_ad_sync.model import SETTLED, Action, Row, Status
+from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.facts import MAPPING, READING
+from genesys_ad_sync.run.lanes import FIRST_APPROVED_LANE
+from genesys_ad_sync.writing.lane import LaneWriter
+from genesys_ad_sync.writing.lease import hold_lease
 
-LEASE_POLL_SECONDS = 5.0
-RENEWALS = 10  # in the time after which a lease expires
-FAILURES_TOLERATED = 3
-"""Groups of a lane that Genesys may fail to serve before the rest is left to Airflow's retry."""
+PLAN_READING_TTL = timedelta(minutes=10)
+"""How long the members read by `plan` stay valid if no other run has written.
 
-READING_IS_FRESH = timedelta(minutes=10)
-"""So long `plan`'s reading of a group is as good as a new one, if no other run has written since. All that a newer one
-could show is what a person did by hand meanwhile, and then an add or a remove that is sent all the same changes
-nothing: it is counted as ours, no more. It halves the reads of a run."""
+A manual edit in that time is harmless: the same add or remove has no effect, and is counted as ours. Saves one read per
+group.
+"""
+
+_Groups = Mapping[str, Sequence[Row]]
 
 
-@dataclass(frozen=True)
-class Lease:
-    """The right to write. ``fence`` grows with each owner, so that one who lost it cannot record anything."""
+def patch(task: Sync, lane: int) -> dict[str, Any]:
+    """Apply the rows of one lane; return counts by status.
 
-    fence: int
-    renew: Callable[[], None]
-
-
-def patch(sync: Sync, lane: int) -> dict[str, Any]:
-    """Applies the rows of one lane. Returns counts by status.
-
-    Raises LeaseBusy if another run writes for too long, and the GenesysError that makes a retry of the task worth
-    while (Genesys asks to wait longer than the task can, or fails again and again) or of no use (no permission). What
-    was done until then is recorded, and a retry sends only what is missing.
+    Raises LeaseBusy if another run writes for too long. Raises the GenesysError that makes a retry of the task worth
+    while (Genesys asks to wait longer than the task can, or fails again and again) or of no use (no permission).
+    Outcomes until then are recorded, and a retry sends only what is missing.
     """
-    run = sync.run
-    by_group: dict[str, list[Row]] = {}
-    for row in sync.journal.rows(run, lane=lane):
-        assert row.genesys_group_id is not None
-        by_group.setdefault(row.genesys_group_id, []).append(row)
-    todo = {group: rows for group, rows in by_group.items() if any(row.status not in SETTLED for row in rows)}
-    sync.say(f"lane {lane}: {sum(map(len, by_group.values()))} changes in {len(todo)} Genesys groups")
-    if todo:
-        sync.genesys_client.share_ceiling(len(sync.journal.lanes(run)))
-        with _lease(sync) as lease, ThreadPoolExecutor(max_workers=sync.definition.genesys.workers) as pool:
-            writer = writer_for(sync.definition.genesys.write, sync.genesys_client, listed_versions(sync))
-            fresh_until = _fresh_until(sync, lane, lease.fence)
-            job = _Job(sync, run, lease, writer, matched(sync), claimed_by_others(sync, run), fresh_until)
-            try:
-                for number, group_id in enumerate(_in_order(pool, job, todo), 1):
-                    sync.say(f"{number} of {len(todo)} groups done: {group_id}")
-            finally:
-                sync.count_requests()
-            job.trouble.hand_back()
-    after = sync.journal.rows(run, lane=lane)
+    run = task.run
+    groups = _by_group(task.journal.rows(run, lane=lane))
+    to_do = {group: rows for group, rows in groups.items() if any(row.status not in SETTLED for row in rows)}
+    task.say(f"lane {lane}: {sum(map(len, groups.values()))} changes in {len(to_do)} Genesys groups")
+    if to_do:
+        _write(task, run, lane, to_do)
+    after = task.journal.rows(run, lane=lane)
     return {status.value: n for status in Status if (n := sum(row.status is status for row in after))}
 
 
-def _in_order(pool: ThreadPoolExecutor, job: _Job, todo: Mapping[str, Sequence[Row]]) -> Iterator[str]:
-    """Where there is nothing but removals comes last, so that who moves from one group to another is not in neither of
-    them meanwhile."""
-    for losing in (False, True):
-        groups = [item for item in todo.items() if all(row.action is Action.REMOVE for row in item[1]) is losing]
-        yield from pool.map(lambda item: job.apply(*item), groups)
+def _by_group(rows: Sequence[Row]) -> _Groups:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        assert row.genesys_group_id is not None
+        groups.setdefault(row.genesys_group_id, []).append(row)
+    return groups
 
 
-def _fresh_until(sync: Sync, lane: int, fence: int) -> datetime | None:
-    """Until when what `plan` read may be taken for present; None: not at all."""
-    reading = sync.fact("reading")
-    if lane >= FIRST_APPROVED_LANE or not reading or reading["fence"] != fence:
-        return None
-    return datetime.fromisoformat(reading["at"]) + READING_IS_FRESH
-
-
-class _Trouble:
-    """What keeps a lane from being finished. Shared by the lane's threads."""
-
-    def __init__(self) -> None:
-        self._errors: list[GenesysError] = []
-
-    def note(self, error: GenesysError | None) -> None:
-        if error is not None and (needs_a_person(error) or passes_by_itself(error)):
-            self._errors.append(error)
-
-    @property
-    def is_enough(self) -> bool:
-        """The other groups need not be tried."""
-        return len(self._errors) >= FAILURES_TOLERATED or any(
-            needs_a_person(error) or isinstance(error, Throttled) for error in self._errors
-        )
-
-    def hand_back(self) -> None:
-        """Raises the error that tells most; does nothing if there was none."""
-        if self._errors:
-            raise max(self._errors, key=lambda error: (needs_a_person(error), error.retry_after or 0.0))
-
-
-@contextmanager
-def _lease(sync: Sync) -> Iterator[Lease]:
-    """Waits for the organisation's lease, holds it for the block and gives it back."""
-    deadline = sync.clock() + sync.lease_wait
-    while True:
+def _write(task: Sync, run: RunRecord, lane: int, groups: _Groups) -> None:
+    task.genesys_client.share_ceiling(len(task.journal.lanes(run)))
+    with hold_lease(task) as lease, ThreadPoolExecutor(max_workers=task.definition.genesys.workers) as pool:
+        versions = task.facts.required(MAPPING).listed_versions
+        writer = writer_for(task.definition.genesys.write, task.genesys_client, versions)
+        lane_writer = LaneWriter(task, run, lease, writer, _fresh_until(task, lane, lease.fence))
         try:
-            fence = sync.journal.acquire_lease(
-                sync.organisation, sync.key, sync.task_key, now=sync.clock(), ttl=sync.lease_ttl
-            )
-            break
-        except LeaseBusy as busy:
-            if sync.clock() >= deadline:
-                raise
-            sync.say(f"waiting: {busy}")
-            sync.sleep(LEASE_POLL_SECONDS)
-
-    renewed = sync.clock()
-
-    def renew() -> None:
-        # Nobody can take it before it expires, so not every request needs a transaction.
-        nonlocal renewed
-        now = sync.clock()
-        if renewed <= now < renewed + sync.lease_ttl / RENEWALS:
-            return
-        sync.journal.renew_lease(sync.organisation, sync.key, sync.task_key, fence=fence, now=now, ttl=sync.lease_ttl)
-        renewed = now
-
-    try:
-        yield Lease(fence, renew)
-    finally:
-        sync.journal.release_lease(sync.organisation, sync.key, sync.task_key)
+            for number, group_id in enumerate(_in_order(pool, lane_writer, groups), 1):
+                task.say(f"{number} of {len(groups)} groups done: {group_id}")
+        finally:
+            task.count_requests()
+        lane_writer.errors.raise_worst()
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What the groups of a lane have in common."""
+def _in_order(pool: ThreadPoolExecutor, lane_writer: LaneWriter, groups: _Groups) -> Iterator[str]:
+    """Write groups with nothing but removals last.
 
-    sync: Sync
-    run: RunRecord
-    lease: Lease
-    writer: MembershipWriter
-    matches: dict[Guid, Match]
-    claimed: Mapping[str, str]  # by other definitions; once for the lane, since nobody can take what is ours
-    fresh_until: datetime | None = None  # see _fresh_until
-    trouble: _Trouble = field(default_factory=_Trouble)
-
-    def apply(self, group_id: str, rows: Sequence[Row]) -> str:
-        """Brings the rows of one Genesys group to their end. Rows that an earlier try settled are left as they are."""
-        sync, lease = self.sync, self.lease
-        if self.trouble.is_enough:
-            return group_id
-        lease.renew()
-        rows = [row for row in rows if row.status not in SETTLED]
-        sent_before = sync.journal.sending(self.run, [row.key for row in rows])
-        before: frozenset[str] | None = None
-        if not self._may_use_the_plans_reading(rows, sent_before):
-            try:
-                before = sync.genesys.individuals(group_id)
-            except GenesysError as error:
-                self.trouble.note(error)
-                self._record(
-                    [
-                        # what was sent may be in effect: that nobody can say is another thing
-                        _failed(row, Reason.UNVERIFIED if row.key in sent_before else Reason.GENESYS_UNREADABLE, error)
-                        for row in rows
-                    ]
-                )
-                return group_id
-        # The plan removes those who were there and adds those who were not: that much its rows say.
-        present = _removed_by(rows) if before is None else before
-        decided = [_ours(row) if row.key in sent_before else row for row in self._judge_again(group_id, rows, present)]
-        self._record([row for row in decided if row.status is not Status.PLANNED])
-        todo = [row for row in decided if row.status is Status.PLANNED]
-        after = before
-        if todo:
-            with sync.journal.together():
-                sync.journal.mark_sending(self.run, [row.key for row in todo], lease.fence, sync.clock())
-                # If nobody lives to record the outcome, AD still owns what it has asked for.
-                grant(sync, [row for row in todo if row.action is Action.ADD and not row.undoes])
-            results, error_of_writing = _send(lease, self.writer, group_id, todo)
-            self.trouble.note(error_of_writing)
-            lease.renew()
-            # `user_patch` is documented nowhere as honoured: only a read-back tells
-            verify = sync.definition.verify or sync.definition.genesys.write == "user_patch"
-            told = read_back(sync, self.writer, group_id, todo, results, verify=verify)
-            self.trouble.note(told.error)
-            done = [_with_error(row, error_of_writing) for row in look_at_refused(sync, told.rows)]
-            after = told.present
-            self._record(done)
-        self._note_group(group_id, after, written=bool(todo))
-        return group_id
-
-    def _may_use_the_plans_reading(self, rows: Sequence[Row], sent_before: Collection[str]) -> bool:
-        """Not for what may have been sent already, nor for an undo, which asks what is so now."""
-        return (
-            self.fresh_until is not None
-            and self.sync.clock() < self.fresh_until
-            and not sent_before
-            and not any(row.undoes for row in rows)
-        )
-
-    def _judge_again(self, group_id: str, rows: Sequence[Row], present: frozenset[str]) -> Sequence[Row]:
-        """An old plan never undoes newer truth: the newest view and Genesys are asked again, just before writing."""
-        sync = self.sync
-        target = target_of(sync, group_id)
-        users = {row.user_guid for row in rows if row.user_guid}
-        if any(row.undoes for row in rows):
-            people = sync.journal.known_users(sync.definition.name, users)
-            return recheck_undo(
-                rows,
-                present,
-                changed_since_plan(sync, rows),
-                excluded=excluded_users(people.values(), sync.definition),
-                is_mapped=bool(target.feeding),
-            )
-        if any(row.action is Action.REMOVE for row in rows):
-            try:
-                self.matches.update(look_up(sync, target, self.matches))
-            except GenesysError as error:
-                sync.say(f"who else belongs into Genesys group {group_id} could not be looked up: {error}")
-        changes = sync.journal.unsettled(sync.definition.name, {*target.feeding, *target.retired})
-        read_at = datetime.fromisoformat(sync.fact("reading")["at"])  # before `plan` asked for pins
-        pins = sync.journal.pins(sync.definition.name, [group_id], since=read_at)
-        return recheck(
-            rows,
-            planning_targets(sync, [target], {group_id: present}, self.claimed)[0],
-            {guid: self.matches[guid] for guid in users | target.wanted.keys() if guid in self.matches},
-            sync.definition,
-            planning_context(sync, self.run, target.feeding, users, pins),
-            changes,
-        )
-
-    def _record(self, rows: Sequence[Row]) -> None:
-        if rows:
-            sync = self.sync
-            organisation, fence = sync.organisation, self.lease.fence
-            # One transaction: who has lost the lease leaves ownership and pins alone, too.
-            with sync.journal.together():
-                pin_undone(sync, self.run, rows)
-                grant_settled_adds(sync, rows)
-                take_back_grants(sync, rows)
-                drop_grants_of_settled_removals(sync, rows)
-                sync.journal.record(self.run, rows, at=sync.clock(), fence=fence, organisation=organisation)
-
-    def _note_group(self, group_id: str, after: frozenset[str] | None, *, written: bool) -> None:
-        """How many the group has now, for its line in the report."""
-        self.sync.journal.save_group_results(
-            self.run,
-            [
-                replace(result, after=len(after) if after is not None else None if written else result.before)
-                for result in self.sync.journal.group_results(self.run, group_id)
-            ],
-        )
+    So a user who moves to another group is always in one of the two.
+    """
+    for losing in (False, True):
+        these = [item for item in groups.items() if all(row.action is Action.REMOVE for row in item[1]) is losing]
+        yield from pool.map(lambda item: lane_writer.write_group(*item), these)
 
 
-def _ours(row: Row) -> Row:
-    """An earlier try of this task sent it and died before it could say so: what is so already is its success."""
-    if row.status is Status.UNCHANGED and row.reason is Reason.ALREADY_SO:
-        return replace(row, status=Status.SUCCESS, reason=None)
-    return row
-
-
-def _removed_by(rows: Sequence[Row]) -> frozenset[str]:
-    return frozenset(row.genesys_user_id for row in rows if row.action is Action.REMOVE and row.genesys_user_id)
-
-
-def _send(
-    lease: Lease, writer: MembershipWriter, group_id: str, rows: Sequence[Row]
-) -> tuple[dict[tuple[str, Action], WriteResult], GenesysError | None]:
-    """What became of each, and what ended it before its end. What was not sent has no result."""
-    adds = [row.genesys_user_id for row in rows if row.action is Action.ADD and row.genesys_user_id]
-    removes = [row.genesys_user_id for row in rows if row.action is Action.REMOVE and row.genesys_user_id]
-    results: dict[tuple[str, Action], WriteResult] = {}
-    try:
-        for result in writer.apply(group_id, adds, removes, before_request=lease.renew):
-            results[result.user_id, result.action] = result
-    except GenesysError as error:
-        return results, error
-    return results, None
-
-
-def _with_error(row: Row, error: GenesysError | None) -> Row:
-    """A change that was not carried out because of ``error``, which ended the requests of its group, says so."""
-    if error is None or row.reason is not Reason.NOT_ATTEMPTED:
-        return row
-    return _failed(row, Reason.NOT_ATTEMPTED, error)
-
-
-def _failed(row: Row, reason: Reason, error: GenesysError) -> Row:
-    return replace(
-        row,
-        status=Status.FAILED,
-        reason=reason,
-        error=str(error),
-        http_code=error.status,
-        correlation_id=error.correlation_id,
-    )
+def _fresh_until(task: Sync, lane: int, fence: int) -> datetime | None:
+    """Return until when the members read by `plan` may be relied on. None: not at all."""
+    reading = task.facts[READING]
+    if lane >= FIRST_APPROVED_LANE or reading is None or reading.fence != fence:
+        return None
+    return reading.at + PLAN_READING_TTL

@@ -1,7 +1,7 @@
 """First task: bring the journal up to date with AD, and choose what this run acts on.
 
-Everything that AD has to say is read here, so that the later tasks work on one view. Nothing is decided here
-about Genesys Cloud.
+All that AD has to say is read here, so that the later tasks work on one view. Nothing is decided here about Genesys
+Cloud.
 """
 
 from __future__ import annotations
@@ -13,57 +13,139 @@ from typing import Any
 
 from genesys_ad_sync.errors import WindowError
 from genesys_ad_sync.journal.records import RunRecord
-from genesys_ad_sync.model import Action, Change, Guid, Mode, Window
-from genesys_ad_sync.stages import restored, undo
-from genesys_ad_sync.stages.context import RunRequest, Sync, chosen, tells_of_failure
-from genesys_ad_sync.stages.following import Follower, Polled
-from genesys_ad_sync.stages.history import kept_apart, reach_back
+from genesys_ad_sync.model import Action, Change, Guid, Mode
+from genesys_ad_sync.polling.poller import Follower, Polled
+from genesys_ad_sync.polling.window_history import rebuild_window
+from genesys_ad_sync.run import journal_identity, undo
+from genesys_ad_sync.run.changes import changes_to_act_on
+from genesys_ad_sync.run.context import RunRequest, Sync
+from genesys_ad_sync.run.facts import COMPLETE, NOTES, UNDO
+from genesys_ad_sync.run.failures import records_failure
 
 PROOF_ROUNDS = 3
 
 
-@tells_of_failure
-def poll(sync: Sync, request: RunRequest) -> dict[str, Any]:
-    """Reads AD, moves the journal's view and cursor, and says what the run acts on.
+@records_failure
+def poll(task: Sync, request: RunRequest) -> dict[str, Any]:
+    """Read AD, move the journal's view and cursor, and choose what the run acts on.
 
     Returns ids and counts for the XCom. Raises DirectoryError if AD cannot be read, ReportPathError if the report could
     not be written later, WindowError for a window that ends before it begins, SettingsError or GenesysError for a
     connection to Genesys Cloud that is filled in wrongly.
     """
     check_window(request)
-    sync.reports.check_writable(sync.key.dag_id)
-    other_journal = restored.is_other_journal(sync)
-    run = sync.journal.begin_run(
-        sync.key,
-        sync.definition.name,
+    run = _begin(task, request)
+    task.say(f"Genesys Cloud is at {task.organisation}")  # a connection that makes no sense is found out here
+    polled = _read_directory(task, request, run)
+    changes = changes_to_act_on(task, run)
+    return _summary(task, request, run, polled, changes)
+
+
+def check_window(request: RunRequest) -> None:
+    """Refuse a window that cannot be meant, before anything is read. Raises WindowError."""
+    window = request.window
+    if window is None:
+        return
+    if request.mode is Mode.FULL:
+        raise WindowError("mode `full` compares everything and takes no window: leave window_start and window_end out")
+    if window.start is not None and window.end is not None and window.end <= window.start:
+        raise WindowError(
+            f"window_end must be after window_start (got {window.end.isoformat()} and {window.start.isoformat()})"
+        )
+
+
+def _begin(task: Sync, request: RunRequest) -> RunRecord:
+    """Begin the attempt in the journal, or resume it, with the first notes."""
+    task.reports.check_writable(task.key.dag_id)
+    replaced = journal_identity.journal_was_replaced(task)
+    run = task.journal.begin_run(
+        task.key,
+        task.definition.name,
         clear_number=request.clear_number,
         run_type=request.run_type,
         mode=request.mode,
         dry_run=request.dry_run,
         window=request.window,
         groups=request.groups,
-        started_at=sync.clock(),
+        started_at=task.clock(),
         undo_run=request.undo_run,
         release_run=request.release_run,
     )
-    sync.journal.put_fact(run, "notes", [*restored.note(sync, run, other_journal), *undo.begin(sync, run, request)])
-    sync.say(f"Genesys Cloud is at {sync.organisation}")  # a connection that makes no sense is found out here
-    with sync.directory() as session:
-        follower = Follower(sync, session)
-        polled = follower.bring_up_to_date(whole=request.mode is Mode.FULL)
-        _keep(sync, run, polled)
-        if run.bounded and not undo.is_undo(sync):  # an undo leaves nothing for other runs to do
-            told = reach_back(sync, follower, run, polled.polled_at)
-            polled = replace(polled, notes=(*polled.notes, *told))
-        polled = _prove(sync, follower, polled, run)
-        polled = replace(polled, notes=(*polled.notes, *follower.notes_at_the_end()))
-    _keep(sync, run, polled)
-    changes = changes_to_act_on(sync, run)
+    notes = journal_identity.begin_distrust(task, run, replaced)
+    task.facts[NOTES] = (*notes, *undo.begin(task, run, request))
+    return run
 
+
+def _read_directory(task: Sync, request: RunRequest, run: RunRecord) -> Polled:
+    """Read what the run needs of AD, and store it in the journal."""
+    with task.directory() as session:
+        follower = Follower(task, session)
+        polled = follower.bring_up_to_date(whole=request.mode is Mode.FULL)
+        _keep(task, run, polled)
+        if run.bounded and task.facts[UNDO] is None:  # an undo leaves nothing for other runs to do
+            polled = _with_notes(polled, rebuild_window(task, follower, run, polled.polled_at))
+        polled = _prove(task, follower, polled, run)
+        polled = _with_notes(polled, follower.final_notes())
+    _keep(task, run, polled)
+    return polled
+
+
+def _with_notes(polled: Polled, notes: Sequence[str]) -> Polled:
+    return replace(polled, notes=(*polled.notes, *notes))
+
+
+def _keep(task: Sync, run: RunRecord, polled: Polled) -> None:
+    """Store the poll's result for later tasks.
+
+    Notes are merged, because a retry does not repeat what its first try noted (such as why it read everything).
+    """
+    task.journal.set_polled(run, polled.poll, polled.polled_at)
+    task.facts[NOTES] = tuple(dict.fromkeys([*task.facts[NOTES], *polled.notes]))
+    task.facts[COMPLETE] = polled.complete
+
+
+def _prove(task: Sync, follower: Follower, polled: Polled, run: RunRecord) -> Polled:
+    """Read completely the AD groups whose membership the plan must be sure of.
+
+    DirSync lists changes but proves nothing about the rest. What a complete reading shows may concern further groups,
+    so it is repeated a few times; what is still not proven then is held by a guard.
+    """
+    tried: set[Guid] = set()
+    for _ in range(PROOF_ROUNDS):
+        wanted = _groups_to_prove(task, changes_to_act_on(task, run)) - tried
+        if polled.whole or not wanted:
+            break
+        polled = follower.read_completely(polled, wanted)
+        tried |= wanted
+    return polled
+
+
+def _groups_to_prove(task: Sync, changes: Sequence[Change]) -> set[Guid]:
+    """Return the AD groups in scope that must be read completely.
+
+    - Groups that feed the same Genesys group as one with a pending removal.
+    - Groups of pairs without a baseline, which are still to be compared in full.
+    """
+    name = task.definition.name
+    pairs = task.journal.pairs(name)
+    in_scope = {group.guid for group in task.journal.scope_groups(name)}
+    if not pairs:  # nothing was ever mapped but in a dry run
+        return in_scope
+    losing = {c.group_guid for c in changes if c.action is Action.REMOVE and c.settled_by is None}
+    targets = {pair.genesys_group_id for pair in pairs if pair.group_guid in losing}
+    feeding = {pair.group_guid for pair in pairs if pair.genesys_group_id in targets}
+    without_baseline = {pair.group_guid for pair in pairs if not pair.has_baseline}
+    return (feeding | without_baseline) & in_scope
+
+
+def _summary(
+    task: Sync, request: RunRequest, run: RunRecord, polled: Polled, changes: Sequence[Change]
+) -> dict[str, Any]:
+    """Log the result and return it for the XCom."""
     groups = Counter(change.group_guid for change in changes)
     for note in polled.notes:
-        sync.say(note)
-    sync.say(f"{len(changes)} changes in {len(groups)} AD groups to act on; view number {polled.poll}")
+        task.say(note)
+    task.say(f"{len(changes)} changes in {len(groups)} AD groups to act on; view number {polled.poll}")
     return {
         "attempt": run.attempt,
         "mode": request.mode.value,
@@ -77,90 +159,3 @@ def poll(sync: Sync, request: RunRequest) -> dict[str, Any]:
             guid: Counter(change.action.value for change in changes if change.group_guid == guid) for guid in groups
         },
     }
-
-
-def check_window(request: RunRequest) -> None:
-    """A window that cannot be meant is refused before anything is read."""
-    window = request.window
-    if window is None:
-        return
-    if request.mode is Mode.FULL:
-        raise WindowError("mode `full` compares everything and takes no window: leave window_start and window_end out")
-    if window.start is not None and window.end is not None and window.end <= window.start:
-        raise WindowError(
-            f"window_end {window.end.isoformat()} is not after window_start {window.start.isoformat()}: mend them"
-        )
-
-
-def changes_to_act_on(sync: Sync, run: RunRecord) -> list[Change]:
-    """What the run takes up: its window if it is bounded, else everything unsettled; only the groups it may touch."""
-    definition = sync.definition.name
-    if undo.is_undo(sync):
-        return []
-    if run.bounded:
-        assert run.window is not None
-        changes = sync.journal.changes_in(definition, run.window)
-        changes += kept_apart(sync, changes)
-    else:
-        changes = sync.journal.unsettled(definition)
-    if not run.groups:
-        return changes
-    known = sync.journal.known_groups(definition, {change.group_guid for change in changes})
-    allowed = {group.guid for group in chosen(known.values(), run.groups)}
-    return [change for change in changes if change.group_guid in allowed]
-
-
-def _keep(sync: Sync, run: RunRecord, polled: Polled) -> None:
-    """For the later tasks and the report. What an earlier try of this task had to note (why it took the whole view,
-    say) is not known any more to the one that takes up its work."""
-    earlier = sync.journal.fact(run, "notes", default=[])
-    sync.journal.set_polled(run, polled.poll, polled.polled_at)
-    sync.journal.put_fact(run, "notes", list(dict.fromkeys([*earlier, *polled.notes])))
-    sync.journal.put_fact(run, "complete", sorted(polled.complete))
-
-
-def _prove(sync: Sync, follower: Follower, polled: Polled, run: RunRecord) -> Polled:
-    """Reads completely every AD group that feeds a Genesys group with a pending removal, and every group whose pair
-    has no baseline yet. DirSync tells of changes but proves nothing about the whole.
-
-    What that shows may concern further groups, so it is repeated a few times. What is still not proven then is held by
-    the guard.
-    """
-    tried: set[Guid] = set()
-    for _ in range(PROOF_ROUNDS):
-        wanted = _groups_to_prove(sync, changes_to_act_on(sync, run)) - tried
-        if polled.whole or not wanted:
-            break
-        polled = follower.prove(polled, wanted)
-        tried |= wanted
-    return polled
-
-
-def _groups_to_prove(sync: Sync, changes: Sequence[Change]) -> set[Guid]:
-    """The in-scope AD groups that feed the same Genesys group as one with a pending removal, and those of pairs that
-    are still to be compared as a whole."""
-    name = sync.definition.name
-    pairs = sync.journal.pairs(name)
-    in_scope = {group.guid for group in sync.journal.scope_groups(name)}
-    if not pairs:  # nothing was ever mapped but in a dry run
-        return in_scope
-    losing = {change.group_guid for change in changes if change.action is Action.REMOVE and not _is_settled(change)}
-    targets = {pair.genesys_group_id for pair in pairs if pair.group_guid in losing}
-    feeding = {pair.group_guid for pair in pairs if pair.genesys_group_id in targets}
-    without_baseline = {pair.group_guid for pair in pairs if not pair.has_baseline}
-    return (feeding | without_baseline) & in_scope
-
-
-def _is_settled(change: Change) -> bool:
-    return change.settled_by is not None
-
-
-def window_of(sync: Sync, run: RunRecord) -> Window | None:
-    """What the report calls the run's window: null for full, the bounds, or previous live poll to this poll."""
-    if run.mode is Mode.FULL:
-        return None
-    if run.window is not None:
-        stored = sync.journal.stored_cursor(sync.definition.name)
-        began = stored.began_at if stored is not None else None
-        return Window(run.window.start or began, run.window.end or run.polled_at)
-    return Window(sync.journal.previous_live_poll(sync.definition.name, run), run.polled_at)

@@ -8,7 +8,7 @@ import pytest
 
 from genesys_ad_sync.model import DirectoryGroup
 from genesys_ad_sync.names import dn_key
-from genesys_ad_sync.stages.context import chosen
+from genesys_ad_sync.run.changes import chosen
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])

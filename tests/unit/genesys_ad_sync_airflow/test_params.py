@@ -71,7 +71,7 @@ def test_known_keys_and_those_that_airflow_adds_itself_are_taken() -> None:
     ("conf", "error", "fact"),
     [
         ({"dryrun": True}, ParamError, "`dryrun` is no param of this DAG"),
-        ({"window_start": "2026-11-31"}, WindowError, "window_start: '2026-11-31' is no time"),
+        ({"window_start": "2026-11-31"}, WindowError, "window_start: '2026-11-31' is not a time"),
     ],
 )
 def test_a_run_that_is_refused_has_a_report_that_says_why(

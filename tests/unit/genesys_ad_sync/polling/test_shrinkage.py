@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from genesys_ad_sync.directory.reading import Delta
 from genesys_ad_sync.model import View
+from genesys_ad_sync.polling.shrinkage import restore_unexplained_losses
 from genesys_ad_sync.settings import Limits
-from genesys_ad_sync.stages.proof import disbelieve_shrinking
 from tests.support.journal import T0, cursor, view
 
 LIMITS = Limits(shrink_percent=30, min_group_size=4)
@@ -25,7 +25,7 @@ def told(**removed: str) -> Delta:
 
 def test_a_group_that_lost_everybody_without_a_word_stays_what_it_was() -> None:
     before, after = view({"g": "u1 u2", "h": "u3"}), view({"g": "", "h": "u3"})
-    doubt = disbelieve_shrinking(before, after, {"g", "h"}, None, LIMITS, whole=False)
+    doubt = restore_unexplained_losses(before, after, {"g", "h"}, None, LIMITS, whole=False)
     assert doubt.groups == {"g"}
     assert after.members["g"] == {"u1", "u2"}
     assert after.users["u1"] == before.users["u1"]
@@ -34,32 +34,32 @@ def test_a_group_that_lost_everybody_without_a_word_stays_what_it_was() -> None:
 
 def test_newcomers_of_a_doubted_group_are_kept() -> None:
     after = view({"g": "u9"})
-    disbelieve_shrinking(view({"g": "u1 u2"}), after, {"g"}, None, LIMITS, whole=False)
+    restore_unexplained_losses(view({"g": "u1 u2"}), after, {"g"}, None, LIMITS, whole=False)
     assert after.members["g"] == {"u1", "u2", "u9"}
 
 
 def test_what_dirsync_told_explains_a_shrink() -> None:
     after = view({"g": ""})
-    doubt = disbelieve_shrinking(view({"g": "u1 u2"}), after, {"g"}, told(g="u1 u2"), LIMITS, whole=False)
+    doubt = restore_unexplained_losses(view({"g": "u1 u2"}), after, {"g"}, told(g="u1 u2"), LIMITS, whole=False)
     assert doubt.groups == frozenset()
     assert after.members["g"] == set()
 
 
 def test_a_few_of_many_are_believed() -> None:
     after = view({"g": "u1 u2 u3"})
-    assert not disbelieve_shrinking(view({"g": "u1 u2 u3 u4"}), after, {"g"}, None, LIMITS, whole=False).groups
+    assert not restore_unexplained_losses(view({"g": "u1 u2 u3 u4"}), after, {"g"}, None, LIMITS, whole=False).groups
     assert after.members["g"] == {"u1", "u2", "u3"}
 
 
 def test_what_was_not_read_is_not_judged() -> None:
     after = view({"g": ""})
-    assert not disbelieve_shrinking(view({"g": "u1"}), after, set(), None, LIMITS, whole=False).groups
+    assert not restore_unexplained_losses(view({"g": "u1"}), after, set(), None, LIMITS, whole=False).groups
 
 
 def test_a_view_that_lost_a_lot_as_a_whole_proves_nothing_of_any_group() -> None:
     """No group by itself lost too much, but two of three are gone."""
     before, after = view({"g": "u1 u2 u3 u4", "h": "u5 u6", "i": "u7"}), view({"g": "u1 u2 u3"})
-    doubt = disbelieve_shrinking(before, after, {"g"}, None, LIMITS, whole=True)
+    doubt = restore_unexplained_losses(before, after, {"g"}, None, LIMITS, whole=True)
     assert doubt.groups == {"g"}
     assert after.members["g"] == {"u1", "u2", "u3", "u4"}
 
@@ -67,6 +67,6 @@ def test_a_view_that_lost_a_lot_as_a_whole_proves_nothing_of_any_group() -> None
 def test_members_that_are_groups_come_back_with_their_own() -> None:
     before = view({"g": "n", "n": "u1"}, nested_only="n")
     after = View({"g": before.groups["g"]}, {}, {"g": set()})
-    disbelieve_shrinking(before, after, {"g"}, None, LIMITS, whole=False)
+    restore_unexplained_losses(before, after, {"g"}, None, LIMITS, whole=False)
     assert after.members == {"g": {"n"}, "n": {"u1"}}
     assert "u1" in after.users

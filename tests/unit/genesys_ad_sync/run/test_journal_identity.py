@@ -18,9 +18,9 @@ from genesys_ad_sync.journal import Journal, RunKey, tables
 from genesys_ad_sync.journal.records import RunRecord
 from genesys_ad_sync.model import Action, Reason, Row, Status, View
 from genesys_ad_sync.report.store import ReportStore
+from genesys_ad_sync.run import journal_identity
+from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.settings import parse_definition
-from genesys_ad_sync.stages import restored
-from genesys_ad_sync.stages.context import Sync
 from tests.support.journal import T0, advance, begin, change, journal, journal_url  # noqa: F401 (fixtures)
 
 _KEYS = "directory: {group_base: 'OU=x,DC=example,DC=com'}\ngroups: [{name: '(?P<same>.+)', genesys_name: '{same}'}]"
@@ -46,17 +46,17 @@ class Company:
         run_id = run_id or now.isoformat()
         key = RunKey(name, run_id)
         sync = self._sync(name, key, now)
-        other = restored.is_other_journal(sync)
+        other = journal_identity.journal_was_replaced(sync)
         run = begin(self.journal, run_id, key=key, definition=name, dry_run=dry, started_at=now)
-        told = restored.note(sync, run, other)
+        told = journal_identity.begin_distrust(sync, run, other)
         if self.journal.stored_cursor(name) is None:
             advance(self.journal, View(), definition=name)
         if not dry:
             self._note_removals(name, run, now, waiting=waits and bool(told))
-            restored.close(sync)
+            journal_identity.end_distrust(sync)
         self.journal.finish_run(run, "success", now)
         if not dry:
-            restored.remember(sync, run)
+            journal_identity.stamp_reports(sync, run)
         return bool(told)
 
     def _note_removals(self, name: str, run: RunRecord, now: datetime, *, waiting: bool) -> None:

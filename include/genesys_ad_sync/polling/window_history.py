@@ -1,29 +1,27 @@
-"""Part of `poll`: a window that lies before the journal began, told from AD's own records where it keeps them."""
+"""A window that lies before the journal began, rebuilt from AD's own records where it keeps them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from pydantic import TypeAdapter
-
 from genesys_ad_sync.directory.membership import closure
 from genesys_ad_sync.directory.metadata import LinkHistory, guids_by_dn, rebuilt
 from genesys_ad_sync.errors import WindowError
 from genesys_ad_sync.journal.records import RunRecord
-from genesys_ad_sync.model import Action, Change, Guid, View
-from genesys_ad_sync.stages.context import Sync, chosen
-from genesys_ad_sync.stages.following import Follower
+from genesys_ad_sync.model import Guid, View
+from genesys_ad_sync.polling.poller import Follower
+from genesys_ad_sync.run.changes import chosen
+from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.facts import HISTORY
 
-_CHANGES = TypeAdapter(list[Change])
 
+def rebuild_window(task: Sync, follower: Follower, run: RunRecord, polled_at: datetime) -> list[str]:
+    """Rebuild the part of the window that precedes the journal. Return notes for the report.
 
-def reach_back(sync: Sync, follower: Follower, run: RunRecord, polled_at: datetime) -> list[str]:
-    """Puts what happened in the part of the run's window before the journal began into the journal, as far as the run
-    may act on it: what it leaves there unsettled, a live run takes up. A dry run keeps it to itself, see `kept_apart`.
-    Gives notes.
-
-    Raises WindowError if the whole window lies before the journal and AD cannot tell.
+    Only groups that this run may act on are added, because a live run later picks up whatever stays unsettled. A dry
+    run stores the changes with the run instead, see `run.changes.dry_run_history`.
+    Raises WindowError if the whole window precedes the journal and AD keeps no records.
     """
     window = run.window
     assert window is not None
@@ -33,7 +31,7 @@ def reach_back(sync: Sync, follower: Follower, run: RunRecord, polled_at: dateti
             f"the window ends after this poll ({polled_at.isoformat()}): what happens from now until its end is not in "
             "it; the next live run takes it, or this window run again later"
         )
-    stored = sync.journal.stored_cursor(sync.definition.name)
+    stored = task.journal.stored_cursor(task.definition.name)
     assert stored is not None
     began = stored.began_at
     if window.start is None or window.start >= began:
@@ -41,9 +39,9 @@ def reach_back(sync: Sync, follower: Follower, run: RunRecord, polled_at: dateti
             raise WindowError(_nothing_known(began, "the window ends before that"))
         return notes
     end = began if window.end is None else min(window.end, began)
-    told = _told(sync, follower, run, window.start, end)
-    if told is not None:
-        return notes + told
+    rebuilt_notes = _rebuild(task, follower, run, window.start, end)
+    if rebuilt_notes is not None:
+        return notes + rebuilt_notes
     if window.end is not None and window.end <= began:
         raise WindowError(
             _nothing_known(began, "and this domain controller does not keep the times of memberships either")
@@ -55,18 +53,6 @@ def reach_back(sync: Sync, follower: Follower, run: RunRecord, polled_at: dateti
     ]
 
 
-def kept_apart(sync: Sync, known: Sequence[Change]) -> list[Change]:
-    """What a dry run was told of the time before the journal and is not among the ``known`` changes of its window."""
-    told = _CHANGES.validate_python(sync.fact("history", []))
-    subjects = {_subject(change) for change in known}
-    return [change for change in told if _subject(change) not in subjects]
-
-
-def _subject(change: Change) -> tuple[Guid, Guid | None, Action, datetime | None]:
-    """What makes two changes of AD's records the same one, as in `Journal.record_history`."""
-    return change.group_guid, change.user_guid, change.action, change.changed_at
-
-
 def _nothing_known(began: datetime, why: str) -> str:
     return (
         f"This window cannot be replayed: the journal began at {began.isoformat()}, {why}. "
@@ -74,10 +60,10 @@ def _nothing_known(began: datetime, why: str) -> str:
     )
 
 
-def _told(sync: Sync, follower: Follower, run: RunRecord, start: datetime, end: datetime) -> list[str] | None:
-    """What AD's records tell of [start, end), as changes in the journal. None: it keeps none."""
-    name = sync.definition.name
-    view = sync.journal.load_view(name)
+def _rebuild(task: Sync, follower: Follower, run: RunRecord, start: datetime, end: datetime) -> list[str] | None:
+    """Store the changes of [start, end) that AD recorded; return notes, None without records."""
+    name = task.definition.name
+    view = task.journal.load_view(name)
     in_scope = [group for group in view.groups.values() if group.in_scope]
     roots = sorted(group.guid for group in chosen(in_scope, run.groups))
     # The first group that has members shows whether there are records at all.
@@ -98,10 +84,10 @@ def _told(sync: Sync, follower: Follower, run: RunRecord, start: datetime, end: 
         disabled_users=follower.scope.disabled_users,
     )
     if run.dry_run:
-        sync.journal.put_fact(run, "history", _CHANGES.dump_python(changes, mode="json"))
+        task.facts[HISTORY] = changes
     else:
-        new = sync.journal.record_history(name, changes)
-        sync.say(f"{len(changes)} changes from before the journal, {new} of them new to it")
+        new = task.journal.record_history(name, changes)
+        task.say(f"{len(changes)} changes from before the journal, {new} of them new to it")
     return [
         f"{len(changes)} changes from before the journal began were rebuilt from what Active Directory keeps",
         *_what_is_missing(history, start, end),
@@ -109,7 +95,10 @@ def _told(sync: Sync, follower: Follower, run: RunRecord, start: datetime, end: 
 
 
 def _history_below(follower: Follower, view: View, roots: Sequence[Guid]) -> LinkHistory:
-    """The records of all groups that are, or once were, below the roots. Whoever is not in ``view`` is put there."""
+    """Return the records of all groups that are, or once were, below the roots.
+
+    Groups and users that ``view`` lacks are put there.
+    """
     history = LinkHistory()
     waiting = set().union(*(closure(view, root) for root in roots))
     while waiting:
@@ -142,5 +131,5 @@ def _what_is_missing(history: LinkHistory, start: datetime, end: datetime) -> li
             "keeps times of: it keeps the last one of each"
         )
     if history.unknown:
-        notes.append(f"{history.unknown} records are of members that were deleted since: they cannot be told")
+        notes.append(f"{history.unknown} records are of members that were deleted since: they cannot be listed")
     return notes

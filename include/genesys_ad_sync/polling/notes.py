@@ -1,0 +1,72 @@
+"""Notes of a poll for the report: why everything was read, what is missing, what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from genesys_ad_sync.directory.membership import left_out
+from genesys_ad_sync.directory.session import LdapSession
+from genesys_ad_sync.journal.records import StoredCursor
+from genesys_ad_sync.model import Scope, View
+
+CANARY_NOTE = (
+    "the account does not see directory.canary: its rights changed, or this is another directory. Nothing that was "
+    "read in this run removes anybody"
+)
+
+
+def why_whole(stored: StoredCursor | None, scope: Scope, *, asked_for: bool) -> str | None:
+    """Return why everything must be read; None if DirSync's changes are enough."""
+    if stored is None:
+        return "the whole view was taken: nothing was known yet"
+    if stored.scope != scope.fingerprint:
+        return "the whole view was taken again: group base, group filter or attributes of the definition changed"
+    if asked_for:
+        return "the whole view was taken again: mode full"
+    if stored.cursor.cookie is None:
+        return "the whole view was taken again: Active Directory cannot tell what changed (see the other notes)"
+    return None
+
+
+def note_on_non_users(view: View, *, nested: bool) -> list[str]:
+    """Return the note on members that are not users of this domain."""
+    counts = left_out(view, *(guid for guid, group in view.groups.items() if group.in_scope), nested=nested)
+    if not counts:
+        return []
+    numbers = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    return [
+        f"members that are no users of this domain get no membership: {numbers}"
+        + (" (of another domain, or not visible to the account)" if counts["unresolved"] else "")
+    ]
+
+
+def note_on_unreadable(kept: Collection[str]) -> list[str]:
+    """Return the note on members that are listed and can no longer be read."""
+    if not kept:
+        return []
+    return [
+        f"{len(kept)} members that were known are still listed in their groups but cannot be seen any more: they "
+        "count as what they were. Give the account read access to them again."
+    ]
+
+
+def note_on_hidden_changes(hidden: int) -> list[str]:
+    """Return the note on changes that AD counts and does not list."""
+    if not hidden:
+        return []
+    return [
+        f"there were {hidden} more changes of the same memberships since the last poll than are listed: "
+        "Active Directory keeps the last one of each, and counts the others"
+    ]
+
+
+def note_on_deleted_objects(session: LdapSession, naming_context: str) -> list[str]:
+    """Return the note on the right to see deleted objects, if the account lacks it."""
+    if session.sees_deleted_objects(naming_context):
+        return []
+    container = f"CN=Deleted Objects,{naming_context}"
+    return [
+        "The account may not see deleted objects: that a member was deleted is only found when the group is read "
+        "completely (each `full` run reads all). To find it at once, let a domain administrator run, with your "
+        f'DOMAIN\\account: dsacls "{container}" /takeownership && dsacls "{container}" /g "DOMAIN\\account:LCRP"'
+    ]

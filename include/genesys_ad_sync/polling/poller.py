@@ -1,0 +1,390 @@
+"""Keeps the journal's view of AD up to date, and proves parts of it by reading them completely.
+
+Cursor, view and changes move in one transaction, whatever happens in between. Doubtful changes are held here, since
+only here is known how a change was found; everything else is decided later.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from genesys_ad_sync.directory import trust
+from genesys_ad_sync.directory.membership import difference, keep_invisible
+from genesys_ad_sync.directory.metadata import MetadataReader, changes_hidden, guids_by_dn, time_of
+from genesys_ad_sync.directory.reader import DirectoryReader
+from genesys_ad_sync.directory.reading import Delta, Proof, Reading
+from genesys_ad_sync.directory.refresh import apply_delta, merged
+from genesys_ad_sync.directory.session import LdapSession
+from genesys_ad_sync.errors import CursorRejected, JournalConflict
+from genesys_ad_sync.journal.records import StoredCursor
+from genesys_ad_sync.model import Change, Cursor, Guid, Reason, Scope, View
+from genesys_ad_sync.polling.confirmation import confirm_held_removals
+from genesys_ad_sync.polling.notes import (
+    CANARY_NOTE,
+    note_on_deleted_objects,
+    note_on_hidden_changes,
+    note_on_non_users,
+    note_on_unreadable,
+    why_whole,
+)
+from genesys_ad_sync.polling.shrinkage import canary_missing, restore_unexplained_losses
+from genesys_ad_sync.run.context import Sync
+
+CONFLICTS_TOLERATED = 5
+
+
+@contextmanager
+def gc_paused() -> Iterator[None]:
+    """Pause the search for cycles in garbage.
+
+    Nearly all that is read is kept, and each search would walk it and all of Airflow: a fifth of the time of
+    `benchmarks/poll.py`. Other objects go by their reference count as ever.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@dataclass(frozen=True)
+class Polled:
+    """The result of a poll.
+
+    ``poll``, ``polled_at``: number of the view, and AD's time. ``complete``: groups read completely in this run.
+    ``whole``: everything was read.
+    """
+
+    poll: int
+    polled_at: datetime
+    complete: frozenset[Guid]
+    notes: tuple[str, ...]
+    whole: bool
+
+
+class Follower:
+    """Reads AD into the journal for one run, over one session."""
+
+    def __init__(self, task: Sync, session: LdapSession) -> None:
+        self._task = task
+        self._journal = task.journal
+        self._name = task.definition.name
+        self.scope = task.definition.scope(session.root_dse().naming_context)
+        self.reader = DirectoryReader(session, self.scope)
+        self.metadata = MetadataReader(session, self.scope.naming_context)
+        self._hidden = 0  # changes that AD counts and does not list
+        self._limits = task.definition.limits
+        self._canary_missing = canary_missing(session, task.definition.directory.canary)
+
+    def bring_up_to_date(self, *, whole: bool) -> Polled:
+        """Read what is new; everything, if asked for or if the cursor cannot be trusted."""
+        polled = self._retry_on_conflict(lambda: self._poll(whole=whole))
+        notes = note_on_deleted_objects(self.reader.session, self.scope.naming_context)
+        return replace(polled, notes=(*polled.notes, *notes))
+
+    def read_completely(self, polled: Polled, groups: Collection[Guid]) -> Polled:
+        """Read these groups and all below them completely; return the result of both readings.
+
+        What that shows and the view did not becomes changes.
+        """
+        proven = self._retry_on_conflict(lambda: self._poll(whole=False, groups=groups))
+        return replace(
+            proven,
+            complete=polled.complete | proven.complete,
+            notes=(*polled.notes, *proven.notes),
+            whole=proven.whole or polled.whole,
+        )
+
+    def final_notes(self) -> list[str]:
+        """Return the notes that only the whole reading shows."""
+        return note_on_hidden_changes(self._hidden)
+
+    def _retry_on_conflict(self, read: Callable[[], Polled]) -> Polled:
+        for _ in range(CONFLICTS_TOLERATED):
+            try:
+                return read()
+            except JournalConflict:
+                self._task.say("another run moved the view meanwhile: reading again")
+        raise JournalConflict("other runs kept moving the view while this one read it: try again later")
+
+    def _poll(self, *, whole: bool, groups: Collection[Guid] = ()) -> Polled:
+        stored = self._journal.stored_cursor(self._name)
+        reason = why_whole(stored, self.scope, asked_for=whole)
+        if reason is None:
+            assert stored is not None
+            try:
+                return self._incremental(stored, groups)
+            except CursorRejected as rejected:
+                reason = f"the whole view was taken again: {rejected}"
+        return self._first_view(reason) if stored is None else self._whole_view(stored, reason)
+
+    # -- what changed ---------------------------------------------------------------------------------
+
+    def _incremental(self, stored: StoredCursor, groups: Collection[Guid]) -> Polled:
+        """Read DirSync since the cookie. Only the part of the view that the answer touches is loaded and compared.
+
+        ``groups`` are read completely *before* it: like this, what changed while they were read comes after it, and
+        a user who was moved between two of them is not missed in both.
+        """
+        reading = self.reader.read_groups(groups) if groups else None
+        delta = self.reader.changes_since(stored.cursor, stored.known_dcs)
+        cursor = trust.following(stored.cursor, stored.known_dcs, delta.cursor)
+        before, after, roots, kept = self._compared_part(delta, reading, groups)
+        complete = reading.complete - kept if reading is not None else frozenset()
+        # not only what was read to prove it: a group that was touched is read again, too
+        doubt = restore_unexplained_losses(before, after, after.groups, delta, self._limits, whole=False)
+        complete = self._unless_canary_missing(complete - doubt.groups)
+        changes = self._changes_in_part(stored, cursor, before, after, roots, delta, reading)
+        self._forget_links(delta.deleted)
+        poll = self._advance(stored, cursor, before, after, changes, complete, delta.deleted, whole=False)
+        self._confirm(cursor, complete, delta)
+        if changes:
+            self._task.say(f"{len(changes)} membership changes since {stored.cursor.polled_at.isoformat()}")
+        notes = (*note_on_unreadable(kept), *doubt.notes, *self._note_on_canary())
+        return Polled(poll, cursor.polled_at, complete, notes, whole=False)
+
+    def _compared_part(
+        self, delta: Delta, reading: Proof | None, groups: Collection[Guid]
+    ) -> tuple[View, View, set[Guid], set[Guid]]:
+        """Return the part of the view that is touched, before and after.
+
+        With it, the groups in scope above it, and the members that are still listed but could not be read.
+        """
+        touched = set(delta.mentioned)
+        if delta.primary_groups:
+            touched |= self._journal.groups_with_rids(self._name, set(delta.primary_groups.values()))
+        wanted = touched | set(groups)
+        roots = self._journal.roots_above(self._name, wanted) if wanted else set()
+        before = self._journal.load_view(self._name, roots | set(groups)) if wanted else View()
+        start, kept = _as_read(before, reading, self.scope) if reading is not None else (before, set())
+        after = apply_delta(start, delta, self.reader) if touched else start
+        roots |= {guid for guid, group in after.groups.items() if group.in_scope}
+        return *self._include_parent_groups(before, after, roots), kept
+
+    def _changes_in_part(
+        self,
+        stored: StoredCursor,
+        cursor: Cursor,
+        before: View,
+        after: View,
+        roots: set[Guid],
+        delta: Delta,
+        reading: Proof | None,
+    ) -> list[Change]:
+        observed_at = max(delta.read_until, reading.read_until) if reading is not None else delta.read_until
+        changes = self._difference(before, after, roots, stored, observed_at)
+        if cursor.doubted_since is not None:
+            listed = trust.only_what_was_told(before, after, delta)
+            sure = self._difference(before, listed, roots, stored, observed_at)
+            changes = trust.doubted(changes, sure, Reason.OTHER_DOMAIN_CONTROLLER, cursor)
+        return self._with_times(changes, before, after, delta)
+
+    def _include_parent_groups(self, before: View, after: View, roots: set[Guid]) -> tuple[View, View, set[Guid]]:
+        """Extend the compared part by groups that contain what has changed.
+
+        Such as a nested group that several groups contain: afterwards the view shows no difference any more.
+        """
+        altered = {
+            guid
+            for known, now in (
+                (before.groups, after.groups),
+                (before.members, after.members),
+                (before.users, after.users),
+            )
+            for guid in now
+            if known.get(guid) != now[guid]
+        }
+        others = self._journal.roots_above(self._name, altered) - roots if altered else set()
+        if not others:
+            return before, after, roots
+        more = self._journal.load_view(self._name, others)
+        return merged(more, View(), before), merged(more, before, after), roots | others
+
+    # -- everything -----------------------------------------------------------------------------------
+
+    @gc_paused()
+    def _first_view(self, reason: str) -> Polled:
+        """Read everything for the first time: there is nothing to compare it with."""
+        reading = self._snapshot()
+        cursor = trust.first(reading.cursor)
+        complete = self._unless_canary_missing(reading.complete)
+        poll = self._advance(None, cursor, View(), reading.view, [], complete, (), whole=True)
+        notes = (reason, *reading.warnings, *self._note_on_non_users(reading.view), *self._note_on_canary())
+        return Polled(poll, cursor.polled_at, complete, notes, whole=True)
+
+    @gc_paused()
+    def _whole_view(self, stored: StoredCursor, reason: str) -> Polled:
+        """Read everything and compare it with the stored view."""
+        reading = self._snapshot()
+        delta = self._delta_as_evidence(stored)  # afterwards: what went while it was read shall not seem unexplained
+        view = reading.view
+        others = self._note_on_non_users(view)
+        cursor = trust.following(stored.cursor, stored.known_dcs, reading.cursor)
+        before = self._journal.load_view(self._name)
+        kept = keep_invisible(before, view, reading.unresolved, nested=self.scope.nested_groups)
+        shrinking = restore_unexplained_losses(
+            before, view, reading.complete, delta, self._limits, whole=stored.scope == self.scope.fingerprint
+        )
+        complete = self._unless_canary_missing(reading.complete - kept - shrinking.groups)
+        changes = self._changes_of_all(stored, cursor, before, reading, delta)
+        gone = before.users.keys() - view.users.keys()
+        deleted = delta.deleted if delta is not None else self.reader.tombstones(gone)
+        self._forget_links(deleted)
+        poll = self._advance(stored, cursor, before, view, changes, complete, deleted, whole=True)
+        self._confirm(cursor, complete, delta)
+        notes = (reason, *reading.warnings, *others, *note_on_unreadable(kept), *shrinking.notes)
+        return Polled(poll, cursor.polled_at, complete, (*notes, *self._note_on_canary()), whole=True)
+
+    def _snapshot(self) -> Reading:
+        reading = self.reader.snapshot()
+        view = reading.view
+        self._task.say(f"read {len(view.groups)} groups and {len(view.users)} members as a whole")
+        return reading
+
+    def _changes_of_all(
+        self, stored: StoredCursor, cursor: Cursor, before: View, reading: Reading, delta: Delta | None
+    ) -> list[Change]:
+        view = reading.view
+        roots = {g.guid for v in (before, view) for g in v.groups.values() if g.in_scope}
+        changes = self._difference(before, view, roots, stored, reading.read_until)
+        doubt = _doubt(stored, self.scope, cursor)
+        if doubt is not None:
+            listed = trust.only_what_was_told(before, view, delta, believe_people=doubt is Reason.SCOPE_CHANGED)
+            sure = self._difference(before, listed, roots, stored, reading.read_until, as_now=True)
+            changes = trust.doubted(changes, sure, doubt, cursor)
+        return self._with_times(changes, before, view, None)
+
+    def _delta_as_evidence(self, stored: StoredCursor) -> Delta | None:
+        """Return DirSync's answer since the old cookie: it confirms what a whole view lacks."""
+        if stored.cursor.cookie is None:
+            return None
+        try:
+            return self.reader.changes_since(stored.cursor, stored.known_dcs, even_if_moved=True)
+        except CursorRejected:
+            return None
+
+    # -- both -----------------------------------------------------------------------------------------
+
+    def _difference(
+        self,
+        before: View,
+        after: View,
+        roots: Iterable[Guid],
+        stored: StoredCursor,
+        observed_at: datetime,
+        *,
+        as_now: bool = False,
+    ) -> list[Change]:
+        was = self.scope if as_now else Scope.of_fingerprint(stored.scope)
+        return difference(
+            before,
+            after,
+            roots,
+            nested=self.scope.nested_groups,
+            disabled_users=self.scope.disabled_users,
+            # Clocks of two domain controllers may differ.
+            observed_after=min(stored.cursor.polled_at, observed_at),
+            observed_at=observed_at,
+            was_nested=was.nested_groups,
+            was_disabled_users=was.disabled_users,
+        )
+
+    def _with_times(self, changes: list[Change], before: View, after: View, delta: Delta | None) -> list[Change]:
+        """Return the changes with AD's own times, where it keeps them.
+
+        With a ``delta``, only by links that it lists: a user who was enabled came in today, however old the membership
+        is.
+        """
+        groups = {group for change in changes for group in change.path}
+        if delta is not None:
+            groups &= delta.member_changes.keys()
+        if not groups or self.metadata.supported is False:
+            return changes
+        history = self.metadata.history(groups, guids_by_dn(before, after))
+        if not self.metadata.supported:
+            return changes
+        self._hidden += sum(changes_hidden(change, history) for change in changes)
+        return [_timed(change, time_of(change, history, delta)) for change in changes]
+
+    def _advance(
+        self,
+        stored: StoredCursor | None,
+        cursor: Cursor,
+        before: View,
+        after: View,
+        changes: Sequence[Change],
+        complete: Collection[Guid],
+        deleted: Collection[Guid],
+        *,
+        whole: bool,
+    ) -> int:
+        return self._journal.advance(
+            self._name,
+            expected_poll=stored.poll if stored else None,
+            scope=self.scope.fingerprint,
+            cursor=cursor,
+            before=before,
+            after=after,
+            changes=changes,
+            complete=complete,
+            whole=whole,
+            deleted=deleted,
+        )
+
+    def _forget_links(self, deleted: Collection[Guid]) -> None:
+        """Drop links of deleted accounts: a new account may have the Genesys user now."""
+        if deleted:
+            self._journal.drop_links(self._name, deleted)
+
+    def _confirm(self, cursor: Cursor, complete: Collection[Guid], delta: Delta | None) -> None:
+        confirmed = confirm_held_removals(self._journal, self._name, self.scope, cursor, complete, delta)
+        if confirmed:
+            self._task.say(f"{confirmed} removals that were held as doubtful are confirmed")
+
+    def _unless_canary_missing(self, complete: frozenset[Guid]) -> frozenset[Guid]:
+        return frozenset() if self._canary_missing else complete
+
+    def _note_on_canary(self) -> list[str]:
+        return [CANARY_NOTE] if self._canary_missing else []
+
+    def _note_on_non_users(self, view: View) -> list[str]:
+        return note_on_non_users(view, nested=self.scope.nested_groups)
+
+
+def _doubt(stored: StoredCursor, scope: Scope, cursor: Cursor) -> Reason | None:
+    """Return why a removal may show in the whole view although nobody was removed."""
+    if _membership_rules(Scope.of_fingerprint(stored.scope)) != _membership_rules(scope):
+        return Reason.SCOPE_CHANGED
+    return Reason.OTHER_DOMAIN_CONTROLLER if cursor.doubted_since is not None else None
+
+
+def _membership_rules(scope: Scope) -> Scope:
+    """Return the part of a scope that decides memberships: all but the attributes."""
+    return replace(scope, group_attributes=(), user_attributes=())
+
+
+def _as_read(before: View, reading: Proof, scope: Scope) -> tuple[View, set[Guid]]:
+    """Return ``before`` with the reading in its place, and the unreadable members.
+
+    Groups that were not found stay: DirSync and the whole view know whether they were deleted or cannot be seen.
+    """
+    fresh = View(
+        dict(reading.view.groups),
+        dict(reading.view.users),
+        {guid: set(members) for guid, members in reading.view.members.items()},
+    )
+    kept = keep_invisible(before, fresh, reading.unresolved, nested=scope.nested_groups)
+    as_read = View(
+        {**before.groups, **fresh.groups}, {**before.users, **fresh.users}, {**before.members, **fresh.members}
+    )
+    return as_read, kept
+
+
+def _timed(change: Change, at: datetime | None) -> Change:
+    return change if at is None else replace(change, changed_at=at)

@@ -1,0 +1,110 @@
+"""Memberships that a complete reading merely lacks are not believed at once.
+
+An account that lost the right to see `member` reads every group to its end, and each of them is empty. So where a lot
+is missing without DirSync or a tombstone saying so, the group counts as unread: it stays what it was, and is not
+proven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from genesys_ad_sync import guard
+from genesys_ad_sync.directory.membership import keep_invisible
+from genesys_ad_sync.directory.reading import Delta
+from genesys_ad_sync.directory.session import LdapSession
+from genesys_ad_sync.errors import DirectoryNotFound
+from genesys_ad_sync.model import Guid, View
+from genesys_ad_sync.settings import Limits
+
+
+@dataclass(frozen=True)
+class Shrinkage:
+    """``groups``: those that prove nothing now. ``notes``: for the report."""
+
+    groups: frozenset[Guid]
+    notes: tuple[str, ...] = ()
+
+
+def restore_unexplained_losses(
+    before: View, after: View, read: Collection[Guid], delta: Delta | None, limits: Limits, *, whole: bool
+) -> Shrinkage:
+    """Put memberships back into ``after`` that are missing without explanation, where they are too many.
+
+    Too many of one group, or (``whole``) of all that is known together. ``read``: the groups that were read now.
+    ``delta``: what DirSync listed since ``before``; None: nothing.
+    """
+    losses = _group_losses(before, after, read, delta)
+    doubted = {guid for guid, lost in losses.items() if guard.shrunk(len(before.members[guid]), len(lost), limits)}
+    notes = [_note_on_groups(len(doubted))] if doubted else []
+    if whole:
+        known = sum(map(len, before.members.values()))
+        missing = _total_loss(before, after, losses, delta)
+        if guard.shrunk(known, missing, limits):
+            doubted = set(after.groups)
+            notes.append(_note_on_all(missing, known))
+    for guid in doubted:
+        _restore(before, after, guid, losses.get(guid, set()))
+    return Shrinkage(frozenset(doubted), tuple(notes))
+
+
+def canary_missing(session: LdapSession, dn: str | None) -> bool:
+    """Return True if the account does not see `directory.canary`, which it must always see."""
+    if dn is None:
+        return False
+    try:
+        seen = session.search(dn, "(objectClass=*)", ["objectGUID"], scope="BASE")
+    except DirectoryNotFound:
+        return True
+    # some servers answer with an entry of which nothing may be read
+    return not any(entry.attributes.get("objectguid") for entry in seen)
+
+
+def _group_losses(before: View, after: View, read: Collection[Guid], delta: Delta | None) -> dict[Guid, set[Guid]]:
+    """Return the members that each known group lacks now without explanation."""
+    return {
+        guid: _unexplained(guid, before.members[guid] - after.members.get(guid, set()), delta)
+        for guid in read
+        if guid in before.members
+    }
+
+
+def _total_loss(before: View, after: View, losses: Mapping[Guid, Collection[Guid]], delta: Delta | None) -> int:
+    """Return how many memberships are missing, those of vanished groups included."""
+    vanished = {guid for guid in before.groups if guid not in after.groups and not _is_listed(guid, delta)}
+    return sum(map(len, losses.values())) + sum(len(before.members[guid]) for guid in vanished)
+
+
+def _unexplained(group: Guid, gone: set[Guid], delta: Delta | None) -> set[Guid]:
+    if delta is None:
+        return gone
+    removed = delta.member_changes[group][1] if group in delta.member_changes else frozenset()
+    return gone - removed - delta.deleted - delta.primary_groups.keys()
+
+
+def _is_listed(guid: Guid, delta: Delta | None) -> bool:
+    return delta is not None and (guid in delta.deleted or guid in delta.touched)
+
+
+def _restore(before: View, after: View, group: Guid, members: set[Guid]) -> None:
+    """Put the members back, with everything that ``before`` knows below them."""
+    if group not in after.members:
+        return
+    after.members[group] |= members
+    keep_invisible(before, after, members)
+
+
+def _note_on_groups(count: int) -> str:
+    return (
+        f"{count} AD groups lack more members than limits.shrink_percent believes, and Active Directory "
+        "reported no removal: they count as not read. Check that the account may read `member` of them; if the losses "
+        "are real, run once with limits.shrink_percent: 100"
+    )
+
+
+def _note_on_all(missing: int, known: int) -> str:
+    return (
+        f"{missing} of {known} memberships are missing, and Active Directory reported no removal: nothing of this "
+        "reading removes anybody. Check which domain controller and which account this is"
+    )

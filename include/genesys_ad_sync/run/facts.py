@@ -1,0 +1,258 @@
+"""The values that one task of a run leaves in the journal for later ones, each with its type.
+
+The stored JSON is an interface: a run that an older version began is finished by a newer one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BeforeValidator, PlainSerializer, TypeAdapter
+
+from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync.journal.records import Decision, RunKey, RunRecord
+from genesys_ad_sync.journal.store import Journal
+from genesys_ad_sync.model import Change, GenesysGroup, Guid, Match, MatchStatus, Pair, Reason, SkippedGroup
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Fact(Generic[_T]):
+    """A value that one task leaves in the journal for later tasks of the run.
+
+    ``key``: its name there. ``adapter``: checks and writes the stored JSON. ``default``: while no task has left it.
+    """
+
+    key: str
+    adapter: TypeAdapter[_T]
+    default: _T
+
+
+class Facts:
+    """One task's access to the facts of its run. Each is read from the journal once per task."""
+
+    def __init__(self, journal: Journal, run: Callable[[], RunRecord]) -> None:
+        self._journal = journal
+        self._run = run
+        self._known: dict[str, Any] = {}
+
+    def __getitem__(self, fact: Fact[_T]) -> _T:
+        """Return the value that an earlier task left, or the default."""
+        if fact.key not in self._known:
+            return self.read_again(fact)
+        value: _T = self._known[fact.key]
+        return value
+
+    def __setitem__(self, fact: Fact[_T], value: _T) -> None:
+        """Store a value for later tasks, and for this one."""
+        self._journal.put_fact(self._run(), fact.key, fact.adapter.dump_python(value, mode="json"))
+        self._known[fact.key] = value
+
+    def read_again(self, fact: Fact[_T]) -> _T:
+        """Return the stored value, where other tasks may have written one since."""
+        stored = self._journal.fact(self._run(), fact.key, default=None)
+        value = fact.default if stored is None else fact.adapter.validate_python(stored)
+        self._known[fact.key] = value
+        return value
+
+    def required(self, fact: Fact[_T | None]) -> _T:
+        """Return the value that an earlier task must have left. Raise JournalError if none did."""
+        value = self[fact]
+        if value is None:
+            run = self._run()
+            raise JournalError(
+                f"The task before this one left no {fact.key!r} in the journal for run {run.key.run_id}, attempt "
+                f"{run.attempt}: it has not finished. Clear it with everything downstream."
+            )
+        return value
+
+    def override(self, fact: Fact[_T], value: _T) -> None:
+        """Use a newer value in this task only; the journal keeps the earlier one."""
+        self._known[fact.key] = value
+
+
+# -- how values are stored ----------------------------------------------------------------------------
+
+
+def _as_moment(value: datetime | str) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+def _as_pair(value: Pair | list[Any]) -> Pair:
+    return value if isinstance(value, Pair) else Pair(*value)
+
+
+def _pair_as_list(pair: Pair) -> list[Any]:
+    return [pair.group_guid, pair.genesys_group_id, pair.genesys_group_name, pair.rule, pair.has_baseline]
+
+
+def _as_skipped(value: SkippedGroup | list[Any]) -> SkippedGroup:
+    if isinstance(value, SkippedGroup):
+        return value
+    guid, reason, detail = value
+    return SkippedGroup(guid, Reason(reason), detail)
+
+
+def _skipped_as_list(skipped: SkippedGroup) -> list[str]:
+    return [skipped.group_guid, skipped.reason.value, skipped.detail]
+
+
+def _as_match(value: Match | list[Any]) -> Match:
+    if isinstance(value, Match):
+        return value
+    guid, status, user_id, matched_by, reason, candidates = value
+    return Match(guid, MatchStatus(status), user_id, matched_by, Reason(reason) if reason else None, tuple(candidates))
+
+
+def _match_as_list(match: Match) -> list[Any]:
+    return [
+        match.user_guid,
+        match.status.value,
+        match.genesys_user_id,
+        match.matched_by,
+        match.reason.value if match.reason else None,
+        list(match.candidates),
+    ]
+
+
+# The serializers write what was stored before these types existed: lists by position, sorted sets, `isoformat()`.
+_Moment = Annotated[datetime, BeforeValidator(_as_moment), PlainSerializer(datetime.isoformat)]
+_SortedIds = Annotated[frozenset[str], PlainSerializer(sorted)]
+_PairAsList = Annotated[Pair, BeforeValidator(_as_pair), PlainSerializer(_pair_as_list)]
+_SkippedAsList = Annotated[SkippedGroup, BeforeValidator(_as_skipped), PlainSerializer(_skipped_as_list)]
+_MatchAsList = Annotated[Match, BeforeValidator(_as_match), PlainSerializer(_match_as_list)]
+
+
+# -- what `poll` leaves -------------------------------------------------------------------------------
+
+NOTES = Fact[tuple[str, ...]]("notes", TypeAdapter(tuple[str, ...]), ())
+"""Sentences for the report."""
+
+COMPLETE = Fact[frozenset[Guid]]("complete", TypeAdapter(_SortedIds), frozenset())
+"""AD groups that were read completely in this run."""
+
+HISTORY = Fact[list[Change]]("history", TypeAdapter(list[Change]), [])
+"""Of a dry run: changes from before the journal began."""
+
+JOURNAL_RESTORED = Fact[bool]("journal_restored", TypeAdapter(bool), False)
+
+UNDO = Fact[RunKey | None]("undo", TypeAdapter(RunKey | None), None)
+"""The run that this one takes back."""
+
+RELEASED = Fact[str | None]("released", TypeAdapter(str | None), None)
+"""The note on the run that was released."""
+
+
+# -- what `map_groups` leaves -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StoredMapping:
+    """The mapping of this run, and the Genesys groups as they were listed for it.
+
+    ``names``, ``versions``: by Genesys group id; versions only of mapped groups. ``retired``: Genesys groups that an
+    AD group fed until this run, and feeds no more.
+    """
+
+    pairs: tuple[_PairAsList, ...] = ()
+    skipped: tuple[_SkippedAsList, ...] = ()
+    names: dict[str, str] = field(default_factory=dict)
+    retired: _SortedIds = frozenset()
+    versions: dict[str, int | None] = field(default_factory=dict)
+
+    @cached_property
+    def genesys_groups(self) -> dict[str, GenesysGroup]:
+        """All Genesys groups that there are, by id."""
+        return {id_: GenesysGroup(id=id_, name=name) for id_, name in self.names.items()}
+
+    @property
+    def listed_versions(self) -> dict[str, int]:
+        """The versions that are known of the mapped Genesys groups."""
+        return {group_id: version for group_id, version in self.versions.items() if version is not None}
+
+
+# No empty mapping as default: in it, every Genesys group would seem to be deleted.
+MAPPING = Fact[StoredMapping | None]("mapping", TypeAdapter(StoredMapping | None), None)
+
+
+# -- what `resolve_users` and `plan` leave ------------------------------------------------------------
+
+RESOLVED_TO = Fact[int]("resolved_to", TypeAdapter(int), 0)
+"""The newest change that the journal knew when users were looked up."""
+
+MATCHES = Fact[tuple[Match, ...]]("matches", TypeAdapter(tuple[_MatchAsList, ...]), ())
+
+LAST_CHANGE = Fact[int]("last_change", TypeAdapter(int), 0)
+"""The newest change that the plan has considered."""
+
+
+@dataclass(frozen=True)
+class PlanReading:
+    """When `plan` read Genesys. ``fence``: under which this run writes if no other run did; None: another one was."""
+
+    at: _Moment
+    fence: int | None
+
+
+READING = Fact[PlanReading | None]("reading", TypeAdapter(PlanReading | None), None)
+
+
+@dataclass(frozen=True)
+class StoredPlan:
+    """What later tasks must know of the plan beyond its rows. ``fail_reason``: why nothing may be written."""
+
+    hash: str
+    fail_reason: str | None
+    at: _Moment
+
+
+PLAN = Fact[StoredPlan | None]("plan", TypeAdapter(StoredPlan | None), None)
+
+WHOLE = Fact[frozenset[str]]("whole", TypeAdapter(_SortedIds), frozenset())
+"""Genesys groups that were to be compared in full."""
+
+COMPARED = Fact[frozenset[str]]("compared", TypeAdapter(_SortedIds), frozenset())
+"""Genesys groups that could be compared in full."""
+
+
+# -- the approval -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FrozenQuestion:
+    """The approval request as the plan left it.
+
+    ``rows``: their keys. ``options``: Genesys group id -> its line in the form. ``limits``: Genesys group id -> the
+    limits that it exceeds, in words; ``limits_of_run``: those of the run.
+    """
+
+    hash: str
+    rows: list[str]
+    options: dict[str, str]
+    limits: dict[str, list[str]]
+    limits_of_run: list[str]
+
+
+@dataclass(frozen=True)
+class StoredApproval:
+    """The answer. ``groups``: the decision on each Genesys group; ``decision``: their common one, else a word."""
+
+    by: str | None
+    at: _Moment
+    decision: str
+    groups: dict[str, Decision]
+
+
+QUESTION = Fact[FrozenQuestion | None]("question", TypeAdapter(FrozenQuestion | None), None)
+
+APPROVAL = Fact[StoredApproval | None]("approval", TypeAdapter(StoredApproval | None), None)
+
+
+def failure_of(stage: str) -> Fact[str | None]:
+    """Return the fact that says why a stage ended with an error."""
+    return Fact(f"failed:{stage}", TypeAdapter(str | None), None)

@@ -1,0 +1,86 @@
+"""Is this the journal that wrote the reports? One that was lost, or restored from a backup, misjudges what AD owns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from genesys_ad_sync.journal.records import RunKey, RunRecord
+from genesys_ad_sync.model import Reason
+from genesys_ad_sync.report.store import SeenJournal
+from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.facts import JOURNAL_RESTORED
+
+
+def journal_was_replaced(task: Sync) -> bool:
+    """Return True if the journal was lost or restored. Raises ReportPathError.
+
+    To be asked before the run begins in the journal, since that counts it.
+    Each definition compares the journal with its own last report. Other definitions' reports prove one thing only: a
+    higher run counter for the same journal id means that this journal is an older copy.
+    """
+    journal_id, run_counter = task.journal.identity()
+    mine, seen = _last_seen(task)
+    if mine and (mine.journal_id != journal_id or not _knows_run(task, mine)):
+        return True
+    return any(stamp.journal_id == journal_id and stamp.run_counter > run_counter for stamp in seen)
+
+
+def _last_seen(task: Sync) -> tuple[SeenJournal | None, Collection[SeenJournal]]:
+    """Return the stamp of this definition's last report, and all in that folder."""
+    seen = task.reports.last_seen_journals()
+    return seen.get(task.definition.name, seen.get(None)), seen.values()
+
+
+def _knows_run(task: Sync, seen: SeenJournal) -> bool:
+    """Return True if the journal knows that run. The counter alone is not enough: later runs make it grow again."""
+    if seen.run is None:
+        return True
+    dag_id, run_id, attempt = seen.run
+    return task.journal.has_attempt(RunKey(dag_id, run_id), attempt, seen.started_at)
+
+
+def begin_distrust(task: Sync, run: RunRecord, replaced: bool) -> list[str]:
+    """Void the baselines of a replaced journal, and have all removals approved.
+
+    This ends when all was compared in full again, see `end_distrust`.
+
+    Returns notes for the report. A dry run changes nothing.
+    A journal that is an older copy takes a new id: reports with the former id then concern only the definitions that
+    wrote them.
+    """
+    name = task.definition.name
+    if replaced and not run.dry_run:
+        mine, _ = _last_seen(task)
+        if mine is None or mine.journal_id == task.journal.identity()[0]:
+            task.journal.note_restored(task.clock())
+        task.journal.distrust(name, task.clock())
+    distrusted = replaced or task.journal.distrusts(name)
+    task.facts[JOURNAL_RESTORED] = distrusted
+    if not distrusted:
+        return []
+    return [
+        "the journal is not the one that wrote the last reports here (lost, or restored from a backup): every mapped "
+        "group is compared as a whole, and each removal needs approval until then"
+    ]
+
+
+def end_distrust(task: Sync) -> None:
+    """Trust the journal again at the end of a live run, once two things hold.
+
+    Every pair was compared in full; and no removal, in whatever run it was seen, waits for this alone.
+    """
+    if not task.facts[JOURNAL_RESTORED]:
+        return
+    name = task.definition.name
+    unsettled = [change.id for change in task.journal.unsettled(name) if change.id is not None]
+    outcomes = task.journal.outcomes(unsettled).values()
+    waiting = any(outcome.reason is Reason.JOURNAL_RESTORED for outcome in outcomes)
+    if not waiting and all(pair.has_baseline for pair in task.journal.pairs(name)):
+        task.journal.trust_again(name)
+
+
+def stamp_reports(task: Sync, run: RunRecord) -> None:
+    """Note beside the report of a live run that the journal must know this run. Raises ReportPathError."""
+    attempt = (run.key.dag_id, run.key.run_id, run.attempt)
+    seen = SeenJournal(*task.journal.identity(), attempt, run.started_at)
+    task.reports.remember_journal(task.definition.name, seen, definitions=task.definitions)

@@ -1,0 +1,266 @@
+"""Everything that a plan depends on, read from Genesys and the journal before anything is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from genesys_ad_sync.genesys.errors import GenesysError
+from genesys_ad_sync.journal.records import RunRecord
+from genesys_ad_sync.matching import excluded_users
+from genesys_ad_sync.model import Change, DirectoryGroup, Grant, Guid, Match, Mode, Reason, SkippedGroup
+from genesys_ad_sync.planning import Context, Plan, Target, Unmapped, newest_told, plan
+from genesys_ad_sync.run.changes import chosen
+from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, READING, PlanReading
+from genesys_ad_sync.run.targets import Work, collect, newest_pairs
+from genesys_ad_sync.run.users import resolve_late_arrivals
+from genesys_ad_sync.settings import SyncDefinition
+
+PLAN_LIFETIME = timedelta(hours=2)
+"""A run writes its plan within that time, or it has died."""
+
+Members = dict[str, frozenset[str] | None]
+"""Genesys group id -> ids of its individuals; None: could not be read."""
+
+Pins = Mapping[tuple[str, Guid], int]
+"""(Genesys group, `Row.person`) that an undo holds -> the newest change that was known then."""
+
+
+@dataclass(frozen=True)
+class PlanInputs:
+    """Everything that a plan depends on.
+
+    ``fence``: under which this run writes if no other run has written since Genesys was read; None: one has, and
+    ``context.in_flight`` says so to the planning.
+    ``overruled``: pins of memberships of which AD has polled something newer. They are to be released.
+    """
+
+    work: Work
+    targets: tuple[Target, ...]
+    unmapped: tuple[Unmapped, ...]
+    matches: Mapping[Guid, Match]
+    context: Context
+    fence: int | None
+    overruled: Pins
+
+    @property
+    def whole(self) -> frozenset[str]:
+        """The Genesys groups that are to be compared in full."""
+        return frozenset(target.genesys_group.id for target in self.targets if target.whole)
+
+    def decide(self, definition: SyncDefinition) -> Plan:
+        """Return the plan. Pure."""
+        return plan(self.targets, self.matches, self.unmapped, definition, self.context)
+
+    def gather_again(self, task: Sync) -> PlanInputs:
+        """Return the inputs as they are after another run has written. Genesys is not read again.
+
+        What that run wrote shows in the changes that it settled; the rest is left to `patch`, see `Context.in_flight`.
+        """
+        present = {target.genesys_group.id: target.present for target in self.targets}
+        return _inputs(task, with_newest_changes(task, self.work), self.matches, present, fence=None)
+
+
+def gather_plan_inputs(task: Sync) -> PlanInputs:
+    """Read everything that the plan depends on. Raises GenesysError if users cannot be looked up.
+
+    A group whose members cannot be read has None as its present members, so that its changes are held.
+    """
+    work = collect(task)
+    matches = resolve_late_arrivals(task, work.targets)
+    fence = begin_reading(task)
+    present = read_present(task, [target.genesys_group.id for target in work.targets if _needs_reading(target)])
+    if fence is None:
+        work = with_newest_changes(task, work)  # the run that is writing may have settled some by now
+    return _inputs(task, work, matches, present, fence=fence)
+
+
+def begin_reading(task: Sync) -> int | None:
+    """Note the newest change and the time; return the next fence.
+
+    None while another run is writing.
+
+    - A change that AD's polls bring after this moment is newer than what this run does.
+    - `patch` may rely on members that are read from here on, if no other run has written since.
+    """
+    task.facts[LAST_CHANGE] = task.journal.last_change()
+    fence = next_fence(task)
+    task.facts[READING] = PlanReading(task.clock(), fence)
+    return fence
+
+
+def next_fence(task: Sync) -> int | None:
+    """Return the fence under which this run will write; None while another run is writing."""
+    return task.journal.next_fence(task.organisation, task.key, now=task.clock())
+
+
+def read_present(task: Sync, group_ids: Sequence[str]) -> Members:
+    """Return the individuals of each group. None: could not be read, which is never "empty"."""
+
+    def read(group_id: str) -> frozenset[str] | None:
+        try:
+            return task.genesys.individuals(group_id)
+        except GenesysError as error:
+            task.say(f"the members of Genesys group {group_id} could not be read, its changes are held: {error}")
+            return None
+
+    with ThreadPoolExecutor(max_workers=task.definition.genesys.workers) as pool:
+        return dict(zip(group_ids, pool.map(read, group_ids), strict=True))
+
+
+def with_newest_changes(task: Sync, work: Work) -> Work:
+    """Return the work with its changes as the journal knows them now."""
+    lists = [*(target.changes for target in work.targets), *work.unmapped.values()]
+    newest = {change.id: change for change in task.journal.changes({c.id for list_ in lists for c in list_ if c.id})}
+
+    def renewed(changes: Iterable[Change]) -> tuple[Change, ...]:
+        return tuple(newest.get(change.id, change) for change in changes)
+
+    return Work(
+        tuple(replace(target, changes=renewed(target.changes)) for target in work.targets),
+        {guid: renewed(changes) for guid, changes in work.unmapped.items()},
+    )
+
+
+def planning_targets(
+    task: Sync, targets: Sequence[Target], present: Members, claimed: Mapping[str, str]
+) -> tuple[Target, ...]:
+    """Return the targets with present members, grants and claims. ``claimed``: see `claimed_by_others`."""
+    grants: dict[str, list[Grant]] = {target.genesys_group.id: [] for target in targets}
+    for grant in task.journal.grants(task.definition.name, list(grants)):
+        grants[grant.genesys_group_id].append(grant)
+    return tuple(
+        replace(
+            target,
+            present=present.get(target.genesys_group.id),
+            grants=tuple(grants[target.genesys_group.id]),
+            claimed_by=claimed.get(target.genesys_group.id),
+        )
+        for target in targets
+    )
+
+
+def planning_context(
+    task: Sync, run: RunRecord, groups: Collection[Guid], users: Collection[Guid], pins: Pins | None = None
+) -> Context:
+    """Return what the journal says beyond the targets. ``groups``, ``users``: those that the rows may name."""
+    name, now = task.definition.name, task.clock()
+    people = task.journal.known_users(name, users)
+    assert run.polled_at is not None
+    return Context(
+        observed_at=run.polled_at,
+        dry_run=run.dry_run,
+        removed_today=task.journal.removals_since(name, now - timedelta(days=1)),
+        journal_restored=task.facts[JOURNAL_RESTORED],
+        pins=pins or {},
+        being_asked=frozenset(task.journal.being_asked(name, now, but_not_by=run.key))
+        | task.journal.about_to_be_removed(name, since=now - PLAN_LIFETIME, but_not_by=run.key),
+        excluded_users=excluded_users(people.values(), task.definition),
+        groups=task.journal.known_groups(name, groups),
+        users=people,
+        deleted_users=task.journal.deleted_users(name),
+    )
+
+
+def claimed_by_others(task: Sync, run: RunRecord) -> dict[str, str]:
+    """Claim the mapped Genesys groups; return those that another sync definition feeds: id -> definition.
+
+    A claim lasts until the definition no longer maps the group, or its file is gone. A dry run only asks.
+    """
+    name = task.definition.name
+    group_ids = sorted({pair.genesys_group_id for pair in newest_pairs(task)})
+    claimed = task.journal.claim(task.organisation, name, group_ids, task.clock(), dry_run=run.dry_run)
+    gone = set() if task.definitions is None else set(claimed.values()) - task.definitions
+    if not run.dry_run:
+        task.journal.release_claims(task.organisation, name, group_ids)
+        if gone:
+            for definition in gone:
+                task.journal.release_claims(task.organisation, definition, ())
+            claimed = task.journal.claim(task.organisation, name, group_ids, task.clock())
+            task.note(f"released the claims of sync definitions whose file is gone: {', '.join(sorted(gone))}")
+    return {group_id: by for group_id, by in claimed.items() if by not in gone}
+
+
+# -- decisions ----------------------------------------------------------------------------------------
+
+
+def overruled_pins(pins: Pins, targets: Iterable[Target]) -> dict[tuple[str, Guid], int]:
+    """Return the pins that a newer change in AD overrules."""
+    overruled = {}
+    for target in targets:
+        for change in target.changes:
+            membership = (target.genesys_group.id, change.user_guid or change.genesys_user_id or "")
+            if membership in pins and newest_told([change]) > pins[membership]:
+                overruled[membership] = pins[membership]
+    return overruled
+
+
+def unmapped_groups(
+    known: Mapping[Guid, DirectoryGroup],
+    patterns: tuple[str, ...],
+    skipped: Iterable[SkippedGroup],
+    changes: Mapping[Guid, Sequence[Change]],
+    *,
+    whole: bool,
+) -> tuple[Unmapped, ...]:
+    """Return the AD groups that feed nothing, as far as param `groups` (``patterns``) allows.
+
+    ``whole``: all of them, with one row each; else those with changes, with one row per changed membership.
+    """
+    reasons = {group.group_guid: group for group in skipped}
+    allowed = {group.guid for group in chosen(known.values(), patterns)}
+    return tuple(
+        Unmapped(
+            reasons.get(guid) or SkippedGroup(guid, Reason.UNMAPPED, "the AD group is gone, and no pair remembers it"),
+            tuple(changes.get(guid, ())),
+            whole=whole,
+        )
+        for guid in sorted(allowed)
+        if whole or guid in changes
+    )
+
+
+def _needs_reading(target: Target) -> bool:
+    return target.whole or any(change.settled_by is None for change in target.changes)
+
+
+# -- parts --------------------------------------------------------------------------------------------
+
+
+def _inputs(
+    task: Sync, work: Work, matches: Mapping[Guid, Match], present: Members, *, fence: int | None
+) -> PlanInputs:
+    """Read what the journal knows of the work. ``present``: what Genesys has."""
+    run, name = task.run, task.definition.name
+    skipped = task.facts.required(MAPPING).skipped
+    pins = task.journal.pins(name, [target.genesys_group.id for target in work.targets])
+    targets = planning_targets(task, work.targets, present, claimed_by_others(task, run))
+    unmapped = _unmapped(task, run, skipped, work.unmapped)
+    groups = {s.group_guid for s in skipped} | set(work.unmapped)
+    groups |= {guid for target in targets for guid in (*target.feeding, *target.retired)}
+    groups |= {change.group_guid for target in targets for change in target.changes}
+    users = {change.user_guid for changes in work.unmapped.values() for change in changes if change.user_guid}
+    # a comparison may find a user through a grant, without any change: to be left alone if excluded
+    users |= {grant.user_guid for target in targets for grant in target.grants}
+    context = planning_context(task, run, groups, users | matches.keys(), pins)
+    return PlanInputs(
+        work=work,
+        targets=targets,
+        unmapped=unmapped,
+        matches=matches,
+        context=replace(context, in_flight=fence is None and not run.dry_run),
+        fence=fence,
+        overruled={} if run.dry_run else overruled_pins(pins, targets),
+    )
+
+
+def _unmapped(
+    task: Sync, run: RunRecord, skipped: Sequence[SkippedGroup], changes: Mapping[Guid, Sequence[Change]]
+) -> tuple[Unmapped, ...]:
+    name = task.definition.name
+    known = task.journal.known_groups(name, {s.group_guid for s in skipped} | set(changes))
+    baseline = run.mode is Mode.FULL or not any(pair.has_baseline for pair in task.journal.pairs(name))
+    return unmapped_groups(known, run.groups, skipped, changes, whole=baseline and not run.bounded)

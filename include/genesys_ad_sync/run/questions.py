@@ -1,0 +1,55 @@
+"""The approval request of a run, opened with the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from genesys_ad_sync.approval import question
+from genesys_ad_sync.journal.records import RunRecord
+from genesys_ad_sync.model import Row
+from genesys_ad_sync.planning import Plan, content_hash
+from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.facts import APPROVAL, QUESTION, FrozenQuestion
+
+
+def open_question(task: Sync, run: RunRecord, decided: Plan, rows: Sequence[Row]) -> list[Row]:
+    """Open an approval request for the rows that an approver may release; return all rows.
+
+    Rows that another run is asking about already are left out, and name that run. A dry run opens no request.
+    """
+    needs_approval = [row for row in rows if row.key in decided.to_approve]
+    if run.dry_run or decided.fail_reason:
+        task.facts[QUESTION] = None
+        return list(rows)
+    name, now = task.definition.name, task.clock()
+    mine = task.journal.ask(
+        name,
+        run.key,
+        {row.key: row.change_ids for row in needs_approval},
+        at=now,
+        until=now + task.definition.limits.answer_within,
+    )
+    asked = [row for row in needs_approval if row.key in mine]
+    task.facts[QUESTION] = _frozen(decided, asked) if asked else None
+    task.facts[APPROVAL] = None
+    elsewhere = task.journal.being_asked(name, now, but_not_by=run.key)
+    return [
+        replace(row, error=f"run {elsewhere[row.key].run_id} is asking a person about it")
+        if row.key in decided.to_approve and row.key in elsewhere
+        else row
+        for row in rows
+    ]
+
+
+def _frozen(decided: Plan, asked: Sequence[Row]) -> FrozenQuestion:
+    made = question(asked, content_hash(asked))
+    by_group = decided.excess.by_group
+    of_groups = {text for texts in by_group.values() for text in texts}
+    return FrozenQuestion(
+        hash=made.hash,
+        rows=[row.key for row in asked],
+        options={group.id: group.option for group in made.groups},
+        limits={group.id: list(by_group.get(group.id, ())) for group in made.groups},
+        limits_of_run=[text for text in decided.excess.texts if text not in of_groups],
+    )

@@ -1,0 +1,207 @@
+"""The Genesys groups on which a run acts: their AD groups, and who belongs in them by the newest view.
+
+Shared by `resolve_users` (which users matter?), `plan` (what must change?) and `patch` (is it still so?).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from genesys_ad_sync.directory.membership import closure
+from genesys_ad_sync.journal.records import RunRecord
+from genesys_ad_sync.model import Change, GenesysGroup, Guid, Mode, Pair
+from genesys_ad_sync.planning import Target
+from genesys_ad_sync.run.changes import changes_to_act_on, chosen
+from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.facts import COMPLETE, MAPPING, UNDO
+from genesys_ad_sync.run.wanted import wanted_members
+
+Changes = dict[str, list[Change]]
+"""By Genesys group id, or by the guid of the AD group."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run acts on.
+
+    ``targets``: in a stable order, as AD's view says. What Genesys has, grants and claims are added when `plan` has
+    read Genesys, see `planning_inputs.planning_targets`.
+    ``unmapped``: changes of AD groups that no rule maps, by AD group.
+    """
+
+    targets: tuple[Target, ...] = ()
+    unmapped: Mapping[Guid, Sequence[Change]] = field(default_factory=dict)
+
+
+def collect(task: Sync) -> Work:
+    """Return all targets of the run, and the changes of unmapped AD groups.
+
+    A run compares a Genesys group in full if its mode is `full`, or `auto` and one of its pairs has no baseline.
+    A bounded run never does: it takes the changes of its window and no others. An undo run has no targets.
+    """
+    run, name = task.run, task.definition.name
+    if task.facts[UNDO] is not None:
+        return Work()
+    pairs = newest_pairs(task)
+    former = _former_pairs(task, pairs)
+    existing = task.facts.required(MAPPING).genesys_groups.keys()
+    # In a Genesys group that is no more nothing can be done: such a change is skipped for the reason of its AD group.
+    reachable = [pair for pair in former if pair.genesys_group_id in existing]
+    changes, unmapped = assign_changes(changes_to_act_on(task, run), pairs, reachable)
+    allowed = {group.guid for group in chosen(task.journal.scope_groups(name), run.groups)}
+    whole = groups_to_compare(run.mode, run.bounded, pairs, allowed)
+    whole |= _still_owned(task, run, former) & existing
+    if whole:
+        # A comparison finds everything that is unsettled there, so it has to know what speaks against it.
+        unsettled, _ = assign_changes(task.journal.unsettled(name), pairs, reachable)
+        changes = with_unsettled(changes, {id_: unsettled.get(id_, []) for id_ in whole})
+    return Work(_targets(task, changes, pairs, former, whole), unmapped)
+
+
+def target_of(task: Sync, genesys_group_id: str) -> Target:
+    """Return one Genesys group by the newest view, without changes, for the check before writing."""
+    pairs = newest_pairs(task)
+    [target] = _targets(task, {genesys_group_id: []}, pairs, _former_pairs(task, pairs), frozenset())
+    return target
+
+
+def newest_pairs(task: Sync) -> Sequence[Pair]:
+    """Return the newest mapping.
+
+    Another run may have mapped by edited rules since this one did. A dry run stores no pairs in the journal; it goes by
+    its own.
+    """
+    if task.run.dry_run:
+        return task.facts.required(MAPPING).pairs
+    return task.journal.pairs(task.definition.name)
+
+
+# -- decisions ----------------------------------------------------------------------------------------
+
+
+def assign_changes(
+    changes: Iterable[Change], pairs: Iterable[Pair], former: Iterable[Pair]
+) -> tuple[Changes, dict[Guid, list[Change]]]:
+    """Return the changes by Genesys group, and those of unmapped AD groups by AD group.
+
+    ``former``: pairs that no rule makes any more; a present pair of the same AD group takes precedence.
+    """
+    target_of_group = {pair.group_guid: pair.genesys_group_id for pair in (*former, *pairs)}
+    assigned: Changes = {}
+    unmapped: dict[Guid, list[Change]] = {}
+    for change in changes:
+        target = target_of_group.get(change.group_guid)
+        if target is None:
+            unmapped.setdefault(change.group_guid, []).append(change)
+        else:
+            assigned.setdefault(target, []).append(change)
+    return assigned, unmapped
+
+
+def groups_to_compare(mode: Mode, bounded: bool, pairs: Iterable[Pair], allowed: Collection[Guid]) -> set[str]:
+    """Return the mapped Genesys groups to compare in full.
+
+    ``allowed``: the AD groups on which the run may act; one of them is enough for a Genesys group.
+    """
+    mapped: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        mapped.setdefault(pair.genesys_group_id, []).append(pair)
+    return {
+        group_id
+        for group_id, sources in mapped.items()
+        if any(pair.group_guid in allowed for pair in sources) and _compare_in_full(mode, bounded, sources)
+    }
+
+
+def _compare_in_full(mode: Mode, bounded: bool, pairs: Iterable[Pair]) -> bool:
+    if mode is Mode.FULL:
+        return True
+    return mode is Mode.AUTO and not bounded and not all(pair.has_baseline for pair in pairs)
+
+
+def left_behind(
+    mode: Mode, bounded: bool, former: Iterable[Pair], allowed: Collection[Guid], retired_now: Collection[str]
+) -> set[str]:
+    """Return the Genesys groups of former pairs that are to be compared.
+
+    So the report lists the members that are left there; nobody is removed for that. The run that finds it out compares
+    them (``retired_now``), and each run in mode full.
+    """
+    if bounded or mode is Mode.CHANGES:
+        return set()
+    group_ids = {pair.genesys_group_id for pair in former if pair.group_guid in allowed}
+    return group_ids if mode is Mode.FULL else group_ids & set(retired_now)
+
+
+def with_unsettled(changes: Mapping[str, Sequence[Change]], unsettled: Mapping[str, Sequence[Change]]) -> Changes:
+    """Return the changes with the unsettled ones of their Genesys groups, each once."""
+    together = {group_id: list(of_group) for group_id, of_group in changes.items()}
+    for group_id, of_group in unsettled.items():
+        listed = {change.id for change in together.setdefault(group_id, [])}
+        together[group_id] += [change for change in of_group if change.id not in listed]
+    return together
+
+
+# -- parts --------------------------------------------------------------------------------------------
+
+
+def _former_pairs(task: Sync, pairs: Iterable[Pair]) -> list[Pair]:
+    """Return pairs that no rule makes any more and that may have granted something.
+
+    A dry run, which stores no pairs in the journal, works out the same.
+    """
+    today = {(pair.group_guid, pair.genesys_group_id) for pair in pairs}
+    name = task.definition.name
+    once = [*task.journal.inactive_pairs(name), *task.journal.pairs(name)]
+    return [pair for pair in once if (pair.group_guid, pair.genesys_group_id) not in today]
+
+
+def _still_owned(task: Sync, run: RunRecord, former: Sequence[Pair]) -> set[str]:
+    """Return Genesys groups in which AD still owns memberships through a former pair."""
+    name = task.definition.name
+    known = task.journal.known_groups(name, {pair.group_guid for pair in former})
+    allowed = {group.guid for group in chosen(known.values(), run.groups)}
+    group_ids = left_behind(run.mode, run.bounded, former, allowed, task.facts.required(MAPPING).retired)
+    return {grant.genesys_group_id for grant in task.journal.grants(name, group_ids)}
+
+
+def _targets(
+    task: Sync,
+    changes: Mapping[str, Sequence[Change]],
+    pairs: Sequence[Pair],
+    former: Sequence[Pair],
+    whole: Collection[str],
+) -> tuple[Target, ...]:
+    """Return one target for each key of ``changes``, as the newest view shows it."""
+    feeding, retired = _sources(pairs), _sources(former)
+    view = task.journal.load_view(task.definition.name, {guid for id_ in changes for guid in feeding.get(id_, ())})
+    nested = task.definition.directory.nested_groups
+    complete = task.facts[COMPLETE]
+    genesys_groups = task.facts.required(MAPPING).genesys_groups
+    targets = []
+    for group_id in sorted(changes):
+        guids = feeding.get(group_id, ())
+        below = set().union(*(closure(view, guid, nested=nested) for guid in guids if guid in view.groups))
+        targets.append(
+            Target(
+                genesys_group=genesys_groups.get(group_id) or GenesysGroup(group_id, group_id, state="deleted"),
+                feeding=guids,
+                whole=group_id in whole,
+                effective=wanted_members(task, view, guids),
+                # nothing to prove where nothing feeds it any more: its removals are held for that
+                complete=not guids or set(guids) <= below <= complete,
+                present=None,
+                changes=tuple(changes[group_id]),
+                retired=frozenset(retired.get(group_id, ())),
+            )
+        )
+    return tuple(targets)
+
+
+def _sources(pairs: Iterable[Pair]) -> dict[str, tuple[Guid, ...]]:
+    """Return the AD groups of each Genesys group, sorted."""
+    sources: dict[str, list[Guid]] = {}
+    for pair in pairs:
+        sources.setdefault(pair.genesys_group_id, []).append(pair.group_guid)
+    return {group_id: tuple(sorted(guids)) for group_id, guids in sources.items()}

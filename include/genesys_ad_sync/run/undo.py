@@ -1,0 +1,253 @@
+"""Params `undo_run` and `release_run`: take back what a run did, keep it so, and release it again.
+
+An undo run reads AD (to know what has changed since) and acts on nothing but what it takes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from genesys_ad_sync.errors import RunAmbiguous, RunUnknown
+from genesys_ad_sync.journal.records import Done, RunKey, RunRecord
+from genesys_ad_sync.model import Action, Guid, Row, Status
+from genesys_ad_sync.planning import Context, Plan
+from genesys_ad_sync.run.changes import chosen
+from genesys_ad_sync.run.context import RunRequest, Sync
+from genesys_ad_sync.run.facts import LAST_CHANGE, MAPPING, RELEASED, UNDO
+from genesys_ad_sync.run.planning_inputs import begin_reading, claimed_by_others, planning_context, read_present
+from genesys_ad_sync.run.wanted import wanted_members
+from genesys_ad_sync.settings import SyncDefinition
+from genesys_ad_sync.undo import Present, plan_undo
+
+
+@dataclass(frozen=True)
+class UndoRun:
+    """A run that takes back another one, ``undone``, and does nothing else."""
+
+    undone: RunKey
+
+
+def undo_run(task: Sync) -> UndoRun | None:
+    """Return what this run takes back; None for any other run."""
+    undone = task.facts[UNDO]
+    return None if undone is None else UndoRun(undone)
+
+
+# -- for `poll` ---------------------------------------------------------------------------------------
+
+
+def begin(task: Sync, run: RunRecord, request: RunRequest) -> list[str]:
+    """Note what is to be undone, and release what is to be released. Return notes for the report.
+
+    Raises RunUnknown if the journal knows no such run of this definition, RunAmbiguous if it knows two.
+    """
+    notes = []
+    if request.release_run:
+        notes.append(_release(task, run, request.release_run))
+    undone = None
+    if request.undo_run:
+        undone = _find(task, request.undo_run, lambda key: _knows(task, key))
+        notes.append(f"undoes run {undone.run_id} of {undone.dag_id}, and does nothing else")
+    task.facts[UNDO] = undone
+    return notes
+
+
+def _release(task: Sync, run: RunRecord, asked: str) -> str:
+    """Release a run and return the note. A retry returns what the first try released."""
+    name = task.definition.name
+    note = task.facts[RELEASED]
+    if note is not None:
+        return note
+    # a rejection and a pin outlive the run itself, see `Journal.forget_runs`
+    key = _find(
+        task,
+        asked,
+        lambda key: _knows(task, key) or task.journal.has_pins(name, key) or task.journal.has_asked(name, key),
+    )
+    if run.dry_run:
+        return f"dry run: nothing of run {key.run_id} of {key.dag_id} was released"
+    pins = task.journal.release_pins(name, key)
+    rejected = task.journal.reopen_rejected(name, key)
+    note = f"run {key.run_id} of {key.dag_id} was released: {pins} undone pairs, {rejected} rejected changes"
+    task.facts[RELEASED] = note
+    return note
+
+
+def _find(task: Sync, asked: str, knows: Callable[[RunKey], bool]) -> RunKey:
+    """Return the run that a person means by a run id, or by DAG id/run id."""
+    definition = task.definition
+    dag_ids = dict.fromkeys((task.key.dag_id, definition.dag_id, definition.full_dag_id))
+    meant = [RunKey(dag_id, run_id) for dag_id in dag_ids for run_id in {asked, asked.removeprefix(f"{dag_id}/")}]
+    known = [key for key in meant if key != task.key and knows(key)]
+    if not known:
+        raise RunUnknown(
+            f"The journal knows no run {asked!r} of {definition.dag_id} or {definition.full_dag_id}. "
+            "Copy the run id from the run's page in Airflow, or from its report."
+        )
+    if len(known) > 1:
+        raise RunAmbiguous(f"Both DAGs have a run {asked!r}. Say which one is meant: {' or '.join(map(str, known))}.")
+    return known[0]
+
+
+def _knows(task: Sync, key: RunKey) -> bool:
+    try:
+        task.journal.run(key)
+    except RunUnknown:
+        return False
+    return True
+
+
+# -- for `plan` ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class UndoInputs:
+    """Everything that the plan of an undo depends on.
+
+    ``done``: the rows that the run wrote, oldest first; ``changed_since``: keys of those that have changed again.
+    ``fence``: see `PlanInputs`.
+    """
+
+    undo: UndoRun
+    done: tuple[Row, ...]
+    changed_since: frozenset[str]
+    present: Present
+    context: Context
+    fence: int | None
+    whole: frozenset[str] = frozenset()
+    overruled: Mapping[tuple[str, Guid], int] = field(default_factory=dict)
+
+    def decide(self, definition: SyncDefinition) -> Plan:
+        """Return the plan. Pure."""
+        return plan_undo(self.undo.undone.run_id, self.done, self.changed_since, self.present, definition, self.context)
+
+    def gather_again(self, task: Sync) -> UndoInputs:
+        """Return the inputs as they are after another run has written."""
+        return _inputs(task, self.undo, fence=None)
+
+
+def gather_undo_inputs(task: Sync, undo: UndoRun) -> UndoInputs:
+    """Read everything that the plan of an undo depends on. Raises GenesysError if users cannot be read."""
+    return _inputs(task, undo, fence=begin_reading(task))
+
+
+def _inputs(task: Sync, undo: UndoRun, *, fence: int | None) -> UndoInputs:
+    name, run = task.definition.name, task.run
+    written = _chosen(task, task.journal.done_by(undo.undone))
+    rows = tuple(done.row for done in written)
+    mapped = {pair.genesys_group_id: pair.genesys_group_name for pair in task.facts.required(MAPPING).pairs}
+    group_ids = sorted({row.genesys_group_id or "" for row in rows} & mapped.keys())
+    members = read_present(task, group_ids)
+    claimed = claimed_by_others(task, run)
+    granted: dict[str, set[str]] = {}
+    for grant in task.journal.grants(name, group_ids):
+        granted.setdefault(grant.genesys_group_id, set()).add(grant.genesys_user_id)
+    user_ids = sorted({row.genesys_user_id for row in rows if row.genesys_user_id})
+    return UndoInputs(
+        undo=undo,
+        done=rows,
+        changed_since=frozenset(_changed_since(task, undo.undone, written)),
+        present=Present(
+            members=members,
+            owned={id_: len(granted.get(id_, set()) & (members[id_] or frozenset())) for id_ in group_ids},
+            users={user.id: user for user in task.genesys.users_by_id(user_ids)},
+            # of the Genesys groups that are mapped today; others are not written
+            claimed_by={id_: by for id_, by in claimed.items() if id_ in group_ids},
+            mapped=mapped,
+        ),
+        context=planning_context(task, run, (), {row.user_guid for row in rows if row.user_guid}),
+        fence=fence,
+    )
+
+
+def _chosen(task: Sync, written: list[Done]) -> list[Done]:
+    """Return the rows on which param `groups` lets this run act.
+
+    A membership that was written more than once, through whatever AD groups, is one thing.
+    """
+    patterns = task.run.groups
+    if not patterns:
+        return written
+    known = task.journal.known_groups(task.definition.name, {guid for done in written for guid in done.row.group_guids})
+    allowed = {group.guid for group in chosen(known.values(), patterns)}
+    memberships = {_membership(done.row) for done in written if not allowed.isdisjoint(done.row.group_guids)}
+    return [done for done in written if _membership(done.row) in memberships]
+
+
+def _membership(row: Row) -> tuple[str | None, str]:
+    return row.genesys_group_id, row.person
+
+
+def _changed_since(task: Sync, key: RunKey, written: Sequence[Done]) -> set[str]:
+    """Return keys of rows whose membership AD, or another run, has changed since the plan."""
+    changed = task.journal.written_since(written, key)
+    newest = _newest_polled(task, [done.row for done in written])
+    known = task.journal.facts_of_attempts({done.attempt_id for done in written}, LAST_CHANGE.key)
+    for done in written:
+        known_then = known.get(done.attempt_id) or max(done.row.change_ids, default=0)
+        if newest[done.row.key] > known_then:
+            changed.add(done.row.key)
+    return changed | _granted_otherwise(task, [done.row for done in written if done.row.action is Action.ADD])
+
+
+# -- for `patch` --------------------------------------------------------------------------------------
+
+
+def changed_since_plan(task: Sync, rows: Sequence[Row]) -> set[str]:
+    """Return keys of rows whose membership AD has changed since this undo was planned."""
+    known = task.facts[LAST_CHANGE]
+    newest = _newest_polled(task, rows)
+    changed = {row.key for row in rows if newest[row.key] > known}
+    return changed | _granted_otherwise(task, [row for row in rows if row.action is Action.REMOVE])
+
+
+def pin_undone(task: Sync, run: RunRecord, undo: UndoRun, rows: Sequence[Row]) -> None:
+    """Hold what was taken back, until AD changes that membership or a person releases it."""
+    undone = [row for row in rows if row.status is Status.SUCCESS]
+    if not undone:
+        return
+    task.journal.pin(
+        task.definition.name,
+        [(row.genesys_group_id, row.person) for row in undone if row.genesys_group_id],
+        key=run.key,
+        undoes=undo.undone,
+        last_change=task.facts[LAST_CHANGE],
+        at=task.clock(),
+    )
+
+
+# -- what AD says by now ------------------------------------------------------------------------------
+
+
+def _newest_polled(task: Sync, rows: Sequence[Row]) -> dict[str, int]:
+    """Return the id of the newest polled change by row key, 0 if none.
+
+    Every AD group counts that feeds the Genesys group, or did so once: the newest change rules, whatever its group.
+    """
+    name = task.definition.name
+    sources: dict[str, set[Guid]] = {}
+    mapped = task.facts.required(MAPPING).pairs
+    for pair in (*mapped, *task.journal.pairs(name), *task.journal.inactive_pairs(name)):
+        sources.setdefault(pair.genesys_group_id, set()).add(pair.group_guid)
+    subjects: dict[str, set[tuple[Guid, Guid]]] = {row.key: set() for row in rows}
+    for row in rows:
+        if row.user_guid:
+            groups = sources.get(row.genesys_group_id or "", set()).union(row.group_guids)
+            subjects[row.key] |= {(guid, row.user_guid) for guid in groups}
+    newest = task.journal.newest_told(name, set().union(*subjects.values()))
+    return {key: max((newest.get(subject, 0) for subject in of_row), default=0) for key, of_row in subjects.items()}
+
+
+def _granted_otherwise(task: Sync, rows: Sequence[Row]) -> set[str]:
+    """Return keys of rows whose membership AD grants through another AD group.
+
+    AD need not have changed for that: a rule may have been added since.
+    """
+    sources: dict[str | None, set[Guid]] = {row.genesys_group_id: set() for row in rows}
+    for pair in task.facts.required(MAPPING).pairs:
+        if pair.genesys_group_id in sources:
+            sources[pair.genesys_group_id].add(pair.group_guid)
+    view = task.journal.load_view(task.definition.name, set().union(*sources.values()))
+    wanted = {group_id: wanted_members(task, view, groups) for group_id, groups in sources.items()}
+    return {row.key for row in rows if set(wanted[row.genesys_group_id].get(row.person, ())) - set(row.group_guids)}

@@ -1,0 +1,208 @@
+"""Between `plan` and `patch_approved`: the form, its answer, and a new reading of AD before approved rows are sent.
+
+The question is frozen with the plan. Whatever the answer, a row is only written after AD and Genesys were asked again;
+that may shrink what was approved, never grow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from genesys_ad_sync.approval import SHORT_HASH, Background, Question, body, chosen_groups, is_decided, question
+from genesys_ad_sync.journal.records import Decision, RunRecord
+from genesys_ad_sync.model import Change, Reason, Row, RowKey, Status
+from genesys_ad_sync.planning import spread
+from genesys_ad_sync.polling.poller import Follower
+from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.facts import (
+    APPROVAL,
+    COMPLETE,
+    QUESTION,
+    UNDO,
+    FrozenQuestion,
+    StoredApproval,
+)
+from genesys_ad_sync.run.lanes import FIRST_APPROVED_LANE, lane_batches
+from genesys_ad_sync.run.targets import target_of
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the form shows. ``options``: in order, each of them unique. ``hash``: stands in the body."""
+
+    subject: str
+    body: str
+    options: list[str]
+    hash: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back.
+
+    ``by``: an Airflow user name; None: nobody answered in time. ``outdated``: the form was that of an earlier plan of
+    this run, so it says nothing about this one.
+    """
+
+    chosen: Sequence[str]
+    by: str | None
+    at: datetime
+    outdated: bool = False
+
+
+def ask(task: Sync) -> Asked | None:
+    """Return the form of this run. None: there is nothing to ask, or it was answered already."""
+    run = task.run
+    frozen = task.facts[QUESTION]
+    if frozen is None or _answered(task):
+        return None
+    rows = {row.key: row for row in task.journal.rows(run)}
+    made = question([rows[key] for key in frozen.rows], frozen.hash)
+    now = task.clock()
+    # the time to answer begins when the form is there
+    task.journal.ask(
+        task.definition.name,
+        run.key,
+        {key: rows[key].change_ids for key in frozen.rows},
+        at=now,
+        until=now + task.definition.limits.answer_within,
+    )
+    undone = task.facts[UNDO]
+    text = body(
+        made,
+        _background(task, run, made, frozen),
+        run_id=run.key.run_id,
+        answer_within=task.definition.limits.answer_within,
+        report=str(task.reports.path_for(run.key.dag_id, run.key.run_id)),
+        undoes=undone.run_id if undone else None,
+    )
+    task.say(
+        f"asking about {made.removals} removals and {made.additions} additions in {len(made.groups)} Genesys groups, "
+        f"plan {made.hash[:SHORT_HASH]}"
+    )
+    return Asked(made.subject, text, made.options, made.hash[:SHORT_HASH])
+
+
+def answer(task: Sync, given: Answer | None) -> dict[str, Any]:
+    """Apply the answer, and turn the approved rows into batches for `patch_approved`.
+
+    ``given``: None if it was stored in an earlier try. Returns {batches, decision, at, groups: {Genesys group id:
+    decision}} for the XCom; who answered is in the journal and in the report.
+    """
+    run = task.run
+    frozen = task.facts.required(QUESTION)
+    approval = _load_or_store_answer(task, frozen, given)
+    _close(task, run, frozen, approval)
+    rows = _release_approved(task, run, frozen, approval)
+    task.say(f"answer: {approval.decision}")
+    return {
+        "batches": lane_batches(rows),
+        "decision": approval.decision,
+        "at": approval.at.isoformat(),
+        "groups": {group_id: decision.value for group_id, decision in approval.groups.items()},
+    }
+
+
+def look_again(task: Sync, lane: int) -> None:
+    """Read AD again before approved removals are written.
+
+    All AD groups that feed the Genesys groups of the lane are read completely. What is not proven now is held by the
+    re-check, whatever was proven when the plan was made.
+    Raises DirectoryError if AD cannot be read: then nothing of the lane is written.
+    """
+    rows = task.journal.rows(task.run, lane=lane)
+    groups = {row.genesys_group_id for row in rows if row.genesys_group_id and not row.undoes}
+    sources = {guid for group_id in groups for guid in target_of(task, group_id).feeding}
+    with task.directory() as session:
+        follower = Follower(task, session)
+        polled = follower.bring_up_to_date(whole=False)
+        if sources:
+            polled = follower.read_completely(polled, sources)
+    task.facts.override(COMPLETE, polled.complete)
+
+
+# -- parts --------------------------------------------------------------------------------------------
+
+
+def _answered(task: Sync) -> bool:
+    approval = task.facts[APPROVAL]
+    return approval is not None and approval.decision != Decision.UNANSWERED.value
+
+
+def _background(task: Sync, run: RunRecord, made: Question, frozen: FrozenQuestion) -> Background:
+    name = task.definition.name
+    rows = [row for group in made.groups for row in group.rows]
+    all_changes = {c.id: c for c in task.journal.changes({id_ for row in rows for id_ in row.change_ids})}
+    changes: dict[str, list[Change]] = {row.key: [all_changes[id_] for id_ in row.change_ids] for row in rows}
+    guids = {guid for row in rows for guid in row.group_guids}
+    guids |= {guid for of_row in changes.values() for change in of_row for guid in change.path}
+    users = {row.user_guid for row in rows if row.user_guid}
+    return Background(
+        users=task.journal.known_users(name, users),
+        groups=task.journal.known_groups(name, guids),
+        changes=changes,
+        limits=frozen.limits,
+        limits_of_run=frozen.limits_of_run,
+        members={result.genesys_group_id: result.before for result in task.journal.group_results(run)},
+        gone=task.journal.gone_users(name, users),
+    )
+
+
+def _load_or_store_answer(task: Sync, frozen: FrozenQuestion, given: Answer | None) -> StoredApproval:
+    """Store the answer first of all: whatever fails afterwards, nobody has to be asked again."""
+    if given is not None:
+        task.facts[APPROVAL] = _approval(frozen.options, given)
+    return task.facts.required(APPROVAL)
+
+
+def _approval(options: Mapping[str, str], given: Answer) -> StoredApproval:
+    """Return what the answer means for each Genesys group. ``options``: Genesys group id -> its line in the form."""
+    if given.by is None or given.outdated or not is_decided(given.chosen):
+        decisions = dict.fromkeys(options, Decision.UNANSWERED)
+    else:
+        approved = chosen_groups(options, given.chosen)
+        decisions = {id_: Decision.APPROVED if id_ in approved else Decision.REJECTED for id_ in options}
+    kinds = set(decisions.values())
+    decision = next(iter(kinds)).value if len(kinds) == 1 else "approved_in_part"
+    return StoredApproval(given.by, given.at, decision, decisions)
+
+
+def _close(task: Sync, run: RunRecord, frozen: FrozenQuestion, approval: StoredApproval) -> None:
+    """Close the question of each row with the decision on its Genesys group."""
+    decisions = {key: approval.groups[RowKey.parse(key).target] for key in frozen.rows}
+    task.journal.close_question(run.key, decisions, by=approval.by, at=approval.at)
+
+
+def _release_approved(task: Sync, run: RunRecord, frozen: FrozenQuestion, approval: StoredApproval) -> list[Row]:
+    """Give approved rows a lane, once; return the rows of the question."""
+
+    def rows_asked() -> list[Row]:
+        return [row for row in task.journal.rows(run) if row.key in keys]
+
+    keys = set(frozen.rows)
+    rows = rows_asked()
+    if any(row.lane is not None for row in rows):
+        return rows
+    approved = [row for row in rows if approval.groups[row.genesys_group_id or ""] is Decision.APPROVED]
+    task.journal.confirm({id_ for row in approved if row.reason is Reason.SCOPE_CHANGED for id_ in row.change_ids})
+    decided = [_decided(row, approval.groups[row.genesys_group_id or ""]) for row in rows]
+    task.journal.record(run, _with_approved_lanes(task, decided), at=task.clock())
+    return rows_asked()
+
+
+def _decided(row: Row, decision: Decision) -> Row:
+    if decision is Decision.APPROVED:
+        return replace(row, status=Status.PLANNED, reason=None, error=None)
+    if decision is Decision.REJECTED:
+        return replace(row, status=Status.HELD, reason=Reason.REJECTED, error=None)
+    return replace(row, error="nobody answered; a later run asks again")
+
+
+def _with_approved_lanes(task: Sync, rows: Sequence[Row]) -> list[Row]:
+    return [
+        row if row.lane is None else replace(row, lane=FIRST_APPROVED_LANE + row.lane)
+        for row in spread(rows, task.definition.genesys.write)
+    ]

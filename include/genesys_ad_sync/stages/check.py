@@ -1,0 +1,25 @@
+"""Last task: turns the run red if a change failed, a task did, or limits stopped the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from genesys_ad_sync.errors import GroupSyncError
+
+
+class RunFailed(GroupSyncError):
+    """A change failed, or a task did. Raised by `check`, so that the DAG run is red while the report is green."""
+
+
+def check(document_counts: dict[str, Any], failed_tasks: Sequence[str], why_stopped: str | None) -> None:
+    """Raise RunFailed if a change failed, a task did, or limits stopped the run."""
+    problems = []
+    if failed_tasks:
+        problems.append(f"failed tasks: {', '.join(failed_tasks)}")
+    if failures := document_counts.get("failures"):
+        problems.append(f"{failures} changes failed: see the report {document_counts.get('path')}")
+    if why_stopped:
+        problems.append(why_stopped)
+    if problems:
+        raise RunFailed("; ".join(problems))

@@ -1,0 +1,278 @@
+"""One lane of a plan, group by group: check again, announce, send, read back, record.
+
+Whatever kills the task between two of these, a retry finds out from the journal and from Genesys what is still
+missing, and sends only that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from genesys_ad_sync.genesys.errors import GenesysError, Throttled, needs_a_person, passes_by_itself
+from genesys_ad_sync.genesys.writers import MembershipWriter, WriteResult
+from genesys_ad_sync.journal.records import RunRecord
+from genesys_ad_sync.matching import excluded_users
+from genesys_ad_sync.model import SETTLED, Action, Reason, Row, Status
+from genesys_ad_sync.planning import recheck
+from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.facts import READING
+from genesys_ad_sync.run.planning_inputs import claimed_by_others, planning_context, planning_targets
+from genesys_ad_sync.run.targets import target_of
+from genesys_ad_sync.run.undo import changed_since_plan, pin_undone, undo_run
+from genesys_ad_sync.run.users import look_up, matched, recheck_refused_users
+from genesys_ad_sync.undo import recheck_undo
+from genesys_ad_sync.writing.lease import Lease
+from genesys_ad_sync.writing.ownership import (
+    drop_grants_of_settled_removals,
+    grant_announced_adds,
+    grant_settled_adds,
+    take_back_grants,
+)
+from genesys_ad_sync.writing.read_back import read_back
+
+FAILURES_TOLERATED = 3
+"""Groups of a lane that Genesys may fail to serve before the rest is left to Airflow's retry."""
+
+
+class LaneErrors:
+    """Errors that keep a lane from being finished. Shared by the lane's threads."""
+
+    def __init__(self) -> None:
+        self._errors: list[GenesysError] = []
+
+    def add(self, error: GenesysError | None) -> None:
+        """Keep an error that a retry, or a person, can do something about."""
+        if error is not None and (needs_a_person(error) or passes_by_itself(error)):
+            self._errors.append(error)
+
+    @property
+    def should_stop(self) -> bool:
+        """True if the other groups need not be tried."""
+        return len(self._errors) >= FAILURES_TOLERATED or any(
+            needs_a_person(error) or isinstance(error, Throttled) for error in self._errors
+        )
+
+    def raise_worst(self) -> None:
+        """Raise the error that says most about what to do, if there was any."""
+        if self._errors:
+            raise max(self._errors, key=lambda error: (needs_a_person(error), error.retry_after or 0.0))
+
+
+@dataclass(frozen=True)
+class Members:
+    """The members of a group before writing. ``read``: None if the plan's reading is relied on."""
+
+    assumed: frozenset[str]
+    read: frozenset[str] | None
+
+
+class LaneWriter:
+    """Writes the groups of one lane. May be used from several threads.
+
+    ``fresh_until``: until when the members that `plan` read may be relied on; None: not at all.
+    """
+
+    def __init__(
+        self, task: Sync, run: RunRecord, lease: Lease, writer: MembershipWriter, fresh_until: datetime | None
+    ) -> None:
+        self._task = task
+        self._run = run
+        self._lease = lease
+        self._writer = writer
+        self._undo = undo_run(task)
+        self._recheck_rows = self._recheck_plan if self._undo is None else self._recheck_undo
+        self._fresh_until = fresh_until if self._undo is None else None  # an undo asks what is so now
+        self._matches = matched(task)
+        self._claimed = claimed_by_others(task, run)  # once for the lane: no definition can take what is ours
+        self.errors = LaneErrors()
+
+    def write_group(self, group_id: str, rows: Sequence[Row]) -> str:
+        """Bring the rows of one Genesys group to their end; return its id.
+
+        Rows that an earlier try settled are left as they are.
+        """
+        if self.errors.should_stop:
+            return group_id
+        self._lease.renew()
+        rows = [row for row in rows if row.status not in SETTLED]
+        sent_before = self._task.journal.sending(self._run, [row.key for row in rows])
+        members = self._read_members(group_id, rows, sent_before)
+        if members is None:
+            return group_id
+        checked = self._recheck(group_id, rows, sent_before, members.assumed)
+        self._record([row for row in checked if row.status is not Status.PLANNED])
+        to_send = [row for row in checked if row.status is Status.PLANNED]
+        after = members.read
+        if to_send:
+            self._announce(to_send)
+            results, error = _send(self._lease, self._writer, group_id, to_send)
+            self.errors.add(error)
+            self._lease.renew()
+            done, after = self._verify(group_id, to_send, results, error)
+            self._record(done)
+        self._save_figures(group_id, after, written=bool(to_send))
+        return group_id
+
+    def _read_members(self, group_id: str, rows: Sequence[Row], sent_before: Collection[str]) -> Members | None:
+        """Return the group's members. If they cannot be read, record that and return None."""
+        if self._plan_reading_is_fresh(sent_before):
+            # The plan removes those who were there and adds those who were not: that much its rows say.
+            return Members(_removed_by(rows), read=None)
+        try:
+            read = self._task.genesys.individuals(group_id)
+        except GenesysError as error:
+            self.errors.add(error)
+            # what was sent may be in effect: that is not the same as not to know the members
+            self._record(
+                [
+                    _failed(row, Reason.UNVERIFIED if row.key in sent_before else Reason.GENESYS_UNREADABLE, error)
+                    for row in rows
+                ]
+            )
+            return None
+        return Members(read, read)
+
+    def _plan_reading_is_fresh(self, sent_before: Collection[str]) -> bool:
+        """Return True if the members that `plan` read may be relied on.
+
+        Not for rows that may have been sent.
+        """
+        return self._fresh_until is not None and self._task.clock() < self._fresh_until and not sent_before
+
+    def _recheck(
+        self, group_id: str, rows: Sequence[Row], sent_before: Collection[str], members: frozenset[str]
+    ) -> list[Row]:
+        """Check the rows again by the newest view: an old plan never undoes newer truth."""
+        checked = self._recheck_rows(group_id, rows, members)
+        return [claim_own_success(row) if row.key in sent_before else row for row in checked]
+
+    def _recheck_plan(self, group_id: str, rows: Sequence[Row], members: frozenset[str]) -> Sequence[Row]:
+        task = self._task
+        target = target_of(task, group_id)
+        users = {row.user_guid for row in rows if row.user_guid}
+        if any(row.action is Action.REMOVE for row in rows):
+            try:
+                self._matches.update(look_up(task, target, self._matches))
+            except GenesysError as error:
+                task.say(f"who else belongs into Genesys group {group_id} could not be looked up: {error}")
+        changes = task.journal.unsettled(task.definition.name, {*target.feeding, *target.retired})
+        read_at = task.facts.required(READING).at  # before `plan` asked for pins
+        pins = task.journal.pins(task.definition.name, [group_id], since=read_at)
+        return recheck(
+            rows,
+            planning_targets(task, [target], {group_id: members}, self._claimed)[0],
+            {guid: self._matches[guid] for guid in users | target.effective.keys() if guid in self._matches},
+            task.definition,
+            planning_context(task, self._run, target.feeding, users, pins),
+            changes,
+        )
+
+    def _recheck_undo(self, group_id: str, rows: Sequence[Row], members: frozenset[str]) -> Sequence[Row]:
+        task = self._task
+        people = task.journal.known_users(task.definition.name, {row.user_guid for row in rows if row.user_guid})
+        return recheck_undo(
+            rows,
+            members,
+            changed_since_plan(task, rows),
+            excluded=excluded_users(people.values(), task.definition),
+            is_mapped=bool(target_of(task, group_id).feeding),
+        )
+
+    def _announce(self, rows: Sequence[Row]) -> None:
+        """Record before the request that it may have been sent; grant its adds."""
+        journal = self._task.journal
+        with journal.together():
+            journal.mark_sending(self._run, [row.key for row in rows], self._lease.fence, self._task.clock())
+            grant_announced_adds(self._task, rows)
+
+    def _verify(
+        self,
+        group_id: str,
+        rows: Sequence[Row],
+        results: Mapping[tuple[str, Action], WriteResult],
+        error: GenesysError | None,
+    ) -> tuple[list[Row], frozenset[str] | None]:
+        """Return the sent rows with their outcomes, and the group's members afterwards.
+
+        The members are None if they were not read. ``error``: what ended the requests before their end.
+        """
+        definition = self._task.definition
+        # `user_patch` is documented nowhere as honoured: only a read-back shows its effect
+        verify = definition.verify or definition.genesys.write == "user_patch"
+        outcome = read_back(self._task, self._writer, group_id, rows, results, verify=verify)
+        self.errors.add(outcome.error)
+        return [_with_error(row, error) for row in recheck_refused_users(self._task, outcome.rows)], outcome.present
+
+    def _record(self, rows: Sequence[Row]) -> None:
+        """Store outcomes, ownership and pins in one transaction; without the lease, none of them."""
+        if not rows:
+            return
+        task = self._task
+        organisation = task.organisation
+        with task.journal.together():
+            if self._undo is not None:
+                pin_undone(task, self._run, self._undo, rows)
+            grant_settled_adds(task, rows)
+            take_back_grants(task, rows)
+            drop_grants_of_settled_removals(task, rows)
+            task.journal.record(self._run, rows, at=task.clock(), fence=self._lease.fence, organisation=organisation)
+
+    def _save_figures(self, group_id: str, after: frozenset[str] | None, *, written: bool) -> None:
+        """Store how many members the group has now, for its line in the report."""
+        journal = self._task.journal
+        journal.save_group_results(
+            self._run,
+            [
+                replace(result, after=len(after) if after is not None else None if written else result.before)
+                for result in journal.group_results(self._run, group_id)
+            ],
+        )
+
+
+def claim_own_success(row: Row) -> Row:
+    """Return a sent row as a success if it is in effect.
+
+    An earlier try sent it and died before it could record that.
+    """
+    if row.status is Status.UNCHANGED and row.reason is Reason.ALREADY_SO:
+        return replace(row, status=Status.SUCCESS, reason=None)
+    return row
+
+
+def _removed_by(rows: Sequence[Row]) -> frozenset[str]:
+    return frozenset(row.genesys_user_id for row in rows if row.action is Action.REMOVE and row.genesys_user_id)
+
+
+def _send(
+    lease: Lease, writer: MembershipWriter, group_id: str, rows: Sequence[Row]
+) -> tuple[dict[tuple[str, Action], WriteResult], GenesysError | None]:
+    """Send the rows; return their results and the error that ended it early. An unsent row has no result."""
+    adds = [row.genesys_user_id for row in rows if row.action is Action.ADD and row.genesys_user_id]
+    removes = [row.genesys_user_id for row in rows if row.action is Action.REMOVE and row.genesys_user_id]
+    results: dict[tuple[str, Action], WriteResult] = {}
+    try:
+        for result in writer.apply(group_id, adds, removes, before_request=lease.renew):
+            results[result.user_id, result.action] = result
+    except GenesysError as error:
+        return results, error
+    return results, None
+
+
+def _with_error(row: Row, error: GenesysError | None) -> Row:
+    """Return an unsent row with the error that ended the requests of its group."""
+    if error is None or row.reason is not Reason.NOT_ATTEMPTED:
+        return row
+    return _failed(row, Reason.NOT_ATTEMPTED, error)
+
+
+def _failed(row: Row, reason: Reason, error: GenesysError) -> Row:
+    return replace(
+        row,
+        status=Status.FAILED,
+        reason=reason,
+        error=str(error),
+        http_code=error.status,
+        correlation_id=error.correlation_id,
+    )
