@@ -29,13 +29,13 @@ from typing import Any
 import ldap3
 from ldap3.protocol.microsoft import extended_dn_control, show_deleted_control
 
-from genesys_ad_sync.directory import controls as ctl
-from genesys_ad_sync.directory.reader import CHANGES_FILTER, NOTHING
+from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.directory.dirsync import CHANGES_FILTER, NOTHING
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.journal import Journal, RunKey
+from genesys_ad_sync.polling.poller import Follower
+from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.settings import parse_definition
-from genesys_ad_sync.stages.context import Sync
-from genesys_ad_sync.stages.following import Follower
 from sandbox.active_directory import SandboxDirectory
 from sandbox.directory_objects import BASE_DN, CONTACT_CENTER
 

@@ -19,13 +19,21 @@ import yaml
 from cryptography.fernet import Fernet, MultiFernet
 
 from genesys_ad_sync.directory.membership import difference
-from genesys_ad_sync.genesys.client import RequestCounts
-from genesys_ad_sync.journal.records import RunKey
+from genesys_ad_sync.genesys.request_counts import RequestCounts
 from genesys_ad_sync.journal.store import Journal
-from genesys_ad_sync.model import Cursor, DirectoryGroup, DirectoryUser, Mode, PrincipalKind, View
+from genesys_ad_sync.model import (
+    Cursor,
+    DirectoryGroup,
+    DirectoryUser,
+    MembershipPolicy,
+    Mode,
+    PrincipalKind,
+    RunKey,
+    View,
+)
 from genesys_ad_sync.report.store import ReportStore
+from genesys_ad_sync.run.context import RunRequest, Sync
 from genesys_ad_sync.settings import SyncDefinition, parse_definition
-from genesys_ad_sync.stages.context import RunRequest, Sync
 from genesys_ad_sync.stages.map_groups import map_groups
 from genesys_ad_sync.stages.patch import patch
 from genesys_ad_sync.stages.plan import plan
@@ -199,8 +207,7 @@ class SyntheticRuns:
                 self.view,
                 after,
                 set(after.groups),
-                nested=True,
-                disabled_users="remove",
+                MembershipPolicy(nested=True, disabled_users="remove"),
                 observed_after=stored.cursor.polled_at,
                 observed_at=now,
             )

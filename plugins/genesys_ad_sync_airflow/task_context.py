@@ -10,7 +10,7 @@ from typing import Any
 from airflow.sdk import ObjectStoragePath, get_current_context
 
 from genesys_ad_sync.errors import ReportPathError, SettingsError
-from genesys_ad_sync.journal.records import RunKey
+from genesys_ad_sync.model import RunKey
 from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.settings import SyncDefinition, find_definitions

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.directory import trust
+from genesys_ad_sync.directory import replica_trust
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import CursorRejected
 from genesys_ad_sync.journal.store import Journal
@@ -199,7 +199,7 @@ def test_the_old_controller_confirms_it(two: TwoControllers, monkeypatch: pytest
 
 def test_a_second_view_an_hour_later_confirms_it(two: TwoControllers, monkeypatch: pytest.MonkeyPatch) -> None:
     _held_by_the_whole_view(two, monkeypatch)
-    monkeypatch.setattr(trust, "REPLICATION_TIME", timedelta(seconds=-5))  # an hour has passed
+    monkeypatch.setattr(replica_trust, "REPLICATION_TIME", timedelta(seconds=-5))  # an hour has passed
     assert rows(two.run_on(two.dc2)) == [("remove", "ann", "success", None, None)]
 
 
@@ -220,7 +220,7 @@ def test_an_old_copy_put_back_is_noticed_and_healed_by_a_whole_view(
         ("add", "cid", "success", None, None),
         ("remove", "fay", "held", "other_domain_controller", None),
     ]
-    monkeypatch.setattr(trust, "REPLICATION_TIME", timedelta(seconds=-5))
+    monkeypatch.setattr(replica_trust, "REPLICATION_TIME", timedelta(seconds=-5))
     assert rows(small.run()) == [("remove", "fay", "success", None, None)]
     assert members(small, "Voice") == {"ann", "cid", "mia"}
     assert not any("whole view" in note for note in small.run()["notes"])

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from genesys_ad_sync.errors import RunUnknown
-from genesys_ad_sync.journal.records import RunKey
+from genesys_ad_sync.model import RunKey
 from genesys_ad_sync.report.schema import validate
 from sandbox import company
 from sandbox.directory_objects import AddMember, RemoveMember

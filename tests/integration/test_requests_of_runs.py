@@ -23,8 +23,7 @@ from benchmarks.synthetic import (
     user_id,
 )
 from genesys_ad_sync.genesys.errors import PermissionMissing, Throttled, UnexpectedAnswer
-from genesys_ad_sync.journal.records import RunKey
-from genesys_ad_sync.model import Mode
+from genesys_ad_sync.model import Mode, RunKey
 from genesys_ad_sync.stages.patch import patch
 from genesys_ad_sync.stages.plan import plan
 from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy

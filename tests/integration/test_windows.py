@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from genesys_ad_sync.directory.reader import DirectoryReader
-from genesys_ad_sync.directory.reading import Proof
+from genesys_ad_sync.directory.results import Proof
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import DirectoryIncomplete, JournalConflict, LeaseBusy, LeaseLost
-from genesys_ad_sync.journal.records import RunKey
-from genesys_ad_sync.model import Guid, Status
+from genesys_ad_sync.model import Guid, RunKey, Status
 from genesys_ad_sync.report.schema import validate
 from genesys_ad_sync.stages.patch import patch
 from genesys_ad_sync.stages.poll import poll

@@ -9,8 +9,8 @@ from typing import Any
 
 from pyasn1.codec.ber import decoder
 
-from genesys_ad_sync.directory import controls as ctl
-from genesys_ad_sync.directory.reading import Delta
+from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.model import View
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from genesys_ad_sync.genesys.client import ApiResponse, RequestCounts, list_page, read_pages
+from genesys_ad_sync.genesys.client import ApiResponse
+from genesys_ad_sync.genesys.paging import list_page, read_pages
+from genesys_ad_sync.genesys.request_counts import RequestCounts
 
 
 @dataclass(frozen=True)

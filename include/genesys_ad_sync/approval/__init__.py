@@ -1,6 +1,6 @@
 """The question to an approver, and what the answer means."""
 
-from genesys_ad_sync.approval.body import PEOPLE_SHOWN, Background, body, escape
+from genesys_ad_sync.approval.body import PEOPLE_SHOWN, Background, body
 from genesys_ad_sync.approval.question import (
     ALL,
     NONE,
@@ -24,7 +24,6 @@ __all__ = [
     "Question",
     "body",
     "chosen_groups",
-    "escape",
     "is_decided",
     "question",
 ]

@@ -5,14 +5,14 @@ Names come from directories in which others may write: every text of the questio
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from genesys_ad_sync.approval.question import ALL, NONE, SHORT_HASH, UNDECIDED, AskedGroup, Question, amounts
 from genesys_ad_sync.model import Action, Change, DirectoryGroup, DirectoryUser, Guid, Reason, Row
-from genesys_ad_sync.report.words import reason_words, visible
+from genesys_ad_sync.report.wording import reason_words
+from genesys_ad_sync.text import escape_markdown, markdown_code
 
 PEOPLE_SHOWN = 20
 GROUPS_SHOWN = 20
@@ -56,11 +56,11 @@ def body(
     left = asked.groups[GROUPS_SHOWN:]
     if left:
         lines += [f"### … and {len(left)} more groups", ""]
-        lines += [f"- {escape(group.option)}" for group in left] + [""]
+        lines += [f"- {escape_markdown(group.option)}" for group in left] + [""]
     lines += _how_to_answer(asked, answer_within)
-    lines += ["", f"Plan {_code(asked.hash[:SHORT_HASH])} of run {_code(run_id)}."]
+    lines += ["", f"Plan {markdown_code(asked.hash[:SHORT_HASH])} of run {markdown_code(run_id)}."]
     if report:
-        lines.append(f"The complete list is in this run's report: {_code(report)}")
+        lines.append(f"The complete list is in this run's report: {markdown_code(report)}")
     return "\n".join(lines)
 
 
@@ -74,14 +74,14 @@ def _introduction(asked: Question, undoes: str | None) -> list[str]:
         "",
     ]
     if undoes:
-        lines += [f"This is the undoing of run {_code(undoes)}.", ""]
+        lines += [f"This is the undoing of run {markdown_code(undoes)}.", ""]
     return lines
 
 
 def _limits_of_run(background: Background) -> list[str]:
     if not background.limits_of_run:
         return []
-    limits = [f"- {escape(text)}" for text in background.limits_of_run]
+    limits = [f"- {escape_markdown(text)}" for text in background.limits_of_run]
     return ["Limits that the whole run exceeds:", "", *limits, ""]
 
 
@@ -91,7 +91,7 @@ def _limits_of_run(background: Background) -> list[str]:
 def _group(group: AskedGroup, background: Background) -> list[str]:
     members = background.members.get(group.id)
     of = f" (it has {members:,} {'member' if members == 1 else 'members'} now)" if members is not None else ""
-    lines = [f"### {escape(group.name)}: {amounts(group.additions, group.removals)}{of}", ""]
+    lines = [f"### {escape_markdown(group.name)}: {amounts(group.additions, group.removals)}{of}", ""]
     lines += ["You are asked because: " + "; ".join(text.rstrip(".") for text in _reasons(group, background)) + ".", ""]
     if any(row.action is Action.REMOVE and not row.undoes for row in group.rows):
         lines += [
@@ -112,7 +112,7 @@ def _reasons(group: AskedGroup, background: Background) -> list[str]:
 
     "Over limit" appears only if no limit is named.
     """
-    limits = [escape(text) for text in background.limits.get(group.id, ())]
+    limits = [escape_markdown(text) for text in background.limits.get(group.id, ())]
     reasons = sorted({row.reason for row in group.rows if row.reason})
     return [
         *limits,
@@ -128,8 +128,8 @@ def _cells(row: Row, background: Background) -> list[str]:
     through = [_path(guid, changes, background) for guid in row.group_guids]
     return [
         "**add**" if row.action is Action.ADD else "remove",
-        escape(name) if name else f"Genesys user {_code(row.genesys_user_id or 'unknown')}",
-        _code(mail) if mail else "-",
+        escape_markdown(name) if name else f"Genesys user {markdown_code(row.genesys_user_id or 'unknown')}",
+        markdown_code(mail) if mail else "-",
         "; ".join(through) or "-",
         _when(row),
         _why(row, changes, user, background),
@@ -142,7 +142,7 @@ def _path(group_guid: Guid, changes: Sequence[Change], background: Background) -
     names = []
     for guid in path or (group_guid,):
         group = background.groups.get(guid)
-        names.append(escape(group.name if group else guid))
+        names.append(escape_markdown(group.name if group else guid))
     return " → ".join(names)
 
 
@@ -203,29 +203,3 @@ def _how_to_answer(asked: Question, answer_within: timedelta) -> list[str]:
         "- Before anything is written, each change is checked against Active Directory and Genesys Cloud once more: "
         "less than what is listed here may be done, never more.",
     ]
-
-
-# -- Markdown (moves to `text.py` with the merge of the rooms) ----------------------------------------
-
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:@/$^=\"'])")
-_AUTOLINK = re.compile(r"://|www\.|@|mailto:|xmpp:", re.IGNORECASE)
-
-
-def escape(text: str) -> str:
-    """Return Markdown that shows exactly the text, without links or markup."""
-    text = visible(text)
-    if _AUTOLINK.search(text):  # viewers make links even of escaped text
-        return _code(text)
-    return _MARKDOWN.sub(r"\\\1", text)
-
-
-def _code(text: str) -> str:
-    """Return the text as a code span.
-
-    Only the fence and, in a table, the bar have a meaning there.
-    """
-    text = visible(text).replace("|", "¦")
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    pad = " " if text.startswith("`") or text.endswith("`") or not text.strip() else ""
-    return f"{fence}{pad}{text}{pad}{fence}"

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from genesys_ad_sync.model import Action, Row
-from genesys_ad_sync.report.words import visible
+from genesys_ad_sync.text import one_line
 
 ALL = "All groups"
 NONE = "None"
@@ -129,5 +129,5 @@ def _option(rows: Sequence[Row]) -> str:
 
 
 def _label(name: str) -> str:
-    name = visible(name)
+    name = one_line(name)
     return name if len(name) <= LABEL_LENGTH else f"{name[: LABEL_LENGTH - 1]}…"

@@ -15,11 +15,11 @@ from itertools import pairwise
 
 from genesys_ad_sync import names
 from genesys_ad_sync.directory import ldap_controls as ctl
-from genesys_ad_sync.directory.membership import MembershipPolicy, accept_old_keywords, difference
+from genesys_ad_sync.directory.membership import difference
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import DirectoryNotFound
-from genesys_ad_sync.model import Action, Change, DirectoryGroup, DirectoryUser, Guid, View
+from genesys_ad_sync.model import Action, Change, DirectoryGroup, DirectoryUser, Guid, MembershipPolicy, View
 
 ATTRIBUTE = "msDS-ReplValueMetaData"
 DNS_PER_FILTER = 50  # DNs are long; measured: reference/active-directory.md 3i
@@ -215,7 +215,6 @@ def changes_hidden(change: Change, history: LinkHistory) -> int:
 # -- the past -----------------------------------------------------------------------------------------
 
 
-@accept_old_keywords
 def rebuilt(
     view: View,
     history: LinkHistory,

@@ -6,48 +6,12 @@ Nesting is flattened here and nowhere else; cycles are cut; only users count.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from functools import wraps
-from typing import Any, TypeVar
 
-from genesys_ad_sync.model import Action, Change, Guid, PrincipalKind, Reason, View
+from genesys_ad_sync.model import Action, Change, Guid, MembershipPolicy, PrincipalKind, Reason, View
 
 Paths = dict[Guid, tuple[Guid, ...]]
-
-
-@dataclass(frozen=True)
-class MembershipPolicy:
-    """Which members of a group count.
-
-    ``nested``: members of nested groups do. ``disabled_users``: ``remove`` leaves out disabled accounts, ``keep`` does
-    not.
-    """
-
-    nested: bool
-    disabled_users: str  # remove | keep
-
-
-_T = TypeVar("_T")
-
-
-def accept_old_keywords(function: Callable[..., _T]) -> Callable[..., _T]:
-    """Accept `nested` and `disabled_users` in place of a policy (shim until the rooms are merged)."""
-
-    @wraps(function)
-    def accepting(*arguments: Any, **named: Any) -> _T:
-        if "nested" in named:
-            policy = MembershipPolicy(named.pop("nested"), named.pop("disabled_users"))
-            nested_before, disabled_before = named.pop("was_nested", None), named.pop("was_disabled_users", None)
-            if nested_before is not None or disabled_before:
-                named["before_policy"] = MembershipPolicy(
-                    policy.nested if nested_before is None else nested_before, disabled_before or policy.disabled_users
-                )
-            named["policy"] = policy
-        return function(*arguments, **named)
-
-    return accepting
 
 
 def closure(view: View, root: Guid, *, nested: bool = True) -> set[Guid]:
@@ -58,7 +22,6 @@ def closure(view: View, root: Guid, *, nested: bool = True) -> set[Guid]:
     return set(_paths_to_groups(view, root, nested=nested))
 
 
-@accept_old_keywords
 def effective_members(view: View, root: Guid, policy: MembershipPolicy) -> Paths:
     """Map each effective member to the groups from ``root`` down to the user's own group.
 
@@ -106,7 +69,6 @@ def left_out(view: View, *roots: Guid, nested: bool = True) -> Counter[str]:
     return counts
 
 
-@accept_old_keywords
 def difference(
     before: View,
     after: View,

@@ -10,8 +10,6 @@ from collections.abc import Collection, Iterable, Mapping
 
 from genesys_ad_sync.directory.apply_delta import apply_delta
 from genesys_ad_sync.directory.dirsync import (
-    CHANGES_FILTER,  # noqa: F401 (shim until the rooms are merged)
-    NOTHING,  # noqa: F401 (shim until the rooms are merged)
     ChangeReader,
     rounded_up,
 )

@@ -337,12 +337,3 @@ def _need(entry: Entry, name: str) -> str:
             f"The root DSE has no {name}: this server is not a domain controller of Active Directory."
         )
     return value
-
-
-def __getattr__(name: str) -> Any:  # shim until the rooms are merged
-    from genesys_ad_sync.directory import connection
-
-    old = {"ConnectionSettings": connection.LdapSettings, "Transport": connection.Transport}
-    if name in ("connect", *old):
-        return old.get(name, connection.connect)
-    raise AttributeError(name)

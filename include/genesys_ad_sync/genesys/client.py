@@ -11,10 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from genesys_ad_sync.genesys.errors import BadRequest
-from genesys_ad_sync.genesys.request_counts import (
-    RequestCounts,
-    endpoint_of,  # noqa: F401 (shim until the rooms are merged)
-)
+from genesys_ad_sync.genesys.request_counts import RequestCounts
 
 
 @dataclass(frozen=True)
@@ -78,12 +75,3 @@ def path_segment(value: str) -> str:
     if value.strip() in ("", ".", ".."):
         raise BadRequest("An id must not be empty or consist of dots")
     return quote(value, safe="")
-
-
-from genesys_ad_sync.genesys.paging import (  # noqa: E402, F401 (shim until the rooms are merged)
-    Page,
-    id_of,
-    list_page,
-    page_of,
-    read_pages,
-)

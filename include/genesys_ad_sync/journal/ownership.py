@@ -10,8 +10,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Database, chunks, insert_new, upsert
-from genesys_ad_sync.journal.records import Link
-from genesys_ad_sync.model import Grant, Guid, Pair
+from genesys_ad_sync.model import Grant, Guid, Link, Pair
 
 _PAIR = tables.pair.c
 _GRANT = tables.grant.c

@@ -12,8 +12,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Database, chunks, upsert
-from genesys_ad_sync.journal.records import Done, RunKey
-from genesys_ad_sync.model import Action, Guid, Row, Status
+from genesys_ad_sync.model import Action, Done, Guid, Row, RunKey, Status
 
 _ROW = tables.row.c
 _RUN = tables.run.c

@@ -19,8 +19,7 @@ from genesys_ad_sync.errors import JournalError, RunUnknown
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Database, chunks, upsert
 from genesys_ad_sync.journal.leases import check_fence
-from genesys_ad_sync.journal.records import RunKey, RunRecord
-from genesys_ad_sync.model import SETTLED, Action, GroupResult, Mode, Reason, Row, Status, Window
+from genesys_ad_sync.model import SETTLED, Action, GroupResult, Mode, Reason, Row, RunKey, RunRecord, Status, Window
 
 _RUN = tables.run.c
 _ROW = tables.row.c

@@ -27,8 +27,7 @@ from genesys_ad_sync.errors import JournalConflict
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import as_columns
 from genesys_ad_sync.journal.database import Database, chunks, each_of, upsert
-from genesys_ad_sync.journal.records import StoredCursor
-from genesys_ad_sync.model import Change, Cursor, DirectoryGroup, DirectoryUser, Guid, PrincipalKind, View
+from genesys_ad_sync.model import Change, Cursor, DirectoryGroup, DirectoryUser, Guid, PrincipalKind, StoredCursor, View
 
 _ROWS_AT_A_TIME = 10_000
 

@@ -4,7 +4,16 @@ Every ``datetime`` is aware and in UTC.
 """
 
 from genesys_ad_sync.model.changes import Action, Change, Mode, Window
-from genesys_ad_sync.model.directory import Cursor, DirectoryGroup, DirectoryUser, Guid, PrincipalKind, Scope, View
+from genesys_ad_sync.model.directory import (
+    Cursor,
+    DirectoryGroup,
+    DirectoryUser,
+    Guid,
+    MembershipPolicy,
+    PrincipalKind,
+    Scope,
+    View,
+)
 from genesys_ad_sync.model.genesys import MEMBERS_PER_REQUEST, GenesysGroup, GenesysUser, UserKey, WriteStrategy
 from genesys_ad_sync.model.identity import Grant, Link, Match, MatchStatus, Pair, SkippedGroup
 from genesys_ad_sync.model.outcome import SETTLED, Outcome, Reason, Status
@@ -29,6 +38,7 @@ __all__ = [
     "Link",
     "Match",
     "MatchStatus",
+    "MembershipPolicy",
     "Mode",
     "Outcome",
     "Pair",

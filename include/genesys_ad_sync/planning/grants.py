@@ -75,7 +75,7 @@ def grants_begun_by(rows: Iterable[Row]) -> list[Grant]:
 
     Rows that another run settled began none here.
     """
-    return grants_of(row for row in rows if row.action is Action.ADD and _is_in_effect(row))
+    return grants_of(row for row in rows if row.action is Action.ADD and row.changes_ownership)
 
 
 def grants_in_vain(rows: Iterable[Row]) -> list[Grant]:
@@ -95,7 +95,7 @@ def grants_in_vain(rows: Iterable[Row]) -> list[Grant]:
 
 def settled_removals(rows: Iterable[Row]) -> list[Row]:
     """Return the removals in effect, which may end grants: see `grants_ended_by`."""
-    return [row for row in rows if row.action is Action.REMOVE and row.genesys_group_id and _is_in_effect(row)]
+    return [row for row in rows if row.action is Action.REMOVE and row.genesys_group_id and row.changes_ownership]
 
 
 def grants_ended_by(rows: Iterable[Row], grants: Iterable[Grant], deleted: Collection[Guid]) -> list[Grant]:
@@ -120,12 +120,3 @@ def grants_ended_by(rows: Iterable[Row], grants: Iterable[Grant], deleted: Colle
 def _grants_of_member(row: Row, by_owner: dict[tuple[str, str], list[Grant]]) -> Sequence[Grant]:
     owners = {row.user_guid, row.genesys_user_id}
     return [grant for owner in owners for grant in by_owner.get((row.genesys_group_id or "", owner or ""), ())]
-
-
-def _is_in_effect(row: Row) -> bool:
-    """Return True for a row that this run settled in Genesys.
-
-    An undo row that needed no write does not count: another writer made that change.
-    """
-    unchanged = row.status is Status.UNCHANGED and not row.undoes
-    return (row.status is Status.SUCCESS or unchanged) and row.settled_by is None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from genesys_ad_sync.model import Change, DirectoryGroup, DirectoryUser, GenesysGroup, Grant, Guid, SkippedGroup
 
 if TYPE_CHECKING:  # a pure data class, but its package opens databases
-    from genesys_ad_sync.journal.records import Outcome
+    from genesys_ad_sync.model import Outcome
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from genesys_ad_sync.directory import trust
+from genesys_ad_sync.directory import replica_trust
 from genesys_ad_sync.directory.membership import closure, effective_members
-from genesys_ad_sync.directory.reading import Delta
+from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.journal.store import Journal
 from genesys_ad_sync.model import Action, Change, Cursor, Guid, Reason, Scope, View
 
@@ -38,12 +38,16 @@ def confirm_held_removals(
 
 def confirmed_by_dirsync(held: Iterable[Change], delta: Delta | None) -> list[Change]:
     """Return removals doubted after a change of domain controller that DirSync lists itself."""
-    return [change for change in _doubted(held) if delta is not None and trust.is_told(change, delta)]
+    return [change for change in _doubted(held) if delta is not None and replica_trust.is_told(change, delta)]
 
 
 def confirmed_by_reading(held: Iterable[Change], cursor: Cursor, complete: Collection[Guid]) -> list[Change]:
     """Return doubted removals of completely read groups that ``cursor`` may confirm."""
-    return [change for change in _doubted(held) if change.group_guid in complete and trust.may_confirm(change, cursor)]
+    return [
+        change
+        for change in _doubted(held)
+        if change.group_guid in complete and replica_trust.may_confirm(change, cursor)
+    ]
 
 
 def back_in_scope(held: Iterable[Change], cursor: Cursor, complete: Collection[Guid]) -> list[Change]:
@@ -63,7 +67,7 @@ def is_out(change: Change, view: View, scope: Scope, complete: Collection[Guid])
         return False
     if not closure(view, group, nested=nested) <= set(complete):
         return False
-    return change.user_guid not in effective_members(view, group, nested=nested, disabled_users=scope.disabled_users)
+    return change.user_guid not in effective_members(view, group, scope.policy)
 
 
 def _doubted(held: Iterable[Change]) -> list[Change]:

@@ -6,8 +6,7 @@ from collections.abc import Collection
 
 from genesys_ad_sync.directory.membership import left_out
 from genesys_ad_sync.directory.session import LdapSession
-from genesys_ad_sync.journal.records import StoredCursor
-from genesys_ad_sync.model import Scope, View
+from genesys_ad_sync.model import Scope, StoredCursor, View
 
 CANARY_NOTE = (
     "the account does not see directory.canary: its rights changed, or this is another directory. Nothing that was "

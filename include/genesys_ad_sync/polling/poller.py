@@ -12,16 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from genesys_ad_sync.directory import trust
+from genesys_ad_sync.directory import replica_trust
+from genesys_ad_sync.directory.apply_delta import apply_delta, merged
+from genesys_ad_sync.directory.link_metadata import MetadataReader, changes_hidden, guids_by_dn, time_of
 from genesys_ad_sync.directory.membership import difference, keep_invisible
-from genesys_ad_sync.directory.metadata import MetadataReader, changes_hidden, guids_by_dn, time_of
 from genesys_ad_sync.directory.reader import DirectoryReader
-from genesys_ad_sync.directory.reading import Delta, Proof, Reading
-from genesys_ad_sync.directory.refresh import apply_delta, merged
+from genesys_ad_sync.directory.results import Delta, Proof, Reading
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import CursorRejected, JournalConflict
-from genesys_ad_sync.journal.records import StoredCursor
-from genesys_ad_sync.model import Change, Cursor, Guid, Reason, Scope, View
+from genesys_ad_sync.model import Change, Cursor, Guid, Reason, Scope, StoredCursor, View
 from genesys_ad_sync.polling.confirmation import confirm_held_removals
 from genesys_ad_sync.polling.notes import (
     CANARY_NOTE,
@@ -134,7 +133,7 @@ class Follower:
         """
         reading = self.reader.read_groups(groups) if groups else None
         delta = self.reader.changes_since(stored.cursor, stored.known_dcs)
-        cursor = trust.following(stored.cursor, stored.known_dcs, delta.cursor)
+        cursor = replica_trust.following(stored.cursor, stored.known_dcs, delta.cursor)
         before, after, roots, kept = self._compared_part(delta, reading, groups)
         complete = reading.complete - kept if reading is not None else frozenset()
         # not only what was read to prove it: a group that was touched is read again, too
@@ -163,7 +162,7 @@ class Follower:
         roots = self._journal.roots_above(self._name, wanted) if wanted else set()
         before = self._journal.load_view(self._name, roots | set(groups)) if wanted else View()
         start, kept = _as_read(before, reading, self.scope) if reading is not None else (before, set())
-        after = apply_delta(start, delta, self.reader) if touched else start
+        after = apply_delta(start, delta, self.reader.objects) if touched else start
         roots |= {guid for guid, group in after.groups.items() if group.in_scope}
         return *self._include_parent_groups(before, after, roots), kept
 
@@ -180,9 +179,9 @@ class Follower:
         observed_at = max(delta.read_until, reading.read_until) if reading is not None else delta.read_until
         changes = self._difference(before, after, roots, stored, observed_at)
         if cursor.doubted_since is not None:
-            listed = trust.only_what_was_told(before, after, delta)
+            listed = replica_trust.only_what_was_told(before, after, delta)
             sure = self._difference(before, listed, roots, stored, observed_at)
-            changes = trust.doubted(changes, sure, Reason.OTHER_DOMAIN_CONTROLLER, cursor)
+            changes = replica_trust.doubted(changes, sure, Reason.OTHER_DOMAIN_CONTROLLER, cursor)
         return self._with_times(changes, before, after, delta)
 
     def _include_parent_groups(self, before: View, after: View, roots: set[Guid]) -> tuple[View, View, set[Guid]]:
@@ -212,7 +211,7 @@ class Follower:
     def _first_view(self, reason: str) -> Polled:
         """Read everything for the first time: there is nothing to compare it with."""
         reading = self._snapshot()
-        cursor = trust.first(reading.cursor)
+        cursor = replica_trust.first(reading.cursor)
         complete = self._unless_canary_missing(reading.complete)
         poll = self._advance(None, cursor, View(), reading.view, [], complete, (), whole=True)
         notes = (reason, *reading.warnings, *self._note_on_non_users(reading.view), *self._note_on_canary())
@@ -225,7 +224,7 @@ class Follower:
         delta = self._delta_as_evidence(stored)  # afterwards: what went while it was read shall not seem unexplained
         view = reading.view
         others = self._note_on_non_users(view)
-        cursor = trust.following(stored.cursor, stored.known_dcs, reading.cursor)
+        cursor = replica_trust.following(stored.cursor, stored.known_dcs, reading.cursor)
         before = self._journal.load_view(self._name)
         kept = keep_invisible(before, view, reading.unresolved, nested=self.scope.nested_groups)
         shrinking = restore_unexplained_losses(
@@ -255,9 +254,9 @@ class Follower:
         changes = self._difference(before, view, roots, stored, reading.read_until)
         doubt = _doubt(stored, self.scope, cursor)
         if doubt is not None:
-            listed = trust.only_what_was_told(before, view, delta, believe_people=doubt is Reason.SCOPE_CHANGED)
+            listed = replica_trust.only_what_was_told(before, view, delta, believe_people=doubt is Reason.SCOPE_CHANGED)
             sure = self._difference(before, listed, roots, stored, reading.read_until, as_now=True)
-            changes = trust.doubted(changes, sure, doubt, cursor)
+            changes = replica_trust.doubted(changes, sure, doubt, cursor)
         return self._with_times(changes, before, view, None)
 
     def _delta_as_evidence(self, stored: StoredCursor) -> Delta | None:
@@ -286,13 +285,11 @@ class Follower:
             before,
             after,
             roots,
-            nested=self.scope.nested_groups,
-            disabled_users=self.scope.disabled_users,
+            self.scope.policy,
             # Clocks of two domain controllers may differ.
             observed_after=min(stored.cursor.polled_at, observed_at),
             observed_at=observed_at,
-            was_nested=was.nested_groups,
-            was_disabled_users=was.disabled_users,
+            before_policy=was.policy,
         )
 
     def _with_times(self, changes: list[Change], before: View, after: View, delta: Delta | None) -> list[Change]:

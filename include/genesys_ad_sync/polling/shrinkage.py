@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from genesys_ad_sync import guard
 from genesys_ad_sync.directory.membership import keep_invisible
-from genesys_ad_sync.directory.reading import Delta
+from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import DirectoryNotFound
 from genesys_ad_sync.model import Guid, View
+from genesys_ad_sync.planning.limits import shrunk
 from genesys_ad_sync.settings import Limits
 
 
@@ -36,12 +36,12 @@ def restore_unexplained_losses(
     ``delta``: what DirSync listed since ``before``; None: nothing.
     """
     losses = _group_losses(before, after, read, delta)
-    doubted = {guid for guid, lost in losses.items() if guard.shrunk(len(before.members[guid]), len(lost), limits)}
+    doubted = {guid for guid, lost in losses.items() if shrunk(len(before.members[guid]), len(lost), limits)}
     notes = [_note_on_groups(len(doubted))] if doubted else []
     if whole:
         known = sum(map(len, before.members.values()))
         missing = _total_loss(before, after, losses, delta)
-        if guard.shrunk(known, missing, limits):
+        if shrunk(known, missing, limits):
             doubted = set(after.groups)
             notes.append(_note_on_all(missing, known))
     for guid in doubted:

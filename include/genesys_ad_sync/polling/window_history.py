@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from genesys_ad_sync.directory.link_metadata import LinkHistory, guids_by_dn, rebuilt
 from genesys_ad_sync.directory.membership import closure
-from genesys_ad_sync.directory.metadata import LinkHistory, guids_by_dn, rebuilt
 from genesys_ad_sync.errors import WindowError
-from genesys_ad_sync.journal.records import RunRecord
-from genesys_ad_sync.model import Guid, View
+from genesys_ad_sync.model import Guid, RunRecord, View
 from genesys_ad_sync.polling.poller import Follower
 from genesys_ad_sync.run.changes import chosen
 from genesys_ad_sync.run.context import Sync
@@ -80,8 +79,7 @@ def _rebuild(task: Sync, follower: Follower, run: RunRecord, start: datetime, en
         roots,
         start=start,
         end=end,
-        nested=follower.scope.nested_groups,
-        disabled_users=follower.scope.disabled_users,
+        policy=follower.scope.policy,
     )
     if run.dry_run:
         task.facts[HISTORY] = changes

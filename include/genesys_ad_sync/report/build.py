@@ -36,7 +36,7 @@ class ReportHeader:
 
 
 def build_report(
-    header: ReportHeader | None = None,
+    header: ReportHeader,
     *,
     rows: Sequence[Row],
     groups: Sequence[GroupResult],
@@ -44,7 +44,6 @@ def build_report(
     requests: Mapping[str, Any] | None = None,
     approval: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
-    **header_facts: Any,  # shim until the rooms are merged: the header's fields one by one
 ) -> dict[str, Any]:
     """Return the report of one attempt of one run, with the keys of docs/report.md in that order.
 
@@ -56,7 +55,6 @@ def build_report(
 
     Raises ValueError for mode ``auto`` (nobody can read from it what was done) and for a time without zone.
     """
-    header = header or ReportHeader(**header_facts)
     mode = Mode(header.mode)
     if mode is Mode.AUTO:
         raise ValueError("A report says what was done: mode must be 'changes' or 'full', not 'auto'.")

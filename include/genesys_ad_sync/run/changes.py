@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from genesys_ad_sync import names
-from genesys_ad_sync.journal.records import RunRecord
-from genesys_ad_sync.model import Action, Change, DirectoryGroup, Guid, Mode, Window
+from genesys_ad_sync.model import Action, Change, DirectoryGroup, Guid, Mode, RunRecord, Window
 from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.run.facts import HISTORY, UNDO
 

@@ -12,9 +12,8 @@ from functools import cached_property
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.genesys.client import GenesysClient
 from genesys_ad_sync.genesys.gateway import GenesysGateway
-from genesys_ad_sync.journal.records import RunKey, RunRecord
 from genesys_ad_sync.journal.store import Journal
-from genesys_ad_sync.model import Mode, Window
+from genesys_ad_sync.model import Mode, RunKey, RunRecord, Window
 from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.run.facts import NOTES, Facts
 from genesys_ad_sync.settings import SyncDefinition

@@ -14,9 +14,20 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import BeforeValidator, PlainSerializer, TypeAdapter
 
 from genesys_ad_sync.errors import JournalError
-from genesys_ad_sync.journal.records import Decision, RunKey, RunRecord
 from genesys_ad_sync.journal.store import Journal
-from genesys_ad_sync.model import Change, GenesysGroup, Guid, Match, MatchStatus, Pair, Reason, SkippedGroup
+from genesys_ad_sync.model import (
+    Change,
+    Decision,
+    GenesysGroup,
+    Guid,
+    Match,
+    MatchStatus,
+    Pair,
+    Reason,
+    RunKey,
+    RunRecord,
+    SkippedGroup,
+)
 
 _T = TypeVar("_T")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from genesys_ad_sync.journal.records import RunKey, RunRecord
-from genesys_ad_sync.model import Reason
+from genesys_ad_sync.model import Reason, RunKey, RunRecord
 from genesys_ad_sync.report.store import SeenJournal
 from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED

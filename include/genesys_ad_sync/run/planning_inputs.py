@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from genesys_ad_sync.genesys.errors import GenesysError
-from genesys_ad_sync.journal.records import RunRecord
 from genesys_ad_sync.matching import excluded_users
-from genesys_ad_sync.model import Change, DirectoryGroup, Grant, Guid, Match, Mode, Reason, SkippedGroup
+from genesys_ad_sync.model import Change, DirectoryGroup, Grant, Guid, Match, Mode, Reason, RunRecord, SkippedGroup
 from genesys_ad_sync.planning import Context, Plan, Target, Unmapped, newest_told, plan
 from genesys_ad_sync.run.changes import chosen
 from genesys_ad_sync.run.context import Sync

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from genesys_ad_sync.approval import question
-from genesys_ad_sync.journal.records import RunRecord
-from genesys_ad_sync.model import Row
+from genesys_ad_sync.model import Row, RunRecord
 from genesys_ad_sync.planning import Plan, content_hash
 from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.run.facts import APPROVAL, QUESTION, FrozenQuestion

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from genesys_ad_sync.directory.membership import closure
-from genesys_ad_sync.journal.records import RunRecord
-from genesys_ad_sync.model import Change, GenesysGroup, Guid, Mode, Pair
+from genesys_ad_sync.directory.membership import closure, wanted_members
+from genesys_ad_sync.model import Change, GenesysGroup, Guid, Mode, Pair, RunRecord
 from genesys_ad_sync.planning import Target
 from genesys_ad_sync.run.changes import changes_to_act_on, chosen
 from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.run.facts import COMPLETE, MAPPING, UNDO
-from genesys_ad_sync.run.wanted import wanted_members
 
 Changes = dict[str, list[Change]]
 """By Genesys group id, or by the guid of the AD group."""
@@ -188,7 +186,7 @@ def _targets(
                 genesys_group=genesys_groups.get(group_id) or GenesysGroup(group_id, group_id, state="deleted"),
                 feeding=guids,
                 whole=group_id in whole,
-                effective=wanted_members(task, view, guids),
+                effective=wanted_members(view, guids, task.definition.directory.policy),
                 # nothing to prove where nothing feeds it any more: its removals are held for that
                 complete=not guids or set(guids) <= below <= complete,
                 present=None,

@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from genesys_ad_sync.directory.membership import wanted_members
 from genesys_ad_sync.errors import RunAmbiguous, RunUnknown
-from genesys_ad_sync.journal.records import Done, RunKey, RunRecord
-from genesys_ad_sync.model import Action, Guid, Row, Status
+from genesys_ad_sync.model import Action, Done, Guid, Row, RunKey, RunRecord, Status
 from genesys_ad_sync.planning import Context, Plan
+from genesys_ad_sync.planning.undo import Present, plan_undo
 from genesys_ad_sync.run.changes import chosen
 from genesys_ad_sync.run.context import RunRequest, Sync
 from genesys_ad_sync.run.facts import LAST_CHANGE, MAPPING, RELEASED, UNDO
 from genesys_ad_sync.run.planning_inputs import begin_reading, claimed_by_others, planning_context, read_present
-from genesys_ad_sync.run.wanted import wanted_members
 from genesys_ad_sync.settings import SyncDefinition
-from genesys_ad_sync.undo import Present, plan_undo
 
 
 @dataclass(frozen=True)
@@ -249,5 +248,7 @@ def _granted_otherwise(task: Sync, rows: Sequence[Row]) -> set[str]:
         if pair.genesys_group_id in sources:
             sources[pair.genesys_group_id].add(pair.group_guid)
     view = task.journal.load_view(task.definition.name, set().union(*sources.values()))
-    wanted = {group_id: wanted_members(task, view, groups) for group_id, groups in sources.items()}
+    wanted = {
+        group_id: wanted_members(view, groups, task.definition.directory.policy) for group_id, groups in sources.items()
+    }
     return {row.key for row in rows if set(wanted[row.genesys_group_id].get(row.person, ())) - set(row.group_guids)}

@@ -6,9 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from genesys_ad_sync.genesys.errors import BadRequest, GenesysError
-from genesys_ad_sync.journal.records import Link
 from genesys_ad_sync.matching import Lookup, MatchState, answered, excluded_users, finish, next_lookup, start
-from genesys_ad_sync.model import Action, GenesysUser, Guid, Match, MatchStatus, Mode, Reason, Row, Status
+from genesys_ad_sync.model import Action, GenesysUser, Guid, Link, Match, MatchStatus, Mode, Reason, Row, Status
 from genesys_ad_sync.names import normal_mail
 from genesys_ad_sync.planning import Target
 from genesys_ad_sync.run.context import Sync

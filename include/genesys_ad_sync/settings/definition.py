@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, field_validator
 
-from genesys_ad_sync.model import Scope, WriteStrategy
+from genesys_ad_sync.model import MembershipPolicy, Scope, WriteStrategy
 from genesys_ad_sync.settings import values
 from genesys_ad_sync.settings.rules import DEFAULT_USER_RULES, GroupRule, UserRule
 from genesys_ad_sync.settings.values import (
@@ -70,6 +70,11 @@ class DirectorySettings(Section):
             description="If the account cannot see this object, nothing that was read in that run removes anybody.",
         )
     )
+
+    @property
+    def policy(self) -> MembershipPolicy:
+        """Return which members of a group count."""
+        return MembershipPolicy(nested=self.nested_groups, disabled_users=self.disabled_users)
 
     _check_base = field_validator("group_base")(values.distinguished_name)
     _check_filter = field_validator("group_filter")(values.ldap_filter)

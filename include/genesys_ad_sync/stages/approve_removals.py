@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from genesys_ad_sync.approval import SHORT_HASH, Background, Question, body, chosen_groups, is_decided, question
-from genesys_ad_sync.journal.records import Decision, RunRecord
-from genesys_ad_sync.model import Change, Reason, Row, RowKey, Status
+from genesys_ad_sync.model import Change, Decision, Reason, Row, RowKey, RunRecord, Status
 from genesys_ad_sync.planning import spread
 from genesys_ad_sync.polling.poller import Follower
 from genesys_ad_sync.run.context import Sync

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from genesys_ad_sync.genesys.writers import writer_for
-from genesys_ad_sync.journal.records import RunRecord
-from genesys_ad_sync.model import SETTLED, Action, Row, Status
+from genesys_ad_sync.model import SETTLED, Action, Row, RunRecord, Status
 from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.run.facts import MAPPING, READING
 from genesys_ad_sync.run.lanes import FIRST_APPROVED_LANE

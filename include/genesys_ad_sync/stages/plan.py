@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from genesys_ad_sync.journal.records import RunKey, RunRecord
-from genesys_ad_sync.model import Row, Status
+from genesys_ad_sync.model import Row, RunKey, RunRecord, Status
 from genesys_ad_sync.planning import Plan
 from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.run.facts import COMPARED, PLAN, WHOLE, StoredPlan

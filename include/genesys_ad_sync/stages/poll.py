@@ -12,8 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from genesys_ad_sync.errors import WindowError
-from genesys_ad_sync.journal.records import RunRecord
-from genesys_ad_sync.model import Action, Change, Guid, Mode
+from genesys_ad_sync.model import Action, Change, Guid, Mode, RunRecord
 from genesys_ad_sync.polling.poller import Follower, Polled
 from genesys_ad_sync.polling.window_history import rebuild_window
 from genesys_ad_sync.run import journal_identity, undo

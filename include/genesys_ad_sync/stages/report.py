@@ -9,9 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 from genesys_ad_sync.errors import ReportPathError, RunUnknown
-from genesys_ad_sync.journal.records import RunRecord
-from genesys_ad_sync.model import Action, GroupResult, Guid, Mode, Reason, Row, Status
-from genesys_ad_sync.report.build import build_report
+from genesys_ad_sync.model import Action, GroupResult, Guid, Mode, Reason, Row, RunRecord, Status
+from genesys_ad_sync.report.build import ReportHeader, build_report
 from genesys_ad_sync.run import journal_identity
 from genesys_ad_sync.run.changes import window_of
 from genesys_ad_sync.run.context import RunRequest, Sync
@@ -111,7 +110,7 @@ def merge_earlier_attempts(task: Sync, run: RunRecord, rows: list[Row]) -> list[
 def _document(task: Sync, run: RunRecord, rows: Sequence[Row]) -> dict[str, Any]:
     groups = _with_figures(task.journal.group_results(run), rows)
     known = task.journal.known_groups(task.definition.name, {guid for result in groups for guid in result.group_guids})
-    return build_report(
+    header = ReportHeader(
         dag_id=run.key.dag_id,
         run_id=run.key.run_id,
         run_type=run.run_type,
@@ -120,6 +119,9 @@ def _document(task: Sync, run: RunRecord, rows: Sequence[Row]) -> dict[str, Any]
         dry_run=run.dry_run,
         timestamp=task.clock(),
         window=window_of(task, run) if run.polled_at else None,
+    )
+    return build_report(
+        header,
         rows=rows,
         groups=groups,
         directory_groups={guid: {"guid": guid, "dn": group.dn, "name": group.name} for guid, group in known.items()},
@@ -131,7 +133,7 @@ def _document(task: Sync, run: RunRecord, rows: Sequence[Row]) -> dict[str, Any]
 
 def report_of_failed_start(task: Sync, request: RunRequest) -> dict[str, Any]:
     """Return the report of a run that `poll` could not begin."""
-    return build_report(
+    header = ReportHeader(
         dag_id=task.key.dag_id,
         run_id=task.key.run_id,
         run_type=request.run_type,
@@ -140,6 +142,9 @@ def report_of_failed_start(task: Sync, request: RunRequest) -> dict[str, Any]:
         dry_run=request.dry_run,
         timestamp=task.clock(),
         window=None if request.mode is Mode.FULL else request.window,
+    )
+    return build_report(
+        header,
         rows=[],
         groups=[],
         directory_groups={},
@@ -237,6 +242,3 @@ def _baselines(task: Sync, rows: Sequence[Row]) -> list[tuple[Guid, str]]:
         for pair in task.facts.required(MAPPING).pairs
         if pair.genesys_group_id in done
     ]
-
-
-report = write_report  # shim until the rooms are merged: benchmarks import it

@@ -12,17 +12,16 @@ from datetime import datetime
 
 from genesys_ad_sync.genesys.errors import GenesysError, Throttled, needs_a_person, passes_by_itself
 from genesys_ad_sync.genesys.writers import MembershipWriter, WriteResult
-from genesys_ad_sync.journal.records import RunRecord
 from genesys_ad_sync.matching import excluded_users
-from genesys_ad_sync.model import SETTLED, Action, Reason, Row, Status
+from genesys_ad_sync.model import SETTLED, Action, Reason, Row, RunRecord, Status
 from genesys_ad_sync.planning import recheck
+from genesys_ad_sync.planning.undo import recheck_undo
 from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.run.facts import READING
 from genesys_ad_sync.run.planning_inputs import claimed_by_others, planning_context, planning_targets
 from genesys_ad_sync.run.targets import target_of
 from genesys_ad_sync.run.undo import changed_since_plan, pin_undone, undo_run
 from genesys_ad_sync.run.users import look_up, matched, recheck_refused_users
-from genesys_ad_sync.undo import recheck_undo
 from genesys_ad_sync.writing.lease import Lease
 from genesys_ad_sync.writing.ownership import (
     drop_grants_of_settled_removals,

@@ -11,10 +11,10 @@ from genesys_ad_sync.approval import (
     PEOPLE_SHOWN,
     Background,
     body,
-    escape,
     question,
 )
 from genesys_ad_sync.model import Row
+from genesys_ad_sync.text import escape_markdown
 from tests.support.approval_examples import row
 from tests.support.sync_examples import change, directory_group, directory_user
 
@@ -93,7 +93,9 @@ def test_no_markup_of_a_name_survives(name: str) -> None:
     from html.parser import HTMLParser
 
     markdown_it = pytest.importorskip("markdown_it")
-    html = markdown_it.MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(f"| {escape(name)} |\n|---|\n")
+    html = markdown_it.MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(
+        f"| {escape_markdown(name)} |\n|---|\n"
+    )
     tags: set[str] = set()
 
     class Tags(HTMLParser):

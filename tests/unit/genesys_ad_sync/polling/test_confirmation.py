@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from genesys_ad_sync.directory.reading import Delta
-from genesys_ad_sync.directory.trust import REPLICATION_TIME
+from genesys_ad_sync.directory.replica_trust import REPLICATION_TIME
+from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.model import Action, Change, Reason, Scope
 from genesys_ad_sync.polling.confirmation import back_in_scope, confirmed_by_dirsync, confirmed_by_reading, is_out
 from tests.support.journal import T0, change, cursor, view

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genesys_ad_sync.directory.reading import Delta
+from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.model import View
 from genesys_ad_sync.polling.shrinkage import restore_unexplained_losses
 from genesys_ad_sync.settings import Limits

@@ -9,8 +9,7 @@ import pytest
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import Journal, RunKey, RunRecord
-from genesys_ad_sync.journal.records import Decision
-from genesys_ad_sync.model import Match, MatchStatus, Pair, Reason, SkippedGroup
+from genesys_ad_sync.model import Decision, Match, MatchStatus, Pair, Reason, SkippedGroup
 from genesys_ad_sync.run import facts as facts_module
 from genesys_ad_sync.run.facts import Fact, Facts
 from tests.support.journal import T0, begin, change, journal, journal_url  # noqa: F401 (fixtures)

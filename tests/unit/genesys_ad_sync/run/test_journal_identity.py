@@ -15,8 +15,7 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from genesys_ad_sync.journal import Journal, RunKey, tables
-from genesys_ad_sync.journal.records import RunRecord
-from genesys_ad_sync.model import Action, Reason, Row, Status, View
+from genesys_ad_sync.model import Action, Reason, Row, RunRecord, Status, View
 from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.run import journal_identity
 from genesys_ad_sync.run.context import Sync

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from genesys_ad_sync.model import Action, Grant, Reason, Row, Status
-from genesys_ad_sync.writing.ownership import grants_ended_by, grants_of
+from genesys_ad_sync.planning.grants import grants_ended_by, grants_of
 
 REMOVED = Row(Action.REMOVE, Status.SUCCESS, "G", "ann", ("g1",), genesys_user_id="x-ann")
 ADDED = Row(Action.ADD, Status.SUCCESS, "G", "ann", ("g1", "g2"), genesys_user_id="x-ann")
