@@ -3,9 +3,8 @@
     python docs/generate_configuration.py            rewrite the tables (`make docs`)
     python docs/generate_configuration.py --check    exit 1 if the file is stale
 
-The tables are between two marker comments; everything outside them is written by hand. Keys, allowed values and
-defaults come from the pydantic models. What a key means comes from `MEANINGS`, because the descriptions in the models
-say only which value to write.
+The tables are between two marker comments; everything outside them is written by hand. All of the tables comes from
+the pydantic models: a key's meaning is its description, its values are its mark `Write`.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from genesys_ad_sync.settings import SyncDefinition
+from genesys_ad_sync.settings.values import Write
 
 PAGE = Path(__file__).with_name("configuration.md")
 BEGIN = "<!-- begin: tables written by docs/generate_configuration.py -->"
@@ -41,73 +41,11 @@ SECTIONS: Mapping[str, str] = {
 }
 """Headings, in the order of the page. A section that is missing here is an error."""
 
-MEANINGS: Mapping[str, str] = {
-    "schedule": "How often changes are looked for. Each run covers one data interval of this schedule.",
-    "full_schedule": "When every mapped group is compared with Genesys Cloud in full, by the `_full` DAG.",
-    "timezone": "Time zone of both schedules.",
-    "directory": "What is read from Active Directory.",
-    "directory.connection": "Airflow connection of type `active_directory`.",
-    "directory.group_base": "Only AD groups below this DN are looked at. Members may be anywhere in the domain.",
-    "directory.group_filter": "Only AD groups that match this LDAP filter are looked at.",
-    "directory.nested_groups": "`true`: members of a group inside a group count as members of the outer group.",
-    "directory.disabled_users": "`remove`: a disabled AD account counts as not a member. `keep`: it counts as a "
-    "member.",
-    "directory.canary": "If the account cannot see this object, nothing that was read in that run removes anybody.",
-    "genesys": "How Genesys Cloud is written.",
-    "genesys.connection": "Airflow connection of type `genesys_cloud`.",
-    "genesys.write": "How memberships are written. `scim_patch`: additions and removals of a group in one request. "
-    "`group_members`: POST and DELETE of `/groups/{id}/members`. `user_patch`: one PATCH per person; always read back.",
-    "genesys.workers": "Parallel requests to Genesys Cloud of one task: of `plan`, and of each mapped `patch`.",
-    "genesys.rate_reserve": "Percentage of the rate limit left to other integrations that use the same token.",
-    "groups": "Rules from AD group to Genesys group. The first rule that matches an AD group decides.",
-    "groups[].dn": "Matches the AD group with this DN.",
-    "groups[].sid": "Matches the AD group with this SID.",
-    "groups[].guid": "Matches the AD group with this objectGUID.",
-    "groups[].attribute": "Matches every AD group that has a value in this attribute.",
-    "groups[].name": "Matches every AD group whose whole cn, or else sAMAccountName, matches. Case does not matter.",
-    "groups[].genesys_id": "The Genesys group with this id.",
-    "groups[].genesys_external_id": "The Genesys group with this SCIM externalId. Only with `dn`, `sid` or `guid`.",
-    "groups[].genesys_name": "The Genesys group with this name. Case does not matter. Not with `attribute`.",
-    "users": "Rules from AD user to Genesys user, tried in order. The first rule that finds anybody decides. "
-    "If it finds two users, the person is ambiguous and held.",
-    "users[].directory": "Attribute of the AD user whose value is looked up.",
-    "users[].genesys": "What the value is compared with in Genesys Cloud.",
-    "users[].authority": "Authority of the external id. Required with `genesys: external_id`, and only allowed there.",
-    "exclude": "Groups and people that are never acted on. They are listed as `skipped`.",
-    "exclude.groups": "Names of AD groups (cn or sAMAccountName) that feed nothing.",
-    "exclude.users": "People whose memberships are neither added nor removed.",
-    "removals": "`granted`: remove only memberships that AD once granted. `mirror`: remove also members that "
-    "were added in Genesys Cloud by hand. `never`: only add.",
-    "limits": "How much may be removed without asking a person.",
-    "limits.removals": "Removals per Genesys group and run.",
-    "limits.removals_percent": "Removals as a percentage of the memberships of that Genesys group that AD owns.",
-    "limits.min_group_size": "`removals_percent` and `shrink_percent` apply to groups with at least this many members.",
-    "limits.per_run": "Removals of a whole run.",
-    "limits.per_day": "Removals of the last 24 hours plus those of this run.",
-    "limits.shrink_percent": "An AD group, or all of AD, that loses a larger share without an explanation from AD "
-    "proves nothing. 100 believes everything.",
-    "limits.on_excess": "`approve`: ask a person. `hold`: hold the removals and ask nobody. `fail`: stop the run "
-    "before anything is written.",
-    "limits.answer_within": "How long a run waits for an answer. No answer means no.",
-    "protect": "Genesys groups in which additions and removals always need a person.",
-    "approvers": "Who may answer: Airflow user names, or ids if the auth manager uses others. Empty: everybody with "
-    "the right to answer in Airflow.",
-    "verify": "`true`: a change counts as a success only after it was read back from Genesys Cloud.",
-    "dry_run": "`true`: plan and report, but write nothing to Genesys Cloud.",
-    "report": "Where reports are written.",
-    "report.path": "Any URL that Airflow's ObjectStoragePath understands: `file://…`, `s3://…`, `gs://…`. Environment "
-    "variables are filled in.",
-    "report.keep_days": "Reports, and what the journal knows of their runs, are removed after this many days.",
-}
-"""What each key is for, by its path. A list's rules have `[]` in their path."""
-
 
 def tables() -> str:
-    """Return the generated part of the page. Raises ValueError if a section or a meaning is missing or left over."""
+    """Return the generated part of the page. Raises ValueError if a section is missing or left over."""
     found = dict(sections(SyncDefinition))
     _compare("SECTIONS", set(SECTIONS), set(found))
-    paths = {_join(section, key) for section, model in found.items() for key in model.model_fields}
-    _compare("MEANINGS", set(MEANINGS), paths)
     return "\n\n".join(_table(section, found[section]) for section in SECTIONS)
 
 
@@ -133,8 +71,7 @@ def _table(section: str, model: type[BaseModel]) -> str:
     lines = [f"## {SECTIONS[section]}", "", "| Key | Value | Default | Meaning |", "|---|---|---|---|"]
     for key, field in model.model_fields.items():
         default = "required" if field.is_required() else _shown(_default(field))
-        meaning = MEANINGS[_join(section, key)]
-        cells = (f"`{key}`", _cell(field.description or ""), default, _cell(meaning))
+        cells = (f"`{key}`", _cell(Write.of(field).value), default, _cell(field.description or ""))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

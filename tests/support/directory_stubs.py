@@ -10,6 +10,7 @@ from typing import Any
 from pyasn1.codec.ber import decoder
 
 from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.directory.membership import domain_rid
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.model import View
@@ -104,7 +105,7 @@ def part_of(view: View, delta: Delta) -> View:
     groups = {
         guid: group
         for guid, group in view.groups.items()
-        if guid in mentioned or not delta.deleted.isdisjoint(view.members[guid]) or ctl.domain_rid(group.sid) in rids
+        if guid in mentioned or not delta.deleted.isdisjoint(view.members[guid]) or domain_rid(group.sid) in rids
     }
     return View(
         groups=groups,

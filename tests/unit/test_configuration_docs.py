@@ -43,8 +43,15 @@ def test_check_fails_on_a_stale_page_and_changes_nothing(
     assert stale.read_text().endswith("after\n")
 
 
-def test_a_key_without_a_meaning_is_named(generator: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    fewer = {path: text for path, text in generator.MEANINGS.items() if path != "limits.per_day"}
-    monkeypatch.setattr(generator, "MEANINGS", fewer)
-    with pytest.raises(ValueError, match=r"MEANINGS lacks limits\.per_day"):
+def test_every_key_says_what_it_means_and_what_to_write(generator: ModuleType) -> None:
+    for path, model in generator.sections(generator.SyncDefinition):
+        for key, field in model.model_fields.items():
+            assert field.description, f"{path}.{key} has no description"
+            assert generator.Write.of(field).value, f"{path}.{key} does not say what to write"
+
+
+def test_a_section_without_a_heading_is_named(generator: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    fewer = {path: text for path, text in generator.SECTIONS.items() if path != "limits"}
+    monkeypatch.setattr(generator, "SECTIONS", fewer)
+    with pytest.raises(ValueError, match="SECTIONS lacks limits"):
         generator.tables()
