@@ -16,12 +16,12 @@ from genesys_ad_sync.journal.changes import Changes
 from genesys_ad_sync.journal.database import Database
 from genesys_ad_sync.journal.leases import Leases
 from genesys_ad_sync.journal.opening import open_database
-from genesys_ad_sync.journal.ownership import Ownership
+from genesys_ad_sync.journal.pairs import Ownership
 from genesys_ad_sync.journal.pins import Pins
 from genesys_ad_sync.journal.questions import Questions
 from genesys_ad_sync.journal.records import Link, Outcome, RunKey, RunRecord, StoredCursor
 from genesys_ad_sync.journal.runs import Runs
-from genesys_ad_sync.journal.shared import Shared
+from genesys_ad_sync.journal.secrets import Shared
 from genesys_ad_sync.journal.views import Views
 
 __all__ = ["Journal", "Link", "Outcome", "RunKey", "RunRecord", "StoredCursor"]
