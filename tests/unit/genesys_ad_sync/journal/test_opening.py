@@ -30,7 +30,7 @@ from tests.support.journal import (
     view,
 )
 
-_MIGRATIONS = Path(inspect.getfile(tables)).parent / "migrations"
+_MIGRATIONS = Path(inspect.getfile(tables)).parent.parent / "migrations"
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(journal: Journal) -> None:
