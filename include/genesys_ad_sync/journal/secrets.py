@@ -1,42 +1,39 @@
-"""What all tasks share about Genesys Cloud: secrets (encrypted by the caller, never read here), and external ids.
+"""Store the secrets that all tasks share: encrypted by the caller, never read here.
 
-A secret has a lock of its own, so that one task at a time renews it; a lock whose owner died ends by itself.
+A secret has a lock, so that one task at a time renews it. The lock of an owner that died expires.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from sqlalchemy import or_, select, update
 
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import Database, chunks, insert_new, upsert
+from genesys_ad_sync.journal.database import Store, insert_new, upsert
 
 _SECRET = tables.shared_secret.c
-_EXTERNAL = tables.external_id.c
 
 
-class Shared:
-    """Part of ``Journal``."""
+class Secrets(Store):
+    """Encrypted secrets by key, and who may renew them."""
 
-    _database: Database
-
-    # -- secrets --
-
-    def secret(self, key: str) -> tuple[bytes, datetime] | None:
-        """(the encrypted secret, when it is to be renewed); None: there is none."""
+    def get(self, key: str) -> tuple[bytes, datetime] | None:
+        """Return (the encrypted secret, when to renew it), or None if there is none."""
         with self._database.reading() as connection:
             row = connection.execute(select(_SECRET.value, _SECRET.renew_at).where(_SECRET.key == key)).first()
         return None if row is None or row.value is None else (bytes(row.value), row.renew_at)
 
-    def put_secret(self, key: str, value: bytes, renew_at: datetime) -> None:
-        """``value``: encrypted. Replaces the one that was there."""
+    def put(self, key: str, value: bytes, renew_at: datetime) -> None:
+        """Store a secret in place of the former one.
+
+        :param value: encrypted.
+        """
         with self._database.writing() as connection:
             upsert(connection, tables.shared_secret, [{"key": key, "value": value, "renew_at": renew_at}])
 
-    def forget_secret(self, key: str, value: bytes) -> None:
-        """Only if it still is this very one: another task may have renewed it meanwhile."""
+    def forget(self, key: str, value: bytes) -> None:
+        """Delete a secret if it still has this value: another task may have renewed it."""
         with self._database.writing() as connection:
             connection.execute(
                 update(tables.shared_secret)
@@ -44,8 +41,8 @@ class Shared:
                 .values(value=None, renew_at=None)
             )
 
-    def lock_secret(self, key: str, owner: str, *, now: datetime, until: datetime) -> bool:
-        """True: ``owner`` may renew it until then. False: somebody else is at it."""
+    def lock(self, key: str, owner: str, *, now: datetime, until: datetime) -> bool:
+        """Let ``owner`` renew a secret until then; return False if another task is renewing it."""
         with self._database.writing() as connection:
             insert_new(connection, tables.shared_secret, [{"key": key}])
             free = or_(_SECRET.locked_by.is_(None), _SECRET.locked_by == owner, _SECRET.locked_until <= now)
@@ -54,37 +51,11 @@ class Shared:
             )
             return taken.rowcount == 1
 
-    def unlock_secret(self, key: str, owner: str) -> None:
+    def unlock(self, key: str, owner: str) -> None:
+        """End the lock of ``owner``, if it has it."""
         with self._database.writing() as connection:
             connection.execute(
                 update(tables.shared_secret)
                 .where(_SECRET.key == key, _SECRET.locked_by == owner)
                 .values(locked_by=None, locked_until=None)
             )
-
-    # -- external ids --
-
-    def external_ids(self, organisation: str, external_ids: Collection[str]) -> dict[str, tuple[str | None, datetime]]:
-        """SCIM externalId -> (Genesys group id, when that was read); the id None: no group carried it then.
-
-        :param organisation: by a name that no two organisations share; an API address is not one.
-        """
-        found: dict[str, tuple[str | None, datetime]] = {}
-        with self._database.reading() as connection:
-            for chunk in chunks(external_ids):
-                for row in connection.execute(
-                    select(tables.external_id).where(
-                        _EXTERNAL.organisation == organisation, _EXTERNAL.external_id.in_(chunk)
-                    )
-                ):
-                    found[row.external_id] = (row.genesys_group_id, row.read_at)
-        return found
-
-    def save_external_ids(self, organisation: str, found: Mapping[str, str | None], at: datetime) -> None:
-        """What Genesys said of these external ids."""
-        rows = [
-            {"organisation": organisation, "external_id": key, "genesys_group_id": group_id, "read_at": at}
-            for key, group_id in found.items()
-        ]
-        with self._database.writing() as connection:
-            upsert(connection, tables.external_id, rows)

@@ -252,14 +252,13 @@ def test_an_intent_to_send_is_known_after_a_crash_until_a_new_plan(journal: Jour
     assert journal.sending(run, keys) == set()
 
 
-def test_removals_are_counted_by_time_in_an_organisation_or_a_definition(journal: Journal) -> None:
+def test_removals_are_counted_by_time_for_a_definition(journal: Journal) -> None:
     run, other = begin(journal), begin(journal, "r2", definition="other")
     success = {"status": Status.SUCCESS}
     journal.record(run, [_row(1, **success)], at=T0 - minutes(1), organisation="org")
     journal.record(run, [_row(2, **success), _row(3), _row(4, **success, action=Action.ADD)], at=T0, organisation="org")
     journal.record(run, [_row(5, **success)], at=T0 + minutes(1))
     journal.record(other, [_row(6, **success)], at=T0, organisation="org")
-    assert journal.removals_since("org", T0) == 2
     assert journal.removals_since(DEFINITION, T0) == 2
     assert journal.removals_since(DEFINITION, T0 - minutes(1)) == 3
     assert journal.removals_since("other", T0) == 1
