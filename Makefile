@@ -1,17 +1,22 @@
 # make demo     run the main job once against a throwaway Active Directory and Genesys Cloud, and print the report
 # make test     run all tests (one level alone: test-unit, test-integration, test-system)
+# make test-pythons   run the unit tests on each Python from 3.10 to 3.13 that this machine has
 # make fresh    prove that `make demo` works on a machine where nothing lies about (DEBIAN="12 13", WHAT=test-quick)
 # make chaos    100 runs in which one request in five fails in some way, and a process is killed in each
 # make up       leave Airflow, Active Directory and Genesys Cloud running to play with (Ctrl-C ends them)
 # make plan     print what the shipped definition would do in the sandbox, write nothing
 # make fuzz     play 200 rounds of windows in any order, kills and spoilt answers (FUZZ_SEED=N: the first seed)
 # make lint     ruff and mypy
+# make docs     write the generated tables of docs/configuration.md
 # make lock     resolve requirements*.txt again into the lock files
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
+
+# Airflow runs each task in a new process. Where compiled modules may not be kept, half of its time goes into compiling.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help:
@@ -34,7 +39,7 @@ $(VENV)/.installed: requirements-dev.lock pyproject.toml
 	echo "Installing into $(VENV) with $$($$python --version)"; \
 	$$python -m venv --clear $(VENV) && \
 	$(PYTHON) -m pip install -q --disable-pip-version-check "$$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements-dev.lock)"
-	@$(UV) pip sync -q --require-hashes -p $(PYTHON) requirements-dev.lock
+	@$(UV) pip sync -q --require-hashes --compile-bytecode -p $(PYTHON) requirements-dev.lock
 	@$(UV) pip install -q --no-deps --no-build-isolation -p $(PYTHON) -e .
 	@touch $@
 
@@ -56,19 +61,34 @@ plan: install
 	@sandbox/install-system-packages.sh demo
 	@$(PYTHON) -m sandbox.demo --plan
 
-.PHONY: test
+PYTEST := $(VENV)/bin/pytest --dist loadgroup
 # Most of the time goes into waiting for servers, so there are more workers than cores.
-test: install
+WORKERS ?= 4
+
+.PHONY: test test-unit test-integration test-system
+test: test-packages
+	@$(PYTEST) -n $(WORKERS) tests
+test-unit: test-packages
+	@$(PYTEST) -n auto tests/unit
+test-integration: test-packages
+	@$(PYTEST) -n $(WORKERS) tests/integration
+test-system: test-packages
+	@$(PYTEST) -n 2 tests/system
+
+.PHONY: test-packages
+test-packages: install
 	@sandbox/install-system-packages.sh test
-	@$(VENV)/bin/pytest -n 4 --dist loadgroup tests
+
+.PHONY: test-pythons
+test-pythons: test-packages
+	@UV=$(UV) tests/pythons.sh
 
 # A part of the suite that needs each system package: Samba, PostgreSQL, Chromium, and a real Airflow.
 .PHONY: test-quick
-test-quick: install
-	@sandbox/install-system-packages.sh test
-	@$(VENV)/bin/pytest -n 2 --dist loadgroup -m quick tests
+test-quick: test-packages
+	@$(PYTEST) -n 2 -m quick tests
 
-DEBIAN ?= 12
+DEBIAN ?= 12 13
 WHAT ?= demo
 .PHONY: fresh
 fresh:
@@ -91,11 +111,15 @@ lint: install
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 
+.PHONY: docs
+docs: install
+	@$(PYTHON) docs/generate_configuration.py
+
 .PHONY: lock
 lock: install
-	@$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock" requirements.txt -o requirements.lock
+	@$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock" pyproject.toml --extra postgres -o requirements.lock
 	@$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock" requirements-dev.txt -c requirements.lock -o requirements-dev.lock
 
 .PHONY: clean
 clean:
-	rm -rf $(VENV) .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-3.* .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

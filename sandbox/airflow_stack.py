@@ -6,10 +6,10 @@ connections that it is given.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -20,22 +20,20 @@ from typing import Any
 
 import requests
 
+from sandbox.ports import reserve_port
 from sandbox.processes import end_process, start_process
 
 PROJECT = Path(__file__).resolve().parents[1]
 SERVICES = ("api-server", "scheduler", "dag-processor")
-API_START_SECONDS = 120
+# Bounds against waiting for ever, not expectations: a slow and busy machine stays far below them.
+API_START_SECONDS = 600
+DAG_SECONDS = 600
+RUN_SECONDS = 1800
 FINISHED = frozenset({"success", "failed"})
 
 
 class StackFailed(RuntimeError):
     """Airflow did not start, or a run did not end in time. The text names the log file to read."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -46,8 +44,8 @@ class AirflowStack:
     home: Path
     config_dir: Path
     connections: Mapping[str, Mapping[str, Any]]
-    port: int = field(default_factory=free_port)
-    log_port: int = field(default_factory=free_port)
+    port: int = field(default_factory=reserve_port)
+    log_port: int = field(default_factory=reserve_port)
     password: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     extra_env: Mapping[str, str] = field(default_factory=dict)
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, init=False)
@@ -62,6 +60,8 @@ class AirflowStack:
         """The environment of every Airflow process of this stack."""
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")},
+            # Each task is a new process: without compiled modules, half of its time would go into compiling them.
+            "PYTHONDONTWRITEBYTECODE": "",
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
@@ -83,8 +83,9 @@ class AirflowStack:
             # Several processes write: each waits for the others a little longer than the usual five seconds. Not much
             # longer: when a task starts while somebody posts, the API server of 3.3.2 waits for itself until then.
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}?timeout=10",
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
-            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            # Reading the DAG file takes a process of its own each time. Where a test waits for a DAG, it asks for it.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self.log_port),
             "GENESYS_AD_SYNC_CONFIG_DIR": str(self.config_dir),
@@ -130,7 +131,7 @@ class AirflowStack:
         for service in list(self._processes):
             self.stop_service(service)
 
-    def airflow(self, *args: str, timeout: float = 300) -> str:
+    def airflow(self, *args: str, timeout: float = 1200) -> str:
         """Runs the `airflow` command of this stack and returns what it prints. Raises StackFailed if it fails."""
         done = subprocess.run(
             ["airflow", *args], env=self.env, capture_output=True, text=True, timeout=timeout, check=False
@@ -146,7 +147,7 @@ class AirflowStack:
                 if process.poll() is not None:
                     raise StackFailed(f"airflow {service} ended at once: see {self.home / f'{service}.log'}")
             try:
-                if requests.get(f"{self.url}/api/v2/version", timeout=5).ok:
+                if requests.get(f"{self.url}/api/v2/version", timeout=60).ok:
                     return
             except requests.RequestException:
                 pass
@@ -157,7 +158,9 @@ class AirflowStack:
 
     def login(self, user: str = "admin") -> str:
         """A token for the REST API and for the UI's cookie `_token`."""
-        answer = requests.post(f"{self.url}/auth/token", json={"username": user, "password": self.password}, timeout=30)
+        answer = requests.post(
+            f"{self.url}/auth/token", json={"username": user, "password": self.password}, timeout=300
+        )
         answer.raise_for_status()
         return str(answer.json()["access_token"])
 
@@ -173,7 +176,7 @@ class AirflowStack:
                 method,
                 f"{self.url}{path}",
                 headers={"Authorization": f"Bearer {self._token}"},
-                timeout=60,
+                timeout=300,
                 **kwargs,
             )
             if answer.status_code != 500:  # "database is locked": the request was rolled back
@@ -188,18 +191,25 @@ class AirflowStack:
             body["extra"] = json.dumps(body["extra"])
         self.api("POST", "connections", json=body)
 
-    def wait_for_dag(self, dag_id: str, timeout: float = 90) -> dict[str, Any]:
-        """Waits until the DAG processor has brought the DAG in."""
+    def wait_for_dag(self, dag_id: str, timeout: float = DAG_SECONDS) -> dict[str, Any]:
+        """Wait until the DAG processor has brought the DAG in. Raises StackFailed after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             try:
                 return dict(self.api("GET", f"dags/{dag_id}"))
             except StackFailed:
+                self.read_dags_again()
                 time.sleep(1)
         errors = self.api("GET", "importErrors")["import_errors"]
         raise StackFailed(
             f"DAG {dag_id} did not appear; import errors: {errors}; log: {self.home / 'dag-processor.log'}"
         )
+
+    def read_dags_again(self) -> None:
+        """Ask the DAG processor to read the files of all DAGs that it knows, now."""
+        for token in {dag["file_token"] for dag in self.api("GET", "dags?limit=100")["dags"]}:
+            with contextlib.suppress(StackFailed):  # asked for already
+                self.api("PUT", f"parseDagFile/{token}")
 
     def unpause(self, dag_id: str, *, paused: bool = False) -> None:
         self.api("PATCH", f"dags/{dag_id}", json={"is_paused": paused})
@@ -221,7 +231,7 @@ class AirflowStack:
         return list(self.api("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=200")["task_instances"])
 
     def wait_for_run(
-        self, dag_id: str, run_id: str, timeout: float = 300, progress: Callable[[str], None] | None = None
+        self, dag_id: str, run_id: str, timeout: float = RUN_SECONDS, progress: Callable[[str], None] | None = None
     ) -> str:
         """Waits for the run's end and returns its state. ``progress`` is told each task that begins or ends."""
         deadline = time.monotonic() + timeout

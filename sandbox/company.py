@@ -7,6 +7,7 @@ Uses no server and no product code.
 
 from __future__ import annotations
 
+import functools
 import random
 import uuid
 from collections.abc import Collection, Mapping
@@ -43,6 +44,7 @@ EMPLOYEE_AUTHORITY = "HR"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "genesys-ad-sync.sandbox.example.com")
 
 
+@functools.cache
 def genesys_id(kind: str, name: str) -> str:
     """The same UUID for the same name, in every run."""
     return str(uuid.uuid5(_NAMESPACE, f"{kind}:{name}"))
@@ -399,13 +401,17 @@ def demo_changes() -> list[Change]:
 # -- the independent check ----------------------------------------------------------------------------
 
 
+@functools.cache
+def _genesys_users() -> frozenset[str]:
+    """AD accounts (sAMAccountName) whose Genesys users may get memberships."""
+    known = {user.sam for user in PEOPLE + AGENT_ACCOUNTS} - UNKNOWN_TO_GENESYS
+    return frozenset(known - INACTIVE_IN_GENESYS - AMBIGUOUS - EXCLUDED_PEOPLE)
+
+
 def genesys_user_of(sam: str) -> str | None:
     """The Genesys user who may get memberships for this AD account: known, active, unambiguous, not excluded.
     It stays the same after the account was renamed."""
-    known = {user.sam for user in PEOPLE + AGENT_ACCOUNTS} - UNKNOWN_TO_GENESYS
-    if sam not in known - INACTIVE_IN_GENESYS - AMBIGUOUS - EXCLUDED_PEOPLE:
-        return None
-    return genesys_id("user", sam)
+    return genesys_id("user", sam) if sam in _genesys_users() else None
 
 
 def expected_individuals(

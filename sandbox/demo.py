@@ -29,8 +29,14 @@ from sandbox import company
 from sandbox.active_directory import SandboxDirectory
 from sandbox.airflow_stack import PROJECT, AirflowStack
 from sandbox.genesys_cloud import SpawnedSandbox, spawn
+from sandbox.ports import reserve_port
 
 DAG_ID = "genesys_ad_group_sync"
+# The same each time, so that a bookmark works. If one is taken, another port is used and printed.
+AIRFLOW_PORT = 8080
+GENESYS_PORT = 8090
+DIRECTORY_ADDRESS = "127.100.0.10"
+LOG_PORT = 8793  # Airflow's own default
 
 
 def say(text: str = "") -> None:
@@ -64,9 +70,9 @@ def world(folder: Path) -> Iterator[World]:
     config = folder / "config"
     config.mkdir(parents=True)
     (config / "default.yaml").write_text(yaml.safe_dump(definition(folder / "reports"), sort_keys=False))
-    with spawn(seed=company.genesys_seed()) as genesys:
+    with spawn(seed=company.genesys_seed(), port=reserve_port(GENESYS_PORT)) as genesys:
         say(f"Genesys Cloud   sandbox at {genesys.url}")
-        with SandboxDirectory.start() as directory:
+        with SandboxDirectory.start(address=DIRECTORY_ADDRESS) as directory:
             say(f"Active Directory   Samba domain controller at ldaps://{directory.host}")
             airflow = AirflowStack(
                 folder / "airflow",
@@ -75,6 +81,8 @@ def world(folder: Path) -> Iterator[World]:
                     "active_directory_default": directory.connection(),
                     "genesys_cloud_default": genesys.connection(),
                 },
+                port=reserve_port(AIRFLOW_PORT),
+                log_port=reserve_port(LOG_PORT),
             )
             say("Airflow   starting API server, scheduler and DAG processor …")
             try:

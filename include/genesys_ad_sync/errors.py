@@ -1,10 +1,46 @@
-"""What can go wrong, as a tree. Each message says what is wrong and what to do about it."""
+"""What can go wrong. Each message says what is wrong and what to do about it.
+
+GroupSyncError
+ ├─ SettingsError                 a sync definition is wrong
+ ├─ ReportPathError               the report cannot be written
+ ├─ ParamError                    the DAG does not have a param of the run
+ ├─ WindowError                   the window of the run is impossible
+ ├─ DirectoryError                Active Directory could not be read
+ │   ├─ DirectoryUnreachable      no domain controller answered
+ │   ├─ DirectoryCertificateError its certificate does not verify
+ │   ├─ DirectoryBindError        login or password is wrong
+ │   ├─ DirectoryIncomplete       a part of the response is missing
+ │   ├─ DirectoryNotFound         a DN does not exist or is not visible
+ │   └─ CursorRejected            the DirSync cookie is refused
+ ├─ JournalError                  the journal cannot be opened, read or written
+ │   ├─ JournalConflict           another run moved the cursor
+ │   ├─ RunUnknown                the journal has no such run
+ │   └─ RunAmbiguous              both DAGs have a run of that id
+ ├─ LeaseBusy                     another run is writing
+ ├─ LeaseLost                     another run took the lease
+ └─ GenesysError                  a call to Genesys Cloud failed (genesys/errors.py)
+     ├─ AuthenticationFailed      the OAuth client is refused
+     ├─ PermissionMissing         the OAuth client lacks a permission
+     ├─ NotFound                  Genesys has no such thing
+     ├─ BadRequest                the request is refused; nothing was done
+     ├─ VersionConflict           the group or user changed meanwhile
+     ├─ Throttled                 the rate limit; nothing was done
+     ├─ ServerError               whether the request was done is not known
+     ├─ UnexpectedAnswer          the response makes no sense
+     │   └─ IncompleteListing     pages do not add up to their total
+     ├─ ConnectionFailed          no response
+     │   └─ CertificateRejected   the certificate does not verify
+     ├─ AmbiguousExternalId       several groups carry an external id
+     └─ RegionUnknown             the host is not a Genesys Cloud region
+
+Subclasses that never leave their module are not in the tree.
+"""
 
 from __future__ import annotations
 
 
 class GroupSyncError(Exception):
-    """Anything that this product raises on purpose. Its text is meant for the person who operates it."""
+    """Base of everything that this product raises on purpose. Its text is for the person who operates it."""
 
 
 class SettingsError(GroupSyncError):
@@ -12,15 +48,15 @@ class SettingsError(GroupSyncError):
 
 
 class ReportPathError(GroupSyncError):
-    """The report cannot be written where the definition says."""
+    """The report cannot be written to the path of the definition."""
 
 
 class ParamError(GroupSyncError):
-    """A run was asked for something that its DAG has no param for."""
+    """A run was started with a param that its DAG does not have."""
 
 
 class WindowError(GroupSyncError):
-    """The window asked for cannot be answered (it ends before it begins, or lies before the journal)."""
+    """The window cannot be answered: it ends before it begins, or precedes the journal."""
 
 
 # -- Active Directory ---------------------------------------------------------------------------------
@@ -43,7 +79,7 @@ class DirectoryBindError(DirectoryError):
 
 
 class DirectoryIncomplete(DirectoryError):
-    """An answer broke off: a page, a range or a referral is missing, so nothing may be concluded from it."""
+    """A page, a range or a referral is missing, so nothing may be concluded from the response."""
 
 
 class DirectoryNotFound(DirectoryError):
@@ -51,7 +87,7 @@ class DirectoryNotFound(DirectoryError):
 
 
 class CursorRejected(DirectoryError):
-    """The domain controller does not accept the DirSync cookie. The whole view must be taken again."""
+    """The domain controller refuses the DirSync cookie. Everything must be read again."""
 
 
 # -- the journal --------------------------------------------------------------------------------------
@@ -66,7 +102,7 @@ class JournalConflict(JournalError):
 
 
 class RunUnknown(JournalError):
-    """The journal can be read and knows no such run."""
+    """The journal can be read, but has no such run."""
 
 
 class RunAmbiguous(JournalError):

@@ -1,6 +1,6 @@
-"""Which AD group feeds which Genesys group: the rules of `groups:` applied to what both sides have.
+"""Which AD group maps to which Genesys group: the rules of `groups:` applied to what both sides have.
 
-Pure: takes data, returns data. Knows nothing of members, and asks no server; external ids are looked up by the caller.
+Pure. Knows nothing of members, and asks no server; the caller looks external ids up.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from genesys_ad_sync.model import DirectoryGroup, GenesysGroup, Pair, Reason, Sk
 from genesys_ad_sync.settings import GroupRule, SyncDefinition, fill
 
 ExternalIds = Mapping[str, str | tuple[str, ...] | None]
-"""By SCIM externalId: the id of the Genesys group that carries it, all their ids if several do, None if none does."""
+"""By SCIM externalId: the id of the Genesys group that carries it; a tuple of ids if several do, None if none does."""
 
 
 @dataclass(frozen=True)
 class GroupMapping:
-    """Every AD group in scope stands in exactly one of the two, in the order given."""
+    """Pairs and skipped groups. Every AD group in scope is in exactly one list, in the order given."""
 
     pairs: list[Pair]
     skipped: list[SkippedGroup]
@@ -32,11 +32,11 @@ def map_groups(
     definition: SyncDefinition,
     external_ids: ExternalIds,
 ) -> GroupMapping:
-    """The first rule that matches an AD group decides, also when it names a Genesys group that is not there.
+    """Apply the first rule that matches each AD group, even when its Genesys group does not exist.
 
-    ``external_ids``: for each of `needed_external_ids`. Raises KeyError when one of them was not looked up: not asked
-    is not the same as not there.
-    Groups that are only reached by nesting (``in_scope`` False) feed nothing and are left out.
+    Groups that are only reached by nesting (``in_scope`` False) map to nothing and are left out.
+    ``external_ids`` must have each of `needed_external_ids`. Raises KeyError for one that was not looked up, because
+    "not asked" is not "does not exist".
     """
     genesys = _GenesysGroups.of(genesys_groups)
     pairs: list[Pair] = []
@@ -53,7 +53,7 @@ def map_groups(
 
 
 def needed_external_ids(groups: Iterable[DirectoryGroup], definition: SyncDefinition) -> tuple[str, ...]:
-    """The SCIM external ids that rules ask for and that some AD group in scope needs; sorted."""
+    """List the SCIM external ids that the mapping of the AD groups in scope needs; sorted."""
     needed = set()
     for group in groups:
         if group.in_scope and not _excluded(group, definition):
@@ -66,7 +66,7 @@ def needed_external_ids(groups: Iterable[DirectoryGroup], definition: SyncDefini
 
 
 def attribute(attributes: Mapping[str, str], name: str) -> str | None:
-    """The value of an LDAP attribute whatever the case of its name; None if it is missing or blank."""
+    """Return the value of an LDAP attribute, whatever the case of its name; None if missing or blank."""
     wanted = name.lower()
     for key, value in attributes.items():
         if key.lower() == wanted:
@@ -100,7 +100,7 @@ def _excluded(group: DirectoryGroup, definition: SyncDefinition) -> bool:
 
 
 def _matches(rule: GroupRule, group: DirectoryGroup) -> bool:
-    """Whether the rule speaks of this AD group; says nothing yet about the Genesys side."""
+    """Tell whether the rule is about this AD group, whatever Genesys has."""
     if rule.dn is not None:
         return names.normal_dn(rule.dn) == names.normal_dn(group.dn)
     if rule.sid is not None:
@@ -113,7 +113,7 @@ def _matches(rule: GroupRule, group: DirectoryGroup) -> bool:
 
 
 def _filled_by_name(rule: GroupRule, group: DirectoryGroup) -> list[str]:
-    """What a `name` rule makes of cn and of sAMAccountName, in this order; those that do not match are left out."""
+    """Fill a `name` rule in from cn, then from sAMAccountName; names that do not match are left out."""
     filled = []
     for name in (group.name, group.sam_account_name):
         match = re.fullmatch(rule.name or "", unicodedata.normalize("NFC", name or "").strip(), re.IGNORECASE)
@@ -158,7 +158,7 @@ class _GenesysGroups:
         return group
 
     def with_name(self, texts: list[str]) -> GenesysGroup | _NotFound:
-        """The first text that is the name of a Genesys group decides (`by equal name: cn, else sAMAccountName`)."""
+        """Find the group by the first text that is the name of a Genesys group (cn, else sAMAccountName)."""
         for text in texts:
             same = self.by_name.get(names.normal_name(text), ())
             if len(same) > 1:

@@ -1,7 +1,7 @@
-"""Who an AD user is in Genesys Cloud: links first, then the rules of `users:` in order, never a guess.
+"""Which Genesys user an AD user is: links first, then the rules of `users:` in order, never a guess.
 
-Pure: the caller asks Genesys. `start` → (`next_lookup` → ask Genesys → `answered`)* → `finish`; a later rule is only
-looked up for people whom no earlier one found.
+Pure: the caller asks Genesys. `start` → (`next_lookup` → ask Genesys → `answered`)* → `finish`. A later rule is only
+looked up for users that no earlier rule found.
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ from dataclasses import dataclass
 
 from genesys_ad_sync import names
 from genesys_ad_sync.mapping import attribute
-from genesys_ad_sync.model import DirectoryUser, GenesysUser, Guid, Match, MatchStatus, Reason
+from genesys_ad_sync.model import DirectoryUser, GenesysUser, Guid, Match, MatchStatus, Reason, UserKey
 from genesys_ad_sync.settings import SyncDefinition, UserRule
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """What to ask Genesys next. ``rule``: index in `users:`; None: by Genesys user id. ``values``: sorted, each once,
-    in the form in which the answer must be keyed (mails and user names in lower case; external ids as they are)."""
+    """The next question to Genesys.
+
+    ``rule``: index in `users:`; None: by Genesys user id. ``values``: sorted, without repetition, in the form in which
+    the answer must be keyed (see `UserKey.normalise`).
+    """
 
     rule: int | None
     values: tuple[str, ...]
@@ -27,16 +30,16 @@ class Lookup:
 
 @dataclass(frozen=True)
 class MatchState:
-    """How far the matching has come. Made by `start`, moved on by `answered`."""
+    """The progress of the matching. Made by `start`, moved on by `answered`."""
 
-    users: Mapping[Guid, DirectoryUser | None]  # None: AD tells nothing about them any more
+    users: Mapping[Guid, DirectoryUser | None]  # None: no longer in AD
     rules: tuple[UserRule, ...]
     links: Mapping[Guid, str]
     relink: bool
     deleted: frozenset[Guid] = frozenset()
-    linked: Mapping[str, GenesysUser | None] | None = None  # by Genesys user id; None as a whole: not asked yet
+    linked: Mapping[str, GenesysUser | None] | None = None  # by Genesys user id; None: not asked yet
     answers: tuple[Mapping[str, tuple[GenesysUser, ...]], ...] = ()  # one per rule asked so far, by value
-    unanswered: frozenset[Guid] = frozenset()  # people for whom Genesys does not take the question
+    unanswered: frozenset[Guid] = frozenset()  # users for whom Genesys refuses the question
 
 
 def start(
@@ -48,18 +51,22 @@ def start(
     deleted: Collection[Guid] = (),
     relink: bool = False,
 ) -> MatchState:
-    """``links``: *all* of the journal's (guid -> Genesys user id), so that a Genesys user who belongs to somebody
-    outside this run is not given away. ``gone``: people of whom only the guid is known (deleted in AD); a link may
-    still find them. ``deleted``: those whose tombstone was seen: they are found as ever, but claim nobody from an
-    account that lives. ``relink``: when the Genesys user of a link is no longer there, try the rules; else such a
-    person is orphaned."""
+    """Begin the matching of some AD users.
+
+    - ``links``: *all* links of the journal (guid -> Genesys user id), so that a Genesys user of an AD user outside
+      this run is not given to another.
+    - ``gone``: users of which only the guid is known (deleted in AD); a link may still find them.
+    - ``deleted``: users whose tombstone was seen. They are matched as usual, but cannot contest a living account's
+      Genesys user.
+    - ``relink``: try the rules when the Genesys user of a link no longer exists; else such a user is orphaned.
+    """
     people: dict[Guid, DirectoryUser | None] = dict.fromkeys(gone)
     people.update({user.guid: user for user in users})
     return MatchState(people, tuple(rules), dict(links), relink, frozenset(deleted))
 
 
 def next_lookup(state: MatchState) -> Lookup | None:
-    """What Genesys must be asked next; None when `finish` can be called."""
+    """Return the next question to Genesys; None when `finish` can be called."""
     if state.linked is None:
         ids = {state.links[guid] for guid in state.users if guid in state.links}
         if ids:
@@ -84,10 +91,14 @@ def answered(
     found: Mapping[str, GenesysUser | Sequence[GenesysUser] | None],
     unanswered: Collection[str] = (),
 ) -> MatchState:
-    """The state after Genesys answered. ``found``: for each of ``lookup.values`` the Genesys users that have it,
-    of any state (a value that is missing: none has it). ``unanswered``: values for which Genesys cannot be asked; no
-    later rule finds who has them, since this one might have found somebody else.
-    Raises ValueError if this was not the look-up asked for."""
+    """Return the state after Genesys answered.
+
+    - ``found``: by value of the look-up, the Genesys users that have it, of any state; a missing value: none has it.
+    - ``unanswered``: values that Genesys refuses to look up. No later rule is tried for them, since this rule might
+      have found another user.
+
+    Raises ValueError if ``lookup`` is not the one that `next_lookup` returned.
+    """
     if lookup != next_lookup(state):
         raise ValueError("this answer belongs to another look-up")
     users = {value: _as_tuple(found.get(value)) for value in lookup.values}
@@ -107,8 +118,11 @@ def answered(
 
 
 def finish(state: MatchState) -> dict[Guid, Match]:
-    """One `Match` for each person given to `start`; none for those for whom Genesys could not be asked: that is not
-    "nobody". Raises ValueError while a look-up is missing."""
+    """Return a `Match` for each user given to `start`.
+
+    Users that Genesys could not be asked for have none: that is not "no Genesys user". Raises ValueError while a
+    look-up is missing.
+    """
     if next_lookup(state) is not None:
         raise ValueError("Genesys must be asked first: next_lookup() is not None")
     matches = {guid: _match(state, guid, found) for guid, found in _found(state).items()}
@@ -118,17 +132,15 @@ def finish(state: MatchState) -> dict[Guid, Match]:
 
 
 def value_for(rule: UserRule, user: DirectoryUser | None) -> str | None:
-    """What to look for in Genesys, in the form in which it is compared; None if AD has nothing."""
+    """Return the value to look for in Genesys, normalised; None if AD has none."""
     value = attribute(user.attributes, rule.directory) if user else None
-    if value is None or rule.genesys == "external_id":  # external ids are case-sensitive, mails and user names are not
-        return value
-    return names.normal_mail(value)
+    return None if value is None else rule.genesys.normalise(value)
 
 
 def excluded_users(users: Iterable[DirectoryUser], definition: SyncDefinition) -> frozenset[Guid]:
-    """Those whom `exclude: users:` names, by name, sAMAccountName, mail or userPrincipalName.
+    """Return the users that `exclude: users:` names, by name, sAMAccountName, mail or userPrincipalName.
 
-    They are matched like everybody else: only so it is known which Genesys users must be left alone.
+    They are matched like all others, since only a match shows which Genesys users must be left alone.
     """
     patterns = definition.exclude.users
     if not patterns:
@@ -143,12 +155,12 @@ def excluded_users(users: Iterable[DirectoryUser], definition: SyncDefinition) -
     )
 
 
-# -- who was found ------------------------------------------------------------------------------------
+# -- found users --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Found:
-    """The Genesys users that the link, or the first rule with any, gives. ``linked_id``: the link decides."""
+    """The Genesys users that the link found, or else the first rule that found any."""
 
     users: tuple[GenesysUser, ...] = ()
     by: str | None = None
@@ -182,7 +194,7 @@ def _rules_apply(state: MatchState, guid: Guid) -> bool:
 
 
 def _skipped(state: MatchState) -> MatchState:
-    """Past a rule for which nobody had to be looked up."""
+    """Move past a rule for which nobody had to be looked up."""
     return dataclasses.replace(state, answers=(*state.answers, {}))
 
 
@@ -206,15 +218,21 @@ def _match(state: MatchState, guid: Guid, found: _Found) -> Match:
     return Match(guid, MatchStatus.ORPHANED, reason=reason)
 
 
-# -- who is claimed twice -----------------------------------------------------------------------------
+# -- Genesys users claimed twice -----------------------------------------------------------------------
 
 
 def _rivals(state: MatchState, matches: Mapping[Guid, Match]) -> dict[Guid, set[str]]:
-    """The people of this run who share a Genesys user with another AD account -> the Genesys users in question.
+    """Map the users of this run that share a Genesys user with another AD account to the contested Genesys users.
 
-    A Genesys user is claimed by a match, by a link (also of somebody outside this run), by being one of several
-    candidates, and by a mail, user name or external id: one that moved to another AD account in AD, but not yet in
-    Genesys, is a claim of both. An account that was deleted claims nobody.
+    A Genesys user is claimed by any of:
+
+    - a match;
+    - a link, also of an AD user outside this run;
+    - being one of several candidates;
+    - a mail, user name or external id. A value that moved to another AD account, but not yet in Genesys, is a claim of
+      both accounts.
+
+    A deleted account claims nothing.
     """
     claims: dict[str, set[Guid]] = {}
     for guid, genesys_id in state.links.items():
@@ -235,25 +253,34 @@ def _rivals(state: MatchState, matches: Mapping[Guid, Match]) -> dict[Guid, set[
 
 
 def _ids(match: Match) -> set[str]:
-    """Every Genesys user that a match speaks of."""
+    """Return every Genesys user in a match."""
     return {*match.candidates, *([match.genesys_user_id] if match.genesys_user_id else [])}
 
 
 def _claims_by_value(state: MatchState) -> Iterable[tuple[Guid, str]]:
-    """(AD user, Genesys user who has what the AD user has in AD), for all Genesys users seen and all rules."""
+    """Yield (AD user, Genesys user) that have the same value, for all Genesys users seen and all rules."""
     seen = {user.id: user for user in (state.linked or {}).values() if user}
     for answer in state.answers:
         seen.update({user.id: user for users in answer.values() for user in users})
     for index, rule in enumerate(state.rules):
-        owners: dict[str, set[str]] = {}
-        if rule.genesys == "external_id":  # a Genesys user does not tell its external ids; the answers do
-            answer = state.answers[index] if index < len(state.answers) else {}
-            owners = {value: {user.id for user in users if user.state != "deleted"} for value, users in answer.items()}
-        else:
-            for user in seen.values():
-                value = user.email if rule.genesys == "email" else user.username
-                if value and user.state != "deleted":
-                    owners.setdefault(names.normal_mail(value), set()).add(user.id)
+        owners = _owners(rule.genesys, seen.values(), state.answers[index] if index < len(state.answers) else {})
         for guid, person in state.users.items():
             for genesys_id in owners.get(value_for(rule, person) or "", ()):
                 yield guid, genesys_id
+
+
+def _owners(
+    key: UserKey, seen: Iterable[GenesysUser], answer: Mapping[str, tuple[GenesysUser, ...]]
+) -> dict[str, set[str]]:
+    """Return by value the ids of the living Genesys users that have it.
+
+    A Genesys user does not carry its external ids, so only the ``answer`` of their own rule shows them.
+    """
+    if key.needs_authority:
+        return {value: {user.id for user in users if user.state != "deleted"} for value, users in answer.items()}
+    owners: dict[str, set[str]] = {}
+    for user in seen:
+        value = key.of(user)
+        if value and user.state != "deleted":
+            owners.setdefault(key.normalise(value), set()).add(user.id)
+    return owners

@@ -1,4 +1,4 @@
-"""How names and distinguished names are compared: the one place that decides what counts as "the same".
+"""Equality of names, distinguished names and mail addresses; nothing else decides what counts as the same.
 
 Pure text. Knows neither AD nor Genesys Cloud.
 """
@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 
 Dn = tuple[tuple[tuple[str, str], ...], ...]
-"""A distinguished name fit for comparison: RDNs from the leaf up, each a sorted tuple of (attribute type, value)."""
+"""A distinguished name to compare: RDNs from the leaf up, each a sorted tuple of (attribute type, value)."""
 
 _PART = re.compile(r"((?:\\.?|[^\\,;+])*)([,;+]|$)", re.DOTALL)
 _SEPARATOR = re.compile(r"[\\,+]")
@@ -19,23 +19,24 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 
 
 def normal_name(name: str) -> str:
-    """The form in which two names are equal: NFC, no white space around, case folded."""
+    """Return the form in which two names are equal: NFC, stripped, case folded."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).strip().casefold())
 
 
 def normal_dn(dn: str) -> Dn:
-    r"""A DN in a form that ignores case, escaping (``\,`` = ``\2C``) and spaces around ``,`` ``+`` ``=`` (RFC 4514).
+    r"""Return the form in which two DNs are equal (RFC 4514).
 
-    ldap3's ``parse_dn`` is not used: it keeps the escapes, and refuses spaces after a comma, which people type.
-    Raises ValueError when the text is no DN.
+    It ignores case, escaping (``\,`` = ``\2C``) and spaces around ``,`` ``+`` ``=``. Raises ValueError when the text
+    is not a DN.
     """
+    # ldap3's parse_dn keeps the escapes, and refuses spaces after a comma, which people type.
     return tuple(
         tuple(sorted((_type(raw, dn), normal_name_keeping_spaces(value)) for raw, value in rdn)) for rdn in _rdns(dn)
     )
 
 
 def dn_key(dn: str) -> str:
-    """The text that is the same for the same DN, fit to look DNs up by; of a text that is no DN, the folded text."""
+    """Return one text for all forms of a DN, for look-ups; for a text that is not a DN, the folded text."""
     try:
         rdns = normal_dn(dn)
     except ValueError:
@@ -48,7 +49,7 @@ def _escaped(separator: re.Match[str]) -> str:
 
 
 def normal_name_keeping_spaces(value: str) -> str:
-    """`normal_name` without the stripping: an escaped space at the edge of a DN's value belongs to it."""
+    """Normalise like `normal_name`, but keep an escaped space at the edge of a DN's value."""
     if value.isascii():
         return value.casefold()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).casefold())
@@ -57,7 +58,7 @@ def normal_name_keeping_spaces(value: str) -> str:
 def _type(raw: str, dn: str) -> str:
     attribute_type = raw.strip().lower()
     if not attribute_type:
-        raise ValueError(f"no distinguished name: {dn!r}")
+        raise ValueError(f"not a distinguished name: {dn!r}")
     return attribute_type
 
 
@@ -67,7 +68,7 @@ def _rdns(dn: str) -> list[list[tuple[str, str]]]:
         attribute_type, equals, value = part.partition("=")
         text = _unescape(value)
         if not equals or not text:
-            raise ValueError(f"no distinguished name: {dn!r}")
+            raise ValueError(f"not a distinguished name: {dn!r}")
         rdns[-1].append((attribute_type, text))
         if separator != "+":
             rdns.append([])
@@ -75,7 +76,7 @@ def _rdns(dn: str) -> list[list[tuple[str, str]]]:
 
 
 def _split(dn: str) -> Iterable[tuple[str, str]]:
-    """The still escaped parts between unescaped ``,`` ``;`` ``+``, each with the separator that follows it."""
+    """Yield the escaped parts between unescaped ``,`` ``;`` ``+``, each with the separator behind it."""
     for part in _PART.finditer(dn):
         yield part[1], part[2]
         if not part[2]:
@@ -110,12 +111,14 @@ def _unescape(value: str) -> str:
 
 
 def matches_any(patterns: Iterable[str], names: Iterable[str | None]) -> bool:
-    """True if one of the names fits one of the shell patterns (``*``, ``?``, ``[…]``); case does not matter."""
+    """Tell whether any name matches any shell pattern (``*``, ``?``, ``[…]``), whatever the case."""
     folded = [normal_name(name) for name in names if name]
     return any(fnmatch.fnmatchcase(name, normal_name(pattern)) for pattern in patterns for name in folded)
 
 
 def normal_mail(address: str) -> str:
-    """The form in which two mail addresses or user names are equal. Lower case, not case folded: ``ß`` and ``ss``
-    are different mailboxes."""
+    """Return the form in which two mail addresses or user names are equal: NFC, stripped, lower case.
+
+    Not case folded: ``ß`` and ``ss`` are different mailboxes.
+    """
     return unicodedata.normalize("NFC", address).strip().lower()

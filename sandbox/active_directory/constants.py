@@ -26,8 +26,8 @@ INSTANCES_DIR = Path(tempfile.gettempdir()) / f"sandbox-directories-{os.geteuid(
 SYSTEM_PYTHON = "/usr/bin/python3"
 FILL_SCRIPT = Path(__file__).parents[1] / "directory_fill.py"
 
-START_TIMEOUT = 30.0  # seconds
-STOP_TIMEOUT = 10.0
+START_TIMEOUT = 180.0  # seconds
+STOP_TIMEOUT = 60.0
 TRIES_FOR_AN_ADDRESS = 50
 ACCOUNT_DISABLED = 0x0002  # bit of userAccountControl
 

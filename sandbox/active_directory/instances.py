@@ -12,18 +12,21 @@ from pathlib import Path
 from sandbox.active_directory.constants import INSTANCES_DIR, TRIES_FOR_AN_ADDRESS, SandboxError
 
 
-def new_instance() -> tuple[Path, str, int]:
+def new_instance(preferred: str | None = None) -> tuple[Path, str, int]:
     """An empty directory of our own, named after a loopback address that nobody uses; locked (a file descriptor)
-    as long as this process lives."""
+    as long as this process lives. ``preferred`` is taken if it is free."""
     INSTANCES_DIR.mkdir(mode=0o700, exist_ok=True)
     if INSTANCES_DIR.is_symlink() or INSTANCES_DIR.stat().st_uid != os.geteuid():
         raise SandboxError(f"{INSTANCES_DIR} belongs to somebody else")
     with (INSTANCES_DIR / "allocation").open("w") as allocation:
         fcntl.flock(allocation, fcntl.LOCK_EX)
         _remove_orphans()
-        for _ in range(TRIES_FOR_AN_ADDRESS):
-            # From 127.64.0.0/10, where hardly anything else listens.
-            address = f"127.{random.randint(64, 127)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
+        # From 127.64.0.0/10, where hardly anything else listens.
+        others = [
+            f"127.{random.randint(64, 127)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
+            for _ in range(TRIES_FOR_AN_ADDRESS)
+        ]
+        for address in others if preferred is None else [preferred, *others]:
             path = INSTANCES_DIR / address
             if not path.exists() and _is_free(address):
                 lock = _try_lock(lock_path(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,12 @@ from ldap3.utils.conv import escape_filter_chars
 
 from sandbox.active_directory.constants import SandboxError
 from sandbox.directory_objects import BASE_DN
+
+
+def current_time(connection: ldap3.Connection) -> datetime.datetime:
+    _, _, response, _ = connection.search("", "(objectClass=*)", search_scope=ldap3.BASE, attributes=["currentTime"])
+    text = text_of(response[0], "currentTime") or ""
+    return datetime.datetime.strptime(text, "%Y%m%d%H%M%S.0Z").replace(tzinfo=datetime.timezone.utc)
 
 
 def search(connection: ldap3.Connection, base: str, search_filter: str, attributes: list[str]) -> list[dict[str, Any]]:

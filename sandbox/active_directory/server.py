@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import datetime
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
@@ -36,7 +37,7 @@ from sandbox.active_directory.constants import (
 )
 from sandbox.active_directory.edits import apply_change
 from sandbox.active_directory.instances import lock_path, new_instance
-from sandbox.active_directory.lookup import dn_of, find, guid_of
+from sandbox.active_directory.lookup import current_time, dn_of, find, guid_of
 from sandbox.active_directory.template import (
     Template,
     check_prerequisites,
@@ -48,6 +49,8 @@ from sandbox.active_directory.template import (
 from sandbox.active_directory.truth import TruthGroup, link_records, truth_of
 from sandbox.certificates import CertificateAuthority
 from sandbox.directory_objects import BASE_DN, CONTACT_CENTER, NETBIOS_DOMAIN, REALM, Change, Content
+
+T = TypeVar("T")
 
 
 class SandboxDirectory:
@@ -94,12 +97,14 @@ class SandboxDirectory:
         memberships: int = 0,
         replicating: bool = False,
         cache_dir: Path | None = None,
+        address: str | None = None,
     ) -> SandboxDirectory:
         """Starts a fresh copy of the company's directory (`company.content`), of ``content``, of a directory with
         base accounts and OUs only (``empty``), or of a crowd of ``users``, ``groups`` and ``memberships``.
 
-        ``replicating``: other domain controllers may `join` it. Returns when a verified LDAPS bind works. Raises
-        SandboxError.
+        ``replicating``: other domain controllers may `join` it. ``address``: taken if it is free.
+
+        Returns when a verified LDAPS bind works. Raises SandboxError.
         """
         if content is None:
             if empty:
@@ -110,7 +115,7 @@ class SandboxDirectory:
                 content = company.content()
         check_prerequisites()
         template = Template(content, cache_dir).build()
-        directory = cls._copy(template, replicating)
+        directory = cls._copy(template, replicating, address)
         atexit.register(directory.stop)
         try:
             directory.run()
@@ -120,8 +125,8 @@ class SandboxDirectory:
         return directory
 
     @classmethod
-    def _copy(cls, template: Path, replicating: bool) -> SandboxDirectory:
-        path, host, lock = new_instance()
+    def _copy(cls, template: Path, replicating: bool, address: str | None) -> SandboxDirectory:
+        path, host, lock = new_instance(address)
         try:
             copy_tree(template, path)
             write_smb_conf(path, host, replicating=replicating)
@@ -218,7 +223,7 @@ class SandboxDirectory:
         deadline = time.monotonic() + START_TIMEOUT
         while self.pid is not None:
             try:
-                socket.create_connection((self.host, 636), timeout=1).close()
+                socket.create_connection((self.host, 636), timeout=5).close()
                 self.ldap().unbind()
                 return
             except (OSError, LDAPException) as error:
@@ -316,7 +321,7 @@ class SandboxDirectory:
         )
         secure = transport == "ldaps"
         server = ldap3.Server(
-            self.host, port=636 if secure else 389, use_ssl=secure, tls=tls, get_info=ldap3.NONE, connect_timeout=5
+            self.host, port=636 if secure else 389, use_ssl=secure, tls=tls, get_info=ldap3.NONE, connect_timeout=60
         )
         return ldap3.Connection(
             server,
@@ -348,6 +353,25 @@ class SandboxDirectory:
         """objectGUID of the object with that sAMAccountName (a contact: cn). Raises SandboxError."""
         return self._with_connection(lambda connection: guid_of(find(connection, name)))
 
+    def clock(self) -> datetime.datetime:
+        """Return the domain controller's time (``currentTime`` of the root DSE): whole seconds, cut off."""
+        return self._with_connection(current_time)
+
+    def tick(self) -> datetime.datetime:
+        """Wait until the domain controller's clock shows another second; return that second.
+
+        What was changed before has an earlier time, what is changed afterwards this one or a later one.
+        """
+
+        def next_second(connection: ldap3.Connection) -> datetime.datetime:
+            before = now = current_time(connection)
+            while now == before:
+                time.sleep(0.02)
+                now = current_time(connection)
+            return now
+
+        return self._with_connection(next_second)
+
     def link_metadata(self, name: str) -> list[bytes]:
         """What Active Directory would answer for ``msDS-ReplValueMetaData`` of the group with that name or GUID, made
         from Samba's own records, which it does not show over LDAP. With the quirks of the real thing: a NUL at the
@@ -355,7 +379,7 @@ class SandboxDirectory:
         base = f"<GUID={name}>" if len(name) == 36 else self.dn_of(name)
         return link_records(self.path / "private" / "sam.ldb", base)
 
-    def _with_connection(self, question: Callable[[ldap3.Connection], str]) -> str:
+    def _with_connection(self, question: Callable[[ldap3.Connection], T]) -> T:
         connection = self.ldap()
         try:
             return question(connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -65,7 +66,7 @@ class Template:
             json.dumps(self._orders, sort_keys=True),
             FILL_SCRIPT.read_text(),
             smb_conf(Path("X"), "X"),
-            output_of(["samba", "--version"]),
+            _samba_version(),
         ]
         return self._cache_dir / f"directory-{hashlib.sha256(chr(0).join(made_of).encode()).hexdigest()[:16]}"
 
@@ -93,6 +94,11 @@ class Template:
     def _fill(self, place: Path) -> None:
         order = {**self._orders, "smb_conf": str(place / "smb.conf"), "sam": str(place / "private" / "sam.ldb")}
         output_of([SYSTEM_PYTHON, str(FILL_SCRIPT)], stdin=json.dumps(order))
+
+
+@functools.cache
+def _samba_version() -> str:
+    return output_of(["samba", "--version"])
 
 
 def _orders(content: Content) -> dict[str, Any]:

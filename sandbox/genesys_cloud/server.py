@@ -26,7 +26,7 @@ from sandbox.genesys_cloud.faults import FaultRule, Kind
 from sandbox.genesys_cloud.options import SandboxOptions
 from sandbox.genesys_cloud.platform import Platform
 
-_START_TIMEOUT = 30.0  # seconds
+_START_TIMEOUT = 180.0  # seconds
 _PROJECT = Path(__file__).resolve().parents[2]
 
 Self = TypeVar("Self", bound="SandboxClient")
@@ -49,7 +49,7 @@ class SandboxClient:
             "host": "mypurecloud.de",
             "login": self.client_id,
             "password": self.client_secret,
-            "extra": {"api_url": self.url, "login_url": self.url, "timeout": 10},
+            "extra": {"api_url": self.url, "login_url": self.url, "timeout": 60},
         }
 
     # -- looking in ----------------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ class SandboxGenesys(SandboxClient):
     def stop(self) -> None:
         self._server.should_exit = True
         self._server.force_exit = True  # do not wait for clients that keep their connection
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=60)
         self._listener.close()
 
 
@@ -207,7 +207,7 @@ class SpawnedSandbox(SandboxClient):
     def stop(self) -> None:
         self.process.terminate()
         try:
-            self.process.wait(timeout=5)
+            self.process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -7,8 +7,8 @@ import random
 import ldap3
 import pytest
 
-from genesys_ad_sync.directory.membership import effective_members, prune
-from genesys_ad_sync.directory.refresh import apply_delta, merged
+from genesys_ad_sync.directory.apply_delta import apply_delta, merged
+from genesys_ad_sync.directory.membership import MembershipPolicy, effective_members, prune
 from genesys_ad_sync.errors import CursorRejected
 from genesys_ad_sync.model import View
 from sandbox.directory_objects import (
@@ -45,7 +45,7 @@ class Follower:
         delta = self.reader.changes_since(self.cursor)
         if delta.entries:
             part = part_of(self.view, delta)
-            self.view = merged(self.view, part, apply_delta(part, delta, self.reader))
+            self.view = merged(self.view, part, apply_delta(part, delta, self.reader.objects))
         self.cursor = delta.cursor
         return delta
 
@@ -337,6 +337,6 @@ def test_random_changes_followed_poll_by_poll_end_in_the_fresh_view(empty_direct
             require_same(following.pruned, fresh.view, f"seed {seed}, round {round_}")
             truth = empty_directory.truth(nested_groups=nested)
             for guid, group in truth.items():
-                found = effective_members(following.view, guid, nested=nested, disabled_users="remove")
+                found = effective_members(following.view, guid, MembershipPolicy(nested, "remove"))
                 assert set(found) == set(group.members), f"seed {seed}, round {round_}, {group.sam}"
     chaos.connection.unbind()

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from genesys_ad_sync.directory import reader as reader_module
-from genesys_ad_sync.directory.membership import closure, effective_members, left_out
+from genesys_ad_sync.directory import objects
+from genesys_ad_sync.directory.membership import MembershipPolicy, closure, effective_members, left_out
 from genesys_ad_sync.errors import DirectoryNotFound
 from genesys_ad_sync.model import PrincipalKind
 from sandbox.active_directory import SandboxDirectory
@@ -31,7 +31,7 @@ def test_effective_members_of_every_group_are_what_the_directory_says(company, s
     truth = shared_directory.truth()
     assert in_scope(company) == set(truth)
     for guid, group in truth.items():
-        found = effective_members(company.view, guid, nested=True, disabled_users="remove")
+        found = effective_members(company.view, guid, MembershipPolicy(nested=True, disabled_users="remove"))
         assert set(found) == set(group.members), group.sam
     assert company.complete == set(company.view.groups)
     assert company.warnings == ()
@@ -41,7 +41,7 @@ def test_effective_members_of_every_group_are_what_the_directory_says(company, s
 def test_disabled_people_are_read_and_marked(company, shared_directory):
     truth = shared_directory.truth(disabled="keep")
     mixed = by_name(company, "mixed")
-    kept = effective_members(company.view, mixed, nested=True, disabled_users="keep")
+    kept = effective_members(company.view, mixed, MembershipPolicy(nested=True, disabled_users="keep"))
     assert set(kept) == set(truth[mixed].members)
     assert [company.view.users[guid].disabled for guid in kept].count(True) == 2
 
@@ -92,7 +92,7 @@ def test_most_of_the_domain_comes_in_pages_and_some_of_it_by_guid_and_both_are_t
 ):
     # 1666 people, nearly all of them wanted, in pages of 500; the groups' page and what else there is are constant.
     assert 1666 // 500 < company.requests < 20
-    monkeypatch.setattr(reader_module, "SCAN_FROM", 1_000_000)
+    monkeypatch.setattr(objects, "SCAN_FROM", 1_000_000)
     with reader_of(shared_directory, user_attributes=("employeeNumber",), group_attributes=("info",)) as reader:
         by_guid = reader.snapshot()
     # 1600 agents and 60 others, 200 in a request
@@ -104,7 +104,7 @@ def test_most_of_the_domain_comes_in_pages_and_some_of_it_by_guid_and_both_are_t
 def test_a_scan_ends_at_the_first_page_of_which_few_are_wanted(shared_directory, monkeypatch):
     with reader_of(shared_directory, group_filter="(sAMAccountName=mixed)") as reader:
         by_guid = reader.snapshot()
-        monkeypatch.setattr(reader_module, "SCAN_FROM", 1)
+        monkeypatch.setattr(objects, "SCAN_FROM", 1)
         scanned = reader.snapshot()
     assert scanned.view == by_guid.view
     assert len(scanned.view.users) == 9

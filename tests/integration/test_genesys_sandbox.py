@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,6 +19,7 @@ from genesys_ad_sync.genesys.errors import (
 )
 from genesys_ad_sync.genesys.gateway import GenesysGateway
 from genesys_ad_sync.genesys.writers import ScimPatchWriter, WriteResult
+from genesys_ad_sync.model import UserKey
 from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
 from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore
 from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
@@ -117,7 +117,7 @@ def test_users_are_found_whatever_their_case_and_state_but_not_the_deleted(
     genesys: SandboxGenesys, hook: GenesysCloudHook
 ) -> None:
     mails = ["ANNA@example.com", "boris@example.com", "emil@example.com", "frieda@example.com", "nobody@example.com"]
-    found = {user.id: user for user in GenesysGateway(hook).find_users("email", mails)}
+    found = {user.id: user for user in GenesysGateway(hook).find_users(UserKey.EMAIL, mails)}
     assert found.keys() == {ANNA, BORIS, EMIL}
     assert found[EMIL].state == "inactive"
     assert len(genesys.requests(path="/users")) == 1
@@ -128,9 +128,9 @@ def test_120_users_are_listed_rather_than_searched_where_that_is_cheaper(
 ) -> None:
     gateway = GenesysGateway(hook)
     mails = [f"user{number:03d}@example.com" for number in range(100, 220)]
-    assert {user.id for user in gateway.find_users("email", mails)} == set(CROWD)
+    assert {user.id for user in gateway.find_users(UserKey.EMAIL, mails)} == set(CROWD)
     assert [entry["path"] for entry in genesys.requests(path="/users")] == ["/api/v2/users"] * 2
-    assert {user.id for user in gateway.search_users("username", mails)} == set(CROWD)
+    assert {user.id for user in gateway.search_users(UserKey.USERNAME, mails)} == set(CROWD)
 
 
 @pytest.mark.parametrize("values", [1, 10])
@@ -138,13 +138,13 @@ def test_a_search_that_takes_fewer_values_still_finds_all(
     genesys: SandboxGenesys, hook: GenesysCloudHook, values: int
 ) -> None:
     genesys.set_options(search_max_values=values)
-    found = GenesysGateway(hook).search_users("email", ["anna@example.com", "boris@example.com"])
+    found = GenesysGateway(hook).search_users(UserKey.EMAIL, ["anna@example.com", "boris@example.com"])
     assert {user.id for user in found} == {ANNA, BORIS}
 
 
 def test_an_analysed_search_does_not_find_somebody_else(genesys: SandboxGenesys, hook: GenesysCloudHook) -> None:
     genesys.set_options(search_exact="analysed")
-    found = GenesysGateway(hook).search_users("email", ["anna@example.com", "example.com"])
+    found = GenesysGateway(hook).search_users(UserKey.EMAIL, ["anna@example.com", "example.com"])
     assert [user.id for user in found] == [ANNA]
 
 
@@ -272,16 +272,18 @@ def test_reads_get_over_passing_faults(genesys: SandboxGenesys, hook: GenesysClo
     gateway = GenesysGateway(hook)
     assert gateway.individuals(BILLING) == {ANNA, BORIS}
     assert len(gateway.groups()) >= 4
-    assert {user.id for user in gateway.search_users("email", ["anna@example.com"])} == {ANNA}
+    assert {user.id for user in gateway.search_users(UserKey.EMAIL, ["anna@example.com"])} == {ANNA}
 
 
 def test_the_sandboxs_own_rate_limit_is_kept_without_a_429(genesys_factory: GenesysFactory, connect: Connect) -> None:
-    sandbox = genesys_factory(small_seed(), SandboxOptions(rate_allowed=10, rate_window=1.0))
-    hook = connect(sandbox, clock=time.monotonic, sleep=time.sleep)
+    clock = FakeClock()  # of both sides
+    sandbox = genesys_factory(small_seed(), SandboxOptions(rate_allowed=10, rate_window=1.0), clock)
+    hook = connect(sandbox, clock=clock, sleep=clock.sleep)
     for _ in range(25):
         hook.call("GET", "/api/v2/groups", params={"pageSize": 1})
     assert hook.request_counts.throttled == 0
     assert hook.request_counts.retried == 0
+    assert sum(clock.slept) >= 1
 
 
 # -- who may ------------------------------------------------------------------------------------------
@@ -320,11 +322,13 @@ def test_the_test_button_is_content_with_a_good_client(genesys: SandboxGenesys, 
 
 
 def test_the_token_endpoints_rate_limit_is_waited_for(genesys_factory: GenesysFactory, connect: Connect) -> None:
-    sandbox = genesys_factory(small_seed(), SandboxOptions(token_requests_per_window=1, rate_window=0.3))
+    clock = FakeClock()  # of both sides
+    sandbox = genesys_factory(small_seed(), SandboxOptions(token_requests_per_window=1, rate_window=0.3), clock)
     policy = RetryPolicy(first_wait=0.2, jitter=0)
     for _ in range(2):
-        hook = connect(sandbox, retry_policy=policy, clock=time.monotonic, sleep=time.sleep)
+        hook = connect(sandbox, retry_policy=policy, clock=clock, sleep=clock.sleep)
         assert hook.call("GET", "/api/v2/groups").status == 200
+    assert sum(clock.slept) >= 0.3
 
 
 def test_the_sandboxs_strictness_about_ids_reaches_the_caller(genesys: SandboxGenesys, hook: GenesysCloudHook) -> None:

@@ -29,6 +29,7 @@ def journal_url(postgresql_url: str) -> str:
     return postgresql_url
 
 
+@pytest.mark.quick
 def test_these_tests_run_on_postgresql(journal: Journal) -> None:
     assert journal._database.engine.dialect.name == "postgresql"
 

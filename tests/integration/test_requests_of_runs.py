@@ -293,7 +293,7 @@ def test_what_is_accepted_and_never_in_effect_has_failed(genesys: SandboxGenesys
 
 
 def test_a_read_back_that_lags_is_waited_for(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:
-    genesys.add_fault("stale", method="GET", path="individuals", seconds=60, skip=1, times=3)
+    genesys.add_fault("stale", method="GET", path="individuals", seconds=86400, skip=1, times=3)
     runs.tell({**BEFORE, 0: {0, 1, 2, 30}})
     assert rows(runs.run()) == {user_id(30): ("success", None)}
     assert sent(genesys)[INDIVIDUALS] == 5

@@ -66,7 +66,7 @@ def tombstones(directory: SandboxDirectory, account: active_directory.Account) -
     return sum(entry["type"] == "searchResEntry" for entry in response)
 
 
-def gone(pid: int, within: float = 10.0) -> bool:
+def gone(pid: int, within: float = 300.0) -> bool:
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
@@ -106,7 +106,7 @@ def test_the_certificate_passes_the_strict_verification_of_python_3_13(shared_di
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     for name in (shared_directory.server_name, shared_directory.host):
         with (
-            socket.create_connection((shared_directory.host, 636), timeout=5) as plain,
+            socket.create_connection((shared_directory.host, 636), timeout=300) as plain,
             context.wrap_socket(plain, server_hostname=name) as secure,
         ):
             assert secure.version() == "TLSv1.3"
@@ -325,7 +325,7 @@ def test_what_was_committed_is_there_after_a_kill(directory):
 def test_a_frozen_one_does_not_answer_until_it_thaws(directory):
     connection = directory.ldap()
     directory.freeze()
-    with socket.create_connection((directory.host, 636), timeout=1) as waiting:
+    with socket.create_connection((directory.host, 636), timeout=60) as waiting:
         waiting.settimeout(0.3)
         context = ssl.create_default_context(cafile=directory.ca_certs_file)
         with pytest.raises(TimeoutError):
@@ -337,11 +337,9 @@ def test_a_frozen_one_does_not_answer_until_it_thaws(directory):
 def test_a_frozen_one_can_be_stopped():
     with SandboxDirectory.start(empty=True) as directory:
         directory.freeze()
-        pid = directory.pid
-        began = time.monotonic()
-    assert time.monotonic() - began < active_directory.STOP_TIMEOUT
-    assert pid is not None
-    assert not psutil.pid_exists(pid)
+        process = directory._running()
+    assert process.returncode not in (None, -signal.SIGKILL)  # that would be the last resort, after a wait
+    assert not psutil.pid_exists(process.pid)
 
 
 @pytest.mark.parametrize("how", ["", "directory.freeze(); ", "import os; os.fork(); "])
@@ -351,22 +349,24 @@ def test_no_process_outlives_a_killed_parent_and_its_files_go_with_the_next_star
         "from sandbox.active_directory import SandboxDirectory\n"
         "directory = SandboxDirectory.start(empty=True)\n"
         "print(directory.pid, directory.path, flush=True)\n"
-        f"{how}time.sleep(60)\n"
+        f"{how}print('done', flush=True)\n"
+        "time.sleep(600)\n"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", program], cwd=PROJECT, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert parent.stdout is not None
     pid, path = parent.stdout.readline().split()
+    assert parent.stdout.readline() == "done\n"  # it is frozen, or has forked
     assert psutil.pid_exists(int(pid))
-    time.sleep(0.2)  # time to freeze or fork
+    children = psutil.Process(parent.pid).children()
     parent.kill()
     parent.wait()
     assert gone(int(pid))
     assert Path(path).exists()
     with contextlib.suppress(ProcessLookupError):
         os.killpg(parent.pid, signal.SIGKILL)  # the forked child, which holds the lock
-        time.sleep(0.3)
+    assert all(gone(child.pid) for child in children)
     with SandboxDirectory.start(empty=True):
         assert not Path(path).exists()
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from tests.support.genesys import (
     small_seed,
     uid,
 )
+from tests.unit.stub_genesys import FakeClock
 
 PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 NOBODY = uid(999)
@@ -51,7 +53,7 @@ class Api:
 
     def __call__(self, method: str, path: str, **arguments: Any) -> requests.Response:
         prefix = "" if path.startswith("/") else "/api/v2/"
-        return self.session.request(method, f"{self.sandbox.url}{prefix}{path}", timeout=10, **arguments)
+        return self.session.request(method, f"{self.sandbox.url}{prefix}{path}", timeout=300, **arguments)
 
     def get(self, path: str, **params: Any) -> requests.Response:
         return self("GET", path, params=params)
@@ -81,7 +83,7 @@ def token(sandbox: SandboxClient, **changes: Any) -> requests.Response:
         "data": {"grant_type": "client_credentials"},
         **changes,
     }
-    return requests.post(f"{sandbox.url}/oauth/token", timeout=10, **arguments)
+    return requests.post(f"{sandbox.url}/oauth/token", timeout=300, **arguments)
 
 
 def ids_of(answer: requests.Response) -> list[str]:
@@ -96,6 +98,13 @@ def add_op(*ids: str) -> dict[str, Any]:
 
 def remove_op(one: str) -> dict[str, Any]:
     return {"op": "remove", "path": f'members[value eq "{one}"]'}
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -140,19 +149,24 @@ def test_too_many_token_requests_are_a_400_that_says_so(genesys: SandboxGenesys)
 
 def test_a_request_without_token_or_with_a_wrong_one_is_refused(genesys: SandboxGenesys) -> None:
     url = f"{genesys.url}/api/v2/groups"
-    bare = requests.get(url, timeout=10)
+    bare = requests.get(url, timeout=300)
     assert (bare.status_code, bare.json()["code"]) == (401, "authentication.required")
-    wrong = requests.get(url, headers={"Authorization": "Bearer nonsense"}, timeout=10)
+    wrong = requests.get(url, headers={"Authorization": "Bearer nonsense"}, timeout=300)
     assert (wrong.status_code, wrong.json()["code"]) == (401, "bad.credentials")
 
 
-def test_tokens_expire_and_can_be_revoked(api: Api, genesys: SandboxGenesys) -> None:
+def test_tokens_expire_and_can_be_revoked(genesys_factory: GenesysFactory) -> None:
+    clock = FakeClock()
+    genesys = genesys_factory(clock=clock)
+    api = Api(genesys)
     assert api.get("groups").status_code == 200
     genesys.revoke_tokens()
     assert api.get("groups").json()["code"] == "bad.credentials"
-    genesys.set_options(token_valid_seconds=0.05)
+    genesys.set_options(token_valid_seconds=60)
     api.login()
-    time.sleep(0.06)
+    clock.sleep(59)
+    assert api.get("groups").status_code == 200
+    clock.sleep(1)
     assert api.get("groups").status_code == 401
 
 
@@ -189,7 +203,9 @@ def test_every_answer_has_a_correlation_id_and_errors_repeat_it(api: Api) -> Non
     assert api("PUT", f"groups/{BILLING}/individuals").status_code == 405
 
 
-def test_the_budget_is_per_token_and_told_in_the_headers(api: Api, genesys: SandboxGenesys) -> None:
+def test_the_budget_is_per_token_and_told_in_the_headers(genesys_factory: GenesysFactory) -> None:
+    genesys = genesys_factory(clock=FakeClock())
+    api = Api(genesys)
     genesys.set_options(rate_allowed=2, rate_window=30)
     first = api.get("groups")
     assert first.headers["inin-ratelimit-count"] == "1"
@@ -208,10 +224,15 @@ def test_the_budget_is_per_token_and_told_in_the_headers(api: Api, genesys: Sand
     assert api.get("groups").status_code == 200
 
 
-def test_the_budget_is_whole_again_after_its_window(api: Api, genesys: SandboxGenesys) -> None:
-    genesys.set_options(rate_allowed=1, rate_window=0.2)
+def test_the_budget_is_whole_again_after_its_window(genesys_factory: GenesysFactory) -> None:
+    clock = FakeClock()
+    genesys = genesys_factory(clock=clock)
+    api = Api(genesys)
+    genesys.set_options(rate_allowed=1, rate_window=30)
     assert [api.get("groups").status_code for _ in range(2)] == [200, 429]
-    time.sleep(0.21)
+    clock.sleep(29)
+    assert api.get("groups").status_code == 429
+    clock.sleep(1)
     assert api.get("groups").status_code == 200
 
 
@@ -747,12 +768,11 @@ def test_a_connection_can_be_reset_before_and_after_processing(api: Api, genesys
 
 
 def test_a_slow_answer_may_come_after_the_request_was_processed(api: Api, genesys: SandboxGenesys) -> None:
-    genesys.add_fault("slow", method="DELETE", seconds=0.4)
-    started = time.monotonic()
+    genesys.add_fault("slow", method="DELETE", seconds=3600)
     with pytest.raises(requests.ReadTimeout):
-        api.session.delete(f"{genesys.url}/api/v2/groups/{BILLING}/members", params={"ids": ANNA}, timeout=0.15)
-    assert genesys.individuals(BILLING) == [BORIS]
-    assert time.monotonic() - started < 0.4
+        api.session.delete(f"{genesys.url}/api/v2/groups/{BILLING}/members", params={"ids": ANNA}, timeout=(60, 0.15))
+    until(lambda: genesys.individuals(BILLING) == [BORIS])
+    assert genesys.requests("DELETE")[-1]["status"] is None  # not answered yet
     genesys.add_fault("slow", path="/groups", seconds=0.1, when="before")
     started = time.monotonic()
     assert api.get("groups").status_code == 200
@@ -795,7 +815,7 @@ def test_a_token_can_be_lost_for_good_or_refused_once(api: Api, genesys: Sandbox
 def test_reads_can_be_stale(api: Api, genesys: SandboxGenesys) -> None:
     api.add(BILLING, [CLARA])
     api.delete(BILLING, [ANNA])
-    genesys.add_fault("stale", method="GET", times=None, seconds=60)
+    genesys.add_fault("stale", method="GET", times=None, seconds=86400)
     assert set(ids_of(api.get(f"groups/{BILLING}/individuals"))) == {ANNA, BORIS}
     assert CLARA not in ids_of(api.get(f"groups/{BILLING}/members"))
     assert api.get(f"groups/{BILLING}").json()["version"] == 1
@@ -858,13 +878,15 @@ def test_a_wrong_fault_or_option_is_refused(genesys: SandboxGenesys) -> None:
 
 
 def test_the_log_tells_what_came_in_without_secrets(api: Api, genesys: SandboxGenesys) -> None:
+    began = time.time()
     api.add(TIER_2, [CLARA])
     api.search({"type": "MATCH_ALL"})
+    ended = time.time()
     [entry] = genesys.requests("POST", path=r"/members$")
     assert (entry["status"], entry["client"]) == (202, genesys.client_id)
     assert entry["body"] == {"memberIds": [CLARA], "version": 1}
     assert entry["path"] == f"/api/v2/groups/{TIER_2}/members"
-    assert abs(entry["time"] - time.time()) < 10
+    assert began <= entry["time"] <= ended
     assert [write["seq"] for write in genesys.writes()] == [entry["seq"]]
     assert genesys.requests(after=entry["seq"])[0]["path"].endswith("/users/search")
     text = json.dumps(genesys.requests())
@@ -924,17 +946,14 @@ def test_a_spawned_sandbox_dies_with_its_parent() -> None:
         "from sandbox.genesys_cloud import spawn\n"
         "sandbox = spawn({'users': [], 'groups': []})\n"
         "print(sandbox.process.pid, flush=True)\n"
-        "time.sleep(60)\n"
+        "time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         os.kill(child, 0)
         parent.kill()
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and _runs(child):
-        time.sleep(0.05)
-    assert not _runs(child)
+    until(lambda: not _runs(child))
 
 
 def _runs(pid: int) -> bool:
@@ -946,22 +965,27 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def test_a_large_organisation_is_answered_quickly(genesys_factory: GenesysFactory) -> None:
-    chosen = random.Random(7)
-    people = [{"id": uid(n), "name": f"User {n}", "email": f"u{n}@example.com"} for n in range(20_000)]
-    everybody = [user["id"] for user in people]
-    groups = [{"id": gid(n), "name": f"G {n}", "individuals": chosen.sample(everybody, 200)} for n in range(1_000)]
-    api = Api(genesys_factory({"users": people, "groups": groups}, SandboxOptions(rate_allowed=None)))
-    started = time.monotonic()
-    seen: set[str] = set()
-    for number in range(1, 41):
-        seen.update(ids_of(api.get("users", pageSize=500, pageNumber=number)))
-    assert len(seen) == 20_000
-    for number in range(100):
-        assert len(ids_of(api.get(f"groups/{gid(number)}/individuals"))) == 200
-    for number in range(100):
-        emails = [f"U{n}@example.com" for n in range(number * 50, number * 50 + 50)]
-        assert len(ids_of(api.search({"type": "EXACT", "fields": ["email"], "values": emails}, pageSize=50))) == 50
-    elapsed = time.monotonic() - started
-    print(f"40 pages of 500 users, 100 groups, 100 searches of 50: {elapsed:.2f} s")
-    assert elapsed < 20  # about 2 on an idle machine
+def test_a_large_organisation_is_answered_as_quickly_as_a_small_one(genesys_factory: GenesysFactory) -> None:
+    def seconds(users: int, times: int) -> float:
+        """Of the processor, for each of some equal requests; the sandbox is a thread of this process."""
+        chosen = random.Random(7)
+        people = [{"id": uid(n), "name": f"User {n}", "email": f"u{n}@example.com"} for n in range(users)]
+        everybody = [user["id"] for user in people]
+        members = [chosen.sample(everybody, 200) for _ in range(users // 20)]
+        groups = [{"id": gid(n), "name": f"G {n}", "individuals": of} for n, of in enumerate(members)]
+        api = Api(genesys_factory({"users": people, "groups": groups}, SandboxOptions(rate_allowed=None)))
+        seen: set[str] = set()
+        for number in range(1, users // 500 + 1):
+            seen.update(ids_of(api.get("users", pageSize=500, pageNumber=number)))
+        assert len(seen) == users
+        started = time.process_time()
+        for number in range(times):
+            assert len(ids_of(api.get("users", pageSize=500, pageNumber=1))) == 500
+            assert len(ids_of(api.get(f"groups/{gid(number)}/individuals"))) == 200
+            emails = [f"U{n}@example.com" for n in range(number * 10, number * 10 + 50)]
+            assert len(ids_of(api.search({"type": "EXACT", "fields": ["email"], "values": emails}, pageSize=50))) == 50
+        return time.process_time() - started
+
+    small, large = seconds(2_000, 100), seconds(20_000, 100)
+    print(f"100 pages, 100 groups, 100 searches: {small:.2f} s of 2,000 users, {large:.2f} s of 20,000")
+    assert large < 3 * small

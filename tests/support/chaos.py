@@ -219,7 +219,7 @@ def killed_patch(setting: Setting, run_id: str, lane: int, after: int) -> bool:
     context.set_forkserver_preload(["tests.support.chaos"])
     process = context.Process(target=patch_and_die, args=(setting, run_id, lane, after))
     process.start()
-    process.join(timeout=120)
+    process.join(timeout=600)
     return process.exitcode == -signal.SIGKILL
 
 

@@ -22,14 +22,15 @@ from genesys_ad_sync.model import (
     DirectoryUser,
     PrincipalKind,
     Row,
+    RunRequest,
     Status,
     View,
     Window,
 )
-from genesys_ad_sync.stages.context import RunRequest
 
 T0 = datetime(2024, 5, 1, 12, 0, tzinfo=timezone.utc)
 DEFINITION = "default"
+_PROCESS_SECONDS = 900.0  # until a process of `in_processes` is given up
 
 
 @pytest.fixture
@@ -153,26 +154,34 @@ def in_processes(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]])
     order of ``calls``; an exception is given as ``(its type's name, its text)``. The function must be importable."""
     context = multiprocessing.get_context("forkserver")  # forks from a process that has no connection open
     context.set_forkserver_preload(["tests.support.journal", "alembic.command"])
-    start = context.Barrier(len(calls))
     answers = context.Queue()
+    parent = context.Process(target=_answer_all, args=(answers, function, calls))
+    parent.start()
+    try:
+        given = dict(answers.get(timeout=_PROCESS_SECONDS) for _ in calls)
+    finally:
+        parent.join(timeout=60)
+        if parent.is_alive():
+            parent.kill()
+    return [given[number] for number in range(len(calls))]
+
+
+def _answer_all(answers: Any, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> None:
+    """Fork a process for each call. What the function's module imports is imported here, once for all of them."""
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(len(calls))
     processes = [
-        context.Process(target=_answer, args=(start, answers, number, function, arguments))
+        context.Process(target=_answer, args=(start, answers, number, function, arguments), daemon=True)
         for number, arguments in enumerate(calls)
     ]
     for process in processes:
         process.start()
-    try:
-        given = dict(answers.get(timeout=120) for _ in processes)
-    finally:
-        for process in processes:
-            process.join(timeout=10)
-            if process.is_alive():
-                process.kill()
-    return [given[number] for number in range(len(calls))]
+    for process in processes:
+        process.join()
 
 
 def _answer(start: Any, answers: Any, number: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    start.wait(timeout=60)
+    start.wait(timeout=_PROCESS_SECONDS)
     try:
         answers.put((number, function(*arguments)))
     except Exception as error:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from genesys_ad_sync.model import Action, GroupResult, Mode, Reason, Row, Status, Window
-from genesys_ad_sync.report import build_report
+from genesys_ad_sync.report import ReportHeader, build_report
 
 NOON = datetime(2026, 3, 2, 12, 0, 5, tzinfo=timezone.utc)
 
@@ -120,9 +120,9 @@ def groups() -> list[GroupResult]:
 
 
 def example(**changes: Any) -> dict[str, Any]:
-    """`build_report` with everything above; ``changes`` override its arguments."""
+    """`build_report` with everything above; ``changes`` override its arguments and the header's fields."""
     names = [name for _, fed_by in GROUPS for name in fed_by]
-    arguments: dict[str, Any] = {
+    header: dict[str, Any] = {
         "dag_id": "genesys_ad_group_sync",
         "run_id": "manual__2026-03-02T12:00:00+00:00",
         "run_type": "manual",
@@ -131,6 +131,9 @@ def example(**changes: Any) -> dict[str, Any]:
         "dry_run": False,
         "timestamp": NOON,
         "window": Window(NOON - timedelta(minutes=15), NOON),
+    }
+    header.update({key: changes.pop(key) for key in list(changes) if key in header})
+    arguments: dict[str, Any] = {
         "rows": rows(),
         "groups": groups(),
         "directory_groups": {guid("group", name): directory_group(name) for name in names},
@@ -143,4 +146,4 @@ def example(**changes: Any) -> dict[str, Any]:
         "approval": {"by": "ops <lead>", "at": NOON - timedelta(minutes=2), "decision": "approved"},
         "notes": ["The whole view of Active Directory was taken again because the cursor was rejected."],
     }
-    return build_report(**{**arguments, **changes})
+    return build_report(ReportHeader(**header), **{**arguments, **changes})

@@ -77,7 +77,7 @@ class StubGenesys:
                 "conn_type": "genesys_cloud",
                 "login": "client-id",
                 "password": "client-secret",
-                "extra": {"api_url": self.url, "login_url": self.url, "timeout": 5, **extra},
+                "extra": {"api_url": self.url, "login_url": self.url, "timeout": 60, **extra},
             }
         )
 

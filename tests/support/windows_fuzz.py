@@ -632,7 +632,7 @@ class Round:
         return process
 
     def end(self, run: Run, process: Any, *, expect_success: bool) -> None:
-        process.join(timeout=60)
+        process.join(timeout=600)
         assert process.exitcode is not None, "a task hangs"
         self.killed += process.exitcode == -signal.SIGKILL
         error_file = self.folder / f"{run.run_id}.error"

@@ -21,7 +21,18 @@ from sandbox import company, demo
 from sandbox.airflow_stack import AirflowStack
 from sandbox.directory_objects import AddMember
 from sandbox.genesys_cloud import spawn
-from tests.support.stack import BROKEN, CONNECTIONS, DEFAULT, DRILLS, GREEN, FirstRun, Stack, until
+from tests.support.stack import (
+    BROKEN,
+    CONNECTIONS,
+    DEFAULT,
+    DRILLS,
+    GREEN,
+    MINUTE,
+    FirstRun,
+    Stack,
+    define_default,
+    until,
+)
 
 REPORT_KEYS = {
     *("schema_version", "dag_id", "run_id", "run_type", "attempt", "mode", "dry_run", "timestamp", "window"),
@@ -244,6 +255,7 @@ def test_a_broken_definition_takes_no_other_dag_out_of_the_schedule(stack: Stack
 # -- connections --------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick
 def test_both_connection_types_have_a_form_of_their_own(stack: Stack) -> None:
     forms = {form["connection_type"]: form for form in stack.airflow.request("GET", "/ui/connections/hook_meta")}
     directory, genesys = forms["active_directory"], forms["genesys_cloud"]
@@ -309,12 +321,15 @@ def test_a_backfill_makes_one_bounded_run_for_each_past_window_and_writes_nothin
     stack: Stack, scheduled: FirstRun
 ) -> None:
     by_schedule = {run["dag_run_id"]: instant(run["data_interval_start"]) for run in stack.airflow.runs(DEFAULT)}
-    first = max(by_schedule.values()) + timedelta(minutes=1)
-    windows = [(first + timedelta(minutes=n), first + timedelta(minutes=n + 1)) for n in range(2)]
+    first = datetime.now(timezone.utc).replace(second=0, microsecond=0) + MINUTE
+    windows = [(first + n * MINUTE, first + (n + 1) * MINUTE) for n in range(2)]
+    define_default(stack.airflow.config_dir, stack.reports, first, 3)
     until("two minutes without a run", lambda: datetime.now(timezone.utc) > windows[-1][1])
+    stack.wait_for_next_run(DEFAULT, windows[-1][0])
     before = stack.mark()
     # while the DAG is paused: otherwise the schedule may take one of the two windows
-    stack.create_backfill(DEFAULT, windows[0][0], windows[1][0], "--max-active-runs", "1")
+    with stack.nobody_else_writes():
+        stack.create_backfill(DEFAULT, windows[0][0], windows[1][0], "--max-active-runs", "1")
     made = [run for run in stack.airflow.runs(DEFAULT) if run["run_type"] == "backfill"]
     assert [instant(run["data_interval_start"]) for run in made] == [start for start, _ in windows]
     stack.airflow.unpause(DEFAULT)

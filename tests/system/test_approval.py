@@ -5,6 +5,7 @@ A sync definition of its own, with low limits and AD and Genesys groups that nob
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -50,7 +51,7 @@ def world(stack: Stack) -> Stack:
         )
         (stack.airflow.config_dir / f"{name}.yaml").write_text(yaml.safe_dump(keys))
     for dag_id in (DAG, HASTY):
-        stack.airflow.wait_for_dag(dag_id, timeout=180)
+        stack.airflow.wait_for_dag(dag_id)
         stack.airflow.unpause(dag_id)
         until(f"the first run of {dag_id}", lambda dag=dag_id: [r for r in stack.airflow.runs(dag) if r["end_date"]])
     assert stack.individuals("Appr One") == ids(*FIRST)
@@ -77,9 +78,12 @@ def waiting(stack: Stack, dag_id: str = DAG, conf: dict[str, Any] | None = None)
     """Starts a run and waits until it waits for a person."""
     run_id = stack.airflow.trigger(dag_id, conf)
     until("the question", lambda: stack.states(dag_id, run_id).get("approve_removals") == "awaiting_input")
-    # Airflow 3.3.2 takes an answer that comes before its scheduler has noticed that the task waits for a crash of the
-    # task, and asks again (seen; the noticing takes up to 5 s). A person reads longer than that.
-    time.sleep(8)
+    # An answer that comes before the scheduler has noticed that the task waits is taken for a crash of the task, and
+    # Airflow 3.3.2 asks again (seen; the noticing takes up to 5 s on a quiet machine).
+    noticed = re.compile(rf"Received executor event .*task_id='approve_removals', run_id='{re.escape(run_id)}'")
+    log = stack.airflow.home / "scheduler.log"
+    until("the scheduler to notice", lambda: noticed.search(log.read_text(errors="replace")))
+    time.sleep(2)  # it says so just before it acts on it
     return run_id
 
 
@@ -156,7 +160,7 @@ def test_somebody_who_may_not_answer_is_refused(full: Stack) -> None:
         f"{full.airflow.url}/api/v2/dags/{DAG}/dagRuns/{run_id}/taskInstances/approve_removals/-1/hitlDetails",
         headers={"Authorization": f"Bearer {viewer}"},
         json={"chosen_options": ["Appr One: 2 removals"], "params_input": {}},
-        timeout=30,
+        timeout=300,
     )
     assert answered.status_code == 403
     with pytest.raises(StackFailed, match="400"):

@@ -83,7 +83,7 @@ def world(stack: Stack) -> Iterator[World]:
         stack.airflow.save_connection(DIRECTORY, world.through_the_gate())
         stack.airflow.save_connection(GENESYS, genesys.connection())
         world.define()
-        stack.airflow.wait_for_dag(DAG, timeout=180)
+        stack.airflow.wait_for_dag(DAG)
         stack.airflow.unpause(DAG)
         first = until("the first run", lambda: [run for run in stack.airflow.runs(DAG) if run["end_date"]])
         assert first[0]["state"] == "success"

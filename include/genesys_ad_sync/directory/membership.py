@@ -1,46 +1,99 @@
-"""Who is effectively in which group, and how that differs between two views. Pure.
+"""Effective members of groups, and the difference between two views. Pure.
 
 Nesting is flattened here and nowhere else; cycles are cut; only users count.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from functools import wraps
+from typing import Any, TypeVar
 
 from genesys_ad_sync.model import Action, Change, Guid, PrincipalKind, Reason, View
 
 Paths = dict[Guid, tuple[Guid, ...]]
 
 
+@dataclass(frozen=True)
+class MembershipPolicy:
+    """Which members of a group count.
+
+    ``nested``: members of nested groups do. ``disabled_users``: ``remove`` leaves out disabled accounts, ``keep`` does
+    not.
+    """
+
+    nested: bool
+    disabled_users: str  # remove | keep
+
+
+_T = TypeVar("_T")
+
+
+def accept_old_keywords(function: Callable[..., _T]) -> Callable[..., _T]:
+    """Accept `nested` and `disabled_users` in place of a policy (shim until the rooms are merged)."""
+
+    @wraps(function)
+    def accepting(*arguments: Any, **named: Any) -> _T:
+        if "nested" in named:
+            policy = MembershipPolicy(named.pop("nested"), named.pop("disabled_users"))
+            nested_before, disabled_before = named.pop("was_nested", None), named.pop("was_disabled_users", None)
+            if nested_before is not None or disabled_before:
+                named["before_policy"] = MembershipPolicy(
+                    policy.nested if nested_before is None else nested_before, disabled_before or policy.disabled_users
+                )
+            named["policy"] = policy
+        return function(*arguments, **named)
+
+    return accepting
+
+
 def closure(view: View, root: Guid, *, nested: bool = True) -> set[Guid]:
-    """``root`` and every group below it that counts. A group that contains itself, over however many steps, is met
-    once."""
+    """Return ``root`` and every group below it that counts.
+
+    Groups that contain each other are met once.
+    """
     return set(_paths_to_groups(view, root, nested=nested))
 
 
-def effective_members(view: View, root: Guid, *, nested: bool, disabled_users: str) -> Paths:
-    """User -> the groups from ``root`` down to the one that has the user as direct member, by the shortest way.
+@accept_old_keywords
+def effective_members(view: View, root: Guid, policy: MembershipPolicy) -> Paths:
+    """Map each effective member to the groups from ``root`` down to the user's own group.
 
-    ``disabled_users`` ``remove`` leaves out disabled accounts, ``keep`` does not. Contacts, computers and members
-    that could not be resolved are left out (see ``left_out``). KeyError if ``view`` does not have ``root``.
+    The path is a shortest one; its last group has the user as direct member. Contacts, computers and unresolved
+    members are left out (see ``left_out``). Raises KeyError if ``view`` does not have ``root``.
     """
     members: Paths = {}
-    for group, path in _paths_to_groups(view, root, nested=nested).items():
+    for group, path in _paths_to_groups(view, root, nested=policy.nested).items():
         for guid in view.members[group]:
             user = view.users.get(guid)
             if guid in members or user is None or user.kind is not PrincipalKind.USER:
                 continue
-            if user.disabled and disabled_users == "remove":
+            if user.disabled and policy.disabled_users == "remove":
                 continue
             members[guid] = path
     return members
 
 
+def wanted_members(view: View, sources: Collection[Guid], policy: MembershipPolicy) -> Paths:
+    """Map each effective member of ``sources`` to the groups that grant the membership.
+
+    Groups that ``view`` does not have or that are not in scope count as empty.
+    """
+    granted_by: defaultdict[Guid, list[Guid]] = defaultdict(list)
+    for group in sorted(sources):
+        for user in _members_in_scope(view, group, policy) or ():
+            granted_by[user].append(group)
+    return {user: tuple(groups) for user, groups in granted_by.items()}
+
+
 def left_out(view: View, *roots: Guid, nested: bool = True) -> Counter[str]:
-    """How many members below ``roots`` get no membership because of what they are: by ``PrincipalKind`` value, or
-    ``unresolved`` (of another domain, or not visible to the account)."""
+    """Count the members below ``roots`` that get no membership because of what they are.
+
+    The keys are ``PrincipalKind`` values, or ``unresolved`` (of another domain, or not visible to the account).
+    """
     groups = {group for root in roots for group in closure(view, root, nested=nested)}
     everyone = {guid for group in groups for guid in view.members[group]} - view.groups.keys()
     counts: Counter[str] = Counter()
@@ -53,39 +106,30 @@ def left_out(view: View, *roots: Guid, nested: bool = True) -> Counter[str]:
     return counts
 
 
+@accept_old_keywords
 def difference(
     before: View,
     after: View,
     roots: Iterable[Guid],
+    policy: MembershipPolicy,
     *,
-    nested: bool,
-    disabled_users: str,
     observed_after: datetime | None,
     observed_at: datetime,
-    was_nested: bool | None = None,
-    was_disabled_users: str | None = None,
+    before_policy: MembershipPolicy | None = None,
 ) -> list[Change]:
-    """The adds and removes of people that lead from ``before`` to ``after``, per group of ``roots``, sorted.
+    """Return the changes of membership from ``before`` to ``after``, per group of ``roots``, sorted.
 
-    A removal's path is the one by which the person *was* in. A group that is in scope in ``before`` and not in
-    ``after`` (deleted, or out of scope) gives removals that are held with ``mapping_changed``; one that is new gives
-    adds. Both views must hold everything below the roots. ``was_…``: the policies under which ``before`` was read, if
-    the definition was edited meanwhile.
+    Both views must hold everything below the roots. ``before_policy``: the policy of ``before``, if the definition was
+    edited meanwhile.
+
+    - The path of a removal is the one by which the user *was* a member.
+    - A group that leaves the scope or is deleted yields removals that are held with ``mapping_changed``.
+    - A group that enters the scope yields adds.
     """
-
-    def members_of(view: View, root: Guid, nested: bool, disabled_users: str) -> Paths | None:
-        group = view.groups.get(root)
-        if group is None or not group.in_scope:
-            return None
-        return effective_members(view, root, nested=nested, disabled_users=disabled_users)
-
-    nested_before = nested if was_nested is None else was_nested
-    disabled_before = was_disabled_users or disabled_users
-
     changes: list[Change] = []
     for root in sorted(set(roots)):
-        was = members_of(before, root, nested_before, disabled_before)
-        now = members_of(after, root, nested, disabled_users)
+        was = _members_in_scope(before, root, before_policy or policy)
+        now = _members_in_scope(after, root, policy)
         held = Reason.MAPPING_CHANGED if now is None else None
         was, now = was or {}, now or {}
         for user in sorted(was.keys() ^ now.keys()):
@@ -105,11 +149,11 @@ def difference(
 
 
 def keep_invisible(before: View, after: View, unresolved: Iterable[Guid], *, nested: bool = True) -> set[Guid]:
-    """Members that AD still lists but that cannot be read now count as what they were when last read: the rights of the
-    account changed, not the membership. (AD itself takes a deleted object out of its groups.)
+    """Copy members that cannot be read now from ``before``, and return their guids.
 
-    Adds to ``after`` what ``before`` knows of them, for a group with everything below. Gives their guids; the groups
-    among them were not read and prove nothing. Without ``nested`` groups among the members were not asked for.
+    AD still lists these members, and takes deleted objects out of their groups: so the rights of the account changed,
+    not the membership. A group is added with everything below; it was not read and proves nothing. Without ``nested``,
+    groups among the members were never requested and are not added.
     """
     kept: set[Guid] = set()
     waiting = list(unresolved)
@@ -129,7 +173,7 @@ def keep_invisible(before: View, after: View, unresolved: Iterable[Guid], *, nes
 
 
 def prune(view: View, *, nested: bool) -> View:
-    """Only what can be reached from the groups in scope: what a fresh reading of the same directory would hold."""
+    """Keep only objects that the groups in scope reach, as a new reading would."""
     reached: set[Guid] = set()
     waiting = [guid for guid, group in view.groups.items() if group.in_scope]
     while waiting:
@@ -139,16 +183,33 @@ def prune(view: View, *, nested: bool) -> View:
         reached.add(guid)
         if nested:
             waiting += [member for member in view.members[guid] if member in view.groups]
-    people = {member for guid in reached for member in view.members[guid]}
+    members = {member for guid in reached for member in view.members[guid]}
     return View(
         groups={guid: group for guid, group in view.groups.items() if guid in reached},
-        users={guid: user for guid, user in view.users.items() if guid in people},
+        users={guid: user for guid, user in view.users.items() if guid in members},
         members={guid: set(members) for guid, members in view.members.items() if guid in reached},
     )
 
 
+def primary_group_rids(view: View) -> dict[int, Guid]:
+    """Map RIDs, to which ``primaryGroupID`` refers, to the groups that can be a primary group."""
+    rids = {guid: domain_rid(group.sid) for guid, group in view.groups.items()}
+    return {rid: guid for guid, rid in rids.items() if rid is not None}
+
+
+def domain_rid(sid: str | None) -> int | None:
+    """Return the last part of a domain SID; None for well-known SIDs (S-1-5-32-…)."""
+    return int(sid.rsplit("-", 1)[1]) if sid is not None and sid.startswith("S-1-5-21-") else None
+
+
+def _members_in_scope(view: View, root: Guid, policy: MembershipPolicy) -> Paths | None:
+    """Return the effective members of ``root``; None if it is missing or not in scope."""
+    group = view.groups.get(root)
+    return effective_members(view, root, policy) if group is not None and group.in_scope else None
+
+
 def _paths_to_groups(view: View, root: Guid, *, nested: bool) -> dict[Guid, tuple[Guid, ...]]:
-    """Breadth-first, so that the first path to a group is a shortest one; in order of discovery."""
+    """Find a shortest path to each group below ``root``, in breadth-first order."""
     if root not in view.groups:
         raise KeyError(root)
     paths: dict[Guid, tuple[Guid, ...]] = {root: (root,)}

@@ -1,70 +1,7 @@
-"""What reading Active Directory gives: a whole view, a proof of some groups, or the changes since a cursor.
+"""Moved to `results`."""
 
-Plain data. An answer that broke off is never one of these; it is an exception.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-
-from genesys_ad_sync.model import Cursor, Guid, View
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The whole view. ``complete``: the groups of which every page and range came (all of ``view.members``).
-
-    ``cursor.polled_at`` is the DC's time before anything was read, ``read_until`` its time afterwards, rounded up to
-    the next second: what the view shows happened before ``read_until``, what it does not show after ``polled_at``.
-    ``unresolved``: members that are no object of this domain, or one that the account may not see.
-    """
-
-    view: View
-    cursor: Cursor
-    read_until: datetime
-    complete: frozenset[Guid]
-    unresolved: frozenset[Guid]
-    warnings: tuple[str, ...]
-    requests: int
-
-
-@dataclass(frozen=True)
-class Proof:
-    """Some groups and all below them, read completely now. ``missing``: asked for, but there is no such group.
-
-    ``read_until`` and ``unresolved`` as in ``Reading``. A member that is unresolved now and was known before, without
-    a tombstone, is one that the account cannot see any more: no proof that the person left.
-    """
-
-    view: View
-    read_until: datetime
-    complete: frozenset[Guid]
-    missing: frozenset[Guid]
-    unresolved: frozenset[Guid]
-    requests: int
-
-
-@dataclass(frozen=True)
-class Delta:
-    """The net changes of the whole domain since a cursor; apply them idempotently (they may be repeated).
-
-    ``member_changes``: group -> (added, removed). ``touched``: objects of which another attribute changed, new
-    objects included. ``primary_groups``: user -> RID of the primary group, where that was set. ``entries``: how many
-    objects the server named.
-    """
-
-    cursor: Cursor
-    read_until: datetime
-    member_changes: Mapping[Guid, tuple[frozenset[Guid], frozenset[Guid]]]
-    touched: frozenset[Guid]
-    deleted: frozenset[Guid]
-    primary_groups: Mapping[Guid, int]
-    entries: int
-
-    @property
-    def mentioned(self) -> frozenset[Guid]:
-        """Every object that the changes name; see ``refresh.apply_delta`` for what must be loaded to apply them."""
-        members = (guid for change in self.member_changes.values() for side in change for guid in side)
-        return frozenset({*self.member_changes, *members, *self.touched, *self.deleted, *self.primary_groups})
+from genesys_ad_sync.directory.results import (  # noqa: F401 (shim until the rooms are merged)
+    Delta,
+    Proof,
+    Reading,
+)

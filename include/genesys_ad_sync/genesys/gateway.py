@@ -1,7 +1,9 @@
-"""Reading Genesys Cloud: groups, who is in them, and who somebody is. Each answer is complete or an error.
+"""Reads Genesys Cloud: groups, their members, and users by key.
 
-Uses as few requests as the API allows (reference/genesys-cloud-api.md, §9) and never guesses: a user is only one
-whose own mail or user name says so. Writes nothing.
+Each answer is complete or an error.
+
+Uses as few requests as the API allows (reference/genesys-cloud-api.md, §9). Never guesses: a user matches only by the
+user's own mail or user name. Writes nothing.
 """
 
 from __future__ import annotations
@@ -10,17 +12,9 @@ import math
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from genesys_ad_sync.genesys.client import (
-    GenesysClient,
-    Page,
-    id_of,
-    list_page,
-    page_of,
-    path_segment,
-    read_pages,
-)
+from genesys_ad_sync.genesys.client import GenesysClient, path_segment
 from genesys_ad_sync.genesys.errors import (
     AmbiguousExternalId,
     BadRequest,
@@ -28,25 +22,23 @@ from genesys_ad_sync.genesys.errors import (
     NotFound,
     UnexpectedAnswer,
 )
-from genesys_ad_sync.model import GenesysGroup, GenesysUser
-
-UserField = Literal["email", "username"]
+from genesys_ad_sync.genesys.paging import Page, id_of, list_page, page_of, read_pages
+from genesys_ad_sync.model import GenesysGroup, GenesysUser, UserKey
 
 LIST_PAGE_SIZE = 500  # more is unknown; Terraform's provider uses 500 in production
 SEARCH_BATCH = 50  # values a search; the API's cap is unknown
 SEARCH_PAGE_SIZE = 100
 SCIM_PAGE_SIZE = 25  # "page size over 25 may exceed internal resource limits" where externalId is asked for
-LISTING_TRIES = 3  # of a listing that changed while it was read
+LISTING_TRIES = 3  # attempts at a listing that changes while it is read
 STATES = ("active", "inactive")  # never deleted ones
 
 _T = TypeVar("_T")
 
 
 class GenesysGateway:
-    """Reads. One instance per task: it keeps what it has listed.
+    """Reads Genesys Cloud. One instance per task: it keeps what it has listed.
 
-    ``individuals``, ``find_users``, ``users_by_id`` and ``user_by_external_id`` may be called from several threads;
-    what else keeps state, from one.
+    ``individuals``, ``find_users``, ``users_by_id`` and ``user_by_external_id`` may be called from several threads.
     """
 
     def __init__(self, client: GenesysClient) -> None:
@@ -60,18 +52,18 @@ class GenesysGateway:
     # -- groups ---------------------------------------------------------------------------------------
 
     def groups(self) -> list[GenesysGroup]:
-        """All groups, as of now: one request per 500."""
+        """Read all groups: one request per 500."""
         path = "/api/v2/groups"
         return _complete(
             lambda: [_group(entity, path) for entity in self._client.pages(path, page_size=LIST_PAGE_SIZE)]
         )
 
     def group_id_by_external_id(self, external_id: str) -> str | None:
-        """The id of the group that carries this SCIM externalId (case matters); None if none does.
+        """Return the id of the group with this SCIM externalId (case matters), or None.
 
-        SCIM cannot be asked for it (its filter knows id and displayname only), so the first call reads the
-        externalId of every group: one request per 25 groups, or one per group where the service refuses to list
-        without a filter. Keep the answer. Raises AmbiguousExternalId if several groups carry it.
+        A SCIM filter knows only id and displayname. The first call therefore reads the externalId of every group: one
+        request per 25 groups, or one per group where the service refuses to list without a filter. The result is kept.
+        Raises AmbiguousExternalId if several groups carry it.
         """
         if self._external_ids is None:
             self._external_ids = self._read_external_ids()
@@ -82,15 +74,18 @@ class GenesysGateway:
         return found[0] if found else None
 
     def external_id_of(self, group_id: str) -> str | None:
-        """The SCIM externalId of one group (one request). Raises NotFound if there is no such group."""
+        """Read the SCIM externalId of one group (one request).
+
+        Raises NotFound if there is no such group.
+        """
         path = f"/api/v2/scim/v2/groups/{path_segment(group_id)}"
         answer = self._client.call("GET", path, params={"attributes": "id,externalId"})
         if not isinstance(answer.body, dict):
-            raise UnexpectedAnswer("The answer is no SCIM group", method="GET", path=path, status=answer.status)
+            raise UnexpectedAnswer("The answer is not a SCIM group", method="GET", path=path, status=answer.status)
         return answer.body.get("externalId")
 
     def group(self, group_id: str) -> GenesysGroup | None:
-        """One group; None if Genesys says that there is none."""
+        """Read one group; None if Genesys says that it does not exist."""
         path = f"/api/v2/groups/{path_segment(group_id)}"
         try:
             answer = self._client.call("GET", path)
@@ -99,10 +94,10 @@ class GenesysGateway:
         return _group(_entity(answer.body, path), path)
 
     def individuals(self, group_id: str) -> frozenset[str]:
-        """The ids of those who were added to the group one by one: complete, or an error.
+        """Read the ids of the members who were added individually.
 
-        Not `/members`: that lists owners and people included by rules, too, whom no one can remove. Raises
-        NotFound if there is no such group, IncompleteListing if the answer is not the whole.
+        Not `/members`: that also lists owners and users included by rules, who cannot be removed. Raises NotFound if
+        there is no such group, IncompleteListing if the answer is not complete.
         """
         path = f"/api/v2/groups/{path_segment(group_id)}/individuals"
 
@@ -121,11 +116,11 @@ class GenesysGateway:
 
     # -- users ----------------------------------------------------------------------------------------
 
-    def find_users(self, field: UserField, values: Collection[str]) -> list[GenesysUser]:
-        """Active and inactive users whose ``field`` is one of ``values`` (upper and lower case are the same).
+    def find_users(self, field: UserKey, values: Collection[str]) -> list[GenesysUser]:
+        """Find active and inactive users whose ``field`` is one of ``values``, ignoring case.
 
-        Takes the cheaper way: search (50 values a request) or listing all users (500 a request, kept).
-        A value that nobody has is not in the answer; one that two users have is there twice.
+        Takes the cheaper way: search (50 values per request) or listing all users (500 per request, kept).
+        The result has no user for an unknown value, and two for a value that two users have.
         """
         wanted = _normalised(values)
         if not wanted:
@@ -133,11 +128,11 @@ class GenesysGateway:
         with self._lock:
             return self._find_users(field, wanted)
 
-    def search_users(self, field: UserField, values: Collection[str]) -> list[GenesysUser]:
-        """Like ``find_users``, always by search.
+    def search_users(self, field: UserKey, values: Collection[str]) -> list[GenesysUser]:
+        """Find users like ``find_users``, always by search.
 
-        A batch that is refused (400) is looked up one value at a time; if a single value is refused (an odd
-        character, say), all users are listed: "Genesys did not want to tell" must not pass for "nobody".
+        A refused batch (400) is looked up one value at a time. If a single value is refused (for an odd character, for
+        instance), all users are listed: a refusal must not pass for "there is no such user".
         """
         wanted = sorted(_normalised(values))
         found: dict[str, GenesysUser] = {}
@@ -150,7 +145,7 @@ class GenesysGateway:
         return list(found.values())
 
     def list_users(self, states: Sequence[str] = STATES) -> list[GenesysUser]:
-        """All users in these states; read once per gateway, one request per 500."""
+        """Read all users in these states, once per gateway: one request per 500."""
         users: dict[str, GenesysUser] = {}
         for state in states:
             if state not in self._listed:
@@ -159,17 +154,19 @@ class GenesysGateway:
         return list(users.values())
 
     def user_by_external_id(self, authority: str, key: str) -> GenesysUser | None:
-        """The user with this external id (case matters in both); None if Genesys says that there is none."""
+        """Read the user with this external id (case matters in both), or None."""
         return self._one_user(f"/api/v2/users/externalid/{path_segment(authority)}/{path_segment(key)}")
 
     def user(self, user_id: str) -> GenesysUser | None:
-        """One user, whatever the state; None if Genesys says that there is none."""
+        """Read one user, whatever the state; None if Genesys knows none."""
         return self._one_user(f"/api/v2/users/{path_segment(user_id)}")
 
     def users_by_id(self, user_ids: Collection[str]) -> list[GenesysUser]:
-        """Active and inactive users with these ids; an id that is missing is of nobody (any more).
+        """Read active and inactive users with these ids.
 
-        Takes the cheaper way: asked for by id (50 a request), or by listing all users (500 a request, kept).
+        An id without a user is missing in the result.
+
+        Takes the cheaper way: by id (50 per request), or by listing all users (500 per request, kept).
         """
         wanted = frozenset(user_ids)
         if not wanted:
@@ -179,12 +176,12 @@ class GenesysGateway:
 
     @property
     def has_listed_users(self) -> bool:
-        """All active and inactive users are known: asking for one costs nothing."""
+        """Whether all active and inactive users are known: finding one takes no request."""
         return self._is_listed(STATES)
 
-    # -- how ------------------------------------------------------------------------------------------
+    # -- the cheaper way ------------------------------------------------------------------------------
 
-    def _find_users(self, field: UserField, wanted: frozenset[str]) -> list[GenesysUser]:
+    def _find_users(self, field: UserKey, wanted: frozenset[str]) -> list[GenesysUser]:
         if self._is_listed(STATES) or self._listing_is_cheaper(math.ceil(len(wanted) / self._search_batch)):
             try:
                 return _matching(field, wanted, self.list_users(STATES))
@@ -219,12 +216,12 @@ class GenesysGateway:
         return all(state in self._listed for state in states)
 
     def _listing_is_cheaper(self, requests: int) -> bool:
-        """Than so many others."""
+        """Return whether listing all users takes fewer than ``requests``."""
         pages = len(STATES)  # each state takes one request at least
         for state in STATES:
             if pages >= requests:
                 return False
-            # The first page tells the total. It is not lost: if the listing is chosen, it is its first page.
+            # The first page shows the total. If the listing is chosen, the page is used for it.
             if state not in self._listed:
                 pages += max(1, math.ceil(self._first_page(state).total / LIST_PAGE_SIZE)) - 1
         return pages < requests
@@ -239,11 +236,11 @@ class GenesysGateway:
 
     def _read_users(self, state: str) -> list[GenesysUser]:
         path = "/api/v2/users"
-        first = self._first_pages.pop(state, None)  # good for one reading: a second one begins anew
+        first = self._first_pages.pop(state, None)  # serves one reading: a second one starts again
         entities = read_pages(lambda number: self._user_page(state, number), path, first)
         return [_user(entity, path) for entity in entities]
 
-    def _search_or_fall_back(self, field: UserField, batch: Sequence[str]) -> list[GenesysUser]:
+    def _search_or_fall_back(self, field: UserKey, batch: Sequence[str]) -> list[GenesysUser]:
         try:
             return self._search(field, batch)
         except BadRequest:
@@ -257,12 +254,15 @@ class GenesysGateway:
                     return found
         return _matching(field, frozenset(batch), self.list_users(STATES))
 
-    def _search(self, field: UserField, values: Sequence[str]) -> list[GenesysUser]:
-        """One search, all its pages. What it answers is matched again here: EXACT may run over analysed text."""
+    def _search(self, field: UserKey, values: Sequence[str]) -> list[GenesysUser]:
+        """Search, and read all pages.
+
+        The result is matched again here: EXACT may run over analysed text.
+        """
         path = "/api/v2/users/search"
-        what: dict[str, Any] = {"value": values[0]} if len(values) == 1 else {"values": list(values)}
+        criterion: dict[str, Any] = {"value": values[0]} if len(values) == 1 else {"values": list(values)}
         query = [
-            {"type": "EXACT", "fields": [field], **what},
+            {"type": "EXACT", "fields": [field.value], **criterion},
             # Which states a search answers by default is not documented.
             {"type": "EXACT", "fields": ["state"], "values": list(STATES)},
         ]
@@ -299,7 +299,9 @@ class GenesysGateway:
             )
             body = answer.body
             if not isinstance(body, dict) or not isinstance(body.get("totalResults"), int):
-                raise UnexpectedAnswer("The answer is no SCIM listing", method="GET", path=path, status=answer.status)
+                raise UnexpectedAnswer(
+                    "The answer is not a SCIM listing", method="GET", path=path, status=answer.status
+                )
             total = body["totalResults"]
             return Page(number, tuple(body.get("Resources") or ()), total, math.ceil(total / SCIM_PAGE_SIZE))
 
@@ -307,7 +309,7 @@ class GenesysGateway:
 
 
 def _complete(read: Callable[[], _T]) -> _T:
-    """Reads a listing again if it changed while it was read."""
+    """Repeat the reading of a listing that changes while it is read."""
     for _ in range(LISTING_TRIES - 1):
         try:
             return read()
@@ -320,18 +322,13 @@ def _normalised(values: Iterable[str]) -> frozenset[str]:
     return frozenset(value.strip().lower() for value in values if value and value.strip())
 
 
-def _matching(field: UserField, wanted: frozenset[str], users: Iterable[GenesysUser]) -> list[GenesysUser]:
-    return [
-        user
-        for user in users
-        if user.state in STATES
-        and ((user.email if field == "email" else user.username) or "").strip().lower() in wanted
-    ]
+def _matching(field: UserKey, wanted: frozenset[str], users: Iterable[GenesysUser]) -> list[GenesysUser]:
+    return [user for user in users if user.state in STATES and (field.of(user) or "").strip().lower() in wanted]
 
 
 def _entity(body: Any, path: str) -> dict[str, Any]:
     if not isinstance(body, dict):
-        raise UnexpectedAnswer("The answer is no entity", method="GET", path=path)
+        raise UnexpectedAnswer("The answer is not an entity", method="GET", path=path)
     return body
 
 

@@ -13,8 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, insert
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks
-from genesys_ad_sync.journal.records import Outcome, RunKey
-from genesys_ad_sync.model import Action, Change, Guid, Reason, Status, Window
+from genesys_ad_sync.model import Action, Change, Guid, Outcome, Reason, RunKey, Status, Window
 
 _CHANGE = tables.change.c
 

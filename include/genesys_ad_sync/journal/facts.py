@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Store, chunks, upsert
-from genesys_ad_sync.journal.records import RunRecord
+from genesys_ad_sync.model import RunRecord
 
 _FACT = tables.fact.c
 _REQUIRED = object()

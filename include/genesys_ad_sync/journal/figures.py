@@ -10,8 +10,7 @@ from sqlalchemy import select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Store, upsert
-from genesys_ad_sync.journal.records import RunRecord
-from genesys_ad_sync.model import GroupResult
+from genesys_ad_sync.model import GroupResult, RunRecord
 
 _RESULT = tables.group_result.c
 _REQUEST = tables.request.c

@@ -7,20 +7,27 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from genesys_ad_sync.journal.external_ids import ExternalIds
-from genesys_ad_sync.journal.records import Decision, Done, Link, Outcome, RunKey, RunRecord, StoredCursor
 from genesys_ad_sync.journal.rows import Rows
 from genesys_ad_sync.journal.view_writer import ViewUpdate
 from genesys_ad_sync.model import (
     Change,
     Cursor,
+    Decision,
     DirectoryGroup,
     DirectoryUser,
+    Done,
     Grant,
     GroupResult,
     Guid,
+    Link,
     Mode,
+    Outcome,
     Pair,
     Row,
+    RunKey,
+    RunRecord,
+    RunRequest,
+    StoredCursor,
     View,
     Window,
 )
@@ -288,8 +295,6 @@ class FlatNames:
         undo_run: str | None = None,
         release_run: str | None = None,
     ) -> RunRecord:
-        from genesys_ad_sync.stages.context import RunRequest
-
         request = RunRequest(
             run_type, clear_number, mode, window, dry_run, tuple(groups), undo_run=undo_run, release_run=release_run
         )

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from genesys_ad_sync.errors import LeaseBusy, LeaseLost
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Store, upsert
-from genesys_ad_sync.journal.records import RunKey
+from genesys_ad_sync.model import RunKey
 
 _LEASE = tables.lease.c
 _HOLDER = tables.lease_holder.c

@@ -9,8 +9,7 @@ from sqlalchemy import Connection, delete, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
-from genesys_ad_sync.journal.records import Link
-from genesys_ad_sync.model import Guid
+from genesys_ad_sync.model import Guid, Link
 
 _LINK = tables.link.c
 

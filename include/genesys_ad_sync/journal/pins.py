@@ -13,9 +13,8 @@ from sqlalchemy import ColumnElement, and_, delete, or_, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
-from genesys_ad_sync.journal.records import Done, RunKey
 from genesys_ad_sync.journal.stored_row import row_from_json
-from genesys_ad_sync.model import Action, Status
+from genesys_ad_sync.model import Action, Done, RunKey, Status
 
 _ROW = tables.row.c
 _RUN = tables.run.c

@@ -14,8 +14,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks
-from genesys_ad_sync.journal.records import Decision, RunKey
-from genesys_ad_sync.model import Reason
+from genesys_ad_sync.model import Decision, Reason, RunKey
 
 _QUESTION = tables.question.c
 _CHANGE = tables.change.c

@@ -14,10 +14,9 @@ from sqlalchemy import and_, delete, false, func, insert, or_, select, update
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Store, chunks, upsert
 from genesys_ad_sync.journal.leases import check_fence
-from genesys_ad_sync.journal.records import RunKey, RunRecord
 from genesys_ad_sync.journal.settling import Settled, settled_before, write_outcomes
 from genesys_ad_sync.journal.stored_row import row_from_json, row_to_json
-from genesys_ad_sync.model import Action, Reason, Row, Status
+from genesys_ad_sync.model import Action, Reason, Row, RunKey, RunRecord, Status
 
 _RUN = tables.run.c
 _ROW = tables.row.c

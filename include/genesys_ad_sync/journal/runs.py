@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, delete, exists, false, insert, or_, select, update
 from sqlalchemy import Row as Record
@@ -12,11 +12,7 @@ from genesys_ad_sync.errors import RunUnknown
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Store
 from genesys_ad_sync.journal.facts import find_fact, put_fact
-from genesys_ad_sync.journal.records import RunKey, RunRecord
-from genesys_ad_sync.model import Mode, Window
-
-if TYPE_CHECKING:
-    from genesys_ad_sync.stages.context import RunRequest
+from genesys_ad_sync.model import Mode, RunKey, RunRecord, RunRequest, Window
 
 _RUN = tables.run.c
 _CHANGE = tables.change.c

@@ -12,8 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import chunks
-from genesys_ad_sync.journal.records import RunKey, RunRecord
-from genesys_ad_sync.model import SETTLED, Row, Status
+from genesys_ad_sync.model import SETTLED, Row, RunKey, RunRecord, Status
 
 _CHANGE = tables.change.c
 

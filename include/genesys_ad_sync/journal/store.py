@@ -25,11 +25,11 @@ from genesys_ad_sync.journal.opening import open_database
 from genesys_ad_sync.journal.pairs import Pairs
 from genesys_ad_sync.journal.pins import Pins
 from genesys_ad_sync.journal.questions import Questions
-from genesys_ad_sync.journal.records import Link, Outcome, RunKey, RunRecord, StoredCursor
 from genesys_ad_sync.journal.restoration import Restoration
 from genesys_ad_sync.journal.runs import Runs
 from genesys_ad_sync.journal.secrets import Secrets
 from genesys_ad_sync.journal.views import Views
+from genesys_ad_sync.model import Link, Outcome, RunKey, RunRecord, StoredCursor
 
 __all__ = ["DefinitionJournal", "Journal", "Link", "Outcome", "RunKey", "RunRecord", "StoredCursor"]
 

@@ -16,9 +16,8 @@ from genesys_ad_sync.errors import JournalConflict
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import as_columns
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
-from genesys_ad_sync.journal.records import StoredCursor
 from genesys_ad_sync.journal.view_writer import ViewUpdate, write_view
-from genesys_ad_sync.model import Cursor, DirectoryGroup, DirectoryUser, Guid, PrincipalKind, View
+from genesys_ad_sync.model import Cursor, DirectoryGroup, DirectoryUser, Guid, PrincipalKind, StoredCursor, View
 
 _ROWS_AT_A_TIME = 10_000
 

@@ -1,10 +1,10 @@
-"""The reconciliation report: what a run found, what it did about it, and why it did not do the rest.
+"""The reconciliation report: what a run found, what it did, and why it did not do the rest.
 
-`build` makes the report of what it is given, `schema` says what a right one looks like, `page` and `summary` show it
-to people, `store` keeps it. None of them knows Airflow, the journal or Genesys Cloud.
+`build` makes the report, `schema` checks it, `page` and `summary` show it to people, `store` keeps it. None of them
+knows Airflow, the journal or Genesys Cloud.
 """
 
-from genesys_ad_sync.report.build import build_report
+from genesys_ad_sync.report.build import ReportHeader, build_report
 from genesys_ad_sync.report.page import render_page
 from genesys_ad_sync.report.schema import SCHEMA_VERSION, json_schema, validate
 from genesys_ad_sync.report.store import ReportStore, SeenJournal
@@ -12,6 +12,7 @@ from genesys_ad_sync.report.summary import render_summary
 
 __all__ = [
     "SCHEMA_VERSION",
+    "ReportHeader",
     "ReportStore",
     "SeenJournal",
     "build_report",

@@ -1,12 +1,13 @@
-"""Makes the report, as the dict that goes into the JSON file, of what the run knows. Pure: no I/O and no clock.
+"""The report of a run, as the dict that goes into the JSON file. Pure: no I/O and no clock.
 
-It never refuses: a report with a gap is better than none after something was written. `schema.validate` is the judge.
+Gaps are no error: after something was written, a report with a gap is better than none. `schema.validate` judges.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -16,49 +17,62 @@ from genesys_ad_sync.report.schema import COUNT_KEYS, SCHEMA_VERSION
 Named = Mapping[str, str | None]
 
 
+@dataclass(frozen=True)
+class ReportHeader:
+    """The facts of the run that a report is about.
+
+    ``mode``: what the run really did, ``changes`` or ``full``. ``window`` None: the run ended before it knew its
+    window; a ``full`` run has none, whatever is given. ``timestamp``: when the report is made.
+    """
+
+    dag_id: str
+    run_id: str
+    run_type: str
+    attempt: int
+    mode: Mode | str
+    dry_run: bool
+    timestamp: datetime
+    window: Window | None
+
+
 def build_report(
+    header: ReportHeader | None = None,
     *,
-    dag_id: str,
-    run_id: str,
-    run_type: str,
-    attempt: int,
-    mode: Mode | str,
-    dry_run: bool,
-    timestamp: datetime,
-    window: Window | None,
     rows: Sequence[Row],
     groups: Sequence[GroupResult],
     directory_groups: Mapping[Guid, Named],
     requests: Mapping[str, Any] | None = None,
     approval: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
+    **header_facts: Any,  # shim until the rooms are merged: the header's fields one by one
 ) -> dict[str, Any]:
-    """The report of one attempt of one run, with the keys of design.md in its order.
+    """Return the report of one attempt of one run, with the keys of docs/report.md in that order.
 
-    ``mode``: what the run really did, ``changes`` or ``full``; a ``full`` run has no window, whatever is given.
-    ``directory_groups``: {guid: {guid, dn, name}}, for rows and groups that carry guids only.
-    ``requests``: {total, retried, throttled, by_endpoint}; what is missing counts as none.
-    ``approval``: {by, at, decision}; ``at`` a datetime or its RFC 3339 text.
-    ``notes``: whole sentences for the person who reads the report.
-    The order of the rows does not matter: the report sorts them by group, person and action.
+    - ``rows`` in any order: the report sorts them by group, person and action.
+    - ``directory_groups``: {guid: {guid, dn, name}}, for rows and groups that carry guids only.
+    - ``requests``: {total, retried, throttled, by_endpoint}; what is missing counts as none.
+    - ``approval``: {by, at, decision}; ``at`` a datetime or its RFC 3339 text.
+    - ``notes``: whole sentences for the person who reads the report.
+
     Raises ValueError for mode ``auto`` (nobody can read from it what was done) and for a time without zone.
     """
-    mode = Mode(mode)
+    header = header or ReportHeader(**header_facts)
+    mode = Mode(header.mode)
     if mode is Mode.AUTO:
-        raise ValueError("A report says what was done: mode is 'changes' or 'full', not 'auto'.")
+        raise ValueError("A report says what was done: mode must be 'changes' or 'full', not 'auto'.")
     group_names = {result.genesys_group_id: result.genesys_group_name for result in groups}
-    details = sorted((_detail(dag_id, row, directory_groups, group_names) for row in rows), key=_place)
+    details = sorted((_detail(header.dag_id, row, directory_groups, group_names) for row in rows), key=_place)
     counts = Counter(row.status for row in rows)
     report: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
-        "dag_id": dag_id,
-        "run_id": run_id,
-        "run_type": run_type,
-        "attempt": attempt,
+        "dag_id": header.dag_id,
+        "run_id": header.run_id,
+        "run_type": header.run_type,
+        "attempt": header.attempt,
         "mode": mode.value,
-        "dry_run": dry_run,
-        "timestamp": _rfc3339(timestamp),
-        "window": _window(mode, window),
+        "dry_run": header.dry_run,
+        "timestamp": _rfc3339(header.timestamp),
+        "window": _window(mode, header.window),
         "total_changes": len(details),
         **{key: counts[status] for status, key in COUNT_KEYS.items()},
         "details": details,
@@ -87,13 +101,13 @@ def _detail(
         "observed_at": _rfc3339(row.observed_at),
         # of this DAG: its run id alone
         "settled_by": row.settled_by and row.settled_by.removeprefix(f"{dag_id}/"),
-        "directory_groups": _fed_by(row, directory_groups),
+        "directory_groups": _sources(row, directory_groups),
         "genesys_group": _genesys_group(row, group_names),
         "directory_user": _directory_user(row),
     }
 
 
-def _fed_by(row: Row, directory_groups: Mapping[Guid, Named]) -> list[dict[str, str | None]]:
+def _sources(row: Row, directory_groups: Mapping[Guid, Named]) -> list[dict[str, str | None]]:
     named = {str(group["guid"]): group for group in row.directory_groups}
     guids = dict.fromkeys((*row.group_guids, *named))
     return _named_groups(tuple(guids), {**directory_groups, **named})
@@ -163,17 +177,17 @@ def _rfc3339(time: datetime | None) -> str | None:
     if time is None:
         return None
     if time.tzinfo is None:
-        raise ValueError(f"A time without zone cannot stand in a report: {time.isoformat()}")
+        raise ValueError(f"A report cannot show a time without zone: {time.isoformat()}")
     return time.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
 def _folded(text: str | None) -> tuple[bool, str, str]:
-    """Sorts people's way: upper and lower case alike, and what has no name comes last."""
+    """Return a key that sorts upper and lower case alike, and puts what has no name last."""
     return (text is None, (text or "").casefold(), text or "")
 
 
 def _place(detail: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Where a row stands. Not by status: the reports of two attempts can then be laid side by side."""
+    """Return a key that ignores the status, so that the reports of two attempts can be laid side by side."""
     group, user = detail["genesys_group"] or {}, detail["directory_user"] or {}
     return (
         group.get("id") is None,

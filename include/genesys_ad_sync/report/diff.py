@@ -6,20 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from genesys_ad_sync.model import Status
-from genesys_ad_sync.report.words import visible
+from genesys_ad_sync.text import one_line
 
 SIGNS = {"add": "+", "remove": "-"}
 
 
 def render_diff(report: Mapping[str, Any], *, max_lines: int = 500) -> str:
-    """``+ Genesys user id`` and ``- Genesys user id`` below the name of each group; what is held has ``?`` before the
-    sign and the reason behind it. Empty text: nothing is planned. What is left out is counted."""
+    """Return the planned changes, grouped by Genesys group; an empty text if nothing is planned.
+
+    A line is ``+ Genesys user id`` or ``- Genesys user id``; a held change has ``?`` before the sign and the reason
+    behind it. What exceeds ``max_lines`` is counted.
+    """
     groups: dict[tuple[str, str], list[str]] = {}
     for detail in report["details"]:
         group = detail["genesys_group"]
         line = _line(detail)
         if group and line:
-            groups.setdefault((visible(group["name"] or ""), group["id"]), []).append(line)
+            groups.setdefault((one_line(group["name"] or ""), group["id"]), []).append(line)
     lines = []
     for (name, group_id), its_lines in groups.items():
         lines += [f"{name} ({group_id})", *(f"  {line}" for line in its_lines)]

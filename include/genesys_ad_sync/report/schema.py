@@ -1,6 +1,6 @@
-"""What a report looks like, as pydantic models: for tests, and for scripts that read reports.
+"""The shape of a report, as pydantic models: for tests, and for scripts that read reports.
 
-Knows nothing of how a report comes about. The keys are design.md's, "Interfaces", Report; people's scripts use them.
+Knows nothing of how a report comes about. People's scripts use the keys.
 """
 
 from __future__ import annotations
@@ -146,10 +146,10 @@ class Report(_Strict):
         return self
 
     @model_validator(mode="after")
-    def _each_row_stands_once(self) -> Report:
+    def _each_row_appears_once(self) -> Report:
         twice = [identity for identity, times in Counter(d.identity for d in self.details).items() if times > 1]
         if twice:
-            raise ValueError(f"{len(twice)} changes stand more than once, the first: {':'.join(twice[0])}")
+            raise ValueError(f"{len(twice)} changes appear more than once, the first: {':'.join(twice[0])}")
         return self
 
     @model_validator(mode="after")
@@ -160,12 +160,15 @@ class Report(_Strict):
 
 
 def validate(report: Mapping[str, Any]) -> None:
-    """Raises pydantic.ValidationError (a ValueError) that names every key that is missing, unknown or wrong,
-    totals that do not add up, and changes that stand twice."""
+    """Check a report against the models.
+
+    Raises pydantic.ValidationError (a ValueError), which names every key that is missing, unknown or wrong, totals
+    that do not add up, and changes that appear twice.
+    """
     # By way of JSON, because that is what is in the file: strict, and with texts for enums.
     Report.model_validate_json(json.dumps(report, allow_nan=False))
 
 
 def json_schema() -> dict[str, Any]:
-    """The same as JSON Schema (draft 2020-12), without the sums."""
+    """Return the models as JSON Schema (draft 2020-12), which cannot express the sums."""
     return Report.model_json_schema()

@@ -1,7 +1,7 @@
-"""Keeps reports as files below one folder, and beside them which journal wrote them.
+"""Reports as files below one folder, and beside them which journal wrote them.
 
-The folder is anything with pathlib's interface: `pathlib.Path`, or Airflow's `ObjectStoragePath` for a bucket. What a
-report says does not matter here.
+The folder is anything with pathlib's interface: `pathlib.Path`, or Airflow's `ObjectStoragePath` for a bucket. The
+content of a report does not matter here.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ _LONGEST_NAME = 200  # file systems take 255 bytes; `.{attempt}.json` and the te
 
 @dataclass(frozen=True)
 class SeenJournal:
-    """The journal that wrote reports here last, how many runs it had counted then, and which run that was."""
+    """The journal that wrote reports here last, the runs it had counted by then, and the run that wrote."""
 
     journal_id: str
     run_counter: int
     run: tuple[str, str, int] | None = None  # dag_id, run_id, attempt
-    started_at: datetime | None = None  # of that run; None: a former version did not keep it
+    started_at: datetime | None = None  # of that run; None: an earlier version did not store it
 
 
 class ReportStore:
     """Reports of all DAGs that share one `report.path`.
 
-    File names: characters outside ``[A-Za-z0-9._-]`` become ``_``. That can give two runs one name (``a:b`` and
-    ``a/b``; ``a``'s attempt 1 and the run ``a.1``). Whoever comes second gets ``-`` and eight hex digits of a hash of
-    its (dag_id, run_id) behind the name; so a file never changes its owner. A name above 200 characters always
+    File names: characters outside ``[A-Za-z0-9._-]`` become ``_``. Two runs may then have one name (``a:b`` and
+    ``a/b``; ``a``'s attempt 1 and the run ``a.1``). The second of them gets ``-`` and eight hex digits of a hash of
+    its (dag_id, run_id) behind the name, so that a file never changes its owner. A name above 200 characters always
     gets them. `path_for` finds the right one.
 
-    ``token`` gives a different short text at each call, for the names of temporary files.
+    ``token`` returns a different short text at each call, for the names of temporary files.
     """
 
     def __init__(self, base: StorePath, *, token: Callable[[], str] = lambda: uuid.uuid4().hex[:12]) -> None:
@@ -55,13 +55,13 @@ class ReportStore:
     # -- reports --------------------------------------------------------------------------------------
 
     def path_for(self, dag_id: str, run_id: str) -> StorePath:
-        """Where the newest report of the run lies, or would lie. The page is the `.html` of the same name."""
+        """Return the path of the run's newest report, existing or not. The page is the `.html` of that name."""
         return self._choose(dag_id, run_id, _file_stem(run_id), "")
 
     def check_writable(self, dag_id: str | None = None) -> None:
-        """Creates the folder (and that of the DAG), and writes, reads and removes a file in each.
+        """Create the folder (and that of the DAG), and write, read and remove a file in each.
 
-        Raises ReportPathError if any of that is refused; called before anything is written anywhere else.
+        Call it before anything is written anywhere else. Raises ReportPathError if any of that is refused.
         """
         for folder in filter(None, (self._base, self._base / _file_stem(dag_id) if dag_id else None)):
             probe = folder / f".probe-{self._token()}.tmp"
@@ -71,14 +71,16 @@ class ReportStore:
                 came_back = probe.read_bytes()
                 probe.unlink()
             if came_back != b"probe":
-                raise ReportPathError(f"Reports cannot be kept in {self._base}: a file came back different from it.")
+                raise ReportPathError(
+                    f"Reports cannot be kept in {self._base}: a file that was written there reads differently."
+                )
 
     def write(self, report: Mapping[str, Any]) -> StorePath:
-        """Writes the JSON file and the page, and returns the path of the JSON file.
+        """Write the JSON file and the page, and return the path of the JSON file.
 
         A report of an earlier attempt is kept as `{run_id}.{attempt}.json` and `.html` first; one of the same
-        attempt is replaced. A straggler of an earlier attempt never displaces a later one: it gets the numbered name.
-        On a local disk each file is replaced in one step; object stores do that by themselves.
+        attempt is replaced. A late report of an earlier attempt never displaces a newer one: it gets the numbered
+        name. On a local disk each file is replaced in one step, as object stores always do.
         Raises ReportPathError if the store refuses.
         """
         dag_id, run_id, attempt = report["dag_id"], report["run_id"], report["attempt"]
@@ -91,13 +93,13 @@ class ReportStore:
                 path = self._numbered(dag_id, run_id, attempt)
             elif present and present["attempt"] < attempt:
                 self._keep(path, self._numbered(dag_id, run_id, present["attempt"]))
-            # The page first: whoever finds the JSON file finds the page that belongs to it.
+            # The page first, so that a JSON file never lacks its page.
             self._put(path.with_suffix(".html"), page.encode("utf-8", errors="xmlcharrefreplace"))
             self._put(path, _to_json(report))
         return path
 
     def read(self, dag_id: str, run_id: str) -> dict[str, Any] | None:
-        """The newest report of the run; None if there is none. Raises ReportPathError if it cannot be read."""
+        """Return the newest report of the run, if any. Raises ReportPathError if it cannot be read."""
         with self._refusals("read from"):
             path = self.path_for(dag_id, run_id)
             report = _read_report(path)
@@ -106,9 +108,11 @@ class ReportStore:
             return report
 
     def prune(self, keep_days: int, now: datetime, *, dag_id: str | None = None) -> int:
-        """Removes reports whose `timestamp` is more than ``keep_days`` before ``now``, with their pages, and nothing
-        else. Returns how many. ``dag_id``: those of that DAG only, because definitions that share a folder may keep
-        theirs for different times. Raises ReportPathError if the store refuses."""
+        """Remove reports older than ``keep_days``, by their `timestamp`, with their pages; return how many.
+
+        Nothing else is removed. ``dag_id``: reports of that DAG only, because definitions that share a folder may keep
+        theirs for different times. Raises ReportPathError if the store refuses.
+        """
         if keep_days < 1:
             raise ValueError(f"keep_days must be 1 or more, not {keep_days}")
         limit = now - timedelta(days=keep_days)
@@ -117,7 +121,7 @@ class ReportStore:
             for path in self._report_files(dag_id):
                 changed = _changed_at(path)
                 if changed is not None and changed >= limit.timestamp():
-                    continue  # written since then: no need to read it
+                    continue  # written since: no need to read it
                 report = _read_report(path)
                 if report is None or (dag_id is not None and report["dag_id"] != dag_id):
                     continue
@@ -130,10 +134,11 @@ class ReportStore:
     # -- the journal that wrote here ------------------------------------------------------------------
 
     def last_seen_journals(self) -> dict[str | None, SeenJournal]:
-        """By sync definition, what `remember_journal` was told last; empty if it never was. None: what former versions
-        kept, one for all; it stands for each definition that has none of its own.
+        """Return by sync definition what `remember_journal` stored last; empty if it never did.
 
-        Raises ReportPathError if the file is there and cannot be understood: that is not the same as none."""
+        The key None: what earlier versions stored, once for all; it counts for each definition without an entry.
+        Raises ReportPathError if the file exists but cannot be understood: that is not the same as none.
+        """
         path = self._base / JOURNAL_FILE
         with self._refusals("read from"):
             try:
@@ -155,19 +160,19 @@ class ReportStore:
     def remember_journal(
         self, definition: str, journal: SeenJournal, *, definitions: Collection[str] | None = None
     ) -> None:
-        """Notes the journal, and the run that it must know from now on. The counter of one journal never goes back:
-        runs may end in another order than they began in. Raises ReportPathError if the store refuses.
+        """Store the journal, and the run that it must know from now on.
 
-        Of two definitions that note at the same moment one may keep what it had noted before, until its next run.
-
-        :param definitions: all that there are: each gets what a former version kept for all of them. None: not known.
+        The counter of one journal never goes back, since runs may end in another order than they began. Of two
+        definitions that store at the same moment, one may keep its earlier entry until its next run.
+        ``definitions``: all that exist; each gets what an earlier version stored for all. None: not known.
+        Raises ReportPathError if the store refuses.
         """
         seen = self.last_seen_journals()
         before = seen.get(definition, seen.get(None))
         if before and before.journal_id == journal.journal_id:
             journal = replace(journal, run_counter=max(journal.run_counter, before.run_counter))
         for_all = seen.pop(None, None)
-        if for_all:  # without its run, which the definition that ran it will let the journal forget
+        if for_all:  # without its run, which its own definition lets the journal forget one day
             heirs: Collection[str | None] = definitions or [None]
             seen = dict.fromkeys(heirs, replace(for_all, run=None, started_at=None)) | seen
         seen[definition] = journal
@@ -180,13 +185,13 @@ class ReportStore:
     # -- names ----------------------------------------------------------------------------------------
 
     def _choose(self, dag_id: str, run_id: str, stem: str, number: str) -> StorePath:
-        """The plain name, unless something else has it; then the one with the hash."""
+        """Return the plain name, unless another run has it; then the name with the hash."""
         folder = self._base / _file_stem(dag_id)
         plain = folder / f"{stem}{number}.json"
         hashed = folder / f"{stem}-{_short_hash(dag_id, run_id)}{number}.json"
         with self._refusals("read from"):
             if not plain.exists():
-                # Maybe whoever had the plain name when we took the other one is pruned by now.
+                # The run that had the plain name when this one took the other may be pruned by now.
                 return hashed if hashed.exists() else plain
             owner = _read_report(plain)
         return plain if owner and (owner["dag_id"], owner["run_id"]) == (dag_id, run_id) else hashed
@@ -197,10 +202,11 @@ class ReportStore:
     # -- files ----------------------------------------------------------------------------------------
 
     def _keep(self, path: StorePath, kept: StorePath) -> None:
-        """Copies a report and its page. Not a rename: there is no moment without a report.
+        """Copy a report and its page; a rename would leave a moment without a report.
 
-        Tasks of one attempt may write at the same time. Whoever reads here what another has replaced already reads it
-        after that one made the copy; hence first read, then look for the copy, then write, the JSON file last."""
+        Tasks of one attempt may write at the same time. A task that reads here what another has replaced already reads
+        it after that task made the copy. Hence first read, then look for the copy, then write, the JSON file last.
+        """
         page = path.with_suffix(".html")
         page_content = page.read_bytes() if page.exists() else None
         content = path.read_bytes()
@@ -275,12 +281,12 @@ def _short_hash(*parts: str) -> str:
 
 
 def _to_json(content: Mapping[str, Any]) -> bytes:
-    # A half surrogate (bytes of a name that are no UTF-8) becomes its JSON escape instead of an error.
+    # A half surrogate (bytes of a name that are not UTF-8) becomes its JSON escape instead of an error.
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False).encode("utf-8", errors="backslashreplace")
 
 
 def _read_report(path: StorePath) -> dict[str, Any] | None:
-    """What the file says; None if there is none, or if it is something else than a report."""
+    """Return the content of a report file; None if there is none, or if it is not a report."""
     try:
         content = json.loads(path.read_bytes())
         is_report = isinstance(content, dict) and _REPORT_KEYS.issubset(content) and _written_at(content).tzinfo
@@ -297,7 +303,7 @@ def _written_at(report: Mapping[str, Any]) -> datetime:
 
 
 def _changed_at(path: StorePath) -> float | None:
-    """Seconds since 1970 of the last change; None where the store does not tell."""
+    """Return the time of the last change in seconds since 1970, if the store knows it."""
     try:
         return float(path.stat().st_mtime)
     except (AttributeError, KeyError, TypeError, ValueError):

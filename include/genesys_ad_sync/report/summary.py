@@ -1,7 +1,7 @@
-"""Shows a report as plain text for a terminal or a task log.
+"""A report as plain text for a terminal or a task log.
 
-Task logs are read by many: ids, counts and the names of groups stand here, no people's names, mails or DNs, and no
-error texts, which may quote them.
+Many people read task logs: there are ids, counts and names of groups here, but no names, mails or DNs of people, and
+no error texts, which may quote them.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from rich.table import Table
 from genesys_ad_sync.model import Status
 from genesys_ad_sync.report.diff import render_diff
 from genesys_ad_sync.report.schema import COUNT_KEYS
-from genesys_ad_sync.report.words import READING_ORDER, STATUS_WORDS, verdict, visible
+from genesys_ad_sync.report.wording import READING_ORDER, STATUS_WORDS, headline
+from genesys_ad_sync.text import one_line
 
 QUIET = frozenset({Status.SUCCESS.value, Status.UNCHANGED.value})
 """Rows of these are counted, not listed."""
 
 
 def render_summary(report: Mapping[str, Any], *, width: int = 120, max_rows: int = 20, max_groups: int = 30) -> str:
-    """Plain text without escape sequences, ``width`` columns wide; the last line has no line break.
+    """Return plain text without escape sequences, ``width`` columns wide, without a last line break.
 
     ``max_rows``, ``max_groups``: how many lines the two lists may have; what is left out is counted.
     """
@@ -49,16 +50,16 @@ def render_summary(report: Mapping[str, Any], *, width: int = 120, max_rows: int
 def _head(report: Mapping[str, Any]) -> list[str]:
     window = report["window"]
     if window is None:
-        covers = "every mapped group, compared as a whole"
+        covers = "every mapped group, compared in full"
     else:
         start, end = window["start"] or "the beginning", window["end"] or "an unknown time"
         covers = f"what changed in AD from {start} until {end}"
     return [
-        f"{visible(report['dag_id'])}  run {visible(report['run_id'])}",
+        f"{one_line(report['dag_id'])}  run {one_line(report['run_id'])}",
         f"{report['run_type']}, attempt {report['attempt']}, mode {report['mode']}"
         f"{', dry run' if report['dry_run'] else ''}: {covers}",
-        verdict(report).sentence,
-        *(f"note: {visible(note)}" for note in report["notes"]),
+        headline(report).sentence,
+        *(f"note: {one_line(note)}" for note in report["notes"]),
         "",
     ]
 
@@ -88,7 +89,7 @@ def _print_groups(console: Console, groups: list[Mapping[str, Any]], limit: int)
     by_size = sorted(groups, key=lambda group: -(group["added"] + group["removed"]))
     for group in by_size[:limit]:
         table.add_row(
-            visible(group["genesys_group"]["name"] or group["genesys_group"]["id"]),
+            one_line(group["genesys_group"]["name"] or group["genesys_group"]["id"]),
             *(_count(group[key]) for key in ("before", "added", "removed", "after", "manual_members")),
             "yes" if group["complete"] else "no",
         )
@@ -129,7 +130,7 @@ def _reason(detail: Mapping[str, Any]) -> str:
 
 def _group_name(detail: Mapping[str, Any]) -> str:
     group = detail["genesys_group"]
-    return visible(group["name"] or group["id"]) if group else "not mapped"
+    return one_line(group["name"] or group["id"]) if group else "not mapped"
 
 
 def _person(detail: Mapping[str, Any]) -> str:

@@ -1,1 +1,1 @@
-"""The Airflow connection type ``active_directory``: from a connection to a bound LDAP session. Nothing of groups."""
+"""Airflow's side of Active Directory: from a connection of type ``active_directory`` to an LDAP session."""

@@ -1,6 +1,6 @@
 """Turns an Airflow connection of type ``active_directory`` into a verified, bound LDAP session.
 
-Says what is wrong with the connection in the words of its form; reading is ``genesys_ad_sync.directory``'s work.
+Errors name the fields of the connection form. Reading is the work of ``genesys_ad_sync.directory``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from genesys_ad_sync.errors import DirectoryError, SettingsError
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from genesys_ad_sync.directory.session import ConnectionSettings, LdapSession, Transport
+    from genesys_ad_sync.directory.connection import LdapSettings, Transport
+    from genesys_ad_sync.directory.session import LdapSession
 
 EXTRAS = ("transport", "ca_certs_file", "server_name", "base_dn", "connect_timeout", "receive_timeout")
 DEFAULT_CONNECT_TIMEOUT = 10  # seconds
@@ -43,19 +44,22 @@ class ActiveDirectoryHook(BaseHook):
         self.active_directory_conn_id = active_directory_conn_id
 
     def get_conn(self) -> LdapSession:
-        """A bound session; use it as a context manager. Raises SettingsError for a connection that is filled in
-        wrongly, and what ``genesys_ad_sync.directory.session.connect`` raises."""
-        # ldap3 only when something is read: Airflow imports this module to list the connection types.
-        from genesys_ad_sync.directory.session import connect
+        """Open a bound session; use it as a context manager.
+
+        Raises SettingsError for wrong fields of the connection, and the errors of
+        ``genesys_ad_sync.directory.connection.connect``.
+        """
+        # ldap3 is loaded only for reading: Airflow imports this module to list the connection types.
+        from genesys_ad_sync.directory.connection import connect
 
         return connect(self.settings())
 
-    def settings(self) -> ConnectionSettings:
-        """What the connection says. Raises SettingsError with field and remedy."""
+    def settings(self) -> LdapSettings:
+        """Read the Airflow connection. Raises SettingsError with field and remedy."""
         return connection_settings(self.get_connection(self.active_directory_conn_id))
 
     def test_connection(self) -> tuple[bool, str]:
-        """For the Test button of the form."""
+        """Answer the Test button of the form."""
         try:
             settings = self.settings()
             with self.get_conn() as session:
@@ -69,9 +73,12 @@ class ActiveDirectoryHook(BaseHook):
         )
 
 
-def connection_settings(connection: Connection) -> ConnectionSettings:
-    """Raises SettingsError naming the connection, the field and the remedy. Never shows the password."""
-    from genesys_ad_sync.directory.session import ConnectionSettings
+def connection_settings(connection: Connection) -> LdapSettings:
+    """Check an Airflow connection.
+
+    Raises SettingsError with the connection, the field and the remedy. Never shows the password.
+    """
+    from genesys_ad_sync.directory.connection import LdapSettings
 
     name = connection.conn_id
     extra = connection.extra_dejson
@@ -83,7 +90,7 @@ def connection_settings(connection: Connection) -> ConnectionSettings:
         raise SettingsError(f"Connection {name}: host is empty. Give one or several domain controllers.")
     if not connection.login or not connection.password:
         raise SettingsError(f"Connection {name}: login and password are needed; there is no anonymous reading.")
-    return ConnectionSettings(
+    return LdapSettings(
         hosts=hosts,
         login=connection.login,
         password=connection.password,
@@ -98,7 +105,7 @@ def connection_settings(connection: Connection) -> ConnectionSettings:
 
 
 def _transport(name: str, extra: dict[str, Any]) -> Transport:
-    from genesys_ad_sync.directory.session import Transport
+    from genesys_ad_sync.directory.connection import Transport
 
     value = _text(extra, "transport") or Transport.LDAPS.value
     try:
@@ -131,6 +138,6 @@ def _seconds(name: str, extra: dict[str, Any], key: str, default: int) -> int:
 
 
 def _text(extra: dict[str, Any], key: str) -> str | None:
-    """The form stores empty fields as null or as an empty text."""
+    """Return a stripped field; None for null or an empty text, as the form stores it."""
     value = extra.get(key)
     return None if value is None or str(value).strip() == "" else str(value).strip()

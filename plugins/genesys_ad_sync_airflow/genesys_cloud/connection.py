@@ -17,8 +17,8 @@ _HTTP_EXTRAS = frozenset({"verify", "verify_ssl", "cert", "proxies", "proxy", "t
 
 
 @dataclass(frozen=True)
-class ConnectionSettings:
-    """What the Airflow connection says, checked. URLs end without a slash."""
+class GenesysConnection:
+    """An Airflow connection, checked. URLs end without a slash."""
 
     connection_id: str
     api_url: str
@@ -31,8 +31,8 @@ class ConnectionSettings:
     unknown_extra: tuple[str, ...] = ()
 
 
-def read_connection(connection_id: str, connection: Any) -> ConnectionSettings:
-    """Checks an Airflow connection. Raises SettingsError or RegionUnknown, which name what to correct."""
+def read_connection(connection_id: str, connection: Any) -> GenesysConnection:
+    """Check an Airflow connection. Raises SettingsError or RegionUnknown with the field to correct."""
     extra = dict(connection.extra_dejson or {})
     extra = {key: value for key, value in extra.items() if value not in (None, "")}  # fields left empty in the form
     urls = {key: _url(connection_id, key, extra.get(key)) for key in ("api_url", "login_url")}
@@ -42,10 +42,10 @@ def read_connection(connection_id: str, connection: Any) -> ConnectionSettings:
         urls["login_url"] = urls["login_url"] or f"https://login.{domain}"
     if not connection.login or not connection.password:
         raise SettingsError(
-            f"The connection {connection_id} needs the OAuth client's id as Login and its secret as Password"
+            f"Connection {connection_id}: set Login to the OAuth client's id and Password to its secret"
         )
     rate = _positive(connection_id, extra, "requests_per_minute")
-    return ConnectionSettings(
+    return GenesysConnection(
         connection_id=connection_id,
         api_url=urls["api_url"],
         login_url=urls["login_url"],
@@ -63,9 +63,7 @@ def _url(connection_id: str, key: str, value: Any) -> str:
         return ""
     parts = urlsplit(str(value).strip())
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
-        raise SettingsError(
-            f"Extra `{key}` of the connection {connection_id} is no URL like https://host[:port][/path]"
-        )
+        raise SettingsError(f"Connection {connection_id}: `{key}` must be a URL like https://host[:port][/path]")
     return str(value).strip().rstrip("/")
 
 
@@ -77,10 +75,10 @@ def _positive(connection_id: str, extra: Mapping[str, Any], key: str) -> float |
     except (TypeError, ValueError):
         number = 0.0
     if not 0 < number < float("inf"):
-        raise SettingsError(f"Extra `{key}` of the connection {connection_id} is no number above 0")
+        raise SettingsError(f"Connection {connection_id}: `{key}` must be a positive number")
     return number
 
 
 def _true_or_false(value: Any) -> Any:
-    """The form gives text; requests takes a text for `verify` as the path of a CA file."""
+    """Convert the form's text to a bool, because requests takes text as a CA file."""
     return {"true": True, "false": False}.get(value.strip().lower(), value) if isinstance(value, str) else value

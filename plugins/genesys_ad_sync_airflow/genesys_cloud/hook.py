@@ -1,7 +1,7 @@
-"""The connection to Genesys Cloud: from an Airflow connection to calls of the API.
+"""From an Airflow connection of type ``genesys_cloud`` to calls of the API.
 
-Puts together OAuth (`oauth`), retries (`retries`) and pacing (`pacing`). Knows no group and no user: what is asked
-is the domain's matter (`genesys_ad_sync.genesys`).
+Puts together OAuth (`oauth`), retries (`retries`) and pacing (`pacing`). Knows no group and no user: the domain decides
+what is requested (`genesys_ad_sync.genesys`).
 """
 
 from __future__ import annotations
@@ -17,28 +17,21 @@ from urllib.parse import urlsplit
 
 import requests
 from airflow.providers.http.hooks.http import HttpHook
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from genesys_ad_sync.errors import GroupSyncError
-from genesys_ad_sync.genesys.client import (
-    ApiResponse,
-    RequestCounts,
-    list_page,
-    path_segment,
-    read_pages,
-)
+from genesys_ad_sync.genesys.client import ApiResponse, path_segment
 from genesys_ad_sync.genesys.errors import (
     AuthenticationFailed,
-    CertificateRejected,
-    ConnectionFailed,
     GenesysError,
     PermissionMissing,
     Throttled,
     UnexpectedAnswer,
-    correlation_id,
-    parse_answer,
 )
-from genesys_ad_sync_airflow.genesys_cloud.connection import ConnectionSettings, read_connection
+from genesys_ad_sync.genesys.paging import list_page, read_pages
+from genesys_ad_sync.genesys.request_counts import RequestCounts
+from genesys_ad_sync.genesys.responses import correlation_id, parse_answer
+from genesys_ad_sync_airflow.genesys_cloud.connection import GenesysConnection, read_connection
+from genesys_ad_sync_airflow.genesys_cloud.no_answer import no_answer
 from genesys_ad_sync_airflow.genesys_cloud.oauth import (
     PROCESS_STORE,
     TOKEN_PATH,
@@ -56,13 +49,16 @@ from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy, retrying
 class GenesysCloudHook(HttpHook):
     """Calls the Genesys Cloud Platform API with the token of an OAuth client (client credentials).
 
-    The Airflow connection: host = region domain (`mypurecloud.de`) or AWS region (`eu-central-1`); login = client
-    id; password = client secret; extra: `api_url` and `login_url` (instead of the region's hosts, for a sandbox or
-    a proxy), `timeout` (seconds, default 30), `requests_per_minute` (a ceiling below Genesys' own, for each
-    process by itself), and `verify`, `cert`, `proxies`, `trust_env` of HttpHook. No extra is ever sent as a header.
+    The Airflow connection:
+    - host: the region's domain (`mypurecloud.de`) or AWS region (`eu-central-1`);
+    - login: client id; password: client secret;
+    - extra `api_url` and `login_url`: used instead of the region's hosts, for a sandbox or a proxy;
+    - extra `timeout`: seconds, default 30;
+    - extra `requests_per_minute`: a ceiling below Genesys' own, for each process;
+    - extra `verify`, `cert`, `proxies`, `trust_env` of HttpHook. No extra is ever sent as a header.
 
-    A `GenesysClient` of the domain; usable from several threads. Everything it raises on purpose is a
-    GenesysError, or a SettingsError for a connection that makes no sense.
+    A `GenesysClient` of the domain; usable from several threads. It raises a GenesysError, or a SettingsError for a
+    wrong connection.
     """
 
     conn_name_attr = "genesys_conn_id"
@@ -82,8 +78,11 @@ class GenesysCloudHook(HttpHook):
         sleep: Callable[[float], None] = time.sleep,
         **http_hook_options: Any,
     ) -> None:
-        """``rate_reserve``: percent of the rate limit that is left to others on the same token. ``retry_policy``,
-        ``pacer`` and ``token_store`` replace the usual ones; ``clock`` and ``sleep`` are for tests."""
+        """Make a hook. It reads the Airflow connection at its first call.
+
+        ``rate_reserve``: percent of the rate limit that is left to other clients of the token. ``retry_policy``,
+        ``pacer`` and ``token_store`` replace the usual ones; ``clock`` and ``sleep`` are for tests.
+        """
         super().__init__(method="GET", http_conn_id=genesys_conn_id, **http_hook_options)
         self.genesys_conn_id = genesys_conn_id
         self.request_counts = RequestCounts()
@@ -110,15 +109,17 @@ class GenesysCloudHook(HttpHook):
         idempotent: bool | None = None,
         before_attempt: Callable[[], None] | None = None,
     ) -> ApiResponse:
-        """See `GenesysClient.call`. What is repeated and when is told in `retries`."""
-        one = _Call(method.upper(), path, params, json, headers, before_attempt)
+        """Send a request; see `GenesysClient.call`. `retries` decides which requests are repeated."""
+        request = _Request(method.upper(), path, params, json, headers, before_attempt)
         failed: GenesysError | None = None
         try:
-            for attempt in retrying(self._retry_policy, method=one.method, idempotent=idempotent, sleep=self._sleep):
+            for attempt in retrying(
+                self._retry_policy, method=request.method, idempotent=idempotent, sleep=self._sleep
+            ):
                 with attempt:
                     try:
-                        now = replace(one, json=json(failed)) if callable(json) else one
-                        return self._attempt(now, again=attempt.retry_state.attempt_number > 1)
+                        current = replace(request, json=json(failed)) if callable(json) else request
+                        return self._attempt(current, again=attempt.retry_state.attempt_number > 1)
                     except GenesysError as error:
                         failed = error
                         raise
@@ -130,31 +131,31 @@ class GenesysCloudHook(HttpHook):
     def pages(
         self, path: str, *, params: Mapping[str, Any] | None = None, page_size: int = 100
     ) -> Iterator[dict[str, Any]]:
-        """See `GenesysClient.pages`."""
+        """Iterate over a listing; see `GenesysClient.pages`."""
         return read_pages(lambda number: list_page(self, path, number, params=params, page_size=page_size), path)
 
     def share_ceiling(self, instances: int) -> None:
-        """See `GenesysClient.share_ceiling`."""
+        """Divide the connection's ceiling; see `GenesysClient.share_ceiling`."""
         self._pacer.share_ceiling(max(1, instances))
 
     # -- one attempt ----------------------------------------------------------------------------------
 
-    def _attempt(self, one: _Call, again: bool) -> ApiResponse:
+    def _attempt(self, request: _Request, again: bool) -> ApiResponse:
         try:
-            return self._send(one, again)
+            return self._send(request, again)
         except AuthenticationFailed as error:
             if error.path == TOKEN_PATH:
                 raise
-            # The token may have been revoked before its time: once more, with a new one.
-        return self._send(one, again=True)
+            # The token may have been revoked before its end: once more, with a new one.
+        return self._send(request, again=True)
 
-    def _send(self, one: _Call, again: bool) -> ApiResponse:
+    def _send(self, request: _Request, again: bool) -> ApiResponse:
         token = self._tokens.token()
         self._pacer.before()
         try:
-            if one.before_attempt is not None:
-                one.before_attempt()  # last of all: the waiting is over, the request goes out now
-            response = self._exchange(one, token, again)
+            if request.before_attempt is not None:
+                request.before_attempt()  # last of all: the waiting is over, the request goes out now
+            response = self._exchange(request, token, again)
         except BaseException:
             self._pacer.observe({})  # no answer to learn from
             raise
@@ -164,32 +165,34 @@ class GenesysCloudHook(HttpHook):
         elif response.status_code == 401:
             self._tokens.refused(token)
         try:
-            body = parse_answer(one.method, one.path, response.status_code, response.headers, response.content)
+            body = parse_answer(request.method, request.path, response.status_code, response.headers, response.content)
         except UnexpectedAnswer as error:
             error.may_pass = error.may_pass or (self._host_is_right and not 300 <= response.status_code < 400)
             raise
         self._host_is_right = True
         return ApiResponse(response.status_code, body, correlation_id(response.headers))
 
-    def _exchange(self, one: _Call, token: str, again: bool) -> requests.Response:
+    def _exchange(self, request: _Request, token: str, again: bool) -> requests.Response:
         session = self._session
-        request = requests.Request(
-            one.method,
-            self.settings.api_url + one.path,
-            params=dict(one.params or {}),
-            json=one.json,
-            headers=dict(one.headers or {}),
-            auth=_Bearer(lambda: token),  # this very one: a 401 must tell which token was refused
+        prepared = session.prepare_request(
+            requests.Request(
+                request.method,
+                self.settings.api_url + request.path,
+                params=dict(request.params or {}),
+                json=request.json,
+                headers=dict(request.headers or {}),
+                auth=_Bearer(lambda: token),  # this very token: a 401 must show which one was refused
+            )
         )
-        prepared = session.prepare_request(request)
         options = session.merge_environment_settings(
             prepared.url or "", proxies=session.proxies, stream=False, verify=session.verify, cert=session.cert
         )
-        self.request_counts.sent(one.method, one.path, again=again)
+        self.request_counts.sent(request.method, request.path, again=again)
         try:
             return session.send(prepared, timeout=self.settings.timeout, allow_redirects=False, **options)
         except requests.RequestException as error:
-            raise no_answer(error, one.method, one.path, self.settings.timeout) from None  # its text shows the URL
+            # The text of the cause shows the URL.
+            raise no_answer(error, request.method, request.path, self.settings.timeout) from None
 
     # -- the token ------------------------------------------------------------------------------------
 
@@ -217,7 +220,7 @@ class GenesysCloudHook(HttpHook):
             )
         except requests.RequestException as error:
             failure = no_answer(error, "POST", TOKEN_PATH, settings.timeout)
-            failure.ambiguous = False  # to fetch a token twice does no harm, also on behalf of a POST
+            failure.ambiguous = False  # fetching a token twice does no harm, also for a POST
             raise failure from None
         except GenesysError as error:
             if isinstance(error, Throttled):
@@ -229,17 +232,20 @@ class GenesysCloudHook(HttpHook):
     # -- from the Airflow connection to a session -----------------------------------------------------
 
     @property
-    def settings(self) -> ConnectionSettings:
-        """The connection, read once. Raises SettingsError, RegionUnknown, or Airflow's error if there is none."""
-        with self._lock:  # before Python 3.12 cached_property locks by itself, after it does not
+    def settings(self) -> GenesysConnection:
+        """The connection, read once.
+
+        Raises SettingsError or RegionUnknown, or Airflow's error if there is no such connection.
+        """
+        with self._lock:  # before Python 3.12 cached_property has a lock of its own, since then it has none
             return self._settings
 
     @cached_property
-    def _settings(self) -> ConnectionSettings:
+    def _settings(self) -> GenesysConnection:
         settings = read_connection(self.http_conn_id, self.get_connection(self.http_conn_id))
         if settings.unknown_extra:
             names = ", ".join(settings.unknown_extra)
-            self.log.warning("Nobody reads these extras of the connection %s: %s", self.http_conn_id, names)
+            self.log.warning("Ignored unknown extras of the connection %s: %s", self.http_conn_id, names)
         return settings
 
     @property
@@ -257,15 +263,16 @@ class GenesysCloudHook(HttpHook):
 
     @property
     def _session(self) -> requests.Session:
-        """One per thread, as requests wants it; all of them use the same adapter and its pool of connections."""
-        if not hasattr(self._of_thread, "session"):
-            self._of_thread.session = self.get_conn()
-        return self._of_thread.session
+        """One session per thread; all use the same adapter and its pool of connections."""
+        session: requests.Session | None = getattr(self._of_thread, "session", None)
+        if session is None:
+            session = self._of_thread.session = self.get_conn()
+        return session
 
     def get_conn(
         self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
     ) -> requests.Session:
-        """HttpHook's steps to a session, without asking Airflow for the connection each time."""
+        """Build a session by HttpHook's steps, without reading the Airflow connection each time."""
         self._set_base_url(None)
         session = self._configure_session_from_auth(requests.Session(), None)
         session = self._configure_session_from_extra(session, None, extra_options or {})
@@ -284,13 +291,13 @@ class GenesysCloudHook(HttpHook):
     def _configure_session_from_extra(
         self, session: requests.Session, connection: Any, extra_options: dict[str, Any]
     ) -> requests.Session:
-        # HttpHook sends every extra that it does not know as a header; it gets to see only those that it knows.
+        # HttpHook sends every extra that it does not know as a header, so it sees only those that it knows.
         known = SimpleNamespace(host=self.settings.api_url, extra_dejson=dict(self.settings.http_extra))
         safe = {"timeout": self.settings.timeout, "allow_redirects": False, **extra_options}
         return super()._configure_session_from_extra(session, known, safe)
 
     def check_response(self, response: requests.Response) -> None:
-        """For HttpHook's own ``run()``: the same typed errors."""
+        """Raise the same typed errors for HttpHook's own ``run()``."""
         path = urlsplit(response.url).path
         method = response.request.method or ""
         parse_answer(method, path, response.status_code, response.headers, response.content)
@@ -298,12 +305,12 @@ class GenesysCloudHook(HttpHook):
     # -- the Test button ------------------------------------------------------------------------------
 
     def test_connection(self) -> tuple[bool, str]:
-        """Gets a token, reads the number of groups, and looks for the rights that a sync needs.
+        """Get a token, read the number of groups, and check the needed rights.
 
-        A handful of requests, without long waiting; writes nothing.
+        Sends few requests, does not wait long, and writes nothing.
         """
         patience = self._retry_policy
-        self._retry_policy = RetryPolicy(attempts=2, longest_wait=5.0)  # somebody is looking at the button
+        self._retry_policy = RetryPolicy(attempts=2, longest_wait=5.0)  # a person waits for the answer
         try:
             host = urlsplit(self.settings.api_url).netloc
             page = list_page(self, "/api/v2/groups", 1, page_size=1)
@@ -311,7 +318,7 @@ class GenesysCloudHook(HttpHook):
         except GroupSyncError as error:
             return False, str(error)
         except Exception as error:
-            # Airflow's own: no such connection, for one.
+            # Airflow's own error, if there is no such connection, for instance.
             return False, f"{type(error).__name__}: {error}"
         finally:
             self._retry_policy = patience
@@ -321,7 +328,10 @@ class GenesysCloudHook(HttpHook):
         return True, found
 
     def _missing_rights(self, group_id: str) -> list[str]:
-        """SCIM wants the right to write even for reading, which makes it a test that writes nothing."""
+        """Return the missing rights.
+
+        SCIM demands the right to write even for reading, so nothing is written.
+        """
         missing: list[str] = []
         search = {"pageSize": 1, "query": [{"type": "EXACT", "fields": ["state"], "value": "active"}]}
         for method, path, body in (
@@ -336,7 +346,7 @@ class GenesysCloudHook(HttpHook):
 
 
 @dataclass(frozen=True)
-class _Call:
+class _Request:
     """The arguments of ``call`` that every attempt needs."""
 
     method: str
@@ -354,22 +364,3 @@ class _Bearer(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token()}"
         return request
-
-
-# -- pure helpers -------------------------------------------------------------------------------------
-
-
-def no_answer(error: requests.RequestException, method: str, path: str, timeout: float) -> ConnectionFailed:
-    """The typed error for what requests raises. The text of the original is left out: it shows the whole URL."""
-    facts: dict[str, Any] = {"method": method, "path": path}
-    if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return CertificateRejected(
-            "The host's certificate does not verify; set `verify` of the connection to your CA's file", **facts
-        )
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    if isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError)) or isinstance(
-        reason, (NewConnectionError, ConnectTimeoutError)
-    ):
-        return ConnectionFailed("The host cannot be reached", **facts)
-    why = f"no answer within {timeout:g} s" if isinstance(error, requests.Timeout) else "the connection broke"
-    return ConnectionFailed(f"No answer: {why} ({type(error).__name__})", ambiguous=True, **facts)

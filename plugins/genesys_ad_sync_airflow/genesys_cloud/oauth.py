@@ -1,6 +1,6 @@
-"""The access token: fetched once with the OAuth client's id and secret, kept, renewed before it ends and after a 401.
+"""The access token: fetched, kept, renewed before its end and after a 401.
 
-Authlib speaks OAuth. Where the token is kept is behind `TokenStore`; here: in the process's memory.
+Authlib speaks OAuth. A `TokenStore` keeps the token; the one here keeps it in the memory of the process.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from genesys_ad_sync.genesys.errors import (
     ServerError,
     Throttled,
     UnexpectedAnswer,
-    retry_after,
 )
+from genesys_ad_sync.genesys.responses import retry_after
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path, no secret
 RENEW_BEFORE = 60.0  # seconds before its end; Genesys' own Go client does the same
-SHORTEST_LIFETIME = 300.0  # seconds; assumed if an answer does not tell
+SHORTEST_LIFETIME = 300.0  # seconds; assumed if the answer has no lifetime
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,22 @@ class Token:
 
 
 class TokenStore(Protocol):
-    """Keeps tokens by key (which holds no secret in the clear)."""
+    """Keeps tokens by key. The key does not show the secret."""
 
-    def get(self, key: str) -> Token | None: ...
+    def get(self, key: str) -> Token | None:
+        """Return the kept token; None if there is none."""
+        ...
 
-    def put(self, key: str, token: Token) -> None: ...
+    def put(self, key: str, token: Token) -> None:
+        """Keep the token in place of an older one."""
+        ...
 
     def forget(self, key: str, value: str) -> None:
-        """Drops the token if it still is this one: somebody may have renewed it meanwhile."""
+        """Drop the token if it was not renewed meanwhile."""
         ...
 
     def lock(self, key: str) -> AbstractContextManager[Any]:
-        """Held while a token is fetched, so that only one does it."""
+        """Return a lock to hold while fetching, so that a token is fetched only once."""
         ...
 
 
@@ -93,18 +97,18 @@ class TokenSource:
         self._clock = clock
 
     def token(self) -> str:
-        """A token that is good for a while yet."""
-        if good := self._stored():
-            return good
+        """Return a valid token; fetch one if needed."""
+        if valid := self._stored():
+            return valid
         with self._store.lock(self._key):
-            if good := self._stored():  # somebody else fetched it meanwhile
-                return good
+            if valid := self._stored():  # another thread or task fetched it meanwhile
+                return valid
             token = self._fetch()
             self._store.put(self._key, token)
             return token.value
 
     def refused(self, value: str) -> None:
-        """Forgets a token that was answered with 401; unless it has been replaced already."""
+        """Forget a token that was answered with 401, unless it was replaced meanwhile."""
         self._store.forget(self._key, value)
 
     def _stored(self) -> str | None:
@@ -115,7 +119,7 @@ class TokenSource:
 
 
 def token_key(login_url: str, client_id: str, client_secret: str) -> str:
-    """One key per client and secret: a corrected secret does not find the token of the old one."""
+    """Return one key per client and secret, so that a new secret gets a new token."""
     return hashlib.sha256("\0".join((login_url, client_id, client_secret)).encode()).hexdigest()
 
 
@@ -129,13 +133,13 @@ def fetch_token(
     clock: Callable[[], float] = time.time,
     **session_options: Any,
 ) -> Token:
-    """Asks the login host for a token (client credentials; the client authenticates by Basic).
+    """Request a token from the login host (client credentials; the client authenticates by Basic).
 
     ``session_options``: `verify`, `cert`, `proxies`, `trust_env` of requests. Raises AuthenticationFailed for a
-    wrong client, Throttled for the rate limit that this endpoint answers as 400, ServerError, UnexpectedAnswer;
-    what requests raises, where there is no answer.
+    wrong client, Throttled for the rate limit that this endpoint answers as 400, ServerError, UnexpectedAnswer, and
+    the exceptions of requests if there is no answer.
     """
-    # 0.3 s that a mere import of the hook need not pay.
+    # Imported late: Authlib takes 0.3 s, and Airflow imports the hook to list the connection types.
     from authlib.integrations.base_client import OAuthError
     from authlib.integrations.requests_client import OAuth2Session
 
@@ -172,13 +176,13 @@ def _raise_for(response: requests.Response, login_url: str, connection_id: str, 
         "correlation_id": response.headers.get("ININ-Correlation-Id"),
     }
     host = urlsplit(login_url).netloc
-    told = f"{error} {description} {_description(response)}".lower()
+    text = f"{error} {description} {_description(response)}".lower()
     status = response.status_code
-    # Nothing of this is ambiguous: to fetch a token twice does no harm.
-    if status == 429 or "rate limit" in told:
+    # None of these errors is ambiguous: fetching a token twice does no harm.
+    if status == 429 or "rate limit" in text:
         raise Throttled(
             f"The login host {host} limits the rate of token requests",
-            retry_after=retry_after(response.headers, told, rate_limited=True),
+            retry_after=retry_after(response.headers, text, rate_limited=True),
             **facts,
         ) from None
     if status == 408 or status >= 500:
@@ -197,7 +201,7 @@ def _raise_for(response: requests.Response, login_url: str, connection_id: str, 
 
 
 def _description(response: requests.Response) -> str:
-    """Genesys calls it `description`, RFC 6749 `error_description`."""
+    """Return Genesys' `description`, which RFC 6749 calls `error_description`."""
     try:
         body = response.json()
     except ValueError:
@@ -206,7 +210,7 @@ def _description(response: requests.Response) -> str:
 
 
 def hide_from_logs(secret: str) -> None:
-    """Let Airflow replace a secret with *** wherever it might get into a log."""
+    """Let Airflow replace a secret with *** in every log."""
     from airflow.sdk.log import mask_secret
 
     mask_secret(secret)

@@ -1,9 +1,11 @@
-"""Keeping below the rate limit. Reads the budget from the headers of the answers; never a number of its own.
+"""Keeps below the rate limit.
 
-The headers count all who use the token, so every worker sees the same counter without talking to the others. A worker
-that waits does not see it move, though. So nobody runs into the limit at full speed: half of the budget may be used at
-once (a short run does not wait), the rest is spread over the window. What then is under way unseen when the budget ends
-is about one request a worker, and a rival on the same token finds its share at any time.
+Reads the budget from the headers of the answers; has no number of its own.
+
+The headers count all clients of the token, so every worker sees the same counter without talking to the others. A
+waiting worker does not see it move, though. No worker may therefore run into the limit at full speed: half of the
+budget may be used at once, so that a short run does not wait, and the rest is spread over the window. When the budget
+ends, each worker then has about one unseen request under way, and other clients of the token always find their share.
 """
 
 from __future__ import annotations
@@ -14,37 +16,41 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from genesys_ad_sync.genesys.errors import Throttled, header_number
+from genesys_ad_sync.genesys.errors import Throttled
+from genesys_ad_sync.genesys.responses import header_number
 
-DEFAULT_WINDOW = 60.0  # seconds; until an answer from the beginning of a window tells how long it is
+DEFAULT_WINDOW = 60.0  # seconds; until an answer from the beginning of a window shows its length
 FREE_SHARE = 0.5  # of the budget, usable at once
 SPREAD_OVER = 0.97  # of the window: the last request of a budget must not come too late for it
-LONGEST_GUESS = 5.0  # seconds without an answer for which the others' use is guessed; then it is better to look
-SHORTEST_WAIT = 0.001  # seconds; less than that may not move a clock
-FROM_ITS_BEGINNING = 0.25  # an answer with no more than this share of the budget used tells the window's length
+LONGEST_GUESS = 5.0  # seconds without an answer for which the others' use is guessed; a request is better then
+SHORTEST_WAIT = 0.001  # seconds; a clock may not show less
+FROM_ITS_BEGINNING = 0.25  # share of the budget; an answer with no more of it used shows the window's length
 
 
 class Pacer(Protocol):
     """Called around every request. Usable from several threads."""
 
     def before(self) -> None:
-        """Waits until one more request fits. Raises Throttled if that takes longer than a task can afford."""
+        """Wait until one more request fits. Raises Throttled if a task cannot afford the wait."""
         ...
 
     def observe(self, headers: Mapping[str, str]) -> None:
-        """Learns from an answer's headers. To be called once for each ``before``; without headers if no answer came."""
+        """Learn from an answer's headers.
+
+        Call it once for each ``before``; without headers if no answer came.
+        """
         ...
 
     def share_ceiling(self, instances: int) -> None:
-        """Divides the connection's own ceiling among so many processes."""
+        """Divide the connection's own ceiling among ``instances`` processes."""
         ...
 
 
 class WindowPacer:
-    """When the window's budget is used up, waits until the window ends.
+    """Waits until the window ends when its budget is used up.
 
     ``requests_per_minute``: the connection's own ceiling, whatever Genesys allows. ``reserve``: share of the budget
-    (0 to 1) that is left to others on the same token.
+    (0 to 1) that is left to other clients of the token.
     """
 
     def __init__(
@@ -66,19 +72,20 @@ class WindowPacer:
         self._uniform = uniform
         self._lock = threading.Lock()
         self._allowed: int | None = None  # by Genesys, in a window
-        self._count = 0  # used of it by everybody, as far as answers have told
+        self._count = 0  # used of it by all clients, as far as answers showed
         self._in_flight = 0  # ours, without an answer yet
         self._answered = 0  # ours, in this window; without the first of all
-        self._before_us = 0  # used in this window when we came: by tasks that are over, mostly, and not by rivals
+        self._before_us = 0  # used in this window before we came: mostly by finished tasks, not by present clients
         self._answered_at = 0.0
         self._length = DEFAULT_WINDOW
         self._window_ends: float | None = None
-        self._window_is_assumed = False  # no answer has told of it yet
+        self._window_is_assumed = False  # no answer has shown it yet
         self._sent = 0  # by us, since _minute_began
         self._minute_began: float | None = None
         self._not_before = 0.0  # by Retry-After
 
     def before(self) -> None:
+        """Wait for a free request; see `Pacer.before`."""
         while True:
             with self._lock:
                 wait = self._wait()
@@ -91,6 +98,7 @@ class WindowPacer:
             self._sleep(wait)
 
     def observe(self, headers: Mapping[str, str]) -> None:
+        """Learn from an answer; see `Pacer.observe`."""
         count, allowed, reset, retry_after = (
             header_number(headers.get(name))
             for name in ("inin-ratelimit-count", "inin-ratelimit-allowed", "inin-ratelimit-reset", "Retry-After")
@@ -109,6 +117,7 @@ class WindowPacer:
             self._learn(int(count), now, reset)
 
     def share_ceiling(self, instances: int) -> None:
+        """Divide the ceiling; see `Pacer.share_ceiling`."""
         with self._lock:
             self._share = instances
 
@@ -124,8 +133,8 @@ class WindowPacer:
             self._window_ends = ends
             self._count = max(self._count, count)
         else:
-            # `reset` is rounded up, so the earliest end is the truest; answers of several threads come in any
-            # order, so the highest count is.
+            # `reset` is rounded up, so the earliest end is the best; answers of several threads come in any order, so
+            # the highest count is.
             self._window_ends = min(known, ends)
             self._count = max(self._count, count)
         self._window_is_assumed = False
@@ -138,12 +147,15 @@ class WindowPacer:
         self._answered_at = self._clock()
 
     def _wait(self) -> float:
-        """Seconds; begins a new window or minute where the old one has ended."""
+        """Return the seconds to wait.
+
+        Begin a new window or minute where the old one has ended.
+        """
         now = self._clock()
         if self._minute_began is None or now >= self._minute_began + 60:
             self._minute_began, self._sent = now, 0
         if self._window_ends is not None and now >= self._window_ends:
-            # Until an answer tells more: as if the new window began now, so that threads do not burst into it.
+            # Until an answer shows more: as if the new window began now, so that threads do not burst into it.
             self._begin(now + self._length)
             self._window_is_assumed = True
         waits = [0.0]
@@ -160,8 +172,8 @@ class WindowPacer:
         budget = max(1.0, allowed * (1 - self._reserve))
         # requests a second, once the free half is used
         slope = budget * (1 - FREE_SHARE) / (self._length * SPREAD_OVER)
-        # How many times our own use all use together is. While we do not look, the others go on: they have as much
-        # under way as we, each, and together take the rest of what the slope allows.
+        # The ratio of all use to our own. While we wait, the other clients go on: each has as much under way as we
+        # have, and together they take the rest of what the slope allows.
         others = max(1.0, (self._count - self._before_us) / max(1, self._answered))
         unseen = min(now - self._answered_at, LONGEST_GUESS) * slope * (1 - 1 / others)
         wanted = self._count + unseen + self._in_flight * others + 1
@@ -171,5 +183,5 @@ class WindowPacer:
         missing = (wanted - budget * FREE_SHARE) / slope - elapsed  # seconds
         if missing <= 0:
             return 0.0
-        # Of each second, our share is one part in `others`. And who saw the same counter must not wake together.
+        # Of each second, our share is one part in `others`. Workers that saw the same counter must not wake together.
         return min(ends - now, missing * others + self._uniform(0, 1 / slope))

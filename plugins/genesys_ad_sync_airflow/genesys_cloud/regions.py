@@ -1,4 +1,6 @@
-"""The regions of Genesys Cloud: AWS region → domain. The API is `api.{domain}`, the login host `login.{domain}`.
+"""The regions of Genesys Cloud: AWS region → domain.
+
+The API is `api.{domain}`, the login host `login.{domain}`.
 
 Source: the vendor's Python SDK 269.0.0, purecloud_region_hosts.py (reference/genesys-spec/regions.json).
 """
@@ -30,8 +32,11 @@ REGIONS = {
 
 
 def region_domain(host: str | None) -> str:
-    """The domain for what somebody wrote as host: a domain (`mypurecloud.de`), an AWS region (`eu-central-1`), or
-    one of the region's hosts or URLs (`https://api.mypurecloud.de`). Raises RegionUnknown, which lists the known."""
+    """Return the region's domain for the host of a connection.
+
+    ``host``: a domain (`mypurecloud.de`), an AWS region (`eu-central-1`), or one of the region's hosts or URLs
+    (`https://api.mypurecloud.de`). Raises RegionUnknown, which lists the known regions.
+    """
     name = (host or "").strip().lower().partition("://")[2] or (host or "").strip().lower()
     name = name.partition("/")[0].partition(":")[0]
     if domain := REGIONS.get(name.replace("_", "-")):
@@ -41,6 +46,6 @@ def region_domain(host: str | None) -> str:
             return domain
     known = ", ".join(f"{domain} ({region})" for region, domain in REGIONS.items())
     raise RegionUnknown(
-        f"The connection's host {name!r} is no Genesys Cloud region. Write a domain or an AWS region as host, or set "
-        f"both `api_url` and `login_url` in extra. Known: {known}"
+        f"Unknown Genesys Cloud region {name!r}. Set the connection's host to a domain or an AWS region, or set both "
+        f"`api_url` and `login_url` in extra. Known: {known}"
     )

@@ -1,4 +1,4 @@
-"""The retry table: what is sent again, after how long, and when it is given up. The only place that decides it.
+"""The retry table: which requests are repeated, after how long, and how often.
 
 | answer                                  | repeated                                                       |
 |-----------------------------------------|----------------------------------------------------------------|
@@ -11,8 +11,8 @@
 | 401                                     | once, with a new token (the hook does that)                    |
 | every other                             | never                                                          |
 
-It waits for the longer of backoff and Retry-After, and gives up rather than wait longer than a task can afford:
-the error then carries `retry_after`, so that Airflow can take the task up again later.
+The wait is the longer of backoff and Retry-After. A wait longer than a task can afford ends the attempts: the error
+then carries `retry_after`, so that Airflow can retry the task later.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class RetryPolicy:
     attempts: int = 6
     first_wait: float = 1.0  # doubles with each attempt
     longest_backoff: float = 30.0
-    jitter: float = 1.0  # up to this much is added to every wait, so that workers do not come back all at once
+    jitter: float = 1.0  # at most; added to every wait, so that workers do not all come back at once
     longest_wait: float = 120.0  # a Retry-After above this is handed back to the caller
     waiting_in_all: float = 300.0  # of one call
 
@@ -62,7 +62,7 @@ def retrying(
     sleep: Callable[[float], None] = time.sleep,
     uniform: Callable[[float, float], float] = random.uniform,  # noqa: S311  # jitter, no secret
 ) -> tenacity.Retrying:
-    """A tenacity object to call the attempt with. ``idempotent`` as in ``GenesysClient.call``."""
+    """Build the tenacity object for a call. ``idempotent`` as in ``GenesysClient.call``."""
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: is_repeated(error, method, idempotent)),
         wait=_longer_of_backoff_and_retry_after(policy, uniform),
@@ -78,7 +78,7 @@ def retrying(
 
 
 def is_repeated(error: BaseException, method: str, idempotent: bool | None) -> bool:
-    """The table above."""
+    """Return whether a request is repeated after ``error``, by the table above."""
     if not isinstance(error, GenesysError) or isinstance(error, CertificateRejected) or error.given_up:
         return False
     if isinstance(error, VersionConflict):
@@ -101,8 +101,8 @@ def _longer_of_backoff_and_retry_after(
 
     def wait(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        told = error.retry_after if isinstance(error, GenesysError) else None
-        return max(backoff(state), told or 0.0) + uniform(0, policy.jitter)
+        requested = error.retry_after if isinstance(error, GenesysError) else None
+        return max(backoff(state), requested or 0.0) + uniform(0, policy.jitter)
 
     return wait
 

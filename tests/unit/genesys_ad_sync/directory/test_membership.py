@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys_ad_sync.directory.membership import closure, difference, effective_members, left_out, prune
+from genesys_ad_sync.directory.membership import (
+    MembershipPolicy,
+    closure,
+    difference,
+    effective_members,
+    left_out,
+    prune,
+    wanted_members,
+)
 from genesys_ad_sync.model import Action, DirectoryGroup, DirectoryUser, PrincipalKind, Reason, View
 
 BEFORE = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
@@ -35,12 +43,12 @@ def view(members, *, out_of_scope="", disabled=""):
 
 
 def people(a_view, root, *, nested=True, disabled_users="remove"):
-    return effective_members(a_view, root, nested=nested, disabled_users=disabled_users)
+    return effective_members(a_view, root, MembershipPolicy(nested, disabled_users))
 
 
-def changes(before, after, roots="A", **how):
-    how = {"nested": True, "disabled_users": "remove", **how}
-    return difference(before, after, roots, observed_after=BEFORE, observed_at=NOW, **how)
+def changes(before, after, roots="A", *, nested=True, disabled_users="remove", before_policy=None):
+    policy = MembershipPolicy(nested, disabled_users)
+    return difference(before, after, roots, policy, observed_after=BEFORE, observed_at=NOW, before_policy=before_policy)
 
 
 def test_a_person_far_down_is_in_by_the_shortest_path():
@@ -104,6 +112,21 @@ def test_removals_of_a_group_that_is_gone_are_held(after):
         ("A", "x", Action.REMOVE, Reason.MAPPING_CHANGED),
         ("A", "y", Action.REMOVE, Reason.MAPPING_CHANGED),
     ]
+
+
+def test_an_edited_policy_shows_as_changes_though_the_views_are_equal():
+    some = view({"A": "Bx", "B": "yz"}, disabled="z")
+    flat, keeping = MembershipPolicy(nested=False, disabled_users="remove"), MembershipPolicy(True, "keep")
+    assert [(c.user_guid, c.action) for c in changes(some, some, before_policy=flat)] == [("y", Action.ADD)]
+    assert [(c.user_guid, c.action) for c in changes(some, some, before_policy=keeping)] == [("z", Action.REMOVE)]
+
+
+def test_wanted_members_name_each_of_the_groups_that_grants_them():
+    some = view({"A": "Bx", "B": "yz", "C": "y", "D": "q"}, disabled="z", out_of_scope="D")
+    policy = MembershipPolicy(nested=True, disabled_users="remove")
+    wanted = wanted_members(some, {"C", "A", "D", "gone"}, policy)
+    assert wanted == {"x": ("A",), "y": ("A", "C")}
+    assert wanted_members(some, {"B"}, MembershipPolicy(True, "keep")) == {"y": ("B",), "z": ("B",)}
 
 
 def test_a_new_group_adds_everybody():

@@ -5,17 +5,9 @@ import datetime
 import pytest
 from ldap3.core.exceptions import LDAPInvalidFilterError, LDAPSocketReceiveError
 
-from genesys_ad_sync.directory import session as session_module
-from genesys_ad_sync.directory.session import (
-    ConnectionSettings,
-    DirSyncRefused,
-    Transport,
-    connect,
-    generalized_time,
-)
+from genesys_ad_sync.directory.entries import DirSyncRefused, generalized_time
 from genesys_ad_sync.errors import (
     CursorRejected,
-    DirectoryBindError,
     DirectoryError,
     DirectoryIncomplete,
     DirectoryNotFound,
@@ -248,50 +240,6 @@ def test_a_refused_cookie_and_refused_rights_are_told_apart():
     for code in (50, 12):
         with pytest.raises(DirSyncRefused):
             pages((failure(code, "refused"), [])).session().dirsync("DC=t", ALL, ["member"], b"")
-
-
-# -- connecting ---------------------------------------------------------------------------------------
-
-
-def test_the_password_is_in_no_repr():
-    settings = ConnectionSettings(("dc1",), "svc@t", "s3cret-word")
-    assert "s3cret-word" not in repr(settings)
-    assert "s3cret-word" not in str(settings)
-
-
-@pytest.mark.parametrize(
-    ("message", "said"),
-    [
-        ("80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data 52e, v1db1", "wrong"),
-        ("80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data 775, v1db1", "locked out"),
-        ("80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data 533, v1db1", "disabled"),
-        ("80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data 532, v3839", "expired"),
-        ("something new", "wrong"),
-    ],
-)
-def test_a_refused_login_is_translated_and_tried_once(monkeypatch, message, said):
-    binds = []
-
-    class Refusing:
-        def __init__(self, server, **_):
-            self.host = server.host
-
-        def open(self, **_):
-            pass
-
-        def bind(self, **_):
-            binds.append(self.host)
-            return False, {"result": 49, "description": "invalidCredentials", "message": message}, None, None
-
-        def unbind(self):
-            pass
-
-    monkeypatch.setattr(session_module.ldap3, "Connection", Refusing)
-    settings = ConnectionSettings(("dc1", "dc2"), "svc@t", "s3cret-word", transport=Transport.PLAIN)
-    with pytest.raises(DirectoryBindError, match=said) as refused:
-        connect(settings)
-    assert binds == ["dc1"], "a second try would count towards locking the account"
-    assert "s3cret-word" not in str(refused.value)
 
 
 def test_current_time_is_aware_utc():

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.genesys.client import RequestCounts, endpoint_of, path_segment
+from genesys_ad_sync.genesys.client import path_segment
 from genesys_ad_sync.genesys.errors import (
     AmbiguousExternalId,
     BadRequest,
@@ -19,6 +19,8 @@ from genesys_ad_sync.genesys.errors import (
     UnexpectedAnswer,
 )
 from genesys_ad_sync.genesys.gateway import GenesysGateway
+from genesys_ad_sync.genesys.request_counts import RequestCounts, endpoint_of
+from genesys_ad_sync.model import UserKey
 from tests.support.fake_genesys_client import Called, FakeGenesysClient
 
 
@@ -170,7 +172,9 @@ def test_a_group_is_found_by_its_external_id(filter_wanted: bool) -> None:
 def test_search_finds_active_and_inactive_users_50_a_request() -> None:
     users = [person(n, "inactive" if n % 2 else "active") for n in range(120)] + [person(500, "deleted")]
     client = organisation(users)
-    found = GenesysGateway(client).search_users("email", [f"PERSON{n}@x.example" for n in (*range(120), 500, 999)])
+    found = GenesysGateway(client).search_users(
+        UserKey.EMAIL, [f"PERSON{n}@x.example" for n in (*range(120), 500, 999)]
+    )
     assert {user.id for user in found} == {f"u{n}" for n in range(120)}
     assert len(client.called) == 3
     assert all(one.idempotent for one in client.called)  # a search may be repeated, POST or not
@@ -180,20 +184,20 @@ def test_search_believes_only_a_user_whose_own_address_says_so() -> None:
     """EXACT may run over analysed text and answer others, deleted ones too."""
     hits = [person(1), person(2), person(1, "deleted", id="u9"), person(1, "active", id="u3", email=None)]
     client = FakeGenesysClient(lambda one: page(hits, one.json, "results"))
-    found = GenesysGateway(client).search_users("email", ["person1@x.example"])
+    found = GenesysGateway(client).search_users(UserKey.EMAIL, ["person1@x.example"])
     assert [user.id for user in found] == ["u1"]
 
 
 def test_two_users_with_one_address_are_both_told() -> None:
     client = organisation([person(1), person(1, "inactive", id="u2")])
-    found = GenesysGateway(client).search_users("email", ["person1@x.example"])
+    found = GenesysGateway(client).search_users(UserKey.EMAIL, ["person1@x.example"])
     assert [user.id for user in found] == ["u1", "u2"]
 
 
 def test_all_pages_of_a_search_are_read() -> None:
     users = [person(n % 50, id=f"u{n}") for n in range(150)]
     client = organisation(users)
-    found = GenesysGateway(client).search_users("email", [f"person{n}@x.example" for n in range(50)])
+    found = GenesysGateway(client).search_users(UserKey.EMAIL, [f"person{n}@x.example" for n in range(50)])
     assert len(found) == 150
     assert [one.json["pageNumber"] for one in client.called] == [1, 2]
 
@@ -201,32 +205,34 @@ def test_all_pages_of_a_search_are_read() -> None:
 def test_search_falls_back_to_single_look_ups_when_a_batch_is_refused() -> None:
     client = organisation([person(n) for n in range(10)], refuse=lambda one: "values" in one.json["query"][0])
     gateway = GenesysGateway(client)
-    found = gateway.search_users("username", [f"person{n}@x.example" for n in range(4)])
+    found = gateway.search_users(UserKey.USERNAME, [f"person{n}@x.example" for n in range(4)])
     assert [user.id for user in found] == ["u0", "u1", "u2", "u3"]
     assert len(client.called) == 5
-    gateway.search_users("username", ["person5@x.example", "person6@x.example"])
+    gateway.search_users(UserKey.USERNAME, ["person5@x.example", "person6@x.example"])
     assert len(client.called) == 7  # it learned
 
 
 def test_a_value_that_search_refuses_is_looked_for_in_the_listing() -> None:
     users = [person(n) for n in range(3)] + [person(7, email='odd"one@x.example')]
     client = organisation(users, refuse=lambda one: one.path.endswith("search") and '"' in str(one.json["query"][0]))
-    found = GenesysGateway(client).search_users("email", ["person1@x.example", 'odd"one@x.example', "no@x.example"])
+    found = GenesysGateway(client).search_users(
+        UserKey.EMAIL, ["person1@x.example", 'odd"one@x.example', "no@x.example"]
+    )
     assert {user.id for user in found} == {"u1", "u7"}
 
 
 def test_few_users_are_searched_and_many_are_listed() -> None:
     users = [person(n, "inactive" if n % 10 == 0 else "active") for n in range(1500)]
     few = organisation(users)
-    GenesysGateway(few).find_users("email", [f"person{n}@x.example" for n in range(100)])
+    GenesysGateway(few).find_users(UserKey.EMAIL, [f"person{n}@x.example" for n in range(100)])
     assert [one.path for one in few.called] == ["/api/v2/users/search"] * 2
 
     many = organisation(users)
     gateway = GenesysGateway(many)
     wanted = [f"Person{n}@x.example" for n in range(1000)]
-    assert {user.id for user in gateway.find_users("email", wanted)} == {f"u{n}" for n in range(1000)}
+    assert {user.id for user in gateway.find_users(UserKey.EMAIL, wanted)} == {f"u{n}" for n in range(1000)}
     assert [one.path for one in many.called] == ["/api/v2/users"] * 4  # 3 pages of active, 1 of inactive: none twice
-    gateway.find_users("username", wanted)
+    gateway.find_users(UserKey.USERNAME, wanted)
     assert len(many.called) == 4  # kept
 
 
@@ -252,7 +258,7 @@ def test_several_threads_may_look_for_users_and_list_them_once() -> None:
     gateway = GenesysGateway(client)
     wanted = [f"person{n}@x.example" for n in range(1000)]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda field: gateway.find_users(field, wanted), ["email", "username"] * 2))
+        found = list(pool.map(lambda field: gateway.find_users(field, wanted), [UserKey.EMAIL, UserKey.USERNAME] * 2))
     assert [len(users) for users in found] == [1000] * 4
     assert [one.path for one in client.called] == ["/api/v2/users"] * 4
 
@@ -260,7 +266,7 @@ def test_several_threads_may_look_for_users_and_list_them_once() -> None:
 def test_a_large_organisation_is_not_listed_for_a_few_users() -> None:
     users = [person(n) for n in range(4000)]
     client = organisation(users)
-    found = GenesysGateway(client).find_users("email", [f"person{n}@x.example" for n in range(160)])
+    found = GenesysGateway(client).find_users(UserKey.EMAIL, [f"person{n}@x.example" for n in range(160)])
     assert len(found) == 160
     assert [one.path for one in client.called] == ["/api/v2/users"] + ["/api/v2/users/search"] * 4
 
@@ -272,13 +278,13 @@ def test_when_the_listing_is_refused_the_users_are_searched() -> None:
         users, refuse=lambda one: one.params.get("state") == "inactive" and one.params["pageNumber"] > 1
     )
     users += [person(n, "inactive") for n in range(600, 1200)]
-    found = GenesysGateway(client).find_users("email", [f"person{n}@x.example" for n in range(500, 700)])
+    found = GenesysGateway(client).find_users(UserKey.EMAIL, [f"person{n}@x.example" for n in range(500, 700)])
     assert {user.id for user in found} == {f"u{n}" for n in range(500, 700)}
 
 
 def test_nothing_is_asked_for_nobody() -> None:
     client = organisation([])
-    assert GenesysGateway(client).find_users("email", ["", "  "]) == []
+    assert GenesysGateway(client).find_users(UserKey.EMAIL, ["", "  "]) == []
     assert client.called == []
 
 

@@ -10,8 +10,7 @@ import pytest
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import Journal, Outcome
-from genesys_ad_sync.journal.records import RunKey
-from genesys_ad_sync.model import Action, Change, Reason, Status, View, Window
+from genesys_ad_sync.model import Action, Change, Reason, RunKey, Status, View, Window
 from tests.support.journal import (
     DEFINITION,
     T0,

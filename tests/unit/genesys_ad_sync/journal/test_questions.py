@@ -6,8 +6,7 @@ from __future__ import annotations
 import pytest
 
 from genesys_ad_sync.journal import Journal, RunKey
-from genesys_ad_sync.journal.records import Decision
-from genesys_ad_sync.model import Action, Pair, Reason, View
+from genesys_ad_sync.model import Action, Decision, Pair, Reason, View
 from tests.support.journal import (
     DEFINITION,
     T0,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genesys_ad_sync.model import Action, GroupResult, Mode, Reason, Row, Status, Window
-from genesys_ad_sync.report import build_report, json_schema, validate
+from genesys_ad_sync.report import ReportHeader, build_report, json_schema, validate
 from genesys_ad_sync.report.schema import COUNT_KEYS
 from tests.support.report_example import NOON, example, guid, row, rows
 
@@ -118,10 +118,8 @@ def test_rows_that_carry_guids_only_get_the_names_that_the_report_is_given() -> 
 
 
 def test_a_run_that_ended_before_it_began_has_a_report_too() -> None:
-    report = build_report(
-        dag_id="d", run_id="r", run_type="scheduled", attempt=1, mode="changes", dry_run=False, timestamp=NOON,
-        window=None, rows=[], groups=[], directory_groups={}, notes=["The task poll failed."],
-    )  # fmt: skip
+    header = ReportHeader("d", "r", "scheduled", 1, "changes", dry_run=False, timestamp=NOON, window=None)
+    report = build_report(header, rows=[], groups=[], directory_groups={}, notes=["The task poll failed."])
     validate(report)
     assert report["requests"] == {"total": 0, "retried": 0, "throttled": 0, "by_endpoint": {}}
     assert report["approval"] is None
@@ -151,7 +149,7 @@ def test_the_validator_names_what_is_wrong(path: tuple[Any, ...], value: object,
 
 def test_a_change_that_stands_twice_fails_the_validator_but_does_not_cost_the_report() -> None:
     report = example(rows=[row(1, Status.SUCCESS), row(1, Status.SUCCESS)])
-    with pytest.raises(ValueError, match="1 changes stand more than once"):
+    with pytest.raises(ValueError, match="1 changes appear more than once"):
         validate(report)
 
 

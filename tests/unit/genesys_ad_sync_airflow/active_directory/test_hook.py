@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from genesys_ad_sync.directory.session import Transport
+from genesys_ad_sync.directory.connection import Transport
 from genesys_ad_sync.errors import SettingsError
 from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
 

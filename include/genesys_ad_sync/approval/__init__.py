@@ -1,0 +1,30 @@
+"""The question to an approver, and what the answer means."""
+
+from genesys_ad_sync.approval.body import PEOPLE_SHOWN, Background, body, escape
+from genesys_ad_sync.approval.question import (
+    ALL,
+    NONE,
+    SHORT_HASH,
+    UNDECIDED,
+    AskedGroup,
+    Question,
+    chosen_groups,
+    is_decided,
+    question,
+)
+
+__all__ = [
+    "ALL",
+    "NONE",
+    "PEOPLE_SHOWN",
+    "SHORT_HASH",
+    "UNDECIDED",
+    "AskedGroup",
+    "Background",
+    "Question",
+    "body",
+    "chosen_groups",
+    "escape",
+    "is_decided",
+    "question",
+]

@@ -1,0 +1,231 @@
+"""The question as the Markdown that an approver reads.
+
+Names come from directories in which others may write: every text of the question is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from genesys_ad_sync.approval.question import ALL, NONE, SHORT_HASH, UNDECIDED, AskedGroup, Question, amounts
+from genesys_ad_sync.model import Action, Change, DirectoryGroup, DirectoryUser, Guid, Reason, Row
+from genesys_ad_sync.report.words import reason_words, visible
+
+PEOPLE_SHOWN = 20
+GROUPS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Background:
+    """What else an approver should know.
+
+    ``changes``: row key -> what AD said, oldest first.
+    ``limits``: Genesys group id -> the limits that it exceeds. ``limits_of_run``: the limits that the run exceeds.
+    ``members``: Genesys group id -> present members; None: could not be read.
+    ``gone``: AD users that no longer exist.
+    """
+
+    users: Mapping[Guid, DirectoryUser] = field(default_factory=dict)
+    groups: Mapping[Guid, DirectoryGroup] = field(default_factory=dict)
+    changes: Mapping[str, Sequence[Change]] = field(default_factory=dict)
+    limits: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    limits_of_run: Sequence[str] = ()
+    members: Mapping[str, int | None] = field(default_factory=dict)
+    gone: frozenset[Guid] = frozenset()
+
+
+def body(
+    asked: Question,
+    background: Background,
+    *,
+    run_id: str,
+    answer_within: timedelta,
+    report: str | None,
+    undoes: str | None = None,
+) -> str:
+    """Return the question as Markdown, for a reader who does not know this program.
+
+    ``report``: where the run's report will be. ``undoes``: the run that this one takes back.
+    """
+    lines = [*_introduction(asked, undoes), *_limits_of_run(background)]
+    for group in asked.groups[:GROUPS_SHOWN]:
+        lines += _group(group, background)
+    left = asked.groups[GROUPS_SHOWN:]
+    if left:
+        lines += [f"### … and {len(left)} more groups", ""]
+        lines += [f"- {escape(group.option)}" for group in left] + [""]
+    lines += _how_to_answer(asked, answer_within)
+    lines += ["", f"Plan {_code(asked.hash[:SHORT_HASH])} of run {_code(run_id)}."]
+    if report:
+        lines.append(f"The complete list is in this run's report: {_code(report)}")
+    return "\n".join(lines)
+
+
+def _introduction(asked: Question, undoes: str | None) -> list[str]:
+    waits = "waits" if asked.additions + asked.removals == 1 else "wait"
+    lines = [
+        f"**{amounts(asked.additions, asked.removals).capitalize()} in Genesys Cloud {waits} for you.** "
+        "A member who is removed from a Genesys group loses the calls and the rights that come with it.",
+        "",
+        "Nothing listed here is done unless you approve it. The rest of this run goes on without your answer.",
+        "",
+    ]
+    if undoes:
+        lines += [f"This is the undoing of run {_code(undoes)}.", ""]
+    return lines
+
+
+def _limits_of_run(background: Background) -> list[str]:
+    if not background.limits_of_run:
+        return []
+    limits = [f"- {escape(text)}" for text in background.limits_of_run]
+    return ["Limits that the whole run exceeds:", "", *limits, ""]
+
+
+# -- one Genesys group --------------------------------------------------------------------------------
+
+
+def _group(group: AskedGroup, background: Background) -> list[str]:
+    members = background.members.get(group.id)
+    of = f" (it has {members:,} {'member' if members == 1 else 'members'} now)" if members is not None else ""
+    lines = [f"### {escape(group.name)}: {amounts(group.additions, group.removals)}{of}", ""]
+    lines += ["You are asked because: " + "; ".join(text.rstrip(".") for text in _reasons(group, background)) + ".", ""]
+    if any(row.action is Action.REMOVE and not row.undoes for row in group.rows):
+        lines += [
+            "Every AD group that feeds it was read completely in this run. "
+            "None of the members to remove is in one of them.",
+            "",
+        ]
+    lines += ["| | Person | Mail | AD group | When (UTC) | Why |", "|---|---|---|---|---|---|"]
+    lines += ["| " + " | ".join(_cells(row, background)) + " |" for row in group.rows[:PEOPLE_SHOWN]]
+    more = len(group.rows) - PEOPLE_SHOWN
+    if more > 0:
+        lines += ["", f"… and {more:,} more, in the report."]
+    return [*lines, ""]
+
+
+def _reasons(group: AskedGroup, background: Background) -> list[str]:
+    """Return the exceeded limits and the reasons of the rows.
+
+    "Over limit" appears only if no limit is named.
+    """
+    limits = [escape(text) for text in background.limits.get(group.id, ())]
+    reasons = sorted({row.reason for row in group.rows if row.reason})
+    return [
+        *limits,
+        *(reason_words(reason.value) for reason in reasons if reason is not Reason.OVER_LIMIT or not limits),
+    ]
+
+
+def _cells(row: Row, background: Background) -> list[str]:
+    changes = background.changes.get(row.key, ())
+    user = background.users.get(row.user_guid or "")
+    mail = user.mail if user else (row.directory_user or {}).get("mail")
+    name = user.name if user else None
+    through = [_path(guid, changes, background) for guid in row.group_guids]
+    return [
+        "**add**" if row.action is Action.ADD else "remove",
+        escape(name) if name else f"Genesys user {_code(row.genesys_user_id or 'unknown')}",
+        _code(mail) if mail else "-",
+        "; ".join(through) or "-",
+        _when(row),
+        _why(row, changes, user, background),
+    ]
+
+
+def _path(group_guid: Guid, changes: Sequence[Change], background: Background) -> str:
+    """Return the AD group, and the nested groups between it and the user."""
+    path = next((change.path for change in reversed(changes) if change.group_guid == group_guid), ())
+    names = []
+    for guid in path or (group_guid,):
+        group = background.groups.get(guid)
+        names.append(escape(group.name if group else guid))
+    return " → ".join(names)
+
+
+def _when(row: Row) -> str:
+    if row.changed_at:
+        return _time(row.changed_at)
+    if row.observed_at and row.observed_after:
+        after, at = _time(row.observed_after), _time(row.observed_at)
+        return at if after == at else f"{after} to {at[11:] if after[:10] == at[:10] else at}"
+    return f"before {_time(row.observed_at)}" if row.observed_at else "-"
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _why(row: Row, changes: Sequence[Change], user: DirectoryUser | None, background: Background) -> str:
+    """Return the evidence in a few words."""
+    if row.undoes:
+        return "undoes what that run did"
+    if row.action is Action.ADD:
+        return "is a member in AD"
+    if row.user_guid is None:
+        return "AD does not know this member"
+    if row.user_guid in background.gone:
+        return "the account is gone from AD"
+    if user and user.disabled:
+        return "the account is disabled"
+    return _why_left(changes)
+
+
+def _why_left(changes: Sequence[Change]) -> str:
+    if changes and all(change.origin == "comparison" for change in changes):
+        return "is not a member in AD, found by comparing"
+    if any(len(change.path) > 1 for change in changes):
+        return "left the AD group, or a group in between did"
+    return "left the AD group"
+
+
+# -- how to answer ------------------------------------------------------------------------------------
+
+
+def _how_to_answer(asked: Question, answer_within: timedelta) -> list[str]:
+    hours = answer_within.total_seconds() / 3600
+    within = f"{hours:g} hours" if hours >= 1 else f"{answer_within.total_seconds() / 60:g} minutes"
+    if len(asked.groups) > 1:
+        approve = f"choose **{ALL}**, or the groups that you approve. What you do not choose is rejected."
+    else:
+        approve = "choose the group."
+    return [
+        "### How to answer",
+        "",
+        f"- To approve, {approve}",
+        f"- To reject everything, choose **{NONE}** and no group. A rejected change is not asked about again, until "
+        "Active Directory changes that membership again or this run is released (parameter `release_run`).",
+        f"- **{UNDECIDED}**, or no answer within {within}: nothing is done, and a later run asks again. It may stay in "
+        "the list beside what you choose.",
+        "- Before anything is written, each change is checked against Active Directory and Genesys Cloud once more: "
+        "less than what is listed here may be done, never more.",
+    ]
+
+
+# -- Markdown (moves to `text.py` with the merge of the rooms) ----------------------------------------
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:@/$^=\"'])")
+_AUTOLINK = re.compile(r"://|www\.|@|mailto:|xmpp:", re.IGNORECASE)
+
+
+def escape(text: str) -> str:
+    """Return Markdown that shows exactly the text, without links or markup."""
+    text = visible(text)
+    if _AUTOLINK.search(text):  # viewers make links even of escaped text
+        return _code(text)
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def _code(text: str) -> str:
+    """Return the text as a code span.
+
+    Only the fence and, in a table, the bar have a meaning there.
+    """
+    text = visible(text).replace("|", "¦")
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") or not text.strip() else ""
+    return f"{fence}{pad}{text}{pad}{fence}"

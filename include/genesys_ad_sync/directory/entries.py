@@ -1,0 +1,79 @@
+"""Answers of a domain controller as plain data. No connection here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.errors import DirectoryError, DirectoryIncomplete
+from genesys_ad_sync.model import Guid
+
+
+class DirSyncRefused(DirectoryError):
+    """The server or the account's rights allow no DirSync at all.
+
+    A bad cookie is a CursorRejected instead.
+    """
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An object in an answer.
+
+    Attribute names are lower-case and keep their options (``member;range=0-1499``).
+    """
+
+    dn: str
+    attributes: dict[str, list[bytes]]
+
+    @property
+    def guid(self) -> Guid:
+        """The objectGUID.
+
+        Raises DirectoryIncomplete if the entry has none: nothing can be concluded about an object without it.
+        """
+        values = self.attributes.get("objectguid")
+        if not values:
+            raise DirectoryIncomplete("Active Directory answered an object without its objectGUID.")
+        return ctl.guid_of_bytes(values[0])
+
+    def text(self, name: str) -> str | None:
+        """Return the first value, decoded; a DN without the prefixes of the extended form."""
+        values = self.attributes.get(name.lower())
+        return ctl.plain_dn(values[0].decode("utf-8", "replace")) if values else None
+
+    def number(self, name: str) -> int | None:
+        """Return the first value as an integer."""
+        values = self.attributes.get(name.lower())
+        return int(values[0]) if values else None
+
+    @property
+    def classes(self) -> frozenset[str]:
+        """``objectClass``, lower-case."""
+        return frozenset(value.decode().lower() for value in self.attributes.get("objectclass", ()))
+
+
+@dataclass(frozen=True)
+class RootDse:
+    """What a domain controller says about itself. ``current_time`` is its clock, whole seconds."""
+
+    domain_controller: str
+    naming_context: str
+    highest_committed_usn: int
+    invocation_id: Guid
+    current_time: datetime
+    supported_controls: frozenset[str]
+
+
+@dataclass(frozen=True)
+class DirSyncResult:
+    """A complete DirSync answer, and the cookie from which the next search starts."""
+
+    entries: list[Entry]
+    cookie: bytes
+
+
+def generalized_time(text: str) -> datetime:
+    """Parse ``20261124053822.0Z`` into an aware datetime in UTC."""
+    return datetime.strptime(text.split(".")[0].rstrip("Z"), "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc)

@@ -1,0 +1,289 @@
+"""Times at which memberships began and ended, as AD keeps them: ``msDS-ReplValueMetaData`` of groups.
+
+There is one record per value that the attribute ever had, removed values included. It holds the time of the *last*
+change only. Samba does not have the attribute (reference/active-directory.md 3d).
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+
+from genesys_ad_sync import names
+from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.directory.membership import MembershipPolicy, accept_old_keywords, difference
+from genesys_ad_sync.directory.results import Delta
+from genesys_ad_sync.directory.session import LdapSession
+from genesys_ad_sync.errors import DirectoryNotFound
+from genesys_ad_sync.model import Action, Change, DirectoryGroup, DirectoryUser, Guid, View
+
+ATTRIBUTE = "msDS-ReplValueMetaData"
+DNS_PER_FILTER = 50  # DNs are long; measured: reference/active-directory.md 3i
+
+# Not parsed as XML: AD leaves `&` (and `<`) of DNs unescaped and ends each value with a NUL.
+_FIELD = re.compile(r"<(pszAttributeName|pszObjectDn|ftime\w+|dwVersion)>(.*?)</\1>", re.DOTALL)
+LATE = timedelta(hours=1)  # replication may take this long, so that a change may be older than the poll before
+_NEVER = 1601  # the year that Windows' clock begins with
+
+
+@dataclass(frozen=True)
+class LinkRecord:
+    """A present or former member of a group.
+
+    Times are the originating domain controller's, whole seconds.
+
+    ``deleted_at`` None: it is a member now. ``version``: the number of changes. Add, remove, add is 3, of which only
+    the last one has a time.
+    """
+
+    member_dn: str
+    created_at: datetime | None
+    deleted_at: datetime | None
+    changed_at: datetime
+    version: int
+
+    @property
+    def changes_hidden(self) -> int:
+        """The least number of changes without a time, between the first and the last.
+
+        A member that was added once has had one change, a member that was added and removed two.
+        """
+        return max(0, self.version - (1 if self.deleted_at is None else 2))
+
+
+def parse(values: Iterable[bytes]) -> list[LinkRecord]:
+    """Parse the records of ``member``; the values hold records of other attributes, too.
+
+    A record without DN or time is left out.
+    """
+    records = []
+    for value in values:
+        fields = dict(_FIELD.findall(value.decode("utf-8", "replace")))
+        changed = _time(fields.get("ftimeLastOriginatingChange"))
+        dn = html.unescape(fields.get("pszObjectDn", "").strip())
+        if fields.get("pszAttributeName", "").strip().lower() != "member" or not dn or changed is None:
+            continue
+        version = fields.get("dwVersion", "").strip()
+        records.append(
+            LinkRecord(
+                member_dn=dn,
+                created_at=_time(fields.get("ftimeCreated")),
+                deleted_at=_time(fields.get("ftimeDeleted")),
+                changed_at=changed,
+                version=int(version) if version.isdigit() else 1,
+            )
+        )
+    return records
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        found = datetime.strptime((text or "").strip(), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return None
+    return None if found.year == _NEVER else found
+
+
+@dataclass
+class LinkHistory:
+    """The records of some groups, by guid.
+
+    ``members``: group -> member -> record. ``unknown``: the number of records of members that are not known, deleted or
+    not visible.
+    """
+
+    members: dict[Guid, dict[Guid, LinkRecord]] = field(default_factory=dict)
+    unknown: int = 0
+
+
+class MetadataReader:
+    """Reads the records over one session. The first group shows whether the server has any."""
+
+    def __init__(self, session: LdapSession, naming_context: str) -> None:
+        self._session = session
+        self._naming_context = naming_context
+        self.supported: bool | None = None  # None: not known yet
+
+    def records(self, group: Guid) -> list[LinkRecord]:
+        """Read the records of a group; [] if there are none, or no such group.
+
+        A server that answers nothing for a group with members does not have the attribute, and is not asked again.
+        Members by `primaryGroupID` have no record.
+        """
+        if self.supported is False:
+            return []
+        try:
+            values = self._session.read_values(group, ATTRIBUTE)
+        except DirectoryNotFound:
+            return []
+        if self.supported is None and (values or self._has_links(group)):
+            self.supported = bool(values)
+        return parse(values)
+
+    def _has_links(self, group: Guid) -> bool:
+        return bool(self._session.search(f"<GUID={group}>", "(member=*)", ["objectGUID"], "BASE"))
+
+    def history(self, groups: Collection[Guid], known: Mapping[str, Guid]) -> LinkHistory:
+        """Read the records of ``groups`` about ``known`` objects (`dn_key` -> guid), and count the others."""
+        return _as_guids({group: self.records(group) for group in sorted(groups)}, known)
+
+    def whole_history(self, groups: Collection[Guid], known: Mapping[str, Guid]) -> LinkHistory:
+        """Read the records like ``history``, and look up unknown objects by their DN.
+
+        Deleted objects are not found; their records are still counted.
+        """
+        found = {group: self.records(group) for group in sorted(groups)}
+        strangers = {record.member_dn for records in found.values() for record in records}
+        return _as_guids(found, {**self._look_up({dn for dn in strangers if names.dn_key(dn) not in known}), **known})
+
+    def _look_up(self, dns: Collection[str]) -> dict[str, Guid]:
+        found: dict[str, Guid] = {}
+        listed = sorted(dns)
+        for first in range(0, len(listed), DNS_PER_FILTER):
+            ldap_filter = ctl.dn_filter(listed[first : first + DNS_PER_FILTER])
+            for entry in self._session.search_paged(
+                self._naming_context, ldap_filter, ["objectGUID"], subordinates="ignore"
+            ):
+                found[names.dn_key(entry.dn)] = entry.guid
+        return found
+
+
+def _as_guids(found: Mapping[Guid, list[LinkRecord]], guids: Mapping[str, Guid]) -> LinkHistory:
+    history = LinkHistory()
+    for group, records in found.items():
+        members = history.members.setdefault(group, {})
+        for record in records:
+            guid = guids.get(names.dn_key(record.member_dn))
+            if guid is None:
+                history.unknown += 1
+            else:
+                members[guid] = record
+    return history
+
+
+def guids_by_dn(*views: View) -> dict[str, Guid]:
+    """Map `dn_key` to guid for everything in the views; the last view wins."""
+    found: dict[str, Guid] = {}
+    for view in views:
+        objects: list[DirectoryGroup | DirectoryUser] = [*view.groups.values(), *view.users.values()]
+        found.update((names.dn_key(thing.dn), thing.guid) for thing in objects)
+    return found
+
+
+def time_of(change: Change, history: LinkHistory, delta: Delta | None) -> datetime | None:
+    """Return when a membership began or ended, by the links on its path.
+
+    It begins with the last link that was added, and ends with the first that was removed. With a ``delta``, only the
+    links that it reports count; without one, only times since the last poll. None if there is no such record: the
+    reason was something else then (an enabled account, for instance).
+    """
+    added = change.action is Action.ADD
+    times = []
+    for group, member in pairwise([*change.path, change.user_guid or ""]):
+        record = history.members.get(group, {}).get(member)
+        if record is None or (record.deleted_at is None) is not added:
+            continue
+        if _counts(record, group, member, change, delta):
+            times.append(record.changed_at)
+    if not times:
+        return None
+    return max(times) if added else min(times)
+
+
+def _counts(record: LinkRecord, group: Guid, member: Guid, change: Change, delta: Delta | None) -> bool:
+    if delta is not None:
+        added, removed = delta.member_changes.get(group, (frozenset(), frozenset()))
+        return member in (added if change.action is Action.ADD else removed)
+    return change.observed_after is None or record.changed_at >= change.observed_after - LATE
+
+
+def changes_hidden(change: Change, history: LinkHistory) -> int:
+    """Count the changes of the user's own link that have no time.
+
+    Only a link that was made since the last poll counts; of older ones nothing is certain.
+    """
+    record = history.members.get(change.path[-1] if change.path else "", {}).get(change.user_guid or "")
+    if record is None or record.created_at is None or change.observed_after is None:
+        return 0
+    return record.changes_hidden if record.created_at >= change.observed_after else 0
+
+
+# -- the past -----------------------------------------------------------------------------------------
+
+
+@accept_old_keywords
+def rebuilt(
+    view: View,
+    history: LinkHistory,
+    roots: Collection[Guid],
+    policy: MembershipPolicy,
+    *,
+    start: datetime | None,
+    end: datetime,
+) -> list[Change]:
+    """Return the effective changes in ``[start, end)``, as far as the records show them.
+
+    Compares the memberships before and after each moment at which a link changed. ``view``: AD as it is now, with all
+    members in ``history``. A link that was changed several times shows its last change only. Groups and accounts count
+    as they are now.
+    """
+    moments = sorted(
+        {
+            moment
+            for members in history.members.values()
+            for record in members.values()
+            for moment in (record.changed_at, record.created_at if record.deleted_at else None)
+            if moment is not None and moment < end and (start is None or moment >= start)
+        }
+    )
+    changes: list[Change] = []
+    for moment in moments:
+        changes += [
+            _as_history(change, moment)
+            for change in difference(
+                _at(view, history, moment, after=False),
+                _at(view, history, moment, after=True),
+                roots,
+                policy,
+                observed_after=None,
+                observed_at=moment,
+            )
+        ]
+    return changes
+
+
+def _as_history(change: Change, moment: datetime) -> Change:
+    return Change(
+        group_guid=change.group_guid,
+        user_guid=change.user_guid,
+        action=change.action,
+        observed_at=moment,
+        observed_after=None,
+        changed_at=moment,
+        origin="metadata",
+        path=change.path,
+    )
+
+
+def _at(view: View, history: LinkHistory, moment: datetime, *, after: bool) -> View:
+    """Return the direct members just before or just after ``moment``.
+
+    A link without a record was always there.
+    """
+
+    def begun(at: datetime | None) -> bool:
+        return at is None or at < moment or (after and at == moment)
+
+    members: dict[Guid, set[Guid]] = {}
+    for group, present in view.members.items():
+        records = history.members.get(group, {})
+        members[group] = {guid for guid in present if guid not in records or begun(records[guid].changed_at)} | {
+            guid
+            for guid, record in records.items()
+            if record.deleted_at is not None and begun(record.created_at) and not begun(record.deleted_at)
+        }
+    return View(groups=view.groups, users=view.users, members=members)

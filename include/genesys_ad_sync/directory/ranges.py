@@ -1,0 +1,54 @@
+"""Read a multi-valued attribute range by range. Knows no connection: the caller sends the searches."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from genesys_ad_sync.directory import ldap_controls as ctl
+
+log = logging.getLogger(__name__)
+
+RANGE_SIZE = 1500  # values per range; AD's MaxValRange is 1500, a server may choose less
+RANGE_ATTEMPTS = 3  # how often an attribute is read from its start when it changes meanwhile
+
+Ask = Callable[[str], dict[str, list[bytes]]]
+"""Sends a search for one attribute (``member;range=0-1499``) and returns the attributes of the answer."""
+
+
+def read_values(ask: Ask, attribute: str, seen: Sequence[bytes] = ()) -> list[bytes] | None:
+    """Return all values of one attribute, or None if it never came complete.
+
+    ``seen``: the values from index 0 on that are already known.
+
+    Each range begins with the last known value. When a value is removed, all later ones move down by one index; the
+    overlap shows that, so that no value is skipped. The attribute is then read again from its start, at most
+    ``RANGE_ATTEMPTS`` times.
+    """
+    for attempt in range(RANGE_ATTEMPTS):
+        values = list(seen) if attempt == 0 else []
+        if _read_to_the_end(ask, attribute, values):
+            return values
+        log.debug("range retrieval of %s starts again", attribute)
+    return None
+
+
+def _read_to_the_end(ask: Ask, attribute: str, values: list[bytes]) -> bool:
+    """Append the remaining values to ``values``. False: they shifted meanwhile, or a range is missing."""
+    while True:
+        low = max(len(values) - 1, 0)
+        attributes = ask(f"{attribute};range={low}-{low + RANGE_SIZE - 1}")
+        try:
+            part = ctl.find_range(attributes, attribute)
+        except ValueError:
+            return False
+        if part is None:
+            return not values  # an object without values; or, further on, a range that should be there
+        if part.low != low or (values and part.values[:1] != values[low:]):
+            return False
+        fresh = part.values[1:] if values else part.values
+        values += fresh
+        if part.last:
+            return True
+        if not fresh:
+            return False

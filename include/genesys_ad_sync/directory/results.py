@@ -1,0 +1,76 @@
+"""Results of reading Active Directory: a snapshot, some groups, or changes since a cursor.
+
+Plain data. An answer that broke off is an exception, never one of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from genesys_ad_sync.model import Cursor, Guid, View
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The whole view.
+
+    - ``complete``: the groups of which every page and range came (all of ``view.members``).
+    - ``cursor.polled_at``: the DC's time before anything was read. What the view does not show happened later.
+    - ``read_until``: its time afterwards, rounded up to the next second. What the view shows happened earlier.
+    - ``unresolved``: members that are not objects of this domain, or that the account may not see.
+    """
+
+    view: View
+    cursor: Cursor
+    read_until: datetime
+    complete: frozenset[Guid]
+    unresolved: frozenset[Guid]
+    warnings: tuple[str, ...]
+    requests: int
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Some groups and everything below them, read completely.
+
+    ``missing``: requested, but no such group was found.
+
+    ``read_until`` and ``unresolved`` as in ``Reading``. An unresolved member that was known before and has no tombstone
+    is one that the account cannot see any more; it does not prove that the user left.
+    """
+
+    view: View
+    read_until: datetime
+    complete: frozenset[Guid]
+    missing: frozenset[Guid]
+    unresolved: frozenset[Guid]
+    requests: int
+
+
+@dataclass(frozen=True)
+class Delta:
+    """The net changes of the whole domain since a cursor.
+
+    They may be repeated, so apply them idempotently.
+
+    - ``member_changes``: group -> (added, removed).
+    - ``touched``: objects of which another attribute changed, new objects included.
+    - ``primary_groups``: user -> RID of the primary group, where that was set.
+    - ``entries``: how many objects the server named.
+    """
+
+    cursor: Cursor
+    read_until: datetime
+    member_changes: Mapping[Guid, tuple[frozenset[Guid], frozenset[Guid]]]
+    touched: frozenset[Guid]
+    deleted: frozenset[Guid]
+    primary_groups: Mapping[Guid, int]
+    entries: int
+
+    @property
+    def mentioned(self) -> frozenset[Guid]:
+        """Every object that the changes name (see ``apply_delta.apply_delta``)."""
+        members = (guid for change in self.member_changes.values() for side in change for guid in side)
+        return frozenset({*self.member_changes, *members, *self.touched, *self.deleted, *self.primary_groups})

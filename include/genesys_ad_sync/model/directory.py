@@ -1,0 +1,149 @@
+"""What Active Directory says: groups, users, direct memberships, and up to where they were read.
+
+A *guid* is an objectGUID in the form ``xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx``, lower case. Active Directory
+objects are identified by it alone; DNs, names and mail addresses are for people and for matching.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+Guid = str
+
+
+class PrincipalKind(str, Enum):
+    """The kind of a member that is not a group. Only users get memberships; the others are counted."""
+
+    USER = "user"
+    CONTACT = "contact"
+    COMPUTER = "computer"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class DirectoryGroup:
+    """An AD group as last read.
+
+    ``in_scope``: it is below `group_base` and matches `group_filter`; False for groups reached only by nesting.
+    """
+
+    guid: Guid
+    dn: str
+    name: str  # cn
+    sam_account_name: str | None
+    sid: str | None
+    in_scope: bool
+    attributes: Mapping[str, str] = field(default_factory=dict)  # what rules of `groups:` need; lower-case names
+
+
+@dataclass(frozen=True)
+class DirectoryUser:
+    """A member that is not a group.
+
+    ``attributes``: what rules of `users:` need, the first value of each, by LDAP name in lower case. ``mail`` and
+    ``userprincipalname`` are always read.
+    """
+
+    guid: Guid
+    dn: str
+    kind: PrincipalKind
+    name: str
+    sam_account_name: str | None
+    disabled: bool
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def mail(self) -> str | None:
+        """Return the mail address, if AD has one."""
+        return self.attributes.get("mail")
+
+
+@dataclass
+class View:
+    """AD groups, users and *direct* memberships as last read: all of them, or some groups with their nested groups.
+
+    ``members`` has an entry for each group of ``groups``, members by primaryGroupID included. A member is a guid of
+    ``groups``, of ``users``, or of neither (an object of another domain, or one that the account may not see).
+    """
+
+    groups: dict[Guid, DirectoryGroup] = field(default_factory=dict)
+    users: dict[Guid, DirectoryUser] = field(default_factory=dict)
+    members: dict[Guid, set[Guid]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MembershipPolicy:
+    """Which members of a group count.
+
+    ``nested``: members of nested groups do. ``disabled_users``: ``remove`` leaves out disabled accounts, ``keep`` does
+    not.
+    """
+
+    nested: bool
+    disabled_users: str  # remove | keep
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The part of AD that a definition reads. After a change of any field, everything is read again."""
+
+    naming_context: str
+    group_base: str
+    group_filter: str
+    nested_groups: bool
+    disabled_users: str  # remove | keep
+    group_attributes: tuple[str, ...]  # lower-case LDAP names, sorted
+    user_attributes: tuple[str, ...]
+
+    @property
+    def policy(self) -> MembershipPolicy:
+        """Return the part of the scope that decides who is a member."""
+        return MembershipPolicy(nested=self.nested_groups, disabled_users=self.disabled_users)
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a stable text of all fields, to compare with the journal's."""
+        return "|".join(str(value) for value in dataclasses.astuple(self))
+
+    @classmethod
+    def of_fingerprint(cls, text: str) -> Scope:
+        """Read a fingerprint. Raises ValueError when the text is not one.
+
+        An LDAP filter may contain the separator; a base that contains it ends before the filter's bracket.
+        """
+        base, nested, disabled, group_attributes, user_attributes = text.rsplit("|", 4)
+        naming_context, base = base.split("|", 1)
+        group_base, bracket, group_filter = base.partition("|(")
+        return cls(
+            naming_context=naming_context,
+            group_base=group_base,
+            group_filter=bracket[1:] + group_filter,
+            nested_groups=nested == str(True),
+            disabled_users=disabled,
+            group_attributes=tuple(ast.literal_eval(group_attributes)),
+            user_attributes=tuple(ast.literal_eval(user_attributes)),
+        )
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Up to where AD has been read.
+
+    - ``polled_at``: the domain controller's ``currentTime``, never our clock.
+    - ``doubted_since``: since when the domain controller that is read may lag behind what is known already; None: no
+      doubt.
+    - ``trusted_dc``: the last domain controller before that one that was beyond doubt.
+    """
+
+    domain_controller: str  # dnsHostName
+    invocation_id: Guid
+    highest_committed_usn: int
+    cookie: bytes | None  # DirSync; None: no incremental poll possible
+    polled_at: datetime
+    doubted_since: datetime | None = None
+    trusted_dc: str | None = None

@@ -1,0 +1,78 @@
+"""Outcomes of rows and changes: the closed lists of statuses and reasons in the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+
+class Status(str, Enum):
+    """The status of a row in the report. One row is one (Genesys group, directory user, action)."""
+
+    SUCCESS = "success"  # written by this run, and read back if `verify`
+    FAILED = "failed"  # tried, but not in effect, or not known to be
+    ORPHANED = "orphaned"  # an add of a person without an active Genesys user
+    SKIPPED = "skipped"  # by policy: unmapped, excluded, removals: never
+    HELD = "held"  # a guard or a limit forbids it for now
+    UNCHANGED = "unchanged"  # Genesys agreed already
+    SUPERSEDED = "superseded"  # AD has changed again since
+    PLANNED = "planned"  # would be written (dry run), or is not written yet
+
+
+SETTLED = frozenset({Status.SUCCESS, Status.UNCHANGED, Status.SUPERSEDED, Status.SKIPPED})
+"""A change with one of these is done for good. A later live run acts on all others again."""
+
+
+class Reason(str, Enum):
+    """Why a row is not simply a success: the closed list of `reason` in the report."""
+
+    # skipped
+    UNMAPPED = "unmapped"  # no rule maps the AD group
+    EXCLUDED = "excluded"  # `exclude:` names the group or the user
+    REMOVALS_NEVER = "removals_never"  # policy `removals: never`
+    GENESYS_GROUP_MISSING = "genesys_group_missing"  # a rule names a group that Genesys does not have
+    # orphaned
+    NO_GENESYS_USER = "no_genesys_user"  # no rule of `users:` finds a user
+    INACTIVE = "inactive"  # found, but not active: adds go to active users only
+    NO_MATCHING_ATTRIBUTE = "no_matching_attribute"  # e.g. no mail in AD
+    # held
+    AMBIGUOUS = "ambiguous"  # two Genesys users for one person, or one for two
+    UNPROVEN = "unproven"  # an AD group mapped to this Genesys group was not read completely in this run
+    NOT_OWNED = "not_owned"  # AD never granted this membership
+    MAPPING_CHANGED = "mapping_changed"  # granted under an earlier mapping
+    SCOPE_CHANGED = "scope_changed"  # group base or filter of the definition changed
+    OTHER_DOMAIN_CONTROLLER = "other_domain_controller"  # only a complete reading of another domain controller shows it
+    OVER_LIMIT = "over_limit"  # `limits:`
+    PROTECTED = "protected"  # `protect:`
+    GENESYS_UNREADABLE = "genesys_unreadable"  # the group's members, or the person's Genesys user, could not be read
+    JOURNAL_RESTORED = "journal_restored"  # the journal is unknown or older than the reports say
+    CLAIMED_BY = "claimed_by"  # another sync definition writes this Genesys group
+    REJECTED = "rejected"  # a person said no
+    UNDONE = "undone"  # pinned by an undo run
+    IN_FLIGHT = "in_flight"  # another run wrote to the Genesys group while this run decided
+    # unchanged
+    ALREADY_SO = "already_so"
+    STILL_GRANTED = "still_granted"  # another AD group still grants the membership
+    # superseded
+    NEWER_VIEW = "newer_view"
+    # failed
+    REFUSED = "refused"  # Genesys refused it
+    UNVERIFIED = "unverified"  # could not be read back
+    NOT_IN_EFFECT = "not_in_effect"  # read back, and not there (or still there)
+    NOT_ATTEMPTED = "not_attempted"  # the task ended before it reached this row
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome of a change in one attempt of a run."""
+
+    status: Status
+    reason: Reason | None
+    dag_id: str
+    run_id: str
+    attempt: int
+    http_code: int | None
+    correlation_id: str | None
+    error: str | None
+    at: datetime

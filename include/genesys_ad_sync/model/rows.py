@@ -1,0 +1,98 @@
+"""Rows of the plan and of the report, and the figures of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from genesys_ad_sync.model.changes import Action
+from genesys_ad_sync.model.directory import Guid
+from genesys_ad_sync.model.outcome import Reason, Status
+
+
+@dataclass(frozen=True)
+class RowKey:
+    """What a row is about. ``target``: the Genesys group, or the AD groups' guids where no rule maps them.
+
+    ``person``: see `Row.person`. No id contains a colon.
+    """
+
+    target: str
+    person: str
+    action: Action
+
+    def __str__(self) -> str:
+        """Return the form in which the journal stores it."""
+        return f"{self.target}:{self.person}:{self.action.value}"
+
+    @classmethod
+    def parse(cls, text: str) -> RowKey:
+        """Read the stored form. Raises ValueError when the text is not one."""
+        target, person, action = text.rsplit(":", 2)
+        return cls(target, person, Action(action))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the plan and of the report: (Genesys group, directory user, action).
+
+    ``change_ids``: the journal's changes that are settled with the row. ``lane``: the mapped `patch` task that writes
+    it; None: there is nothing to write. The dicts have the shape of the report's keys.
+    """
+
+    action: Action
+    status: Status
+    genesys_group_id: str | None
+    user_guid: Guid | None
+    group_guids: tuple[Guid, ...]
+    genesys_user_id: str | None = None
+    reason: Reason | None = None
+    error: str | None = None
+    http_code: int | None = None
+    correlation_id: str | None = None
+    changed_at: datetime | None = None
+    observed_after: datetime | None = None
+    observed_at: datetime | None = None
+    settled_by: str | None = None  # DAG id/run id
+    change_ids: tuple[int, ...] = ()
+    lane: int | None = None
+    genesys_group: Mapping[str, str | None] | None = None  # {id, name}
+    directory_groups: tuple[Mapping[str, str | None], ...] = ()  # {guid, dn, name}
+    directory_user: Mapping[str, str | None] | None = None  # {guid, dn, mail}
+    undoes: str | None = None  # run_id of the run whose change this row reverses
+
+    @property
+    def person(self) -> str:
+        """Return the AD user; where AD does not know the person, the Genesys user."""
+        return self.user_guid or self.genesys_user_id or ""
+
+    @property
+    def group_name(self) -> str:
+        """Return the Genesys group's name, or its id where the name is not known."""
+        return (self.genesys_group or {}).get("name") or self.genesys_group_id or ""
+
+    @property
+    def row_key(self) -> RowKey:
+        """Return the key of the row, unique in a run."""
+        return RowKey(self.genesys_group_id or ",".join(self.group_guids), self.person, self.action)
+
+    @property
+    def key(self) -> str:
+        """Return `row_key` as the journal stores it."""
+        return str(self.row_key)
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """The figures of one Genesys group in the report. Counts are of individuals; None: not read."""
+
+    genesys_group_id: str
+    genesys_group_name: str
+    group_guids: tuple[Guid, ...]
+    complete: bool
+    before: int | None
+    after: int | None
+    added: int
+    removed: int
+    manual_members: int | None

@@ -1,0 +1,105 @@
+"""Runs: the request, the journal's record, the cursor they start from, and what a person decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from genesys_ad_sync.model.changes import Mode, Window
+from genesys_ad_sync.model.directory import Cursor, Guid
+from genesys_ad_sync.model.rows import Row
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """A DAG run, as Airflow names it."""
+
+    dag_id: str
+    run_id: str
+
+    def __str__(self) -> str:
+        """Return both ids: the two DAGs of a definition may have runs with the same run_id."""
+        return f"{self.dag_id}/{self.run_id}"
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a person, the scheduler or a backfill requests of a run."""
+
+    run_type: str  # scheduled | manual | backfill | ...
+    clear_number: int = 0
+    mode: Mode = Mode.AUTO
+    window: Window | None = None  # bounded: only changes of this window; None: live
+    dry_run: bool = False
+    groups: tuple[str, ...] = ()  # shell patterns on AD group names; empty: all
+    undo_run: str | None = None  # reverse what this run did, and do nothing else
+    release_run: str | None = None  # allow again what was undone or rejected in this run
+    refused: str | None = None  # why `poll` refused the request; for the report
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One attempt of a DAG run. A re-run of the same run_id is another attempt, a retried task is not.
+
+    - ``window``: of a bounded run; None for a live one.
+    - ``resumed``: an earlier try of the same attempt began it.
+    - ``poll`` and ``polled_at``: None until its poll is done.
+    - ``state`` and ``finished_at``: None until its report is written.
+    """
+
+    id: int  # the journal's own
+    key: RunKey
+    definition: str
+    attempt: int  # from 1
+    clear_number: int  # Airflow's, when the attempt began
+    run_type: str
+    mode: Mode
+    dry_run: bool
+    window: Window | None
+    groups: tuple[str, ...]  # shell patterns; empty: all
+    started_at: datetime
+    poll: int | None = None
+    polled_at: datetime | None = None
+    state: str | None = None
+    finished_at: datetime | None = None
+    resumed: bool = False
+
+    @property
+    def bounded(self) -> bool:
+        """Tell whether the run acts on the changes of a window only."""
+        return self.window is not None
+
+
+@dataclass(frozen=True)
+class StoredCursor:
+    """Up to where a definition's directory has been read. ``scope``: the fingerprint it was read with.
+
+    ``poll`` counts from 1. ``known_dcs``: domain controller -> (invocationId, highestCommittedUSN) when it was last
+    read. ``began_at``: the time of the first poll, before which the journal knows nothing.
+    """
+
+    cursor: Cursor
+    scope: str
+    poll: int
+    began_at: datetime
+    known_dcs: Mapping[str, tuple[Guid, int]] = field(default_factory=dict)
+
+
+class Decision(str, Enum):
+    """How a person decided about a row."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    UNANSWERED = "unanswered"  # a later run asks again
+    RELEASED = "released"  # was rejected, and a person reopened it
+
+
+@dataclass(frozen=True)
+class Done:
+    """A row that a run wrote to Genesys. ``row_id`` grows with time; ``attempt_id``: ``RunRecord.id``."""
+
+    row_id: int
+    attempt_id: int
+    row: Row

@@ -1,0 +1,119 @@
+"""Which rows need an approver: over a limit, protected, or of a restored journal."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from genesys_ad_sync.model import Action, Reason, Row, RowKey, Status
+from genesys_ad_sync.planning import guards
+from genesys_ad_sync.planning.inputs import Context, Target
+from genesys_ad_sync.planning.limits import LimitCheck, PendingRemovals, check_limits
+from genesys_ad_sync.settings import SyncDefinition
+
+
+@dataclass(frozen=True)
+class LimitedRows:
+    """Rows after limits and `protect:`. ``needs_approval``: keys of held rows that an approver may release."""
+
+    rows: tuple[Row, ...]
+    needs_approval: frozenset[str]
+    check: LimitCheck
+
+
+def apply_limits(
+    rows: Iterable[Row], pending: Iterable[PendingRemovals], definition: SyncDefinition, context: Context
+) -> LimitedRows:
+    """Check the limits against the pending removals, and hold the rows that need approval."""
+    check = check_limits(pending, context.removed_today, definition.limits)
+    held, needs_approval = hold_for_approval(rows, check, definition, context)
+    return LimitedRows(tuple(held), needs_approval, check)
+
+
+def fail_reason(check: LimitCheck, definition: SyncDefinition) -> str | None:
+    """Return why nothing may be written under `limits.on_excess: fail`; None: the run may write."""
+    if not check.texts or definition.limits.on_excess != "fail":
+        return None
+    return f"{'; '.join(check.texts)}. limits.on_excess is fail: nothing is written."
+
+
+def pending_removals(
+    targets: Sequence[Target], rows: Sequence[Row], being_asked: frozenset[str], definition: SyncDefinition
+) -> list[PendingRemovals]:
+    """Count the removals that only a limit or an approver can stop, by Genesys group.
+
+    Removals that wait for another run's approver count too. Most are among the rows, because they are unsettled; a run
+    that acts on some groups only must add the others.
+    """
+    counts = Counter(row.genesys_group_id for row in rows if row.action is Action.REMOVE and _will_be_written(row))
+    if not counts:
+        return []  # nothing of this run can be over a limit
+    elsewhere = removals_by_group(being_asked - {row.key for row in rows})
+    known = {target.genesys_group.id for target in targets}
+    others = [
+        PendingRemovals(group_id, group_id, count, 0)
+        for group_id, count in sorted(elsewhere.items())
+        if group_id not in known
+    ]
+    return others + [
+        PendingRemovals(
+            target.genesys_group.id,
+            target.genesys_group.name,
+            counts[target.genesys_group.id] + elsewhere[target.genesys_group.id],
+            _owned_members(target, definition),
+        )
+        for target in targets
+    ]
+
+
+def removals_by_group(keys: Iterable[str]) -> Counter[str]:
+    """Return Genesys group id -> number of the row keys that are removals from it."""
+    parsed = map(RowKey.parse, keys)
+    return Counter(key.target for key in parsed if key.action is Action.REMOVE)
+
+
+def _owned_members(target: Target, definition: SyncDefinition) -> int:
+    """Count the present members that `limits.removals_percent` is about: owned by AD, or under `mirror` all."""
+    present = target.present or frozenset()
+    if definition.removals == "mirror":
+        return len(present)
+    return len({grant.genesys_user_id for grant in target.grants} & present)
+
+
+def hold_for_approval(
+    rows: Iterable[Row], check: LimitCheck, definition: SyncDefinition, context: Context
+) -> tuple[list[Row], frozenset[str]]:
+    """Hold rows that need approval.
+
+    Return all rows and the keys of those that an approver may release. Removals caused by an edited scope always need
+    an approver, since only a person knows whether the edit was intended. With `limits.on_excess: hold` no approver is
+    asked about a limit; `protect:` and a restored journal always ask.
+    """
+    result = []
+    needs_approval = set()
+    for row in rows:
+        reason = _approval_reason(row, check, definition, context) if _will_be_written(row) else None
+        if reason is not None:
+            row = dataclasses.replace(row, status=Status.HELD, reason=reason)
+            if reason is not Reason.OVER_LIMIT or definition.limits.on_excess == "approve":
+                needs_approval.add(row.key)
+        elif row.status is Status.HELD and row.reason is Reason.SCOPE_CHANGED:
+            needs_approval.add(row.key)
+        result.append(row)
+    return result, frozenset(needs_approval)
+
+
+def _will_be_written(row: Row) -> bool:
+    """Return True for a planned row that is not merely checked again."""
+    return row.status is Status.PLANNED and row.reason is None
+
+
+def _approval_reason(row: Row, check: LimitCheck, definition: SyncDefinition, context: Context) -> Reason | None:
+    name = (row.genesys_group or {}).get("name") or ""
+    reason = guards.protected(name, definition.protect)
+    if row.action is Action.REMOVE:
+        over = Reason.OVER_LIMIT if row.genesys_group_id in check.held_groups else None
+        reason = reason or guards.journal_restored(restored=context.journal_restored) or over
+    return reason

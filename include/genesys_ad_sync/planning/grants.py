@@ -1,0 +1,131 @@
+"""Which memberships AD owns from now on, and which no longer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Sequence
+
+from genesys_ad_sync.model import Action, Grant, Guid, Reason, Row, Status
+from genesys_ad_sync.planning.facts import TargetFacts
+
+# -- before anything is written -----------------------------------------------------------------------
+
+
+def new_grants(facts: TargetFacts) -> Iterable[Grant]:
+    """Yield the grants of memberships that AD wants and Genesys already has."""
+    target = facts.target
+    for guid, genesys_id in wanted_members_present(facts):
+        for group_guid in target.effective[guid]:
+            grant = Grant(target.genesys_group.id, genesys_id, guid, group_guid)
+            if grant not in facts.grants_of.get(genesys_id, ()):
+                yield grant
+
+
+def transferred_grants(facts: TargetFacts, rows: Iterable[Row]) -> Iterable[Grant]:
+    """Yield the grants of members whose AD group or account changed.
+
+    Either the user left one AD group and another one still wants the membership, or the account was recreated.
+    The grants pass to the AD groups and the account for which AD wants the membership now.
+    """
+    for row in rows:
+        if row.reason is Reason.STILL_GRANTED and row.user_guid is not None:
+            owner = facts.successor(row.user_guid, row.genesys_user_id or "") or row.user_guid
+            for grant in facts.grants_by.get(row.user_guid, ()):
+                for group_guid in facts.target.effective[owner]:
+                    yield dataclasses.replace(grant, user_guid=owner, group_guid=group_guid)
+
+
+def stale_grants(facts: TargetFacts) -> Iterable[Grant]:
+    """Yield the grants through former AD groups of users who are wanted through others now."""
+    for guid, genesys_id in wanted_members_present(facts):
+        for grant in facts.grants_by.get(guid, ()):
+            if grant.genesys_user_id == genesys_id and grant.group_guid not in facts.target.feeding:
+                yield grant
+
+
+def wanted_members_present(facts: TargetFacts) -> Iterable[tuple[Guid, str]]:
+    """Yield (AD user, Genesys user) of the wanted members that Genesys has.
+
+    Only in a target that is compared completely.
+    """
+    if not facts.is_compared:
+        return
+    for guid in sorted(facts.target.effective.keys() - facts.context.excluded_users):
+        match = facts.matches.get(guid)
+        genesys_id = match.genesys_user_id if match else None
+        if genesys_id is not None and genesys_id in facts.present and facts.matched_by_one(genesys_id, guid):
+            yield guid, genesys_id
+
+
+# -- by what became of the rows -----------------------------------------------------------------------
+
+
+def grants_of(rows: Iterable[Row]) -> list[Grant]:
+    """Return the grants that adds stand for: one per AD group that wants the membership."""
+    return [
+        Grant(row.genesys_group_id, row.genesys_user_id, row.user_guid, group)
+        for row in rows
+        if row.user_guid and row.genesys_user_id and row.genesys_group_id
+        for group in row.group_guids
+    ]
+
+
+def grants_begun_by(rows: Iterable[Row]) -> list[Grant]:
+    """Return the grants of settled adds that are in effect.
+
+    Rows that another run settled began none here.
+    """
+    return grants_of(row for row in rows if row.action is Action.ADD and _is_in_effect(row))
+
+
+def grants_in_vain(rows: Iterable[Row]) -> list[Grant]:
+    """Return the grants, noted before sending, of adds that are known to have failed.
+
+    An undo notes none.
+    """
+    not_carried_out = (Reason.REFUSED, Reason.NOT_ATTEMPTED)
+    return grants_of(
+        row
+        for row in rows
+        if row.action is Action.ADD
+        and not row.undoes
+        and (row.status is Status.ORPHANED or (row.status is Status.FAILED and row.reason in not_carried_out))
+    )
+
+
+def settled_removals(rows: Iterable[Row]) -> list[Row]:
+    """Return the removals in effect, which may end grants: see `grants_ended_by`."""
+    return [row for row in rows if row.action is Action.REMOVE and row.genesys_group_id and _is_in_effect(row)]
+
+
+def grants_ended_by(rows: Iterable[Row], grants: Iterable[Grant], deleted: Collection[Guid]) -> list[Grant]:
+    """Return those of ``grants`` that settled removals among ``rows`` end.
+
+    ``grants``: at least all grants of the Genesys groups of `settled_removals`. ``deleted``: AD users whose tombstone
+    was seen; a grant to such an account ends with the membership of its successor, which is the same Genesys user.
+    If another AD group still grants the membership, its grant stays.
+    """
+    by_owner: dict[tuple[str, str], list[Grant]] = {}
+    for grant in grants:
+        owner = grant.genesys_user_id if grant.user_guid in deleted else grant.user_guid
+        by_owner.setdefault((grant.genesys_group_id, owner), []).append(grant)
+    return [
+        grant
+        for row in settled_removals(rows)
+        for grant in _grants_of_member(row, by_owner)
+        if row.reason is not Reason.STILL_GRANTED or grant.group_guid in row.group_guids
+    ]
+
+
+def _grants_of_member(row: Row, by_owner: dict[tuple[str, str], list[Grant]]) -> Sequence[Grant]:
+    owners = {row.user_guid, row.genesys_user_id}
+    return [grant for owner in owners for grant in by_owner.get((row.genesys_group_id or "", owner or ""), ())]
+
+
+def _is_in_effect(row: Row) -> bool:
+    """Return True for a row that this run settled in Genesys.
+
+    An undo row that needed no write does not count: another writer made that change.
+    """
+    unchanged = row.status is Status.UNCHANGED and not row.undoes
+    return (row.status is Status.SUCCESS or unchanged) and row.settled_by is None

@@ -1,0 +1,120 @@
+"""Why a removal may not happen: one small function per guard.
+
+Each is against one way to lose access by mistake. It takes facts, returns the reason to hold or None, and is named for
+what it returns. Pure: `verdicts` gathers the facts, and nothing here decides what is wanted. The guards are in the
+order in which an approver should read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from genesys_ad_sync import names
+from genesys_ad_sync.model import Grant, Guid, Match, MatchStatus, Reason
+
+
+@dataclass(frozen=True)
+class Removal:
+    """All that is known of one possible removal from a Genesys group."""
+
+    genesys_user_id: str
+    user_guid: Guid | None  # None: no AD user is known to be this Genesys user
+    policy: str  # removals: granted | mirror
+    complete: bool  # every AD group that feeds the Genesys group was read completely in this run
+    feeding: frozenset[Guid]  # AD groups of today's pairs
+    retired: frozenset[Guid]  # AD groups of former pairs
+    lost: tuple[Guid, ...]  # AD groups that the change is about
+    grants: tuple[Grant, ...]  # of this Genesys user in this Genesys group
+    match: Match | None  # of user_guid
+    known_ids: frozenset[str]  # Genesys users that user_guid is, by match and by grants
+    claimants: frozenset[Guid]  # AD accounts that are, or may be, this Genesys user
+    all_wanted_looked_up: bool = True  # every AD user who belongs in the Genesys group was looked up in Genesys
+    held_reason: Reason | None = None  # the change's own
+
+
+# -- no guard may object ------------------------------------------------------------------------------
+
+
+def unproven(removal: Removal) -> Reason | None:
+    """Hold unless every AD group that feeds the Genesys group was read completely.
+
+    A group that was read in part may gain members, never lose them.
+    """
+    return None if removal.complete else Reason.UNPROVEN
+
+
+def not_owned(removal: Removal) -> Reason | None:
+    """Hold what AD never granted, unless the policy is `mirror`."""
+    return None if removal.grants or removal.policy == "mirror" else Reason.NOT_OWNED
+
+
+def ambiguous_identity(removal: Removal) -> Reason | None:
+    """Hold unless the AD account is one Genesys user, by match and by grant."""
+    doubtful = removal.match is not None and removal.match.status is MatchStatus.AMBIGUOUS
+    return Reason.AMBIGUOUS if doubtful or len(removal.known_ids) > 1 else None
+
+
+def claimed_by_other_account(removal: Removal) -> Reason | None:
+    """Hold if another AD account is, or may be, this Genesys user.
+
+    The Genesys user may belong into the group through that account.
+    """
+    return Reason.AMBIGUOUS if removal.claimants - {removal.user_guid} else None
+
+
+def unresolved_members(removal: Removal) -> Reason | None:
+    """Hold if a wanted AD user was not looked up in Genesys.
+
+    That AD user may be this Genesys user, for example because a mail address moved.
+    """
+    return None if removal.all_wanted_looked_up else Reason.AMBIGUOUS
+
+
+def mapping_changed(removal: Removal) -> Reason | None:
+    """Hold what a former pair granted, and a change of a former pair's AD group."""
+    granted_through = {grant.group_guid for grant in removal.grants}
+    former = not granted_through <= removal.feeding or not removal.retired.isdisjoint(removal.lost)
+    return Reason.MAPPING_CHANGED if former or not removal.feeding else None
+
+
+def held_by_evidence(removal: Removal) -> Reason | None:
+    """Hold for the change's own reason: doubt about AD's word, or a rejection."""
+    return removal.held_reason
+
+
+GUARDS = (
+    unproven,
+    not_owned,
+    ambiguous_identity,
+    claimed_by_other_account,
+    unresolved_members,
+    mapping_changed,
+    held_by_evidence,
+)
+
+
+def why_held(removal: Removal) -> Reason | None:
+    """Return the reason of the first guard that objects; None: limits and approvers decide."""
+    return next((reason for guard in GUARDS if (reason := guard(removal))), None)
+
+
+# -- guards of rows that need no other reason ----------------------------------------------------------
+
+
+def protected(genesys_group_name: str, patterns: Iterable[str]) -> Reason | None:
+    """Hold adds and removals of Genesys groups that `protect:` names."""
+    return Reason.PROTECTED if names.matches_any(patterns, (genesys_group_name,)) else None
+
+
+def journal_restored(*, restored: bool) -> Reason | None:
+    """Hold removals if the journal is unknown, or older than the reports."""
+    return Reason.JOURNAL_RESTORED if restored else None
+
+
+def undone(pin: int | None, newest_change: int) -> Reason | None:
+    """Hold what an undo run restored, until AD reports a newer change of that membership.
+
+    Both are ids of changes. ``pin``: the newest change that the journal had at the undo; None: never undone.
+    """
+    return Reason.UNDONE if pin is not None and newest_change <= pin else None

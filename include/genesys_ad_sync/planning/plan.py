@@ -1,0 +1,148 @@
+"""The plan of a run: AD's view, the grants and the members, compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from genesys_ad_sync.model import Change, Grant, GroupResult, Guid, Match, Row
+from genesys_ad_sync.planning.approvals import LimitedRows, apply_limits, fail_reason, pending_removals
+from genesys_ad_sync.planning.facts import TargetFacts, claims_by_genesys_user
+from genesys_ad_sync.planning.grants import new_grants, stale_grants, transferred_grants
+from genesys_ad_sync.planning.inputs import Context, Target, Unmapped
+from genesys_ad_sync.planning.lanes import spread
+from genesys_ad_sync.planning.limits import NOTHING_EXCEEDED, LimitCheck
+from genesys_ad_sync.planning.rows import comparison_changes, group_result, order, rows_of_target, rows_of_unmapped
+from genesys_ad_sync.settings import SyncDefinition
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will write, hold and skip.
+
+    ``rows``: in the order of writing, by Genesys group, adds before removals: a move leaves no gap.
+    ``comparison_changes``: (row key, change) of rows that only a comparison found: changes to add to the journal.
+    ``found``: grants to add. Memberships that AD wants and Genesys already has (complete comparison only), and grants
+    that pass from one AD group or account to another.
+    ``outdated``: grants to remove. Through AD groups that feed the Genesys group no more, of members who are wanted
+    through others now.
+    ``compared``: ids of Genesys groups that were compared completely.
+    ``hash``: see `content_hash`.
+    ``fail_reason``: why nothing may be written (`limits.on_excess: fail`).
+    ``to_approve``: keys of held rows that an approver may release.
+    ``excess``: the limits that are exceeded.
+    """
+
+    rows: tuple[Row, ...]
+    group_results: tuple[GroupResult, ...]
+    comparison_changes: tuple[tuple[str, Change], ...]
+    found: tuple[Grant, ...]
+    hash: str
+    fail_reason: str | None = None
+    to_approve: frozenset[str] = frozenset()
+    excess: LimitCheck = NOTHING_EXCEEDED
+    compared: frozenset[str] = frozenset()
+    outdated: tuple[Grant, ...] = ()
+
+    @property
+    def lanes(self) -> tuple[tuple[Row, ...], ...]:
+        """The rows to write, one tuple per mapped instance."""
+        lanes: dict[int, list[Row]] = {}
+        for row in self.rows:
+            if row.lane is not None:
+                lanes.setdefault(row.lane, []).append(row)
+        return tuple(tuple(lanes[lane]) for lane in sorted(lanes))
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """The rows of one target before limits and approvers."""
+
+    facts: TargetFacts
+    rows: tuple[Row, ...]
+
+
+def plan(
+    targets: Sequence[Target],
+    matches: Mapping[Guid, Match],
+    unmapped: Sequence[Unmapped],
+    definition: SyncDefinition,
+    context: Context,
+) -> Plan:
+    """Return the plan of a run.
+
+    ``matches``: of all AD users of changes, and of all wanted AD users of targets that are compared completely. An AD
+    user without a match was not looked up, and is held.
+    Raises ValueError if a Genesys group is the target of two.
+    """
+    drafts = _drafts(targets, matches, definition, context)
+    rows = [row for draft in drafts for row in draft.rows]
+    pending = pending_removals(targets, rows, context.being_asked, definition)
+    limited = apply_limits(rows, pending, definition, context)
+    skipped = [row for group in unmapped for row in rows_of_unmapped(group, context)]
+    return _assemble(drafts, limited, skipped, definition, context)
+
+
+def _drafts(
+    targets: Sequence[Target], matches: Mapping[Guid, Match], definition: SyncDefinition, context: Context
+) -> list[_Draft]:
+    """Decide each target alone."""
+    _refuse_doubles(targets)
+    claims = claims_by_genesys_user(matches)
+    drafts = []
+    for target in targets:
+        facts = TargetFacts.of(target, matches, claims, definition, context)
+        drafts.append(_Draft(facts, tuple(rows_of_target(facts))))
+    return drafts
+
+
+def _assemble(
+    drafts: Sequence[_Draft],
+    limited: LimitedRows,
+    skipped: Iterable[Row],
+    definition: SyncDefinition,
+    context: Context,
+) -> Plan:
+    """Order the rows, assign lanes, and add what follows from the targets."""
+    rows: Sequence[Row] = sorted((*limited.rows, *skipped), key=order)
+    if not context.dry_run:
+        rows = spread(rows, definition.genesys.write)
+    all_facts = [draft.facts for draft in drafts]
+    return Plan(
+        rows=tuple(rows),
+        group_results=tuple(map(group_result, all_facts)),
+        comparison_changes=tuple((row.key, change) for row in rows for change in comparison_changes(row, context)),
+        found=tuple(
+            grant
+            for draft in drafts
+            for grant in (*new_grants(draft.facts), *transferred_grants(draft.facts, draft.rows))
+        ),
+        outdated=tuple(grant for facts in all_facts for grant in stale_grants(facts)),
+        compared=frozenset(facts.target.genesys_group.id for facts in all_facts if facts.is_compared),
+        hash=content_hash(rows),
+        fail_reason=fail_reason(limited.check, definition),
+        to_approve=limited.needs_approval,
+        excess=limited.check,
+    )
+
+
+def content_hash(rows: Iterable[Row]) -> str:
+    """Return a SHA-256 over what the rows say: user, group, action, status and reason.
+
+    The order of the rows and the ids of changes do not matter.
+    """
+    content = sorted(
+        [row.key, row.status.value, row.reason.value if row.reason else "", row.genesys_user_id or "", *row.group_guids]
+        for row in rows
+    )
+    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+def _refuse_doubles(targets: Iterable[Target]) -> None:
+    seen: set[str] = set()
+    for target in targets:
+        if target.genesys_group.id in seen:
+            raise ValueError(f"the Genesys group {target.genesys_group.id} is the target of two: merge them first")
+        seen.add(target.genesys_group.id)

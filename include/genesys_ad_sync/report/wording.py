@@ -1,0 +1,132 @@
+"""The report's closed lists, and the report in one line, in words for people who do not know the code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from genesys_ad_sync.model import Reason, Status
+
+STATUS_WORDS: dict[Status, str] = {
+    Status.SUCCESS: "Changed in Genesys Cloud.",
+    Status.FAILED: "Tried, but not in effect, or not known to be. A later run tries again.",
+    Status.HELD: "Not allowed for now; the reason says why. A later run decides again.",
+    Status.ORPHANED: "Cannot be added: Genesys Cloud has no active user for this person. A later run tries again.",
+    Status.PLANNED: "Would be written (dry run), or is not written yet.",
+    Status.SKIPPED: "Left out on purpose, as the sync definition says.",
+    Status.SUPERSEDED: "Out of date: Active Directory has changed again since.",
+    Status.UNCHANGED: "Nothing to do: Genesys Cloud is as it should be.",
+}
+"""What a status means. The order is the one in which a person wants to read them."""
+
+ATTENTION: tuple[Status, ...] = (Status.FAILED, Status.HELD, Status.ORPHANED)
+"""A person may have to do something about these. Lists of changes begin with them."""
+
+READING_ORDER: tuple[Status, ...] = (*ATTENTION, *(status for status in STATUS_WORDS if status not in ATTENTION))
+
+REASON_WORDS: dict[Reason, str] = {
+    Reason.UNMAPPED: "No rule of the sync definition maps this AD group.",
+    Reason.EXCLUDED: "The sync definition excludes this group or person.",
+    Reason.REMOVALS_NEVER: "The sync definition never removes anybody.",
+    Reason.GENESYS_GROUP_MISSING: "The rule names a Genesys group that does not exist.",
+    Reason.NO_GENESYS_USER: "No Genesys Cloud user matches this person.",
+    Reason.INACTIVE: "The Genesys Cloud user is not active.",
+    Reason.NO_MATCHING_ATTRIBUTE: "The AD account lacks what it would be matched by, such as a mail address.",
+    Reason.AMBIGUOUS: "Several accounts are, or may be, the same person, and guessing is not allowed.",
+    Reason.UNPROVEN: "An AD group behind it could not be read completely, so nobody is removed.",
+    Reason.NOT_OWNED: "AD never granted this membership; it was added in Genesys Cloud by hand.",
+    Reason.MAPPING_CHANGED: "It was granted under an earlier mapping of groups.",
+    Reason.SCOPE_CHANGED: "The sync definition looks at another part of AD than before.",
+    Reason.OTHER_DOMAIN_CONTROLLER: "Only another domain controller than before shows it, which may lag behind.",
+    Reason.OVER_LIMIT: "More removals than the limits allow; they need approval.",
+    Reason.PROTECTED: "The Genesys group is protected; each change needs approval.",
+    Reason.GENESYS_UNREADABLE: "The members of the Genesys group, or the person's Genesys user, could not be read.",
+    Reason.JOURNAL_RESTORED: "The journal is new or older than the reports, so removals need approval.",
+    Reason.CLAIMED_BY: "Another sync definition feeds this Genesys group.",
+    Reason.REJECTED: "A person rejected it.",
+    Reason.UNDONE: "An undo run put it back; it stays so until a person releases it.",
+    Reason.IN_FLIGHT: "Another run was writing to the group at that moment; a later run looks again.",
+    Reason.ALREADY_SO: "Genesys Cloud already agreed with Active Directory.",
+    Reason.STILL_GRANTED: "Another AD group still grants this membership.",
+    Reason.NEWER_VIEW: "AD has changed again since.",
+    Reason.REFUSED: "Genesys Cloud refused it.",
+    Reason.UNVERIFIED: "Written, but could not be read back to make sure.",
+    Reason.NOT_IN_EFFECT: "Accepted by Genesys Cloud, but not in effect when read back.",
+    Reason.NOT_ATTEMPTED: "The task ended before it reached this change.",
+}
+
+MODE_WORDS = {
+    "changes": "what changed in Active Directory",
+    "full": "every mapped group compared in full",
+}
+
+
+def reason_words(reason: str | None) -> str:
+    """Return a sentence for a reason, also for one of a later version."""
+    if not reason:
+        return ""
+    try:
+        return REASON_WORDS[Reason(reason)]
+    except (KeyError, ValueError):
+        return reason.replace("_", " ").capitalize() + "."
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What a person should know who reads only one line."""
+
+    level: Literal["good", "neutral", "attention", "bad"]
+    sentence: str
+
+
+def headline(report: Mapping[str, Any]) -> Headline:
+    """Sum a report up in one line, and say how much attention it needs."""
+    sentences = _figures(report)
+    if not sentences:
+        return _nothing_to_count(report)
+    if report["failures"]:
+        return Headline("bad", " ".join(sentences))
+    if report["held"] or report["orphans"]:
+        return Headline("attention", " ".join(sentences))
+    return Headline("neutral" if report["dry_run"] else "good", " ".join(sentences))
+
+
+def _figures(report: Mapping[str, Any]) -> list[str]:
+    done, failed, held, orphans, planned = (
+        report[key] for key in ("successes", "failures", "held", "orphans", "planned")
+    )
+    sentences = []
+    if report["dry_run"]:
+        sentences.append(f"Dry run: nothing was written. {_changes(planned)} would be.")
+    elif done:
+        sentences.append(f"{_changes(done)} {_were(done)} made in Genesys Cloud.")
+    if failed:
+        sentences.append(f"{_changes(failed)} failed.")
+    if held:
+        sentences.append(f"{_changes(held)} {_are(held)} held back.")
+    if orphans:
+        sentences.append(f"{orphans} {'person has' if orphans == 1 else 'additions have'} no match in Genesys Cloud.")
+    if planned and not report["dry_run"]:
+        sentences.append(f"{_changes(planned)} {_are(planned)} not written yet.")
+    return sentences
+
+
+def _nothing_to_count(report: Mapping[str, Any]) -> Headline:
+    """Tell "nothing found" from "all is well": the run may have ended before it read anything."""
+    if report["mode"] == "full" and report["groups"] and all(group["complete"] for group in report["groups"]):
+        return Headline("good", "Nothing to change: Genesys Cloud is as Active Directory says.")
+    nothing = "Nothing was changed." if report["total_changes"] else "This run lists no change."
+    return Headline("neutral", f"{nothing} Read the notes." if report["notes"] else nothing)
+
+
+def _changes(count: int) -> str:
+    return f"{count:,} change{'' if count == 1 else 's'}"
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

@@ -1,0 +1,54 @@
+"""The sync definition: the YAML file that says what is read, how AD maps to Genesys Cloud, and what is allowed.
+
+Knows neither Airflow nor any server; it only reads files.
+"""
+
+from genesys_ad_sync.settings.definition import (
+    CONFIG_FOLDER_VARIABLE,
+    DAG_ID,
+    DEFAULT_NAME,
+    FULL_SUFFIX,
+    SPARE_ACTIVE_RUNS,
+    DirectorySettings,
+    ExcludeSettings,
+    GenesysSettings,
+    Limits,
+    ReportSettings,
+    SyncDefinition,
+    dag_id_of,
+)
+from genesys_ad_sync.settings.files import (
+    CONFIG_FOLDER_NAME,
+    config_folder,
+    dag_id_of_broken,
+    find_definitions,
+    load_definition,
+    parse_definition,
+)
+from genesys_ad_sync.settings.rules import GroupRule, UserRule, fill
+from genesys_ad_sync.settings.values import Write
+
+__all__ = [
+    "CONFIG_FOLDER_NAME",
+    "CONFIG_FOLDER_VARIABLE",
+    "DAG_ID",
+    "DEFAULT_NAME",
+    "FULL_SUFFIX",
+    "SPARE_ACTIVE_RUNS",
+    "DirectorySettings",
+    "ExcludeSettings",
+    "GenesysSettings",
+    "GroupRule",
+    "Limits",
+    "ReportSettings",
+    "SyncDefinition",
+    "UserRule",
+    "Write",
+    "config_folder",
+    "dag_id_of",
+    "dag_id_of_broken",
+    "fill",
+    "find_definitions",
+    "load_definition",
+    "parse_definition",
+]

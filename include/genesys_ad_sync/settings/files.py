@@ -1,0 +1,176 @@
+"""The files of sync definitions: found, read as strict YAML, checked, and named after DAGs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from genesys_ad_sync.errors import SettingsError
+from genesys_ad_sync.settings.definition import (
+    CONFIG_FOLDER_VARIABLE,
+    DEFAULT_NAME,
+    FULL_SUFFIX,
+    SyncDefinition,
+    chosen_folder,
+    dag_id_of,
+)
+from genesys_ad_sync.settings.messages import explained
+
+CONFIG_FOLDER_NAME = "genesys-ad-sync"
+"""Beside the DAG file. The hyphen keeps it from being imported in place of the product."""
+
+_MAX_DAG_ID = 250  # Airflow's
+_DAG_ID_CHARACTERS = re.compile(r"[A-Za-z0-9_.-]+")  # Airflow allows any \w; reports' file names do not
+
+
+def config_folder(beside: Path) -> Path:
+    """Find the folder of the sync definitions; it need not exist.
+
+    The first of: the folder that GENESYS_AD_SYNC_CONFIG_DIR names; ``genesys-ad-sync/`` in ``beside``, the folder of
+    the DAG file; in a checkout of this project, ``include/config``. An ``include/`` of another
+    project does not count, or whatever is in its ``config`` would become DAGs.
+    """
+    chosen = chosen_folder()
+    if chosen is not None:
+        return chosen
+    own, include = beside / CONFIG_FOLDER_NAME, beside.parent / "include"
+    in_checkout = (include / "genesys_ad_sync" / "settings" / "__init__.py").is_file()
+    return include / "config" if in_checkout and not own.is_dir() else own
+
+
+def find_definitions(folder: Path) -> list[Path]:
+    """List the YAML files of the folder, sorted, without hidden files.
+
+    Raises SettingsError if the folder cannot be listed, or holds none.
+    """
+    found: list[Path] = []
+    try:
+        found = [
+            path
+            for path in folder.iterdir()
+            if path.suffix in {".yaml", ".yml"} and not path.name.startswith(".") and path.is_file()
+        ]
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise SettingsError(
+            f"{folder}: sync definitions cannot be listed ({error.strerror}). "
+            f"Make the folder readable, or set {CONFIG_FOLDER_VARIABLE} to another one."
+        ) from None
+    if not found:
+        raise SettingsError(
+            f"{folder}: no sync definition there. Put one into that folder, for example as {DEFAULT_NAME}.yaml, or set "
+            f"{CONFIG_FOLDER_VARIABLE} to the folder of yours. Start from include/config/default.yaml in the "
+            "repository of genesys-ad-sync."
+        )
+    return sorted(found)
+
+
+def load_definition(path: Path) -> SyncDefinition:
+    """Return the definition in a file.
+
+    Raises SettingsError, whose text names the file, each wrong key and the remedy.
+    """
+    _check_file_name(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read ({error}). Make it a readable file in UTF-8.") from None
+    return parse_definition(text, name=path.stem, source=str(path), folder=path.parent)
+
+
+def parse_definition(
+    text: str, name: str = DEFAULT_NAME, source: str = "sync definition", *, folder: Path | None = None
+) -> SyncDefinition:
+    """Return the definition in a text. Raises SettingsError, in which ``source`` names the file."""
+    data = _read_yaml(text, source)
+    if not isinstance(data, dict):
+        what = "is empty" if data is None else "is not a list of keys with values"
+        raise SettingsError(f"{source}: {what}. Start from the shipped include/config/default.yaml.")
+    try:
+        return SyncDefinition.of(data, name=name, folder=folder)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        raise SettingsError("\n".join(f"{source}: {explained(detail)}" for detail in details)) from None
+
+
+def _read_yaml(text: str, source: str) -> object:
+    try:
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506  a SafeLoader that also refuses doubled keys
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        problem = " ".join(part for part in (error.context, error.problem) if part)
+        remedy = error.note or "Check the indentation and the quotes there."
+        raise SettingsError(f"{source}{line}: {problem}. {remedy}") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{source}: is not YAML ({error}). Save it as plain text in UTF-8.") from None
+    except RecursionError:
+        raise SettingsError(f"{source}: is nested too deeply. Look for brackets that are never closed.") from None
+
+
+def dag_id_of_broken(path: Path) -> str:
+    """Return the id of the DAG that shows the error of a broken file.
+
+    Never raises, always fits Airflow, and is never the id of a good definition.
+    """
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)
+    if safe != path.stem or safe.endswith(FULL_SUFFIX) or _twin(path):
+        safe = f"{safe}{path.suffix}.refused"
+    return dag_id_of(safe[:200])
+
+
+def _check_file_name(path: Path) -> None:
+    name = path.stem
+    if not _DAG_ID_CHARACTERS.fullmatch(name):
+        raise SettingsError(
+            f"{path}: the file's name becomes part of a DAG id, and Airflow or the reports refuse some of its "
+            "characters. Rename it; letters A-Z, digits, dash, dot and underscore are allowed."
+        )
+    if name.endswith(FULL_SUFFIX):
+        raise SettingsError(
+            f"{path}: a name that ends in {FULL_SUFFIX} is kept for the DAG of the full comparison. Rename the file."
+        )
+    if len(dag_id_of(name) + FULL_SUFFIX) > _MAX_DAG_ID:
+        raise SettingsError(f"{path}: the name is too long for a DAG id of {_MAX_DAG_ID} characters. Shorten it.")
+    twin = _twin(path)
+    if twin:
+        raise SettingsError(f"{path}: {twin.name} would make the same DAG. Keep one of the two files.")
+
+
+def _twin(path: Path) -> Path | None:
+    other = path.with_suffix({".yaml": ".yml", ".yml": ".yaml"}.get(path.suffix, path.suffix))
+    return other if other != path and other.exists() else None
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Load YAML safely, and refuse a key that appears twice, which YAML lets win silently."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, OverflowError) as error:  # PyYAML's own where a text looks like a date or a number
+            raise yaml.constructor.ConstructorError(
+                problem=f"`{node.value[:40]}` looks like a date or a number but is not one ({error})",
+                problem_mark=node.start_mark,
+                note="Put quotes around the value.",
+            ) from None
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: dict[object, int] = {}
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            line = key_node.start_mark.line + 1
+            if key_node.value in seen:
+                first = seen[key_node.value]
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key `{key_node.value}` appears a second time (first in line {first})",
+                    problem_mark=key_node.start_mark,
+                    note="Keep one of the two.",
+                )
+            seen[key_node.value] = line
+        return super().construct_mapping(node, deep)

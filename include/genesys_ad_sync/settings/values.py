@@ -1,0 +1,221 @@
+"""Checks of single values: distinguished names, LDAP filters, schedules, durations, URLs.
+
+Each check returns the value to use, or raises the error of `wrong`, which says what is wrong and what to write.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from croniter import CroniterBadCronError, CroniterBadDateError, croniter  # type: ignore[import-untyped]  # no stubs
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+from genesys_ad_sync import names
+
+_ATTRIBUTE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_SID = re.compile(r"S-1-\d+(-\d+)+", re.IGNORECASE)
+_FILTER_ITEM = re.compile(
+    r"""\([A-Za-z][A-Za-z0-9-]*                  # an attribute
+        (?: [<>~]?= | :[0-9]+(?:\.[0-9]+)*:= )   # compared as RFC 4515 says, maybe by a matching rule
+        [\w*.,=:@+-]+(?:[ ][\w*.,=:@+-]+)*\)     # with characters that need no escape""",
+    re.VERBOSE | re.ASCII,
+)
+_FILTER_LIST = re.compile(r"\((?:[&|]\0+|!\0)\)")
+
+
+class Section(BaseModel):
+    """Keys of the YAML file that belong together. Unknown keys are errors; values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Write:
+    """Say which value to write for a key, in the words that follow "Write".
+
+    A mark on a key's type, or on the key, which then wins. What the key means is its description.
+    """
+
+    value: str = "a section with keys"
+    example: str = ""
+
+    @classmethod
+    def of(cls, field: FieldInfo) -> Write:
+        """Return the mark of a key; what fits a whole section if it has none."""
+        return next((mark for mark in reversed(field.metadata) if isinstance(mark, Write)), cls())
+
+    @property
+    def sentence(self) -> str:
+        """Return value and example, as the end of a sentence."""
+        return f"{self.value}, for example {self.example}" if self.example else self.value
+
+
+def wrong(problem: str, remedy: str) -> PydanticCustomError:
+    """Return an error of our own, to be raised by a check."""
+    # Both are passed as values, since pydantic fills in the braces of a message.
+    return PydanticCustomError("sync_definition", "{problem}", {"problem": problem, "remedy": remedy})
+
+
+def listed(words: Iterable[str], none: str = "none") -> str:
+    """Return the words in backticks, separated by commas, or ``none``."""
+    return ", ".join(f"`{word}`" for word in words) or none
+
+
+# -- checks -------------------------------------------------------------------------------------------
+
+
+def not_blank(value: str) -> str:
+    """Refuse a text without any visible character."""
+    if not value.strip():
+        raise wrong("is empty", "Write a value, or leave the key out.")
+    return value
+
+
+def at_least_one(rules: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Refuse an empty list of rules."""
+    if not rules:
+        raise wrong("is empty", "Write at least one rule.")
+    return rules
+
+
+def distinguished_name(value: str) -> str:
+    """Refuse a text that is not a DN (RFC 4514)."""
+    try:
+        names.normal_dn(value)
+    except ValueError:
+        raise wrong(
+            "is not a distinguished name", "Write it as AD shows it, for example OU=Contact Center,DC=example,DC=com."
+        ) from None
+    return value
+
+
+def sid(value: str) -> str:
+    """Refuse a text that is not a SID."""
+    if not _SID.fullmatch(value):
+        raise wrong("is not a SID", "Write it as AD shows it: S-1-5-21-…")
+    return value
+
+
+def ldap_filter(value: str) -> str:
+    """Refuse a text that ldap3 would not send as a filter."""
+    if _is_plain_filter(value):
+        return value
+    # Importing ldap3 takes longer than all the rest of a DAG file, and is only needed for unusual filters.
+    from ldap3.core.exceptions import LDAPInvalidFilterError
+    from ldap3.operation.search import parse_filter
+
+    try:
+        # A schema is only asked whether it exists; the last argument says not to check names against it.
+        parse_filter(value, None, True, None, None, False)
+    except LDAPInvalidFilterError as error:
+        raise wrong(
+            f"is not an LDAP filter ({error})",
+            "Write one with balanced parentheses, for example (objectClass=group).",
+        ) from None
+    return value
+
+
+def _is_plain_filter(value: str) -> bool:
+    """Recognise usual filters; every text that passes is one that ldap3 accepts, too."""
+    if "\0" in value:
+        return False
+    rest, shorter = value, _FILTER_ITEM.sub("\0", value)
+    while shorter != rest:
+        rest, shorter = shorter, _FILTER_LIST.sub("\0", shorter)
+    return rest == "\0"
+
+
+def attribute_name(value: str) -> str:
+    """Refuse a text that cannot be the LDAP name of an attribute."""
+    if not _ATTRIBUTE_NAME.fullmatch(value):
+        raise wrong("is not the name of an AD attribute", "Write its LDAP name, for example mail or employeeNumber.")
+    return value
+
+
+def cron(value: str) -> str:
+    """Refuse a text that is not a schedule with a next time; only five fields or a name such as ``@daily``."""
+    remedy = 'Write five fields in quotes, for example "*/15 * * * *" (every quarter of an hour), or "@daily".'
+    fields = value.split()
+    if not value.startswith("@"):
+        if len(fields) != 5:
+            raise wrong(f"is not a cron expression: it has {len(fields)} fields, not 5", remedy)
+        if any(re.match(r"[rh](?![a-z])", field, re.IGNORECASE) for field in fields):
+            raise wrong("is a cron expression with a random field, which changes each time it is read", remedy)
+    try:
+        occurrences(value, count=1)
+    except (CroniterBadCronError, CroniterBadDateError) as error:
+        raise wrong(f"is not a cron expression ({error})", remedy) from None
+    return value
+
+
+def occurrences(schedule: str, count: int) -> list[datetime]:
+    """Return the first times of a schedule from a fixed day on; the result must not depend on the clock."""
+    ticks = croniter(schedule, datetime(2020, 1, 1))  # noqa: DTZ001  distances only, no zone wanted
+    return [ticks.get_next(datetime) for _ in range(count)]
+
+
+def time_zone(value: str) -> str:
+    """Refuse a name that the IANA database does not have."""
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError; a folder's name raises an OSError
+        raise wrong(
+            "is not a known time zone", "Write a name of the IANA database, for example UTC or Europe/Berlin."
+        ) from None
+    return value
+
+
+def iso_duration(value: object) -> object:
+    """Refuse what pydantic would take for a duration although nobody could read it (8 = eight seconds)."""
+    if not isinstance(value, (str, timedelta)) or (isinstance(value, str) and not value.startswith("P")):
+        raise wrong("is not an ISO 8601 duration", "Write for example PT8H (eight hours), PT90M or P1D.")
+    return value
+
+
+def longer_than_nothing(value: timedelta) -> timedelta:
+    """Refuse a duration of zero or less."""
+    if value <= timedelta(0):
+        raise wrong("must be longer than nothing", "Write for example PT8H (eight hours).")
+    return value
+
+
+def expanded_url(value: str) -> str:
+    """Return the URL with ``$NAME`` and ``${NAME}`` replaced by environment variables.
+
+    AIRFLOW_HOME has Airflow's default, so that the shipped definition works without it.
+    """
+    home = os.environ.get("AIRFLOW_HOME") or os.path.expanduser("~/airflow")
+    expanded = re.sub(r"\$(\{AIRFLOW_HOME\}|AIRFLOW_HOME\b)", lambda _: home, value)
+    expanded = os.path.expandvars(expanded)
+    unknown = re.search(r"\$\{?(\w+)", expanded)
+    if unknown:
+        raise wrong(
+            f"uses the environment variable {unknown.group(1)}, which is not set",
+            "Set it where Airflow runs, or write the path out.",
+        )
+    if not re.match(r"[a-z][a-z0-9+.-]*://.", expanded, re.IGNORECASE):
+        raise wrong(
+            "is not a URL",
+            "Write for example file:///var/lib/reports, or any other URL of Airflow's ObjectStoragePath.",
+        )
+    return expanded
+
+
+# -- types of values ----------------------------------------------------------------------------------
+
+FilledText = Annotated[StrictStr, BeforeValidator(lambda value: not_blank(value) if isinstance(value, str) else value)]
+Flag = Annotated[StrictBool, Write("true or false")]
+Count = Annotated[int, Field(strict=True, ge=0), Write("a whole number, 0 or more")]
+Percent = Annotated[int, Field(strict=True, ge=0, le=100), Write("a whole number from 0 to 100, without the % sign")]
+Schedule = Annotated[FilledText, Write("a cron expression in quotes", "*/15 * * * *")]
+Duration = Annotated[timedelta, BeforeValidator(iso_duration), Write("an ISO 8601 duration", "PT8H")]
+Patterns = tuple[FilledText, ...]
+"""Shell patterns (``*``, ``?``, ``[…]``); case does not matter."""

@@ -1,0 +1,105 @@
+"""What an approver reads, and that a name cannot say something in it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from genesys_ad_sync.approval import (
+    PEOPLE_SHOWN,
+    Background,
+    body,
+    escape,
+    question,
+)
+from genesys_ad_sync.model import Row
+from tests.support.approval_examples import row
+from tests.support.sync_examples import change, directory_group, directory_user
+
+
+def text(*rows: Row, **background: Any) -> str:
+    return body(
+        question(rows, "0123456789abcdef"),
+        Background(**background),
+        run_id="run-1",
+        answer_within=timedelta(hours=8),
+        report="file:///reports/run-1.json",
+    )
+
+
+# -- what a person reads ------------------------------------------------------------------------------
+
+
+def test_it_says_who_leaves_which_group_when_and_why() -> None:
+    made = text(
+        row("ann"),
+        users={"ann": directory_user("ann", name="Ann Lee", attributes={"mail": "ann@example.com"})},
+        groups={"g1": directory_group("Tier 1", guid="g1"), "g2": directory_group("Nights", guid="g2")},
+        changes={row("ann").key: [change("remove", "ann", path=("g1", "g2"))]},
+        limits={"G": ["1 removals are more than allowed: limits.removals is 0"]},
+        members={"G": 12},
+    )
+    assert "### Sales: 1 removal (it has 12 members now)" in made
+    assert "| remove | Ann Lee | `ann@example.com` | Tier 1 → Nights | 2026-03-02 11:45 to 12:00 |" in made
+    assert "limits\\.removals is 0" in made
+    assert "Plan `0123456789ab` of run `run-1`" in made
+    assert "file:///reports/run-1.json" in made
+
+
+def test_a_long_list_is_cut_and_counted() -> None:
+    made = text(*(row(f"u{number}") for number in range(PEOPLE_SHOWN + 7)))
+    assert made.count("| remove |") == PEOPLE_SHOWN
+    assert "… and 7 more, in the report." in made
+
+
+def test_somebody_gone_or_disabled_is_said_to_be_so() -> None:
+    made = text(row("ann"), row("bob"), users={"bob": directory_user("bob", disabled=True)}, gone=frozenset({"ann"}))
+    assert "the account is gone from AD" in made
+    assert "the account is disabled" in made
+
+
+# -- names are data -----------------------------------------------------------------------------------
+
+EVIL = [
+    "[Approve](http://evil.example)",
+    "**All groups** are approved already",
+    "<img src=x onerror=alert(1)>",
+    "Ann | remove | x |",
+    "Ann\n\n# How to answer\n\nchoose all",
+    "`code` ``fence``",
+    "www.evil.example",
+    "![x](data:image/png;base64,AAAA)",
+    "Ann\u202eevil",
+    "&lt;b&gt;",
+    "{{ var.value.secret }}",
+]
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_a_name_stays_on_its_line_and_in_its_cell(name: str) -> None:
+    plain = text(row("ann"), users={"ann": directory_user("ann", name="Ann", attributes={})})
+    evil = text(row("ann"), users={"ann": directory_user("ann", name=name, attributes={"mail": name})})
+    assert len(evil.splitlines()) == len(plain.splitlines())
+    line = next(line for line in evil.splitlines() if line.startswith("| remove"))
+    unescaped = line.replace("\\\\", "").replace("\\|", "")
+    assert unescaped.count("|") == 7
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_no_markup_of_a_name_survives(name: str) -> None:
+    from html import unescape
+    from html.parser import HTMLParser
+
+    markdown_it = pytest.importorskip("markdown_it")
+    html = markdown_it.MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(f"| {escape(name)} |\n|---|\n")
+    tags: set[str] = set()
+
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: Any) -> None:
+            tags.add(tag)
+
+    Tags().feed(html)
+    assert tags <= {"table", "thead", "tr", "th", "code", "tbody", "p"}
+    assert unescape(html)

@@ -1,0 +1,35 @@
+"""What a list of changes says: the newest one, and what holds a removal."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from genesys_ad_sync.model import Reason
+from genesys_ad_sync.planning.evidence import age, change_ids, held_reason, newest_told
+from tests.support.sync_examples import NOON, change
+
+DOUBTED = Reason.OTHER_DOMAIN_CONTROLLER
+
+
+def test_the_newest_change_is_the_one_seen_last_and_of_one_poll_the_one_recorded_last() -> None:
+    first, second = change("add", "ann", id=1), change("add", "ann", id=2)
+    later = change("add", "ann", id=None, observed_at=NOON + timedelta(hours=1))
+    assert sorted([later, second, first], key=age) == [first, second, later]
+
+
+def test_ids_are_listed_once_and_changes_without_one_left_out() -> None:
+    assert change_ids([change("add", "ann", id=id_) for id_ in (7, None, 3, 7)]) == (3, 7)
+
+
+def test_only_polls_tell_something_newer() -> None:
+    found = change("add", "ann", id=9, origin="comparison")
+    assert newest_told([change("add", "ann", id=4), found]) == 4
+    assert newest_told([found]) == newest_told([]) == 0
+
+
+def test_a_removal_is_held_if_the_newest_change_of_any_ad_group_is() -> None:
+    doubted = change("remove", "ann", id=1, held_reason=DOUBTED)
+    assert held_reason([doubted]) is DOUBTED
+    assert held_reason([doubted, change("remove", "ann", id=2)]) is None
+    assert held_reason([doubted, change("remove", "ann", "g2", id=2)]) is DOUBTED
+    assert held_reason([]) is None

@@ -1,0 +1,129 @@
+"""Which memberships AD owns from now on, and which no longer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from genesys_ad_sync.model import Action, Reason, Row, Status
+from genesys_ad_sync.planning.grants import grants_begun_by, grants_ended_by, grants_in_vain, settled_removals
+from tests.support.planning_examples import inactive, removed, whole
+from tests.support.sync_examples import grant, matches
+
+# -- before anything is written -----------------------------------------------------------------------
+
+
+def test_what_ad_wants_and_genesys_has_is_found_and_can_become_a_grant() -> None:
+    assert whole().found == (grant("bob"),)
+    assert whole(grants=(grant("bob"), grant("carl"))).found == ()
+    assert whole(known=matches("ann", inactive("bob"))).found == (grant("bob"),)
+    assert whole(whole=False).found == ()
+    assert whole(claimed_by="sales").found == ()
+
+
+def test_a_grant_through_a_former_ad_group_is_stale_once_another_one_wants_the_member() -> None:
+    grants = (grant("bob"), grant("bob", "g9"), grant("carl", "g9"))
+    made = whole(grants=grants, retired=frozenset({"g9"}))
+    assert made.outdated == (grant("bob", "g9"),)
+    assert whole(grants=grants, retired=frozenset({"g9"}), whole=False).outdated == ()
+
+
+def test_a_grant_passes_to_the_ad_group_that_still_wants_the_member() -> None:
+    made = removed(feeding=("g1", "g2"), effective={"ann": ("g2",)})
+    assert made.found == (grant("ann", "g2"),)
+
+
+# -- by what became of the rows -----------------------------------------------------------------------
+
+
+def row(action: str, status: Status, reason: Reason | None = None, **changed: Any) -> Row:
+    """A row of ann, through g1."""
+    fields: dict[str, Any] = {
+        "action": Action(action),
+        "status": status,
+        "reason": reason,
+        "genesys_group_id": "G",
+        "user_guid": "ann",
+        "group_guids": ("g1",),
+        "genesys_user_id": "x-ann",
+    }
+    return Row(**{**fields, **changed})
+
+
+def test_an_add_in_effect_is_a_grant_of_each_ad_group_that_wants_it() -> None:
+    both = row("add", Status.SUCCESS, group_guids=("g1", "g2"))
+    assert grants_begun_by([both]) == [grant("ann"), grant("ann", "g2")]
+    assert grants_begun_by([row("add", Status.UNCHANGED, Reason.ALREADY_SO)]) == [grant("ann")]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        row("add", Status.FAILED, Reason.REFUSED),
+        row("add", Status.HELD, Reason.OVER_LIMIT),
+        row("add", Status.SUCCESS, settled_by="dag/run-0"),  # that run noted its own
+        row("add", Status.UNCHANGED, Reason.ALREADY_SO, undoes="bad"),  # put back by another writer
+        row("add", Status.SUCCESS, user_guid=None),  # unknown to AD
+        row("remove", Status.SUCCESS),
+    ],
+)
+def test_nothing_else_begins_a_grant(other: Row) -> None:
+    assert grants_begun_by([other]) == []
+
+
+@pytest.mark.parametrize(
+    ("failed", "in_vain"),
+    [
+        (row("add", Status.ORPHANED, Reason.NO_GENESYS_USER), True),
+        (row("add", Status.FAILED, Reason.REFUSED), True),
+        (row("add", Status.FAILED, Reason.NOT_ATTEMPTED), True),
+        (row("add", Status.FAILED, Reason.UNVERIFIED), False),  # may be in effect
+        (row("add", Status.FAILED, Reason.NOT_IN_EFFECT), False),
+        (row("add", Status.FAILED, Reason.REFUSED, undoes="bad"), False),  # an undo notes none
+        (row("remove", Status.FAILED, Reason.REFUSED), False),
+    ],
+)
+def test_a_grant_is_taken_back_only_where_the_add_is_known_to_have_failed(failed: Row, in_vain: bool) -> None:
+    assert grants_in_vain([failed]) == ([grant("ann")] if in_vain else [])
+
+
+def test_a_removal_in_effect_ends_every_grant_of_that_membership_and_no_other() -> None:
+    ended = [grant("ann"), grant("ann", "g2")]
+    others = [grant("bob"), grant("ann", target="H")]
+    assert grants_ended_by([row("remove", Status.SUCCESS)], [*ended, *others], ()) == ended
+
+
+def test_a_member_whom_another_ad_group_wants_keeps_its_grant() -> None:
+    left_one = row("remove", Status.UNCHANGED, Reason.STILL_GRANTED)
+    assert grants_ended_by([left_one], [grant("ann"), grant("ann", "g2")], ()) == [grant("ann")]
+
+
+def test_a_grant_of_a_deleted_account_ends_with_the_membership_of_its_successor() -> None:
+    grants = [grant("ann0", genesys_id="x-ann"), grant("ann1", genesys_id="x-ann"), grant("ann")]
+    left = row("remove", Status.SUCCESS)
+    assert sorted(grants_ended_by([left], grants, {"ann0"}), key=str) == sorted([grants[0], grants[2]], key=str)
+    assert grants_ended_by([left], grants, ()) == [grants[2]]
+
+
+def test_a_removal_of_a_genesys_user_unknown_to_ad_ends_only_grants_of_deleted_accounts() -> None:
+    left = row("remove", Status.SUCCESS, user_guid=None)
+    assert grants_ended_by([left], [grant("ann")], ()) == []
+    assert grants_ended_by([left], [grant("ann")], {"ann"}) == [grant("ann")]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        row("remove", Status.FAILED, Reason.UNVERIFIED),
+        row("remove", Status.HELD, Reason.UNPROVEN),
+        row("remove", Status.SUPERSEDED, Reason.NEWER_VIEW),
+        row("remove", Status.SUCCESS, settled_by="dag/run-0"),
+        row("remove", Status.UNCHANGED, Reason.ALREADY_SO, undoes="bad"),
+        row("remove", Status.SUCCESS, genesys_group_id=None),
+        row("add", Status.SUCCESS),
+    ],
+)
+def test_nothing_else_ends_a_grant(other: Row) -> None:
+    assert settled_removals([other]) == []
+    assert grants_ended_by([other], [grant("ann")], ()) == []

@@ -1,0 +1,80 @@
+"""Each guard alone: what it stops, and that it lets everything else pass.
+
+`ALLOWED` is a removal that no guard refuses; each test changes one fact of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from genesys_ad_sync.model import Match, MatchStatus, Reason
+from genesys_ad_sync.planning import guards
+from genesys_ad_sync.planning.guards import Removal
+from tests.support.sync_examples import grant, matched
+
+ALLOWED = Removal(
+    genesys_user_id="x-ann",
+    user_guid="ann",
+    policy="granted",
+    complete=True,
+    feeding=frozenset({"g1", "g2"}),
+    retired=frozenset({"g9"}),
+    lost=("g1",),
+    grants=(grant("ann"),),
+    match=matched("ann"),
+    known_ids=frozenset({"x-ann"}),
+    claimants=frozenset({"ann"}),
+)
+
+
+def test_a_removal_that_breaks_no_rule_is_allowed() -> None:
+    assert guards.why_held(ALLOWED) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"complete": False}, Reason.UNPROVEN),
+        ({"grants": ()}, Reason.NOT_OWNED),
+        ({"match": Match("ann", MatchStatus.AMBIGUOUS)}, Reason.AMBIGUOUS),
+        ({"known_ids": frozenset({"x-ann", "y"})}, Reason.AMBIGUOUS),
+        ({"claimants": frozenset({"ann", "bob"})}, Reason.AMBIGUOUS),
+        ({"policy": "mirror", "grants": (), "all_wanted_looked_up": False}, Reason.AMBIGUOUS),
+        ({"grants": (grant("ann"), grant("ann", "g9"))}, Reason.MAPPING_CHANGED),
+        ({"policy": "mirror", "grants": (), "lost": ("g1", "g9")}, Reason.MAPPING_CHANGED),
+        ({"policy": "mirror", "grants": (), "lost": (), "feeding": frozenset()}, Reason.MAPPING_CHANGED),
+        ({"held_reason": Reason.OTHER_DOMAIN_CONTROLLER}, Reason.OTHER_DOMAIN_CONTROLLER),
+        ({"held_reason": Reason.SCOPE_CHANGED}, Reason.SCOPE_CHANGED),
+    ],
+)
+def test_one_wrong_fact_is_enough_to_hold(changed: dict[str, object], reason: Reason) -> None:
+    assert guards.why_held(replace(ALLOWED, **changed)) is reason  # type: ignore[arg-type]
+
+
+def test_under_mirror_a_manual_member_may_go() -> None:
+    manual = replace(ALLOWED, policy="mirror", grants=(), user_guid=None, match=None, claimants=frozenset(), lost=())
+    assert guards.why_held(manual) is None
+
+
+def test_somebody_gone_from_ad_may_still_be_removed_on_the_strength_of_the_grant() -> None:
+    gone = replace(ALLOWED, match=Match("ann", MatchStatus.ORPHANED, reason=Reason.NO_MATCHING_ATTRIBUTE))
+    assert guards.why_held(gone) is None
+
+
+def test_protect_is_a_list_of_patterns_on_genesys_group_names() -> None:
+    assert guards.protected("VIP Callers", ["vip*"]) is Reason.PROTECTED
+    assert guards.protected("Sales", ["vip*"]) is None
+
+
+def test_a_restored_journal_asks_a_person() -> None:
+    assert guards.journal_restored(restored=True) is Reason.JOURNAL_RESTORED
+    assert guards.journal_restored(restored=False) is None
+
+
+def test_an_undone_pair_is_held_until_ad_tells_something_newer() -> None:
+    assert guards.undone(7, 7) is Reason.UNDONE
+    assert guards.undone(7, 0) is Reason.UNDONE
+    assert guards.undone(7, 8) is None
+    assert guards.undone(None, 0) is None

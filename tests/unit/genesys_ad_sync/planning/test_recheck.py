@@ -1,0 +1,80 @@
+"""The planned rows just before writing: the plan may shrink, never grow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from genesys_ad_sync.model import Match, Reason, Status
+from genesys_ad_sync.planning import Context, Plan, recheck
+from tests.support.planning_examples import whole
+from tests.support.sync_examples import NOON, definition, grant, matched, matches, planned, target, told
+
+
+def test_a_recheck_drops_a_manual_member_whom_ad_wants_meanwhile() -> None:
+    mirror, now = definition(removals="mirror"), Context(observed_at=NOON)
+    made = planned(target(whole=True, present=frozenset({"x-dora"})), policy=mirror)
+    assert told(made) == [("remove", None, "planned", None)]
+    later = target(present=frozenset({"x-dora"}), effective={"dora": ("g1",)})
+    row = recheck(made.rows, later, matches("dora"), mirror, now)[0]
+    assert (row.status, row.reason, row.key) == (Status.SUPERSEDED, Reason.NEWER_VIEW, made.rows[0].key)
+
+
+def checked(made: Plan, known: dict[str, Match] | None = None, **changed: Any) -> list[tuple[str, str | None]]:
+    facts = {
+        "effective": {"ann": ("g1",)},
+        "present": frozenset({"x-carl"}),
+        "grants": (grant("carl"),),
+        **changed,
+    }
+    rows = recheck(made.rows, target(**facts), known or matches("ann"), definition(), Context(observed_at=NOON))
+    return [(row.status.value, row.reason.value if row.reason else None) for row in rows]
+
+
+@pytest.fixture
+def frozen() -> Plan:
+    """An add of ann and a removal of carl."""
+    made = whole()
+    assert [row.status for row in made.rows] == [Status.PLANNED, Status.PLANNED]
+    return made
+
+
+def test_a_plan_that_still_holds_stays_as_it_is(frozen: Plan) -> None:
+    facts = target(effective={"ann": ("g1",)}, present=frozenset({"x-carl"}), grants=(grant("carl"),))
+    assert recheck(frozen.rows, facts, matches("ann"), definition(), Context(observed_at=NOON)) == frozen.rows
+
+
+@pytest.mark.parametrize(
+    ("changed", "add", "remove"),
+    [
+        ({"effective": {}}, ("superseded", "newer_view"), ("planned", None)),
+        ({"effective": {"carl": ("g1",), "ann": ("g1",)}}, ("planned", None), ("superseded", "newer_view")),
+        (
+            {"effective": {"carl": ("g2",), "ann": ("g1",)}, "feeding": ("g1", "g2")},
+            ("planned", None),
+            ("superseded", "newer_view"),
+        ),
+        ({"present": frozenset({"x-ann"})}, ("unchanged", "already_so"), ("unchanged", "already_so")),
+        ({"complete": False}, ("planned", None), ("held", "unproven")),
+        ({"grants": ()}, ("planned", None), ("held", "genesys_unreadable")),
+        ({"present": None}, ("held", "genesys_unreadable"), ("held", "genesys_unreadable")),
+        ({"claimed_by": "sales"}, ("held", "claimed_by"), ("held", "claimed_by")),
+    ],
+)
+def test_a_recheck_shrinks_the_plan(
+    frozen: Plan, changed: dict[str, Any], add: tuple[str, str | None], remove: tuple[str, str | None]
+) -> None:
+    assert checked(frozen, **changed) == [add, remove]
+
+
+def test_a_recheck_never_turns_a_row_to_another_genesys_user(frozen: Plan) -> None:
+    assert checked(frozen, known=matches(matched("ann", "other")))[0] == ("held", "ambiguous")
+
+
+def test_a_person_who_said_yes_is_not_asked_again(frozen: Plan) -> None:
+    approved = replace(
+        frozen, rows=tuple(replace(row, status=Status.HELD, reason=Reason.OVER_LIMIT) for row in frozen.rows)
+    )
+    assert checked(approved) == [("planned", None), ("planned", None)]

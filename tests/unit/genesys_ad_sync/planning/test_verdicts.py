@@ -1,0 +1,296 @@
+"""What becomes of each kind of change, limits and approvers left aside."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from genesys_ad_sync.model import Match, Reason, Status
+from tests.support.planning_examples import added, ambiguous, inactive, orphan, removed
+from tests.support.sync_examples import NOON, change, genesys_group, grant, matched, matches, planned, target, told
+
+# -- adds -----------------------------------------------------------------------------------------------
+
+
+def test_an_add_that_is_wanted_and_missing_is_written() -> None:
+    row = added().rows[0]
+    assert (row.status, row.genesys_user_id, row.change_ids, row.lane) == (Status.PLANNED, "x-ann", (1,), 0)
+
+
+def test_an_add_that_the_newest_view_no_longer_says_is_superseded() -> None:
+    assert told(added(effective={})) == [("add", "ann", "superseded", "newer_view")]
+
+
+def test_an_add_stands_on_the_ad_groups_that_say_so_now() -> None:
+    made = added(feeding=("g1", "g2"), effective={"ann": ("g2",)})
+    assert (made.rows[0].status, made.rows[0].group_guids) == (Status.PLANNED, ("g2",))
+
+
+def test_an_add_of_a_member_is_unchanged() -> None:
+    assert told(added(present=frozenset({"x-ann"}))) == [("add", "ann", "unchanged", "already_so")]
+
+
+@pytest.mark.parametrize(
+    ("match", "status", "reason"),
+    [
+        (orphan("ann"), "orphaned", "no_genesys_user"),
+        (orphan("ann", Reason.NO_MATCHING_ATTRIBUTE), "orphaned", "no_matching_attribute"),
+        (inactive("ann"), "orphaned", "inactive"),
+        (ambiguous("ann", "x", "y"), "held", "ambiguous"),
+    ],
+)
+def test_an_add_of_somebody_who_is_no_active_genesys_user_is_not_written(
+    match: Match, status: str, reason: str
+) -> None:
+    assert told(added({"ann": match})) == [("add", "ann", status, reason)]
+
+
+def test_an_inactive_member_is_as_it_should_be() -> None:
+    made = added({"ann": inactive("ann")}, present=frozenset({"x-ann"}))
+    assert told(made) == [("add", "ann", "unchanged", "already_so")]
+
+
+def test_somebody_who_was_not_looked_up_is_held_not_orphaned() -> None:
+    assert told(added({})) == [("add", "ann", "held", "genesys_unreadable")]
+
+
+def test_one_genesys_user_for_two_ad_accounts_is_added_for_neither() -> None:
+    known = matches(matched("ann", "x"), matched("ann2", "x"))
+    assert told(added(known)) == [("add", "ann", "held", "ambiguous")]
+
+
+def test_an_unproven_group_may_gain_members() -> None:
+    assert told(added(complete=False)) == [("add", "ann", "planned", None)]
+
+
+def test_an_add_to_an_ad_group_that_no_rule_maps_any_more_is_skipped() -> None:
+    made = added(feeding=(), retired=frozenset({"g1"}), effective={})
+    assert told(made) == [("add", "ann", "skipped", "unmapped")]
+
+
+def test_a_leftover_of_a_former_mapping_does_not_hide_an_add_that_another_group_wants() -> None:
+    made = added(feeding=("g2",), retired=frozenset({"g1"}), effective={"ann": ("g2",)})
+    assert told(made) == [("add", "ann", "planned", None)]
+    assert made.rows[0].group_guids == ("g2",)
+
+
+def test_an_add_that_a_person_rejected_or_undid_stays_held() -> None:
+    made = added(changes=(change("add", "ann", held_reason=Reason.UNDONE),))
+    assert told(made) == [("add", "ann", "held", "undone")]
+
+
+def test_doubt_about_losses_does_not_stop_an_add() -> None:
+    made = added(changes=(change("add", "ann", held_reason=Reason.OTHER_DOMAIN_CONTROLLER),))
+    assert told(made) == [("add", "ann", "planned", None)]
+
+
+# -- removals -------------------------------------------------------------------------------------------
+
+
+def test_a_removal_that_everything_agrees_with_is_written() -> None:
+    row = removed().rows[0]
+    assert (row.status, row.genesys_user_id, row.change_ids, row.lane) == (Status.PLANNED, "x-ann", (1,), 0)
+
+
+def test_a_removal_is_superseded_when_the_group_lists_the_person_again() -> None:
+    assert told(removed(effective={"ann": ("g1",)})) == [("remove", "ann", "superseded", "newer_view")]
+
+
+def test_a_person_stays_while_another_ad_group_grants_the_membership() -> None:
+    made = removed(feeding=("g1", "g2"), effective={"ann": ("g2",)}, grants=(grant("ann"), grant("ann", "g2")))
+    assert told(made) == [("remove", "ann", "unchanged", "still_granted")]
+    assert made.rows[0].group_guids == ("g1",)  # only this AD group's grant is over
+
+
+def test_a_grant_ends_only_for_the_ad_group_that_does_not_list_the_person_again() -> None:
+    left = (change("remove", "ann"), change("remove", "ann", "g2", id=2))
+    made = removed(feeding=("g1", "g2"), effective={"ann": ("g2",)}, changes=left)
+    assert told(made) == [("remove", "ann", "unchanged", "still_granted")]
+    assert made.rows[0].group_guids == ("g1",)
+
+
+def test_a_removal_of_somebody_who_is_no_member_is_unchanged() -> None:
+    assert told(removed(present=frozenset())) == [("remove", "ann", "unchanged", "already_so")]
+
+
+def test_a_removal_of_somebody_whom_genesys_does_not_know_is_unchanged() -> None:
+    made = removed({"ann": orphan("ann")}, grants=())
+    assert told(made) == [("remove", "ann", "unchanged", "no_genesys_user")]
+
+
+def test_a_removal_finds_somebody_gone_from_ad_by_the_grant() -> None:
+    made = removed({"ann": orphan("ann", Reason.NO_MATCHING_ATTRIBUTE)})
+    assert (made.rows[0].status, made.rows[0].genesys_user_id) == (Status.PLANNED, "x-ann")
+
+
+def test_an_inactive_member_can_be_removed() -> None:
+    assert told(removed({"ann": inactive("ann")})) == [("remove", "ann", "planned", None)]
+
+
+def test_a_removal_is_skipped_when_the_policy_is_never() -> None:
+    assert told(removed(policy={"removals": "never"})) == [("remove", "ann", "skipped", "removals_never")]
+
+
+@pytest.mark.parametrize("policy", ["granted", "mirror"])
+def test_a_removal_is_held_unless_every_feeding_group_was_read_completely(policy: str) -> None:
+    made = removed(policy={"removals": policy}, complete=False)
+    assert told(made) == [("remove", "ann", "held", "unproven")]
+
+
+def test_a_removal_of_what_ad_never_granted_is_held() -> None:
+    assert told(removed(grants=())) == [("remove", "ann", "held", "not_owned")]
+    assert told(removed(grants=(), policy={"removals": "mirror"})) == [("remove", "ann", "planned", None)]
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        matches(ambiguous("ann", "x-ann", "y")),
+        matches(matched("ann", "somebody-else")),  # the link moved after the grant
+        matches("ann", matched("ann2", "x-ann")),  # recreated in AD, or one mail for two
+        matches("ann", ambiguous("bob", "x-ann", "z")),
+    ],
+)
+def test_a_removal_is_held_when_it_is_not_sure_whom_it_would_hit(known: dict[str, Match]) -> None:
+    assert told(removed(known)) == [("remove", "ann", "held", "ambiguous")]
+
+
+RECREATED = matches("ann", matched("ann2", "x-ann"))  # two accounts with one mail; of ann, the tombstone was seen
+
+
+def test_who_was_made_anew_and_is_still_wanted_keeps_the_membership_and_it_is_owned_through_the_new_account() -> None:
+    deleted = {"deleted_users": frozenset({"ann"})}
+    changes = (change("remove", "ann"), change("add", "ann2", id=2))
+    made = removed(RECREATED, context=deleted, effective={"ann2": ("g1",)}, changes=changes)
+    assert told(made) == [("add", "ann2", "unchanged", "already_so"), ("remove", "ann", "unchanged", "still_granted")]
+    assert made.found == (grant("ann2", genesys_id="x-ann"),)
+    absent = removed(RECREATED, context=deleted, effective={"ann2": ("g1",)}, changes=changes, present=frozenset())
+    assert told(absent) == [("add", "ann2", "planned", None), ("remove", "ann", "unchanged", "already_so")]
+
+
+def test_who_was_made_anew_and_is_no_longer_wanted_is_removed() -> None:
+    assert told(removed(RECREATED, context={"deleted_users": frozenset({"ann"})})) == [
+        ("remove", "ann", "planned", None)
+    ]
+    assert told(removed(RECREATED)) == [("remove", "ann", "held", "ambiguous")], "no tombstone was seen"
+
+
+@pytest.mark.parametrize(
+    ("known", "context"),
+    [
+        (matches("ann", ambiguous("ann2", "x-ann", "z")), {}),
+        (matches("ann", matched("ann2", "x-ann"), matched("ann3", "x-ann")), {}),
+        (matches("ann"), {}),  # the new one was not looked up
+    ],
+)
+def test_it_is_held_when_it_is_not_sure_who_was_made_anew(known: dict[str, Match], context: dict[str, Any]) -> None:
+    wanted = {"ann2": ("g1",), "ann3": ("g1",)}
+    made = removed(known, context={"deleted_users": frozenset({"ann"}), **context}, effective=wanted)
+    assert told(made) == [("remove", "ann", "held", "ambiguous")]
+
+
+def test_a_new_account_that_is_excluded_is_left_alone() -> None:
+    context = {"deleted_users": frozenset({"ann"}), "excluded_users": frozenset({"ann2"})}
+    assert told(removed(RECREATED, context=context)) == [("remove", "ann", "held", "ambiguous")]
+
+
+def test_what_was_granted_to_a_deleted_account_does_not_stand_against_the_new_one() -> None:
+    grants = (grant("ann0", genesys_id="x-ann"), grant("ann"))
+    made = removed(grants=grants, context={"deleted_users": frozenset({"ann0"})})
+    assert told(made) == [("remove", "ann", "planned", None)]
+
+
+def test_a_removal_is_held_when_the_genesys_user_was_granted_it_for_another_account_too() -> None:
+    made = removed(grants=(grant("ann"), grant("ann2", genesys_id="x-ann")), effective={"ann2": ("g1",)})
+    assert told(made) == [("remove", "ann", "held", "ambiguous")]
+
+
+def test_an_ambiguous_person_none_of_whose_candidates_is_a_member_needs_no_removal() -> None:
+    made = removed(matches(ambiguous("ann", "y", "z")), grants=())
+    assert told(made) == [("remove", "ann", "unchanged", "already_so")]
+    made = removed(matches(ambiguous("ann", "x-ann", "z")), grants=())
+    assert told(made) == [("remove", "ann", "held", "ambiguous")]
+
+
+def test_a_removal_of_somebody_who_was_not_looked_up_is_held() -> None:
+    assert told(removed({}, grants=())) == [("remove", "ann", "held", "genesys_unreadable")]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"feeding": ("g2",), "retired": frozenset({"g1"})},  # the rule of g1 is gone, g2 still feeds
+        {"feeding": (), "retired": frozenset({"g1"})},  # nothing feeds it any more
+        {"feeding": ("g1",), "grants": (grant("ann"), grant("ann", "g2"))},  # granted by a pair of the past, too
+    ],
+)
+def test_nobody_is_removed_by_a_changed_mapping(changed: dict[str, Any]) -> None:
+    for removals in ("granted", "mirror"):
+        made = removed(policy={"removals": removals}, **changed)
+        assert told(made) == [("remove", "ann", "held", "mapping_changed")]
+
+
+@pytest.mark.parametrize("reason", [Reason.OTHER_DOMAIN_CONTROLLER, Reason.SCOPE_CHANGED, Reason.REJECTED])
+def test_a_removal_is_held_with_the_reason_of_its_change(reason: Reason) -> None:
+    made = removed(changes=(change("remove", "ann", held_reason=reason),))
+    assert told(made) == [("remove", "ann", "held", reason.value)]
+
+
+def test_a_newer_change_of_the_same_group_lifts_the_doubt_but_one_of_another_group_does_not() -> None:
+    doubtful = change("remove", "ann", held_reason=Reason.OTHER_DOMAIN_CONTROLLER)
+    later = NOON + timedelta(hours=1)
+    confirmed = removed(changes=(doubtful, change("remove", "ann", id=2, observed_at=later)))
+    assert told(confirmed) == [("remove", "ann", "planned", None)]
+    other = removed(feeding=("g1", "g2"), changes=(doubtful, change("remove", "ann", "g2", id=2, observed_at=later)))
+    assert told(other) == [("remove", "ann", "held", "other_domain_controller")]
+
+
+# -- both -----------------------------------------------------------------------------------------------
+
+
+def test_a_group_that_another_definition_feeds_is_held_and_that_is_said() -> None:
+    made = removed(claimed_by="sales")
+    assert told(made) == [("remove", "ann", "held", "claimed_by")]
+    assert "'sales'" in (made.rows[0].error or "")
+    assert told(added(claimed_by="sales")) == [("add", "ann", "held", "claimed_by")]
+
+
+def test_a_group_that_could_not_be_read_has_its_changes_held_and_others_go_on() -> None:
+    unread = target(
+        present=None,
+        effective={"ann": ("g1",)},
+        changes=(change("add", "ann"), change("remove", "bob", id=2)),
+        whole=True,
+    )
+    other = target(
+        genesys_group=genesys_group("H", "Other"),
+        effective={"ann": ("g2",)},
+        feeding=("g2",),
+        changes=(change("add", "ann", "g2", id=3),),
+    )
+    made = planned(unread, other, known=matches("ann", "bob"))
+    assert told(made) == [
+        ("add", None, "held", "genesys_unreadable"),  # of the rest nobody knows how it compares
+        ("add", "ann", "held", "genesys_unreadable"),
+        ("remove", "bob", "held", "genesys_unreadable"),
+        ("add", "ann", "planned", None),
+    ]
+    assert made.group_results[0].before is None
+    assert made.found == ()
+    assert made.compared == frozenset()
+
+
+def test_excluded_people_are_skipped_whatever_happens_to_them() -> None:
+    made = planned(
+        target(
+            effective={"ann": ("g1",)},
+            present=frozenset({"x-bob"}),
+            grants=(grant("bob"),),
+            changes=(change("add", "ann"), change("remove", "bob", id=2)),
+        ),
+        known=matches("ann", "bob"),
+        excluded_users=frozenset({"ann", "bob"}),
+    )
+    assert told(made) == [("add", "ann", "skipped", "excluded"), ("remove", "bob", "skipped", "excluded")]

@@ -1,0 +1,104 @@
+"""Checks of single values that need more than an example in `test_settings`."""
+
+from __future__ import annotations
+
+import string
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ldap3.operation.search import compile_filter, parse_filter
+from pydantic_core import PydanticCustomError
+
+from genesys_ad_sync.settings import SyncDefinition, values
+from genesys_ad_sync.settings.messages import _model_in
+from genesys_ad_sync.settings.values import Section, Write
+
+USUAL_FILTERS = [
+    "(objectClass=group)",
+    "(&(objectClass=group)(cn=GC-*))",
+    "(&(objectCategory=group)(|(cn=Tier 2)(cn=Tier 3))(!(description=no sync)))",
+    "(memberOf:1.2.840.113556.1.4.1941:=CN=All,OU=Contact Center,DC=example,DC=com)",
+    "(groupType:1.2.840.113556.1.4.803:=2147483648)",
+    "(whenCreated>=20200101000000.0Z)",
+]
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_loading_a_definition_loads_neither_ldap3_nor_sqlalchemy() -> None:
+    """Airflow parses the DAG file every few seconds; these two would be most of the time that it takes."""
+    usual = "(&(objectClass=group)(cn=GC-*))"
+    loaded = run(
+        "import sys\n"
+        "from genesys_ad_sync.settings import parse_definition\n"
+        f'text = \'directory: {{group_base: "DC=example,DC=com", group_filter: "{usual}"}}\'\n'
+        "parse_definition(text + '\\ngroups: [{name: a, genesys_name: b}]')\n"
+        "print([name for name in ('ldap3', 'sqlalchemy', 'airflow') if name in sys.modules])"
+    )
+    assert loaded == "[]"
+
+
+@pytest.mark.parametrize("text", USUAL_FILTERS)
+def test_a_usual_filter_needs_no_ldap3(text: str) -> None:
+    assert values._is_plain_filter(text)
+    assert values.ldap_filter(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "(", "()", "(cn=a", "cn=a", "(cn=a))", "(cn=a)(cn=b)", "(&)", "(!(cn=a)(cn=b))", "\0", "(&\0)", "(cn~a)"],
+)
+def test_what_is_not_a_filter_is_left_to_ldap3_and_refused(text: str) -> None:
+    assert not values._is_plain_filter(text)
+    if text != "(&)":  # ldap3 lets it pass; a domain controller says no
+        with pytest.raises(PydanticCustomError, match="not an LDAP filter"):
+            values.ldap_filter(text)
+
+
+@pytest.mark.parametrize("text", [r"(cn=Caf\c3\a9)", " ( cn = a ) ", "(cn=Größe)", "(cn:dn:=a)"])
+def test_an_unusual_filter_is_accepted_as_ldap3_does(text: str) -> None:
+    assert values.ldap_filter(text) == text
+
+
+items = st.builds(
+    "({}{}{})".format,
+    st.from_regex(r"[A-Za-z][A-Za-z0-9-]*", fullmatch=True),
+    st.sampled_from(["=", ">=", "<=", "~=", ":=", ":1.2.3:=", ":dn:="]),
+    st.text(string.ascii_letters + string.digits + '*.,=:@+- ü\\"&|!<>~', max_size=8),
+)
+filters = st.recursive(
+    items,
+    lambda inner: st.one_of(
+        st.builds("(&{})".format, st.lists(inner, min_size=1, max_size=3).map("".join)),
+        st.builds("(|{})".format, st.lists(inner, min_size=1, max_size=3).map("".join)),
+        st.builds("(!{})".format, inner),
+    ),
+    max_leaves=8,
+)
+
+
+@given(filters | st.text("()&|!=*a\0 ", max_size=12))
+@settings(max_examples=500, deadline=None)
+def test_every_filter_that_is_recognised_without_ldap3_is_one_for_ldap3(text: str) -> None:
+    if values._is_plain_filter(text):
+        compile_filter(parse_filter(text, None, True, None, None, False).elements[0])
+
+
+def sections(section: type[Section] = SyncDefinition) -> list[type[Section]]:
+    inner = [found for field in section.model_fields.values() if (found := _model_in(field.annotation))]
+    return [section, *(found for each in inner if issubclass(each, Section) for found in sections(each))]
+
+
+def test_every_key_says_what_it_means_and_what_to_write() -> None:
+    assert len(sections()) == 8
+    for section in sections():
+        for key, field in section.model_fields.items():
+            assert (field.description or "").endswith("."), f"{section.__name__}.{key} has no description"
+            assert Write.of(field) != Write(), f"{section.__name__}.{key} does not say what to write"
