@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.journal import Journal, RunKey, RunRecord
+from genesys_ad_sync.journal import Journal, RunKey, RunRecord, ViewUpdate
 from genesys_ad_sync.model import (
     Action,
     Change,
     Cursor,
     DirectoryGroup,
     DirectoryUser,
-    Mode,
     PrincipalKind,
     Row,
+    RunRequest,
     Status,
     View,
     Window,
@@ -108,39 +108,20 @@ def change(group_guid: str, user_guid: str | None, action: Action = Action.ADD, 
 
 
 def advance(journal: Journal, after: View, before: View | None = None, **values: Any) -> int:
-    """Writes the view; as a whole, unless ``before`` tells which part."""
-    stored = journal.stored_cursor(values.get("definition", DEFINITION))
-    return journal.advance(
-        **{
-            "definition": DEFINITION,
-            "expected_poll": None if stored is None else stored.poll,
-            "scope": "scope",
-            "cursor": cursor(),
-            "before": View() if before is None else before,
-            "after": after,
-            "changes": (),
-            "complete": (),
-            "whole": before is None,
-            **values,
-        }
-    )
+    """Write a view: completely, unless ``before`` says which part; ``values`` replace what is usual."""
+    views = journal.of(values.pop("definition", DEFINITION)).views
+    stored = views.cursor()
+    position = {"expected_poll": None if stored is None else stored.poll, "scope": "scope", "cursor": cursor()}
+    position |= {name: values.pop(name) for name in position.keys() & values.keys()}
+    full = values.pop("whole", before is None)
+    return views.advance(ViewUpdate(View() if before is None else before, after, full=full, **values), **position)
 
 
 def begin(journal: Journal, run_id: str = "r1", **values: Any) -> RunRecord:
-    return journal.begin_run(
-        **{
-            "key": RunKey("dag", run_id),
-            "definition": DEFINITION,
-            "clear_number": 0,
-            "run_type": "scheduled",
-            "mode": Mode.AUTO,
-            "dry_run": False,
-            "window": None,
-            "groups": (),
-            "started_at": T0,
-            **values,
-        }
-    )
+    """Begin a run; ``values`` replace what is usual."""
+    key = values.pop("key", RunKey("dag", run_id))
+    definition, at = values.pop("definition", DEFINITION), values.pop("started_at", T0)
+    return journal.runs.begin(key, definition, RunRequest(**{"run_type": "scheduled", **values}), at)
 
 
 def row(of: Change, status: Status, **values: Any) -> Row:
@@ -161,7 +142,7 @@ def row(of: Change, status: Status, **values: Any) -> Row:
 
 def recorded(journal: Journal, *changes: Change) -> list[Change]:
     """The same changes with the ids that the journal gave them."""
-    return journal.record_comparison(DEFINITION, changes)
+    return journal.of(DEFINITION).changes.add_compared(changes)
 
 
 def window(start: datetime | None, end: datetime | None) -> Window:

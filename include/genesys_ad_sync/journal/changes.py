@@ -1,4 +1,7 @@
-"""The changes that AD asks for, and what became of them. Recording an outcome belongs to a run: see ``runs``."""
+"""Store the changes that AD asks for, and read what became of them.
+
+Outcomes are recorded by ``rows``, because they belong to a run.
+"""
 
 from __future__ import annotations
 
@@ -9,36 +12,37 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, insert
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import Database, chunks
+from genesys_ad_sync.journal.database import DefinitionStore, chunks
 from genesys_ad_sync.model import Action, Change, Guid, Outcome, Reason, RunKey, Status, Window
 
 _CHANGE = tables.change.c
 
 
-class Changes:
-    """Part of ``Journal``."""
+class Changes(DefinitionStore):
+    """The adds and removes of people in AD groups."""
 
-    _database: Database
+    def unsettled(self, group_guids: Collection[Guid] | None = None) -> list[Change]:
+        """Return the changes that no run has settled, oldest first.
 
-    def unsettled(self, definition: str, group_guids: Collection[Guid] | None = None) -> list[Change]:
-        """What no run has done for good, oldest first; of all AD groups, or of these."""
+        :param group_guids: default: of all AD groups.
+        """
         statement = (
             select(tables.change)
-            .where(_CHANGE.definition == definition, _CHANGE.settled == false())
+            .where(_CHANGE.definition == self._definition, _CHANGE.settled == false())
             .order_by(_CHANGE.id)
         )
         with self._database.reading() as connection:
             if group_guids is None:
                 return [_as_change(row) for row in connection.execute(statement)]
-            found = [
+            changes = [
                 _as_change(row)
                 for chunk in chunks(group_guids)
                 for row in connection.execute(statement.where(_CHANGE.group_guid.in_(chunk)))
             ]
-            return sorted(found, key=lambda change: change.id or 0)
+            return sorted(changes, key=lambda change: change.id or 0)
 
-    def changes_in(self, definition: str, window: Window) -> list[Change]:
-        """The changes that ``window.contains``, settled ones too, oldest first."""
+    def in_window(self, window: Window) -> list[Change]:
+        """Return the changes that ``window.contains``, settled ones included, oldest first."""
         known: list[ColumnElement[bool]] = [_CHANGE.changed_at.is_not(None)]
         compared = _CHANGE.origin == "comparison"
         unknown: list[ColumnElement[bool]] = [_CHANGE.changed_at.is_(None), ~compared]
@@ -51,33 +55,61 @@ class Changes:
             known.append(_CHANGE.changed_at < window.end)
             unknown.append(or_(_CHANGE.observed_after.is_(None), _CHANGE.observed_after < window.end))
             found_by_comparison.append(_CHANGE.observed_at < window.end)
+        in_window = or_(and_(*known), and_(*unknown), and_(*found_by_comparison))
         with self._database.reading() as connection:
-            found = connection.execute(
-                select(tables.change)
-                .where(_CHANGE.definition == definition, or_(and_(*known), and_(*unknown), and_(*found_by_comparison)))
-                .order_by(_CHANGE.id)
+            rows = connection.execute(
+                select(tables.change).where(_CHANGE.definition == self._definition, in_window).order_by(_CHANGE.id)
             )
-            return [_as_change(row) for row in found]
+            return [_as_change(row) for row in rows]
 
-    def changes(self, ids: Collection[int]) -> list[Change]:
-        """Those changes, oldest first.
+    def by_id(self, ids: Collection[int]) -> list[Change]:
+        """Return these changes, oldest first.
 
         :raises JournalError: one of them is not in the journal.
         """
         with self._database.reading() as connection:
-            found = sorted(_rows(connection, ids), key=lambda row: row.id)
-            if len(found) < len(set(ids)):
+            rows = sorted(_rows(connection, ids), key=lambda row: row.id)
+            if len(rows) < len(set(ids)):
                 raise JournalError(
                     "Changes that this run works on are not in the journal. It was replaced meanwhile: "
                     "run again in mode full."
                 )
-            return [_as_change(row) for row in found]
+            return [_as_change(row) for row in rows]
 
-    def record_comparison(self, definition: str, changes: Sequence[Change]) -> list[Change]:
-        """Adds what a whole comparison with Genesys found, and gives it back in the same order with ids.
+    def newest_id(self) -> int:
+        """Return the id of the journal's newest change; 0: it has none."""
+        with self._database.reading() as connection:
+            return int(connection.execute(select(func.max(_CHANGE.id))).scalar() or 0)
 
-        An unsettled change of the same AD group, person and action is taken instead of a second one.
+    def newest_polled_ids(self, people: Iterable[tuple[Guid, Guid]]) -> dict[tuple[Guid, Guid], int]:
+        """Return the id of the newest change that a poll found, by (AD group, AD user).
+
+        Those without such a change are missing.
         """
+        wanted = set(people)
+        newest: dict[tuple[Guid, Guid], int] = {}
+        with self._database.reading() as connection:
+            for chunk in chunks({user for _, user in wanted}):
+                statement = (
+                    select(_CHANGE.group_guid, _CHANGE.user_guid, func.max(_CHANGE.id).label("id"))
+                    .where(
+                        _CHANGE.definition == self._definition,
+                        _CHANGE.user_guid.in_(chunk),
+                        _CHANGE.origin == "poll",
+                    )
+                    .group_by(_CHANGE.group_guid, _CHANGE.user_guid)
+                )
+                for row in connection.execute(statement):
+                    if (row.group_guid, row.user_guid) in wanted:
+                        newest[row.group_guid, row.user_guid] = row.id
+        return newest
+
+    def add_compared(self, changes: Sequence[Change]) -> list[Change]:
+        """Add what a full comparison with Genesys found; return it in the same order, with ids.
+
+        An unsettled change of the same AD group, person and action is reused.
+        """
+        definition = self._definition
         with self._database.writing() as connection:
             known = _unsettled_by_subject(connection, definition, changes)
             new: dict[_Subject, Change] = {}
@@ -89,9 +121,12 @@ class Changes:
                 known |= _unsettled_by_subject(connection, definition, new.values())
             return [known[_subject(change)] for change in changes]
 
-    def record_history(self, definition: str, changes: Sequence[Change]) -> int:
-        """Adds what AD's own records tell of the time before the journal began. What an earlier run has added already
-        (same AD group, person, action and time) is not added again. Gives how many are new."""
+    def add_history(self, changes: Sequence[Change]) -> int:
+        """Add changes from before the journal began, as AD's metadata has them; return how many are new.
+
+        A change that is stored already (same AD group, person, action and time) is not added again.
+        """
+        definition = self._definition
         with self._database.writing() as connection:
             known = {
                 (row.group_guid, row.user_guid, row.action, row.changed_at)
@@ -113,15 +148,15 @@ class Changes:
                 connection.execute(insert(tables.change), rows)
             return len(rows)
 
-    def outcomes(self, change_ids: Collection[int]) -> dict[int, Outcome]:
-        """The last outcome of each change. Missing: no run has acted on it."""
+    def last_outcomes(self, change_ids: Collection[int]) -> dict[int, Outcome]:
+        """Return the last outcome of each change; changes on which no run has acted are missing."""
         outcome = tables.outcome.c
-        found: dict[int, Outcome] = {}
+        outcomes: dict[int, Outcome] = {}
         with self._database.reading() as connection:
             for chunk in chunks(change_ids):
                 last = select(func.max(outcome.id)).where(outcome.change_id.in_(chunk)).group_by(outcome.change_id)
                 for row in connection.execute(select(tables.outcome).where(outcome.id.in_(last))):
-                    found[row.change_id] = Outcome(
+                    outcomes[row.change_id] = Outcome(
                         status=Status(row.status),
                         reason=None if row.reason is None else Reason(row.reason),
                         dag_id=row.dag_id,
@@ -132,10 +167,10 @@ class Changes:
                         error=row.error,
                         at=row.at,
                     )
-        return found
+        return outcomes
 
-    def confirm(self, change_ids: Collection[int]) -> None:
-        """Something proved them: their ``held_reason`` no longer holds."""
+    def clear_hold(self, change_ids: Collection[int]) -> None:
+        """Delete the ``held_reason`` of these changes, because they are proven."""
         with self._database.writing() as connection:
             for chunk in chunks(change_ids):
                 connection.execute(update(tables.change).where(_CHANGE.id.in_(chunk)).values(held_reason=None))
@@ -145,21 +180,24 @@ _Subject = tuple[str, str | None, str | None, str]
 
 
 def _subject(change: Change) -> _Subject:
-    """What makes two changes the same wish. A person whom AD knows is known by the guid, whatever the Genesys id."""
+    """Return what two changes must share to be the same wish.
+
+    A person whom AD knows is identified by the guid, whatever the Genesys id.
+    """
     user = (change.user_guid, None) if change.user_guid is not None else (None, change.genesys_user_id)
     return change.group_guid, *user, change.action.value
 
 
 def _unsettled_by_subject(connection: Connection, definition: str, changes: Iterable[Change]) -> dict[_Subject, Change]:
-    """The oldest unsettled change of each subject in the AD groups of these changes."""
+    """Return the oldest unsettled change of each subject in the AD groups of these changes."""
     known: dict[_Subject, Change] = {}
     for chunk in chunks({change.group_guid for change in changes}):
-        found = connection.execute(
+        rows = connection.execute(
             select(tables.change)
             .where(_CHANGE.definition == definition, _CHANGE.settled == false(), _CHANGE.group_guid.in_(chunk))
             .order_by(_CHANGE.id)
         )
-        for row in found:
+        for row in rows:
             change = _as_change(row)
             known.setdefault(_subject(change), change)
     return known
@@ -171,7 +209,7 @@ def _rows(connection: Connection, ids: Collection[int]) -> Iterable[Row[Any]]:
 
 
 def as_columns(definition: str, change: Change) -> dict[str, Any]:
-    """A new change, unsettled, as a row of the table."""
+    """Return the columns of a new change, unsettled."""
     return {
         "definition": definition,
         "group_guid": change.group_guid,

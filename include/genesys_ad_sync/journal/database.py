@@ -1,7 +1,7 @@
-"""Transactions on the journal's database: one kind that reads, one that writes. Knows no table and no concern.
+"""Open transactions on the journal's database: one kind reads, one writes.
 
-Writers stand in one queue (SQLite: BEGIN IMMEDIATE; PostgreSQL: an advisory lock), so that what a writing
-transaction reads stays true until it commits. A reading transaction sees one state of the database throughout.
+Writers queue (SQLite: BEGIN IMMEDIATE; PostgreSQL: an advisory lock), so what a writing transaction reads stays
+true until it commits. A reading transaction sees one state of the database throughout. No table is known here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from genesys_ad_sync.errors import JournalError
 
 WRITES = "journal_writes"
-"""Execution option of a connection whose transactions write."""
+"""The execution option of a connection whose transactions write."""
 
 BUSY_TIMEOUT_SECONDS = 30
 _WRITERS_LOCK = 0x6761_6473_0001  # any number that nobody else uses in that database
@@ -29,17 +29,17 @@ T = TypeVar("T")
 
 
 class Database:
-    """The journal's engine, and the only door to it."""
+    """Hold the journal's engine; every statement goes through it."""
 
     def __init__(self, engine: Engine, name: str) -> None:
-        """``name``: how messages call it, without a password."""
+        """Take the engine, and the name that messages use for it (without a password)."""
         self.engine = engine
         self.name = name
         self._shared = threading.local()
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What this thread reads and writes within the block is one transaction: all of it or nothing."""
+        """Make one transaction of what this thread reads and writes within the block."""
         if self._connection_of_block() is not None:
             yield
             return
@@ -52,7 +52,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the database and writes nothing."""
+        """Open a transaction that sees one state of the database and writes nothing."""
         if (shared := self._connection_of_block()) is not None:
             yield shared
             return
@@ -64,7 +64,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that writes: alone, and all of it or nothing."""
+        """Open a transaction that writes: no other writer at the same time, all of it or nothing."""
         if (shared := self._connection_of_block()) is not None:
             yield shared
             return
@@ -75,7 +75,7 @@ class Database:
                 yield connection
 
     def _connection_of_block(self) -> Connection | None:
-        """That of `together`, if this thread is within its block."""
+        """Return the connection of `together`, if this thread is within its block."""
         connection: Connection | None = getattr(self._shared, "connection", None)
         return connection
 
@@ -89,8 +89,26 @@ class Database:
             raise JournalError(explain(error, self.name)) from error
 
 
+class Store:
+    """One concern of the journal, the same for all sync definitions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+class DefinitionStore(Store):
+    """One concern of the journal, of one sync definition."""
+
+    def __init__(self, database: Database, definition: str) -> None:
+        super().__init__(database)
+        self._definition = definition
+
+
 def wait_for_writers(connection: Connection) -> None:
-    """Waits for the turn to write, until the transaction's end. SQLite has done so at BEGIN IMMEDIATE."""
+    """Wait for the turn to write, which lasts until the transaction ends.
+
+    SQLite has already waited at BEGIN IMMEDIATE.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{BUSY_TIMEOUT_SECONDS}s"})
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITERS_LOCK})
@@ -126,7 +144,10 @@ _REMEDIES = (
 
 
 def explain(error: BaseException, name: str) -> str:
-    """What is wrong and what to do. The database's message is quoted: its first line, which carries no password."""
+    """Say what is wrong and what to do.
+
+    Only the first line of the database's message is quoted: it carries no password.
+    """
     cause = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
     remedy = next(
         (remedy for part, remedy in _REMEDIES if part in cause),
@@ -139,21 +160,26 @@ def explain(error: BaseException, name: str) -> str:
 
 
 def chunks(items: Iterable[T], size: int = 500) -> Iterator[list[T]]:
-    """Lists of at most ``size``: databases limit the variables of one statement (old SQLite: 999)."""
+    """Yield lists of at most ``size`` items.
+
+    Databases limit the variables of one statement (old SQLite: 999).
+    """
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
 
 
 def each_of(connection: Connection, array: ColumnElement[Any]) -> ColumnElement[str]:
-    """The texts of a JSON array, one in each row, as a column to select from. For a hundred thousand rows, arrays as
-    parameters take half the time that a parameter for each value does."""
+    """Return the texts of a JSON array as a column to select from, one text in each row.
+
+    For a hundred thousand rows, arrays as parameters take half the time of one parameter per value.
+    """
     unpacked = func.json_each(array) if connection.dialect.name == "sqlite" else func.json_array_elements_text(array)
     return unpacked.table_valued("value").c.value
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Inserts; a row whose primary key is there already is left as it is."""
+    """Insert rows; leave a row whose primary key exists as it is."""
     if rows:
         statement = _insert(connection, table).on_conflict_do_nothing(index_elements=list(table.primary_key))
         connection.execute(statement, rows)
@@ -167,8 +193,13 @@ def upsert(
     *,
     keys: Sequence[str] | None = None,
 ) -> None:
-    """Inserts; where the key (default: the primary one) is there already, writes the columns of ``update`` (default:
-    all that the rows have). Of rows with the same key the last wins."""
+    """Insert rows; where the key exists, write the columns of ``update``.
+
+    The last of several rows with the same key wins.
+
+    :param update: default: every column that the rows have.
+    :param keys: default: the primary key.
+    """
     names = list(keys or [column.name for column in table.primary_key])
     unique = list({tuple(row[name] for name in names): row for row in rows}.values())
     if unique:

@@ -1,7 +1,8 @@
-"""The lease: one run at a time writes to a Genesys organisation, and the fencing number that shuts out a late one.
+"""Store the lease: one run at a time writes to a Genesys organisation.
 
-Re-entrant: each task of the run is a holder of its own, with its own expiry. ``now`` is the caller's clock: tasks on
-several machines need clocks that agree to much less than ``ttl``.
+Its fence, a number that grows, shuts out a run that lost the lease without noticing. Each task of the run holds the
+lease for itself, until its own expiry. ``now`` is the caller's clock: the clocks of several machines must agree to
+much less than ``ttl``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 
 from genesys_ad_sync.errors import LeaseBusy, LeaseLost
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import Database, upsert
+from genesys_ad_sync.journal.database import Store, upsert
 from genesys_ad_sync.model import RunKey
 
 _LEASE = tables.lease.c
@@ -25,13 +26,13 @@ _LOST = (
 )
 
 
-class Leases:
-    """Part of ``Journal``."""
+class Leases(Store):
+    """The lease of each Genesys organisation."""
 
-    _database: Database
+    def acquire(self, organisation: str, run_key: RunKey, task_key: str, *, now: datetime, ttl: timedelta) -> int:
+        """Let that task write until ``now + ttl``; return the fence.
 
-    def acquire_lease(self, organisation: str, run_key: RunKey, task_key: str, *, now: datetime, ttl: timedelta) -> int:
-        """Lets that task write until ``now + ttl``. Gives the fence, which grows whenever another run takes over.
+        The fence grows whenever another run takes over.
 
         :raises LeaseBusy: a task of another run holds it and has not expired.
         """
@@ -52,7 +53,7 @@ class Leases:
             _hold(connection, organisation, task_key, now + ttl)
             return fence
 
-    def renew_lease(
+    def renew(
         self,
         organisation: str,
         run_key: RunKey,
@@ -62,9 +63,9 @@ class Leases:
         ttl: timedelta,
         fence: int | None = None,
     ) -> None:
-        """Lets that task write until ``now + ttl``. If it expired and nobody took it, it is simply held again.
+        """Let that task write until ``now + ttl``, even if its lease expired and no other run took it.
 
-        :param fence: as ``acquire_lease`` gave it; tells even that another run had the lease in between.
+        :param fence: as ``acquire`` returned it; proves that no other run had the lease in between.
         :raises LeaseLost: another run took it.
         """
         with self._database.writing() as connection:
@@ -78,8 +79,10 @@ class Leases:
             _hold(connection, organisation, task_key, now + ttl)
 
     def next_fence(self, organisation: str, run_key: RunKey, *, now: datetime) -> int | None:
-        """The fence under which this run will write if no other run writes before it does: as long as it stays the
-        same, what was read of Genesys is true but for what people did. None: another run is writing now."""
+        """Return the fence under which this run will write if no other run writes first.
+
+        While it stays the same, what was read of Genesys is true but for manual edits. None: another run is writing.
+        """
         with self._database.reading() as connection:
             lease = _lease(connection, organisation)
             if lease is not None and _run(lease) == run_key:
@@ -91,8 +94,8 @@ class Leases:
                     return None
             return int(connection.execute(select(tables.meta.c.fence_counter)).scalar_one()) + 1
 
-    def release_lease(self, organisation: str, run_key: RunKey, task_key: str) -> None:
-        """That task writes no more. Nothing happens if the lease was lost or released before."""
+    def release(self, organisation: str, run_key: RunKey, task_key: str) -> None:
+        """End that task's lease; do nothing if it was lost or released before."""
         with self._database.writing() as connection:
             lease = _lease(connection, organisation)
             if lease is not None and _run(lease) == run_key:
@@ -104,9 +107,9 @@ class Leases:
 
 
 def check_fence(connection: Connection, fence: int, organisation: str | None = None) -> None:
-    """To be called in the transaction that writes.
+    """Check the fence within the transaction that writes.
 
-    :param organisation: None: whichever one the fence is of (no two leases have the same).
+    :param organisation: default: that of the fence (no two leases have the same).
     :raises LeaseLost: the lease has another fence by now.
     """
     statement = select(_LEASE.organisation).where(_LEASE.fence == fence)

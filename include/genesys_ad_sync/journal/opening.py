@@ -1,6 +1,6 @@
-"""Opens the journal's database and brings its tables up to date, whoever else opens it at the same moment.
+"""Open the journal's database and bring its tables up to date, safely with other openers.
 
-Everything that can be wrong with the place of a journal is found out here and said with the remedy, without a password.
+Whatever can be wrong with the place of a journal is checked here, and reported with the remedy but no password.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _SUPPORTED = "Use a file (sqlite:////absolute/path.db) or PostgreSQL (postgresql
 
 
 def open_database(url: str | URL) -> Database:
-    """The database at that URL, with the tables of this version. Cheap when they are there already.
+    """Return the database at that URL, with the tables of this version.
+
+    Cheap if the tables are current.
 
     :raises JournalError: it cannot be opened; the text says why and what to do.
     """
@@ -80,7 +82,7 @@ def _name(address: URL) -> str:
 
 
 def _check_file(path: Path) -> None:
-    """SQLite says "unable to open database file" to all of these; a person wants to know which."""
+    """Check the file's place: SQLite reports "unable to open database file" for every fault of it."""
     folder = path.parent
     if not folder.is_dir():
         raise JournalError(f"The journal ({path}) cannot be opened: the folder {folder} does not exist. Create it.")
@@ -131,7 +133,10 @@ def _version(connection: Connection) -> str | None:
 
 
 def _migrate(engine: Engine, name: str) -> None:
-    """In one transaction that waits for other openers and looks again: they may have done it meanwhile."""
+    """Bring the tables up to date, in one transaction.
+
+    It waits for other openers and then checks again: they may have done the same.
+    """
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -167,7 +172,9 @@ def _migrate(engine: Engine, name: str) -> None:
     reraise=True,
 )
 def _write_ahead(engine: Engine) -> None:
-    """Readers and the writer do not stop each other. Kept in the file. The switch does not obey the busy timeout,
-    and it cannot be made in a transaction, so it is made past SQLAlchemy."""
+    """Let readers and the writer work at the same time; the setting is kept in the file.
+
+    The switch ignores the busy timeout and is refused in a transaction, so it bypasses SQLAlchemy.
+    """
     with engine.connect() as connection:
         connection.connection.cursor().execute("PRAGMA journal_mode = WAL")

@@ -1,7 +1,7 @@
-"""What persons are asked about, what they said, and what follows for later runs. Knows nothing of Airflow's form.
+"""Store what approvers are asked, their decisions, and what these mean for later runs.
 
-A question is about rows of a plan, known by their key (Genesys group, person, action): two runs with the same row ask
-once.
+A question is about a row of a plan, known by the row's key (Genesys group, person, action): two runs with the same
+row ask once. Nothing here knows the form in which Airflow asks.
 """
 
 from __future__ import annotations
@@ -10,44 +10,37 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import Database, chunks, upsert
+from genesys_ad_sync.journal.database import DefinitionStore, chunks
 from genesys_ad_sync.model import Decision, Reason, RunKey
 
 _QUESTION = tables.question.c
 _CHANGE = tables.change.c
-_RESTORED = tables.restored.c
 
 
-class Questions:
-    """Part of ``Journal``."""
+class Questions(DefinitionStore):
+    """The approval requests of the definition's runs."""
 
-    _database: Database
+    def open(self, key: RunKey, subjects: Mapping[str, Sequence[int]], *, at: datetime, until: datetime) -> set[str]:
+        """Open questions of a run about rows, and return the keys of the rows that it asks about now.
 
-    def ask(
-        self, definition: str, key: RunKey, subjects: Mapping[str, Sequence[int]], *, at: datetime, until: datetime
-    ) -> set[str]:
-        """Opens questions about these rows (key -> ids of their changes), but for those about which another run is
-        asking. Gives the rows about which this run asks now; its own open questions are replaced.
+        Rows that another run is already asking about are left out. The run's own open questions are replaced.
 
-        :param until: unanswered by then, they may be asked again.
+        :param subjects: row key -> ids of the row's changes.
+        :param until: from then on, an unanswered question may be asked again.
         """
         with self._database.writing() as connection:
-            connection.execute(
-                delete(tables.question).where(
-                    _QUESTION.dag_id == key.dag_id, _QUESTION.run_id == key.run_id, _QUESTION.closed_at.is_(None)
-                )
-            )
-            elsewhere = _open(connection, definition, at)
+            connection.execute(delete(tables.question).where(*_open_of_run(key)))
+            elsewhere = self._open(connection, at)
             mine = {subject: ids for subject, ids in subjects.items() if subject not in elsewhere}
             if mine:
                 connection.execute(
                     insert(tables.question),
                     [
                         {
-                            "definition": definition,
+                            "definition": self._definition,
                             "subject": subject,
                             "change_ids": list(change_ids),
                             "dag_id": key.dag_id,
@@ -60,23 +53,22 @@ class Questions:
                 )
             return set(mine)
 
-    def being_asked(self, definition: str, now: datetime, *, but_not_by: RunKey | None = None) -> dict[str, RunKey]:
-        """The rows about which somebody may still answer, with the run that asks."""
+    def open_elsewhere(self, now: datetime, *, exclude: RunKey | None = None) -> dict[str, RunKey]:
+        """Return the rows whose question may still be answered, with the run that asks.
+
+        :param exclude: a run whose questions are left out.
+        """
         with self._database.reading() as connection:
-            found = _open(connection, definition, now)
-        return {subject: asker for subject, asker in found.items() if asker != but_not_by}
+            questions = self._open(connection, now)
+        return {subject: asker for subject, asker in questions.items() if asker != exclude}
 
-    def close_question(self, key: RunKey, decisions: Mapping[str, Decision], *, by: str | None, at: datetime) -> None:
-        """What became of the open questions of a run; those that are not named went unanswered.
+    def close(self, key: RunKey, decisions: Mapping[str, Decision], *, by: str | None, at: datetime) -> None:
+        """Close the open questions of a run; those without a decision went unanswered.
 
-        The changes of a rejected row are held from now on, until AD changes that pair or ``release`` opens them again.
+        The changes of a rejected row are held until AD changes that membership or ``reopen_rejected`` frees them.
         """
         with self._database.writing() as connection:
-            still_open = connection.execute(
-                select(tables.question).where(
-                    _QUESTION.dag_id == key.dag_id, _QUESTION.run_id == key.run_id, _QUESTION.closed_at.is_(None)
-                )
-            ).all()
+            still_open = connection.execute(select(tables.question).where(*_open_of_run(key))).all()
             rejected: list[int] = []
             for question in still_open:
                 decision = decisions.get(question.subject, Decision.UNANSWERED)
@@ -89,23 +81,20 @@ class Questions:
                     rejected += question.change_ids
             _set_held_reason(connection, rejected, Reason.REJECTED)
 
-    def has_asked(self, definition: str, key: RunKey) -> bool:
-        """That run asked a person about something, whatever the answer. Questions outlive ``forget_runs``."""
-        asked = (_QUESTION.definition == definition, _QUESTION.dag_id == key.dag_id, _QUESTION.run_id == key.run_id)
-        with self._database.reading() as connection:
-            return connection.execute(select(_QUESTION.id).where(*asked)).first() is not None
+    def exists(self, key: RunKey) -> bool:
+        """Return whether that run asked anything, whatever the answer.
 
-    def reopen_rejected(self, definition: str, key: RunKey) -> int:
-        """What was rejected in that run may be planned again. Gives the number of rows."""
+        Questions are kept when ``runs.forget`` deletes their run.
+        """
+        statement = select(_QUESTION.id).where(*self._of_run(key))
+        with self._database.reading() as connection:
+            return connection.execute(statement).first() is not None
+
+    def reopen_rejected(self, key: RunKey) -> int:
+        """Let what was rejected in that run be planned again; return the number of rows."""
+        rejected_ones = (*self._of_run(key), _QUESTION.decision == Decision.REJECTED.value)
         with self._database.writing() as connection:
-            rejected = connection.execute(
-                select(tables.question).where(
-                    _QUESTION.definition == definition,
-                    _QUESTION.dag_id == key.dag_id,
-                    _QUESTION.run_id == key.run_id,
-                    _QUESTION.decision == Decision.REJECTED.value,
-                )
-            ).all()
+            rejected = connection.execute(select(tables.question).where(*rejected_ones)).all()
             ids = {change_id for question in rejected for change_id in question.change_ids}
             for chunk in chunks(ids):
                 connection.execute(
@@ -119,51 +108,24 @@ class Questions:
                 )
             return len(rejected)
 
-    # -- a journal that was lost or restored --
+    def _of_run(self, key: RunKey) -> tuple[ColumnElement[bool], ...]:
+        return _QUESTION.definition == self._definition, *_run(key)
 
-    def note_restored(self, at: datetime) -> None:
-        """This journal is older than the reports: it takes an id of its own, and every definition is distrusted."""
-        with self._database.writing() as connection:
-            connection.execute(update(tables.meta).values(journal_id=tables.new_id()))
-            definitions = {
-                *connection.scalars(select(tables.cursor.c.definition)),
-                *connection.scalars(select(tables.pair.c.definition)),
-            }
-            _distrust(connection, definitions, at)
-
-    def distrust(self, definition: str, at: datetime) -> None:
-        """This journal is not the one with which that definition wrote its reports: its baselines are void, and its
-        removals need approval until ``trust_again``."""
-        with self._database.writing() as connection:
-            _distrust(connection, {definition}, at)
-
-    def distrusts(self, definition: str) -> bool:
-        """Removals of this definition need approval, because the journal was lost or restored."""
-        with self._database.reading() as connection:
-            return (
-                connection.execute(select(_RESTORED.since).where(_RESTORED.definition == definition)).first()
-                is not None
+    def _open(self, connection: Connection, now: datetime) -> dict[str, RunKey]:
+        rows = connection.execute(
+            select(_QUESTION.subject, _QUESTION.dag_id, _QUESTION.run_id).where(
+                _QUESTION.definition == self._definition, _QUESTION.closed_at.is_(None), _QUESTION.expires_at > now
             )
-
-    def trust_again(self, definition: str) -> None:
-        """Everything was compared as a whole, and no removal is left that waits for approval because of that."""
-        with self._database.writing() as connection:
-            connection.execute(delete(tables.restored).where(_RESTORED.definition == definition))
-
-
-def _distrust(connection: Connection, definitions: Collection[str], at: datetime) -> None:
-    void = update(tables.pair).values(baseline_at=None, baseline_run_id=None, baseline_dag_id=None)
-    connection.execute(void.where(tables.pair.c.definition.in_(definitions)))
-    upsert(connection, tables.restored, [{"definition": name, "since": at} for name in sorted(definitions)])
-
-
-def _open(connection: Connection, definition: str, now: datetime) -> dict[str, RunKey]:
-    found = connection.execute(
-        select(_QUESTION.subject, _QUESTION.dag_id, _QUESTION.run_id).where(
-            _QUESTION.definition == definition, _QUESTION.closed_at.is_(None), _QUESTION.expires_at > now
         )
-    )
-    return {row.subject: RunKey(row.dag_id, row.run_id) for row in found}
+        return {row.subject: RunKey(row.dag_id, row.run_id) for row in rows}
+
+
+def _run(key: RunKey) -> tuple[ColumnElement[bool], ...]:
+    return _QUESTION.dag_id == key.dag_id, _QUESTION.run_id == key.run_id
+
+
+def _open_of_run(key: RunKey) -> tuple[ColumnElement[bool], ...]:
+    return *_run(key), _QUESTION.closed_at.is_(None)
 
 
 def _set_held_reason(connection: Connection, change_ids: Collection[int], reason: Reason) -> None:

@@ -1,7 +1,7 @@
-"""The journal as one object: what AD said, what is to be done about it, what was done, and by whom.
+"""Put the journal's stores together: what AD said, what follows from it, what was done, and by whom.
 
-Every method is one transaction (but see ``together``), and may be called from several threads and processes. Errors of
-the database come as ``JournalError`` with the remedy. This file only puts the rooms together.
+Every method of a store is one transaction (but see ``together``), and may be called from several threads and
+processes. Errors of the database are raised as ``JournalError`` with the remedy.
 """
 
 from __future__ import annotations
@@ -13,35 +13,60 @@ from sqlalchemy import URL, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import Changes
+from genesys_ad_sync.journal.claims import Claims
 from genesys_ad_sync.journal.database import Database
+from genesys_ad_sync.journal.facts import Facts
+from genesys_ad_sync.journal.figures import Figures
+from genesys_ad_sync.journal.flat import CallableExternalIds, CallableRows, FlatNames
+from genesys_ad_sync.journal.grants import Grants
 from genesys_ad_sync.journal.leases import Leases
+from genesys_ad_sync.journal.links import Links
 from genesys_ad_sync.journal.opening import open_database
-from genesys_ad_sync.journal.ownership import Ownership
+from genesys_ad_sync.journal.pairs import Pairs
 from genesys_ad_sync.journal.pins import Pins
 from genesys_ad_sync.journal.questions import Questions
+from genesys_ad_sync.journal.restoration import Restoration
 from genesys_ad_sync.journal.runs import Runs
-from genesys_ad_sync.journal.shared import Shared
+from genesys_ad_sync.journal.secrets import Secrets
 from genesys_ad_sync.journal.views import Views
 from genesys_ad_sync.model import Link, Outcome, RunKey, RunRecord, StoredCursor
 
-__all__ = ["Journal", "Link", "Outcome", "RunKey", "RunRecord", "StoredCursor"]
+__all__ = ["DefinitionJournal", "Journal", "Link", "Outcome", "RunKey", "RunRecord", "StoredCursor"]
 
 
-class Journal(Views, Changes, Ownership, Questions, Pins, Runs, Leases, Shared):
-    """See the bases for its methods. A context manager: leaving it closes the connections."""
+class Journal(FlatNames):
+    """The open journal, with the stores that all sync definitions share.
+
+    Those of one definition are reached by ``of``. A context manager: leaving it closes the connections.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.runs = Runs(database)
+        self.facts = Facts(database)
+        self.rows = CallableRows(database)
+        self.figures = Figures(database)
+        self.leases = Leases(database)
+        self.secrets = Secrets(database)
+        self.external_ids = CallableExternalIds(database)
+        self._of: dict[str, DefinitionJournal] = {}
 
     @classmethod
     def open(cls, url: str | URL) -> Journal:
-        """Opens the journal at an SQLAlchemy URL (SQLite file or PostgreSQL); makes or upgrades its tables first.
+        """Open the journal at an SQLAlchemy URL (SQLite file or PostgreSQL).
+
+        Its tables are created or upgraded first.
 
         :raises JournalError: it cannot be opened; the text says why and what to do, without the password.
         """
         return cls(open_database(url))
 
+    def of(self, definition: str) -> DefinitionJournal:
+        """Return the journal of one sync definition: the same object for the same name."""
+        return self._of.setdefault(definition, DefinitionJournal(self, self._database, definition))
+
     def close(self) -> None:
+        """Close the connections."""
         self._database.engine.dispose()
 
     def __enter__(self) -> Journal:
@@ -53,12 +78,50 @@ class Journal(Views, Changes, Ownership, Questions, Pins, Runs, Leases, Shared):
         self.close()
 
     def together(self) -> AbstractContextManager[None]:
-        """Makes one transaction of all that this thread asks of the journal within the block."""
+        """Make one transaction of all that this thread asks of the journal within the block."""
         return self._database.together()
 
     def identity(self) -> tuple[str, int]:
-        """(the journal's id, how many attempts of runs it has seen). Reports keep both: another id, or a smaller number
-        than a report has, means that the journal was lost or restored."""
+        """Return (the journal's id, how many attempts of runs it has seen).
+
+        Reports keep both. Another id, or a smaller number than a report has, means that the journal was lost or
+        restored.
+        """
         with self._database.reading() as connection:
             row = connection.execute(select(tables.meta.c.journal_id, tables.meta.c.run_counter)).one()
             return row.journal_id, row.run_counter
+
+
+class DefinitionJournal:
+    """The journal as one sync definition sees it: its own stores, and the shared ones."""
+
+    def __init__(self, journal: Journal, database: Database, definition: str) -> None:
+        self.definition = definition
+        self.views = Views(database, definition)
+        self.changes = Changes(database, definition)
+        self.pairs = Pairs(database, definition)
+        self.grants = Grants(database, definition)
+        self.links = Links(database, definition)
+        self.claims = Claims(database, definition)
+        self.questions = Questions(database, definition)
+        self.pins = Pins(database, definition)
+        self.restoration = Restoration(database, definition)
+        self.runs = journal.runs
+        self.facts = journal.facts
+        self.rows = journal.rows
+        self.figures = journal.figures
+        self.leases = journal.leases
+        self.external_ids = journal.external_ids
+        self._journal = journal
+
+    def of(self, definition: str) -> DefinitionJournal:
+        """Return the journal of another definition."""
+        return self._journal.of(definition)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Make one transaction of all that this thread asks of the journal within the block."""
+        return self._journal.together()
+
+    def identity(self) -> tuple[str, int]:
+        """Return the identity of the journal, which is the same for all definitions."""
+        return self._journal.identity()

@@ -1,33 +1,23 @@
-"""What AD said: the cursor, the view (groups, people, direct memberships), and reading it by closure.
+"""Store what AD said: the cursor, and the view (groups, people, direct memberships).
 
-Does not know Genesys, runs or outcomes.
+A part of the view is read by its closure downwards. Nothing here knows Genesys, runs or outcomes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Connection,
-    Row,
-    Select,
-    String,
-    bindparam,
-    delete,
-    insert,
-    literal,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Row, Select, insert, select
 
 from genesys_ad_sync.errors import JournalConflict
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import as_columns
-from genesys_ad_sync.journal.database import Database, chunks, each_of, upsert
-from genesys_ad_sync.model import Change, Cursor, DirectoryGroup, DirectoryUser, Guid, PrincipalKind, StoredCursor, View
+from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
+from genesys_ad_sync.journal.view_writer import ViewUpdate, write_view
+from genesys_ad_sync.model import Cursor, DirectoryGroup, DirectoryUser, Guid, PrincipalKind, StoredCursor, View
 
 _ROWS_AT_A_TIME = 10_000
 
@@ -36,14 +26,16 @@ _USER = tables.user.c
 _MEMBERSHIP = tables.membership.c
 
 
-class Views:
-    """Part of ``Journal``."""
+class Views(DefinitionStore):
+    """The cursor and the view of the definition."""
 
-    _database: Database
+    def cursor(self) -> StoredCursor | None:
+        """Return up to where AD has been read; None: the definition has never been polled.
 
-    def stored_cursor(self, definition: str) -> StoredCursor | None:
-        """None: this definition has never been polled. Read it *before* the view that ``advance`` is to replace:
-        then ``expected_poll`` proves that the view was the same."""
+        Read it *before* the view that ``advance`` is to replace: then ``expected_poll`` proves that the view was the
+        same.
+        """
+        definition = self._definition
         with self._database.reading() as connection:
             row = _cursor_row(connection, definition)
             if row is None:
@@ -70,20 +62,26 @@ class Views:
                 known_dcs={name: (invocation_id, usn) for name, invocation_id, usn in seen},
             )
 
-    def load_view(self, definition: str, roots: Collection[Guid] | None = None) -> View:
-        """The view; with ``roots`` only the closure downwards: those groups, the groups nested below, and all their
-        people. Roots that are no groups (any more) are left out. Costs what it gives, not what the journal holds."""
+    def load(self, roots: Collection[Guid] | None = None) -> View:
+        """Return the view, or the part below some groups.
+
+        The part holds the roots, the groups nested below them, and all their members. Roots that are not groups (any
+        more) are left out. The cost depends on the size of the part, not on that of the journal.
+        """
         with self._database.reading() as connection:
             if roots is None:
-                return _whole(connection, definition)
-            return _closure(connection, definition, roots)
+                return _full_view(connection, self._definition)
+            return _closure(connection, self._definition, roots)
 
-    def roots_above(self, definition: str, guids: Collection[Guid]) -> set[Guid]:
-        """The groups in scope that contain any of these guids (people or groups), directly or through nesting, and
-        those of the guids that are groups in scope themselves."""
+    def groups_above(self, guids: Collection[Guid]) -> set[Guid]:
+        """Return the groups in scope that contain any of these people or groups, directly or nested.
+
+        Groups in scope among ``guids`` are returned, too.
+        """
+        definition = self._definition
         with self._database.reading() as connection:
-            found = set(guids)
-            frontier = found
+            reached = set(guids)
+            frontier = reached
             while frontier:
                 above: set[Guid] = set()
                 for chunk in chunks(frontier):
@@ -95,10 +93,10 @@ class Views:
                             )
                         )
                     )
-                frontier = above - found
-                found = found | above
+                frontier = above - reached
+                reached = reached | above
             in_scope: set[Guid] = set()
-            for chunk in chunks(found):
+            for chunk in chunks(reached):
                 in_scope.update(
                     connection.scalars(
                         select(_GROUP.guid).where(
@@ -111,114 +109,81 @@ class Views:
                 )
             return in_scope
 
-    def groups_with_rids(self, definition: str, rids: Collection[int]) -> set[Guid]:
-        """The domain groups whose SID ends in one of these: what ``primaryGroupID`` of a user refers to."""
+    def groups_with_rids(self, rids: Collection[int]) -> set[Guid]:
+        """Return the domain groups whose SID ends in one of these: ``primaryGroupID`` refers to it."""
         endings = {str(rid) for rid in rids}
         with self._database.reading() as connection:
-            found = connection.execute(
+            groups = connection.execute(
                 select(_GROUP.guid, _GROUP.sid).where(
-                    _GROUP.definition == definition, _GROUP.gone_at.is_(None), _GROUP.sid.like("S-1-5-21-%")
+                    _GROUP.definition == self._definition, _GROUP.gone_at.is_(None), _GROUP.sid.like("S-1-5-21-%")
                 )
             )
-            return {row.guid for row in found if row.sid.rsplit("-", 1)[1] in endings}
+            return {row.guid for row in groups if row.sid.rsplit("-", 1)[1] in endings}
 
-    def scope_groups(self, definition: str) -> list[DirectoryGroup]:
-        """The groups in scope that are not gone, by name."""
+    def groups_in_scope(self) -> list[DirectoryGroup]:
+        """Return the groups in scope that are not gone, by name."""
         with self._database.reading() as connection:
-            found = connection.execute(
+            groups = connection.execute(
                 select(tables.group)
-                .where(_GROUP.definition == definition, _GROUP.in_scope, _GROUP.gone_at.is_(None))
+                .where(_GROUP.definition == self._definition, _GROUP.in_scope, _GROUP.gone_at.is_(None))
                 .order_by(_GROUP.name, _GROUP.guid)
             )
-            return [_as_group(row) for row in found]
+            return [_as_group(row) for row in groups]
 
-    def known_groups(self, definition: str, guids: Collection[Guid]) -> dict[Guid, DirectoryGroup]:
-        """As last read, gone ones included. A guid that was never seen is missing."""
+    def groups(self, guids: Collection[Guid]) -> dict[Guid, DirectoryGroup]:
+        """Return these groups as last read, gone ones included; unknown guids are missing."""
         with self._database.reading() as connection:
-            statement = select(tables.group).where(_GROUP.definition == definition)
+            statement = select(tables.group).where(_GROUP.definition == self._definition)
             return {row.guid: _as_group(row) for row in _by_guid(connection, statement, _GROUP.guid, guids)}
 
-    def known_users(self, definition: str, guids: Collection[Guid]) -> dict[Guid, DirectoryUser]:
-        """As last read, gone ones included. A guid that was never seen is missing."""
+    def users(self, guids: Collection[Guid]) -> dict[Guid, DirectoryUser]:
+        """Return these users as last read, gone ones included; unknown guids are missing."""
         with self._database.reading() as connection:
-            statement = select(tables.user).where(_USER.definition == definition)
+            statement = select(tables.user).where(_USER.definition == self._definition)
             return {row.guid: _as_user(row) for row in _by_guid(connection, statement, _USER.guid, guids)}
 
-    def all_users(self, definition: str) -> list[DirectoryUser]:
-        """Everybody whom the definition has ever seen, as last read, gone ones included."""
+    def all_users(self) -> list[DirectoryUser]:
+        """Return every user that the definition has ever seen, as last read, gone ones included."""
         with self._database.reading() as connection:
-            statement = select(tables.user).where(_USER.definition == definition)
+            statement = select(tables.user).where(_USER.definition == self._definition)
             return [_as_user(row) for row in connection.execute(statement)]
 
-    def gone_users(self, definition: str, guids: Collection[Guid]) -> frozenset[Guid]:
-        """Those of them who were seen once and are in no group of the view any more."""
+    def gone_users(self, guids: Collection[Guid]) -> frozenset[Guid]:
+        """Return those of these users that no group of the view contains any more."""
         with self._database.reading() as connection:
-            statement = select(_USER.guid).where(_USER.definition == definition, _USER.gone_at.is_not(None))
+            statement = select(_USER.guid).where(_USER.definition == self._definition, _USER.gone_at.is_not(None))
             return frozenset(row.guid for row in _by_guid(connection, statement, _USER.guid, guids))
 
-    def deleted_users(self, definition: str) -> frozenset[Guid]:
-        """Those who were members once and whose tombstone was seen since."""
+    def deleted_users(self) -> frozenset[Guid]:
+        """Return the former members whose tombstone was seen."""
+        statement = select(_USER.guid).where(_USER.definition == self._definition, _USER.deleted_at.is_not(None))
         with self._database.reading() as connection:
-            return frozenset(
-                connection.scalars(
-                    select(_USER.guid).where(_USER.definition == definition, _USER.deleted_at.is_not(None))
-                )
-            )
+            return frozenset(connection.scalars(statement))
 
-    def advance(
-        self,
-        definition: str,
-        *,
-        expected_poll: int | None,
-        scope: str,
-        cursor: Cursor,
-        before: View,
-        after: View,
-        changes: Sequence[Change],
-        complete: Collection[Guid],
-        whole: bool,
-        deleted: Collection[Guid] = (),
-    ) -> int:
-        """Moves cursor and view, and adds the changes, in one transaction. Gives the number of the new poll.
+    def advance(self, update: ViewUpdate, *, cursor: Cursor, scope: str, expected_poll: int | None) -> int:
+        """Move cursor and view, and add the changes, in one transaction; return the number of the new poll.
 
+        :param scope: the fingerprint of the scope with which AD was read.
         :param expected_poll: ``StoredCursor.poll`` as read before the view; None: there was no cursor.
-        :param before: a part of the view, as loaded. Not looked at if ``whole``.
-        :param after: the same part as AD has it now; the difference is written. A group or person of ``before`` that
-            is not in it is *gone* (kept as last known), unless a group outside the part still contains it. So a
-            group that is merely nested no longer must stay in it.
-        :param complete: groups that were read completely in this poll.
-        :param whole: ``after`` is all there is; what else the journal has is gone.
-        :param deleted: objects whose tombstones were seen.
         :raises JournalConflict: another run moved the cursor meanwhile. Nothing was written.
         """
+        definition, at = self._definition, cursor.polled_at
         with self._database.writing() as connection:
             stored = _cursor_row(connection, definition)
-            present = None if stored is None else stored.poll
-            if present != expected_poll:
+            stored_poll = None if stored is None else stored.poll
+            if stored_poll != expected_poll:
                 raise JournalConflict(
-                    f"Another run polled {definition!r} meanwhile (poll {present}, not {expected_poll}). "
+                    f"Another run polled {definition!r} meanwhile (poll {stored_poll}, not {expected_poll}). "
                     "Let the task be retried."
                 )
             poll = 1 if stored is None else stored.poll + 1
-            began_at = cursor.polled_at if stored is None else stored.began_at
-            if whole:
-                before = _whole(connection, definition)
-            _write_difference(connection, definition, before, after, cursor.polled_at, whole=whole, deleted=deleted)
-            for chunk in chunks(set(deleted) - after.users.keys()):
-                connection.execute(
-                    update(tables.user)
-                    .where(_USER.definition == definition, _USER.guid.in_(chunk))
-                    .values(deleted_at=cursor.polled_at)
-                )
-            for chunk in chunks(complete):
-                connection.execute(
-                    update(tables.group)
-                    .where(_GROUP.definition == definition, _GROUP.guid.in_(chunk))
-                    .values(complete_poll=poll)
-                )
+            began_at = at if stored is None else stored.began_at
+            if update.full:
+                update = replace(update, before=_full_view(connection, definition))
+            write_view(connection, definition, update, at, poll)
             _write_cursor(connection, definition, scope, poll, began_at, cursor)
-            if changes:
-                connection.execute(insert(tables.change), [as_columns(definition, change) for change in changes])
+            if update.changes:
+                connection.execute(insert(tables.change), [as_columns(definition, change) for change in update.changes])
             return poll
 
 
@@ -255,7 +220,7 @@ def _write_cursor(
 # -- reading ------------------------------------------------------------------------------------------
 
 
-def _whole(connection: Connection, definition: str) -> View:
+def _full_view(connection: Connection, definition: str) -> View:
     streamed = connection.execution_options(yield_per=_ROWS_AT_A_TIME)
     try:
         groups = streamed.execute(select(tables.group).where(_GROUP.definition == definition, _GROUP.gone_at.is_(None)))
@@ -356,145 +321,3 @@ def _as_user(row: Row[Any]) -> DirectoryUser:
         disabled=row.disabled,
         attributes=row.attributes,
     )
-
-
-# -- writing ------------------------------------------------------------------------------------------
-
-
-def _write_difference(
-    connection: Connection,
-    definition: str,
-    before: View,
-    after: View,
-    at: datetime,
-    *,
-    whole: bool,
-    deleted: Collection[Guid],
-) -> None:
-    _write_objects(connection, definition, before, after)
-
-    had = dict(before.members)
-    had.update(_members_of(connection, definition, after.groups.keys() - before.groups.keys()))
-    added: dict[Guid, set[Guid]] = {}
-    for group_guid in after.groups:
-        has = after.members.get(group_guid, set())
-        had_members = had.get(group_guid, set())
-        added[group_guid] = has - had_members
-        for chunk in chunks(had_members - has):
-            connection.execute(
-                delete(tables.membership).where(
-                    _MEMBERSHIP.definition == definition,
-                    _MEMBERSHIP.group_guid == group_guid,
-                    _MEMBERSHIP.member_guid.in_(chunk),
-                )
-            )
-    _insert_members(connection, definition, added, at)
-
-    missing_groups = before.groups.keys() - after.groups.keys()
-    missing_users = before.users.keys() - after.users.keys()
-    if not whole:
-        kept = _kept_by_others(connection, definition, missing_groups, missing_users, after) - set(deleted)
-        missing_groups, missing_users = missing_groups - kept, missing_users - kept
-    for chunk in chunks(missing_groups):
-        connection.execute(
-            delete(tables.membership).where(_MEMBERSHIP.definition == definition, _MEMBERSHIP.group_guid.in_(chunk))
-        )
-    for chunk in chunks((missing_groups | missing_users) & set(deleted)):  # a group outside the part may list them
-        connection.execute(
-            delete(tables.membership).where(_MEMBERSHIP.definition == definition, _MEMBERSHIP.member_guid.in_(chunk))
-        )
-    for table, guids in ((tables.group, missing_groups), (tables.user, missing_users)):
-        for chunk in chunks(guids):
-            connection.execute(
-                update(table).where(table.c.definition == definition, table.c.guid.in_(chunk)).values(gone_at=at)
-            )
-
-
-def _insert_members(
-    connection: Connection, definition: str, added: Mapping[Guid, Collection[Guid]], at: datetime
-) -> None:
-    given = [{"group": group_guid, "members": sorted(guids)} for group_guid, guids in added.items() if guids]
-    if not given:
-        return
-    member = each_of(connection, bindparam("members", type_=JSON))
-    group = bindparam("group", type_=String)
-    rows = select(literal(definition), group, member, literal(at, tables.UtcDateTime()))
-    columns = [_MEMBERSHIP.definition, _MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid, _MEMBERSHIP.since]
-    connection.execute(insert(tables.membership).from_select(columns, rows), given)
-
-
-def _write_objects(connection: Connection, definition: str, before: View, after: View) -> None:
-    groups = [
-        {
-            "definition": definition,
-            "guid": group.guid,
-            "dn": group.dn,
-            "name": group.name,
-            "sam_account_name": group.sam_account_name,
-            "sid": group.sid,
-            "in_scope": group.in_scope,
-            "attributes": dict(group.attributes),
-            "gone_at": None,
-        }
-        for guid, group in after.groups.items()
-        if before.groups.get(guid) != group
-    ]
-    upsert(connection, tables.group, groups)
-    users = [
-        {
-            "definition": definition,
-            "guid": user.guid,
-            "dn": user.dn,
-            "kind": user.kind.value,
-            "name": user.name,
-            "sam_account_name": user.sam_account_name,
-            "disabled": user.disabled,
-            "attributes": dict(user.attributes),
-            "gone_at": None,
-            "deleted_at": None,
-        }
-        for guid, user in after.users.items()
-        if before.users.get(guid) != user
-    ]
-    upsert(connection, tables.user, users)
-
-
-def _members_of(connection: Connection, definition: str, guids: Collection[Guid]) -> dict[Guid, set[Guid]]:
-    """Stored members of groups that came into the part only now: `before` says nothing of them."""
-    members: dict[Guid, set[Guid]] = {guid: set() for guid in guids}
-    for chunk in chunks(guids):
-        stored = connection.execute(
-            select(_MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid).where(
-                _MEMBERSHIP.definition == definition, _MEMBERSHIP.group_guid.in_(chunk)
-            )
-        )
-        for group_guid, member_guid in stored:
-            members[group_guid].add(member_guid)
-    return members
-
-
-def _kept_by_others(
-    connection: Connection,
-    definition: str,
-    missing_groups: Collection[Guid],
-    missing_users: Collection[Guid],
-    after: View,
-) -> set[Guid]:
-    """Those that left the part but not the view: a group outside the part contains them, or one of these does."""
-    containers: dict[Guid, set[Guid]] = {}
-    for chunk in chunks({*missing_groups, *missing_users}):
-        stored = connection.execute(
-            select(_MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid).where(
-                _MEMBERSHIP.definition == definition, _MEMBERSHIP.member_guid.in_(chunk)
-            )
-        )
-        for group_guid, member_guid in stored:
-            if group_guid not in after.groups:
-                containers.setdefault(group_guid, set()).add(member_guid)
-    kept: set[Guid] = set()
-    frontier = {guid for guid in containers if guid not in missing_groups}
-    while frontier:
-        reached = {member for container in frontier for member in containers.get(container, ())} - kept
-        kept |= reached
-        frontier = reached
-    return kept

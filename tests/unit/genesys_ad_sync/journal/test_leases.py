@@ -31,7 +31,7 @@ TTL = timedelta(minutes=5)
 def _acquire(
     journal: Journal, key: RunKey, task: str = "patch[0]", *, now: datetime = T0, organisation: str = "org"
 ) -> int:
-    return journal.acquire_lease(organisation, key, task, now=now, ttl=TTL)
+    return journal.leases.acquire(organisation, key, task, now=now, ttl=TTL)
 
 
 def test_a_second_run_is_told_who_writes_and_until_when(journal: Journal) -> None:
@@ -49,24 +49,24 @@ def test_the_tasks_of_one_run_share_the_fence_and_expire_each_on_their_own(journ
     assert _acquire(journal, ONE, "patch[1]", now=T0 + minutes(3)) == fence
     with pytest.raises(LeaseBusy):
         _acquire(journal, TWO, now=T0 + minutes(6))
-    journal.release_lease("org", ONE, "patch[1]")
+    journal.leases.release("org", ONE, "patch[1]")
     assert _acquire(journal, TWO, now=T0 + minutes(6)) > fence
 
 
 def test_the_lease_is_free_when_the_last_task_has_released_it(journal: Journal) -> None:
     fence = _acquire(journal, ONE, "patch[0]")
     _acquire(journal, ONE, "patch[1]")
-    journal.release_lease("org", ONE, "patch[0]")
+    journal.leases.release("org", ONE, "patch[0]")
     with pytest.raises(LeaseBusy):
         _acquire(journal, TWO)
-    journal.release_lease("org", ONE, "patch[1]")
+    journal.leases.release("org", ONE, "patch[1]")
     assert _acquire(journal, TWO) > fence
 
 
 def test_a_run_that_comes_again_before_another_one_keeps_its_fence(journal: Journal) -> None:
     fence = _acquire(journal, ONE)
     assert _acquire(journal, ONE, now=T0 + minutes(60)) == fence
-    journal.release_lease("org", ONE, "patch[0]")
+    journal.leases.release("org", ONE, "patch[0]")
     assert _acquire(journal, ONE) == fence
 
 
@@ -76,22 +76,22 @@ def test_an_expired_holder_does_not_block_and_its_renewal_is_refused(journal: Jo
     assert new > old
     for fence in (None, old):
         with pytest.raises(LeaseLost):
-            journal.renew_lease("org", ONE, "patch[0]", now=T0 + minutes(5), ttl=TTL, fence=fence)
-    journal.release_lease("org", ONE, "patch[0]")  # is not an error, and takes nothing from the new one
+            journal.leases.renew("org", ONE, "patch[0]", now=T0 + minutes(5), ttl=TTL, fence=fence)
+    journal.leases.release("org", ONE, "patch[0]")  # is not an error, and takes nothing from the new one
     with pytest.raises(LeaseBusy):
         _acquire(journal, ONE, now=T0 + minutes(6))
 
 
 def test_a_renewed_lease_lasts_longer(journal: Journal) -> None:
     fence = _acquire(journal, ONE)
-    journal.renew_lease("org", ONE, "patch[0]", now=T0 + minutes(4), ttl=TTL, fence=fence)
+    journal.leases.renew("org", ONE, "patch[0]", now=T0 + minutes(4), ttl=TTL, fence=fence)
     with pytest.raises(LeaseBusy):
         _acquire(journal, TWO, now=T0 + minutes(8))
 
 
 def test_a_lease_that_expired_and_that_nobody_took_can_be_renewed(journal: Journal) -> None:
     fence = _acquire(journal, ONE)
-    journal.renew_lease("org", ONE, "patch[0]", now=T0 + minutes(30), ttl=TTL, fence=fence)
+    journal.leases.renew("org", ONE, "patch[0]", now=T0 + minutes(30), ttl=TTL, fence=fence)
     with pytest.raises(LeaseBusy):
         _acquire(journal, TWO, now=T0 + minutes(31))
 
@@ -99,35 +99,35 @@ def test_a_lease_that_expired_and_that_nobody_took_can_be_renewed(journal: Journ
 def test_a_fence_shows_that_another_run_had_the_lease_in_between(journal: Journal) -> None:
     old = _acquire(journal, ONE)
     _acquire(journal, TWO, now=T0 + minutes(6))
-    journal.release_lease("org", TWO, "patch[0]")
+    journal.leases.release("org", TWO, "patch[0]")
     _acquire(journal, ONE, "patch[1]", now=T0 + minutes(7))
     with pytest.raises(LeaseLost):
-        journal.renew_lease("org", ONE, "patch[0]", now=T0 + minutes(8), ttl=TTL, fence=old)
+        journal.leases.renew("org", ONE, "patch[0]", now=T0 + minutes(8), ttl=TTL, fence=old)
 
 
 def test_a_stale_writer_records_nothing_and_announces_nothing(journal: Journal) -> None:
     run = begin(journal)
     [one] = recorded(journal, change("g", "u1"))
-    journal.save_rows(run, [row(one, Status.PLANNED)])
+    journal.rows.replace(run, [row(one, Status.PLANNED)])
     fence = _acquire(journal, run.key)
-    journal.record(run, [row(one, Status.FAILED)], at=T0, fence=fence, organisation="org")
+    journal.rows.record_outcomes(run, [row(one, Status.FAILED)], at=T0, fence=fence, organisation="org")
     _acquire(journal, TWO, now=T0 + minutes(6))
 
     for organisation in ("org", None):
         with pytest.raises(LeaseLost):
-            journal.record(run, [row(one, Status.SUCCESS)], at=T0, fence=fence, organisation=organisation)
+            journal.rows.record_outcomes(run, [row(one, Status.SUCCESS)], at=T0, fence=fence, organisation=organisation)
         with pytest.raises(LeaseLost):
-            journal.mark_sending(run, [row(one, Status.PLANNED).key], fence, T0, organisation=organisation)
-    assert [found.status for found in journal.rows(run)] == [Status.FAILED]
-    assert journal.sending(run, [row(one, Status.PLANNED).key]) == set()
-    assert [found.id for found in journal.unsettled(DEFINITION)] == [one.id]
+            journal.rows.mark_sending(run, [row(one, Status.PLANNED).key], fence, T0, organisation=organisation)
+    assert [found.status for found in journal.rows.of_run(run)] == [Status.FAILED]
+    assert journal.rows.maybe_sent(run, [row(one, Status.PLANNED).key]) == set()
+    assert [found.id for found in journal.of(DEFINITION).changes.unsettled()] == [one.id]
 
 
 def test_a_fence_of_another_organisation_does_not_count(journal: Journal) -> None:
     run = begin(journal)
     fence = _acquire(journal, run.key, organisation="another")
     with pytest.raises(LeaseLost):
-        journal.record(run, [], at=T0, fence=fence, organisation="org")
+        journal.rows.record_outcomes(run, [], at=T0, fence=fence, organisation="org")
 
 
 # -- with real processes --
@@ -142,16 +142,16 @@ def _work_in_turns(url: str, run_id: str, rounds: int) -> list[int]:
     """Takes the lease, counts up a number that only its holder may touch, gives it back. Gives the fences."""
     key, fences = RunKey("dag", run_id), []
     with Journal.open(url) as journal:
-        number = journal.run(RunKey("dag", "number"))
+        number = journal.runs.get(RunKey("dag", "number"))
         while len(fences) < rounds:
             try:
                 fence = _acquire(journal, key)
             except LeaseBusy:
                 time.sleep(0.001)  # the holder needs the processor, too
                 continue
-            value = journal.fact(number, "value")
-            journal.put_fact(number, "value", value + 1)
-            journal.release_lease("org", key, "patch[0]")
+            value = journal.facts.get(number, "value")
+            journal.facts.put(number, "value", value + 1)
+            journal.leases.release("org", key, "patch[0]")
             fences.append(fence)
     return fences
 
@@ -170,17 +170,17 @@ def test_of_two_runs_in_two_processes_only_one_gets_the_lease(journal: Journal, 
 
 def test_runs_in_several_processes_never_write_at_the_same_time(journal: Journal, journal_url: str) -> None:
     number = begin(journal, "number")
-    journal.put_fact(number, "value", 0)
+    journal.facts.put(number, "value", 0)
     one, two = in_processes(_work_in_turns, [(journal_url, "one", 15), (journal_url, "two", 15)])
-    assert journal.fact(number, "value") == 30
+    assert journal.facts.get(number, "value") == 30
     assert sorted(one) == one
     assert not set(one) & set(two)
 
 
 def _record_late(url: str, run_id: str, fence: int) -> str:
     with Journal.open(url) as journal:
-        run = journal.run(RunKey("dag", run_id))
-        return str(journal.record(run, journal.rows(run), at=T0, fence=fence, organisation="org"))
+        run = journal.runs.get(RunKey("dag", run_id))
+        return str(journal.rows.record_outcomes(run, journal.rows.of_run(run), at=T0, fence=fence, organisation="org"))
 
 
 def test_a_process_that_comes_back_after_its_lease_was_taken_is_refused(journal: Journal, journal_url: str) -> None:
@@ -189,21 +189,21 @@ def test_a_process_that_comes_back_after_its_lease_was_taken_is_refused(journal:
     stale = _acquire(journal, run.key)
     fresh = _acquire(journal, other.key, now=T0 + minutes(6))
     for each in (run, other):
-        journal.save_rows(each, [row(one, Status.SUCCESS)])
+        journal.rows.replace(each, [row(one, Status.SUCCESS)])
     late, in_time = in_processes(_record_late, [(journal_url, "slow", stale), (journal_url, "quick", fresh)])
     assert late[0] == "LeaseLost"
     assert in_time == "{}"
-    assert journal.changes([one.id or 0])[0].settled_by == "dag/quick"
+    assert journal.of(DEFINITION).changes.by_id([one.id or 0])[0].settled_by == "dag/quick"
 
 
 def _settle(url: str, run_id: str) -> int:
     """Gives how many of the changes this run settled itself."""
     with Journal.open(url) as journal:
         run = begin(journal, run_id)
-        rows = [row(one, Status.SUCCESS) for one in journal.changes(list(range(1, 101)))]
+        rows = [row(one, Status.SUCCESS) for one in journal.of(DEFINITION).changes.by_id(list(range(1, 101)))]
         elsewhere: dict[int, tuple[str, str]] = {}
         for start in range(0, 100, 10):
-            elsewhere |= journal.record(run, rows[start : start + 10], at=T0)
+            elsewhere |= journal.rows.record_outcomes(run, rows[start : start + 10], at=T0)
     return 100 - len(elsewhere)
 
 
@@ -211,4 +211,4 @@ def test_each_change_is_settled_by_exactly_one_of_the_processes_that_try(journal
     recorded(journal, *(change("g", f"u{number}") for number in range(100)))
     settled = in_processes(_settle, [(journal_url, f"r{number}") for number in range(3)])
     assert sum(settled) == 100
-    assert journal.unsettled(DEFINITION) == []
+    assert journal.of(DEFINITION).changes.unsettled() == []

@@ -30,7 +30,7 @@ from tests.support.journal import (
     view,
 )
 
-_MIGRATIONS = Path(inspect.getfile(tables)).parent / "migrations"
+_MIGRATIONS = Path(inspect.getfile(tables)).parent.parent / "migrations"
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(journal: Journal) -> None:
@@ -61,10 +61,10 @@ def test_a_journal_of_the_first_version_keeps_what_it_knows(journal_url: str, mo
     monkeypatch.undo()
     with Journal.open(journal_url) as new:
         assert new.identity() == identity
-        assert new.known_users("default", ["u1"])["u1"].name == "u1"
-        assert new.deleted_users("default") == frozenset()
+        assert new.of("default").views.users(["u1"])["u1"].name == "u1"
+        assert new.of("default").views.deleted_users() == frozenset()
         advance(new, View(), deleted=["u1"], definition="default")
-        assert new.deleted_users("default") == {"u1"}
+        assert new.of("default").views.deleted_users() == {"u1"}
 
 
 def _identity(url: str) -> tuple[str, int]:
@@ -124,7 +124,7 @@ def test_of_several_processes_that_poll_at_once_one_moves_the_view(journal: Jour
     advance(journal, View())
     answers = in_processes(_overtake, [(journal_url, number) for number in range(3)])
     assert sorted(map(str, answers)) == ["2", "conflict", "conflict"]
-    assert len(journal.unsettled(DEFINITION)) == 1
+    assert len(journal.of(DEFINITION).changes.unsettled()) == 1
 
 
 def _first_poll(url: str, number: int) -> str | int:

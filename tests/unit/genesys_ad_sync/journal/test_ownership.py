@@ -23,49 +23,49 @@ C = Pair("c", "G2", "Support", 1)
 
 
 def test_pairs_are_given_back_with_the_baselines_that_the_journal_knows(journal: Journal) -> None:
-    assert journal.save_pairs(DEFINITION, [C, A], T0) == [C, A]
-    journal.set_baselines(DEFINITION, [("a", "G1"), ("never", "G9")], "dag", "r1", T0)
+    assert journal.of(DEFINITION).pairs.replace([C, A], T0) == [C, A]
+    journal.of(DEFINITION).pairs.set_baselines([("a", "G1"), ("never", "G9")], "dag", "r1", T0)
     based = replace(A, has_baseline=True)
-    assert journal.save_pairs(DEFINITION, [C, A, B], T0) == [C, based, B]
-    assert journal.pairs(DEFINITION) == [based, B, C]
-    assert journal.pairs("other") == []
+    assert journal.of(DEFINITION).pairs.replace([C, A, B], T0) == [C, based, B]
+    assert journal.of(DEFINITION).pairs.active() == [based, B, C]
+    assert journal.of("other").pairs.active() == []
 
 
 def test_what_the_caller_believes_of_baselines_does_not_count(journal: Journal) -> None:
-    assert journal.save_pairs(DEFINITION, [replace(A, has_baseline=True)], T0) == [A]
+    assert journal.of(DEFINITION).pairs.replace([replace(A, has_baseline=True)], T0) == [A]
 
 
 def test_a_renamed_genesys_group_and_a_moved_rule_keep_the_baseline(journal: Journal) -> None:
-    journal.save_pairs(DEFINITION, [A], T0)
-    journal.set_baselines(DEFINITION, [("a", "G1")], "dag", "r1", T0)
+    journal.of(DEFINITION).pairs.replace([A], T0)
+    journal.of(DEFINITION).pairs.set_baselines([("a", "G1")], "dag", "r1", T0)
     renamed = Pair("a", "G1", "Sales EMEA", 4)
-    assert journal.save_pairs(DEFINITION, [renamed], T0) == [replace(renamed, has_baseline=True)]
+    assert journal.of(DEFINITION).pairs.replace([renamed], T0) == [replace(renamed, has_baseline=True)]
 
 
 def test_a_pair_that_is_no_longer_mapped_is_inactive_and_comes_back_without_its_baseline(journal: Journal) -> None:
-    journal.save_pairs(DEFINITION, [A, C], T0)
-    journal.set_baselines(DEFINITION, [("a", "G1"), ("c", "G2")], "dag", "r1", T0)
-    journal.save_pairs(DEFINITION, [C], T0)
-    assert journal.pairs(DEFINITION) == [replace(C, has_baseline=True)]
-    assert journal.inactive_pairs(DEFINITION) == [replace(A, has_baseline=True)]
+    journal.of(DEFINITION).pairs.replace([A, C], T0)
+    journal.of(DEFINITION).pairs.set_baselines([("a", "G1"), ("c", "G2")], "dag", "r1", T0)
+    journal.of(DEFINITION).pairs.replace([C], T0)
+    assert journal.of(DEFINITION).pairs.active() == [replace(C, has_baseline=True)]
+    assert journal.of(DEFINITION).pairs.former() == [replace(A, has_baseline=True)]
 
-    assert journal.save_pairs(DEFINITION, [A, C], T0) == [A, replace(C, has_baseline=True)]
-    assert journal.inactive_pairs(DEFINITION) == []
+    assert journal.of(DEFINITION).pairs.replace([A, C], T0) == [A, replace(C, has_baseline=True)]
+    assert journal.of(DEFINITION).pairs.former() == []
 
 
 def test_another_genesys_group_for_the_same_ad_group_is_another_pair(journal: Journal) -> None:
-    journal.save_pairs(DEFINITION, [A], T0)
-    journal.set_baselines(DEFINITION, [("a", "G1")], "dag", "r1", T0)
+    journal.of(DEFINITION).pairs.replace([A], T0)
+    journal.of(DEFINITION).pairs.set_baselines([("a", "G1")], "dag", "r1", T0)
     recreated = replace(A, genesys_group_id="G1-new")
-    assert journal.save_pairs(DEFINITION, [recreated], T0) == [recreated]
-    assert journal.inactive_pairs(DEFINITION) == [replace(A, has_baseline=True)]
+    assert journal.of(DEFINITION).pairs.replace([recreated], T0) == [recreated]
+    assert journal.of(DEFINITION).pairs.former() == [replace(A, has_baseline=True)]
 
 
 def test_an_inactive_pair_gets_no_baseline(journal: Journal) -> None:
-    journal.save_pairs(DEFINITION, [A], T0)
-    journal.save_pairs(DEFINITION, [], T0)
-    journal.set_baselines(DEFINITION, [("a", "G1")], "dag", "r1", T0)
-    assert journal.inactive_pairs(DEFINITION) == [A]
+    journal.of(DEFINITION).pairs.replace([A], T0)
+    journal.of(DEFINITION).pairs.replace([], T0)
+    journal.of(DEFINITION).pairs.set_baselines([("a", "G1")], "dag", "r1", T0)
+    assert journal.of(DEFINITION).pairs.former() == [A]
 
 
 # -- grants --
@@ -78,15 +78,15 @@ def test_grants_are_added_once_and_removed_one_by_one(journal: Journal) -> None:
         Grant("G1", "U2", "u2", "a"),
         Grant("G2", "U1", "u1", "c"),
     ]
-    journal.add_grants(DEFINITION, grants, T0)
-    journal.add_grants(DEFINITION, [*grants[:2], grants[0]], T0 + minutes(1))
-    assert set(journal.grants(DEFINITION, ["G1", "G2", "G3"])) == set(grants)
-    assert len(journal.grants(DEFINITION, ["G1", "G2"])) == 4
-    assert journal.grants("other", ["G1"]) == []
+    journal.of(DEFINITION).grants.add(grants, T0)
+    journal.of(DEFINITION).grants.add([*grants[:2], grants[0]], T0 + minutes(1))
+    assert set(journal.of(DEFINITION).grants.of_groups(["G1", "G2", "G3"])) == set(grants)
+    assert len(journal.of(DEFINITION).grants.of_groups(["G1", "G2"])) == 4
+    assert journal.of("other").grants.of_groups(["G1"]) == []
 
-    journal.remove_grants(DEFINITION, [grants[0], Grant("G1", "U2", "u2", "b")])
-    assert set(journal.grants(DEFINITION, ["G1"])) == {grants[1], grants[2]}
-    assert journal.grants(DEFINITION, ["G2"]) == [grants[3]]
+    journal.of(DEFINITION).grants.remove([grants[0], Grant("G1", "U2", "u2", "b")])
+    assert set(journal.of(DEFINITION).grants.of_groups(["G1"])) == {grants[1], grants[2]}
+    assert journal.of(DEFINITION).grants.of_groups(["G2"]) == [grants[3]]
 
 
 # -- links --
@@ -94,48 +94,48 @@ def test_grants_are_added_once_and_removed_one_by_one(journal: Journal) -> None:
 
 def test_a_link_keeps_how_and_since_when_it_was_found(journal: Journal) -> None:
     first = Link("u1", "U1", "mail=email", T0)
-    journal.save_links(DEFINITION, [first])
-    journal.save_links(DEFINITION, [Link("u1", "U1", "link", T0 + minutes(5))])
-    assert journal.all_links(DEFINITION) == {"u1": first}
+    journal.of(DEFINITION).links.save([first])
+    journal.of(DEFINITION).links.save([Link("u1", "U1", "link", T0 + minutes(5))])
+    assert journal.of(DEFINITION).links.all() == {"u1": first}
 
     other = Link("u1", "U9", "mail=email", T0 + minutes(9))
-    journal.save_links(DEFINITION, [other])
-    assert journal.all_links(DEFINITION) == {"u1": other}
-    assert journal.all_links("other") == {}
+    journal.of(DEFINITION).links.save([other])
+    assert journal.of(DEFINITION).links.all() == {"u1": other}
+    assert journal.of("other").links.all() == {}
 
 
 def test_a_genesys_user_whom_two_accounts_claim_is_seen_to_be_so(journal: Journal) -> None:
     one, two, three = (Link(f"u{n}", genesys, "mail=email", T0) for n, genesys in ((1, "U1"), (2, "U1"), (3, "U3")))
-    journal.save_links(DEFINITION, [one, two, three])
-    assert journal.all_links(DEFINITION) == {"u1": one, "u2": two, "u3": three}
-    journal.drop_links(DEFINITION, ["u1", "u3"])
-    assert journal.all_links(DEFINITION) == {"u2": two}
+    journal.of(DEFINITION).links.save([one, two, three])
+    assert journal.of(DEFINITION).links.all() == {"u1": one, "u2": two, "u3": three}
+    journal.of(DEFINITION).links.remove(["u1", "u3"])
+    assert journal.of(DEFINITION).links.all() == {"u2": two}
 
 
 # -- claims --
 
 
 def test_a_genesys_group_is_fed_by_the_definition_that_claimed_it_first(journal: Journal) -> None:
-    assert journal.claim("org", "one", ["G1", "G2"], T0) == {}
-    assert journal.claim("org", "one", ["G1", "G2"], T0) == {}
-    assert journal.claim("org", "two", ["G2", "G3"], T0) == {"G2": "one"}
-    assert journal.claim("another org", "two", ["G2"], T0) == {}
+    assert journal.of("one").claims.take("org", ["G1", "G2"], T0) == {}
+    assert journal.of("one").claims.take("org", ["G1", "G2"], T0) == {}
+    assert journal.of("two").claims.take("org", ["G2", "G3"], T0) == {"G2": "one"}
+    assert journal.of("two").claims.take("another org", ["G2"], T0) == {}
 
-    journal.release_claims("org", "one", ["G1"])
-    assert journal.claim("org", "two", ["G1", "G2"], T0) == {"G1": "one"}
-    assert journal.claim("org", "one", ["G2"], T0) == {"G2": "two"}
+    journal.of("one").claims.release_except("org", ["G1"])
+    assert journal.of("two").claims.take("org", ["G1", "G2"], T0) == {"G1": "one"}
+    assert journal.of("one").claims.take("org", ["G2"], T0) == {"G2": "two"}
 
 
 def test_a_dry_run_is_told_but_claims_nothing(journal: Journal) -> None:
-    journal.claim("org", "one", ["G1"], T0)
-    assert journal.claim("org", "two", ["G1", "G2"], T0, dry_run=True) == {"G1": "one"}
-    assert journal.claim("org", "one", ["G2"], T0) == {}
+    journal.of("one").claims.take("org", ["G1"], T0)
+    assert journal.of("two").claims.take("org", ["G1", "G2"], T0, dry_run=True) == {"G1": "one"}
+    assert journal.of("one").claims.take("org", ["G2"], T0) == {}
 
 
 def test_more_rows_than_a_statement_may_have_variables(journal: Journal) -> None:
     many = [f"{number}" for number in range(40_000)]
     grants = [Grant("G", number, number, "a") for number in many]
-    journal.add_grants(DEFINITION, grants, T0)
-    journal.save_links(DEFINITION, [Link(number, number, "mail=email", T0) for number in many])
-    assert len(journal.grants(DEFINITION, ["G", *many])) == 40_000
-    assert len(journal.all_links(DEFINITION)) == 40_000
+    journal.of(DEFINITION).grants.add(grants, T0)
+    journal.of(DEFINITION).links.save([Link(number, number, "mail=email", T0) for number in many])
+    assert len(journal.of(DEFINITION).grants.of_groups(["G", *many])) == 40_000
+    assert len(journal.of(DEFINITION).links.all()) == 40_000

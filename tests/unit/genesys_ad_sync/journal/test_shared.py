@@ -13,40 +13,40 @@ TTL = timedelta(minutes=5)
 
 
 def test_a_secret_is_kept_until_it_is_replaced(journal: Journal) -> None:
-    assert journal.secret("k") is None
-    journal.put_secret("k", b"one", T0)
-    journal.put_secret("k", b"two", T0 + minutes(1))
-    assert journal.secret("k") == (b"two", T0 + minutes(1))
+    assert journal.secrets.get("k") is None
+    journal.secrets.put("k", b"one", T0)
+    journal.secrets.put("k", b"two", T0 + minutes(1))
+    assert journal.secrets.get("k") == (b"two", T0 + minutes(1))
 
 
 def test_only_the_very_same_secret_is_forgotten(journal: Journal) -> None:
-    journal.put_secret("k", b"two", T0)
-    journal.forget_secret("k", b"one")
-    assert journal.secret("k") == (b"two", T0)
-    journal.forget_secret("k", b"two")
-    assert journal.secret("k") is None
+    journal.secrets.put("k", b"two", T0)
+    journal.secrets.forget("k", b"one")
+    assert journal.secrets.get("k") == (b"two", T0)
+    journal.secrets.forget("k", b"two")
+    assert journal.secrets.get("k") is None
 
 
 def test_one_at_a_time_renews_a_secret(journal: Journal) -> None:
-    assert journal.lock_secret("k", "a", now=T0, until=T0 + minutes(1))
-    assert not journal.lock_secret("k", "b", now=T0, until=T0 + minutes(1))
-    assert journal.lock_secret("other", "b", now=T0, until=T0 + minutes(1))
-    journal.unlock_secret("k", "b")  # not b's to unlock
-    assert not journal.lock_secret("k", "b", now=T0, until=T0 + minutes(1))
-    journal.unlock_secret("k", "a")
-    assert journal.lock_secret("k", "b", now=T0, until=T0 + minutes(1))
+    assert journal.secrets.lock("k", "a", now=T0, until=T0 + minutes(1))
+    assert not journal.secrets.lock("k", "b", now=T0, until=T0 + minutes(1))
+    assert journal.secrets.lock("other", "b", now=T0, until=T0 + minutes(1))
+    journal.secrets.unlock("k", "b")  # not b's to unlock
+    assert not journal.secrets.lock("k", "b", now=T0, until=T0 + minutes(1))
+    journal.secrets.unlock("k", "a")
+    assert journal.secrets.lock("k", "b", now=T0, until=T0 + minutes(1))
 
 
 def test_a_lock_of_somebody_who_died_ends_by_itself_and_the_secret_stays(journal: Journal) -> None:
-    journal.put_secret("k", b"one", T0)
-    journal.lock_secret("k", "dead", now=T0, until=T0 + minutes(1))
-    assert journal.lock_secret("k", "b", now=T0 + minutes(1), until=T0 + minutes(2))
-    assert journal.secret("k") == (b"one", T0)
+    journal.secrets.put("k", b"one", T0)
+    journal.secrets.lock("k", "dead", now=T0, until=T0 + minutes(1))
+    assert journal.secrets.lock("k", "b", now=T0 + minutes(1), until=T0 + minutes(2))
+    assert journal.secrets.get("k") == (b"one", T0)
 
 
 def lock(url: str, owner: str) -> bool:
     with Journal.open(url) as opened:
-        return opened.lock_secret("k", owner, now=T0, until=T0 + minutes(1))
+        return opened.secrets.lock("k", owner, now=T0, until=T0 + minutes(1))
 
 
 def test_of_processes_that_ask_at_once_one_gets_the_lock(journal_url: str) -> None:
@@ -56,27 +56,27 @@ def test_of_processes_that_ask_at_once_one_gets_the_lock(journal_url: str) -> No
 
 
 def test_external_ids_are_kept_per_organisation_also_those_that_nobody_carries(journal: Journal) -> None:
-    journal.save_external_ids("org", {"ERP-1": "g1", "ERP-2": None}, T0)
-    journal.save_external_ids("org", {"ERP-2": "g2"}, T0 + minutes(1))
-    assert journal.external_ids("org", ["ERP-1", "ERP-2", "ERP-3"]) == {
+    journal.external_ids.save("org", {"ERP-1": "g1", "ERP-2": None}, T0)
+    journal.external_ids.save("org", {"ERP-2": "g2"}, T0 + minutes(1))
+    assert journal.external_ids.get("org", ["ERP-1", "ERP-2", "ERP-3"]) == {
         "ERP-1": ("g1", T0),
         "ERP-2": ("g2", T0 + minutes(1)),
     }
-    assert journal.external_ids("elsewhere", ["ERP-1"]) == {}
+    assert journal.external_ids.get("elsewhere", ["ERP-1"]) == {}
 
 
 def test_the_fence_is_foretold_unless_another_run_comes_in_between(journal: Journal) -> None:
-    foretold = journal.next_fence("org", OURS, now=T0)
-    assert journal.acquire_lease("org", OURS, "patch[0]", now=T0, ttl=TTL) == foretold
-    assert journal.next_fence("org", OURS, now=T0) == foretold  # our other tasks write under it, too
-    journal.release_lease("org", OURS, "patch[0]")
-    foretold = journal.next_fence("org", RunKey("dag", "r3"), now=T0)
-    journal.acquire_lease("org", OTHERS, "patch[0]", now=T0, ttl=TTL)
-    journal.release_lease("org", OTHERS, "patch[0]")
-    assert journal.acquire_lease("org", RunKey("dag", "r3"), "patch[0]", now=T0, ttl=TTL) != foretold
+    foretold = journal.leases.next_fence("org", OURS, now=T0)
+    assert journal.leases.acquire("org", OURS, "patch[0]", now=T0, ttl=TTL) == foretold
+    assert journal.leases.next_fence("org", OURS, now=T0) == foretold  # our other tasks write under it, too
+    journal.leases.release("org", OURS, "patch[0]")
+    foretold = journal.leases.next_fence("org", RunKey("dag", "r3"), now=T0)
+    journal.leases.acquire("org", OTHERS, "patch[0]", now=T0, ttl=TTL)
+    journal.leases.release("org", OTHERS, "patch[0]")
+    assert journal.leases.acquire("org", RunKey("dag", "r3"), "patch[0]", now=T0, ttl=TTL) != foretold
 
 
 def test_while_another_run_writes_no_fence_is_foretold(journal: Journal) -> None:
-    journal.acquire_lease("org", OTHERS, "patch[0]", now=T0, ttl=TTL)
-    assert journal.next_fence("org", OURS, now=T0) is None
-    assert journal.next_fence("org", OURS, now=T0 + TTL) is not None  # it has died
+    journal.leases.acquire("org", OTHERS, "patch[0]", now=T0, ttl=TTL)
+    assert journal.leases.next_fence("org", OURS, now=T0) is None
+    assert journal.leases.next_fence("org", OURS, now=T0 + TTL) is not None  # it has died

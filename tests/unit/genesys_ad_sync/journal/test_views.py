@@ -33,15 +33,15 @@ from tests.support.journal import (
 
 
 def test_there_is_no_cursor_before_the_first_poll(journal: Journal) -> None:
-    assert journal.stored_cursor(DEFINITION) is None
-    assert journal.load_view(DEFINITION) == View()
+    assert journal.of(DEFINITION).views.cursor() is None
+    assert journal.of(DEFINITION).views.load() == View()
 
 
 def test_a_cursor_comes_back_as_it_was_given_and_the_polls_are_counted(journal: Journal) -> None:
     assert advance(journal, View(), cursor=cursor(T0)) == 1
     assert advance(journal, View(), cursor=cursor(T0 + minutes(15), cookie=None), scope="other") == 2
 
-    stored = journal.stored_cursor(DEFINITION)
+    stored = journal.of(DEFINITION).views.cursor()
     assert stored is not None
     assert stored.cursor == cursor(T0 + minutes(15), cookie=None)
     assert (stored.poll, stored.scope, stored.began_at) == (2, "other", T0)
@@ -52,7 +52,7 @@ def test_each_domain_controller_is_remembered_as_it_was_last_read(journal: Journ
     advance(journal, View(), cursor=cursor(highest_committed_usn=2))
     advance(journal, View(), cursor=cursor(domain_controller="dc2", invocation_id="i2", highest_committed_usn=9))
 
-    stored = journal.stored_cursor(DEFINITION)
+    stored = journal.of(DEFINITION).views.cursor()
     assert stored is not None
     assert stored.known_dcs == {"dc1.example.com": ("i1", 2), "dc2": ("i2", 9)}
 
@@ -64,8 +64,8 @@ def test_a_poll_that_another_run_overtook_writes_nothing(journal: Journal) -> No
     with pytest.raises(JournalConflict):
         advance(journal, view({"a": "u1 u2"}), expected_poll=7)
 
-    assert journal.load_view(DEFINITION) == view({"a": "u1"})
-    assert journal.unsettled(DEFINITION) == []
+    assert journal.of(DEFINITION).views.load() == view({"a": "u1"})
+    assert journal.of(DEFINITION).changes.unsettled() == []
 
 
 def test_cursor_view_and_changes_move_together_or_not_at_all(journal: Journal) -> None:
@@ -74,10 +74,10 @@ def test_cursor_view_and_changes_move_together_or_not_at_all(journal: Journal) -
     with pytest.raises(Exception, match="observed_at"):
         advance(journal, view({"a": "u1 u2"}), changes=[broken], cursor=cursor(T0 + minutes(15)))
 
-    stored = journal.stored_cursor(DEFINITION)
+    stored = journal.of(DEFINITION).views.cursor()
     assert stored is not None
     assert (stored.poll, stored.cursor.polled_at) == (1, T0)
-    assert journal.load_view(DEFINITION) == view({"a": "u1"})
+    assert journal.of(DEFINITION).views.load() == view({"a": "u1"})
 
 
 def test_the_poll_of_the_last_complete_reading_is_kept_per_group(journal: Journal) -> None:
@@ -100,73 +100,73 @@ def test_everything_that_was_read_of_an_object_comes_back(journal: Journal) -> N
     contact = user("c1", kind=PrincipalKind.CONTACT, sam_account_name=None, disabled=True, attributes={})
     stored = View(groups={"g1": sales}, users={"c1": contact}, members={"g1": {"c1", "a-stranger"}})
     advance(journal, stored)
-    assert journal.load_view(DEFINITION) == stored
-    assert journal.load_view(DEFINITION, ["g1"]) == stored
+    assert journal.of(DEFINITION).views.load() == stored
+    assert journal.of(DEFINITION).views.load(["g1"]) == stored
 
 
 def test_definitions_do_not_see_each_other(journal: Journal) -> None:
     advance(journal, view({"a": "u1"}))
     advance(journal, view({"a": "u2"}), definition="other")
-    assert journal.load_view(DEFINITION) == view({"a": "u1"})
-    assert journal.load_view("other", ["a"]) == view({"a": "u2"})
-    assert journal.roots_above("other", ["u1"]) == set()
+    assert journal.of(DEFINITION).views.load() == view({"a": "u1"})
+    assert journal.of("other").views.load(["a"]) == view({"a": "u2"})
+    assert journal.of("other").views.groups_above(["u1"]) == set()
 
 
 def test_what_a_whole_view_no_longer_has_is_gone_but_its_name_is_known(journal: Journal) -> None:
     advance(journal, view({"a": "u1 u2", "b": "u2"}))
     advance(journal, view({"a": "u1"}))
 
-    assert journal.load_view(DEFINITION) == view({"a": "u1"})
-    assert journal.scope_groups(DEFINITION) == [group("a")]
-    assert journal.known_groups(DEFINITION, ["a", "b", "never"]) == {"a": group("a"), "b": group("b")}
-    assert journal.known_users(DEFINITION, ["u1", "u2", "never"]) == {"u1": user("u1"), "u2": user("u2")}
-    assert {one.guid: one for one in journal.all_users(DEFINITION)} == {"u1": user("u1"), "u2": user("u2")}
-    assert journal.all_users("other") == []
+    assert journal.of(DEFINITION).views.load() == view({"a": "u1"})
+    assert journal.of(DEFINITION).views.groups_in_scope() == [group("a")]
+    assert journal.of(DEFINITION).views.groups(["a", "b", "never"]) == {"a": group("a"), "b": group("b")}
+    assert journal.of(DEFINITION).views.users(["u1", "u2", "never"]) == {"u1": user("u1"), "u2": user("u2")}
+    assert {one.guid: one for one in journal.of(DEFINITION).views.all_users()} == {"u1": user("u1"), "u2": user("u2")}
+    assert journal.of("other").views.all_users() == []
 
 
 def test_a_whole_view_replaces_everything_whatever_the_caller_thought_was_there(journal: Journal) -> None:
     advance(journal, view({"a": "u1", "b": "u2"}))
     advance(journal, view({"a": "u3"}), before=View(), whole=True)
-    assert journal.load_view(DEFINITION) == view({"a": "u3"})
+    assert journal.of(DEFINITION).views.load() == view({"a": "u3"})
 
 
 def test_a_tombstone_is_remembered_until_the_object_is_restored(journal: Journal) -> None:
     advance(journal, view({"g": "u1 u2"}))
     advance(journal, view({"g": ""}), deleted=["u1", "never seen"])
-    assert journal.deleted_users(DEFINITION) == {"u1"}
-    assert journal.gone_users(DEFINITION, ["u1", "u2"]) == {"u1", "u2"}
+    assert journal.of(DEFINITION).views.deleted_users() == {"u1"}
+    assert journal.of(DEFINITION).views.gone_users(["u1", "u2"]) == {"u1", "u2"}
     advance(journal, view({"g": "u1"}))
-    assert journal.deleted_users(DEFINITION) == frozenset()
+    assert journal.of(DEFINITION).views.deleted_users() == frozenset()
 
 
 def test_an_object_that_comes_back_is_no_longer_gone(journal: Journal) -> None:
     for present in ({"a": "u1"}, {}, {"a": "u1"}):
         advance(journal, view(present))
-    assert journal.load_view(DEFINITION) == view({"a": "u1"})
+    assert journal.of(DEFINITION).views.load() == view({"a": "u1"})
 
 
 def test_a_part_changes_nothing_outside_it(journal: Journal) -> None:
     advance(journal, view({"a": "u1", "b": "u2"}))
     advance(journal, view({"a": "u1 u3"}), before=view({"a": "u1"}))
-    assert journal.load_view(DEFINITION) == view({"a": "u1 u3", "b": "u2"})
+    assert journal.of(DEFINITION).views.load() == view({"a": "u1 u3", "b": "u2"})
 
 
 def test_somebody_who_leaves_a_part_is_not_gone_while_a_group_outside_it_has_them(journal: Journal) -> None:
     advance(journal, view({"a": "u1 u2 n", "n": "u4", "b": "u1 n"}, nested_only="n"))
-    advance(journal, view({"a": ""}), before=journal.load_view(DEFINITION, ["a"]))
-    assert journal.load_view(DEFINITION) == view({"a": "", "b": "u1 n", "n": "u4"}, nested_only="n")
+    advance(journal, view({"a": ""}), before=journal.of(DEFINITION).views.load(["a"]))
+    assert journal.of(DEFINITION).views.load() == view({"a": "", "b": "u1 n", "n": "u4"}, nested_only="n")
 
 
 def test_groups_that_contain_only_each_other_are_gone_when_nothing_leads_to_them(journal: Journal) -> None:
     advance(journal, view({"a": "x", "x": "y", "y": "x u1"}, nested_only="x y"))
-    advance(journal, view({"a": ""}), before=journal.load_view(DEFINITION, ["a"]))
-    assert journal.load_view(DEFINITION) == view({"a": ""})
+    advance(journal, view({"a": ""}), before=journal.of(DEFINITION).views.load(["a"]))
+    assert journal.of(DEFINITION).views.load() == view({"a": ""})
 
 
 def test_a_group_that_comes_into_a_part_loses_the_members_that_only_the_journal_still_had(journal: Journal) -> None:
     advance(journal, view({"a": "", "n": "u1 u2"}))
     advance(journal, view({"a": "n", "n": "u2 u3"}), before=view({"a": ""}))
-    assert journal.load_view(DEFINITION).members == {"a": {"n"}, "n": {"u2", "u3"}}
+    assert journal.of(DEFINITION).views.load().members == {"a": {"n"}, "n": {"u2", "u3"}}
 
 
 # -- reading a part --
@@ -175,9 +175,9 @@ def test_a_group_that_comes_into_a_part_loses_the_members_that_only_the_journal_
 def test_a_part_is_the_closure_downwards_and_cycles_end(journal: Journal) -> None:
     advance(journal, view({"a": "u1 b", "b": "u2 c", "c": "u3 a", "d": "u4 a"}))
     closure = view({"a": "u1 b", "b": "u2 c", "c": "u3 a"})
-    assert journal.load_view(DEFINITION, ["b"]) == closure
-    assert journal.load_view(DEFINITION, ["b", "u1", "never"]) == closure
-    assert journal.load_view(DEFINITION, []) == View()
+    assert journal.of(DEFINITION).views.load(["b"]) == closure
+    assert journal.of(DEFINITION).views.load(["b", "u1", "never"]) == closure
+    assert journal.of(DEFINITION).views.load([]) == View()
 
 
 def test_roots_above_are_the_groups_in_scope_by_any_way_up_and_cycles_end(journal: Journal) -> None:
@@ -185,16 +185,16 @@ def test_roots_above_are_the_groups_in_scope_by_any_way_up_and_cycles_end(journa
         journal,
         view({"top": "mid", "mid": "low", "low": "u1 mid", "other": "u2", "alone": ""}, nested_only="mid"),
     )
-    assert journal.roots_above(DEFINITION, ["u1"]) == {"low", "top"}
-    assert journal.roots_above(DEFINITION, ["mid"]) == {"low", "top"}
-    assert journal.roots_above(DEFINITION, ["top", "u2"]) == {"top", "other"}
-    assert journal.roots_above(DEFINITION, ["alone", "never"]) == {"alone"}
-    assert journal.roots_above(DEFINITION, []) == set()
+    assert journal.of(DEFINITION).views.groups_above(["u1"]) == {"low", "top"}
+    assert journal.of(DEFINITION).views.groups_above(["mid"]) == {"low", "top"}
+    assert journal.of(DEFINITION).views.groups_above(["top", "u2"]) == {"top", "other"}
+    assert journal.of(DEFINITION).views.groups_above(["alone", "never"]) == {"alone"}
+    assert journal.of(DEFINITION).views.groups_above([]) == set()
 
 
 def test_roots_above_of_a_member_that_is_known_by_its_guid_only(journal: Journal) -> None:
     advance(journal, view({"a": "x"}, unseen="x"))
-    assert journal.roots_above(DEFINITION, ["x"]) == {"a"}
+    assert journal.of(DEFINITION).views.groups_above(["x"]) == {"a"}
 
 
 # -- any view --
@@ -236,7 +236,7 @@ def test_any_view_after_any_other_comes_back_as_it_was_written(
     before = View()
     for after, whole in steps:
         advance(journal, after, definition=definition, before=before, whole=whole)
-        assert journal.load_view(definition) == after
+        assert journal.of(definition).views.load() == after
         before = after
 
 
@@ -258,7 +258,7 @@ def test_closure_and_roots_are_what_a_walk_through_the_whole_view_finds(
 
     groups = {guid for root in asked for guid in reached(root)}
     members = {guid: whole.members[guid] for guid in groups}
-    assert journal.load_view(definition, asked) == View(
+    assert journal.of(definition).views.load(asked) == View(
         groups={guid: whole.groups[guid] for guid in groups},
         users={guid: one for guid, one in whole.users.items() if any(guid in its for its in members.values())},
         members=members,
@@ -268,7 +268,7 @@ def test_closure_and_roots_are_what_a_walk_through_the_whole_view_finds(
         for guid, its in whole.groups.items()
         if its.in_scope and (guid in asked or any(asked & whole.members[below] for below in reached(guid)))
     }
-    assert journal.roots_above(definition, asked) == above
+    assert journal.of(definition).views.groups_above(asked) == above
 
 
 # -- large --
@@ -300,7 +300,7 @@ def _load_in_a_process_of_its_own(url: str) -> tuple[int, int, float]:
     with Journal.open(url) as journal:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         sent = _statements(journal)
-        loaded = journal.load_view(DEFINITION)
+        loaded = journal.of(DEFINITION).views.load()
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
     return sum(map(len, loaded.members.values())), len(sent), grown
 
@@ -313,7 +313,7 @@ def test_two_hundred_thousand_memberships_load_with_few_statements_and_little_me
     sent = _statements(journal)
     advance(journal, large)
     written = len(sent)
-    assert journal.load_view(DEFINITION) == large
+    assert journal.of(DEFINITION).views.load() == large
 
     [(memberships, loaded, megabytes)] = in_processes(_load_in_a_process_of_its_own, [(journal_url,)])
     print(f"write {written} statements, load {loaded}, {megabytes:.0f} MB")
@@ -325,8 +325,8 @@ def test_two_hundred_thousand_memberships_load_with_few_statements_and_little_me
 
 def test_reading_a_part_scans_no_table(journal: Journal) -> None:
     advance(journal, _large_view(groups=20, users=100, members=10))
-    one = next(iter(journal.scope_groups(DEFINITION))).guid
-    someone = next(iter(journal.load_view(DEFINITION, [one]).users))
+    one = next(iter(journal.of(DEFINITION).views.groups_in_scope())).guid
+    someone = next(iter(journal.of(DEFINITION).views.load([one]).users))
     engine = journal._database.engine
     if engine.dialect.name == "postgresql":  # which reads small tables as a whole if it may
         with engine.begin() as connection:
@@ -341,9 +341,9 @@ def test_reading_a_part_scans_no_table(journal: Journal) -> None:
         if statement.startswith("SELECT") and "journal_" in statement:
             statements.append((statement, parameters))
 
-    journal.load_view(DEFINITION, [one])
-    journal.roots_above(DEFINITION, [someone])
-    journal.known_users(DEFINITION, [someone])
+    journal.of(DEFINITION).views.load([one])
+    journal.of(DEFINITION).views.groups_above([someone])
+    journal.of(DEFINITION).views.users([someone])
     event.remove(engine, "before_cursor_execute", note)
 
     assert len(statements) >= 6

@@ -1,0 +1,127 @@
+"""Store the pairs: which AD group feeds which Genesys group, and since when completely."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from genesys_ad_sync.journal import tables
+from genesys_ad_sync.journal.database import DefinitionStore, upsert
+from genesys_ad_sync.model import Guid, Pair
+
+_PAIR = tables.pair.c
+
+
+class Pairs(DefinitionStore):
+    """The mapping of AD groups to Genesys groups, with its baselines."""
+
+    def active(self) -> list[Pair]:
+        """Return the pairs as last mapped, by rule."""
+        with self._database.reading() as connection:
+            return _pairs(connection, self._definition, active=True)
+
+    def former(self) -> list[Pair]:
+        """Return the pairs that no rule produces any more.
+
+        ``has_baseline``: the pair had a baseline when it was last mapped.
+        """
+        with self._database.reading() as connection:
+            return _pairs(connection, self._definition, active=False)
+
+    def replace(self, pairs: Sequence[Pair], at: datetime) -> list[Pair]:
+        """Replace the mapping; return ``pairs`` in the same order, with the stored baselines.
+
+        A pair that is missing from the list becomes inactive. If it returns later, it has lost its baseline.
+        """
+        definition = self._definition
+        with self._database.writing() as connection:
+            mapped = _by_key(pairs)
+            stored = _by_key(_pairs(connection, definition, active=True))
+            for group_guid, genesys_group_id in stored.keys() - mapped.keys():
+                connection.execute(
+                    update(tables.pair)
+                    .where(
+                        _PAIR.definition == definition,
+                        _PAIR.group_guid == group_guid,
+                        _PAIR.genesys_group_id == genesys_group_id,
+                    )
+                    .values(active=False, until=at)
+                )
+            new = [_as_columns(definition, pair, at) for key, pair in mapped.items() if key not in stored]
+            upsert(connection, tables.pair, new)
+            edited = [
+                _as_columns(definition, pair, at)
+                for key, pair in mapped.items()
+                if key in stored
+                and (stored[key].rule, stored[key].genesys_group_name) != (pair.rule, pair.genesys_group_name)
+            ]
+            upsert(connection, tables.pair, edited, ["rule", "genesys_group_name"])
+            now = _by_key(_pairs(connection, definition, active=True))
+            return [now[pair.group_guid, pair.genesys_group_id] for pair in pairs]
+
+    def set_baselines(self, pairs: Collection[tuple[Guid, str]], dag_id: str, run_id: str, at: datetime) -> None:
+        """Note that a run has compared these pairs completely; the first baseline of a pair counts.
+
+        :param pairs: (AD group, Genesys group).
+        """
+        with self._database.writing() as connection:
+            for group_guid, genesys_group_id in pairs:
+                connection.execute(
+                    update(tables.pair)
+                    .where(
+                        _PAIR.definition == self._definition,
+                        _PAIR.group_guid == group_guid,
+                        _PAIR.genesys_group_id == genesys_group_id,
+                        _PAIR.active,
+                        _PAIR.baseline_at.is_(None),
+                    )
+                    .values(baseline_dag_id=dag_id, baseline_run_id=run_id, baseline_at=at)
+                )
+
+
+def void_baselines(connection: Connection, definitions: Collection[str]) -> None:
+    """Make every pair of these definitions be compared completely again."""
+    void = update(tables.pair).values(baseline_at=None, baseline_run_id=None, baseline_dag_id=None)
+    connection.execute(void.where(_PAIR.definition.in_(definitions)))
+
+
+def _by_key(pairs: Collection[Pair]) -> dict[tuple[Guid, str], Pair]:
+    return {(pair.group_guid, pair.genesys_group_id): pair for pair in pairs}
+
+
+def _pairs(connection: Connection, definition: str, *, active: bool) -> list[Pair]:
+    rows = connection.execute(
+        select(tables.pair)
+        .where(_PAIR.definition == definition, _PAIR.active == active)
+        .order_by(_PAIR.rule, _PAIR.group_guid, _PAIR.genesys_group_id)
+    )
+    return [
+        Pair(
+            group_guid=row.group_guid,
+            genesys_group_id=row.genesys_group_id,
+            genesys_group_name=row.genesys_group_name,
+            rule=row.rule,
+            has_baseline=row.baseline_at is not None,
+        )
+        for row in rows
+    ]
+
+
+def _as_columns(definition: str, pair: Pair, at: datetime) -> dict[str, Any]:
+    """Return the columns of a pair that is new or returns: without a baseline."""
+    return {
+        "definition": definition,
+        "group_guid": pair.group_guid,
+        "genesys_group_id": pair.genesys_group_id,
+        "genesys_group_name": pair.genesys_group_name,
+        "rule": pair.rule,
+        "active": True,
+        "since": at,
+        "until": None,
+        "baseline_dag_id": None,
+        "baseline_run_id": None,
+        "baseline_at": None,
+    }

@@ -1,0 +1,203 @@
+"""Store the rows of a run: its plan, which of them may have been sent, and what became of them.
+
+Knows the lease by its fence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, delete, false, func, insert, or_, select, update
+
+from genesys_ad_sync.journal import tables
+from genesys_ad_sync.journal.database import Store, chunks, upsert
+from genesys_ad_sync.journal.leases import check_fence
+from genesys_ad_sync.journal.settling import Settled, settled_before, write_outcomes
+from genesys_ad_sync.journal.stored_row import row_from_json, row_to_json
+from genesys_ad_sync.model import Action, Reason, Row, RunKey, RunRecord, Status
+
+_RUN = tables.run.c
+_ROW = tables.row.c
+
+
+class Rows(Store):
+    """The rows of each attempt."""
+
+    def replace(self, run: RunRecord, rows: Sequence[Row]) -> None:
+        """Replace the attempt's rows by those of a new plan; settle nothing.
+
+        Rows of an earlier plan that were settled are kept for ``settled_earlier``.
+        """
+        with self._database.writing() as connection:
+            present = (_ROW.run == run.id, _ROW.replaced == 0)
+            connection.execute(update(tables.row).where(*present, _ROW.settled).values(replaced=_ROW.id))
+            connection.execute(delete(tables.row).where(*present))
+            if rows:
+                connection.execute(insert(tables.row), [_as_columns(run, row) for row in rows])
+
+    def of_run(self, run: RunRecord, lane: int | None = None) -> list[Row]:
+        """Return the attempt's rows in the order of the plan.
+
+        :param lane: only the rows that this patch instance writes.
+        """
+        statement = select(_ROW.data).where(_ROW.run == run.id, _ROW.replaced == 0).order_by(_ROW.id)
+        if lane is not None:
+            statement = statement.where(_ROW.lane == lane)
+        with self._database.reading() as connection:
+            return [row_from_json(data) for data in connection.scalars(statement)]
+
+    def lanes(self, run: RunRecord) -> set[int]:
+        """Return the patch instances among which the attempt's plan is divided."""
+        statement = select(_ROW.lane).where(_ROW.run == run.id, _ROW.replaced == 0, _ROW.lane.is_not(None)).distinct()
+        with self._database.reading() as connection:
+            return {int(lane) for lane in connection.scalars(statement) if lane is not None}
+
+    def settled_earlier(self, run: RunRecord) -> list[Row]:
+        """Return what earlier attempts of the run, and earlier plans of this one, settled; oldest first.
+
+        The report of a re-run keeps these rows. A key may occur several times among them, and again in ``of_run``,
+        with other changes.
+        """
+        statement = (
+            select(_ROW.data)
+            .join(tables.run, _RUN.id == _ROW.run)
+            .where(
+                _RUN.dag_id == run.key.dag_id,
+                _RUN.run_id == run.key.run_id,
+                _ROW.settled,
+                or_(_RUN.attempt < run.attempt, (_RUN.attempt == run.attempt) & (_ROW.replaced != 0)),
+            )
+            .order_by(_RUN.attempt, _ROW.id)
+        )
+        with self._database.reading() as connection:
+            return [row_from_json(data) for data in connection.scalars(statement)]
+
+    def mark_sending(
+        self, run: RunRecord, row_keys: Collection[str], fence: int, at: datetime, *, organisation: str | None = None
+    ) -> None:
+        """Note, before the request, that Genesys may be asked for these rows.
+
+        :raises LeaseLost: see ``record_outcomes``. Nothing was written, so nothing may be sent.
+        """
+        with self._database.writing() as connection:
+            check_fence(connection, fence, organisation)
+            for chunk in chunks(row_keys):
+                connection.execute(
+                    update(tables.row)
+                    .where(_ROW.run == run.id, _ROW.replaced == 0, _ROW.key.in_(chunk))
+                    .values(sending_fence=fence, sending_at=at)
+                )
+
+    def maybe_sent(self, run: RunRecord, row_keys: Collection[str]) -> set[str]:
+        """Return the keys of the rows for which a request may have left, recorded or not."""
+        may_have_left = (_ROW.run == run.id, _ROW.replaced == 0, _ROW.sending_at.is_not(None))
+        with self._database.reading() as connection:
+            return {
+                key
+                for chunk in chunks(row_keys)
+                for key in connection.scalars(select(_ROW.key).where(*may_have_left, _ROW.key.in_(chunk)))
+            }
+
+    def record_outcomes(
+        self,
+        run: RunRecord,
+        rows: Sequence[Row],
+        *,
+        at: datetime,
+        fence: int | None = None,
+        organisation: str | None = None,
+    ) -> dict[int, RunKey]:
+        """Record what became of rows, in one transaction; return the changes that another run has settled.
+
+        The transaction stores the rows' new state, an outcome for each of their changes, and settles the changes of
+        rows in ``SETTLED``. A dry run only updates its rows.
+
+        A change is settled once. One that another run has settled stays as it is and is returned: change id -> run.
+        A row all of whose changes are such gets that run as ``settled_by``. The attempt that settled a change may
+        decide again (as when a read-back fails); a later attempt of the same run may not.
+
+        :param fence: of the lease under which Genesys was written; None: nothing was written there.
+        :raises LeaseLost: the lease has another fence by now. Nothing was recorded.
+        """
+        with self._database.writing() as connection:
+            if fence is not None:
+                check_fence(connection, fence, organisation)
+            settled = Settled()
+            if not run.dry_run:
+                settled = settled_before(connection, run, rows)
+                write_outcomes(connection, run, rows, settled, at)
+            written = [
+                {
+                    **_as_columns(run, settled.with_settler(row)),
+                    "organisation": organisation,
+                    "recorded_at": at,
+                    "settled": not run.dry_run and settled.is_own_work(row),
+                }
+                for row in rows
+            ]
+            upsert(connection, tables.row, written, keys=["run", "key", "replaced"])
+            return settled.elsewhere
+
+    def removals_since(self, definition: str, since: datetime) -> int:
+        """Count the memberships that a sync definition removed from then on.
+
+        A removal that was sent and not read back counts, too.
+        """
+        done = and_(_ROW.status == Status.SUCCESS.value, _ROW.settled)
+        unknown = and_(
+            _ROW.status == Status.FAILED.value,
+            _ROW.sending_at.is_not(None),
+            _ROW.data["reason"].as_string() == Reason.UNVERIFIED.value,
+        )
+        statement = (
+            select(func.count())
+            .select_from(tables.row)
+            .join(tables.run, _RUN.id == _ROW.run)
+            .where(
+                _ROW.recorded_at >= since,
+                _ROW.action == Action.REMOVE.value,
+                or_(done, unknown),
+                _RUN.definition == definition,
+            )
+        )
+        with self._database.reading() as connection:
+            return int(connection.execute(statement).scalar_one())
+
+    def pending_removals(self, definition: str, *, since: datetime, exclude: RunKey) -> frozenset[str]:
+        """Return the keys of removals that other runs have planned and not carried out yet.
+
+        :param since: only runs that began from then on.
+        :param exclude: the run whose removals are left out.
+        """
+        statement = (
+            select(_ROW.key)
+            .join(tables.run, _RUN.id == _ROW.run)
+            .where(
+                _RUN.definition == definition,
+                _RUN.dry_run == false(),
+                _RUN.finished_at.is_(None),
+                _RUN.started_at >= since,
+                or_(_RUN.dag_id != exclude.dag_id, _RUN.run_id != exclude.run_id),
+                _ROW.replaced == 0,
+                _ROW.lane.is_not(None),
+                _ROW.action == Action.REMOVE.value,
+                _ROW.status == Status.PLANNED.value,
+            )
+        )
+        with self._database.reading() as connection:
+            return frozenset(connection.scalars(statement))
+
+
+def _as_columns(run: RunRecord, row: Row) -> dict[str, Any]:
+    return {
+        "run": run.id,
+        "key": row.key,
+        "replaced": 0,
+        "lane": row.lane,
+        "action": row.action.value,
+        "status": row.status.value,
+        "settled": False,
+        "data": row_to_json(row),
+    }

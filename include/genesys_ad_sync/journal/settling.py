@@ -1,0 +1,126 @@
+"""Settle changes: what the rows of a run make of them, once for each change."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync.journal import tables
+from genesys_ad_sync.journal.database import chunks
+from genesys_ad_sync.model import SETTLED, Row, RunKey, RunRecord, Status
+
+_CHANGE = tables.change.c
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The changes of some rows that were settled before, by whom."""
+
+    elsewhere: dict[int, RunKey] = field(default_factory=dict)  # by another run: change id -> run
+    earlier: set[int] = field(default_factory=set)  # by an earlier attempt of this run
+    done_elsewhere: set[int] = field(default_factory=set)  # those of `elsewhere` that were carried out
+
+    def with_settler(self, row: Row) -> Row:
+        """Return the row with the run that settled all its changes before this one could.
+
+        What this run is to write stays its own. So does what it wrote, unless the other run carried out the same.
+        """
+        others = self.done_elsewhere if row.status is Status.SUCCESS else self.elsewhere.keys()
+        if row.status is Status.PLANNED or row.settled_by is not None or not row.change_ids:
+            return row
+        if not others >= set(row.change_ids):
+            return row
+        return dataclasses.replace(row, settled_by=str(self.elsewhere[row.change_ids[-1]]))
+
+    def is_own_work(self, row: Row) -> bool:
+        """Return whether the row settles something for this run.
+
+        What the run wrote is its work even if another run called the change superseded in the meantime: it counts in
+        the limits, and can be undone.
+        """
+        if row.status not in SETTLED or row.settled_by is not None:
+            return row.status in SETTLED
+        others = self.done_elsewhere if row.status is Status.SUCCESS else self.elsewhere.keys()
+        return not (row.change_ids and others >= set(row.change_ids))
+
+
+def settled_before(connection: Connection, run: RunRecord, rows: Iterable[Row]) -> Settled:
+    """Find the changes of these rows that another run, or an earlier attempt of this one, has settled.
+
+    :raises JournalError: a change is not in the journal.
+    """
+    ids = {change_id for row in rows for change_id in row.change_ids}
+    settled = Settled()
+    known: set[int] = set()
+    settler_columns = (_CHANGE.settled_dag_id, _CHANGE.settled_run_id, _CHANGE.settled_attempt)
+    for chunk in chunks(ids):
+        for change in connection.execute(
+            select(_CHANGE.id, _CHANGE.status, _CHANGE.settled, *settler_columns).where(_CHANGE.id.in_(chunk))
+        ):
+            known.add(change.id)
+            if not change.settled:
+                continue
+            settler = RunKey(change.settled_dag_id, change.settled_run_id)
+            if settler != run.key:
+                settled.elsewhere[change.id] = settler
+                if change.status == Status.SUCCESS.value:
+                    settled.done_elsewhere.add(change.id)
+            elif change.settled_attempt != run.attempt:
+                settled.earlier.add(change.id)
+    if known != ids:
+        raise JournalError(
+            f"{len(ids - known)} changes that run {run.key.run_id} worked on are not in the journal. It was replaced "
+            "meanwhile: run again in mode full."
+        )
+    return settled
+
+
+def write_outcomes(connection: Connection, run: RunRecord, rows: Iterable[Row], settled: Settled, at: datetime) -> None:
+    """Add an outcome for each change that the rows settle or leave open, and update the changes."""
+    others = settled.elsewhere.keys() | settled.earlier
+    by_status: dict[Status, list[int]] = {}
+    outcomes = []
+    for row in rows:
+        for change_id in row.change_ids:
+            if change_id in others:
+                continue
+            by_status.setdefault(row.status, []).append(change_id)
+            outcomes.append(
+                {
+                    "change_id": change_id,
+                    "dag_id": run.key.dag_id,
+                    "run_id": run.key.run_id,
+                    "attempt": run.attempt,
+                    "status": row.status.value,
+                    "reason": None if row.reason is None else row.reason.value,
+                    "http_code": row.http_code,
+                    "correlation_id": row.correlation_id,
+                    "error": row.error,
+                    "at": at,
+                }
+            )
+    if outcomes:
+        connection.execute(insert(tables.outcome), outcomes)
+    for status, change_ids in by_status.items():
+        _update_changes(connection, run, change_ids, status)
+
+
+def _update_changes(connection: Connection, run: RunRecord, change_ids: Collection[int], status: Status) -> None:
+    settled = status in SETTLED
+    for chunk in chunks(change_ids):
+        connection.execute(
+            update(tables.change)
+            .where(_CHANGE.id.in_(chunk))
+            .values(
+                status=status.value,
+                settled=settled,
+                settled_dag_id=run.key.dag_id if settled else None,
+                settled_run_id=run.key.run_id if settled else None,
+                settled_attempt=run.attempt if settled else None,
+            )
+        )

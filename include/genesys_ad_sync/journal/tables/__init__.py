@@ -1,0 +1,56 @@
+"""Define the journal's tables. What a table holds is said beside it; the stores read and write it.
+
+A change here needs a revision in ``migrations/versions`` and a new ``HEAD``; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from genesys_ad_sync.journal.tables.columns import UtcDateTime, metadata
+from genesys_ad_sync.journal.tables.directory import cursor, group, known_dc, membership, user
+from genesys_ad_sync.journal.tables.ownership import claim, grant, link, pair, pin, question, restored
+from genesys_ad_sync.journal.tables.runs import change, fact, group_result, outcome, request, row, run
+from genesys_ad_sync.journal.tables.shared import external_id, lease, lease_holder, meta, shared_secret
+
+HEAD = "0002"
+"""The newest revision of ``migrations/versions``. Kept here, so that opening a current journal loads no alembic."""
+
+VERSION_TABLE = "journal_version"  # not alembic's default name: Airflow's own database uses that one
+
+__all__ = [
+    "HEAD",
+    "VERSION_TABLE",
+    "UtcDateTime",
+    "change",
+    "claim",
+    "cursor",
+    "external_id",
+    "fact",
+    "grant",
+    "group",
+    "group_result",
+    "known_dc",
+    "lease",
+    "lease_holder",
+    "link",
+    "membership",
+    "meta",
+    "metadata",
+    "new_id",
+    "outcome",
+    "pair",
+    "pin",
+    "question",
+    "request",
+    "restored",
+    "row",
+    "run",
+    "shared_secret",
+    "user",
+]
+
+
+def new_id() -> str:
+    """Return a new id for a journal."""
+    return str(uuid.uuid4())

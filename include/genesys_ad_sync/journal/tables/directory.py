@@ -1,0 +1,78 @@
+"""Hold what AD said: cursor, known domain controllers, groups, users, memberships."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, String, Table
+
+from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_column, metadata
+
+# Up to where AD has been read, per sync definition. `began_at`: the first poll.
+cursor = Table(
+    "journal_cursor",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("scope", String, nullable=False),
+    Column("poll", Number, nullable=False),
+    Column("domain_controller", String, nullable=False),
+    Column("invocation_id", String, nullable=False),
+    Column("highest_committed_usn", BigInteger, nullable=False),
+    Column("cookie", LargeBinary),
+    Column("polled_at", UtcDateTime, nullable=False),
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("doubted_since", UtcDateTime),
+    Column("trusted_dc", String),
+)
+
+# invocationId and USN of each domain controller when it was last read.
+known_dc = Table(
+    "journal_known_dc",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("domain_controller", String, primary_key=True),
+    Column("invocation_id", String, nullable=False),
+    Column("highest_committed_usn", BigInteger, nullable=False),
+)
+
+# AD groups as last read. `gone_at`: no longer in the view; kept for its name. `complete_poll`: last read completely.
+group = Table(
+    "journal_group",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("guid", String, primary_key=True),
+    Column("dn", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("sam_account_name", String),
+    Column("sid", String),
+    Column("in_scope", Boolean, nullable=False),
+    json_column("attributes"),
+    Column("gone_at", UtcDateTime),
+    Column("complete_poll", Number),
+)
+
+# Members that are no groups, as last read. `gone_at`: no longer in the view. `deleted_at`: a poll saw the tombstone.
+user = Table(
+    "journal_user",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("guid", String, primary_key=True),
+    Column("dn", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("sam_account_name", String),
+    Column("disabled", Boolean, nullable=False),
+    json_column("attributes"),
+    Column("gone_at", UtcDateTime),
+    Column("deleted_at", UtcDateTime),
+)
+
+# Direct memberships of the groups that are not gone. `since`: the poll that first saw it.
+membership = Table(
+    "journal_membership",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("group_guid", String, primary_key=True),
+    Column("member_guid", String, primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
+    Index("journal_membership_by_member", "definition", "member_guid", "group_guid"),
+    sqlite_with_rowid=False,
+)

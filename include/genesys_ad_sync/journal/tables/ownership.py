@@ -1,0 +1,106 @@
+"""Hold pairs, grants, links and claims, and what people decided about them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Index, Integer, String, Table
+
+from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_column, metadata
+
+# -- mapping and ownership -------------------------------------------------------------------------
+
+# AD group -> Genesys group, now (`active`) or once. The baseline is the first completed whole comparison.
+pair = Table(
+    "journal_pair",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("group_guid", String, primary_key=True),
+    Column("genesys_group_id", String, primary_key=True),
+    Column("genesys_group_name", String, nullable=False),
+    Column("rule", Integer, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime),
+    Column("baseline_dag_id", String),
+    Column("baseline_run_id", String),
+    Column("baseline_at", UtcDateTime),
+)
+
+# Memberships that AD owns.
+grant = Table(
+    "journal_grant",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("genesys_group_id", String, primary_key=True),
+    Column("genesys_user_id", String, primary_key=True),
+    Column("user_guid", String, primary_key=True),
+    Column("group_guid", String, primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Who an AD user is in Genesys Cloud.
+link = Table(
+    "journal_link",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("user_guid", String, primary_key=True),
+    Column("genesys_user_id", String, nullable=False),
+    Column("matched_by", String, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Index("journal_link_by_genesys_user", "definition", "genesys_user_id"),
+)
+
+# Which sync definition feeds a Genesys group.
+claim = Table(
+    "journal_claim",
+    metadata,
+    Column("organisation", String, primary_key=True),
+    Column("genesys_group_id", String, primary_key=True),
+    Column("definition", String, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+)
+
+# -- persons ---------------------------------------------------------------------------------------
+
+# What persons are, or were, asked about: rows of a plan, by their key. Open while `closed_at` is null and
+# `expires_at` has not come.
+question = Table(
+    "journal_question",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("definition", String, nullable=False),
+    Column("subject", String, nullable=False),
+    json_column("change_ids"),
+    Column("dag_id", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime),
+    Column("decision", String),
+    Column("decided_by", String),
+    Index("journal_question_by_definition", "definition", "closed_at"),
+    sqlite_autoincrement=True,
+)
+
+# Pairs that an undo run took back. `last_change`: what the journal knew then. `user_guid`: a Genesys user id where AD
+# does not know the person. `undoes`: DAG id/run id.
+pin = Table(
+    "journal_pin",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("genesys_group_id", String, primary_key=True),
+    Column("user_guid", String, primary_key=True),
+    Column("dag_id", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("undoes", String, nullable=False),
+    Column("last_change", Number, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+# Definitions whose removals need approval because the journal was lost or restored.
+restored = Table(
+    "journal_restored",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
+)

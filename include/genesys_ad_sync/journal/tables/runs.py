@@ -1,0 +1,145 @@
+"""Hold changes, their outcomes, and what runs did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, UniqueConstraint, text
+
+from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_column, metadata
+
+# -- what is to be done, and what was done ---------------------------------------------------------
+
+# `settled_*` say which attempt of which run settled it; `status` is the last outcome.
+change = Table(
+    "journal_change",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("definition", String, nullable=False),
+    Column("group_guid", String, nullable=False),
+    Column("user_guid", String),
+    Column("genesys_user_id", String),
+    Column("action", String, nullable=False),
+    Column("observed_at", UtcDateTime, nullable=False),
+    Column("observed_after", UtcDateTime),
+    Column("changed_at", UtcDateTime),
+    Column("origin", String, nullable=False),
+    json_column("path"),
+    Column("held_reason", String),
+    Column("trusted_dc", String),
+    Column("status", String),
+    Column("settled", Boolean, nullable=False),
+    Column("settled_dag_id", String),
+    Column("settled_run_id", String),
+    Column("settled_attempt", Integer),
+    Index("journal_change_by_definition", "definition", "observed_at"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "journal_change_unsettled",
+    change.c.definition,
+    change.c.group_guid,
+    sqlite_where=text("settled = 0"),
+    postgresql_where=text("settled = false"),
+)
+
+# What became of a change, run by run; only added to. The newest counts.
+outcome = Table(
+    "journal_outcome",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("change_id", Number, ForeignKey("journal_change.id"), nullable=False),
+    Column("dag_id", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("status", String, nullable=False),
+    Column("reason", String),
+    Column("http_code", Integer),
+    Column("correlation_id", String),
+    Column("error", String),
+    Column("at", UtcDateTime, nullable=False),
+    Index("journal_outcome_by_change", "change_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+# -- runs ------------------------------------------------------------------------------------------
+
+# One attempt of a DAG run. `window_*` only if `bounded`.
+run = Table(
+    "journal_run",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("dag_id", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("clear_number", Integer, nullable=False),
+    Column("definition", String, nullable=False),
+    Column("run_type", String, nullable=False),
+    Column("mode", String, nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    Column("bounded", Boolean, nullable=False),
+    Column("window_start", UtcDateTime),
+    Column("window_end", UtcDateTime),
+    json_column("groups"),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("poll", Number),
+    Column("polled_at", UtcDateTime),
+    Column("state", String),
+    Column("finished_at", UtcDateTime),
+    UniqueConstraint("dag_id", "run_id", "attempt", name="journal_run_attempt"),
+    Index("journal_run_by_definition", "definition", "poll"),
+    sqlite_autoincrement=True,
+)
+
+
+def run_column() -> Column[Any]:
+    return Column("run", Number, ForeignKey("journal_run.id", ondelete="CASCADE"), primary_key=True)
+
+
+fact = Table(
+    "journal_run_fact",
+    metadata,
+    run_column(),
+    Column("key", String, primary_key=True),
+    Column("value", JSON(none_as_null=False), nullable=False),  # null is a value, too
+)
+
+# The rows of the plan and of the report. `replaced` is 0 for the present ones and the row's id for one that an
+# earlier plan of this attempt settled. `sending_*`: a request for it may have left. `settled`: by this attempt.
+row = Table(
+    "journal_run_row",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("run", Number, ForeignKey("journal_run.id", ondelete="CASCADE"), nullable=False),
+    Column("key", String, nullable=False),
+    Column("replaced", Number, nullable=False),
+    Column("lane", Integer),
+    Column("action", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("organisation", String),
+    Column("settled", Boolean, nullable=False),
+    Column("sending_fence", Number),
+    Column("sending_at", UtcDateTime),
+    Column("recorded_at", UtcDateTime),
+    json_column("data"),  # the whole model.Row
+    UniqueConstraint("run", "key", "replaced", name="journal_run_row_key"),
+    Index("journal_run_row_by_time", "recorded_at"),
+    sqlite_autoincrement=True,
+)
+
+group_result = Table(
+    "journal_run_group",
+    metadata,
+    run_column(),
+    Column("genesys_group_id", String, primary_key=True),
+    json_column("data"),  # the whole model.GroupResult
+)
+
+# Requests to Genesys Cloud, counted per task.
+request = Table(
+    "journal_run_request",
+    metadata,
+    run_column(),
+    Column("task_key", String, primary_key=True),
+    json_column("counts"),
+)

@@ -1,0 +1,183 @@
+"""Write a new state of a view over the stored one: only the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ColumnElement, Connection, String, Table, bindparam, delete, insert, literal, select
+from sqlalchemy import update as sql_update
+
+from genesys_ad_sync.journal import tables
+from genesys_ad_sync.journal.database import chunks, each_of, upsert
+from genesys_ad_sync.model import Change, Guid, View
+
+_MEMBERSHIP = tables.membership.c
+
+
+@dataclass(frozen=True)
+class ViewUpdate:
+    """What one poll found.
+
+    An object of ``before`` that is missing in ``after`` is *gone*: kept as last known, but no longer in the view. It
+    stays in the view while a group outside the part contains it. A group that is no longer nested must therefore
+    stay in ``after``.
+    """
+
+    before: View  # a part of the view, as loaded; ignored if `full`
+    after: View  # the same part as AD has it now
+    changes: Sequence[Change] = ()  # what follows for people in AD groups
+    complete: Collection[Guid] = ()  # groups that the poll read completely
+    deleted: Collection[Guid] = ()  # objects whose tombstone the poll saw
+    full: bool = False  # `after` is the full view: whatever else is stored is gone
+
+
+def write_view(connection: Connection, definition: str, update: ViewUpdate, at: datetime, poll: int) -> None:
+    """Write the difference between the two states, the tombstones, and which groups were read completely."""
+    _write_objects(connection, definition, update.before, update.after)
+    _write_members(connection, definition, update.before, update.after, at)
+    _write_gone(connection, definition, update, at)
+    _mark(connection, definition, tables.user, set(update.deleted) - update.after.users.keys(), deleted_at=at)
+    _mark(connection, definition, tables.group, update.complete, complete_poll=poll)
+
+
+def _write_members(connection: Connection, definition: str, before: View, after: View, at: datetime) -> None:
+    had = dict(before.members)
+    had.update(_members_of(connection, definition, after.groups.keys() - before.groups.keys()))
+    added: dict[Guid, set[Guid]] = {}
+    for group_guid in after.groups:
+        has = after.members.get(group_guid, set())
+        had_members = had.get(group_guid, set())
+        added[group_guid] = has - had_members
+        for chunk in chunks(had_members - has):
+            connection.execute(
+                delete(tables.membership).where(
+                    _MEMBERSHIP.definition == definition,
+                    _MEMBERSHIP.group_guid == group_guid,
+                    _MEMBERSHIP.member_guid.in_(chunk),
+                )
+            )
+    _insert_members(connection, definition, added, at)
+
+
+def _write_gone(connection: Connection, definition: str, update: ViewUpdate, at: datetime) -> None:
+    before, after, deleted = update.before, update.after, set(update.deleted)
+    missing_groups = before.groups.keys() - after.groups.keys()
+    missing_users = before.users.keys() - after.users.keys()
+    if not update.full:
+        kept = _kept_by_others(connection, definition, missing_groups, missing_users, after) - deleted
+        missing_groups, missing_users = missing_groups - kept, missing_users - kept
+    _delete_members(connection, definition, _MEMBERSHIP.group_guid, missing_groups)
+    # a group outside the part may list them
+    _delete_members(connection, definition, _MEMBERSHIP.member_guid, (missing_groups | missing_users) & deleted)
+    _mark(connection, definition, tables.group, missing_groups, gone_at=at)
+    _mark(connection, definition, tables.user, missing_users, gone_at=at)
+
+
+def _delete_members(
+    connection: Connection, definition: str, column: ColumnElement[str], guids: Collection[Guid]
+) -> None:
+    for chunk in chunks(guids):
+        connection.execute(delete(tables.membership).where(_MEMBERSHIP.definition == definition, column.in_(chunk)))
+
+
+def _mark(connection: Connection, definition: str, table: Table, guids: Collection[Guid], **values: Any) -> None:
+    for chunk in chunks(guids):
+        connection.execute(
+            sql_update(table).where(table.c.definition == definition, table.c.guid.in_(chunk)).values(**values)
+        )
+
+
+def _insert_members(
+    connection: Connection, definition: str, added: Mapping[Guid, Collection[Guid]], at: datetime
+) -> None:
+    rows_of_groups = [{"group": group_guid, "members": sorted(guids)} for group_guid, guids in added.items() if guids]
+    if not rows_of_groups:
+        return
+    member = each_of(connection, bindparam("members", type_=JSON))
+    group = bindparam("group", type_=String)
+    rows = select(literal(definition), group, member, literal(at, tables.UtcDateTime()))
+    columns = [_MEMBERSHIP.definition, _MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid, _MEMBERSHIP.since]
+    connection.execute(insert(tables.membership).from_select(columns, rows), rows_of_groups)
+
+
+def _write_objects(connection: Connection, definition: str, before: View, after: View) -> None:
+    groups = [
+        {
+            "definition": definition,
+            "guid": group.guid,
+            "dn": group.dn,
+            "name": group.name,
+            "sam_account_name": group.sam_account_name,
+            "sid": group.sid,
+            "in_scope": group.in_scope,
+            "attributes": dict(group.attributes),
+            "gone_at": None,
+        }
+        for guid, group in after.groups.items()
+        if before.groups.get(guid) != group
+    ]
+    upsert(connection, tables.group, groups)
+    users = [
+        {
+            "definition": definition,
+            "guid": user.guid,
+            "dn": user.dn,
+            "kind": user.kind.value,
+            "name": user.name,
+            "sam_account_name": user.sam_account_name,
+            "disabled": user.disabled,
+            "attributes": dict(user.attributes),
+            "gone_at": None,
+            "deleted_at": None,
+        }
+        for guid, user in after.users.items()
+        if before.users.get(guid) != user
+    ]
+    upsert(connection, tables.user, users)
+
+
+def _members_of(connection: Connection, definition: str, guids: Collection[Guid]) -> dict[Guid, set[Guid]]:
+    """Return the stored members of groups that ``before`` does not have."""
+    members: dict[Guid, set[Guid]] = {guid: set() for guid in guids}
+    for chunk in chunks(guids):
+        stored = connection.execute(
+            select(_MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid).where(
+                _MEMBERSHIP.definition == definition, _MEMBERSHIP.group_guid.in_(chunk)
+            )
+        )
+        for group_guid, member_guid in stored:
+            members[group_guid].add(member_guid)
+    return members
+
+
+def _kept_by_others(
+    connection: Connection,
+    definition: str,
+    missing_groups: Collection[Guid],
+    missing_users: Collection[Guid],
+    after: View,
+) -> set[Guid]:
+    """Return the objects that left the part but not the view.
+
+    A group outside the part contains them, directly or through another such object.
+    """
+    containers: dict[Guid, set[Guid]] = {}
+    for chunk in chunks({*missing_groups, *missing_users}):
+        stored = connection.execute(
+            select(_MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid).where(
+                _MEMBERSHIP.definition == definition, _MEMBERSHIP.member_guid.in_(chunk)
+            )
+        )
+        for group_guid, member_guid in stored:
+            if group_guid not in after.groups:
+                containers.setdefault(group_guid, set()).add(member_guid)
+    kept: set[Guid] = set()
+    frontier = {guid for guid in containers if guid not in missing_groups}
+    while frontier:
+        reached = {member for container in frontier for member in containers.get(container, ())} - kept
+        kept |= reached
+        frontier = reached
+    return kept
