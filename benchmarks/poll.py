@@ -156,7 +156,7 @@ def _sync(journal: Journal, session: LdapSession) -> Sync:
 
     return Sync(
         definition=parse_definition(DEFINITION),
-        journal=journal,
+        journal=journal.of(parse_definition(DEFINITION).name),
         key=RunKey("benchmark", "run"),
         task_key="poll",
         directory=lambda: session,

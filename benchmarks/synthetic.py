@@ -20,6 +20,7 @@ from cryptography.fernet import Fernet, MultiFernet
 
 from genesys_ad_sync.directory.membership import difference
 from genesys_ad_sync.genesys.request_counts import RequestCounts
+from genesys_ad_sync.journal import ViewUpdate
 from genesys_ad_sync.journal.store import Journal
 from genesys_ad_sync.model import (
     Cursor,
@@ -29,10 +30,11 @@ from genesys_ad_sync.model import (
     Mode,
     PrincipalKind,
     RunKey,
+    RunRequest,
     View,
 )
 from genesys_ad_sync.report.store import ReportStore
-from genesys_ad_sync.run.context import RunRequest, Sync
+from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.settings import SyncDefinition, parse_definition
 from genesys_ad_sync.stages.map_groups import map_groups
 from genesys_ad_sync.stages.patch import patch
@@ -168,7 +170,7 @@ class SyntheticRuns:
         )
         return Sync(
             definition=self.definition,
-            journal=self.journal,
+            journal=self.journal.of(self.definition.name),
             key=RunKey(DAG_ID, run_id),
             task_key=task,
             directory=_no_directory,
@@ -190,18 +192,13 @@ class SyntheticRuns:
         """What the task of that name does, with the view that was told."""
         journal, name, after = self.journal, self.definition.name, self._next
         now = datetime.now(timezone.utc)
-        run = journal.begin_run(
+        run = journal.runs.begin(
             RunKey(DAG_ID, run_id),
             name,
-            clear_number=0,
-            run_type="manual",
-            mode=mode,
-            dry_run=False,
-            window=None,
-            groups=(),
-            started_at=now,
+            RunRequest(clear_number=0, run_type="manual", mode=mode, dry_run=False, window=None, groups=()),
+            now,
         )
-        stored = journal.stored_cursor(name)
+        stored = journal.of(name).views.cursor()
         changes = (
             difference(
                 self.view,
@@ -214,21 +211,16 @@ class SyntheticRuns:
             if stored
             else []
         )
-        poll = journal.advance(
-            name,
-            expected_poll=stored.poll if stored else None,
-            scope="synthetic",
+        poll = journal.of(name).views.advance(
+            ViewUpdate(self.view, after, changes=changes, complete=list(after.groups), full=True),
             cursor=Cursor("dc1.example.com", group_guid(0), 1, b"cookie", now),
-            before=self.view,
-            after=after,
-            changes=changes,
-            complete=list(after.groups),
-            whole=True,
+            scope="synthetic",
+            expected_poll=stored.poll if stored else None,
         )
         self.view = after
-        journal.set_polled(run, poll, now)
-        journal.put_fact(run, "complete", sorted(after.groups))
-        journal.put_fact(run, "notes", [])
+        journal.runs.set_polled(run, poll, now)
+        journal.facts.put(run, "complete", sorted(after.groups))
+        journal.facts.put(run, "notes", [])
 
     def run(self, mode: Mode = Mode.AUTO) -> dict[str, Any]:
         """A whole run; gives its report."""

@@ -16,7 +16,7 @@ from genesys_ad_sync.model import Mode, Window
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from genesys_ad_sync.run.context import RunRequest
+    from genesys_ad_sync.model import RunRequest
     from genesys_ad_sync.settings import SyncDefinition
 
 TIME_PATTERN = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
@@ -120,7 +120,7 @@ def _refuse_unknown_keys(context: Context) -> None:
 
 
 def _without_window(definition: SyncDefinition, context: Context) -> RunRequest:
-    from genesys_ad_sync.run.context import RunRequest
+    from genesys_ad_sync.model import RunRequest
 
     dag_run, params = context["dag_run"], context["params"]
     dry_run = params.get("dry_run")

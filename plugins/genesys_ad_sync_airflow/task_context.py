@@ -36,7 +36,7 @@ def sync_of_task(definition: SyncDefinition) -> Sync:
     )
     return Sync(
         definition=definition,
-        journal=open_journal(),
+        journal=open_journal().of(definition.name),
         key=RunKey(ti.dag_id, ti.run_id),
         task_key=f"{ti.task_id}[{ti.map_index}]" if mapped else ti.task_id,
         directory=lambda: ActiveDirectoryHook(definition.directory.connection).get_conn(),

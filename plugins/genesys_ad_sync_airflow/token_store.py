@@ -70,7 +70,7 @@ class JournalTokenStore:
             known = self._read.get(key)
         if known is not None and known[0].renew_at > self._clock():
             return known[0]
-        stored = self._journal().secret(key)
+        stored = self._journal().secrets.get(key)
         if stored is None:
             return None
         encrypted, renew_at = stored
@@ -86,7 +86,7 @@ class JournalTokenStore:
 
     def put(self, key: str, token: Token) -> None:
         encrypted = self._cipher.encrypt(json.dumps({"token": token.value}).encode())
-        self._journal().put_secret(key, encrypted, datetime.fromtimestamp(token.renew_at, timezone.utc))
+        self._journal().secrets.put(key, encrypted, datetime.fromtimestamp(token.renew_at, timezone.utc))
         with self._lock:
             self._read[key] = (token, encrypted)
 
@@ -96,7 +96,7 @@ class JournalTokenStore:
             if known is None or known[0].value != value:
                 return
             del self._read[key]
-        self._journal().forget_secret(key, known[1])
+        self._journal().secrets.forget(key, known[1])
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
@@ -110,12 +110,12 @@ class JournalTokenStore:
             try:
                 yield
             finally:
-                self._journal().unlock_secret(key, self._owner)
+                self._journal().secrets.unlock(key, self._owner)
 
     def _try_lock(self, key: str) -> bool:
         now = datetime.fromtimestamp(self._clock(), timezone.utc)
-        return self._journal().lock_secret(key, self._owner, now=now, until=now + timedelta(seconds=LOCK_LASTS))
+        return self._journal().secrets.lock(key, self._owner, now=now, until=now + timedelta(seconds=LOCK_LASTS))
 
     def _fresh_in_journal(self, key: str) -> bool:
-        stored = self._journal().secret(key)
+        stored = self._journal().secrets.get(key)
         return stored is not None and stored[1].timestamp() > self._clock() and self.get(key) is not None

@@ -82,11 +82,11 @@ def refused(pipeline: Pipeline, error: type[Exception], *facts: str, after_poll:
     assert reports(pipeline) == []
     name = pipeline.definition.name
     journal = pipeline.journal
-    assert (journal.stored_cursor(name) is not None) is after_poll
-    assert not [pair for pair in journal.pairs(name) if pair.has_baseline]
-    assert journal.unsettled(name) == []
-    assert journal.all_links(name) == {}
-    assert journal.grants(name, [group["id"] for group in at_first["groups"]]) == []
+    assert (journal.of(name).views.cursor() is not None) is after_poll
+    assert not [pair for pair in journal.of(name).pairs.active() if pair.has_baseline]
+    assert journal.of(name).changes.unsettled() == []
+    assert journal.of(name).links.all() == {}
+    assert journal.of(name).grants.of_groups([group["id"] for group in at_first["groups"]]) == []
 
 
 def says(error: Exception, *facts: str) -> None:
@@ -292,8 +292,12 @@ def test_a_group_base_that_does_not_exist_is_never_an_empty_company(pipeline: Pi
     with pytest.raises(DirectoryNotFound):
         pipeline.run()
     assert len(pipeline.genesys.writes()) == writes
-    assert pipeline.journal.unsettled(pipeline.definition.name) != []  # orphans of the first run, still there
-    assert not [c for c in pipeline.journal.unsettled(pipeline.definition.name) if c.action.value == "remove"]
+    assert (
+        pipeline.journal.of(pipeline.definition.name).changes.unsettled() != []
+    )  # orphans of the first run, still there
+    assert not [
+        c for c in pipeline.journal.of(pipeline.definition.name).changes.unsettled() if c.action.value == "remove"
+    ]
 
 
 # -- Genesys Cloud ------------------------------------------------------------------------------------

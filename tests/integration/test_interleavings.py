@@ -85,7 +85,7 @@ def once_after(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, act: Cal
 
 def doubt_newest_change(journal: Journal, definition: str) -> None:
     """As a lagging domain controller would have made it doubtful."""
-    newest = max(change.id or 0 for change in journal.unsettled(definition))
+    newest = max(change.id or 0 for change in journal.of(definition).changes.unsettled())
     with journal._database.writing() as connection:
         connection.execute(
             update(tables.change)
@@ -198,13 +198,13 @@ def test_a_reading_is_old_when_the_same_other_run_has_gone_on_writing(ready: Pip
     """It paused between two of its lanes: its lease is still the same."""
     organisation, key = ready.sync("other", "patch[0]").organisation, ready.sync("other", "patch[0]").key
     times = {"now": ready.sync("x", "x").clock(), "ttl": ready.sync("x", "x").lease_ttl}
-    ready.journal.acquire_lease(organisation, key, "patch[0]", **times)
-    ready.journal.release_lease(organisation, key, "patch[0]")
+    ready.journal.leases.acquire(organisation, key, "patch[0]", **times)
+    ready.journal.leases.release(organisation, key, "patch[0]")
     mine = ready.sync("mine", "plan").key
-    before = ready.journal.next_fence(organisation, mine, now=times["now"])
-    ready.journal.acquire_lease(organisation, key, "patch[1]", **times)
-    ready.journal.release_lease(organisation, key, "patch[1]")
-    assert ready.journal.next_fence(organisation, mine, now=times["now"]) != before
+    before = ready.journal.leases.next_fence(organisation, mine, now=times["now"])
+    ready.journal.leases.acquire(organisation, key, "patch[1]", **times)
+    ready.journal.leases.release(organisation, key, "patch[1]")
+    assert ready.journal.leases.next_fence(organisation, mine, now=times["now"]) != before
 
 
 def test_who_lost_the_lease_while_reading_back_leaves_ownership_alone(
@@ -331,9 +331,9 @@ def test_a_group_that_another_definition_claims_has_no_baseline(small: Pipeline)
     voice = [genesys_id("Voice")]
     small.genesys.change_members(voice[0], add=[genesys_id(name) for name in ("ann", "bob", "cid")])
     sync = small.sync("other", "plan")
-    small.journal.claim(sync.organisation, "other", voice, sync.clock())
+    small.journal.of("other").claims.take(sync.organisation, voice, sync.clock())
     small.run()
-    small.journal.release_claims(sync.organisation, "other", [])
+    small.journal.of("other").claims.release_except(sync.organisation, [])
     small.run()
     leave(small, "voice", "bob")
     assert rows(small.run()) == [("remove", "bob", "success", None, None)]
@@ -501,7 +501,7 @@ def test_what_a_comparison_with_genesys_found_is_in_no_window_before_it(ready: P
     ready.directory.tick()  # AD's clock has whole seconds
     full = ready.run("full", mode="full")
     assert rows(full) == [("add", "bob", "success", None, None)]
-    polled_at = ready.journal.run(RunKey(full["dag_id"], "full")).polled_at
+    polled_at = ready.journal.runs.get(RunKey(full["dag_id"], "full")).polled_at
     assert rows(ready.run(run_type="backfill", window=(None, polled_at)), "bob")[0][4] != "full"
     after = ready.run(run_type="backfill", window=(polled_at, None))
     assert rows(after) == [("add", "bob", "success", None, "full")]

@@ -133,7 +133,7 @@ def test_a_dry_run_over_a_window_before_the_journal_leaves_nothing_to_do(with_ti
     for _ in range(2):
         dry = with_times.run(**window, dry_run=True)
         assert rows(dry, "fay") == [("add", "fay", "planned", None, None)]
-        assert with_times.journal.unsettled("default") == []
+        assert with_times.journal.of("default").changes.unsettled() == []
     assert rows(with_times.run()) == []
     assert rows(with_times.run("live", **window), "fay") == [("add", "fay", "success", None, None)]
     (listed,) = rows(with_times.run(**window, dry_run=True), "fay")
@@ -149,7 +149,7 @@ def test_a_window_before_the_journal_is_rebuilt_for_the_chosen_groups_only(with_
     window = {"run_type": "backfill", "window": (start, beginning_of_journal(with_times))}
     report = with_times.run(**window, groups=["Voice"])
     assert rows(report, "fay") == [("add", "fay", "success", None, None)]
-    assert with_times.journal.unsettled("default") == []
+    assert with_times.journal.of("default").changes.unsettled() == []
 
 
 def test_an_undo_asks_nothing_of_the_time_before_the_journal(with_times: Pipeline) -> None:
@@ -158,11 +158,11 @@ def test_an_undo_asks_nothing_of_the_time_before_the_journal(with_times: Pipelin
     with_times.directory.tick()
     with_times.run("first")
     with_times.run("undo", undo_run="first", window=(start, beginning_of_journal(with_times)))
-    assert with_times.journal.unsettled("default") == []
+    assert with_times.journal.of("default").changes.unsettled() == []
 
 
 def beginning_of_journal(pipeline: Pipeline) -> datetime:
-    stored = pipeline.journal.stored_cursor("default")
+    stored = pipeline.journal.of("default").views.cursor()
     assert stored is not None
     return stored.began_at
 

@@ -118,7 +118,7 @@ def test_after_keep_days_the_journal_forgets_the_run_and_no_membership(pipeline:
     pipeline.run("second")
     assert list((pipeline.folder / "reports").rglob("first*")) == []
     with pytest.raises(RunUnknown):
-        pipeline.journal.run(RunKey(pipeline.dag_id, "first"))
+        pipeline.journal.runs.get(RunKey(pipeline.dag_id, "first"))
     report = pipeline.run("third", mode="full")
     assert not any("restored" in note for note in report["notes"])
     assert {name: pipeline.individuals(name) for name in company.PAIRS.values()} == before

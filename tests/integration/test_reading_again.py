@@ -105,7 +105,9 @@ def test_a_deleted_group_that_a_forgotten_one_still_contains_is_gone(small: Pipe
     small.directory.apply([Delete("voice")])
     report = small.run()
     assert {row[3] for row in rows(report)} == {"mapping_changed"}
-    assert "voice" not in {group.sam_account_name for group in small.journal.scope_groups(small.definition.name)}
+    assert "voice" not in {
+        group.sam_account_name for group in small.journal.of(small.definition.name).views.groups_in_scope()
+    }
     assert members(small, "Voice") == {"ann", "bob", "cid", "mia"}
 
 

@@ -114,9 +114,9 @@ def test_the_members_are_read_again_before_writing_if_another_run_wrote_meanwhil
     planned = plan(runs.sync(run_id, "plan"))
     sync = runs.sync(run_id, "patch")
     key = RunKey("other_dag", "other_run")
-    sync.journal.acquire_lease(sync.organisation, key, "patch[0]", now=sync.clock(), ttl=sync.lease_ttl)
+    sync.journal.leases.acquire(sync.organisation, key, "patch[0]", now=sync.clock(), ttl=sync.lease_ttl)
     genesys.change_members(group_id(0), add=[user_id(30)])
-    sync.journal.release_lease(sync.organisation, key, "patch[0]")
+    sync.journal.leases.release(sync.organisation, key, "patch[0]")
     patch(sync, planned["batches"][0]["lane"])
     assert sent(genesys)[INDIVIDUALS] == 3
     assert rows(runs.finish(run_id)) == {user_id(30): ("unchanged", "already_so"), user_id(31): ("success", None)}
@@ -148,7 +148,7 @@ def test_whom_genesys_refuses_because_of_what_happened_since_the_plan_is_an_orph
         user_id(31): ("success", None),
         user_id(32): ("orphaned", "inactive"),
     }
-    assert user_guid(30) not in runs.journal.all_links(runs.definition.name)
+    assert user_guid(30) not in runs.journal.of(runs.definition.name).links.all()
 
 
 @pytest.mark.parametrize("inactive_member", ["accept", "refuse"])
@@ -233,7 +233,7 @@ def test_an_external_id_is_read_once_and_kept(genesys: SandboxGenesys, tmp_path:
         genesys.change_group(group_id(1), external_id="misspelt")
         runs.run(Mode.FULL)
         assert any("/scim/" in endpoint for endpoint in sent(genesys))
-        pairs = {pair.genesys_group_id for pair in runs.journal.pairs(runs.definition.name)}
+        pairs = {pair.genesys_group_id for pair in runs.journal.of(runs.definition.name).pairs.active()}
         assert pairs == {group_id(0), group_id(1)}
 
 
@@ -243,14 +243,16 @@ def test_an_external_id_that_the_test_organisation_lacks_is_asked_for_in_product
     with SandboxGenesys.start(genesys_seed(60, BEFORE)) as test, opened(test, tmp_path, groups=rules) as runs:
         runs.tell(BEFORE)
         runs.run()
-        assert runs.journal.pairs(runs.definition.name) == []
+        assert runs.journal.of(runs.definition.name).pairs.active() == []
     port = urlsplit(test.url).port or 0
     with SandboxGenesys.start(genesys_seed(60, BEFORE), port=port, client_id="of production") as production:
         production.change_group(group_id(0), external_id="ERP-1")
         with opened(production, tmp_path, groups=rules) as runs:
             runs.tell(BEFORE)
             runs.run()
-            assert [pair.genesys_group_id for pair in runs.journal.pairs(runs.definition.name)] == [group_id(0)]
+            assert [pair.genesys_group_id for pair in runs.journal.of(runs.definition.name).pairs.active()] == [
+                group_id(0)
+            ]
 
 
 def test_an_external_id_of_two_groups_skips_that_ad_group_until_one_of_them_gives_it_up(
@@ -311,7 +313,7 @@ def test_a_wait_too_long_for_the_task_is_handed_back_with_what_was_done_recorded
     with pytest.raises(Throttled) as caught:
         patch(runs.sync(run_id, "patch"), lane)
     assert caught.value.retry_after == pytest.approx(600, abs=2)
-    recorded = {row.genesys_user_id: row.status.value for row in runs.journal.rows(runs.sync(run_id, "x").run)}
+    recorded = {row.genesys_user_id: row.status.value for row in runs.journal.rows.of_run(runs.sync(run_id, "x").run)}
     assert recorded == {user_id(30): "success", user_id(31): "failed"}
     genesys.clear_log()
     patch(runs.sync(run_id, "patch"), lane)

@@ -14,7 +14,7 @@ import pytest
 from airflow.sdk import Asset
 
 from genesys_ad_sync.errors import DirectoryError
-from genesys_ad_sync.journal.store import Journal
+from genesys_ad_sync.journal.questions import Questions
 from genesys_ad_sync.report.schema import validate
 from genesys_ad_sync.stages.approve_removals import Answer, answer
 from genesys_ad_sync.stages.check import RunFailed
@@ -319,7 +319,7 @@ def test_an_answer_whose_task_died_is_taken_up_by_its_next_try(
     leave(limited, "billing", *BILLING)
     run_id, _ = limited.plan()
     with monkeypatch.context() as broken:
-        broken.setattr(Journal, "close_question", _dies)
+        broken.setattr(Questions, "close", _dies)
         with pytest.raises(RuntimeError):
             limited.answer(run_id, "None")
     assert limited.asked(run_id) is None

@@ -191,7 +191,7 @@ def _claimed(pipeline: Pipeline, definition: str) -> dict[str, str]:
     """The Genesys groups that others than this definition have claimed."""
     sync = pipeline.sync("none", "none")
     groups = [group["id"] for group in pipeline.genesys.snapshot()["groups"]]
-    return pipeline.journal.claim(sync.organisation, definition, groups, sync.clock(), dry_run=True)
+    return pipeline.journal.of(definition).claims.take(sync.organisation, groups, sync.clock(), dry_run=True)
 
 
 def _yaml_of(pipeline: Pipeline, **more: Any) -> str:

@@ -109,7 +109,7 @@ def test_a_window_that_ends_in_the_future_says_what_is_not_in_it(ready: Pipeline
 
 
 def end_of_first(pipeline: Pipeline) -> datetime:
-    stored = pipeline.journal.stored_cursor(pipeline.definition.name)
+    stored = pipeline.journal.of(pipeline.definition.name).views.cursor()
     assert stored is not None
     return stored.began_at
 
@@ -221,7 +221,7 @@ def test_a_dry_run_that_takes_the_name_of_a_killed_live_run_writes_nothing(ready
 def test_a_killed_run_gives_way_when_its_lease_runs_out_and_cannot_write_any_more(ready: Pipeline) -> None:
     ready.directory.apply([AddMember("voice", "fay")])
     sync = ready.sync("dead", "patch[0]")
-    fence = ready.journal.acquire_lease(
+    fence = ready.journal.leases.acquire(
         sync.organisation, RunKey(ready.dag_id, "dead"), "patch[0]", now=sync.clock(), ttl=sync.lease_ttl
     )
     run_id, planned = ready.plan()
@@ -231,9 +231,9 @@ def test_a_killed_run_gives_way_when_its_lease_runs_out_and_cannot_write_any_mor
     ready.clock_offset += sync.lease_ttl + timedelta(seconds=1)
     ready.patch(run_id, planned)
     assert "fay" in members(ready, "Voice")
-    run = ready.journal.run(RunKey(ready.dag_id, run_id))
+    run = ready.journal.runs.get(RunKey(ready.dag_id, run_id))
     with pytest.raises(LeaseLost):
-        ready.journal.mark_sending(run, [], fence, sync.clock())
+        ready.journal.rows.mark_sending(run, [], fence, sync.clock())
 
 
 def test_a_killed_patch_is_taken_up_where_it_ended(ready: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,7 +247,7 @@ def test_a_killed_patch_is_taken_up_where_it_ended(ready: Pipeline, monkeypatch:
         raise Killed
 
     with monkeypatch.context() as patched:  # the request was sent, nothing of it was recorded
-        patched.setattr(ready.journal, "record", die)
+        patched.setattr(ready.journal.rows.of_run, "record_outcomes", die)
         with pytest.raises(Killed):
             patch(ready.sync(run_id, "patch[0]"), planned["batches"][0]["lane"])
     assert "fay" in members(ready, "Voice")
@@ -264,7 +264,7 @@ def test_what_was_granted_is_owned_although_the_task_was_killed_right_after_it_s
     ready.directory.apply([AddMember("voice", "fay")])
     if stage == "plan":  # somebody was faster than the run
         ready.genesys.change_members(genesys_id("Voice"), add=[genesys_id("fay")])
-    honest = ready.journal.record
+    honest = ready.journal.rows.record_outcomes
 
     class Killed(BaseException):
         pass
@@ -275,7 +275,7 @@ def test_what_was_granted_is_owned_although_the_task_was_killed_right_after_it_s
 
     run_id, planned = ready.plan("killed") if stage == "patch" else ("killed", None)
     with monkeypatch.context() as patched:
-        patched.setattr(ready.journal, "record", record_and_die)
+        patched.setattr(ready.journal.rows.of_run, "record_outcomes", record_and_die)
         with pytest.raises(Killed):
             ready.patch(run_id, planned) if planned else ready.plan(run_id)
     if planned is None:
@@ -308,14 +308,14 @@ def test_another_run_that_polls_meanwhile_is_no_reason_to_fail(
     ready: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready.directory.apply([RemoveMember("voice", "bob")])
-    honest, conflicts = ready.journal.advance, iter([0, 1])
+    honest, conflicts = ready.journal.of(ready.definition.name).views.advance, iter([0, 1])
 
     def advance(*arguments: Any, **named: Any) -> int:
         if next(conflicts, None) is not None:
             raise JournalConflict("a test")
         return honest(*arguments, **named)
 
-    monkeypatch.setattr(ready.journal, "advance", advance)
+    monkeypatch.setattr(ready.journal.of(ready.definition.name).views, "advance", advance)
     assert rows(ready.run()) == [("remove", "bob", "success", None, None)]
 
 
@@ -388,7 +388,8 @@ def test_a_group_that_left_the_scope_and_came_back_is_as_it_should_be(ready: Pip
     ready.run()
     assert members(ready, "Voice") == {"ann", "cid", "mia"}
     assert all(
-        change.status in (None, Status.HELD) or change.settled_by for change in ready.journal.unsettled("default")
+        change.status in (None, Status.HELD) or change.settled_by
+        for change in ready.journal.of("default").changes.unsettled()
     )
 
 

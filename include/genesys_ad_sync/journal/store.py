@@ -15,9 +15,9 @@ from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import Changes
 from genesys_ad_sync.journal.claims import Claims
 from genesys_ad_sync.journal.database import Database
+from genesys_ad_sync.journal.external_ids import ExternalIds
 from genesys_ad_sync.journal.facts import Facts
 from genesys_ad_sync.journal.figures import Figures
-from genesys_ad_sync.journal.flat import CallableExternalIds, CallableRows, FlatNames
 from genesys_ad_sync.journal.grants import Grants
 from genesys_ad_sync.journal.leases import Leases
 from genesys_ad_sync.journal.links import Links
@@ -26,6 +26,7 @@ from genesys_ad_sync.journal.pairs import Pairs
 from genesys_ad_sync.journal.pins import Pins
 from genesys_ad_sync.journal.questions import Questions
 from genesys_ad_sync.journal.restoration import Restoration
+from genesys_ad_sync.journal.rows import Rows
 from genesys_ad_sync.journal.runs import Runs
 from genesys_ad_sync.journal.secrets import Secrets
 from genesys_ad_sync.journal.views import Views
@@ -34,7 +35,7 @@ from genesys_ad_sync.model import Link, Outcome, RunKey, RunRecord, StoredCursor
 __all__ = ["DefinitionJournal", "Journal", "Link", "Outcome", "RunKey", "RunRecord", "StoredCursor"]
 
 
-class Journal(FlatNames):
+class Journal:
     """The open journal, with the stores that all sync definitions share.
 
     Those of one definition are reached by ``of``. A context manager: leaving it closes the connections.
@@ -44,11 +45,11 @@ class Journal(FlatNames):
         self._database = database
         self.runs = Runs(database)
         self.facts = Facts(database)
-        self.rows = CallableRows(database)
+        self.rows = Rows(database)
         self.figures = Figures(database)
         self.leases = Leases(database)
         self.secrets = Secrets(database)
-        self.external_ids = CallableExternalIds(database)
+        self.external_ids = ExternalIds(database)
         self._of: dict[str, DefinitionJournal] = {}
 
     @classmethod

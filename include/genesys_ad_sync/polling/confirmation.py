@@ -7,12 +7,16 @@ from collections.abc import Collection, Iterable
 from genesys_ad_sync.directory import replica_trust
 from genesys_ad_sync.directory.membership import closure, effective_members
 from genesys_ad_sync.directory.results import Delta
-from genesys_ad_sync.journal.store import Journal
+from genesys_ad_sync.journal import DefinitionJournal
 from genesys_ad_sync.model import Action, Change, Cursor, Guid, Reason, Scope, View
 
 
 def confirm_held_removals(
-    journal: Journal, definition: str, scope: Scope, cursor: Cursor, complete: Collection[Guid], delta: Delta | None
+    journal: DefinitionJournal,
+    scope: Scope,
+    cursor: Cursor,
+    complete: Collection[Guid],
+    delta: Delta | None,
 ) -> int:
     """Release held removals that this poll confirms; return how many.
 
@@ -22,17 +26,17 @@ def confirm_held_removals(
 
     ``complete``: groups read completely in this poll. ``delta``: what DirSync listed; None: nothing.
     """
-    held = [change for change in journal.unsettled(definition) if change.action is Action.REMOVE]
+    held = [change for change in journal.changes.unsettled() if change.action is Action.REMOVE]
     listed = confirmed_by_dirsync(held, delta)
     shown = [
         change
         for change in (*confirmed_by_reading(held, cursor, complete), *back_in_scope(held, cursor, complete))
         if change not in listed
     ]
-    view = journal.load_view(definition, {change.group_guid for change in shown}) if shown else View()
+    view = journal.views.load({change.group_guid for change in shown}) if shown else View()
     confirmed = [*listed, *(change for change in shown if is_out(change, view, scope, complete))]
     if confirmed:
-        journal.confirm([change.id for change in confirmed if change.id is not None])
+        journal.changes.clear_hold([change.id for change in confirmed if change.id is not None])
     return len(confirmed)
 
 

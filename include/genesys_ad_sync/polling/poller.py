@@ -20,6 +20,7 @@ from genesys_ad_sync.directory.reader import DirectoryReader
 from genesys_ad_sync.directory.results import Delta, Proof, Reading
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import CursorRejected, JournalConflict
+from genesys_ad_sync.journal import ViewUpdate
 from genesys_ad_sync.model import Change, Cursor, Guid, Reason, Scope, StoredCursor, View
 from genesys_ad_sync.polling.confirmation import confirm_held_removals
 from genesys_ad_sync.polling.notes import (
@@ -113,7 +114,7 @@ class Follower:
         raise JournalConflict("other runs kept moving the view while this one read it: try again later")
 
     def _poll(self, *, whole: bool, groups: Collection[Guid] = ()) -> Polled:
-        stored = self._journal.stored_cursor(self._name)
+        stored = self._journal.views.cursor()
         reason = why_whole(stored, self.scope, asked_for=whole)
         if reason is None:
             assert stored is not None
@@ -157,10 +158,10 @@ class Follower:
         """
         touched = set(delta.mentioned)
         if delta.primary_groups:
-            touched |= self._journal.groups_with_rids(self._name, set(delta.primary_groups.values()))
+            touched |= self._journal.views.groups_with_rids(set(delta.primary_groups.values()))
         wanted = touched | set(groups)
-        roots = self._journal.roots_above(self._name, wanted) if wanted else set()
-        before = self._journal.load_view(self._name, roots | set(groups)) if wanted else View()
+        roots = self._journal.views.groups_above(wanted) if wanted else set()
+        before = self._journal.views.load(roots | set(groups)) if wanted else View()
         start, kept = _as_read(before, reading, self.scope) if reading is not None else (before, set())
         after = apply_delta(start, delta, self.reader.objects) if touched else start
         roots |= {guid for guid, group in after.groups.items() if group.in_scope}
@@ -199,10 +200,10 @@ class Follower:
             for guid in now
             if known.get(guid) != now[guid]
         }
-        others = self._journal.roots_above(self._name, altered) - roots if altered else set()
+        others = self._journal.views.groups_above(altered) - roots if altered else set()
         if not others:
             return before, after, roots
-        more = self._journal.load_view(self._name, others)
+        more = self._journal.views.load(others)
         return merged(more, View(), before), merged(more, before, after), roots | others
 
     # -- everything -----------------------------------------------------------------------------------
@@ -225,7 +226,7 @@ class Follower:
         view = reading.view
         others = self._note_on_non_users(view)
         cursor = replica_trust.following(stored.cursor, stored.known_dcs, reading.cursor)
-        before = self._journal.load_view(self._name)
+        before = self._journal.views.load()
         kept = keep_invisible(before, view, reading.unresolved, nested=self.scope.nested_groups)
         shrinking = restore_unexplained_losses(
             before, view, reading.complete, delta, self._limits, whole=stored.scope == self.scope.fingerprint
@@ -321,26 +322,20 @@ class Follower:
         *,
         whole: bool,
     ) -> int:
-        return self._journal.advance(
-            self._name,
-            expected_poll=stored.poll if stored else None,
-            scope=self.scope.fingerprint,
+        return self._journal.views.advance(
+            ViewUpdate(before, after, changes=changes, complete=complete, deleted=deleted, full=whole),
             cursor=cursor,
-            before=before,
-            after=after,
-            changes=changes,
-            complete=complete,
-            whole=whole,
-            deleted=deleted,
+            scope=self.scope.fingerprint,
+            expected_poll=stored.poll if stored else None,
         )
 
     def _forget_links(self, deleted: Collection[Guid]) -> None:
         """Drop links of deleted accounts: a new account may have the Genesys user now."""
         if deleted:
-            self._journal.drop_links(self._name, deleted)
+            self._journal.links.remove(deleted)
 
     def _confirm(self, cursor: Cursor, complete: Collection[Guid], delta: Delta | None) -> None:
-        confirmed = confirm_held_removals(self._journal, self._name, self.scope, cursor, complete, delta)
+        confirmed = confirm_held_removals(self._journal, self.scope, cursor, complete, delta)
         if confirmed:
             self._task.say(f"{confirmed} removals that were held as doubtful are confirmed")
 

@@ -30,7 +30,7 @@ def rebuild_window(task: Sync, follower: Follower, run: RunRecord, polled_at: da
             f"the window ends after this poll ({polled_at.isoformat()}): what happens from now until its end is not in "
             "it; the next live run takes it, or this window run again later"
         )
-    stored = task.journal.stored_cursor(task.definition.name)
+    stored = task.journal.views.cursor()
     assert stored is not None
     began = stored.began_at
     if window.start is None or window.start >= began:
@@ -61,8 +61,7 @@ def _nothing_known(began: datetime, why: str) -> str:
 
 def _rebuild(task: Sync, follower: Follower, run: RunRecord, start: datetime, end: datetime) -> list[str] | None:
     """Store the changes of [start, end) that AD recorded; return notes, None without records."""
-    name = task.definition.name
-    view = task.journal.load_view(name)
+    view = task.journal.views.load()
     in_scope = [group for group in view.groups.values() if group.in_scope]
     roots = sorted(group.guid for group in chosen(in_scope, run.groups))
     # The first group that has members shows whether there are records at all.
@@ -84,7 +83,7 @@ def _rebuild(task: Sync, follower: Follower, run: RunRecord, start: datetime, en
     if run.dry_run:
         task.facts[HISTORY] = changes
     else:
-        new = task.journal.record_history(name, changes)
+        new = task.journal.changes.add_history(changes)
         task.say(f"{len(changes)} changes from before the journal, {new} of them new to it")
     return [
         f"{len(changes)} changes from before the journal began were rebuilt from what Active Directory keeps",

@@ -23,18 +23,17 @@ def changes_to_act_on(task: Sync, run: RunRecord) -> list[Change]:
 
     A bounded run takes those of its window, settled ones too; a live run everything unsettled; an undo run none.
     """
-    definition = task.definition.name
     if task.facts[UNDO] is not None:
         return []
     if run.bounded:
         assert run.window is not None
-        changes = task.journal.changes_in(definition, run.window)
+        changes = task.journal.changes.in_window(run.window)
         changes += dry_run_history(task, changes)
     else:
-        changes = task.journal.unsettled(definition)
+        changes = task.journal.changes.unsettled()
     if not run.groups:
         return changes
-    known = task.journal.known_groups(definition, {change.group_guid for change in changes})
+    known = task.journal.views.groups({change.group_guid for change in changes})
     allowed = {group.guid for group in chosen(known.values(), run.groups)}
     return [change for change in changes if change.group_guid in allowed]
 
@@ -58,7 +57,7 @@ def window_of(task: Sync, run: RunRecord) -> Window | None:
     if run.mode is Mode.FULL:
         return None
     if run.window is not None:
-        stored = task.journal.stored_cursor(task.definition.name)
+        stored = task.journal.views.cursor()
         began = stored.began_at if stored is not None else None
         return Window(run.window.start or began, run.window.end or run.polled_at)
-    return Window(task.journal.previous_live_poll(task.definition.name, run), run.polled_at)
+    return Window(task.journal.runs.previous_live_poll(task.definition.name, run), run.polled_at)

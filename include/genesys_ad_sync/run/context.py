@@ -12,26 +12,11 @@ from functools import cached_property
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.genesys.client import GenesysClient
 from genesys_ad_sync.genesys.gateway import GenesysGateway
-from genesys_ad_sync.journal.store import Journal
-from genesys_ad_sync.model import Mode, RunKey, RunRecord, Window
+from genesys_ad_sync.journal import DefinitionJournal
+from genesys_ad_sync.model import RunKey, RunRecord
 from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.run.facts import NOTES, Facts
 from genesys_ad_sync.settings import SyncDefinition
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """What a person, the scheduler or a backfill asks of a run."""
-
-    run_type: str  # scheduled | manual | backfill | ...
-    clear_number: int = 0
-    mode: Mode = Mode.AUTO
-    window: Window | None = None  # bounded: only changes of this window; None: live
-    dry_run: bool = False
-    groups: tuple[str, ...] = ()  # shell patterns on AD group names; empty: all
-    undo_run: str | None = None  # take back what this run did, and do nothing else
-    release_run: str | None = None  # what was undone, or rejected, in this run may be done again
-    refused: str | None = None  # why `poll` did not take it; for the report
 
 
 @dataclass
@@ -42,7 +27,7 @@ class Sync:
     """
 
     definition: SyncDefinition
-    journal: Journal
+    journal: DefinitionJournal
     key: RunKey
     task_key: str  # unique among the tasks of the run, e.g. "patch[3]"
     directory: Callable[[], AbstractContextManager[LdapSession]]
@@ -94,7 +79,7 @@ class Sync:
     @property
     def run(self) -> RunRecord:
         """The latest attempt of the run. Raises RunUnknown before `poll` has begun it."""
-        return self.journal.run(self.key)
+        return self.journal.runs.get(self.key)
 
     def note(self, text: str) -> None:
         """Add a sentence to the task's log and to the report."""
@@ -105,4 +90,4 @@ class Sync:
         """Store how many requests this task has sent so far; the report adds them up."""
         if self._client is not None:
             counts = self._client.request_counts.as_dict()
-            self.journal.add_requests(self.run, f"{self.task_key}#{self._try}", counts)
+            self.journal.figures.add_requests(self.run, f"{self.task_key}#{self._try}", counts)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import BeforeValidator, PlainSerializer, TypeAdapter
 
 from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync.journal import DefinitionJournal
 from genesys_ad_sync.journal.store import Journal
 from genesys_ad_sync.model import (
     Change,
@@ -47,7 +48,7 @@ class Fact(Generic[_T]):
 class Facts:
     """One task's access to the facts of its run. Each is read from the journal once per task."""
 
-    def __init__(self, journal: Journal, run: Callable[[], RunRecord]) -> None:
+    def __init__(self, journal: Journal | DefinitionJournal, run: Callable[[], RunRecord]) -> None:
         self._journal = journal
         self._run = run
         self._known: dict[str, Any] = {}
@@ -61,12 +62,12 @@ class Facts:
 
     def __setitem__(self, fact: Fact[_T], value: _T) -> None:
         """Store a value for later tasks, and for this one."""
-        self._journal.put_fact(self._run(), fact.key, fact.adapter.dump_python(value, mode="json"))
+        self._journal.facts.put(self._run(), fact.key, fact.adapter.dump_python(value, mode="json"))
         self._known[fact.key] = value
 
     def read_again(self, fact: Fact[_T]) -> _T:
         """Return the stored value, where other tasks may have written one since."""
-        stored = self._journal.fact(self._run(), fact.key, default=None)
+        stored = self._journal.facts.get(self._run(), fact.key, default=None)
         value = fact.default if stored is None else fact.adapter.validate_python(stored)
         self._known[fact.key] = value
         return value

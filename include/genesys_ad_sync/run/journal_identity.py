@@ -35,7 +35,7 @@ def _knows_run(task: Sync, seen: SeenJournal) -> bool:
     if seen.run is None:
         return True
     dag_id, run_id, attempt = seen.run
-    return task.journal.has_attempt(RunKey(dag_id, run_id), attempt, seen.started_at)
+    return task.journal.runs.exists(RunKey(dag_id, run_id), attempt, seen.started_at)
 
 
 def begin_distrust(task: Sync, run: RunRecord, replaced: bool) -> list[str]:
@@ -47,13 +47,12 @@ def begin_distrust(task: Sync, run: RunRecord, replaced: bool) -> list[str]:
     A journal that is an older copy takes a new id: reports with the former id then concern only the definitions that
     wrote them.
     """
-    name = task.definition.name
     if replaced and not run.dry_run:
         mine, _ = _last_seen(task)
         if mine is None or mine.journal_id == task.journal.identity()[0]:
-            task.journal.note_restored(task.clock())
-        task.journal.distrust(name, task.clock())
-    distrusted = replaced or task.journal.distrusts(name)
+            task.journal.restoration.take_new_id(task.clock())
+        task.journal.restoration.begin(task.clock())
+    distrusted = replaced or task.journal.restoration.is_active()
     task.facts[JOURNAL_RESTORED] = distrusted
     if not distrusted:
         return []
@@ -70,12 +69,11 @@ def end_distrust(task: Sync) -> None:
     """
     if not task.facts[JOURNAL_RESTORED]:
         return
-    name = task.definition.name
-    unsettled = [change.id for change in task.journal.unsettled(name) if change.id is not None]
-    outcomes = task.journal.outcomes(unsettled).values()
+    unsettled = [change.id for change in task.journal.changes.unsettled() if change.id is not None]
+    outcomes = task.journal.changes.last_outcomes(unsettled).values()
     waiting = any(outcome.reason is Reason.JOURNAL_RESTORED for outcome in outcomes)
-    if not waiting and all(pair.has_baseline for pair in task.journal.pairs(name)):
-        task.journal.trust_again(name)
+    if not waiting and all(pair.has_baseline for pair in task.journal.pairs.active()):
+        task.journal.restoration.end()
 
 
 def stamp_reports(task: Sync, run: RunRecord) -> None:

@@ -85,7 +85,7 @@ def begin_reading(task: Sync) -> int | None:
     - A change that AD's polls bring after this moment is newer than what this run does.
     - `patch` may rely on members that are read from here on, if no other run has written since.
     """
-    task.facts[LAST_CHANGE] = task.journal.last_change()
+    task.facts[LAST_CHANGE] = task.journal.changes.newest_id()
     fence = next_fence(task)
     task.facts[READING] = PlanReading(task.clock(), fence)
     return fence
@@ -93,7 +93,7 @@ def begin_reading(task: Sync) -> int | None:
 
 def next_fence(task: Sync) -> int | None:
     """Return the fence under which this run will write; None while another run is writing."""
-    return task.journal.next_fence(task.organisation, task.key, now=task.clock())
+    return task.journal.leases.next_fence(task.organisation, task.key, now=task.clock())
 
 
 def read_present(task: Sync, group_ids: Sequence[str]) -> Members:
@@ -113,7 +113,9 @@ def read_present(task: Sync, group_ids: Sequence[str]) -> Members:
 def with_newest_changes(task: Sync, work: Work) -> Work:
     """Return the work with its changes as the journal knows them now."""
     lists = [*(target.changes for target in work.targets), *work.unmapped.values()]
-    newest = {change.id: change for change in task.journal.changes({c.id for list_ in lists for c in list_ if c.id})}
+    newest = {
+        change.id: change for change in task.journal.changes.by_id({c.id for list_ in lists for c in list_ if c.id})
+    }
 
     def renewed(changes: Iterable[Change]) -> tuple[Change, ...]:
         return tuple(newest.get(change.id, change) for change in changes)
@@ -129,7 +131,7 @@ def planning_targets(
 ) -> tuple[Target, ...]:
     """Return the targets with present members, grants and claims. ``claimed``: see `claimed_by_others`."""
     grants: dict[str, list[Grant]] = {target.genesys_group.id: [] for target in targets}
-    for grant in task.journal.grants(task.definition.name, list(grants)):
+    for grant in task.journal.grants.of_groups(list(grants)):
         grants[grant.genesys_group_id].append(grant)
     return tuple(
         replace(
@@ -147,20 +149,20 @@ def planning_context(
 ) -> Context:
     """Return what the journal says beyond the targets. ``groups``, ``users``: those that the rows may name."""
     name, now = task.definition.name, task.clock()
-    people = task.journal.known_users(name, users)
+    people = task.journal.views.users(users)
     assert run.polled_at is not None
     return Context(
         observed_at=run.polled_at,
         dry_run=run.dry_run,
-        removed_today=task.journal.removals_since(name, now - timedelta(days=1)),
+        removed_today=task.journal.rows.removals_since(name, now - timedelta(days=1)),
         journal_restored=task.facts[JOURNAL_RESTORED],
         pins=pins or {},
-        being_asked=frozenset(task.journal.being_asked(name, now, but_not_by=run.key))
-        | task.journal.about_to_be_removed(name, since=now - PLAN_LIFETIME, but_not_by=run.key),
+        being_asked=frozenset(task.journal.questions.open_elsewhere(now, exclude=run.key))
+        | task.journal.rows.pending_removals(name, since=now - PLAN_LIFETIME, exclude=run.key),
         excluded_users=excluded_users(people.values(), task.definition),
-        groups=task.journal.known_groups(name, groups),
+        groups=task.journal.views.groups(groups),
         users=people,
-        deleted_users=task.journal.deleted_users(name),
+        deleted_users=task.journal.views.deleted_users(),
     )
 
 
@@ -169,16 +171,15 @@ def claimed_by_others(task: Sync, run: RunRecord) -> dict[str, str]:
 
     A claim lasts until the definition no longer maps the group, or its file is gone. A dry run only asks.
     """
-    name = task.definition.name
     group_ids = sorted({pair.genesys_group_id for pair in newest_pairs(task)})
-    claimed = task.journal.claim(task.organisation, name, group_ids, task.clock(), dry_run=run.dry_run)
+    claimed = task.journal.claims.take(task.organisation, group_ids, task.clock(), dry_run=run.dry_run)
     gone = set() if task.definitions is None else set(claimed.values()) - task.definitions
     if not run.dry_run:
-        task.journal.release_claims(task.organisation, name, group_ids)
+        task.journal.claims.release_except(task.organisation, group_ids)
         if gone:
             for definition in gone:
-                task.journal.release_claims(task.organisation, definition, ())
-            claimed = task.journal.claim(task.organisation, name, group_ids, task.clock())
+                task.journal.of(definition).claims.release_except(task.organisation, ())
+            claimed = task.journal.claims.take(task.organisation, group_ids, task.clock())
             task.note(f"released the claims of sync definitions whose file is gone: {', '.join(sorted(gone))}")
     return {group_id: by for group_id, by in claimed.items() if by not in gone}
 
@@ -233,9 +234,9 @@ def _inputs(
     task: Sync, work: Work, matches: Mapping[Guid, Match], present: Members, *, fence: int | None
 ) -> PlanInputs:
     """Read what the journal knows of the work. ``present``: what Genesys has."""
-    run, name = task.run, task.definition.name
+    run = task.run
     skipped = task.facts.required(MAPPING).skipped
-    pins = task.journal.pins(name, [target.genesys_group.id for target in work.targets])
+    pins = task.journal.pins.of_groups([target.genesys_group.id for target in work.targets])
     targets = planning_targets(task, work.targets, present, claimed_by_others(task, run))
     unmapped = _unmapped(task, run, skipped, work.unmapped)
     groups = {s.group_guid for s in skipped} | set(work.unmapped)
@@ -259,7 +260,6 @@ def _inputs(
 def _unmapped(
     task: Sync, run: RunRecord, skipped: Sequence[SkippedGroup], changes: Mapping[Guid, Sequence[Change]]
 ) -> tuple[Unmapped, ...]:
-    name = task.definition.name
-    known = task.journal.known_groups(name, {s.group_guid for s in skipped} | set(changes))
-    baseline = run.mode is Mode.FULL or not any(pair.has_baseline for pair in task.journal.pairs(name))
+    known = task.journal.views.groups({s.group_guid for s in skipped} | set(changes))
+    baseline = run.mode is Mode.FULL or not any(pair.has_baseline for pair in task.journal.pairs.active())
     return unmapped_groups(known, run.groups, skipped, changes, whole=baseline and not run.bounded)

@@ -21,9 +21,8 @@ def open_question(task: Sync, run: RunRecord, decided: Plan, rows: Sequence[Row]
     if run.dry_run or decided.fail_reason:
         task.facts[QUESTION] = None
         return list(rows)
-    name, now = task.definition.name, task.clock()
-    mine = task.journal.ask(
-        name,
+    now = task.clock()
+    mine = task.journal.questions.open(
         run.key,
         {row.key: row.change_ids for row in needs_approval},
         at=now,
@@ -32,7 +31,7 @@ def open_question(task: Sync, run: RunRecord, decided: Plan, rows: Sequence[Row]
     asked = [row for row in needs_approval if row.key in mine]
     task.facts[QUESTION] = _frozen(decided, asked) if asked else None
     task.facts[APPROVAL] = None
-    elsewhere = task.journal.being_asked(name, now, but_not_by=run.key)
+    elsewhere = task.journal.questions.open_elsewhere(now, exclude=run.key)
     return [
         replace(row, error=f"run {elsewhere[row.key].run_id} is asking a person about it")
         if row.key in decided.to_approve and row.key in elsewhere

@@ -38,7 +38,7 @@ def collect(task: Sync) -> Work:
     A run compares a Genesys group in full if its mode is `full`, or `auto` and one of its pairs has no baseline.
     A bounded run never does: it takes the changes of its window and no others. An undo run has no targets.
     """
-    run, name = task.run, task.definition.name
+    run = task.run
     if task.facts[UNDO] is not None:
         return Work()
     pairs = newest_pairs(task)
@@ -47,12 +47,12 @@ def collect(task: Sync) -> Work:
     # In a Genesys group that is no more nothing can be done: such a change is skipped for the reason of its AD group.
     reachable = [pair for pair in former if pair.genesys_group_id in existing]
     changes, unmapped = assign_changes(changes_to_act_on(task, run), pairs, reachable)
-    allowed = {group.guid for group in chosen(task.journal.scope_groups(name), run.groups)}
+    allowed = {group.guid for group in chosen(task.journal.views.groups_in_scope(), run.groups)}
     whole = groups_to_compare(run.mode, run.bounded, pairs, allowed)
     whole |= _still_owned(task, run, former) & existing
     if whole:
         # A comparison finds everything that is unsettled there, so it has to know what speaks against it.
-        unsettled, _ = assign_changes(task.journal.unsettled(name), pairs, reachable)
+        unsettled, _ = assign_changes(task.journal.changes.unsettled(), pairs, reachable)
         changes = with_unsettled(changes, {id_: unsettled.get(id_, []) for id_ in whole})
     return Work(_targets(task, changes, pairs, former, whole), unmapped)
 
@@ -72,7 +72,7 @@ def newest_pairs(task: Sync) -> Sequence[Pair]:
     """
     if task.run.dry_run:
         return task.facts.required(MAPPING).pairs
-    return task.journal.pairs(task.definition.name)
+    return task.journal.pairs.active()
 
 
 # -- decisions ----------------------------------------------------------------------------------------
@@ -150,18 +150,16 @@ def _former_pairs(task: Sync, pairs: Iterable[Pair]) -> list[Pair]:
     A dry run, which stores no pairs in the journal, works out the same.
     """
     today = {(pair.group_guid, pair.genesys_group_id) for pair in pairs}
-    name = task.definition.name
-    once = [*task.journal.inactive_pairs(name), *task.journal.pairs(name)]
+    once = [*task.journal.pairs.former(), *task.journal.pairs.active()]
     return [pair for pair in once if (pair.group_guid, pair.genesys_group_id) not in today]
 
 
 def _still_owned(task: Sync, run: RunRecord, former: Sequence[Pair]) -> set[str]:
     """Return Genesys groups in which AD still owns memberships through a former pair."""
-    name = task.definition.name
-    known = task.journal.known_groups(name, {pair.group_guid for pair in former})
+    known = task.journal.views.groups({pair.group_guid for pair in former})
     allowed = {group.guid for group in chosen(known.values(), run.groups)}
     group_ids = left_behind(run.mode, run.bounded, former, allowed, task.facts.required(MAPPING).retired)
-    return {grant.genesys_group_id for grant in task.journal.grants(name, group_ids)}
+    return {grant.genesys_group_id for grant in task.journal.grants.of_groups(group_ids)}
 
 
 def _targets(
@@ -173,7 +171,7 @@ def _targets(
 ) -> tuple[Target, ...]:
     """Return one target for each key of ``changes``, as the newest view shows it."""
     feeding, retired = _sources(pairs), _sources(former)
-    view = task.journal.load_view(task.definition.name, {guid for id_ in changes for guid in feeding.get(id_, ())})
+    view = task.journal.views.load({guid for id_ in changes for guid in feeding.get(id_, ())})
     nested = task.definition.directory.nested_groups
     complete = task.facts[COMPLETE]
     genesys_groups = task.facts.required(MAPPING).genesys_groups

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from genesys_ad_sync.directory.membership import wanted_members
 from genesys_ad_sync.errors import RunAmbiguous, RunUnknown
-from genesys_ad_sync.model import Action, Done, Guid, Row, RunKey, RunRecord, Status
+from genesys_ad_sync.model import Action, Done, Guid, Row, RunKey, RunRecord, RunRequest, Status
 from genesys_ad_sync.planning import Context, Plan
 from genesys_ad_sync.planning.undo import Present, plan_undo
 from genesys_ad_sync.run.changes import chosen
-from genesys_ad_sync.run.context import RunRequest, Sync
+from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.run.facts import LAST_CHANGE, MAPPING, RELEASED, UNDO
 from genesys_ad_sync.run.planning_inputs import begin_reading, claimed_by_others, planning_context, read_present
 from genesys_ad_sync.settings import SyncDefinition
@@ -54,7 +54,6 @@ def begin(task: Sync, run: RunRecord, request: RunRequest) -> list[str]:
 
 def _release(task: Sync, run: RunRecord, asked: str) -> str:
     """Release a run and return the note. A retry returns what the first try released."""
-    name = task.definition.name
     note = task.facts[RELEASED]
     if note is not None:
         return note
@@ -62,12 +61,12 @@ def _release(task: Sync, run: RunRecord, asked: str) -> str:
     key = _find(
         task,
         asked,
-        lambda key: _knows(task, key) or task.journal.has_pins(name, key) or task.journal.has_asked(name, key),
+        lambda key: _knows(task, key) or task.journal.pins.exist(key) or task.journal.questions.exists(key),
     )
     if run.dry_run:
         return f"dry run: nothing of run {key.run_id} of {key.dag_id} was released"
-    pins = task.journal.release_pins(name, key)
-    rejected = task.journal.reopen_rejected(name, key)
+    pins = task.journal.pins.release(key)
+    rejected = task.journal.questions.reopen_rejected(key)
     note = f"run {key.run_id} of {key.dag_id} was released: {pins} undone pairs, {rejected} rejected changes"
     task.facts[RELEASED] = note
     return note
@@ -91,7 +90,7 @@ def _find(task: Sync, asked: str, knows: Callable[[RunKey], bool]) -> RunKey:
 
 def _knows(task: Sync, key: RunKey) -> bool:
     try:
-        task.journal.run(key)
+        task.journal.runs.get(key)
     except RunUnknown:
         return False
     return True
@@ -132,15 +131,15 @@ def gather_undo_inputs(task: Sync, undo: UndoRun) -> UndoInputs:
 
 
 def _inputs(task: Sync, undo: UndoRun, *, fence: int | None) -> UndoInputs:
-    name, run = task.definition.name, task.run
-    written = _chosen(task, task.journal.done_by(undo.undone))
+    run = task.run
+    written = _chosen(task, task.journal.pins.writes_of(undo.undone))
     rows = tuple(done.row for done in written)
     mapped = {pair.genesys_group_id: pair.genesys_group_name for pair in task.facts.required(MAPPING).pairs}
     group_ids = sorted({row.genesys_group_id or "" for row in rows} & mapped.keys())
     members = read_present(task, group_ids)
     claimed = claimed_by_others(task, run)
     granted: dict[str, set[str]] = {}
-    for grant in task.journal.grants(name, group_ids):
+    for grant in task.journal.grants.of_groups(group_ids):
         granted.setdefault(grant.genesys_group_id, set()).add(grant.genesys_user_id)
     user_ids = sorted({row.genesys_user_id for row in rows if row.genesys_user_id})
     return UndoInputs(
@@ -168,7 +167,7 @@ def _chosen(task: Sync, written: list[Done]) -> list[Done]:
     patterns = task.run.groups
     if not patterns:
         return written
-    known = task.journal.known_groups(task.definition.name, {guid for done in written for guid in done.row.group_guids})
+    known = task.journal.views.groups({guid for done in written for guid in done.row.group_guids})
     allowed = {group.guid for group in chosen(known.values(), patterns)}
     memberships = {_membership(done.row) for done in written if not allowed.isdisjoint(done.row.group_guids)}
     return [done for done in written if _membership(done.row) in memberships]
@@ -180,9 +179,9 @@ def _membership(row: Row) -> tuple[str | None, str]:
 
 def _changed_since(task: Sync, key: RunKey, written: Sequence[Done]) -> set[str]:
     """Return keys of rows whose membership AD, or another run, has changed since the plan."""
-    changed = task.journal.written_since(written, key)
+    changed = task.journal.pins.written_since(written, key)
     newest = _newest_polled(task, [done.row for done in written])
-    known = task.journal.facts_of_attempts({done.attempt_id for done in written}, LAST_CHANGE.key)
+    known = task.journal.facts.of_attempts({done.attempt_id for done in written}, LAST_CHANGE.key)
     for done in written:
         known_then = known.get(done.attempt_id) or max(done.row.change_ids, default=0)
         if newest[done.row.key] > known_then:
@@ -206,8 +205,7 @@ def pin_undone(task: Sync, run: RunRecord, undo: UndoRun, rows: Sequence[Row]) -
     undone = [row for row in rows if row.status is Status.SUCCESS]
     if not undone:
         return
-    task.journal.pin(
-        task.definition.name,
+    task.journal.pins.add(
         [(row.genesys_group_id, row.person) for row in undone if row.genesys_group_id],
         key=run.key,
         undoes=undo.undone,
@@ -224,17 +222,16 @@ def _newest_polled(task: Sync, rows: Sequence[Row]) -> dict[str, int]:
 
     Every AD group counts that feeds the Genesys group, or did so once: the newest change rules, whatever its group.
     """
-    name = task.definition.name
     sources: dict[str, set[Guid]] = {}
     mapped = task.facts.required(MAPPING).pairs
-    for pair in (*mapped, *task.journal.pairs(name), *task.journal.inactive_pairs(name)):
+    for pair in (*mapped, *task.journal.pairs.active(), *task.journal.pairs.former()):
         sources.setdefault(pair.genesys_group_id, set()).add(pair.group_guid)
     subjects: dict[str, set[tuple[Guid, Guid]]] = {row.key: set() for row in rows}
     for row in rows:
         if row.user_guid:
             groups = sources.get(row.genesys_group_id or "", set()).union(row.group_guids)
             subjects[row.key] |= {(guid, row.user_guid) for guid in groups}
-    newest = task.journal.newest_told(name, set().union(*subjects.values()))
+    newest = task.journal.changes.newest_polled_ids(set().union(*subjects.values()))
     return {key: max((newest.get(subject, 0) for subject in of_row), default=0) for key, of_row in subjects.items()}
 
 
@@ -247,7 +244,7 @@ def _granted_otherwise(task: Sync, rows: Sequence[Row]) -> set[str]:
     for pair in task.facts.required(MAPPING).pairs:
         if pair.genesys_group_id in sources:
             sources[pair.genesys_group_id].add(pair.group_guid)
-    view = task.journal.load_view(task.definition.name, set().union(*sources.values()))
+    view = task.journal.views.load(set().union(*sources.values()))
     wanted = {
         group_id: wanted_members(view, groups, task.definition.directory.policy) for group_id, groups in sources.items()
     }

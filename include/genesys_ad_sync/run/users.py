@@ -29,7 +29,7 @@ def users_of_targets(task: Sync, targets: Sequence[Target]) -> set[Guid]:
     users = {change.user_guid for target in targets for change in target.changes if change.user_guid}
     users = users.union(*(target.effective for target in targets if target.whole or _may_lose_members(target)))
     if any(_may_lose_strangers(task, target) for target in targets):
-        users |= excluded_users(task.journal.all_users(task.definition.name), task.definition)
+        users |= excluded_users(task.journal.views.all_users(), task.definition)
     return users
 
 
@@ -114,20 +114,19 @@ class _People:
 
 
 def _gather(task: Sync, targets: Sequence[Target], guids: set[Guid]) -> _People:
-    name = task.definition.name
-    users = task.journal.known_users(name, guids)
-    links = {guid: link.genesys_user_id for guid, link in task.journal.all_links(name).items()}
+    users = task.journal.views.users(guids)
+    links = {guid: link.genesys_user_id for guid, link in task.journal.links.all().items()}
     unsure = guids if task.run.mode is Mode.FULL else guids & users_to_verify(targets)
     state = start(
         users.values(),
         task.definition.users,
         links,
         gone=guids - users.keys(),
-        deleted=task.journal.deleted_users(name),
+        deleted=task.journal.views.deleted_users(),
         relink=True,
     )
     checked = {links[guid] for guid in links.keys() & unsure}
-    return _People(guids, state, links, checked, task.journal.gone_users(name, guids))
+    return _People(guids, state, links, checked, task.journal.views.gone_users(guids))
 
 
 def _match(task: Sync, people: _People) -> dict[Guid, Match]:
@@ -152,8 +151,8 @@ def _save_links(task: Sync, people: _People, matches: Mapping[Guid, Match]) -> N
     # A link is replaced only if its Genesys user is gone, and all memberships with that user.
     moved = [(link.user_guid, people.links[link.user_guid]) for link in fresh if link.user_guid in people.links]
     with task.journal.together():
-        task.journal.drop_grants_of(task.definition.name, moved)
-        task.journal.save_links(task.definition.name, fresh)
+        task.journal.grants.remove_users(moved)
+        task.journal.links.save(fresh)
 
 
 # -- asking Genesys -----------------------------------------------------------------------------------
@@ -249,8 +248,8 @@ def _forget_gone(task: Sync, rows: Sequence[Row], gone: Collection[str]) -> None
         if row.user_guid and row.genesys_user_id and row.genesys_user_id in gone
     ]
     with task.journal.together():
-        task.journal.drop_grants_of(task.definition.name, users)
-        task.journal.drop_links(task.definition.name, [guid for guid, _ in users])
+        task.journal.grants.remove_users(users)
+        task.journal.links.remove([guid for guid, _ in users])
 
 
 def _as_orphan(row: Row, user: GenesysUser | None) -> Row:

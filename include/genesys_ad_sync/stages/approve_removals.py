@@ -58,12 +58,11 @@ def ask(task: Sync) -> Asked | None:
     frozen = task.facts[QUESTION]
     if frozen is None or _answered(task):
         return None
-    rows = {row.key: row for row in task.journal.rows(run)}
+    rows = {row.key: row for row in task.journal.rows.of_run(run)}
     made = question([rows[key] for key in frozen.rows], frozen.hash)
     now = task.clock()
     # the time to answer begins when the form is there
-    task.journal.ask(
-        task.definition.name,
+    task.journal.questions.open(
         run.key,
         {key: rows[key].change_ids for key in frozen.rows},
         at=now,
@@ -112,7 +111,7 @@ def look_again(task: Sync, lane: int) -> None:
     re-check, whatever was proven when the plan was made.
     Raises DirectoryError if AD cannot be read: then nothing of the lane is written.
     """
-    rows = task.journal.rows(task.run, lane=lane)
+    rows = task.journal.rows.of_run(task.run, lane=lane)
     groups = {row.genesys_group_id for row in rows if row.genesys_group_id and not row.undoes}
     sources = {guid for group_id in groups for guid in target_of(task, group_id).feeding}
     with task.directory() as session:
@@ -132,21 +131,20 @@ def _answered(task: Sync) -> bool:
 
 
 def _background(task: Sync, run: RunRecord, made: Question, frozen: FrozenQuestion) -> Background:
-    name = task.definition.name
     rows = [row for group in made.groups for row in group.rows]
-    all_changes = {c.id: c for c in task.journal.changes({id_ for row in rows for id_ in row.change_ids})}
+    all_changes = {c.id: c for c in task.journal.changes.by_id({id_ for row in rows for id_ in row.change_ids})}
     changes: dict[str, list[Change]] = {row.key: [all_changes[id_] for id_ in row.change_ids] for row in rows}
     guids = {guid for row in rows for guid in row.group_guids}
     guids |= {guid for of_row in changes.values() for change in of_row for guid in change.path}
     users = {row.user_guid for row in rows if row.user_guid}
     return Background(
-        users=task.journal.known_users(name, users),
-        groups=task.journal.known_groups(name, guids),
+        users=task.journal.views.users(users),
+        groups=task.journal.views.groups(guids),
         changes=changes,
         limits=frozen.limits,
         limits_of_run=frozen.limits_of_run,
-        members={result.genesys_group_id: result.before for result in task.journal.group_results(run)},
-        gone=task.journal.gone_users(name, users),
+        members={result.genesys_group_id: result.before for result in task.journal.figures.groups(run)},
+        gone=task.journal.views.gone_users(users),
     )
 
 
@@ -172,23 +170,25 @@ def _approval(options: Mapping[str, str], given: Answer) -> StoredApproval:
 def _close(task: Sync, run: RunRecord, frozen: FrozenQuestion, approval: StoredApproval) -> None:
     """Close the question of each row with the decision on its Genesys group."""
     decisions = {key: approval.groups[RowKey.parse(key).target] for key in frozen.rows}
-    task.journal.close_question(run.key, decisions, by=approval.by, at=approval.at)
+    task.journal.questions.close(run.key, decisions, by=approval.by, at=approval.at)
 
 
 def _release_approved(task: Sync, run: RunRecord, frozen: FrozenQuestion, approval: StoredApproval) -> list[Row]:
     """Give approved rows a lane, once; return the rows of the question."""
 
     def rows_asked() -> list[Row]:
-        return [row for row in task.journal.rows(run) if row.key in keys]
+        return [row for row in task.journal.rows.of_run(run) if row.key in keys]
 
     keys = set(frozen.rows)
     rows = rows_asked()
     if any(row.lane is not None for row in rows):
         return rows
     approved = [row for row in rows if approval.groups[row.genesys_group_id or ""] is Decision.APPROVED]
-    task.journal.confirm({id_ for row in approved if row.reason is Reason.SCOPE_CHANGED for id_ in row.change_ids})
+    task.journal.changes.clear_hold(
+        {id_ for row in approved if row.reason is Reason.SCOPE_CHANGED for id_ in row.change_ids}
+    )
     decided = [_decided(row, approval.groups[row.genesys_group_id or ""]) for row in rows]
-    task.journal.record(run, _with_approved_lanes(task, decided), at=task.clock())
+    task.journal.rows.record_outcomes(run, _with_approved_lanes(task, decided), at=task.clock())
     return rows_asked()
 
 

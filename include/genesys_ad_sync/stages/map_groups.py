@@ -26,7 +26,7 @@ def map_groups(task: Sync) -> dict[str, Any]:
     what was granted under it is not taken away by that alone.
     """
     definition = task.definition
-    groups = task.journal.scope_groups(definition.name)
+    groups = task.journal.views.groups_in_scope()
     genesys_groups = task.genesys.groups()
     external_ids = _external_ids(task, needed_external_ids(groups, definition), {group.id for group in genesys_groups})
     mapping = map_purely(groups, genesys_groups, definition, external_ids)
@@ -43,15 +43,14 @@ def _record(
     task: Sync, genesys_groups: Sequence[GenesysGroup], pairs: Sequence[Pair], skipped: Sequence[SkippedGroup]
 ) -> StoredMapping:
     """Store the mapping in the journal and as a fact of the run."""
-    name = task.definition.name
-    known = {(pair.group_guid, pair.genesys_group_id): pair.has_baseline for pair in task.journal.pairs(name)}
+    known = {(pair.group_guid, pair.genesys_group_id): pair.has_baseline for pair in task.journal.pairs.active()}
     earlier_try = task.facts[MAPPING]
     if task.run.dry_run:
         pairs = [
             replace(pair, has_baseline=known.get((pair.group_guid, pair.genesys_group_id), False)) for pair in pairs
         ]
     else:
-        pairs = task.journal.save_pairs(name, pairs, task.clock())
+        pairs = task.journal.pairs.replace(pairs, task.clock())
     gone = known.keys() - {(pair.group_guid, pair.genesys_group_id) for pair in pairs}
     fed = {pair.genesys_group_id for pair in pairs}
     stored = StoredMapping(
@@ -75,7 +74,7 @@ def _external_ids(task: Sync, needed: Iterable[str], listed: Collection[str]) ->
       cost hundreds of requests in each run.
     """
     run, now = task.run, task.clock()
-    kept = task.journal.external_ids(task.external_ids_of, list(needed))
+    kept = task.journal.external_ids.get(task.external_ids_of, list(needed))
 
     def is_good(external_id: str) -> bool:
         if external_id not in kept:
@@ -95,7 +94,7 @@ def _external_ids(task: Sync, needed: Iterable[str], listed: Collection[str]) ->
             for external_id, group_id in found.items()
             if not is_good(external_id) and not isinstance(group_id, tuple)  # stored only once it is unambiguous
         }
-        task.journal.save_external_ids(task.external_ids_of, new, now)
+        task.journal.external_ids.save(task.external_ids_of, new, now)
     return found
 
 

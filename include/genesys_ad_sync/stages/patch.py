@@ -33,12 +33,12 @@ def patch(task: Sync, lane: int) -> dict[str, Any]:
     Outcomes until then are recorded, and a retry sends only what is missing.
     """
     run = task.run
-    groups = _by_group(task.journal.rows(run, lane=lane))
+    groups = _by_group(task.journal.rows.of_run(run, lane=lane))
     to_do = {group: rows for group, rows in groups.items() if any(row.status not in SETTLED for row in rows)}
     task.say(f"lane {lane}: {sum(map(len, groups.values()))} changes in {len(to_do)} Genesys groups")
     if to_do:
         _write(task, run, lane, to_do)
-    after = task.journal.rows(run, lane=lane)
+    after = task.journal.rows.of_run(run, lane=lane)
     return {status.value: n for status in Status if (n := sum(row.status is status for row in after))}
 
 
@@ -51,7 +51,7 @@ def _by_group(rows: Sequence[Row]) -> _Groups:
 
 
 def _write(task: Sync, run: RunRecord, lane: int, groups: _Groups) -> None:
-    task.genesys_client.share_ceiling(len(task.journal.lanes(run)))
+    task.genesys_client.share_ceiling(len(task.journal.rows.lanes(run)))
     with hold_lease(task) as lease, ThreadPoolExecutor(max_workers=task.definition.genesys.workers) as pool:
         versions = task.facts.required(MAPPING).listed_versions
         writer = writer_for(task.definition.genesys.write, task.genesys_client, versions)

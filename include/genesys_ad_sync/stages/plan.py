@@ -60,12 +60,14 @@ def record_plan(task: Sync, inputs: PlanInputs | UndoInputs, decided: Plan) -> R
     """Store the plan, its question, and what it settles without a write. To be called in one transaction."""
     run, now = task.run, task.clock()
     rows = open_question(task, run, decided, _with_comparison_changes(task, run, decided))
-    task.journal.save_rows(run, rows)
-    task.journal.save_group_results(run, decided.group_results)
+    task.journal.rows.replace(run, rows)
+    task.journal.figures.save_groups(run, decided.group_results)
     finished = [row for row in rows if row.lane is None]
     if not run.dry_run:
         _record_ownership(task, inputs, decided, finished)
-    settled_elsewhere = task.journal.record(run, [row for row in finished if row.settled_by is None], at=now)
+    settled_elsewhere = task.journal.rows.record_outcomes(
+        run, [row for row in finished if row.settled_by is None], at=now
+    )
     task.facts[PLAN] = StoredPlan(decided.hash, decided.fail_reason, now)
     task.facts[WHOLE] = inputs.whole
     task.facts[COMPARED] = decided.compared
@@ -81,7 +83,7 @@ def _with_comparison_changes(task: Sync, run: RunRecord, decided: Plan) -> list[
         return list(decided.rows)
     changes = [change for _, change in decided.comparison_changes]
     ids: dict[str, list[int]] = {}
-    recorded = task.journal.record_comparison(task.definition.name, changes)
+    recorded = task.journal.changes.add_compared(changes)
     for (key, _), change in zip(decided.comparison_changes, recorded, strict=True):
         assert change.id is not None
         ids.setdefault(key, []).append(change.id)
@@ -92,11 +94,10 @@ def _with_comparison_changes(task: Sync, run: RunRecord, decided: Plan) -> list[
 
 def _record_ownership(task: Sync, inputs: PlanInputs | UndoInputs, decided: Plan, finished: Sequence[Row]) -> None:
     """Store what AD owns by rows that write nothing. `patch` does it for the others."""
-    name = task.definition.name
     if inputs.overruled:
-        task.journal.unpin(name, inputs.overruled)
-    task.journal.add_grants(name, decided.found, task.clock())
-    task.journal.remove_grants(name, decided.outdated)
+        task.journal.pins.remove(inputs.overruled)
+    task.journal.grants.add(decided.found, task.clock())
+    task.journal.grants.remove(decided.outdated)
     grant_settled_adds(task, finished)
     drop_grants_of_settled_removals(task, finished)
 

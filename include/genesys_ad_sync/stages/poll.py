@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from genesys_ad_sync.errors import WindowError
-from genesys_ad_sync.model import Action, Change, Guid, Mode, RunRecord
+from genesys_ad_sync.model import Action, Change, Guid, Mode, RunRecord, RunRequest
 from genesys_ad_sync.polling.poller import Follower, Polled
 from genesys_ad_sync.polling.window_history import rebuild_window
 from genesys_ad_sync.run import journal_identity, undo
 from genesys_ad_sync.run.changes import changes_to_act_on
-from genesys_ad_sync.run.context import RunRequest, Sync
+from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.run.facts import COMPLETE, NOTES, UNDO
 from genesys_ad_sync.run.failures import records_failure
 
@@ -57,19 +57,7 @@ def _begin(task: Sync, request: RunRequest) -> RunRecord:
     """Begin the attempt in the journal, or resume it, with the first notes."""
     task.reports.check_writable(task.key.dag_id)
     replaced = journal_identity.journal_was_replaced(task)
-    run = task.journal.begin_run(
-        task.key,
-        task.definition.name,
-        clear_number=request.clear_number,
-        run_type=request.run_type,
-        mode=request.mode,
-        dry_run=request.dry_run,
-        window=request.window,
-        groups=request.groups,
-        started_at=task.clock(),
-        undo_run=request.undo_run,
-        release_run=request.release_run,
-    )
+    run = task.journal.runs.begin(task.key, task.definition.name, request, task.clock())
     notes = journal_identity.begin_distrust(task, run, replaced)
     task.facts[NOTES] = (*notes, *undo.begin(task, run, request))
     return run
@@ -98,7 +86,7 @@ def _keep(task: Sync, run: RunRecord, polled: Polled) -> None:
 
     Notes are merged, because a retry does not repeat what its first try noted (such as why it read everything).
     """
-    task.journal.set_polled(run, polled.poll, polled.polled_at)
+    task.journal.runs.set_polled(run, polled.poll, polled.polled_at)
     task.facts[NOTES] = tuple(dict.fromkeys([*task.facts[NOTES], *polled.notes]))
     task.facts[COMPLETE] = polled.complete
 
@@ -125,9 +113,8 @@ def _groups_to_prove(task: Sync, changes: Sequence[Change]) -> set[Guid]:
     - Groups that feed the same Genesys group as one with a pending removal.
     - Groups of pairs without a baseline, which are still to be compared in full.
     """
-    name = task.definition.name
-    pairs = task.journal.pairs(name)
-    in_scope = {group.guid for group in task.journal.scope_groups(name)}
+    pairs = task.journal.pairs.active()
+    in_scope = {group.guid for group in task.journal.views.groups_in_scope()}
     if not pairs:  # nothing was ever mapped but in a dry run
         return in_scope
     losing = {c.group_guid for c in changes if c.action is Action.REMOVE and c.settled_by is None}

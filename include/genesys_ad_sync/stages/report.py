@@ -9,11 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 from genesys_ad_sync.errors import ReportPathError, RunUnknown
-from genesys_ad_sync.model import Action, GroupResult, Guid, Mode, Reason, Row, RunRecord, Status
+from genesys_ad_sync.model import Action, GroupResult, Guid, Mode, Reason, Row, RunRecord, RunRequest, Status
 from genesys_ad_sync.report.build import ReportHeader, build_report
 from genesys_ad_sync.run import journal_identity
 from genesys_ad_sync.run.changes import window_of
-from genesys_ad_sync.run.context import RunRequest, Sync
+from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.run.facts import APPROVAL, COMPARED, MAPPING, NOTES, PLAN, QUESTION, WHOLE, failure_of
 from genesys_ad_sync.run.failures import failures
 
@@ -46,7 +46,7 @@ def report_so_far(task: Sync) -> str | None:
     if task.facts[QUESTION] is None:
         return None
     run = task.run
-    rows = merge_earlier_attempts(task, run, task.journal.rows(run))
+    rows = merge_earlier_attempts(task, run, task.journal.rows.of_run(run))
     return str(task.reports.write(_document(task, run, rows)))
 
 
@@ -75,13 +75,13 @@ def _run_if_it_began(task: Sync) -> RunRecord | None:
 
 def _final_rows(task: Sync, run: RunRecord) -> list[Row]:
     """Return the rows of this attempt, and those that earlier attempts settled."""
-    rows = task.journal.rows(run)
+    rows = task.journal.rows.of_run(run)
     if not run.dry_run and not _fail_reason(task):
         left = [row for row in rows if row.status is Status.PLANNED]
         if left:
-            sent = task.journal.sending(run, [row.key for row in left])
-            task.journal.record(run, [_unfinished(row, row.key in sent) for row in left], at=task.clock())
-            rows = task.journal.rows(run)
+            sent = task.journal.rows.maybe_sent(run, [row.key for row in left])
+            task.journal.rows.record_outcomes(run, [_unfinished(row, row.key in sent) for row in left], at=task.clock())
+            rows = task.journal.rows.of_run(run)
     return merge_earlier_attempts(task, run, rows)
 
 
@@ -98,7 +98,7 @@ def merge_earlier_attempts(task: Sync, run: RunRecord, rows: list[Row]) -> list[
 
     The newest version of a row wins, unless this attempt only lists again what an earlier one settled.
     """
-    before = {row.key: row for row in task.journal.rows_settled_before(run)}  # oldest first: the newest wins
+    before = {row.key: row for row in task.journal.rows.settled_earlier(run)}  # oldest first: the newest wins
     mine = [before.pop(row.key) if row.settled_by == str(run.key) and row.key in before else row for row in rows]
     keys = {row.key for row in rows}
     return mine + [row for key, row in before.items() if key not in keys]
@@ -108,8 +108,8 @@ def merge_earlier_attempts(task: Sync, run: RunRecord, rows: list[Row]) -> list[
 
 
 def _document(task: Sync, run: RunRecord, rows: Sequence[Row]) -> dict[str, Any]:
-    groups = _with_figures(task.journal.group_results(run), rows)
-    known = task.journal.known_groups(task.definition.name, {guid for result in groups for guid in result.group_guids})
+    groups = _with_figures(task.journal.figures.groups(run), rows)
+    known = task.journal.views.groups({guid for result in groups for guid in result.group_guids})
     header = ReportHeader(
         dag_id=run.key.dag_id,
         run_id=run.key.run_id,
@@ -125,7 +125,7 @@ def _document(task: Sync, run: RunRecord, rows: Sequence[Row]) -> dict[str, Any]
         rows=rows,
         groups=groups,
         directory_groups={guid: {"guid": guid, "dn": group.dn, "name": group.name} for guid, group in known.items()},
-        requests=task.journal.requests(run),
+        requests=task.journal.figures.requests(run),
         approval=_approval(task),
         notes=_notes(task, run, rows),
     )
@@ -217,16 +217,16 @@ def _close(task: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
     if plan_done and not run.dry_run and not run.bounded:
         if not stopped:
             pairs = _baselines(task, rows)
-            task.journal.set_baselines(task.definition.name, pairs, run.key.dag_id, run.key.run_id, now)
+            task.journal.pairs.set_baselines(pairs, run.key.dag_id, run.key.run_id, now)
         journal_identity.end_distrust(task)
-    task.journal.close_question(run.key, {}, by=None, at=now)  # nobody can answer any more
+    task.journal.questions.close(run.key, {}, by=None, at=now)  # nobody can answer any more
     failed = any(row.status is Status.FAILED for row in rows) or not plan_done or stopped
-    task.journal.finish_run(run, "failed" if failed else "success", now)
+    task.journal.runs.finish(run, "failed" if failed else "success", now)
     keep_days = task.definition.report.keep_days
     if not run.dry_run:
         journal_identity.stamp_reports(task, run)
         # only once the reports remember a run that stays: see `journal_identity`
-        task.journal.forget_runs(task.definition.name, now - timedelta(days=keep_days))
+        task.journal.runs.forget(task.definition.name, now - timedelta(days=keep_days))
     try:
         task.reports.prune(keep_days, now, dag_id=run.key.dag_id)
     except ReportPathError as error:  # the report of this run is written: an old one is no reason to fail

@@ -24,7 +24,7 @@ def resolve_users(task: Sync) -> dict[str, Any]:
       request, or all users), and in mode full for all.
     - Else a link is believed without a request, until Genesys refuses a write (`recheck_refused_users`).
     """
-    task.facts[RESOLVED_TO] = task.journal.last_change()
+    task.facts[RESOLVED_TO] = task.journal.changes.newest_id()
     targets = collect(task).targets
     users = users_of_targets(task, targets)
     matches = resolve(task, targets, users)

@@ -96,7 +96,7 @@ class LaneWriter:
             return group_id
         self._lease.renew()
         rows = [row for row in rows if row.status not in SETTLED]
-        sent_before = self._task.journal.sending(self._run, [row.key for row in rows])
+        sent_before = self._task.journal.rows.maybe_sent(self._run, [row.key for row in rows])
         members = self._read_members(group_id, rows, sent_before)
         if members is None:
             return group_id
@@ -156,9 +156,9 @@ class LaneWriter:
                 self._matches.update(look_up(task, target, self._matches))
             except GenesysError as error:
                 task.say(f"who else belongs into Genesys group {group_id} could not be looked up: {error}")
-        changes = task.journal.unsettled(task.definition.name, {*target.feeding, *target.retired})
+        changes = task.journal.changes.unsettled({*target.feeding, *target.retired})
         read_at = task.facts.required(READING).at  # before `plan` asked for pins
-        pins = task.journal.pins(task.definition.name, [group_id], since=read_at)
+        pins = task.journal.pins.of_groups([group_id], since=read_at)
         return recheck(
             rows,
             planning_targets(task, [target], {group_id: members}, self._claimed)[0],
@@ -170,7 +170,7 @@ class LaneWriter:
 
     def _recheck_undo(self, group_id: str, rows: Sequence[Row], members: frozenset[str]) -> Sequence[Row]:
         task = self._task
-        people = task.journal.known_users(task.definition.name, {row.user_guid for row in rows if row.user_guid})
+        people = task.journal.views.users({row.user_guid for row in rows if row.user_guid})
         return recheck_undo(
             rows,
             members,
@@ -183,7 +183,7 @@ class LaneWriter:
         """Record before the request that it may have been sent; grant its adds."""
         journal = self._task.journal
         with journal.together():
-            journal.mark_sending(self._run, [row.key for row in rows], self._lease.fence, self._task.clock())
+            journal.rows.mark_sending(self._run, [row.key for row in rows], self._lease.fence, self._task.clock())
             grant_announced_adds(self._task, rows)
 
     def _verify(
@@ -216,16 +216,18 @@ class LaneWriter:
             grant_settled_adds(task, rows)
             take_back_grants(task, rows)
             drop_grants_of_settled_removals(task, rows)
-            task.journal.record(self._run, rows, at=task.clock(), fence=self._lease.fence, organisation=organisation)
+            task.journal.rows.record_outcomes(
+                self._run, rows, at=task.clock(), fence=self._lease.fence, organisation=organisation
+            )
 
     def _save_figures(self, group_id: str, after: frozenset[str] | None, *, written: bool) -> None:
         """Store how many members the group has now, for its line in the report."""
         journal = self._task.journal
-        journal.save_group_results(
+        journal.figures.save_groups(
             self._run,
             [
                 replace(result, after=len(after) if after is not None else None if written else result.before)
-                for result in journal.group_results(self._run, group_id)
+                for result in journal.figures.groups(self._run, group_id)
             ],
         )
 

@@ -31,14 +31,14 @@ def hold_lease(task: Sync) -> Iterator[Lease]:
     try:
         yield Lease(fence, _renewer(task, fence))
     finally:
-        task.journal.release_lease(task.organisation, task.key, task.task_key)
+        task.journal.leases.release(task.organisation, task.key, task.task_key)
 
 
 def _acquire(task: Sync) -> int:
     deadline = task.clock() + task.lease_wait
     while True:
         try:
-            return task.journal.acquire_lease(
+            return task.journal.leases.acquire(
                 task.organisation, task.key, task.task_key, now=task.clock(), ttl=task.lease_ttl
             )
         except LeaseBusy as busy:
@@ -57,7 +57,7 @@ def _renewer(task: Sync, fence: int) -> Callable[[], None]:
         now = task.clock()
         if renewed <= now < renewed + task.lease_ttl / LEASE_RENEWALS_PER_TTL:
             return
-        task.journal.renew_lease(task.organisation, task.key, task.task_key, fence=fence, now=now, ttl=task.lease_ttl)
+        task.journal.leases.renew(task.organisation, task.key, task.task_key, fence=fence, now=now, ttl=task.lease_ttl)
         renewed = now
 
     return renew

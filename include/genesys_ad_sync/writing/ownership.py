@@ -21,17 +21,17 @@ def grant_announced_adds(task: Sync, rows: Sequence[Row]) -> None:
     What an undo puts back is granted only once it is in effect.
     """
     announced = [row for row in rows if row.action is Action.ADD and not row.undoes]
-    task.journal.add_grants(task.definition.name, grants_of(announced), task.clock())
+    task.journal.grants.add(grants_of(announced), task.clock())
 
 
 def grant_settled_adds(task: Sync, rows: Sequence[Row]) -> None:
     """Grant adds that are in effect, through each AD group that asks for them."""
-    task.journal.add_grants(task.definition.name, grants_begun_by(rows), task.clock())
+    task.journal.grants.add(grants_begun_by(rows), task.clock())
 
 
 def take_back_grants(task: Sync, rows: Sequence[Row]) -> None:
     """End the grants of announced adds that are known not to have been carried out."""
-    task.journal.remove_grants(task.definition.name, grants_in_vain(rows))
+    task.journal.grants.remove(grants_in_vain(rows))
 
 
 def drop_grants_of_settled_removals(task: Sync, rows: Sequence[Row]) -> None:
@@ -39,6 +39,5 @@ def drop_grants_of_settled_removals(task: Sync, rows: Sequence[Row]) -> None:
     group_ids = {row.genesys_group_id for row in settled_removals(rows) if row.genesys_group_id}
     if not group_ids:
         return
-    name = task.definition.name
-    grants = task.journal.grants(name, sorted(group_ids))
-    task.journal.remove_grants(name, grants_ended_by(rows, grants, task.journal.deleted_users(name)))
+    grants = task.journal.grants.of_groups(sorted(group_ids))
+    task.journal.grants.remove(grants_ended_by(rows, grants, task.journal.views.deleted_users()))

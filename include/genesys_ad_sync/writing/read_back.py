@@ -75,7 +75,7 @@ def _without_our_removals(task: Sync, lost: Losses) -> Losses:
         return lost
     ours = {
         (row.genesys_user_id, row.genesys_group_id)
-        for row in task.journal.rows(task.run)
+        for row in task.journal.rows.of_run(task.run)
         if row.action is Action.REMOVE and row.genesys_user_id in lost
     }
     left = {

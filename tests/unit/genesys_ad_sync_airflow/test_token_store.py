@@ -38,7 +38,7 @@ def test_a_token_that_one_process_fetched_is_found_by_another(journal: Journal) 
 
 def test_the_journal_does_not_hold_it_in_the_clear(journal: Journal, journal_url: str) -> None:  # noqa: F811
     store(journal).put("k", Token("secret-token", later()))
-    stored = journal.secret("k")
+    stored = journal.secrets.get("k")
     assert stored is not None
     assert b"secret-token" not in stored[0]
     files = Path(journal_url.removeprefix("sqlite:///")).parent.glob("journal.db*")

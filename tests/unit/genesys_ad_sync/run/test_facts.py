@@ -98,8 +98,8 @@ def test_a_fact_is_stored_as_an_older_version_would_read_it(
     journal: Journal, run: RunRecord, fact: Fact[Any], value: Any, stored: Any
 ) -> None:
     opened(journal, run)[fact] = value
-    assert journal.fact(run, fact.key) == stored
-    journal.put_fact(run, fact.key, stored)
+    assert journal.facts.get(run, fact.key) == stored
+    journal.facts.put(run, fact.key, stored)
     assert opened(journal, run)[fact] == value
 
 

@@ -48,12 +48,12 @@ class Company:
         other = journal_identity.journal_was_replaced(sync)
         run = begin(self.journal, run_id, key=key, definition=name, dry_run=dry, started_at=now)
         told = journal_identity.begin_distrust(sync, run, other)
-        if self.journal.stored_cursor(name) is None:
+        if self.journal.of(name).views.cursor() is None:
             advance(self.journal, View(), definition=name)
         if not dry:
             self._note_removals(name, run, now, waiting=waits and bool(told))
             journal_identity.end_distrust(sync)
-        self.journal.finish_run(run, "success", now)
+        self.journal.runs.finish(run, "success", now)
         if not dry:
             journal_identity.stamp_reports(sync, run)
         return bool(told)
@@ -61,11 +61,11 @@ class Company:
     def _note_removals(self, name: str, run: RunRecord, now: datetime, *, waiting: bool) -> None:
         """One that awaits approval; or a person has rejected what awaited it until now."""
         if waiting:
-            self.journal.record_comparison(name, [change("g", "u", Action.REMOVE)])
+            self.journal.of(name).changes.add_compared([change("g", "u", Action.REMOVE)])
         row = _WAITING if waiting else replace(_WAITING, reason=Reason.REJECTED)
-        ids = tuple(one.id for one in self.journal.unsettled(name) if one.id is not None)
+        ids = tuple(one.id for one in self.journal.of(name).changes.unsettled() if one.id is not None)
         if ids:
-            self.journal.record(run, [replace(row, change_ids=ids)], at=now)
+            self.journal.rows.record_outcomes(run, [replace(row, change_ids=ids)], at=now)
 
     def _sync(self, name: str, key: RunKey, now: Any) -> Sync:
         def unused(*_: object) -> Any:
@@ -73,7 +73,7 @@ class Company:
 
         return Sync(
             definition=parse_definition(_KEYS, name=name),
-            journal=self.journal,
+            journal=self.journal.of(name),
             key=key,
             task_key="poll",
             directory=unused,
@@ -178,7 +178,7 @@ def test_a_definition_whose_reports_have_moved_alarms_nobody(journal: Journal, t
     company.told("ab")
     company.together = False
     company.told("b")
-    company.journal.forget_runs("b", T0 + timedelta(days=1))
+    company.journal.runs.forget("b", T0 + timedelta(days=1))
     company.together = True
     assert company.told("aa") == ""
 
@@ -201,7 +201,7 @@ def test_a_dry_run_is_told_and_changes_nothing(company: Company) -> None:
         before = company.journal.identity()[0], company.reports("a").joinpath("journal.json").read_bytes()
         assert company.told("aa", dry=True) == "aa"
         assert before == (company.journal.identity()[0], company.reports("a").joinpath("journal.json").read_bytes())
-        assert not company.journal.distrusts("a")
+        assert not company.journal.of("a").restoration.is_active()
         assert company.told("abab") == "ab"
 
 
@@ -242,7 +242,7 @@ def former(journal: Journal, tmp_path: Path) -> Company:
 
 def test_after_an_upgrade_nobody_is_told_of_a_whole_journal(former: Company) -> None:
     assert former.told("acac") == ""
-    former.journal.forget_runs("b", T0 + timedelta(days=1))
+    former.journal.runs.forget("b", T0 + timedelta(days=1))
     assert former.told("bacb") == ""
 
 
