@@ -32,7 +32,7 @@ from tests.support.genesys import (
     small_seed,
     uid,
 )
-from tests.unit.stub_genesys import FakeClock
+from tests.support.stub_genesys import FakeClock
 
 PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 NOBODY = uid(999)
