@@ -79,8 +79,11 @@ def user(guid: str, **values: Any) -> DirectoryUser:
 
 
 def view(members: Mapping[str, str], *, nested_only: str = "", unseen: str = "") -> View:
-    """``{"a": "u1 u2 b", "b": ""}``: the keys are groups, the words their members. Words that are no group are people,
-    except those in ``unseen``. Groups in ``nested_only`` are out of scope."""
+    """Build a view from ``{"a": "u1 u2 b", "b": ""}``.
+
+    The keys are groups, the words their members. Words that are not groups are people, except those in ``unseen``.
+    Groups in ``nested_only`` are out of scope.
+    """
     groups = {guid: group(guid, in_scope=guid not in nested_only.split()) for guid in members}
     people = {guid for words in members.values() for guid in words.split()} - groups.keys() - set(unseen.split())
     return View(
@@ -108,7 +111,7 @@ def change(group_guid: str, user_guid: str | None, action: Action = Action.ADD, 
 
 
 def advance(journal: Journal, after: View, before: View | None = None, **values: Any) -> int:
-    """Writes the view; as a whole, unless ``before`` tells which part."""
+    """Write the view: all of it, unless ``before`` says which part."""
     stored = journal.stored_cursor(values.get("definition", DEFINITION))
     return journal.advance(
         **{
@@ -144,7 +147,7 @@ def begin(journal: Journal, run_id: str = "r1", **values: Any) -> RunRecord:
 
 
 def row(of: Change, status: Status, **values: Any) -> Row:
-    """The row of one change, in Genesys group ``G-`` and for Genesys user ``U-``."""
+    """Return the row of one change, in Genesys group ``G-`` and for Genesys user ``U-``."""
     return Row(
         **{
             "action": of.action,
@@ -160,7 +163,7 @@ def row(of: Change, status: Status, **values: Any) -> Row:
 
 
 def recorded(journal: Journal, *changes: Change) -> list[Change]:
-    """The same changes with the ids that the journal gave them."""
+    """Return the same changes with the ids that the journal gave them."""
     return journal.record_comparison(DEFINITION, changes)
 
 
@@ -169,8 +172,11 @@ def window(start: datetime | None, end: datetime | None) -> Window:
 
 
 def in_processes(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Calls ``function(*arguments)`` in one process each, all at the same moment. Gives what each returned, in the
-    order of ``calls``; an exception is given as ``(its type's name, its text)``. The function must be importable."""
+    """Call ``function(*arguments)`` in one process each, all at the same moment.
+
+    Returns what each returned, in the order of ``calls``; an exception as ``(its type's name, its text)``. The
+    function must be importable.
+    """
     context = multiprocessing.get_context("forkserver")  # forks from a process that has no connection open
     context.set_forkserver_preload(["tests.support.journal", "alembic.command"])
     answers = context.Queue()

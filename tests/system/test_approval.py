@@ -75,7 +75,7 @@ def leave(stack: Stack, group: str, *people: str) -> None:
 
 
 def waiting(stack: Stack, dag_id: str = DAG, conf: dict[str, Any] | None = None) -> str:
-    """Starts a run and waits until it waits for a person."""
+    """Start a run and wait until it waits for a person."""
     run_id = stack.airflow.trigger(dag_id, conf)
     until("the question", lambda: stack.states(dag_id, run_id).get("approve_removals") == "awaiting_input")
     # An answer that comes before the scheduler has noticed that the task waits is taken for a crash of the task, and

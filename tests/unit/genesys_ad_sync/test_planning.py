@@ -42,7 +42,7 @@ def orphan(user: str, reason: Reason = Reason.NO_GENESYS_USER) -> Match:
 
 
 def added(known: dict[str, Match] | None = None, **changed: Any) -> Plan:
-    """The plan for one add of ann to g1, whom the newest view still lists there."""
+    """Plan one add of ann to g1, where the newest view still lists her."""
     facts = {"effective": {"ann": ("g1",)}, "changes": (change("add", "ann"),), **changed}
     return planned(target(**facts), known=matches("ann") if known is None else known)
 
@@ -128,7 +128,7 @@ def removed(
     context: dict[str, Any] | None = None,
     **changed: Any,
 ) -> Plan:
-    """The plan for one removal of ann from g1, who is a member and was granted that through g1."""
+    """Plan one removal of ann from g1, where she is a member by its grant."""
     facts = {
         "present": frozenset({"x-ann"}),
         "grants": (grant("ann"),),
@@ -301,7 +301,7 @@ def test_a_newer_change_of_the_same_group_lifts_the_doubt_but_one_of_another_gro
 
 
 def leaving(count: int, id_: str = "G", owned: int = 0, **changed: Any) -> Any:
-    """A Genesys group that ``count`` of its ``owned`` people leave."""
+    """Return a Genesys group that ``count`` of its ``owned`` people leave."""
     users = [f"{id_}-{number:03}" for number in range(max(count, owned))]
     facts = {
         "genesys_group": genesys_group(id_, f"Team {id_}"),
@@ -743,7 +743,7 @@ def checked(made: Plan, known: dict[str, Match] | None = None, **changed: Any) -
 
 @pytest.fixture
 def frozen() -> Plan:
-    """An add of ann and a removal of carl."""
+    """Return an add of ann and a removal of carl."""
     made = whole()
     assert [row.status for row in made.rows] == [Status.PLANNED, Status.PLANNED]
     return made
