@@ -1,5 +1,8 @@
-"""`python -m benchmarks.memory [adds …]`: wall time and peak memory of one run with 1,000, 10,000 and 100,000 adds,
-without a rate limit. Each run in a process of its own, groups of 500 members; the sandbox is another process.
+"""Wall time and peak memory of one run with 1,000, 10,000 and 100,000 adds.
+
+    python -m benchmarks.memory [adds …]
+
+There is no rate limit. Each run is in a process of its own, with groups of 500 members; the sandbox is another process.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ USERS = 20_000
 
 
 def members_of(adds: int) -> dict[int, set[int]]:
-    """Everybody is in several groups once there are more adds than users."""
+    """Return users by group. Each is in several once there are more adds than users."""
     return {
         g: {(g * PER_GROUP + n) % USERS for n in range(min(PER_GROUP, adds - g * PER_GROUP))}
         for g in range(-(-adds // PER_GROUP))
@@ -55,8 +58,8 @@ def main() -> int:
             written = sum(len(sandbox.individuals(group_id(g))) for g in members_of(adds))
         if done != adds or written != adds:
             raise AssertionError(f"{done} successes, {written} memberships; {adds} were asked for")
-        told = ", ".join(f"{name} {took:.1f}" for name, took in stages.items())
-        print(f"{adds:>8}{seconds:>9.1f}{sent:>10}{before:>11.0f}{peak:>9.0f}   {told}", flush=True)
+        by_stage = ", ".join(f"{name} {took:.1f}" for name, took in stages.items())
+        print(f"{adds:>8}{seconds:>9.1f}{sent:>10}{before:>11.0f}{peak:>9.0f}   {by_stage}", flush=True)
     return 0
 
 

@@ -1,6 +1,8 @@
-"""`python -m benchmarks.pacing`: how much of the rate limit several processes on one token use, and how often they are
-refused; alone, and beside a rival that takes 40 % of it. The window is shortened by the sandbox.
+"""How much of the rate limit processes on one token use, and how often they are refused.
 
+    python -m benchmarks.pacing
+
+They are measured alone, and beside a rival that takes 40 % of it. The sandbox shortens the window.
 Share: of what the reserve and the rival leave in the windows that were filled from beginning to end.
 """
 
@@ -14,10 +16,10 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from cryptography.fernet import Fernet, MultiFernet
@@ -28,14 +30,18 @@ from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
 from genesys_ad_sync_airflow.token_store import JournalTokenStore
 from sandbox.genesys_cloud import SandboxOptions, spawn
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 ALLOWED, WINDOW, RESERVE = 300, 12.0, 10  # requests, seconds, percent
 WINDOWS = 3  # that are measured
 WORKERS = 5  # threads of each lane, as `genesys.workers`
 RIVAL_SHARE = 0.4
+LEAST_SHARE = 0.95  # of the budget
 
 
 def lane(connection: Mapping[str, Any], folder: str, key: bytes, all_ready: Any) -> None:
-    """What a mapped `patch` does to the rate limit: requests from five threads for as long as there is something."""
+    """Use the rate limit as a mapped `patch` does: requests from five threads."""
     be_quiet()
     os.environ[f"AIRFLOW_CONN_{CONNECTION.upper()}"] = json.dumps(dict(connection))
     with Journal.open(f"sqlite:///{folder}/journal.db") as journal:
@@ -55,14 +61,17 @@ def lane(connection: Mapping[str, Any], folder: str, key: bytes, all_ready: Any)
 
 
 class Rival(threading.Thread):
-    """Another integration on the same token. It reads no headers; it just takes its share, evenly."""
+    """Another integration on the same token.
 
-    def __init__(self, url: str, token: str) -> None:
+    It reads no headers; it just takes its share, evenly.
+    """
+
+    def __init__(self, url: str, authorization: str) -> None:
         super().__init__(daemon=True)
         self.over = threading.Event()
         self.refused = 0
         self._url = f"{url}/api/v2/groups/{group_id(1)}"
-        self._token = token
+        self._authorization = authorization
 
     def run(self) -> None:
         pause = WINDOW / (ALLOWED * RIVAL_SHARE)
@@ -70,13 +79,13 @@ class Rival(threading.Thread):
         with requests.Session() as session:
             session.trust_env = False
             while not self.over.wait(max(0.0, began + sent * pause - time.monotonic())):
-                answer = session.get(self._url, headers={"Authorization": f"Bearer {self._token}"}, timeout=10)
-                self.refused += answer.status_code == 429
+                answer = session.get(self._url, headers={"Authorization": self._authorization}, timeout=10)
+                self.refused += answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
                 sent += 1
 
 
 def measure(lanes: int, *, rival: bool) -> dict[str, float]:
-    """One setting."""
+    """Measure one setting: so many lanes, with or without a rival."""
     options = SandboxOptions(rate_allowed=ALLOWED, rate_window=WINDOW, token_requests_per_window=3)
     with spawn(genesys_seed(1, {0: [0], 1: [0]}), options) as sandbox, tempfile.TemporaryDirectory() as folder:
         key = Fernet.generate_key()
@@ -85,8 +94,10 @@ def measure(lanes: int, *, rival: bool) -> dict[str, float]:
         with Journal.open(f"sqlite:///{Path(folder) / 'journal.db'}") as journal:
             store = JournalTokenStore(lambda: journal, MultiFernet([Fernet(key)]))
             hook = GenesysCloudHook(CONNECTION, token_store=store)
-            token = hook._tokens.token()  # the rival is given the very token
-        taker = Rival(sandbox.url, token) if rival else None
+            # The rival gets the very token.
+            with hook.get_conn() as session:
+                authorization = session.prepare_request(requests.Request("GET", sandbox.url)).headers["Authorization"]
+        taker = Rival(sandbox.url, authorization) if rival else None
         if taker:
             taker.start()
         context = multiprocessing.get_context("spawn")
@@ -105,7 +116,10 @@ def measure(lanes: int, *, rival: bool) -> dict[str, float]:
 
 
 def figures(log: list[dict[str, Any]]) -> dict[str, float]:
-    """Windows are cut as the sandbox cuts them: one begins with the first request after the one before has ended."""
+    """Compute the figures of one setting from the sandbox's log.
+
+    Windows are cut as the sandbox cuts them: one begins with the first request after the one before has ended.
+    """
     ours = [entry for entry in log if entry["path"].endswith("/individuals")]
     windows: list[Counter[str]] = []
     starts: list[float] = []
@@ -128,7 +142,7 @@ def figures(log: list[dict[str, Any]]) -> dict[str, float]:
         "windows": len(whole),
         "share": used / left * WINDOW / length if left else 0.0,
         "requests": len(ours),
-        "refused": sum(entry["status"] == 429 for entry in ours),
+        "refused": sum(entry["status"] == HTTPStatus.TOO_MANY_REQUESTS for entry in ours),
     }
 
 
@@ -146,8 +160,10 @@ def main() -> int:
                 f"{got['refused']:>6}{got['rival_429']:>14}{got['tokens']:>8}",
                 flush=True,
             )
-            if got["share"] < 0.95:
-                failed.append(f"{lanes} lanes, rival {rival}: {got['share']:.1%} of the budget, less than 95 %")
+            if got["share"] < LEAST_SHARE:
+                failed.append(
+                    f"{lanes} lanes, rival {rival}: {got['share']:.1%} of the budget, less than {LEAST_SHARE:.0%}"
+                )
             if got["refused"] > (0.005 * got["requests"] if rival else 0):
                 failed.append(f"{lanes} lanes, rival {rival}: {got['refused']} times refused")
     for text in failed:

@@ -1,9 +1,9 @@
-"""How much reading Active Directory costs: requests, seconds and memory, beside the same reads with bare ldap3.
+"""What reading Active Directory costs, beside the same reads with bare ldap3.
 
     python -m benchmarks.poll [--users 20000 --groups 1000 --memberships 200000] [--repeat 5]
 
 Against a Samba domain controller on this machine, so the server's own time is in all figures and a network's in none.
-An idle DirSync costs Samba more the more users there are, whatever is asked; the ratio tells what the product adds.
+An idle DirSync costs Samba more the more users there are, whatever is asked; the ratio shows what the product adds.
 What the product does is measured in a process of its own (its memory is the peak of that process, imports included).
 """
 
@@ -19,12 +19,11 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ldap3
 from ldap3.protocol.microsoft import extended_dn_control, show_deleted_control
@@ -36,8 +35,13 @@ from genesys_ad_sync.journal import Journal, RunKey
 from genesys_ad_sync.polling.poller import Follower
 from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.settings import parse_definition
+from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
 from sandbox.active_directory import SandboxDirectory
 from sandbox.directory_objects import BASE_DN, CONTACT_CENTER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 
 GUID = re.compile(rb"<GUID=([0-9a-f-]{36})>")
 ATTRIBUTES = ["objectGUID", "objectClass", "cn", "sAMAccountName", "userAccountControl", "mail", "userPrincipalName"]
@@ -53,11 +57,19 @@ class Cost:
     peak_mb: float | None = None
 
 
+def guid_in(extended_dn: bytes) -> bytes:
+    """Return the GUID in an extended DN. Raises ValueError if there is none."""
+    found = GUID.search(extended_dn)
+    if found is None:
+        raise ValueError(f"no GUID in {extended_dn!r}")
+    return found.group(1)
+
+
 # -- the floor: bare ldap3 ----------------------------------------------------------------------------
 
 
 class Bare:
-    """The same reads by somebody who needs nothing but the bytes: no view, no journal, no proof."""
+    """The same reads for the bytes only: no view, no journal, no proof."""
 
     def __init__(self, connection: ldap3.Connection) -> None:
         self._connection = connection
@@ -70,12 +82,12 @@ class Bare:
         return result, response
 
     def whole(self) -> tuple[int, int]:
-        """All groups with their members' GUIDs, range by range, and all users."""
+        """Read all groups with their members' GUIDs, range by range, and all users."""
         memberships = 0
         for entry in self._paged(CONTACT_CENTER, "(objectClass=group)", [*ATTRIBUTES, "member;range=0-1499"], 200):
             for name, values in entry["raw_attributes"].items():
                 if name.lower().startswith("member;"):
-                    memberships += len({GUID.search(value).group(1) for value in values})
+                    memberships += len({guid_in(value) for value in values})
                     if not name.endswith("-*"):
                         memberships += self._more_members(entry, len(values))
         users = sum(1 for _ in self._paged(BASE_DN, "(objectClass=user)", ATTRIBUTES, 500))
@@ -83,7 +95,7 @@ class Bare:
 
     def _more_members(self, entry: dict[str, Any], low: int) -> int:
         count = 0
-        guid = GUID.search(entry["dn"].encode()).group(1).decode()
+        guid = guid_in(entry["dn"].encode()).decode()
         while True:
             name = f"member;range={low}-{low + 1499}"
             _, response = self._search(
@@ -95,7 +107,7 @@ class Bare:
                 for key, values in response[0]["raw_attributes"].items()
                 if key.lower().startswith("member;")
             ]
-            count += len({GUID.search(value).group(1) for value in values})
+            count += len({guid_in(value) for value in values})
             if answered.endswith("-*"):
                 return count
             low += len(values)
@@ -112,7 +124,7 @@ class Bare:
                 return
 
     def dirsync(self, cookie: bytes, where: str = CHANGES_FILTER) -> tuple[bytes, int]:
-        """(the next cookie, how many entries)"""
+        """Read the changes since a cookie. Return (the next cookie, how many entries)."""
         controls = [ctl.dirsync_control(cookie), show_deleted_control(False), extended_dn_control(False, False)]
         result, response = self._search(BASE_DN, where, WATCHED, controls)
         return bytes(result["controls"][ctl.DIRSYNC]["value"]["cookie"]), len(response)
@@ -130,10 +142,8 @@ report: {{path: "file:///nowhere"}}
 
 
 def product(folder: str, connection: dict[str, Any], answers: Any, repeat: int) -> None:
-    """Polls ``repeat`` times with a journal in ``folder``; puts the costs into ``answers``."""
+    """Poll ``repeat`` times with a journal in ``folder``; put the costs into ``answers``."""
     os.environ["AIRFLOW_CONN_ACTIVE_DIRECTORY_DEFAULT"] = json.dumps(connection)
-    from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
-
     with (
         Journal.open(f"sqlite:///{Path(folder) / 'journal.db'}") as journal,
         ActiveDirectoryHook().get_conn() as session,
@@ -205,7 +215,7 @@ class Comparison:
 
 
 def best(costs: list[Cost]) -> Cost:
-    """The median in time, so that one disturbance of the machine does not count."""
+    """Return the median in time, so that one disturbance of the machine does not count."""
     seconds = statistics.median(cost.seconds for cost in costs)
     return Cost(seconds, costs[-1].requests, max((cost.peak_mb or 0 for cost in costs), default=None))
 
@@ -220,7 +230,7 @@ def line(name: str, ours: Cost, floor: Cost, aim: str) -> str:
 
 
 def change(directory: SandboxDirectory, count: int, seed: int) -> None:
-    """So many memberships are added or taken away, one by one."""
+    """Take so many memberships away, one by one."""
     dice = random.Random(seed)
     connection = directory.ldap()
     groups = [

@@ -1,4 +1,4 @@
-"""Runs of the pipeline against the Genesys sandbox with an Active Directory that is only told of.
+"""Runs of the pipeline against the Genesys sandbox, with an invented Active Directory.
 
 Each stage has a `Sync` and a hook of its own, as Airflow's tasks have; `poll` is replaced by writing a view.
 """
@@ -9,11 +9,9 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from cryptography.fernet import Fernet, MultiFernet
@@ -42,8 +40,13 @@ from genesys_ad_sync.stages.plan import plan
 from genesys_ad_sync.stages.report import report
 from genesys_ad_sync.stages.resolve_users import resolve_users
 from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
-from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
 from genesys_ad_sync_airflow.token_store import JournalTokenStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
 
 DAG_ID = "genesys_ad_group_sync"
 BASE = "OU=Contact Center,DC=example,DC=com"
@@ -51,7 +54,7 @@ CONNECTION = "genesys_cloud_default"
 
 
 def be_quiet() -> None:
-    """For the commands: alembic and the hooks would talk between the figures."""
+    """Silence alembic and the hooks, which would log between the figures."""
     logging.disable(logging.WARNING)
 
 
@@ -72,7 +75,10 @@ def group_guid(number: int) -> str:
 
 
 def genesys_seed(users: int, members: Mapping[int, Iterable[int]]) -> dict[str, Any]:
-    """A Genesys organisation: users 0 to ``users`` - 1, and a group for each key with those individuals."""
+    """Return a Genesys organisation.
+
+    It has users 0 to ``users`` - 1, and a group for each key with those individuals.
+    """
     return {
         "users": [
             {"id": user_id(n), "name": f"User {n:06d}", "email": f"user{n:06d}@example.com"} for n in range(users)
@@ -85,7 +91,7 @@ def genesys_seed(users: int, members: Mapping[int, Iterable[int]]) -> dict[str, 
 
 
 def directory_view(members: Mapping[int, Iterable[int]]) -> View:
-    """What AD has: the same people and groups."""
+    """Return what AD has: the same people and groups."""
     lists = {g: set(of) for g, of in members.items()}
     people = set().union(*lists.values()) if lists else set()
     return View(
@@ -130,7 +136,10 @@ def definition_for(folder: Path, **more: Any) -> SyncDefinition:
 
 
 class SyntheticRuns:
-    """Runs of one definition. ``tell`` what AD has, then ``run``. A context manager: leaving it closes the journal."""
+    """Runs of one definition: ``tell`` what AD has, then ``run``.
+
+    A context manager: leaving it closes the journal.
+    """
 
     def __init__(
         self,
@@ -160,7 +169,7 @@ class SyntheticRuns:
         self.journal.close()
 
     def sync(self, run_id: str, task: str) -> Sync:
-        """What one task is given."""
+        """Return the context of one task."""
         hook = GenesysCloudHook(
             CONNECTION,
             rate_reserve=self.definition.genesys.rate_reserve,
@@ -185,11 +194,11 @@ class SyntheticRuns:
         )
 
     def tell(self, members: Mapping[int, Iterable[int]]) -> None:
-        """Active Directory has these members by now. The next run finds out."""
+        """Set the members in Active Directory. The next run finds out."""
         self._next = directory_view(members)
 
     def poll(self, run_id: str, mode: Mode = Mode.AUTO) -> None:
-        """What the task of that name does, with the view that was told."""
+        """Do what the task of that name does, with the view that was set."""
         journal, name, after = self.journal, self.definition.name, self._next
         now = datetime.now(timezone.utc)
         run = journal.runs.begin(
@@ -223,7 +232,7 @@ class SyntheticRuns:
         journal.facts.put(run, "notes", [])
 
     def run(self, mode: Mode = Mode.AUTO) -> dict[str, Any]:
-        """A whole run; gives its report."""
+        """Make a complete run and return its report."""
         run_id = self.begin(mode)
         with self._timed("plan"):
             planned = plan(self.sync(run_id, "plan"))
@@ -233,7 +242,7 @@ class SyntheticRuns:
         return self.finish(run_id, mode)
 
     def begin(self, mode: Mode = Mode.AUTO) -> str:
-        """The run up to `resolve_users`; gives its id."""
+        """Run all up to `resolve_users` and return the run's id."""
         self._number += 1
         run_id = f"run-{self._number}"
         self.seconds = {}
@@ -258,11 +267,11 @@ class SyntheticRuns:
 
 
 def _no_directory() -> Any:
-    raise AssertionError("Active Directory is only told of here")
+    raise AssertionError("these runs read no Active Directory")
 
 
 def endpoint_counts(requests: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Requests of the sandbox's log, by endpoint."""
+    """Count the requests of the sandbox's log by endpoint."""
     counts = RequestCounts()
     for entry in requests:
         counts.sent(entry["method"], entry["path"])

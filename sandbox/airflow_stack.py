@@ -1,4 +1,4 @@
-"""A real Airflow on this machine: API server, scheduler and DAG processor on SQLite, in a directory of its own.
+"""A real Airflow on this machine: API server, scheduler and DAG processor, on SQLite.
 
 For the demo, for `make up` and for the system tests. Knows nothing of Active Directory or Genesys Cloud beyond the
 connections that it is given.
@@ -13,17 +13,22 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
+from cryptography.fernet import Fernet
 
 from sandbox.ports import reserve_port
 from sandbox.processes import end_process, start_process
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
 PROJECT = Path(__file__).resolve().parents[1]
+ADMIN = "admin"
 SERVICES = ("api-server", "scheduler", "dag-processor")
 # Bounds against waiting for ever, not expectations: a slow and busy machine stays far below them.
 API_START_SECONDS = 600
@@ -32,14 +37,20 @@ RUN_SECONDS = 1800
 FINISHED = frozenset({"success", "failed"})
 
 
-class StackFailed(RuntimeError):
-    """Airflow did not start, or a run did not end in time. The text names the log file to read."""
+class StackError(RuntimeError):
+    """Airflow did not start, or a run did not end in time.
+
+    The text names the log file to read.
+    """
 
 
 @dataclass
 class AirflowStack:
-    """``home`` becomes AIRFLOW_HOME. ``connections``: Airflow connection dicts by id, written to Airflow's own database
-    so that a person sees them in the UI."""
+    """One Airflow with its services.
+
+    ``home`` becomes AIRFLOW_HOME. ``connections``: Airflow connection dicts by id, written to Airflow's own database so
+    that a person sees them in the UI.
+    """
 
     home: Path
     config_dir: Path
@@ -57,7 +68,7 @@ class AirflowStack:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment of every Airflow process of this stack."""
+        """Return the environment of every Airflow process of this stack."""
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")},
             # Each task is a new process: without compiled modules, half of its time would go into compiling them.
@@ -71,9 +82,9 @@ class AirflowStack:
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin,viewer:viewer",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
-            "AIRFLOW__CORE__FERNET_KEY": self._secret("fernet", lambda: _fernet_key()),
+            "AIRFLOW__CORE__FERNET_KEY": self._secret("fernet", _fernet_key),
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__HOST": "127.0.0.1",
@@ -95,7 +106,7 @@ class AirflowStack:
         }
 
     def _secret(self, name: str, make: Callable[[], str]) -> str:
-        """Made once per AIRFLOW_HOME, the same for all processes and after a restart."""
+        """Return a secret that is made once per AIRFLOW_HOME, for all its processes."""
         file = self.home / f".{name}.secret"
         if not file.exists():
             self.home.mkdir(parents=True, exist_ok=True)
@@ -106,11 +117,14 @@ class AirflowStack:
     # -- life ------------------------------------------------------------------------------------------
 
     def start(self, services: tuple[str, ...] = SERVICES) -> AirflowStack:
-        """Migrates the database and starts the services. Raises StackFailed if the API does not answer."""
+        """Migrate the database and start the services.
+
+        Raises StackError if the API does not answer.
+        """
         self.home.mkdir(parents=True, exist_ok=True)
         passwords = self.home / "passwords.json"
         passwords.touch(mode=0o600)
-        passwords.write_text(json.dumps({"admin": self.password, "viewer": self.password}))
+        passwords.write_text(json.dumps({ADMIN: self.password, "viewer": self.password}))
         self.airflow("db", "migrate")
         for service in services:
             self.start_service(service)
@@ -132,12 +146,15 @@ class AirflowStack:
             self.stop_service(service)
 
     def airflow(self, *args: str, timeout: float = 1200) -> str:
-        """Runs the `airflow` command of this stack and returns what it prints. Raises StackFailed if it fails."""
+        """Run the `airflow` command of this stack and return what it prints.
+
+        Raises StackError if it fails.
+        """
         done = subprocess.run(
             ["airflow", *args], env=self.env, capture_output=True, text=True, timeout=timeout, check=False
         )
         if done.returncode:
-            raise StackFailed(f"airflow {' '.join(args)} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+            raise StackError(f"airflow {' '.join(args)} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
         return done.stdout
 
     def _wait_for_api(self) -> None:
@@ -145,19 +162,19 @@ class AirflowStack:
         while time.monotonic() < deadline:
             for service, process in self._processes.items():
                 if process.poll() is not None:
-                    raise StackFailed(f"airflow {service} ended at once: see {self.home / f'{service}.log'}")
+                    raise StackError(f"airflow {service} ended at once: see {self.home / f'{service}.log'}")
             try:
                 if requests.get(f"{self.url}/api/v2/version", timeout=60).ok:
                     return
             except requests.RequestException:
                 pass
             time.sleep(0.5)
-        raise StackFailed(f"the API server did not answer: see {self.home / 'api-server.log'}")
+        raise StackError(f"the API server did not answer: see {self.home / 'api-server.log'}")
 
     # -- REST ------------------------------------------------------------------------------------------
 
-    def login(self, user: str = "admin") -> str:
-        """A token for the REST API and for the UI's cookie `_token`."""
+    def login(self, user: str = ADMIN) -> str:
+        """Return a token for the REST API and for the UI's cookie `_token`."""
         answer = requests.post(
             f"{self.url}/auth/token", json={"username": user, "password": self.password}, timeout=300
         )
@@ -165,11 +182,14 @@ class AirflowStack:
         return str(answer.json()["access_token"])
 
     def api(self, method: str, path: str, *, expect: int | None = None, **kwargs: Any) -> Any:
-        """Calls /api/v2/{path} as admin. Raises StackFailed unless the answer is 2xx (or what is expected)."""
+        """Call /api/v2/{path} as admin and return the JSON of the answer.
+
+        Raises StackError unless the answer is 2xx (or what is expected).
+        """
         return self.request(method, f"/api/v2/{path}", expect=expect, **kwargs)
 
     def request(self, method: str, path: str, *, expect: int | None = None, **kwargs: Any) -> Any:
-        """Any path of the API server as admin; the JSON of the answer. Raises as `api` does."""
+        """Call any path of the API server as admin. Returns and raises as `api` does."""
         self._token = self._token or self.login()
         for _ in range(3):
             answer = requests.request(
@@ -179,10 +199,10 @@ class AirflowStack:
                 timeout=300,
                 **kwargs,
             )
-            if answer.status_code != 500:  # "database is locked": the request was rolled back
+            if answer.status_code != HTTPStatus.INTERNAL_SERVER_ERROR:  # "database is locked": it was rolled back
                 break
         if answer.status_code != expect if expect else not answer.ok:
-            raise StackFailed(f"{method} {path}: {answer.status_code} {answer.text[:1000]}")
+            raise StackError(f"{method} {path}: {answer.status_code} {answer.text[:1000]}")
         return answer.json() if answer.content else None
 
     def save_connection(self, connection_id: str, connection: Mapping[str, Any]) -> None:
@@ -192,30 +212,29 @@ class AirflowStack:
         self.api("POST", "connections", json=body)
 
     def wait_for_dag(self, dag_id: str, timeout: float = DAG_SECONDS) -> dict[str, Any]:
-        """Wait until the DAG processor has brought the DAG in. Raises StackFailed after ``timeout`` seconds."""
+        """Wait until the DAG processor has brought the DAG in. Raises StackError after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            try:
+            with contextlib.suppress(StackError):  # not there yet
                 return dict(self.api("GET", f"dags/{dag_id}"))
-            except StackFailed:
-                self.read_dags_again()
-                time.sleep(1)
+            self.read_dags_again()
+            time.sleep(1)
         errors = self.api("GET", "importErrors")["import_errors"]
-        raise StackFailed(
+        raise StackError(
             f"DAG {dag_id} did not appear; import errors: {errors}; log: {self.home / 'dag-processor.log'}"
         )
 
     def read_dags_again(self) -> None:
         """Ask the DAG processor to read the files of all DAGs that it knows, now."""
         for token in {dag["file_token"] for dag in self.api("GET", "dags?limit=100")["dags"]}:
-            with contextlib.suppress(StackFailed):  # asked for already
+            with contextlib.suppress(StackError):  # asked for already
                 self.api("PUT", f"parseDagFile/{token}")
 
     def unpause(self, dag_id: str, *, paused: bool = False) -> None:
         self.api("PATCH", f"dags/{dag_id}", json={"is_paused": paused})
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
-        """Starts a manual run and returns its run_id."""
+        """Start a manual run and return its run_id."""
         body: dict[str, Any] = {"logical_date": None, "conf": dict(conf or {})}
         if run_id:
             body["dag_run_id"] = run_id
@@ -233,7 +252,10 @@ class AirflowStack:
     def wait_for_run(
         self, dag_id: str, run_id: str, timeout: float = RUN_SECONDS, progress: Callable[[str], None] | None = None
     ) -> str:
-        """Waits for the run's end and returns its state. ``progress`` is told each task that begins or ends."""
+        """Wait for the run's end and return its state.
+
+        ``progress`` is called with a line for each task that ends. Raises StackError after ``timeout`` seconds.
+        """
         deadline = time.monotonic() + timeout
         seen: dict[str, str] = {}
         while time.monotonic() < deadline:
@@ -245,7 +267,7 @@ class AirflowStack:
                 return str(state)
             time.sleep(0.7)
         states = [(task["task_id"], task["state"]) for task in self.tasks(dag_id, run_id)]
-        raise StackFailed(
+        raise StackError(
             f"run {run_id} of {dag_id} did not end in {timeout:.0f} s: {states}; see {self.home / 'scheduler.log'}"
         )
 
@@ -263,7 +285,7 @@ class AirflowStack:
                 yield f"{label:<18}{state:<16}{detail or ''}".rstrip()
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
-        """The text of a task instance's log."""
+        """Return the text of a task instance's log."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         content = self.api("GET", path, params={"map_index": map_index, "full_content": "true"})["content"]
         lines = []
@@ -279,6 +301,4 @@ class AirflowStack:
 
 
 def _fernet_key() -> str:
-    from cryptography.fernet import Fernet
-
     return Fernet.generate_key().decode()

@@ -1,5 +1,7 @@
-"""A certificate authority of the sandbox's own. It issues server certificates that Python 3.13's strict
-verification accepts (it wants key identifiers on both certificates; Samba's own certificate has none).
+"""A certificate authority of the sandbox's own.
+
+It issues server certificates that Python 3.13's strict verification accepts. That wants key identifiers on both
+certificates; Samba's own certificate has none.
 """
 
 from __future__ import annotations
@@ -7,12 +9,15 @@ from __future__ import annotations
 import datetime
 import ipaddress
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LIFETIME = datetime.timedelta(days=30)
 CLOCK_SKEW = datetime.timedelta(days=1)
@@ -41,7 +46,7 @@ class CertificateAuthority:
         return path
 
     def issue(self, server_name: str, address: str, certificate_path: Path, key_path: Path) -> None:
-        """Writes certificate and key (PEM, the key readable by its owner only) for a server."""
+        """Write certificate and key (PEM, the key readable by its owner only) for a server."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.DNSName(server_name), x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(address))]
         certificate = (

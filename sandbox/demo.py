@@ -1,8 +1,8 @@
-"""The main job, once, for real: Active Directory → Airflow → Genesys Cloud, all on this machine.
+"""The main job for real: Active Directory → Airflow → Genesys Cloud, on this machine.
 
-    python -m sandbox.demo          three runs and the report of the second one (`make demo`)
-    python -m sandbox.demo --plan   one dry run and its plan (`make plan`)
-    python -m sandbox.demo --stay   leaves everything running to play with (`make up`)
+    python -m sandbox.demo          make three runs and print the report of the second one (`make demo`)
+    python -m sandbox.demo --plan   make one dry run and print its plan (`make plan`)
+    python -m sandbox.demo --stay   leave all three systems running (`make up`)
 
 Active Directory is a Samba domain controller, Genesys Cloud the sandbox, Airflow the real one with its scheduler.
 """
@@ -16,27 +16,30 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from genesys_ad_sync.report.summary import render_summary
 from sandbox import company
 from sandbox.active_directory import SandboxDirectory
-from sandbox.airflow_stack import PROJECT, AirflowStack
+from sandbox.airflow_stack import ADMIN, PROJECT, AirflowStack
 from sandbox.genesys_cloud import SpawnedSandbox, spawn
 from sandbox.ports import reserve_port
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 DAG_ID = "genesys_ad_group_sync"
-# The same each time, so that a bookmark works. If one is taken, another port is used and printed.
+# The same each time, so that a bookmark works. If one is taken, another is used and printed.
 AIRFLOW_PORT = 8080
 GENESYS_PORT = 8090
 DIRECTORY_ADDRESS = "127.100.0.10"
 LOG_PORT = 8793  # Airflow's own default
+TERMINATED = 128 + signal.SIGTERM  # exit status, as a shell has it
 
 
 def say(text: str = "") -> None:
@@ -45,15 +48,16 @@ def say(text: str = "") -> None:
 
 @dataclass
 class World:
-    """All three systems, running."""
+    """All three systems, running, and the folder of their files."""
 
     directory: SandboxDirectory
     genesys: SpawnedSandbox
     airflow: AirflowStack
+    folder: Path
 
 
 def definition(reports: Path, **more: Any) -> dict[str, Any]:
-    """A sync definition for the sandbox's company, as one would write it in YAML."""
+    """Return a sync definition for the sandbox's company, as one would write it in YAML."""
     return {
         **company.sync_definition(),
         "schedule": "*/15 * * * *",
@@ -66,55 +70,90 @@ def definition(reports: Path, **more: Any) -> dict[str, Any]:
 
 @contextmanager
 def world(folder: Path) -> Iterator[World]:
-    """Starts the three, and ends them in the end. Files lie below ``folder``, which must be a new one."""
+    """Start the three systems, print where they are, and end them at the end.
+
+    Files are put below ``folder``, which must not exist.
+    """
     config = folder / "config"
     config.mkdir(parents=True)
     (config / "default.yaml").write_text(yaml.safe_dump(definition(folder / "reports"), sort_keys=False))
-    with spawn(seed=company.genesys_seed(), port=reserve_port(GENESYS_PORT)) as genesys:
-        say(f"Genesys Cloud   sandbox at {genesys.url}")
-        with SandboxDirectory.start(address=DIRECTORY_ADDRESS) as directory:
-            say(f"Active Directory   Samba domain controller at ldaps://{directory.host}")
-            airflow = AirflowStack(
-                folder / "airflow",
-                config,
-                {
-                    "active_directory_default": directory.connection(),
-                    "genesys_cloud_default": genesys.connection(),
-                },
-                port=reserve_port(AIRFLOW_PORT),
-                log_port=reserve_port(LOG_PORT),
-            )
-            say("Airflow   starting API server, scheduler and DAG processor …")
-            try:
-                airflow.start()
-                airflow.wait_for_dag(DAG_ID)
-                say(f"Airflow   {airflow.url}   user admin, password {airflow.password}")
-                yield World(directory, genesys, airflow)
-            finally:
-                airflow.stop()
+    say("Starting Genesys Cloud (sandbox) and Active Directory (Samba) …")
+    with (
+        spawn(seed=company.genesys_seed(), port=reserve_port(GENESYS_PORT)) as genesys,
+        SandboxDirectory.start(address=DIRECTORY_ADDRESS) as directory,
+    ):
+        airflow = AirflowStack(
+            folder / "airflow",
+            config,
+            {
+                "active_directory_default": directory.connection(),
+                "genesys_cloud_default": genesys.connection(),
+            },
+            port=reserve_port(AIRFLOW_PORT),
+            log_port=reserve_port(LOG_PORT),
+        )
+        everything = World(directory, genesys, airflow, folder)
+        say(places(everything))
+        say("Starting Airflow (API server, scheduler, DAG processor) …")
+        try:
+            airflow.start()
+            airflow.wait_for_dag(DAG_ID)
+            say("All three systems are running.")
+            yield everything
+        finally:
+            airflow.stop()
+
+
+def places(world: World) -> str:
+    """Return where everything is, one value a line, so that it can be copied."""
+    directory, airflow = world.directory, world.airflow
+    return f"""
+Airflow             {airflow.url}
+  user              {ADMIN}
+  password          {airflow.password}
+Active Directory    ldaps://{directory.host}
+  user              {directory.admin_login}
+  password          {directory.admin_password}
+  CA certificate    {directory.ca_certs_file}
+Genesys Cloud       {world.genesys.url}
+  its state         {world.genesys.url}/_sandbox/state
+Sync definition     {world.folder / "config" / "default.yaml"}
+Reports             {world.folder / "reports"}
+Logs of tasks       {airflow.home / "logs"}
+Logs of Airflow     {airflow.home}/*.log
+"""
 
 
 def run(world: World, title: str, conf: dict[str, Any]) -> dict[str, Any]:
-    """Triggers a run, shows how it goes, and returns its report. Exits if the run is red."""
+    """Trigger a run, print its progress, and return its report.
+
+    Returns {"path": of the report, "report": its JSON, "writes": to Genesys Cloud}. Exits if the run fails.
+    """
     say()
-    say(f"— {title}")
+    say(title)
     before, start = len(world.genesys.writes()), time.monotonic()
     run_id = world.airflow.trigger(DAG_ID, conf)
     state = world.airflow.wait_for_run(DAG_ID, run_id, progress=lambda line: say(f"  {line}"))
     counts = world.airflow.xcom(DAG_ID, run_id, "report")
+    writes = len(world.genesys.writes()) - before
     say(
-        f"  run {state} after {time.monotonic() - start:.0f} s, {counts['requests']} requests to Genesys Cloud, "
-        f"{len(world.genesys.writes()) - before} of them writes"
+        f"  Run ended with state {state} after {time.monotonic() - start:.0f} s. "
+        f"Requests to Genesys Cloud: {counts['requests']}, of which writes: {writes}."
     )
-    report: dict[str, Any] = json.loads(Path(counts["path"].removeprefix("file://")).read_text())
+    path = counts["path"].removeprefix("file://")
+    report: dict[str, Any] = json.loads(Path(path).read_text())
     if state != "success":
         say(render_summary(report))
-        raise SystemExit(f"the run failed: look at {world.airflow.url} or {world.airflow.home}/logs")
-    return {"path": counts["path"], "report": report, "writes": len(world.genesys.writes()) - before}
+        raise SystemExit(f"The run failed. Read the logs of its tasks in {world.airflow.home / 'logs'}.")
+    return {"path": path, "report": report, "writes": writes}
 
 
 def compare(world: World, first: dict[str, set[str]]) -> None:
-    """Uses no product code: plain ldap3 on one side, the sandbox's own state on the other. Exits on a difference."""
+    """Compare both systems without product code. Exits on a difference.
+
+    It reads Active Directory with plain ldap3, and the sandbox's own state.
+    ``first``: effective members of AD groups at the first run.
+    """
     expected = company.expected_individuals(first, world.directory.truth_by_name())
     wrong = {
         group: (set(world.genesys.individuals(group)), people)
@@ -124,75 +163,83 @@ def compare(world: World, first: dict[str, set[str]]) -> None:
     if wrong:
         for group, (seen, wanted) in wrong.items():
             say(f"  group {group}: missing {sorted(wanted - seen)}, too many {sorted(seen - wanted)}")
-        raise SystemExit(f"{len(wrong)} Genesys groups are not what Active Directory says")
+        raise SystemExit(f"{len(wrong)} Genesys groups do not have the members that Active Directory says.")
     mapped = len(set(company.PAIRS.values()))
     say(
-        f"  Genesys Cloud = Active Directory in all {mapped} mapped groups "
-        f"({sum(len(people) for people in expected.values())} members); {len(expected) - mapped} other groups untouched"
+        f"  Check: all {mapped} mapped Genesys groups have the members that Active Directory says "
+        f"({sum(len(people) for people in expected.values())} memberships). "
+        f"The {len(expected) - mapped} other groups are untouched."
     )
 
 
 def demo(world: World) -> None:
     world.airflow.unpause(DAG_ID)
     at_first = world.directory.truth_by_name()
-    run(world, "First run: everything is compared as a whole", {})
+    run(world, "First run: compares every mapped group.", {})
     compare(world, at_first)
 
     changes = company.demo_changes()
     world.directory.apply(changes)
     say()
-    say(f"{len(changes)} changes were made in Active Directory: joined, left, renamed, disabled, deleted, nested ones")
-    second = run(world, "Second run: what has changed", {})
+    say(
+        f"Made {len(changes)} changes in Active Directory: new, renamed, disabled and deleted users, members of groups."
+    )
+    second = run(world, "Second run: carries these changes over.", {})
     compare(world, at_first)
 
-    third = run(world, "Third run: nothing has changed", {})
+    third = run(world, "Third run: nothing has changed, so it must write nothing.", {})
     if third["writes"]:
-        raise SystemExit(f"the third run wrote {third['writes']} times although nothing had changed")
+        raise SystemExit(f"The third run wrote {third['writes']} times although nothing had changed.")
 
     say()
-    say("The report of the second run:")
-    say()
-    say(render_summary(second["report"]))
-    say(f"report: {second['path'].removeprefix('file://')}")
+    say("Report of the second run:")
+    show(second)
 
 
 def plan(world: World) -> None:
     world.airflow.unpause(DAG_ID)
-    done = run(world, "Dry run: what would be written", {"mode": "full", "dry_run": True})
+    show(run(world, "Dry run: compares every mapped group and writes nothing.", {"mode": "full", "dry_run": True}))
+
+
+def show(done: dict[str, Any]) -> None:
     say()
     say(render_summary(done["report"]))
-    say(f"report: {done['path'].removeprefix('file://')}")
+    say()
+    say(f"As JSON: {done['path']}")
 
 
 def stay(world: World) -> None:
-    """Waits for Ctrl-C."""
+    """Wait for Ctrl-C."""
     world.airflow.unpause(DAG_ID)
     directory = world.directory
-    say()
-    say(f"Open {world.airflow.url} (admin / {world.airflow.password}), DAG {DAG_ID}, and click Trigger.")
-    say("To change something in Active Directory, in another terminal:")
     say(
-        f"  LDAPTLS_CACERT={directory.ca_certs_file} ldapmodify -H ldaps://{directory.host} "
-        f"-D {directory.admin_login} -w '{directory.admin_password}'"
+        f"""
+To start a run: log in to Airflow, open the DAG {DAG_ID} and click Trigger.
+
+To change Active Directory, in another terminal:
+  LDAPTLS_CACERT={directory.ca_certs_file} ldapmodify -H ldaps://{directory.host} \\
+    -D {directory.admin_login} -w '{directory.admin_password}'
+
+To see what Genesys Cloud has, open the address of its state, above.
+
+Press Ctrl-C to end all three."""
     )
-    say(f"What Genesys Cloud has: curl {world.genesys.url}/_sandbox/state")
-    say("Ctrl-C ends everything.")
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     ended.wait()
-    say("ending …")
+    say("Ending …")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo")
-    parser.add_argument("--plan", action="store_true", help="one dry run")
-    parser.add_argument("--stay", action="store_true", help="leave everything running")
+    parser.add_argument("--plan", action="store_true", help="make one dry run and print its plan")
+    parser.add_argument("--stay", action="store_true", help="leave all three systems running until Ctrl-C")
     options = parser.parse_args()
     folder = PROJECT / ".sandbox" / ("up" if options.stay else "plan" if options.plan else "demo")
     shutil.rmtree(folder, ignore_errors=True)
-    # an interrupted demo ends what it started
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # An interrupted demo ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     with world(folder) as everything:
         if options.stay:
             stay(everything)

@@ -1,5 +1,7 @@
-"""Fills a stopped Samba domain controller. A script for Debian's own /usr/bin/python3, the only one that has
-the ``samba`` module; so it knows nothing of this package and takes everything as JSON on standard input.
+"""Fill a stopped Samba domain controller.
+
+A script for Debian's own /usr/bin/python3, the only one that has the ``samba`` module. It knows nothing of this package
+and takes everything as JSON on standard input.
 
     {"smb_conf": PATH, "sam": PATH,
      "objects": [{"dn": …, "objectClass": …, ATTRIBUTE: VALUE…}],
@@ -71,7 +73,7 @@ def set_primary_group(database: SamDB, user: str, group: str) -> None:
 
 
 def let_read_deleted_objects(database: SamDB, account: str) -> None:
-    """What ``dsacls "CN=Deleted Objects,…" /g ACCOUNT:LCRP`` does on Windows."""
+    """Do what ``dsacls "CN=Deleted Objects,…" /g ACCOUNT:LCRP`` does on Windows."""
     found = database.search(base=account, scope=ldb.SCOPE_BASE, attrs=["objectSid"])
     sid = ndr_unpack(security.dom_sid, found[0]["objectSid"][0])
     deleted_objects = f"CN=Deleted Objects,{database.domain_dn()}"
@@ -84,7 +86,10 @@ def let_read_deleted_objects(database: SamDB, account: str) -> None:
 
 
 def let_passwords_live_for_ever(database: SamDB) -> None:
-    """The domain's default is 42 days, and a filled directory may be kept and copied for longer."""
+    """Let passwords never expire.
+
+    The domain's default is 42 days, and a filled directory may be kept and copied for longer.
+    """
     message = ldb.Message(ldb.Dn(database, str(database.domain_dn())))
     message["maxPwdAge"] = ldb.MessageElement(str(-(2**63)), ldb.FLAG_MOD_REPLACE, "maxPwdAge")
     database.modify(message)

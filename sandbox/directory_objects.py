@@ -1,4 +1,4 @@
-"""What can stand in a sandbox directory, and what can be done to it: plain data, no LDAP connection.
+"""Objects of a sandbox directory and changes of them: plain data, no LDAP connection.
 
 Objects are known by their sAMAccountName (a contact, which has none, by its cn). That name survives
 renames and moves, so a script of changes can be written down before anybody knows a DN.
@@ -6,10 +6,13 @@ renames and moves, so a script of changes can be written down before anybody kno
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ldap3.utils.dn import escape_rdn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 REALM = "EXAMPLE.COM"
 NETBIOS_DOMAIN = "EXAMPLE"
@@ -44,7 +47,10 @@ class User:
         return f"CN={escape_rdn(self.cn)},{self.ou}"
 
     def attributes(self) -> dict[str, str]:
-        """All but ``primaryGroupID``, which can only be set once the user is a member of that group."""
+        """Return all attributes but ``primaryGroupID``.
+
+        That can only be set once the user is a member of the group.
+        """
         values = {
             "sAMAccountName": self.sam,
             "displayName": self.cn,
@@ -138,7 +144,7 @@ class Content:
         yield from self.groups
 
     def dns(self) -> dict[str, str]:
-        """DN by name."""
+        """Return DNs by name."""
         return {thing.sam: thing.dn for thing in self.objects()}
 
 
@@ -204,7 +210,10 @@ class Enable:
 
 @dataclass(frozen=True)
 class SetPrimaryGroup:
-    """The user must be a member of the group. Active Directory then moves the membership out of ``member``."""
+    """A change of the primary group, of which the user must be a member.
+
+    Active Directory then moves the membership out of ``member``.
+    """
 
     user: str
     group: str

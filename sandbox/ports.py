@@ -1,4 +1,4 @@
-"""Ports for servers that cannot be given a listening socket, without two of them taking the same one.
+"""Ports, each for one server only, where no listening socket can be passed.
 
 They come from below the range that the kernel gives to outgoing connections, and are locked between processes for as
 long as this process lives.
@@ -19,14 +19,14 @@ _LOCKS_DIR = Path(tempfile.gettempdir()) / f"sandbox-ports-{os.geteuid()}"
 _locks: dict[int, int] = {}  # port -> file descriptor that holds its lock
 
 
-class NoFreePort(RuntimeError):
+class NoFreePortError(RuntimeError):
     """No port could be reserved. The text says in which range."""
 
 
 def reserve_port(preferred: int | None = None) -> int:
     """Reserve a TCP port of 127.0.0.1 until this process ends.
 
-    ``preferred`` is returned if it is free. Raises NoFreePort after 200 tries.
+    ``preferred`` is returned if it is free. Raises NoFreePortError after 200 tries.
     """
     candidates = [] if preferred is None else [preferred]
     candidates += random.sample(range(FIRST, LAST + 1), TRIES)
@@ -36,11 +36,11 @@ def reserve_port(preferred: int | None = None) -> int:
             if _is_free(port):
                 return port
             release_port(port)
-    raise NoFreePort(f"no free TCP port found between {FIRST} and {LAST} on 127.0.0.1")
+    raise NoFreePortError(f"no free TCP port found between {FIRST} and {LAST} on 127.0.0.1")
 
 
 def release_port(port: int) -> None:
-    """Give a reserved port back; does nothing for a port that this process has not reserved."""
+    """Give a reserved port back; do nothing for a port that is not reserved here."""
     if (lock := _locks.pop(port, None)) is not None:
         os.close(lock)
 

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
+import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-PR_SET_PDEATHSIG = 1
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 END_SECONDS = 10.0
-
-# Loaded before any fork: between fork and exec only what is async-signal-safe may run.
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-
-
-def _die_with_parent() -> None:
-    if _libc is not None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def start_process(
@@ -31,20 +23,24 @@ def start_process(
     stderr: int | IO[bytes] | None = subprocess.DEVNULL,
     stdin: int | IO[bytes] | None = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
-    """Starts a command as the head of a process group of its own; it gets SIGTERM when its parent dies (Linux)."""
+    """Start a command as the head of a process group of its own.
+
+    It gets SIGTERM when its parent dies, where there is util-linux's `setpriv`.
+    """
+    setpriv = shutil.which("setpriv")
+    keeper = [setpriv, "--pdeathsig", "TERM"] if setpriv else []
     return subprocess.Popen(
-        command,
+        [*keeper, *command],
         env=dict(env) if env is not None else None,
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
         start_new_session=True,
-        preexec_fn=_die_with_parent,
     )
 
 
 def end_process(process: subprocess.Popen[bytes], seconds: float = END_SECONDS) -> None:
-    """SIGTERM to the head of the group, and SIGKILL to the whole group if it is not gone in time."""
+    """End a process group: SIGTERM to its head; after ``seconds``, SIGKILL to all of it."""
     if process.poll() is None:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):

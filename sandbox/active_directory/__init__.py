@@ -1,9 +1,9 @@
-"""A throwaway Active Directory: a Samba domain controller of its own on a loopback address, with verified TLS.
+"""A throwaway Active Directory: a Samba domain controller on a loopback address, with TLS.
 
     with SandboxDirectory.start() as directory:
         directory.connection()                            # for Airflow
         directory.apply([AddMember("support", "paul.peters")])
-        directory.truth(CONTACT_CENTER)                   # who is in which group, told without product code
+        directory.truth(CONTACT_CENTER)                   # who is in which group, without product code
 
 It is provisioned and filled once; later starts copy that (the *template*) and take less than a second.
 Knows nothing of the product. Needs root and Debian's samba-ad-dc; see reference/active-directory.md §1.

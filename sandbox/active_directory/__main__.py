@@ -1,4 +1,4 @@
-"""`python -m sandbox.active_directory`: run one in the foreground until Ctrl-C."""
+"""`python -m sandbox.active_directory`: run an Active Directory until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from sandbox.active_directory.constants import SandboxError
 from sandbox.active_directory.server import SandboxDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @contextlib.contextmanager

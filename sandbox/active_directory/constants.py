@@ -36,4 +36,7 @@ Account = Literal["reader", "limited", "admin"]
 
 
 class SandboxError(Exception):
-    """The sandbox directory cannot be started or changed. The text says why and what to do."""
+    """The sandbox directory cannot be started or changed.
+
+    The text says why and what to do.
+    """

@@ -1,4 +1,4 @@
-"""A directory of its own for each domain controller, named after a loopback address that nobody uses."""
+"""One directory for each domain controller, named after a free loopback address."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ import os
 import random
 import shutil
 import socket
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox.active_directory.constants import INSTANCES_DIR, TRIES_FOR_AN_ADDRESS, SandboxError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 def new_instance(preferred: str | None = None) -> tuple[Path, str, int]:
-    """An empty directory of our own, named after a loopback address that nobody uses; locked (a file descriptor)
-    as long as this process lives. ``preferred`` is taken if it is free."""
+    """Make an empty directory, named after a free loopback address.
+
+    Returns (directory, address, file descriptor of its lock). The lock lasts as long as this process. ``preferred``
+    is the address if it is free. Raises SandboxError.
+    """
     INSTANCES_DIR.mkdir(mode=0o700, exist_ok=True)
     if INSTANCES_DIR.is_symlink() or INSTANCES_DIR.stat().st_uid != os.geteuid():
-        raise SandboxError(f"{INSTANCES_DIR} belongs to somebody else")
+        raise SandboxError(f"{INSTANCES_DIR} belongs to another user: remove it, or run the sandbox as that user")
     with (INSTANCES_DIR / "allocation").open("w") as allocation:
         fcntl.flock(allocation, fcntl.LOCK_EX)
         _remove_orphans()
@@ -39,12 +45,19 @@ def new_instance(preferred: str | None = None) -> tuple[Path, str, int]:
     )
 
 
+def remove_instance(path: Path, lock: int) -> None:
+    """Remove what `new_instance` made."""
+    shutil.rmtree(path, ignore_errors=True)
+    lock_path(path).unlink(missing_ok=True)
+    os.close(lock)
+
+
 def lock_path(instance: Path) -> Path:
     return instance.with_name(f"{instance.name}.lock")
 
 
 def _remove_orphans() -> None:
-    """Directories whose owner was killed."""
+    """Remove directories whose owner was killed."""
     for lock_path in INSTANCES_DIR.glob("*.lock"):
         lock = _try_lock(lock_path)
         if lock is not None:

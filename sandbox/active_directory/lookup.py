@@ -1,23 +1,57 @@
-"""Searches of the sandbox directory by name, over plain ldap3."""
+"""Connections to the sandbox directory and searches by name, over plain ldap3."""
 
 from __future__ import annotations
 
 import datetime
+import ssl
+import time
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ldap3
 from ldap3.utils.conv import escape_filter_chars
 
-from sandbox.active_directory.constants import SandboxError
+from sandbox.active_directory.constants import SandboxError, Transport
 from sandbox.directory_objects import BASE_DN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def bound_connection(
+    host: str, server_name: str, ca_certs_file: str, transport: Transport, login: str, password: str
+) -> ldap3.Connection:
+    """Connect, verify the server's certificate, and bind. Raises LDAPException."""
+    secure = transport == "ldaps"
+    tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=ca_certs_file, valid_names=[server_name])
+    server = ldap3.Server(
+        host, port=636 if secure else 389, use_ssl=secure, tls=tls, get_info=ldap3.NONE, connect_timeout=60
+    )
+    return ldap3.Connection(
+        server,
+        user=login,
+        password=password,
+        client_strategy=ldap3.SAFE_SYNC,
+        auto_bind=ldap3.AUTO_BIND_TLS_BEFORE_BIND if transport == "starttls" else ldap3.AUTO_BIND_NO_TLS,
+        receive_timeout=60,
+        auto_range=False,
+        return_empty_attributes=False,
+    )
 
 
 def current_time(connection: ldap3.Connection) -> datetime.datetime:
     _, _, response, _ = connection.search("", "(objectClass=*)", search_scope=ldap3.BASE, attributes=["currentTime"])
     text = text_of(response[0], "currentTime") or ""
     return datetime.datetime.strptime(text, "%Y%m%d%H%M%S.0Z").replace(tzinfo=datetime.timezone.utc)
+
+
+def next_second(connection: ldap3.Connection) -> datetime.datetime:
+    """Wait until the clock shows another second; return that second."""
+    before = now = current_time(connection)
+    while now == before:
+        time.sleep(0.02)
+        now = current_time(connection)
+    return now
 
 
 def search(connection: ldap3.Connection, base: str, search_filter: str, attributes: list[str]) -> list[dict[str, Any]]:

@@ -1,23 +1,17 @@
-"""A Samba domain controller of its own on a loopback address, with verified TLS: its life, its connections."""
+"""A Samba domain controller on a loopback address, with TLS: its life and its connections."""
 
 from __future__ import annotations
 
 import atexit
-import datetime
 import os
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import ldap3
 from ldap3.core.exceptions import LDAPException
 
 from sandbox import company
@@ -36,8 +30,8 @@ from sandbox.active_directory.constants import (
     Transport,
 )
 from sandbox.active_directory.edits import apply_change
-from sandbox.active_directory.instances import lock_path, new_instance
-from sandbox.active_directory.lookup import current_time, dn_of, find, guid_of
+from sandbox.active_directory.instances import new_instance, remove_instance
+from sandbox.active_directory.lookup import bound_connection, current_time, dn_of, find, guid_of, next_second
 from sandbox.active_directory.template import (
     Template,
     check_prerequisites,
@@ -50,7 +44,20 @@ from sandbox.active_directory.truth import TruthGroup, link_records, truth_of
 from sandbox.certificates import CertificateAuthority
 from sandbox.directory_objects import BASE_DN, CONTACT_CENTER, NETBIOS_DOMAIN, REALM, Change, Content
 
+if TYPE_CHECKING:
+    import datetime
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from types import TracebackType
+
+    import ldap3
+    from typing_extensions import Unpack
+
+    from sandbox.company import CrowdSize
+
 T = TypeVar("T")
+
+GUID_LENGTH = 36  # of its text
 
 
 class SandboxDirectory:
@@ -92,30 +99,45 @@ class SandboxDirectory:
         content: Content | None = None,
         *,
         empty: bool = False,
-        users: int = 0,
-        groups: int = 0,
-        memberships: int = 0,
         replicating: bool = False,
         cache_dir: Path | None = None,
         address: str | None = None,
+        **crowd: Unpack[CrowdSize],
     ) -> SandboxDirectory:
-        """Starts a fresh copy of the company's directory (`company.content`), of ``content``, of a directory with
-        base accounts and OUs only (``empty``), or of a crowd of ``users``, ``groups`` and ``memberships``.
+        """Start a fresh domain controller and return when a verified LDAPS bind works.
 
-        ``replicating``: other domain controllers may `join` it. ``address``: taken if it is free.
+        It holds one of these: ``content``; base accounts and OUs only (``empty``); a crowd of ``users``, ``groups`` and
+        ``memberships`` (`company.crowd`); else the company (`company.content`).
 
-        Returns when a verified LDAPS bind works. Raises SandboxError.
+        ``replicating``: other domain controllers may `join` it. ``address``: taken if it is free. Raises SandboxError.
         """
-        if content is None:
-            if empty:
-                content = Content()
-            elif users or groups or memberships:
-                content = company.crowd(users, groups, memberships)
-            else:
-                content = company.content()
+        if content is None and not empty:
+            content = company.crowd(**crowd) if crowd else company.content()
         check_prerequisites()
-        template = Template(content, cache_dir).build()
-        directory = cls._copy(template, replicating, address)
+        template = Template(content or Content(), cache_dir).build()
+
+        def fill(path: Path, host: str) -> None:
+            copy_tree(template, path)
+            write_smb_conf(path, host, replicating=replicating)
+
+        return cls._start_in_new_instance(fill, address)
+
+    @classmethod
+    def _start_in_new_instance(
+        cls,
+        fill: Callable[[Path, str], None],
+        address: str | None = None,
+        host_name: str = HOST_NAME,
+        ca: CertificateAuthority | None = None,
+    ) -> SandboxDirectory:
+        """Start a domain controller in a new directory that ``fill`` (directory, address) has filled."""
+        path, host, lock = new_instance(address)
+        try:
+            fill(path, host)
+            directory = cls(path, host, lock, host_name, ca)
+        except BaseException:
+            remove_instance(path, lock)
+            raise
         atexit.register(directory.stop)
         try:
             directory.run()
@@ -124,24 +146,14 @@ class SandboxDirectory:
             raise
         return directory
 
-    @classmethod
-    def _copy(cls, template: Path, replicating: bool, address: str | None) -> SandboxDirectory:
-        path, host, lock = new_instance(address)
-        try:
-            copy_tree(template, path)
-            write_smb_conf(path, host, replicating=replicating)
-            return cls(path, host, lock)
-        except BaseException:
-            shutil.rmtree(path, ignore_errors=True)
-            lock_path(path).unlink(missing_ok=True)
-            os.close(lock)
-            raise
-
     def join(self, host_name: str = "dc2") -> SandboxDirectory:
-        """Another domain controller of this domain, which must have been started with ``replicating``. Takes some
-        seconds. It trusts the same certificate authority, and hears of changes only by `replicate_from`."""
-        path, host, lock = new_instance()
-        try:
+        """Start another domain controller of this domain, which was started with ``replicating``.
+
+        It takes some seconds. The new one trusts the same certificate authority, and hears of changes only by
+        `replicate_from`.
+        """
+
+        def fill(path: Path, host: str) -> None:
             write_smb_conf(path, host, host_name=host_name, replicating=True)
             output_of(
                 [
@@ -150,22 +162,11 @@ class SandboxDirectory:
                     f"-U{NETBIOS_DOMAIN}\\administrator%{ADMIN_PASSWORD}",
                 ]
             )  # fmt: skip
-            other = SandboxDirectory(path, host, lock, host_name, self.ca)
-        except BaseException:
-            shutil.rmtree(path, ignore_errors=True)
-            lock_path(path).unlink(missing_ok=True)
-            os.close(lock)
-            raise
-        atexit.register(other.stop)
-        try:
-            other.run()
-        except BaseException:
-            other.stop()
-            raise
-        return other
+
+        return SandboxDirectory._start_in_new_instance(fill, host_name=host_name, ca=self.ca)
 
     def replicate_from(self, other: SandboxDirectory) -> None:
-        """Hears of everything that the other domain controller of the domain knows now."""
+        """Hear of everything that the other domain controller of the domain knows now."""
         output_of(
             [
                 "samba-tool", "drs", "replicate", self.host, other.host, BASE_DN, "--local",
@@ -175,7 +176,7 @@ class SandboxDirectory:
         )  # fmt: skip
 
     def copy_of_database(self) -> Path:
-        """A copy of the stopped domain controller's database, as a virtual machine's snapshot is. See `put_back`."""
+        """Copy the stopped domain controller's database, as a snapshot does; see `put_back`."""
         self._end_process(signal.SIGTERM)
         copy = self.path.with_name(f"{self.path.name}.copy")
         shutil.rmtree(copy, ignore_errors=True)
@@ -185,7 +186,7 @@ class SandboxDirectory:
         return copy
 
     def put_back(self, copy: Path) -> None:
-        """The domain controller runs with the old database again: an unsupported restore, a *USN rollback*."""
+        """Run with the old database again: an unsupported restore, a *USN rollback*."""
         self._end_process(signal.SIGTERM)
         shutil.rmtree(self.path / "private")
         (self.path / "private").mkdir(mode=0o700)
@@ -203,12 +204,12 @@ class SandboxDirectory:
 
     @property
     def pid(self) -> int | None:
-        """The domain controller's process, None when it does not run."""
+        """Return the domain controller's process id; None when it does not run."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def run(self) -> None:
-        """Runs the domain controller and waits until a verified LDAPS bind works."""
-        # Samba ends by itself when its standard input, a pipe, is closed: when this process is gone, however it
+        """Run the domain controller and wait until a verified LDAPS bind works."""
+        # Samba ends when its standard input, a pipe, is closed: when this process is gone, however it
         # went. A stopped (frozen) Samba would not notice; so the kernel kills it, too. That signal comes when the
         # *thread* that started it ends, so it is only asked for by the main thread.
         keeper = ["setpriv", "--pdeathsig", "KILL"] if threading.current_thread() is threading.main_thread() else []
@@ -236,28 +237,26 @@ class SandboxDirectory:
         return (self.path / "samba.out").read_text(errors="replace")[-2000:]
 
     def stop(self) -> None:
-        """Ends the domain controller and removes its directory. May be called twice."""
+        """End the domain controller and remove its directory. May be called twice."""
         if os.getpid() != self._owner:
             return  # a forked child comes here when it exits; the directory is its parent's
         atexit.unregister(self.stop)
         self._end_process(signal.SIGTERM)
-        shutil.rmtree(self.path, ignore_errors=True)
         if self._lock >= 0:
-            lock_path(self.path).unlink(missing_ok=True)
-            os.close(self._lock)
+            remove_instance(self.path, self._lock)
             self._lock = -1
 
     def kill(self) -> None:
-        """SIGKILL, as when a domain controller loses power. What was committed is there after `restart`."""
+        """Send SIGKILL, as when power is lost: committed changes survive until `restart`."""
         self._end_process(signal.SIGKILL)
 
     def restart(self) -> None:
-        """Runs it again at the same address, with the same data and certificate."""
+        """Run it again at the same address, with the same data and certificate."""
         self._end_process(signal.SIGTERM)
         self.run()
 
     def freeze(self) -> None:
-        """SIGSTOP: connections are accepted by the kernel, and nothing answers."""
+        """Send SIGSTOP: the kernel accepts connections, and nothing answers."""
         self._running().send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -285,7 +284,7 @@ class SandboxDirectory:
     # -- connections --------------------------------------------------------------------------------------
 
     def connection(self, account: Account = "reader", transport: Transport = "ldaps") -> dict[str, Any]:
-        """What an Airflow connection of type active_directory needs, as in ``AIRFLOW_CONN_…='{…}'``."""
+        """Return an Airflow connection of type active_directory, as in ``AIRFLOW_CONN_…='{…}'``."""
         login, password = self._credentials(account)
         return {
             "conn_type": "active_directory",
@@ -311,50 +310,41 @@ class SandboxDirectory:
     def ldap(
         self, account: Account = "admin", transport: Transport = "ldaps", ca_certs_file: str | None = None
     ) -> ldap3.Connection:
-        """A bound ldap3 connection, SAFE_SYNC: each call returns (ok, result, response, request).
-        Raises LDAPException, also when the certificate does not verify."""
+        """Return a bound ldap3 connection, SAFE_SYNC: each call returns (ok, result, response, request).
+
+        Raises LDAPException, also when the certificate does not verify.
+        """
         login, password = self._credentials(account)
-        tls = ldap3.Tls(
-            validate=ssl.CERT_REQUIRED,
-            ca_certs_file=ca_certs_file or self.ca_certs_file,
-            valid_names=[self.server_name],
-        )
-        secure = transport == "ldaps"
-        server = ldap3.Server(
-            self.host, port=636 if secure else 389, use_ssl=secure, tls=tls, get_info=ldap3.NONE, connect_timeout=60
-        )
-        return ldap3.Connection(
-            server,
-            user=login,
-            password=password,
-            client_strategy=ldap3.SAFE_SYNC,
-            auto_bind=ldap3.AUTO_BIND_TLS_BEFORE_BIND if transport == "starttls" else ldap3.AUTO_BIND_NO_TLS,
-            receive_timeout=60,
-            auto_range=False,
-            return_empty_attributes=False,
-        )
+        ca_certs_file = ca_certs_file or self.ca_certs_file
+        return bound_connection(self.host, self.server_name, ca_certs_file, transport, login, password)
 
     # -- changes ------------------------------------------------------------------------------------------
 
     def apply(self, changes: Iterable[Change]) -> None:
-        """Makes the changes, one after the other. Raises SandboxError at the first that is refused."""
-        connection = self.ldap()
-        try:
+        """Make the changes in order. Raises SandboxError at the first that is refused."""
+
+        def apply_all(connection: ldap3.Connection) -> None:
             for change in changes:
                 apply_change(connection, change)
-        finally:
-            connection.unbind()
+
+        self._with_connection(apply_all)
 
     def dn_of(self, name: str) -> str:
-        """Today's DN of the object with that sAMAccountName (a contact: cn). Raises SandboxError."""
+        """Return today's DN of the object with that sAMAccountName (a contact: cn).
+
+        Raises SandboxError.
+        """
         return self._with_connection(lambda connection: dn_of(connection, name))
 
     def guid_of(self, name: str) -> str:
-        """objectGUID of the object with that sAMAccountName (a contact: cn). Raises SandboxError."""
+        """Return the objectGUID of the object with that sAMAccountName (a contact: cn).
+
+        Raises SandboxError.
+        """
         return self._with_connection(lambda connection: guid_of(find(connection, name)))
 
     def clock(self) -> datetime.datetime:
-        """Return the domain controller's time (``currentTime`` of the root DSE): whole seconds, cut off."""
+        """Return the domain controller's time (``currentTime`` of the root DSE), in whole seconds."""
         return self._with_connection(current_time)
 
     def tick(self) -> datetime.datetime:
@@ -362,21 +352,15 @@ class SandboxDirectory:
 
         What was changed before has an earlier time, what is changed afterwards this one or a later one.
         """
-
-        def next_second(connection: ldap3.Connection) -> datetime.datetime:
-            before = now = current_time(connection)
-            while now == before:
-                time.sleep(0.02)
-                now = current_time(connection)
-            return now
-
         return self._with_connection(next_second)
 
     def link_metadata(self, name: str) -> list[bytes]:
-        """What Active Directory would answer for ``msDS-ReplValueMetaData`` of the group with that name or GUID, made
-        from Samba's own records, which it does not show over LDAP. With the quirks of the real thing: a NUL at the
-        end, `&` as it is, and values of other attributes."""
-        base = f"<GUID={name}>" if len(name) == 36 else self.dn_of(name)
+        """Return ``msDS-ReplValueMetaData`` of the group with that name or GUID.
+
+        It is made from Samba's own records, which it does not show over LDAP. It has the quirks of the real thing: a
+        NUL at the end, `&` as it is, and values of other attributes.
+        """
+        base = f"<GUID={name}>" if len(name) == GUID_LENGTH else self.dn_of(name)
         return link_records(self.path / "private" / "sam.ldb", base)
 
     def _with_connection(self, question: Callable[[ldap3.Connection], T]) -> T:
@@ -392,18 +376,19 @@ class SandboxDirectory:
         self,
         base: str = CONTACT_CENTER,
         group_filter: str = "(objectClass=group)",
+        *,
         disabled: Literal["remove", "keep"] = "remove",
         nested_groups: bool = True,
     ) -> dict[str, TruthGroup]:
-        """Effective members of each group under ``base``, by objectGUID. An oracle for tests: it reads the
-        directory in its own, simplest way and shares no code with the product. Contacts and computers are no
-        people; members by primaryGroupID are members."""
-        connection = self.ldap()
-        try:
-            return truth_of(connection, base, group_filter, disabled, nested_groups)
-        finally:
-            connection.unbind()
+        """Return the effective members of each group under ``base``, by objectGUID.
+
+        An oracle for tests: it reads the directory in its own, simplest way and shares no code with the product.
+        Contacts and computers do not count as people. Members by primaryGroupID are members.
+        """
+        return self._with_connection(
+            lambda connection: truth_of(connection, base, group_filter, disabled=disabled, nested_groups=nested_groups)
+        )
 
     def truth_by_name(self) -> dict[str, set[str]]:
-        """`truth` of the Contact Center as sAMAccountNames: what `company.expected_individuals` takes."""
+        """Return `truth` of the Contact Center as sAMAccountNames, for `company.expected_individuals`."""
         return {group.sam: {person.sam for person in group.members.values()} for group in self.truth().values()}

@@ -38,7 +38,7 @@ from sandbox.directory_objects import (
 
 
 def check_prerequisites() -> None:
-    """Raises SandboxError if this machine or this user cannot run a Samba domain controller."""
+    """Raise SandboxError if this machine or user cannot run a Samba domain controller."""
     missing = [tool for tool in ("samba", "samba-tool") if _tool(tool) is None]
     if missing:
         raise SandboxError(
@@ -54,7 +54,10 @@ def _tool(name: str) -> str | None:
 
 
 class Template:
-    """A provisioned, filled and stopped directory in the cache, to be copied. Its name hashes all that made it."""
+    """A provisioned, filled and stopped directory in the cache, to be copied.
+
+    Its name hashes all that made it.
+    """
 
     def __init__(self, content: Content, cache_dir: Path | None = None) -> None:
         self._orders = _orders(content)
@@ -71,7 +74,7 @@ class Template:
         return self._cache_dir / f"directory-{hashlib.sha256(chr(0).join(made_of).encode()).hexdigest()[:16]}"
 
     def build(self) -> Path:
-        """Makes it if it is not there; several processes may try at once."""
+        """Make the template if it does not exist; several processes may try at once."""
         path = self.path
         if path.exists():
             return path
@@ -83,7 +86,7 @@ class Template:
                     place = Path(workshop) / "dc"
                     provision(place)
                     self._fill(place)
-                    # Renamed when it is complete: a template that exists is a whole one.
+                    # Renamed when it is complete: a template that exists is complete.
                     unfinished = path.with_suffix(".unfinished")
                     shutil.rmtree(unfinished, ignore_errors=True)
                     unfinished.mkdir()
@@ -102,7 +105,7 @@ def _samba_version() -> str:
 
 
 def _orders(content: Content) -> dict[str, Any]:
-    """What `directory_fill` is told, but for the paths."""
+    """Return the orders for `directory_fill`, without the paths."""
     dns = content.dns()
     group_names = {group.sam for group in content.groups}
     objects: list[dict[str, Any]] = [{"dn": dn, "objectClass": "organizationalUnit"} for dn in ORGANIZATIONAL_UNITS]
@@ -142,7 +145,10 @@ def _orders(content: Content) -> dict[str, Any]:
 
 
 def provision(place: Path) -> None:
-    """A new domain in the directory ``place``: base accounts, no DNS. The domain controller does not run."""
+    """Provision a new domain in the directory ``place``: base accounts, no DNS.
+
+    The domain controller does not run.
+    """
     place.mkdir(parents=True)
     write_smb_conf(place, "127.0.0.1")
     output_of(
@@ -154,7 +160,7 @@ def provision(place: Path) -> None:
     )  # fmt: skip
 
 
-# Beside LDAP, what another domain controller needs to join and to replicate. Nothing replicates by itself (that would
+# Beside LDAP, what another domain controller needs to join and to replicate. Nothing replicates unasked (that would
 # be the service `drepl`), so a test decides how far one lags behind.
 ONLY_LDAP = "server services = ldap\n    dcerpc endpoint servers = -"
 REPLICATING = (
@@ -163,7 +169,7 @@ REPLICATING = (
 
 
 def smb_conf(place: Path, address: str, host_name: str = HOST_NAME, services: str = ONLY_LDAP) -> str:
-    """Only the LDAP service, on one address (its ports cannot be chosen), with all its files below ``place``."""
+    """Write the configuration: one address (ports cannot be chosen), all files below ``place``."""
     return f"""[global]
     workgroup = {NETBIOS_DOMAIN}
     realm = {REALM}

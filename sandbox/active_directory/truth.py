@@ -1,21 +1,23 @@
-"""What is true of a directory, told without product code: effective members, and the metadata of links."""
+"""What is true of a directory, without product code: effective members, metadata of links."""
 
 from __future__ import annotations
 
 import base64
 import datetime
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
-
-import ldap3
+from typing import TYPE_CHECKING, Any, Literal
 
 from sandbox.active_directory.constants import ACCOUNT_DISABLED
 from sandbox.active_directory.lookup import guid_of, search, text_of
 from sandbox.active_directory.template import output_of
 from sandbox.directory_objects import BASE_DN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import ldap3
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,31 @@ def truth_of(
     connection: ldap3.Connection,
     base: str,
     group_filter: str,
+    *,
     disabled: Literal["remove", "keep"],
     nested_groups: bool,
 ) -> dict[str, TruthGroup]:
     """Compute what `SandboxDirectory.truth` returns."""
     in_scope = {guid_of(entry) for entry in search(connection, base, group_filter, [])}
     groups = search(connection, BASE_DN, "(objectClass=group)", ["sAMAccountName", "member", "objectSid"])
+    people, by_primary_group = _people(connection, disabled)
+    direct = {entry["dn"]: _listed(entry) + by_primary_group.get(_rid(entry), []) for entry in groups}
+    return {
+        guid_of(entry): TruthGroup(
+            guid_of(entry),
+            entry["dn"],
+            text_of(entry, "sAMAccountName") or "",
+            _effective(entry["dn"], direct, people, nested_groups=nested_groups),
+        )
+        for entry in groups
+        if guid_of(entry) in in_scope
+    }
+
+
+def _people(
+    connection: ldap3.Connection, disabled: Literal["remove", "keep"]
+) -> tuple[dict[str, Person], dict[int, list[str]]]:
+    """Return the users that count, by DN, and their DNs by primary group (RID)."""
     users = search(
         connection,
         BASE_DN,
@@ -61,31 +82,35 @@ def truth_of(
             dn = entry["dn"]
             people[dn] = Person(guid_of(entry), dn, text_of(entry, "sAMAccountName") or "", text_of(entry, "mail"))
             by_primary_group.setdefault(int(text_of(entry, "primaryGroupID") or 0), []).append(dn)
-    direct: dict[str, list[str]] = {}
-    for entry in groups:
-        rid = int.from_bytes(entry["raw_attributes"]["objectSid"][0][-4:], "little")
-        listed = [value.decode() for value in entry["raw_attributes"].get("member", [])]
-        direct[entry["dn"]] = listed + by_primary_group.get(rid, [])
+    return people, by_primary_group
 
-    def people_of(group_dn: str) -> dict[str, Person]:
-        found: dict[str, Person] = {}
-        seen, waiting = {group_dn}, [group_dn]
-        while waiting:
-            for dn in direct[waiting.pop()]:
-                if dn in people:
-                    found[people[dn].guid] = people[dn]
-                elif nested_groups and dn in direct and dn not in seen:
-                    seen.add(dn)
-                    waiting.append(dn)
-        return found
 
-    return {
-        guid_of(entry): TruthGroup(
-            guid_of(entry), entry["dn"], text_of(entry, "sAMAccountName") or "", people_of(entry["dn"])
-        )
-        for entry in groups
-        if guid_of(entry) in in_scope
-    }
+def _listed(group: Mapping[str, Any]) -> list[str]:
+    return [value.decode() for value in group["raw_attributes"].get("member", [])]
+
+
+def _rid(group: Mapping[str, Any]) -> int:
+    """Return the last part of a group's SID, which `primaryGroupID` names."""
+    return int.from_bytes(group["raw_attributes"]["objectSid"][0][-4:], "little")
+
+
+def _effective(
+    group_dn: str, direct: Mapping[str, list[str]], people: Mapping[str, Person], *, nested_groups: bool
+) -> dict[str, Person]:
+    """Return the people in a group, by objectGUID.
+
+    ``direct``: DNs of direct members by DN of the group.
+    """
+    found: dict[str, Person] = {}
+    seen, waiting = {group_dn}, [group_dn]
+    while waiting:
+        for dn in direct[waiting.pop()]:
+            if dn in people:
+                found[people[dn].guid] = people[dn]
+            elif nested_groups and dn in direct and dn not in seen:
+                seen.add(dn)
+                waiting.append(dn)
+    return found
 
 
 def link_records(database: Path, base: str) -> list[bytes]:
@@ -102,7 +127,7 @@ def link_records(database: Path, base: str) -> list[bytes]:
 
 
 def _ldif_value(line: str) -> str:
-    """The value of an LDIF line."""
+    """Return the value of an LDIF line."""
     value = line.partition(":")[2]
     return base64.b64decode(value[1:]).decode() if value.startswith(":") else value.strip()
 
@@ -125,6 +150,6 @@ def _link_record(value: str) -> bytes:
 
 
 def _windows_time(text: str) -> str:
-    """100 ns since 1601, as the XML has it."""
+    """Write a time (100 ns since 1601) as the XML has it."""
     moment = datetime.datetime(1601, 1, 1) + datetime.timedelta(microseconds=int(text) // 10)  # noqa: DTZ001 (of UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

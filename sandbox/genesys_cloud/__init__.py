@@ -1,4 +1,4 @@
-"""A stateful Genesys Cloud to try and test against: OAuth, groups, users, SCIM, rate limits, and faults on demand.
+"""A stateful Genesys Cloud: OAuth, groups, users, SCIM, rate limits, and faults on demand.
 
 Strict after `reference/genesys-cloud-api.md`; what is unknown there is an option here. Knows nothing of the product.
 """

@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """A parent that was killed cannot stop us; being handed to another one tells."""
+    """End this process when its parent has died: it then has another parent."""
     while os.getppid() == parent:
         time.sleep(0.2)
     os._exit(0)

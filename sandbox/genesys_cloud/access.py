@@ -1,4 +1,4 @@
-"""Who may call, and how often: the OAuth client, its tokens, and the request budget of each token."""
+"""Who may call, and how often: the OAuth client, its tokens, and their request budgets."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from starlette.responses import Response
-
 from sandbox.genesys_cloud import refusals
-from sandbox.genesys_cloud.options import SandboxOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.responses import Response
+
+    from sandbox.genesys_cloud.options import SandboxOptions
 
 DEFAULT_CLIENT_ID = "5a4db0c5-7e57-4000-8000-5a4db0c50001"
 
@@ -29,7 +33,7 @@ class Window:
     count: int = 0
 
     def spend(self, now: float, length: float) -> float:
-        """Count one more. Gives the seconds until the window ends."""
+        """Count one request. Return the seconds until the window ends."""
         if now >= self.started + length:
             self.started, self.count = now, 0
         self.count += 1
@@ -66,8 +70,8 @@ class Access:
     # -- the token endpoint --------------------------------------------------------------------------------------
 
     def answer_token_request(self, authorization: str, content_type: str, body: bytes) -> Response:
-        """`POST /oauth/token`. Its errors have OAuth's shape, not ErrorBody's."""
-        if content_type.split(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        """Answer `POST /oauth/token`. Its errors have OAuth's shape, not ErrorBody's."""
+        if content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
             return refusals.oauth_error(
                 400, "invalid_request", "content type must be application/x-www-form-urlencoded"
             )
@@ -101,7 +105,7 @@ class Access:
         return token
 
     def revoke(self, value: str | None = None) -> None:
-        """One token, or all."""
+        """Revoke one token; None: all."""
         with self._lock:
             if value is None:
                 self._tokens.clear()
@@ -121,7 +125,10 @@ class Access:
         return token
 
     def spend(self, token: Token, *, scim: bool) -> dict[str, str]:
-        """Count a request. Gives the `inin-ratelimit-*` headers; refuses what is over the budget."""
+        """Count a request and return the `inin-ratelimit-*` headers.
+
+        Raises RefusalError (429) for a request over the budget.
+        """
         options, now = self._options, self._clock()
         with self._lock:
             if scim and options.scim_rate_allowed is not None:
@@ -140,13 +147,13 @@ class Access:
             }
 
     def require(self, *any_of: str) -> None:
-        """The OAuth client's roles must give one of these permissions."""
+        """Raise RefusalError (403) unless the OAuth client has one of these permissions."""
         if not set(any_of) & set(self._options.permissions):
             raise refusals.missing_permissions(any_of)
 
 
 def basic_credentials(authorization: str) -> tuple[str, str]:
-    """(login, password); two empty texts if the header is no Basic authentication."""
+    """Return (login, password); two empty texts if the header has no Basic authentication."""
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() != "basic":
         return "", ""

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 
 from sandbox.genesys_cloud import control, groups, refusals, scim, users
 from sandbox.genesys_cloud.gate import CONTROL_PREFIX, Gate, render
 from sandbox.genesys_cloud.platform import Exchange, Platform
-from sandbox.genesys_cloud.refusals import Refusal, json_response
+from sandbox.genesys_cloud.refusals import RefusalError, json_response
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
 
 
 def create_app(platform: Platform) -> Gate:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.include_router(groups.router(platform))
-    app.include_router(users.router(platform))
-    app.include_router(scim.router(platform, "/api/v2/scim/v2"))
-    app.include_router(scim.router(platform, "/api/v2/scim"))
-    app.include_router(control.router(platform))
+    app.state.platform = platform
+    for module in (groups, users, control):
+        app.include_router(module.routes)
+    for prefix in scim.PREFIXES:
+        app.include_router(scim.routes, prefix=prefix)
 
-    @app.exception_handler(Refusal)
-    async def refused(request: Request, error: Refusal) -> Response:
+    @app.exception_handler(RefusalError)
+    async def refused(request: Request, error: RefusalError) -> Response:
         return render(platform, error, request.url.path, Exchange.of(request).correlation_id)
 
     @app.exception_handler(HTTPException)

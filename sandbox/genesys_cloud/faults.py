@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: rules that match requests by method and path, and say how the answer fails.
+"""Faults on purpose: rules by method and path that say how an answer fails.
 
 Deciding which rules fire is here; carrying it out is the gate's work.
 """
@@ -9,9 +9,11 @@ import dataclasses
 import random
 import re
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Kind = Literal[
     "status",  # answer `status` (500, 502, 503, 504, 408, 409, 413, …), with `retry_after` if given; `processed` or not
@@ -39,8 +41,9 @@ ANSWERING: frozenset[str] = frozenset(
 
 @dataclass
 class FaultRule:
-    """``method`` and ``path`` are regular expressions: the method must match as a whole, the path somewhere.
+    """A rule that makes requests fail.
 
+    ``method`` and ``path`` are regular expressions: the method must match in full, the path somewhere.
     ``times``: fire for the next n matches, then never again (None: for ever). ``skip``: let the first n matches pass.
     ``probability``: of firing, drawn from the seeded generator of `Faults`. ``processed`` (kind `status`): the request
     is carried out and the error is answered all the same.
@@ -102,12 +105,12 @@ class Faults:
                 self._random = random.Random(seed)
 
     def rules(self) -> list[dict[str, Any]]:
-        """As they stand, with how often each has fired."""
+        """Return the rules with how often each has fired."""
         with self._lock:
             return [dataclasses.asdict(rule) for rule in self._rules]
 
     def fire(self, method: str, path: str) -> Fired:
-        """Which rules hit this request. Counts them down."""
+        """Return the rules that hit this request, and count them down."""
         chosen: list[FaultRule] = []
         answered = False
         with self._lock:

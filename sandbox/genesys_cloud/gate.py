@@ -1,4 +1,4 @@
-"""What stands before the routes: correlation ids, the log, OAuth, the rate limit, and the faults.
+"""What comes before the routes: correlation ids, log, OAuth, rate limit and faults.
 
 It is the outermost ASGI layer, because a connection can only be reset from there.
 """
@@ -13,15 +13,18 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from sandbox.genesys_cloud import refusals
-from sandbox.genesys_cloud.faults import FaultRule
 from sandbox.genesys_cloud.platform import Exchange, Platform
-from sandbox.genesys_cloud.refusals import Refusal
+from sandbox.genesys_cloud.refusals import RefusalError
+
+if TYPE_CHECKING:
+    from sandbox.genesys_cloud.faults import FaultRule
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -54,8 +57,8 @@ class Answer:
         self.with_headers({"content-length": str(len(body))})
 
 
-def render(platform: Platform, refusal: Refusal, path: str, correlation_id: str) -> Response:
-    """A refusal in the shape that its path speaks."""
+def render(platform: Platform, refusal: RefusalError, path: str, correlation_id: str) -> Response:
+    """Write a refusal in the shape of its path's errors."""
     if path.startswith(SCIM_PREFIX) and not (refusal.gateway and platform.options.scim_gateway_errors == "error_body"):
         return refusal.as_scim_error()
     return refusal.as_error_body(correlation_id)
@@ -97,7 +100,7 @@ class Gate:
             entry["ms"] = round((time.perf_counter() - started) * 1000, 3)
 
     async def _answer(self, scope: Scope, headers: Headers, exchange: Exchange, entry: dict[str, Any]) -> Answer | None:
-        """None: the connection is to be reset."""
+        """Answer a request; None: the connection must be reset."""
         fired, path = exchange.fired, scope["path"]
         slow = fired.of("slow")
         if slow and slow.when == "before":
@@ -113,7 +116,7 @@ class Gate:
         status = fired.of("status")
         if status and status.processed:
             answer = self._refuse(_refusal_of(status), path, exchange)
-        if fired.of("short_page") and answer.status == 200:
+        if fired.of("short_page") and answer.status == HTTPStatus.OK:
             _shorten(answer, fired.of("short_page"))
         if fired.of("truncated_json"):
             answer.with_body(answer.body[: len(answer.body) // 2])
@@ -122,7 +125,7 @@ class Gate:
         return answer
 
     def _before(self, scope: Scope, headers: Headers, exchange: Exchange) -> Answer | None:
-        """Faults that come before processing; an answer if one of them gives it."""
+        """Carry out the faults that come before processing; return the answer of one, if any."""
         fired, path = exchange.fired, scope["path"]
         foreign = fired.of("foreign_write")
         if foreign:
@@ -154,11 +157,11 @@ class Gate:
             exchange.token = platform.access.authenticate(authorization)
             entry["client"] = exchange.token.client_id
             rate = platform.access.spend(exchange.token, scim=path.startswith(SCIM_PREFIX))
-        except Refusal as refusal:
+        except RefusalError as refusal:
             return self._refuse(refusal, path, exchange)
         answer = await self._call(scope, exchange)
         shown = platform.options.rate_headers
-        if shown == "always" or (shown == "success" and answer.status < 400):
+        if shown == "always" or (shown == "success" and answer.status < HTTPStatus.BAD_REQUEST):
             answer.with_headers(rate)
         return answer
 
@@ -178,7 +181,7 @@ class Gate:
         await self._app({**scope, "state": {"exchange": exchange}}, receive, keep)
         return answer
 
-    def _refuse(self, refusal: Refusal, path: str, exchange: Exchange) -> Answer:
+    def _refuse(self, refusal: RefusalError, path: str, exchange: Exchange) -> Answer:
         return Answer.of(render(self._platform, refusal, path, exchange.correlation_id))
 
     def _write_by_hand(self, path: str, rule: FaultRule) -> None:
@@ -201,11 +204,11 @@ class Gate:
         await _until_closed(send)
 
 
-def _refusal_of(rule: FaultRule) -> Refusal:
+def _refusal_of(rule: FaultRule) -> RefusalError:
     assert rule.status is not None
     headers = {} if rule.retry_after is None else {"Retry-After": str(rule.retry_after)}
-    if rule.status == 409:
-        return Refusal(409, "general.conflict", refusals.CONFLICT_MESSAGE.format(entity="group"), headers=headers)
+    if rule.status == HTTPStatus.CONFLICT:
+        return RefusalError(409, "general.conflict", refusals.CONFLICT_MESSAGE.format(entity="group"), headers=headers)
     return refusals.with_status(rule.status, headers)
 
 
@@ -222,14 +225,17 @@ async def _whole_body(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        chunk: bytes = message.get("body", b"")
+        body += chunk
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
             return body
 
 
 def _transport(send: Send) -> asyncio.Transport:
-    """uvicorn's ``send`` is a method of its request cycle, which holds the transport (both for h11 and httptools).
-    ASGI itself has no way to break a connection."""
+    """Return uvicorn's transport: ASGI itself has no way to break a connection.
+
+    Its ``send`` is a method of its request cycle, which holds the transport (both for h11 and httptools).
+    """
     transport: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]  # see above
     return transport
 
@@ -244,6 +250,9 @@ async def _reset(send: Send) -> None:
 
 
 async def _until_closed(send: Send) -> None:
-    """uvicorn answers 500 for an application that returns without an answer, unless it knows of the disconnection."""
+    """Wait until uvicorn knows of the disconnection.
+
+    Else it answers 500 for an application that returns without an answer.
+    """
     while not send.__self__.disconnected:  # type: ignore[attr-defined]  # uvicorn's request cycle, see _transport
         await asyncio.sleep(0.001)

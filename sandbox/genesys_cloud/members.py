@@ -1,17 +1,25 @@
-"""The rules about whom a group takes in and lets go, which the group routes, SCIM and PATCH user share."""
+"""Rules of joining and leaving a group, for the group routes, SCIM and PATCH user."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from sandbox.genesys_cloud import refusals
-from sandbox.genesys_cloud.platform import Platform
-from sandbox.genesys_cloud.refusals import Refusal
-from sandbox.genesys_cloud.state import Group
+from sandbox.genesys_cloud.refusals import RefusalError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sandbox.genesys_cloud.platform import Platform
+    from sandbox.genesys_cloud.state import Group
 
 
 def admissible(platform: Platform, group: Group, user_ids: Sequence[str]) -> list[str]:
-    """Those of the ids that an add takes. Refuses the whole request for one that it must not take."""
+    """Return the ids that an add takes.
+
+    Raises RefusalError, for the whole request, if one of them must not be a member.
+    """
     options, users = platform.options, platform.state.users
     taken: list[str] = []
     for user_id in dict.fromkeys(user_ids):
@@ -36,7 +44,10 @@ def admissible(platform: Platform, group: Group, user_ids: Sequence[str]) -> lis
 
 
 def removable(platform: Platform, group: Group, user_ids: Sequence[str]) -> list[str]:
-    """Those of the ids that a remove finds in the group."""
+    """Return the ids that a remove finds in the group.
+
+    Raises RefusalError if one is missing and the options forbid it.
+    """
     found: list[str] = []
     for user_id in dict.fromkeys(user_ids):
         if user_id in group.individuals:
@@ -56,10 +67,12 @@ def _check_room(platform: Platform, group: Group, user_id: str) -> None:
     if limit is None:
         return
     ids = platform.state.groups_of(user_id)
-    if len(ids) >= limit and sum(platform.state.groups[one].type == group.type for one in ids) >= limit:
+    if len(ids) >= limit and sum(platform.state.groups[group_id].type == group.type for group_id in ids) >= limit:
         raise _refused(400, f"User {user_id} is in {limit} {group.type} groups, which is the maximum.", user_id)
 
 
-def _refused(status: int, message: str, user_id: str) -> Refusal:
-    code = "not.found" if status == 404 else "bad.request"
-    return Refusal(status, code, message, scim_type="invalidValue" if status == 400 else None, entity_id=user_id)
+def _refused(status: int, message: str, user_id: str) -> RefusalError:
+    if status == HTTPStatus.NOT_FOUND:
+        return RefusalError(status, "not.found", message, entity_id=user_id)
+    scim_type = "invalidValue" if status == HTTPStatus.BAD_REQUEST else None
+    return RefusalError(status, "bad.request", message, scim_type=scim_type, entity_id=user_id)

@@ -1,4 +1,4 @@
-"""What the reference leaves open about Genesys Cloud, as switches, and the knobs that tests turn.
+"""Switches for what the reference leaves open about Genesys Cloud, and for tests.
 
 Each default is the strictest reading of `reference/genesys-cloud-api.md`: a client that gets along with it gets along
 with the milder readings too. Marks as there: [V] documented, [U] unknown.
@@ -17,7 +17,10 @@ MemberPolicy = Literal["refuse", "ignore", "accept"]
 
 @dataclass
 class SandboxOptions:
-    """All may be changed while the sandbox runs. Times are in seconds; ``None`` as a limit means: no limit."""
+    """All may be changed while the sandbox runs.
+
+    Times are in seconds; ``None`` as a limit means: no limit.
+    """
 
     # -- OAuth ---------------------------------------------------------------------------------------------------
     token_valid_seconds: float = 86400  # [V] default of a client; 300 to 172800 in real life
@@ -79,7 +82,7 @@ class SandboxOptions:
     log_limit: int = 100_000  # requests kept in the log
 
     def update(self, values: dict[str, Any]) -> None:
-        """Set some. Raises ``ValueError`` for a name that is no option."""
+        """Set some options. Raises ``ValueError`` for an unknown name."""
         known = {field.name: field for field in dataclasses.fields(self)}
         unknown = sorted(set(values) - set(known))
         if unknown:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox.genesys_cloud import refusals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from starlette.requests import Request
 
 T = TypeVar("T")
 
@@ -28,7 +31,10 @@ class Page:
 
 
 def page_of(request: Request, max_size: int, default_size: int = 25) -> Page:
-    """`pageSize` and `pageNumber` of the query; 400 if they are no numbers or out of bounds."""
+    """Read `pageSize` and `pageNumber` of the query.
+
+    Raises RefusalError (400) if they are out of bounds or not numbers.
+    """
     size = _number(request, "pageSize", default_size)
     number = _number(request, "pageNumber", 1)
     if size > max_size:
@@ -50,12 +56,15 @@ def _number(request: Request, name: str, default: int) -> int:
 
 
 def listed(request: Request, name: str) -> list[str]:
-    """A parameter with several values: repeated, as the spec says, or joined with commas, as the official SDK does."""
+    """Read a parameter with several values.
+
+    It may be repeated, as the spec says, or joined with commas, as the official SDK does.
+    """
     return [value for text in request.query_params.getlist(name) for value in text.split(",") if value]
 
 
 def descending(request: Request) -> bool:
-    """`sortOrder`: ascending (ASC, the default) or descending."""
+    """Read `sortOrder`: ascending (ASC, the default) or descending."""
     order = request.query_params.get("sortOrder", "ascending").lower()
     if order in ("ascending", "asc"):
         return False
@@ -65,7 +74,7 @@ def descending(request: Request) -> bool:
 
 
 def entities(request: Request, items: Iterable[str], page: Page, total: int) -> Response:
-    """The envelope of listings. ``items``: the serialised items of this page."""
+    """Build the envelope of listings. ``items``: the serialised items of this page."""
     count = math.ceil(total / page.size) if total else 0
 
     def uri(number: int) -> str:
@@ -90,7 +99,7 @@ def entities(request: Request, items: Iterable[str], page: Page, total: int) -> 
 
 
 def joined(key: str, items: Iterable[str], tail: dict[str, object], media_type: str = "application/json") -> Response:
-    """``{key: [items], **tail}`` without serialising the items again."""
+    """Build ``{key: [items], **tail}`` without serialising the items again."""
     rest = json.dumps(tail, ensure_ascii=False, separators=(",", ":"))[1:]
     text = f'{{"{key}":[{",".join(items)}],{rest}'
     return Response(text.encode(), media_type=media_type)

@@ -1,21 +1,28 @@
-"""What all routes share: the organisation, the options, the faults, the tokens, the log; and the request at hand."""
+"""What all routes share: organisation, options, faults, tokens and log; and the request at hand."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-from starlette.requests import Request
+from typing import TYPE_CHECKING, Any
 
 from sandbox.genesys_cloud import refusals
 from sandbox.genesys_cloud.access import DEFAULT_CLIENT_ID, Access, Token
 from sandbox.genesys_cloud.faults import Faults, Fired
 from sandbox.genesys_cloud.options import SandboxOptions
 from sandbox.genesys_cloud.request_log import RequestLog
+from sandbox.genesys_cloud.search import SearchIndex
 from sandbox.genesys_cloud.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.requests import Request
+
+# The API's names of the searchable fields, and those of `state`.
+GROUP_FIELDS = {name: name for name in ("id", "name", "state", "type")}
+USER_FIELDS = {name: name for name in ("id", "name", "email", "username", "state", "title", "department")}
 
 
 class Platform:
@@ -36,9 +43,27 @@ class Platform:
         self.faults = Faults()
         self.access = Access(self.options, client_id, client_secret, clock)
         self.log = RequestLog(self.options.log_limit)
+        self._indexes: dict[str, SearchIndex] = {}
+        self._indexed: object = None  # the generation of the organisation that the indexes are of
+
+    @property
+    def group_index(self) -> SearchIndex:
+        return self._index("groups", self.state.groups, GROUP_FIELDS)
+
+    @property
+    def user_index(self) -> SearchIndex:
+        return self._index("users", self.state.users, USER_FIELDS)
+
+    def _index(self, kind: str, items: Mapping[str, Any], fields: Mapping[str, str]) -> SearchIndex:
+        if self._indexed is not self.state.generation:
+            self._indexes.clear()
+            self._indexed = self.state.generation
+        if kind not in self._indexes:
+            self._indexes[kind] = SearchIndex(items, fields)
+        return self._indexes[kind]
 
     def reset(self) -> None:
-        """Back to the seed: no faults, no tokens, an empty log. Options stay."""
+        """Return to the seed: no faults, no tokens, an empty log. Options stay."""
         self.state.load(self.state.seed)
         self.faults.clear(seed=0)
         self.access.revoke()
@@ -66,7 +91,7 @@ class Exchange:
         return rule.seconds if rule else 0.0
 
     def carried_out(self, changes: list[str]) -> list[str]:
-        """The part of the changes that really happens: all of them, unless a fault says otherwise."""
+        """Return the changes that really happen: all of them, unless a fault says otherwise."""
         if self.fired.of("lost_write"):
             return []
         if self.fired.of("partial_write"):
@@ -75,7 +100,10 @@ class Exchange:
 
 
 def json_body(request: Request, *media_types: str) -> Any:
-    """The JSON of a request. Refuses another media type (415) and what is no JSON (400)."""
+    """Return the JSON of a request.
+
+    Raises RefusalError for another media type (415) and for a body that is not JSON (400).
+    """
     sent = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if sent not in (media_types or ("application/json",)):
         raise refusals.with_status(415)
@@ -88,7 +116,7 @@ def json_body(request: Request, *media_types: str) -> Any:
 
 
 def as_version(value: Any) -> int:
-    """A version as the API takes it: a whole number, or a text of one (samples show both)."""
+    """Read a version: a whole number or its text, since the API's samples show both."""
     if isinstance(value, str) and value.isdigit():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):

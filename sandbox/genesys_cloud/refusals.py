@@ -1,8 +1,9 @@
-"""The answers that are errors: ErrorBody for the platform API, ScimError for SCIM, and OAuth's own."""
+"""Answers that are errors: ErrorBody of the platform API, ScimError, and OAuth's own shape."""
 
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any
 
 from starlette.responses import Response
@@ -16,12 +17,13 @@ def json_response(value: Any, status: int = 200, headers: dict[str, str] | None 
     return Response(text.encode(), status, headers, media_type="application/json")
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """A request that is answered with an error.
 
-    ``code`` is ErrorBody's (`not.found`, …); ``scim_type`` ScimError's, for a 400 only. ``gateway``: refused before
-    the service behind the path saw it (401, 403, 429), which matters for the shape of SCIM errors.
+    ``code`` is ErrorBody's (`not.found`, …); ``scim_type`` ScimError's, for a 400 only.
     """
+
+    gateway = False
 
     def __init__(
         self,
@@ -33,7 +35,6 @@ class Refusal(Exception):
         entity_id: str | None = None,
         params: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
-        gateway: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -43,7 +44,6 @@ class Refusal(Exception):
         self.entity_id = entity_id
         self.params = params or {}
         self.headers = headers or {}
-        self.gateway = gateway
 
     def as_error_body(self, correlation_id: str) -> Response:
         body: dict[str, Any] = {
@@ -72,12 +72,25 @@ class Refusal(Exception):
         return response
 
 
-def bad_request(message: str, *, scim_type: str = "invalidValue") -> Refusal:
-    return Refusal(400, "bad.request", message, scim_type=scim_type)
+class GatewayRefusalError(RefusalError):
+    """A request that the service behind its path never saw (401, 403, 429).
+
+    It matters for the shape of SCIM errors.
+    """
+
+    gateway = True
 
 
-def invalid_value(value: object, field: str, allowed: str) -> Refusal:
-    return Refusal(
+def bad_request(message: str, *, scim_type: str = "invalidValue") -> RefusalError:
+    return RefusalError(400, "bad.request", message, scim_type=scim_type)
+
+
+def bad_scim(scim_type: str, detail: str) -> RefusalError:
+    return RefusalError(400, "bad.request", detail, scim_type=scim_type)
+
+
+def invalid_value(value: object, field: str, allowed: str) -> RefusalError:
+    return RefusalError(
         400,
         "invalid.value",
         f"Value [{value}] is not valid for field type [{field}]. Allowable values are: {allowed}",
@@ -86,60 +99,57 @@ def invalid_value(value: object, field: str, allowed: str) -> Refusal:
     )
 
 
-def not_found(entity_id: str | None = None) -> Refusal:
-    return Refusal(404, "not.found", "The requested resource was not found.", entity_id=entity_id)
+def not_found(entity_id: str | None = None) -> RefusalError:
+    return RefusalError(404, "not.found", "The requested resource was not found.", entity_id=entity_id)
 
 
-def conflict(entity: str, status: int) -> Refusal:
+def conflict(entity: str, status: int) -> RefusalError:
     message = CONFLICT_MESSAGE.format(entity=entity)
-    if status == 409:
-        return Refusal(409, "general.conflict", message)
-    return Refusal(400, "bad.request", f"Error from directory: {message}", scim_type="invalidVers")
+    if status == HTTPStatus.CONFLICT:
+        return RefusalError(409, "general.conflict", message)
+    return RefusalError(400, "bad.request", f"Error from directory: {message}", scim_type="invalidVers")
 
 
-def missing_permissions(needed: tuple[str, ...]) -> Refusal:
-    """``needed``: any one of them would do."""
+def missing_permissions(needed: tuple[str, ...]) -> RefusalError:
+    """Build a 403. ``needed``: any one of them would do."""
     names = ", ".join(needed)
     if len(needed) == 1:
-        return Refusal(
+        return GatewayRefusalError(
             403,
             "missing.permissions",
             f"Unable to perform the requested action. You are missing the following permission(s): {names}",
             params={"permissions": names},
-            gateway=True,
         )
-    return Refusal(
+    return GatewayRefusalError(
         403,
         "missing.any.permissions",
         f"Unable to perform the requested action. You must have at least one of the following permissions assigned: "
         f"{names}",
         params={"permissions": names},
-        gateway=True,
     )
 
 
-def authentication_required() -> Refusal:
-    return Refusal(
-        401,
-        "authentication.required",
-        "No authentication bearer token specified in authorization header.",
-        gateway=True,
+def authentication_required() -> RefusalError:
+    return GatewayRefusalError(
+        401, "authentication.required", "No authentication bearer token specified in authorization header."
     )
 
 
-def bad_credentials() -> Refusal:
-    return Refusal(401, "bad.credentials", "Invalid login credentials.", gateway=True)
+def bad_credentials() -> RefusalError:
+    return GatewayRefusalError(401, "bad.credentials", "Invalid login credentials.")
 
 
-def too_many_requests(retry_after: int | None) -> Refusal:
-    """The body is documented since 2021-11-10. ``retry_after`` None leaves the header out, as some proxies do."""
+def too_many_requests(retry_after: int | None) -> RefusalError:
+    """Build a 429, whose body is documented since 2021-11-10.
+
+    ``retry_after``: seconds; None leaves the header out, as some proxies do.
+    """
     seconds = 42 if retry_after is None else retry_after
-    return Refusal(
+    return GatewayRefusalError(
         429,
         "too.many.requests.retry.after",
         f"Rate limit exceeded the maximum. Retry the request in [{seconds}] seconds",
         headers={} if retry_after is None else {"Retry-After": str(retry_after)},
-        gateway=True,
     )
 
 
@@ -168,12 +178,12 @@ _BY_STATUS = {
 }
 
 
-def with_status(status: int, headers: dict[str, str] | None = None) -> Refusal:
-    """The usual error of a status, as the 2018 swagger words it."""
+def with_status(status: int, headers: dict[str, str] | None = None) -> RefusalError:
+    """Return the usual error of a status, as the 2018 swagger words it."""
     code, message = _BY_STATUS.get(status, (f"status.{status}", f"Status {status}"))
-    return Refusal(status, code, message, headers=headers)
+    return RefusalError(status, code, message, headers=headers)
 
 
 def oauth_error(status: int, error: str, description: str) -> Response:
-    """The token endpoint's own shape; it is not an ErrorBody."""
+    """Build an error of the token endpoint, which is not an ErrorBody."""
     return json_response({"error": error, "description": description, "error_description": description}, status)

@@ -1,4 +1,4 @@
-"""Every request that came in, in order, for tests and people to look at. No secrets are kept."""
+"""Every request that came in, in order, without secrets."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ class RequestLog:
         return entry
 
     def entries(self, method: str | None = None, path: str | None = None, after: int = 0) -> list[dict[str, Any]]:
-        """``method`` exactly, ``path`` as a regular expression found anywhere, ``after``: a seq."""
+        """Return copies of some entries, oldest first.
+
+        ``method``: exactly. ``path``: a regular expression found anywhere. ``after``: a seq.
+        """
         with self._lock:
             found = list(self._entries)
         return [

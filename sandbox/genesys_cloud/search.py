@@ -9,14 +9,17 @@ import base64
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
-
-from starlette.responses import Response
+from typing import TYPE_CHECKING, Any
 
 from sandbox.genesys_cloud import refusals
-from sandbox.genesys_cloud.options import SandboxOptions
 from sandbox.genesys_cloud.paging import joined
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from starlette.responses import Response
+
+    from sandbox.genesys_cloud.options import SandboxOptions
 
 TYPES = (
     "EXACT", "STARTS_WITH", "CONTAINS", "REGEX", "TERM", "TERMS", "REQUIRED_FIELDS", "MATCH_ALL", "QUERY_STRING",
@@ -34,7 +37,10 @@ class SearchIndex:
         self._by_value: dict[str, dict[str, list[str]]] = {}
 
     def find(self, criteria: list[Any], options: SandboxOptions) -> set[str]:
-        """Ids that meet all criteria without operator or with AND, none with NOT, and one of those with OR, if any."""
+        """Return the ids that meet the criteria.
+
+        These are all criteria with AND (the default), none with NOT, and one of those with OR, if there are any.
+        """
         found: set[str] | None = None
         either: set[str] = set()
         has_either = False
@@ -98,7 +104,7 @@ class SearchIndex:
         return getattr(item, self._fields[name]) or ""
 
     def _values(self, name: str) -> dict[str, list[str]]:
-        """Lower-cased value → ids."""
+        """Return ids by lower-cased value."""
         if name not in self._by_value:
             table: dict[str, list[str]] = {}
             for key, item in self._items.items():
@@ -109,35 +115,37 @@ class SearchIndex:
         return self._by_value[name]
 
     def _lookup(self, kind: str, name: str, value: str, options: SandboxOptions) -> Iterable[str]:
-        folded = value.casefold()
         table = self._values(name)
-        if kind == "EXACT":
-            same = table.get(folded, [])
+        if kind == "EXACT" and options.search_exact != "analysed":
+            same = table.get(value.casefold(), [])
             if options.search_exact == "match_case":
                 return [key for key in same if self._value(self._items[key], name) == value]
-            if options.search_exact == "ignore_case":
-                return same
-            first = folded.partition("@")[0]  # an analysed field: one token in common is enough
-            return self._scan(table, lambda text: first in re.split(r"[@\s]", text))
-        if kind == "STARTS_WITH":
-            return self._scan(table, lambda text: text.startswith(folded))
-        if kind == "REGEX":
-            try:
-                pattern = re.compile(value, re.IGNORECASE)
-            except re.error:
-                raise refusals.bad_request("The regular expression of a criterion cannot be read.") from None
-            return self._scan(table, lambda text: pattern.fullmatch(text) is not None)
-        if kind in ("TERM", "TERMS"):
-            return self._scan(table, lambda text: folded in re.split(r"[@\s.]", text) or text == folded)
-        return self._scan(table, lambda text: folded in text)  # CONTAINS, QUERY_STRING
-
-    @staticmethod
-    def _scan(table: dict[str, list[str]], test: Callable[[str], bool]) -> Iterable[str]:
+            return same
+        test = _test(kind, value)
         return [key for text, keys in table.items() if test(text) for key in keys]
 
 
+def _test(kind: str, value: str) -> Callable[[str], bool]:
+    """Return the test of one search type. It takes lower-cased values of a field."""
+    folded = value.casefold()
+    if kind == "EXACT":  # of an analysed field: one token in common is enough
+        first = folded.partition("@")[0]
+        return lambda text: first in re.split(r"[@\s]", text)
+    if kind == "STARTS_WITH":
+        return lambda text: text.startswith(folded)
+    if kind == "REGEX":
+        try:
+            pattern = re.compile(value, re.IGNORECASE)
+        except re.error:
+            raise refusals.bad_request("The regular expression of a criterion cannot be read.") from None
+        return lambda text: pattern.fullmatch(text) is not None
+    if kind in ("TERM", "TERMS"):
+        return lambda text: folded in re.split(r"[@\s.]", text) or text == folded
+    return lambda text: folded in text  # CONTAINS, QUERY_STRING
+
+
 def names_field(criteria: list[Any], name: str) -> bool:
-    """Does any criterion, nested ones included, ask for this field?"""
+    """Tell whether any criterion, nested ones included, asks for this field."""
     return any(
         isinstance(criterion, dict)
         and (name in (criterion.get("fields") or ()) or names_field(criterion.get("group") or [], name))
@@ -146,7 +154,7 @@ def names_field(criteria: list[Any], name: str) -> bool:
 
 
 def check_request(body: Any) -> dict[str, Any]:
-    """The parts that users' and groups' search share."""
+    """Check and return the body of a search for users or groups."""
     if not isinstance(body, dict) or not isinstance(body.get("query", []), list):
         raise refusals.bad_request("A search is an object with a list of criteria, query.")
     order = body.get("sortOrder", "ASC")
@@ -169,7 +177,10 @@ def from_q64(text: str | None) -> Any:
 def respond(
     body: dict[str, Any], found: Sequence[Any], kind: str, options: SandboxOptions, text: Callable[[Any], str]
 ) -> Response:
-    """The envelope of search, which is another than that of listings. ``found``: all that was found, sorted."""
+    """Build the envelope of search, which differs from that of listings.
+
+    ``found``: all results, sorted.
+    """
     size, number = body.get("pageSize", 25), body.get("pageNumber", 1)
     if options.search_max_page_size is not None and size > options.search_max_page_size:
         raise refusals.invalid_value(size, "pageSize", f"1 to {options.search_max_page_size}")

@@ -1,4 +1,4 @@
-"""Running the sandbox: in a thread of a test, or as a process of its own; and the client that steers either.
+"""The sandbox in a thread or a process, and the client that steers it.
 
 The client uses `requests` and the control routes only, so what it reports does not depend on product code.
 """
@@ -12,10 +12,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 import uvicorn
@@ -23,8 +21,13 @@ import uvicorn
 from sandbox.genesys_cloud.access import DEFAULT_CLIENT_ID
 from sandbox.genesys_cloud.app import create_app
 from sandbox.genesys_cloud.faults import FaultRule, Kind
-from sandbox.genesys_cloud.options import SandboxOptions
 from sandbox.genesys_cloud.platform import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from sandbox.genesys_cloud.options import SandboxOptions
 
 _START_TIMEOUT = 180.0  # seconds
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -43,7 +46,7 @@ class SandboxClient:
     # -- for clients of the API ----------------------------------------------------------------------------------
 
     def connection(self) -> dict[str, Any]:
-        """An Airflow connection, as its JSON form (`AIRFLOW_CONN_…` takes ``json.dumps`` of it)."""
+        """Return an Airflow connection in its JSON form (`AIRFLOW_CONN_…` takes ``json.dumps`` of it)."""
         return {
             "conn_type": "genesys_cloud",
             "host": "mypurecloud.de",
@@ -55,28 +58,31 @@ class SandboxClient:
     # -- looking in ----------------------------------------------------------------------------------------------
 
     def individuals(self, group_id: str) -> list[str]:
-        """Ids of the individual members as they really are, whatever faults do to the API's answers."""
+        """Return the real ids of individual members, whatever faults do to the API's answers."""
         members: list[str] = self.group(group_id)["individuals"]
         return members
 
     def group(self, group_id: str) -> dict[str, Any]:
-        """One group in the seed's shape, with its version."""
+        """Return one group in the seed's shape, with its version."""
         group: dict[str, Any] = self._call("GET", f"/groups/{group_id}")
         return group
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything in the seed's shape, with versions."""
+        """Return everything in the seed's shape, with versions."""
         snapshot: dict[str, Any] = self._call("GET", "/state")
         return snapshot
 
     def requests(self, method: str | None = None, path: str | None = None, after: int = 0) -> list[dict[str, Any]]:
-        """The log of API requests, oldest first; see `RequestLog`. ``path``: a regular expression found anywhere."""
+        """Return the log of API requests, oldest first; see `RequestLog`.
+
+        ``path``: a regular expression found anywhere.
+        """
         wanted = {"method": method, "path": path, "after": after}
         entries: list[dict[str, Any]] = self._call("GET", "/log", params={k: v for k, v in wanted.items() if v})
         return entries
 
     def writes(self, after: int = 0) -> list[dict[str, Any]]:
-        """Requests that change something: all but GETs, searches and token requests."""
+        """Return requests that change something: all but GETs, searches and token requests."""
         return [
             entry
             for entry in self.requests(after=after)
@@ -99,7 +105,7 @@ class SandboxClient:
         self._call("POST", "/options", json=values)
 
     def add_fault(self, kind: Kind, **values: Any) -> None:
-        """See `FaultRule`; by default the rule fires once."""
+        """Add a `FaultRule`; by default it fires once."""
         FaultRule.from_dict({"kind": kind, **values})  # a wrong rule is found here, not in the server
         self._call("POST", "/faults", json={"kind": kind, **values})
 
@@ -107,7 +113,7 @@ class SandboxClient:
         self._call("DELETE", "/faults", params={} if seed is None else {"seed": seed})
 
     def change_members(self, group_id: str, add: list[str] | None = None, remove: list[str] | None = None) -> None:
-        """By hand, past all rules of the API."""
+        """Change members by hand, past all rules of the API."""
         self._call("POST", f"/groups/{group_id}/members", json={"add": add or [], "remove": remove or []})
 
     def change_group(self, group_id: str, **values: Any) -> None:
@@ -126,21 +132,21 @@ class SandboxClient:
         self._call("POST", "/seed", json=dict(seed))
 
     def reset(self) -> None:
-        """Back to the seed: no faults, no tokens, an empty log. Options stay."""
+        """Return to the seed: no faults, no tokens, an empty log. Options stay."""
         self._call("POST", "/reset")
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         with requests.Session() as session:
-            session.trust_env = False  # the sandbox is local: no proxy stands between
+            session.trust_env = False  # the sandbox is local: no proxy comes between
             response = session.request(method, f"{self.url}/_sandbox{path}", timeout=60, **arguments)
-        if response.status_code >= 400:
+        if not response.ok:
             raise ValueError(f"sandbox: {method} {path}: {response.text}")
         return response.json()
 
     # -- life ----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Nothing was started by this client."""
+        """End what this client started: nothing."""
 
     def __enter__(self: Self) -> Self:
         return self
@@ -152,7 +158,10 @@ class SandboxClient:
 
 
 class SandboxGenesys(SandboxClient):
-    """The sandbox in a thread of this process. ``state``, ``options`` and ``faults`` are the live objects."""
+    """The sandbox in a thread of this process.
+
+    ``state``, ``options`` and ``faults`` are the live objects.
+    """
 
     def __init__(self, platform: Platform, server: uvicorn.Server, listener: socket.socket) -> None:
         host, port = listener.getsockname()[:2]
@@ -250,7 +259,7 @@ def spawn(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket: its port is known, and clients may connect, before the server runs."""
+    """Bind a socket: its port is known, and clients may connect, before the server runs."""
     # The protocol is named because asyncio sets TCP_NODELAY only then; without it each answer waits 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

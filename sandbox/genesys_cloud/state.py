@@ -1,4 +1,4 @@
-"""The organisation: its users and groups, as plain objects, and the one way in which a membership changes.
+"""The organisation: users and groups as plain objects, and the only way to change them.
 
 Knows nothing of HTTP. The same lock guards every read and change, so a test may look in from its own thread.
 """
@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sandbox.genesys_cloud.options import SandboxOptions
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable
+
+    from sandbox.genesys_cloud.options import SandboxOptions
 
 STATES = ("active", "inactive", "deleted")
 
@@ -36,7 +38,10 @@ class User:
     _text: str | None = field(default=None, repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """The API's User, without what only `expand` gives. It has no external ids: the API's has none either."""
+        """Return the API's User, without what only `expand` adds.
+
+        It has no external ids: the API's has none either.
+        """
         body: dict[str, Any] = {
             "id": self.id,
             "name": self.name,
@@ -58,7 +63,7 @@ class User:
         return {key: value for key, value in body.items() if value is not None}
 
     def as_text(self) -> str:
-        """`as_json`, serialised once: listings of 20,000 users are joined from these."""
+        """Return `as_json` as text, serialised once: listings of 20,000 users are joined from these."""
         if self._text is None:
             self._text = json.dumps(self.as_json(), ensure_ascii=False, separators=(",", ":"))
         return self._text
@@ -96,12 +101,12 @@ class Group:
     history: list[_Delta] = field(default_factory=list, repr=False)
 
     def members(self, individuals: Iterable[str] | None = None) -> list[str]:
-        """What /members lists: individuals, owners and people whom rules include, each once."""
+        """Return what /members lists: individuals, owners and people included by rules, each once."""
         return list(dict.fromkeys([*(self.individuals if individuals is None else individuals), *self.owners,
                                    *self.rule_members]))  # fmt: skip
 
     def as_of(self, at: float) -> tuple[dict[str, None], int]:
-        """(individuals, version) as they were at a time: what a lagging replica would answer."""
+        """Return (individuals, version) of a time (Unix): what a lagging replica would answer."""
         individuals, version = dict(self.individuals), self.version
         for delta in reversed(self.history):
             if delta.at <= at:
@@ -113,7 +118,10 @@ class Group:
         return individuals, version
 
     def as_json(self, version: int | None = None) -> dict[str, Any]:
-        """The API's Group. It has neither members nor externalId nor a flag for rules: the API's has none either."""
+        """Return the API's Group.
+
+        It has neither members nor externalId nor a flag for rules: the API's has none either.
+        """
         return {
             "id": self.id,
             "name": self.name,
@@ -148,75 +156,40 @@ class State:
 
     def load(self, seed: dict[str, Any]) -> None:
         """Forget everything and begin with this seed."""
-        users: dict[str, User] = {}
-        external: dict[tuple[str, str], str] = {}
-        groups: dict[str, Group] = {}
-        for item in seed.get("users", ()):
-            ids = [(entry["authority"], entry["key"]) for entry in item.get("external_ids", ())]
-            user = User(
-                id=item["id"],
-                name=item["name"],
-                email=item.get("email"),
-                username=item.get("username", item.get("email")),
-                state=item.get("state", "active"),
-                external_ids=ids,
-                version=item.get("version", 1),
-                title=item.get("title"),
-                department=item.get("department"),
-            )
-            if user.id in users:
-                raise ValueError(f"seed: user {user.id} twice")
-            if user.state not in STATES:
-                raise ValueError(f"seed: user {user.id} has state {user.state!r}, which is none of {STATES}")
-            users[user.id] = user
-            for key in ids:
-                if external.setdefault(key, user.id) != user.id:
-                    raise ValueError(f"seed: the external id of user {user.id} belongs to {external[key]}, too")
-        groups_of: dict[str, set[str]] = {}
-        for item in seed.get("groups", ()):
-            group = Group(
-                id=item["id"],
-                name=item["name"],
-                state=item.get("state", "active"),
-                type=item.get("type", "official"),
-                external_id=item.get("external_id"),
-                individuals=dict.fromkeys(item.get("individuals", ())),
-                owners=list(item.get("owners", ())),
-                rule_members=list(item.get("rule_members", ())),
-                dynamic=bool(item.get("dynamic", False)),
-                version=item.get("version", 1),
-                modified=self._clock(),
-            )
-            if group.id in groups:
-                raise ValueError(f"seed: group {group.id} twice")
-            for user_id in group.members():
-                if user_id not in users:
-                    raise ValueError(f"seed: group {group.id} names user {user_id}, whom the seed does not have")
-            groups[group.id] = group
+        users, external_ids = _users_of(seed)
+        groups = _groups_of(seed, users, self._clock())
+        memberships: dict[str, set[str]] = {}
+        for group in groups.values():
             for user_id in group.individuals:
-                groups_of.setdefault(user_id, set()).add(group.id)
+                memberships.setdefault(user_id, set()).add(group.id)
         with self.lock:
             self.seed = seed
             self.users = users
             self.groups = groups
-            self.external_ids = external
-            self._groups_of = groups_of  # by individual membership
+            self.external_ids = external_ids
+            self._groups_of = memberships  # by individual membership
             self._changed()
 
     def _changed(self) -> None:
-        """Caches over users and groups (but not over memberships) are void."""
+        """Drop what is cached of users and groups (but not of memberships)."""
         self.generation: object = object()
         self._sorted_users: dict[tuple[str, bool], list[User]] = {}
 
     # -- reading -------------------------------------------------------------------------------------------------
 
     def individuals(self, group_id: str) -> list[str]:
-        """User ids in the order in which they came in. ``KeyError`` for an unknown group."""
+        """Return user ids in the order in which they came in.
+
+        ``KeyError`` for an unknown group.
+        """
         with self.lock:
             return list(self.groups[group_id].individuals)
 
     def groups_of(self, user_id: str, *, with_rules: bool = False) -> list[str]:
-        """Ids of the groups that the user is an individual member of; with those by rule, if asked."""
+        """Return ids of the groups that the user is an individual member of.
+
+        ``with_rules``: and of those that include the user by a rule.
+        """
         with self.lock:
             found = set(self._groups_of.get(user_id, ()))
             if with_rules:
@@ -224,7 +197,7 @@ class State:
             return sorted(found)
 
     def users_by_name(self, state: str, *, descending: bool = False) -> list[User]:
-        """``state``: one of `STATES` or `any`."""
+        """Return users sorted by name. ``state``: one of `STATES` or `any`."""
         with self.lock:
             key = (state, descending)
             if key not in self._sorted_users:
@@ -234,7 +207,7 @@ class State:
             return self._sorted_users[key]
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything, in the shape of a seed, with the versions."""
+        """Return everything in the shape of a seed, with the versions."""
         with self.lock:
             return {
                 "users": [
@@ -275,7 +248,7 @@ class State:
     def change_members(
         self, group_id: str, add: Iterable[str] = (), remove: Iterable[str] = ()
     ) -> tuple[list[str], list[str]]:
-        """Add, then remove individual members; what is so already is left so. Gives (added, removed).
+        """Add, then remove individual members. Return (added, removed), without what was so already.
 
         The API's rules (caps, versions, unknown ids) are checked before, by the routes; a person working "by hand"
         passes none of them. ``KeyError`` for an unknown group.
@@ -307,7 +280,10 @@ class State:
         group.modified = now
 
     def change_user(self, user_id: str, values: dict[str, Any]) -> None:
-        """By hand or through PATCH: name, email, username, state, title, department, external_ids."""
+        """Change a user by hand or through PATCH.
+
+        ``values``: name, email, username, state, title, department, external_ids.
+        """
         allowed = {"name", "email", "username", "state", "title", "department", "external_ids"}
         _check_names(values, allowed)
         with self.lock:
@@ -323,7 +299,10 @@ class State:
             self._changed()
 
     def change_group(self, group_id: str, values: dict[str, Any]) -> None:
-        """By hand or through SCIM: name, state, type, external_id, owners, rule_members, dynamic."""
+        """Change a group by hand or through SCIM.
+
+        ``values``: name, state, type, external_id, owners, rule_members, dynamic.
+        """
         _check_names(values, {"name", "state", "type", "external_id", "owners", "rule_members", "dynamic"})
         with self.lock:
             group = self.groups[group_id]
@@ -334,8 +313,69 @@ class State:
             self._changed()
 
     def touch_group(self, group_id: str) -> None:
-        """Somebody else saved the group: same members, new version."""
+        """Save the group as somebody else would: same members, new version."""
         self.change_group(group_id, {})
+
+
+def _users_of(seed: dict[str, Any]) -> tuple[dict[str, User], dict[tuple[str, str], str]]:
+    """Return users by id, and user ids by external id."""
+    users: dict[str, User] = {}
+    external_ids: dict[tuple[str, str], str] = {}
+    for item in seed.get("users", ()):
+        user = _user_of(item)
+        if user.id in users:
+            raise ValueError(f"seed: user {user.id} twice")
+        if user.state not in STATES:
+            raise ValueError(f"seed: user {user.id} has state {user.state!r}, which is none of {STATES}")
+        users[user.id] = user
+        for key in user.external_ids:
+            if external_ids.setdefault(key, user.id) != user.id:
+                raise ValueError(f"seed: the external id of user {user.id} belongs to {external_ids[key]}, too")
+    return users, external_ids
+
+
+def _user_of(item: dict[str, Any]) -> User:
+    return User(
+        id=item["id"],
+        name=item["name"],
+        email=item.get("email"),
+        username=item.get("username", item.get("email")),
+        state=item.get("state", "active"),
+        external_ids=[(entry["authority"], entry["key"]) for entry in item.get("external_ids", ())],
+        version=item.get("version", 1),
+        title=item.get("title"),
+        department=item.get("department"),
+    )
+
+
+def _groups_of(seed: dict[str, Any], users: Container[str], now: float) -> dict[str, Group]:
+    """Return groups by id."""
+    groups: dict[str, Group] = {}
+    for item in seed.get("groups", ()):
+        group = _group_of(item, now)
+        if group.id in groups:
+            raise ValueError(f"seed: group {group.id} twice")
+        for user_id in group.members():
+            if user_id not in users:
+                raise ValueError(f"seed: group {group.id} names user {user_id}, but the seed has no such user")
+        groups[group.id] = group
+    return groups
+
+
+def _group_of(item: dict[str, Any], now: float) -> Group:
+    return Group(
+        id=item["id"],
+        name=item["name"],
+        state=item.get("state", "active"),
+        type=item.get("type", "official"),
+        external_id=item.get("external_id"),
+        individuals=dict.fromkeys(item.get("individuals", ())),
+        owners=list(item.get("owners", ())),
+        rule_members=list(item.get("rule_members", ())),
+        dynamic=bool(item.get("dynamic", False)),
+        version=item.get("version", 1),
+        modified=now,
+    )
 
 
 def _check_names(values: dict[str, Any], allowed: set[str]) -> None:

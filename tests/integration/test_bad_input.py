@@ -71,8 +71,10 @@ def connect(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 
 
 def refused(pipeline: Pipeline, error: type[Exception], *facts: str, after_poll: bool = False, **asked: Any) -> None:
-    """A first run that fails: with that error, whose one message names all the facts, and with nothing written to
-    Genesys Cloud, to the reports, or (if AD was not read) to the journal's view."""
+    """Check that a first run fails with an error that names all these facts.
+
+    Nothing is written to Genesys Cloud, to the reports, or (if AD was not read) to the journal's view.
+    """
     at_first = pipeline.genesys.snapshot()
     with pytest.raises(error) as caught:
         pipeline.run(**asked)
@@ -138,7 +140,7 @@ BAD_DEFINITIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagBag]:
-    """The DAGs of a folder with one good definition and each of the bad ones."""
+    """Load the DAGs of a folder with one good definition and all bad ones."""
     folder = tmp_path_factory.mktemp("config")
     (folder / "default.yaml").write_text(yaml.safe_dump(GOOD))
     for name, (wrong, _) in BAD_DEFINITIONS.items():
@@ -207,7 +209,7 @@ def test_definitions_beside_a_copied_dag_file_are_found(tmp_path: Path, monkeypa
 
 @pytest.fixture
 def two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the good definition twice: default.yaml and odd.yaml."""
+    """Make a folder with the good definition twice: default.yaml and odd.yaml."""
     for name in ("default", "odd"):
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(GOOD))
     monkeypatch.setenv("GENESYS_AD_SYNC_CONFIG_DIR", str(tmp_path))
@@ -216,7 +218,7 @@ def two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def told_of_odd(*facts: str) -> None:
-    """The file odd.yaml is a DAG that fails with those facts, and those of default.yaml are as ever."""
+    """Check that odd.yaml is a DAG that fails with these facts, and default.yaml is unharmed."""
     found = DagBag(str(PROJECT / "dags"))
     assert found.import_errors == {}
     assert set(found.dags) == {"genesys_ad_group_sync", "genesys_ad_group_sync_full", "genesys_ad_group_sync__odd"}
@@ -481,7 +483,7 @@ def test_a_window_that_cannot_be_meant_is_refused_before_anything_is_read(
 
 @pytest.fixture
 def airflow_task(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Runs `poll` as Airflow would: connections, journal and report path come from Airflow's side."""
+    """Run `poll` as Airflow would: connections, journal and report path come from Airflow's side."""
     home = pipeline.folder / "home"
     home.mkdir()
     monkeypatch.setenv("AIRFLOW_HOME", str(home))
@@ -505,7 +507,7 @@ def test_the_task_works_when_nothing_is_wrong(airflow_task: Callable[..., Any]) 
 
 
 def closed_port() -> int:
-    """A port that nobody listens on, nor can as long as this process lives: it is bound, and left so."""
+    """Return a port on which nothing listens: this process keeps it bound."""
     holder = socket.socket()
     holder.bind(("127.0.0.1", 0))
     port = int(holder.getsockname()[1])

@@ -1,5 +1,7 @@
-"""Whole runs in which one request in five fails in some way, and one instance is killed. `make chaos` does 100 of them
-(CHAOS_RUNS, CHAOS_FIRST_SEED)."""
+"""Whole runs in which one request in five fails, and one instance is killed.
+
+`make chaos` does 100 of them (CHAOS_RUNS, CHAOS_FIRST_SEED).
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def settings(shared_directory) -> LdapSettings:
 
 @pytest.fixture
 def nobody():
-    """An address where nothing listens."""
+    """Return an address where nothing listens."""
     return "127.3.2.1"
 
 

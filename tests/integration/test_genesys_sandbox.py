@@ -47,7 +47,7 @@ Connect = Callable[..., GenesysCloudHook]
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """A hook for a sandbox. It does not really wait, unless a test says so."""
+    """Return a hook for a sandbox. It waits only if a test says so."""
 
     def to(sandbox: SandboxClient, **options: Any) -> GenesysCloudHook:
         monkeypatch.setenv("AIRFLOW_CONN_GENESYS_CLOUD_DEFAULT", json.dumps(sandbox.connection()))

@@ -25,7 +25,7 @@ __all__ = ["small"]
 
 @pytest.fixture
 def with_times(small: Pipeline) -> Pipeline:
-    """The small company on a domain controller that keeps times of memberships and shows them."""
+    """Return the small company on a domain controller that shows times of memberships."""
 
     @contextmanager
     def session() -> Iterator[Any]:

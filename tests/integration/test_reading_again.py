@@ -1,7 +1,7 @@
-"""What a poll reads again beside what it was told: hidden, shared, lagging or deleted objects lose nobody a membership,
-and nobody's loss is overlooked.
+"""What a poll reads again: hidden, shared, lagging or deleted objects.
 
-Each test tells one story that once ended wrongly.
+They lose nobody a membership, and nobody's loss is overlooked. Each test tells one story that once ended
+wrongly.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def nobody_is_lost(pipeline: Pipeline, before: dict[str, set[str]]) -> None:
 
 
 def runs(pipeline: Pipeline) -> Iterator[dict[str, Any]]:
-    """What comes in the hours after it happened: changes, a whole comparison, and both again."""
+    """Make the runs of the next hours: changes, a full comparison, and both again."""
     for mode in ("auto", "full", "auto", "full"):
         run_id, planned = pipeline.plan(mode=mode)
         pipeline.patch(run_id, planned)

@@ -188,7 +188,7 @@ def test_claims_of_a_definition_that_may_be_there_stand(pipeline: Pipeline, defi
 
 
 def _claimed(pipeline: Pipeline, definition: str) -> dict[str, str]:
-    """The Genesys groups that others than this definition have claimed."""
+    """Return the Genesys groups that other definitions have claimed."""
     sync = pipeline.sync("none", "none")
     groups = [group["id"] for group in pipeline.genesys.snapshot()["groups"]]
     return pipeline.journal.of(definition).claims.take(sync.organisation, groups, sync.clock(), dry_run=True)
@@ -232,8 +232,10 @@ def restore(pipeline: Pipeline, copy: Path | None) -> None:
 
 
 def test_a_journal_restored_from_this_morning_asks_before_it_removes(pipeline: Pipeline) -> None:
-    """In the morning AD owned Rosa's membership. She left, and somebody put her back by hand since; the backup does
-    not know that."""
+    """The backup does not know that somebody put Rosa back by hand.
+
+    In the morning AD owned Rosa's membership. She has left since, and somebody has put her back.
+    """
     pipeline.run()
     copy = backup(pipeline)
     pipeline.directory.apply([RemoveMember("dispatch", "rosa.richter")])
@@ -325,8 +327,11 @@ def _is_distrusted(report: dict[str, Any]) -> bool:
 
 
 def test_mails_swapped_between_two_people_move_nobody(pipeline: Pipeline) -> None:
-    """Each of them stays who they are, by the link: Lena's leaving is Lena's, whatever mail she has now. Where mails
-    are looked at (mode full), both are ambiguous, and nothing is taken."""
+    """By the link, each of them stays the same person: Lena's leaving is Lena's.
+
+    That holds whatever mail she has now. Where mails are looked at (mode full), both are ambiguous, and nothing is
+    taken.
+    """
     pipeline.run()
     pipeline.directory.apply(
         [

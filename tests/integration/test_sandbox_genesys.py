@@ -32,7 +32,7 @@ from tests.support.genesys import (
     small_seed,
     uid,
 )
-from tests.unit.stub_genesys import FakeClock
+from tests.support.stub_genesys import FakeClock
 
 PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 NOBODY = uid(999)
@@ -957,7 +957,7 @@ def test_a_spawned_sandbox_dies_with_its_parent() -> None:
 
 
 def _runs(pid: int) -> bool:
-    """A zombie that nobody has waited for does not run."""
+    """Tell whether a process runs; a zombie does not."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
             return re.search(r"\) (\S)", stat.read()).group(1) not in "ZX"  # type: ignore[union-attr]  # always there

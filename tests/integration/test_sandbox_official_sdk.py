@@ -18,7 +18,7 @@ from tests.support.genesys import ANNA, BILLING, BORIS, CLARA, DORA, RULED, TIER
 
 @pytest.fixture
 def client(genesys: SandboxGenesys) -> Iterator[sdk.ApiClient]:
-    """Logged in by client credentials, as its documentation says; only the host is another."""
+    """Log in by client credentials, as the SDK's documentation says, but at another host."""
     before = sdk.configuration.host
     sdk.configuration.host = genesys.url
     yield sdk.ApiClient(host=genesys.url).get_client_credentials_token(genesys.client_id, genesys.client_secret)

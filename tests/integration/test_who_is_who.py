@@ -45,7 +45,7 @@ def hire(runs: SyntheticRuns, employee_number: str, mail: str | None = None) -> 
 
 
 def rows(report: dict[str, Any]) -> dict[tuple[str, str | None], tuple[str, str | None]]:
-    """(action, AD user) -> (status, reason)"""
+    """Return (status, reason) by (action, AD user)."""
     return {
         (row["action"], (row["directory_user"] or {}).get("guid")): (row["status"], row["reason"])
         for row in report["details"]

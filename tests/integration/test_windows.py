@@ -43,7 +43,7 @@ def end_of(report: dict[str, Any]) -> datetime:
 
 
 def see(pipeline: Pipeline) -> datetime:
-    """A poll that settles nothing, in another second of AD's clock than the last one; gives its time."""
+    """Poll in a new second of AD's clock without settling anything; return its time."""
     pipeline.directory.tick()
     return end_of(pipeline.run(dry_run=True))
 

@@ -1,5 +1,7 @@
-"""One run of the pipeline while everything goes wrong, and what must be true all the same. No pytest in here: a child
-process imports it, to be killed in the middle of its work."""
+"""One run of the pipeline while everything goes wrong, and what must still be true.
+
+No pytest in here: a child process imports it, to be killed in the middle of its work.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +113,10 @@ def membership(draw: random.Random) -> tuple[dict[int, set[int]], dict[int, set[
 
 
 def chaos(seed: int, strategy: str, folder: Path, *, silent: bool) -> Told:
-    """Raises AssertionError if something is not as it must be. ``silent``: with faults that look like success."""
+    """Raise AssertionError if something is wrong after a run with faults.
+
+    ``silent``: with faults that look like success.
+    """
     draw = random.Random(seed)
     before, after = membership(draw)
     options = SandboxOptions(
@@ -213,8 +218,10 @@ def _tried(task: Callable[[], Any], told: Told) -> bool:
 
 
 def killed_patch(setting: Setting, run_id: str, lane: int, after: int) -> bool:
-    """Does the lane in a process that is killed with its ``after``-th write: before it is sent or after its answer,
-    by turns. False: it was done, or failed, sooner."""
+    """Do the lane in a process that is killed with its ``after``-th write.
+
+    The kill comes before the write is sent or after its answer, by turns. False: it was done, or failed, sooner.
+    """
     context = get_context("forkserver")
     context.set_forkserver_preload(["tests.support.chaos"])
     process = context.Process(target=patch_and_die, args=(setting, run_id, lane, after))
@@ -224,7 +231,7 @@ def killed_patch(setting: Setting, run_id: str, lane: int, after: int) -> bool:
 
 
 def patch_and_die(setting: Setting, run_id: str, lane: int, after: int) -> None:
-    """Runs in the child."""
+    """Run `patch` in the child, which is killed."""
     with setting.open() as runs:
         sync = runs.sync(run_id, f"patch[{lane}]")
         client = sync.genesys_client
@@ -253,7 +260,10 @@ NOT_KNOWN = {"unverified", "not_attempted", "genesys_unreadable"}  # said to be 
 
 
 def _check_report(document: Mapping[str, Any], genesys: SandboxGenesys) -> None:
-    """True to the sandbox's own state: a change called success is in effect, a change called failed is not."""
+    """Check the report against the sandbox's own state.
+
+    A change called success is in effect, a change called failed is not.
+    """
     present: dict[str, set[str]] = {}
     for row in document["details"]:
         group = (row["genesys_group"] or {}).get("id")

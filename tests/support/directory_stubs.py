@@ -29,7 +29,7 @@ def entry(number: int, **attributes: list[bytes]) -> dict[str, Any]:
 
 
 def value(number: int) -> bytes:
-    """A member value in extended form."""
+    """Return a member value in extended form."""
     return f"<GUID={guid_of(number)}>;CN=x{number},DC=t".encode()
 
 
@@ -66,7 +66,7 @@ class Stub:
 
 
 def dirsync_cookie(request: dict[str, Any]) -> bytes | None:
-    """The cookie of the DirSync control that a request carries."""
+    """Return the cookie of the DirSync control that a request carries."""
     for control in request["controls"]:
         if str(control["controlType"]) == ctl.DIRSYNC:
             return bytes(decoder.decode(bytes(control["controlValue"]))[0][2])
@@ -100,7 +100,7 @@ class RangeServer:
 
 
 def part_of(view: View, delta: Delta) -> View:
-    """The part of a whole view that `apply_delta` needs, by the rule in its docstring."""
+    """Return the part of a view that `apply_delta` needs, by its docstring's rule."""
     mentioned, rids = delta.mentioned, set(delta.primary_groups.values())
     groups = {
         guid: group

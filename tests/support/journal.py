@@ -79,8 +79,11 @@ def user(guid: str, **values: Any) -> DirectoryUser:
 
 
 def view(members: Mapping[str, str], *, nested_only: str = "", unseen: str = "") -> View:
-    """``{"a": "u1 u2 b", "b": ""}``: the keys are groups, the words their members. Words that are no group are people,
-    except those in ``unseen``. Groups in ``nested_only`` are out of scope."""
+    """Build a view from ``{"a": "u1 u2 b", "b": ""}``.
+
+    The keys are groups, the words their members. Words that are not groups are people, except those in ``unseen``.
+    Groups in ``nested_only`` are out of scope.
+    """
     groups = {guid: group(guid, in_scope=guid not in nested_only.split()) for guid in members}
     people = {guid for words in members.values() for guid in words.split()} - groups.keys() - set(unseen.split())
     return View(
@@ -125,7 +128,7 @@ def begin(journal: Journal, run_id: str = "r1", **values: Any) -> RunRecord:
 
 
 def row(of: Change, status: Status, **values: Any) -> Row:
-    """The row of one change, in Genesys group ``G-`` and for Genesys user ``U-``."""
+    """Return the row of one change, in Genesys group ``G-`` and for Genesys user ``U-``."""
     return Row(
         **{
             "action": of.action,
@@ -150,8 +153,11 @@ def window(start: datetime | None, end: datetime | None) -> Window:
 
 
 def in_processes(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Calls ``function(*arguments)`` in one process each, all at the same moment. Gives what each returned, in the
-    order of ``calls``; an exception is given as ``(its type's name, its text)``. The function must be importable."""
+    """Call ``function(*arguments)`` in one process each, all at the same moment.
+
+    Returns what each returned, in the order of ``calls``; an exception as ``(its type's name, its text)``. The
+    function must be importable.
+    """
     context = multiprocessing.get_context("forkserver")  # forks from a process that has no connection open
     context.set_forkserver_preload(["tests.support.journal", "alembic.command"])
     answers = context.Queue()

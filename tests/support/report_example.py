@@ -57,7 +57,7 @@ def guid(*of: object) -> str:
 
 
 def row(number: int, status: Status, reason: Reason | None = None, **more: Any) -> Row:
-    """The number decides who, where and what; ``more`` overrides."""
+    """Return a row: the number decides its person, group and status; ``more`` overrides."""
     name, mail = PEOPLE[number % len(PEOPLE)]
     group, fed_by = GROUPS[number % (len(GROUPS) - 1)]
     mapped = reason is not Reason.UNMAPPED

@@ -77,7 +77,10 @@ def members(pipeline: Pipeline, group: str) -> set[str]:
 
 
 def rows(report: dict[str, Any], *names: str) -> list[tuple[Any, ...]]:
-    """(action, person, status, reason, settled_by) of the report's rows, of all or of these people."""
+    """Return (action, person, status, reason, settled_by) of the report's rows.
+
+    Of all rows, or of these people's.
+    """
     by_id = {genesys_id(name): name for name in (*NAMES, MANUAL)}
     listed = [
         (row["action"], by_id.get(row["user_id"]), row["status"], row["reason"], row["settled_by"])
@@ -88,7 +91,7 @@ def rows(report: dict[str, Any], *names: str) -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
-    """The small company, and nothing has run yet."""
+    """Return the small company before any run."""
     with (
         SandboxDirectory.start(content()) as directory,
         SandboxGenesys.start(genesys_seed(), SandboxOptions(rate_allowed=None)) as genesys,

@@ -1,5 +1,7 @@
-"""A Genesys Cloud that says what a test tells it to, for what the sandbox does not do on demand: a few lines of
-http.server on a loopback port. And a clock on which no test has to wait."""
+"""A Genesys Cloud that answers what a test says, and a clock without waiting.
+
+It is for what the sandbox does not do on demand: a few lines of http.server on a loopback port.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,7 @@ class StubGenesys:
         return [request for request in self.received if request.path != "/oauth/token"]
 
     def connection(self, **extra: Any) -> str:
-        """The value of AIRFLOW_CONN_…"""
+        """Return the value of AIRFLOW_CONN_…."""
         return json.dumps(
             {
                 "conn_type": "genesys_cloud",

@@ -95,7 +95,7 @@ def grant(user: str, group: str = "g1", genesys_id: str | None = None, target: s
 
 
 def target(**changed: Any) -> Target:
-    """A Genesys group fed by the AD group g1, read completely, without members."""
+    """Return a Genesys group fed by the AD group g1, read completely, without members."""
     fields: dict[str, Any] = {
         "genesys_group": genesys_group(),
         "feeding": ("g1",),
@@ -118,7 +118,7 @@ def planned(
 
 
 def told(made: Plan) -> list[tuple[str, str | None, str, str | None]]:
-    """(action, AD user, status, reason) of each row, in order."""
+    """Return (action, AD user, status, reason) of each row, in order."""
     return [
         (row.action.value, row.user_guid, row.status.value, row.reason.value if row.reason else None)
         for row in made.rows

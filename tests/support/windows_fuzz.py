@@ -1,7 +1,10 @@
-"""One round of the windows fuzz: a small directory changes at random, runs of every kind follow it in any order, task
-processes are killed at random, DirSync answers are spoilt; then everything must be as if one `full` run had been made.
+"""One round of the windows fuzz.
 
-Each run is a process of its own, as in Airflow. What is right is told by `SandboxDirectory.truth`, not by the product.
+A small directory changes at random. Runs of every kind follow it in any order, task processes are killed at
+random, DirSync answers are spoilt. Then everything must be as if one `full` run had been made.
+
+Each run is a process of its own, as in Airflow. What is right is decided by `SandboxDirectory.truth`, not by
+the product.
 """
 
 from __future__ import annotations
@@ -168,8 +171,11 @@ class Directory:
         return bool(self.ldap.delete(self.dn.pop(self._pick(self.people())))[0])
 
     def _anew(self) -> bool:
-        """Deleted, and made anew with the same mail before anybody can see it, in some of the groups or in none. Who
-        may not see tombstones cannot know that it is the same person: such a change is held."""
+        """Delete a person, and add one with the same mail before anybody sees it.
+
+        The new one is in some of the groups or in none. An account that may not see tombstones cannot know that it is
+        the same person: such a change is held.
+        """
         if not self.tombstones_are_seen:
             return False
         name = self._pick(self.people())
@@ -229,7 +235,7 @@ class Directory:
         return bool(self.ldap.delete(self.dn.pop(name))[0])
 
     def _primary(self) -> bool:
-        """A person's primary group is in no `member`, and a member all the same."""
+        """Change a person's primary group, which is in no `member` and counts all the same."""
         person, group = self._pick(self.people()), self._pick(self.groups())
         if not self._member(group, person, ldap3.MODIFY_ADD):
             return False
@@ -291,7 +297,7 @@ _acts = 0
 
 
 def work(order: Order) -> None:
-    """The body of a task process: does the stages one after the other, and notes each that is done."""
+    """Do the stages in turn, in a task process, and note each that is done."""
     folder = Path(order.folder)
     for connection_id, connection in order.connections.items():
         os.environ[f"AIRFLOW_CONN_{connection_id.upper()}"] = json.dumps(connection)
@@ -354,7 +360,7 @@ def _stages(order: Order, pipeline: Any, progress: Path) -> None:
 
 
 def _arm(kill_at: int | None) -> None:
-    """Counts what the process does to the world outside, and kills it before (or after) one of these acts."""
+    """Count the process's acts on the outside, and kill it before or after one."""
     import requests
     from sqlalchemy import Engine, event
 
@@ -382,8 +388,10 @@ def _arm(kill_at: int | None) -> None:
 
 
 def _spoil(trick: str | None, cookies: Path) -> None:
-    """What a domain controller may do to a DirSync answer: repeat old news, tell everything, refuse the cookie; or
-    the connection breaks."""
+    """Spoil a DirSync answer as a domain controller may do.
+
+    It repeats old news, answers with everything, or refuses the cookie; or the connection breaks.
+    """
     from genesys_ad_sync.directory.session import LdapSession
     from genesys_ad_sync.errors import DirectoryIncomplete
 
@@ -520,7 +528,10 @@ class Round:
             self.clear(rng.choice(self.runs), only_patch=True)
 
     def late(self) -> None:
-        """A run that has planned waits, as for a free worker or a person; AD and other runs go on; then it writes."""
+        """Let a planned run wait while AD and other runs continue; then write.
+
+        It waits as for a free worker or a person.
+        """
         late = self.new_run(**(self.window() if self.rng.random() < 0.3 else {}))
         for _ in range(self.rng.randint(1, 4)):
             self.directory.change()
@@ -552,7 +563,7 @@ class Round:
         self.finish(run, trouble=True)
 
     def replay_windows(self) -> None:
-        """The whole time, split into windows, forward or backward or in any order; some twice."""
+        """Replay all the time, split into windows: forward, backward or in any order, some twice."""
         rng = self.rng
         if rng.random() < 0.5:
             return
@@ -571,7 +582,10 @@ class Round:
             self.finish(self.new_run(run_type="backfill", window=window), trouble=True)
 
     def bursts(self) -> None:
-        """Changes of one kind, a live run, and it must be right at once: no other change helps to find them."""
+        """Make changes of one kind and a live run; then all must be right.
+
+        No other change helps to find them.
+        """
         for kind in self.rng.sample(list(KINDS), 4):
             for _ in range(self.rng.randint(1, 2)):
                 self.directory.change(kind)
@@ -579,8 +593,11 @@ class Round:
             self.check_membership()
 
     def final_runs(self) -> None:
-        """Nothing goes wrong any more. Without the right to see tombstones, deletions are found by `full` only; and a
-        group that came back to the scope is compared as a whole by the run after the one that maps it."""
+        """Make the last runs, in which nothing goes wrong any more.
+
+        Without the right to see tombstones, deletions are found by `full` only. A group that came back to the scope is
+        compared in full by the run after the one that maps it.
+        """
         self.clock_offset += LEASE_TTL.total_seconds() * 2
         for run in self.runs:
             if not run.reported:
@@ -590,7 +607,7 @@ class Round:
             self.finish(self.new_run(mode=mode))
 
     def finish(self, *runs: Run, trouble: bool = False) -> None:
-        """Runs their tasks until they are done or given up, side by side if there are several; then their reports."""
+        """Run the tasks of these runs side by side until done or given up; report."""
         waiting = list(runs)
         for attempt in range(4):
             last = attempt == 3
@@ -716,7 +733,7 @@ class Round:
 
 
 def rows_of(journal: Journal, run_id: str) -> list[tuple[tuple[int, ...], Any]]:
-    """The rows of all attempts of a run with the changes that each settled itself."""
+    """Return the rows of all attempts of a run with the changes each settled itself."""
     from sqlalchemy import select
 
     from genesys_ad_sync.journal import tables
@@ -744,7 +761,7 @@ def rows_of(journal: Journal, run_id: str) -> list[tuple[tuple[int, ...], Any]]:
 
 
 def settled_twice(journal: Journal) -> list[int]:
-    """Changes of which two attempts said that they settled them."""
+    """Return changes of which two attempts said that they settled them."""
     from sqlalchemy import String, cast, func, select
 
     from genesys_ad_sync.journal import tables

@@ -14,7 +14,7 @@ import requests
 import yaml
 
 from sandbox import company, demo
-from sandbox.airflow_stack import StackFailed
+from sandbox.airflow_stack import StackError
 from sandbox.directory_objects import AddGroup, AddMember, Group, RemoveMember
 from tests.support.stack import Stack, until
 
@@ -75,7 +75,7 @@ def leave(stack: Stack, group: str, *people: str) -> None:
 
 
 def waiting(stack: Stack, dag_id: str = DAG, conf: dict[str, Any] | None = None) -> str:
-    """Starts a run and waits until it waits for a person."""
+    """Start a run and wait until it waits for a person."""
     run_id = stack.airflow.trigger(dag_id, conf)
     until("the question", lambda: stack.states(dag_id, run_id).get("approve_removals") == "awaiting_input")
     # An answer that comes before the scheduler has noticed that the task waits is taken for a crash of the task, and
@@ -163,7 +163,7 @@ def test_somebody_who_may_not_answer_is_refused(full: Stack) -> None:
         timeout=300,
     )
     assert answered.status_code == 403
-    with pytest.raises(StackFailed, match="400"):
+    with pytest.raises(StackError, match="400"):
         answer(full, run_id, "Appr Two: 99 removals")
     answer(full, run_id, "None")
     full.airflow.wait_for_run(DAG, run_id)

@@ -28,9 +28,9 @@ FIRST = (("nina.nagel", "paul.peters"), ("petra.pohl", "oskar.opitz"))
 
 
 def changes(one: str, two: str) -> tuple[list[Change], ...]:
-    """What happens in AD in each of the windows that nobody sees, in the groups with these two sAMAccountNames.
+    """Return the changes in AD in each of the windows that nobody sees.
 
-    Rosa comes and goes; Petra goes and comes back.
+    They are in the groups with these two sAMAccountNames. Rosa comes and goes; Petra goes and comes back.
     """
     return (
         [AddMember(one, "rosa.richter"), RemoveMember(two, "petra.pohl")],
@@ -77,7 +77,7 @@ class Missed:
         return {name: self.stack.individuals(name) for name in self.groups.values()}
 
     def runs(self) -> list[dict[str, Any]]:
-        """The runs of the DAG that were not there before the windows."""
+        """Return the runs of the DAG that were not there before the windows."""
         return [run for run in self.stack.airflow.runs(self.dag_id) if run["dag_run_id"] not in self.known]
 
     def create_backfill(self, *options: str) -> None:
@@ -194,7 +194,7 @@ class Reprocessed:
 
 @pytest.fixture(scope="module")
 def reprocessed(caught_up: dict[str, Missed]) -> dict[str, Reprocessed]:
-    """The same backfills once more, with `--reprocess-behavior completed`."""
+    """Make the same backfills once more, with `--reprocess-behavior completed`."""
     stack = next(iter(caught_up.values())).stack
     before = {
         direction: Reprocessed({run: stack.report(missed.dag_id, run) for run in missed.backfilled}, stack.mark())
@@ -244,6 +244,6 @@ def test_windows_that_are_processed_again_write_nothing_and_keep_their_rows(
 
 
 def done_rows(report: dict[str, Any]) -> list[str]:
-    """What the run itself did."""
+    """Return the rows that the run itself settled."""
     done = [row for row in report["details"] if row["status"] == "success" and row["settled_by"] is None]
     return sorted(json.dumps(row, sort_keys=True) for row in done)

@@ -29,8 +29,11 @@ DIRECTORY, GENESYS = "safety_directory", "safety_genesys"
 
 @dataclass
 class World:
-    """``people``: who was in which mapped Genesys group (by its id) after the first run. ``whole``: bytes that the
-    domain controller answered for it."""
+    """The systems after the first run.
+
+    ``people``: who was in which mapped Genesys group (by its id) after it. ``whole``: bytes that the domain
+    controller answered for it.
+    """
 
     stack: Stack
     directory: SandboxDirectory
@@ -40,7 +43,7 @@ class World:
     whole: int
 
     def run(self, mode: str = "full") -> tuple[dict[str, Any], str]:
-        """A run, which must take nobody away: (its report, its state)."""
+        """Make a run, which must take nobody away; return (its report, its state)."""
         before = len(self.genesys.writes())
         run_id, state = self.stack.run(DAG, {"mode": mode})
         report = self.stack.report(DAG, run_id)
@@ -76,7 +79,7 @@ def members(genesys: SpawnedSandbox) -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def world(stack: Stack) -> Iterator[World]:
-    """The first run is over: everything is equal, and owned."""
+    """Make the first run, after which everything is equal, and owned."""
     with spawn(seed=company.genesys_seed()) as genesys, SandboxDirectory.start() as directory:
         gate = Gate((directory.host, 636))
         world = World(stack, directory, genesys, gate, {}, 0)

@@ -17,7 +17,7 @@ from tests.support.sync_examples import BASE, definition, directory_group, genes
 def outcome(
     group: DirectoryGroup, *genesys: GenesysGroup, external: ExternalIds | None = None, **settings: Any
 ) -> str | Reason:
-    """The id of the Genesys group, or the reason why there is none."""
+    """Return the id of the Genesys group, or the reason why there is none."""
     mapping = map_groups([group], genesys, definition(**settings), external or {})
     assert len(mapping.pairs) + len(mapping.skipped) == 1
     return mapping.pairs[0].genesys_group_id if mapping.pairs else mapping.skipped[0].reason

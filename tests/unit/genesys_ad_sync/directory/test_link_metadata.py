@@ -126,7 +126,7 @@ def link(changed: float, *, created: float | None = None, removed: bool = False,
 
 
 def delta(**links: str) -> Delta:
-    """``g="+u1 -u2"``"""
+    """Build a delta from ``g="+u1 -u2"``."""
     changes = {
         group: tuple(frozenset(word[1:] for word in words.split() if word[0] == sign) for sign in "+-")
         for group, words in links.items()

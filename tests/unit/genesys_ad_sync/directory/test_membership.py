@@ -24,7 +24,10 @@ KINDS = {"c": PrincipalKind.CONTACT, "w": PrincipalKind.COMPUTER, "o": Principal
 
 
 def view(members, *, out_of_scope="", disabled=""):
-    """``{"A": "Bxy"}``: capitals are groups, small letters people (see KINDS), ? is unresolved."""
+    """Build a view from ``{"A": "Bxy"}``.
+
+    Capitals are groups, small letters people (see KINDS), ? is unresolved.
+    """
     names = {name for group in members for name in members[group]} | set(members)
     return View(
         groups={

@@ -106,7 +106,7 @@ def test_an_object_that_is_gone_is_not_an_empty_one():
 
 
 def pages(*answers):
-    """A stub that gives the answers in turn."""
+    """Return a stub that answers these in turn."""
     waiting = list(answers)
     return Stub(lambda **_: waiting.pop(0) if waiting else (SUCCESS, []))
 

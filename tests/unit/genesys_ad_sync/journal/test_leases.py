@@ -139,7 +139,10 @@ def _try_to_acquire(url: str, run_id: str, task: str) -> int:
 
 
 def _work_in_turns(url: str, run_id: str, rounds: int) -> list[int]:
-    """Takes the lease, counts up a number that only its holder may touch, gives it back. Gives the fences."""
+    """Take the lease, count up a number that only its holder may touch, release it.
+
+    Returns the fences.
+    """
     key, fences = RunKey("dag", run_id), []
     with Journal.open(url) as journal:
         number = journal.runs.get(RunKey("dag", "number"))
@@ -197,7 +200,7 @@ def test_a_process_that_comes_back_after_its_lease_was_taken_is_refused(journal:
 
 
 def _settle(url: str, run_id: str) -> int:
-    """Gives how many of the changes this run settled itself."""
+    """Return how many of the changes this run settled itself."""
     with Journal.open(url) as journal:
         run = begin(journal, run_id)
         rows = [row(one, Status.SUCCESS) for one in journal.of(DEFINITION).changes.by_id(list(range(1, 101)))]

@@ -43,7 +43,7 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that every account may enter (``tmp_path`` is ours alone)."""
+    """Make a folder that every account may enter (``tmp_path`` is ours alone)."""
     folder = Path(tempfile.mkdtemp(prefix="journal-"))
     folder.chmod(0o755)
     yield folder

@@ -285,7 +285,7 @@ def _large_view(groups: int, users: int, members: int) -> View:
 
 
 def _statements(journal: Journal) -> list[str]:
-    """A list that grows with every statement which the journal sends to its database."""
+    """Return a list that grows with every statement which the journal sends to its database."""
     sent: list[str] = []
 
     @event.listens_for(journal._database.engine, "before_cursor_execute")

@@ -128,7 +128,7 @@ def made_for(world: World) -> Plan:
 
 
 def applied(world: World, made: Plan) -> World:
-    """The world after a run that could write everything it planned, and settled what it could."""
+    """Return the world after a run that wrote everything planned, and settled what it could."""
     groups, known, policy, context = world
     after = []
     for group in groups:
@@ -172,7 +172,7 @@ def test_a_plan_that_was_applied_leaves_nothing_to_write(world: World) -> None:
 
 
 def without_limits(policy: SyncDefinition) -> SyncDefinition:
-    """A second plan that is empty only because a limit holds it would prove nothing."""
+    """Lift the limits: a second plan that is empty because of them would prove nothing."""
     limits = policy.limits.model_copy(
         update={"removals": 999, "per_run": 999, "per_day": 9999, "removals_percent": 100}
     )

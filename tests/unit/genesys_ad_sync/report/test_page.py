@@ -51,7 +51,7 @@ class Page(HTMLParser):
 
 
 def nasty_everywhere(name: str) -> dict[str, Any]:
-    """A report in which everything that comes from outside is ``name``."""
+    """Return a report in which everything that comes from outside is ``name``."""
     report = example(approval={"by": name, "at": None, "decision": name}, notes=[name], run_type=name)
     report["dag_id"] = report["run_id"] = name
     report["requests"]["by_endpoint"] = {name: 1}

@@ -215,7 +215,7 @@ def test_trying_creates_the_folder_and_leaves_no_file(store: ReportStore, tmp_pa
 
 
 def aged(store: ReportStore, days: int, **changes: Any) -> Path:
-    """A report that was written ``days`` before NOON."""
+    """Return a report that was written ``days`` before NOON."""
     written = NOON - timedelta(days=days)
     path: Path = store.write(small(timestamp=written, run_id=f"run-{days}", **changes))
     for file in path.parent.glob(f"{path.stem}.*"):

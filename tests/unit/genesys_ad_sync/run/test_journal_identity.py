@@ -40,7 +40,10 @@ class Company:
         return self.folder / ("reports" if self.together else f"reports-{name}")
 
     def run(self, name: str, run_id: str = "", *, dry: bool = False, waits: bool = False) -> bool:
-        """What `poll` and `report` do about it. True: the run was told. ``waits``: a removal of it awaits approval."""
+        """Do what `poll` and `report` do about it. True: the run was warned.
+
+        ``waits``: a removal of it awaits approval.
+        """
         now = T0 + timedelta(minutes=next(self._minutes))
         run_id = run_id or now.isoformat()
         key = RunKey(name, run_id)

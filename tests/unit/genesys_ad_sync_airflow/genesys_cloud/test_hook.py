@@ -1,5 +1,8 @@
-"""The hook against a stub that answers what a test wants: token, headers, retries, faults, the Test button.
-The connection comes from AIRFLOW_CONN_… only; there is no Airflow database."""
+"""The hook against a stub that answers what a test wants.
+
+It covers token, headers, retries, faults and the Test button. The connection comes from AIRFLOW_CONN_… only;
+there is no Airflow database.
+"""
 
 from __future__ import annotations
 

@@ -27,8 +27,10 @@ def new_pacer(clock: FakeClock, **options: Any) -> WindowPacer:
 
 
 def send(pacer: WindowPacer, clock: FakeClock, number: int, others: float = 0.0, allowed: int = 300) -> list[float]:
-    """Requests at a service with a window of 60 s that begins at 1000; ``others``: requests a second by a rival.
-    Gives the times at which they went out."""
+    """Send requests to a service with a window of 60 s that begins at 1000.
+
+    ``others``: requests a second by a rival. Returns the times at which they went out.
+    """
     times = []
     for sent in range(1, number + 1):
         pacer.before()
