@@ -37,7 +37,7 @@ from genesys_ad_sync.settings import SyncDefinition, parse_definition
 from genesys_ad_sync.stages.map_groups import map_groups
 from genesys_ad_sync.stages.patch import patch
 from genesys_ad_sync.stages.plan import plan
-from genesys_ad_sync.stages.report import report
+from genesys_ad_sync.stages.report import write_report
 from genesys_ad_sync.stages.resolve_users import resolve_users
 from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
 from genesys_ad_sync_airflow.token_store import JournalTokenStore
@@ -256,7 +256,7 @@ class SyntheticRuns:
 
     def finish(self, run_id: str, mode: Mode = Mode.AUTO) -> dict[str, Any]:
         with self._timed("report"):
-            document, _ = report(self.sync(run_id, "report"), RunRequest(run_type="manual", mode=mode))
+            document, _ = write_report(self.sync(run_id, "report"), RunRequest(run_type="manual", mode=mode))
         return document
 
     @contextmanager
