@@ -54,7 +54,7 @@ CHECKED_TASKS = [
 """Tasks whose failure turns the run red."""
 
 BATCH_LABEL = (
-    "lane {{ task.op_kwargs['batch']['lane'] }}: +{{ task.op_kwargs['batch']['add'] }}"
+    "+{{ task.op_kwargs['batch']['add'] }}"
     " -{{ task.op_kwargs['batch']['remove'] }} in {{ task.op_kwargs['batch']['groups'] | length }} groups"
 )
 
@@ -62,7 +62,9 @@ BATCH_LABEL = (
 def _new_dag(definition: SyncDefinition, *, full: bool) -> DAG:
     return DAG(
         dag_id=definition.full_dag_id if full else definition.dag_id,
-        description="Compares every mapped group as a whole" if full else "Brings AD's membership changes to Genesys",
+        description="Compares every mapped group completely"
+        if full
+        else "Brings membership changes from AD to Genesys",
         # A plain cron string would give zero-length data intervals, and a backfill nothing to replay.
         schedule=CronDataIntervalTimetable(
             definition.full_schedule if full else definition.schedule, timezone=definition.timezone

@@ -16,7 +16,7 @@ NOTIFIERS_FILE = "notifiers.py"
 
 def notifiers_of(definition: SyncDefinition, complain: Callable[..., None]) -> list[Any]:
     """What ``approval_notifiers(definition)`` in ``notifiers.py`` of the config folder gives; nothing if there is no
-    such file. One that is broken must not keep the question from being asked: it stands in Airflow's UI anyway."""
+    such file. One that is broken must not keep the question from being asked: it is shown in Airflow's UI anyway."""
     path = definition.folder / NOTIFIERS_FILE if definition.folder is not None else None
     if path is None or not path.exists():
         return []
@@ -33,7 +33,7 @@ def notifiers_of(definition: SyncDefinition, complain: Callable[..., None]) -> l
 
 
 class _Careful:
-    """A notifier whose failure is told and forgiven."""
+    """A notifier whose failure is logged and fails nothing."""
 
     def __init__(self, notifier: BaseNotifier, complain: Callable[..., None]) -> None:
         self._notifier = notifier

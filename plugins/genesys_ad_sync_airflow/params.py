@@ -33,8 +33,8 @@ def params(mode: str) -> dict[str, Param]:
             mode,
             enum=["auto", "changes", "full"],
             title="Mode",
-            description="auto: what has changed in Active Directory; groups that were never compared are compared as a "
-            "whole. full: compare every mapped group as a whole.",
+            description="auto: what has changed in Active Directory; groups that were never compared are "
+            "compared completely. full: compare every mapped group completely.",
         ),
         "dry_run": Param(
             None,
@@ -55,7 +55,7 @@ def params(mode: str) -> dict[str, Param]:
             items={"type": "string"},
             title="AD groups",
             description="Shell patterns on AD group names, one a line, e.g. GC-Support*. Empty: all. A Genesys group"
-            " that is compared as a whole is compared with all AD groups that feed it.",
+            " that is compared completely is compared with all AD groups that feed it.",
         ),
         "undo_run": Param(
             None,
@@ -113,7 +113,7 @@ def _refuse_unknown_keys(context: Context) -> None:
     for key in context["dag_run"].conf or {}:
         if key not in (*known, *AIRFLOW_CONF_KEYS):
             near = difflib.get_close_matches(key.lower(), known, n=1)
-            unknown.append(f"`{key}` is no param of this DAG." + (f" Did you mean `{near[0]}`?" if near else ""))
+            unknown.append(f"`{key}` is not a param of this DAG." + (f" Did you mean `{near[0]}`?" if near else ""))
     if unknown:
         names = ", ".join(f"`{name}`" for name in known)
         raise ParamError(f"{' '.join(unknown)} Its params are {names}. Nothing was done: trigger a new run with them.")

@@ -33,7 +33,7 @@ ACTIVE_DIRECTORY: dict[str, Any] = {
     "conn-fields": {
         "transport": _text(
             "Transport",
-            "ldaps (default), starttls, or plain. plain sends the password unencrypted and is never chosen by itself.",
+            "ldaps (default), starttls, or plain. plain sends the password unencrypted and must be chosen explicitly.",
             enum=["ldaps", "starttls", "plain", None],
             default="ldaps",
         ),

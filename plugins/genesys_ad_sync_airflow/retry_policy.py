@@ -1,4 +1,4 @@
-"""What Airflow does after a task has failed: give up where only a person can help, else wait as long as told."""
+"""What Airflow does after a task has failed: give up where only a person can help, else wait as asked."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class SyncRetryPolicy(RetryPolicy):
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
         if isinstance(exception, NOT_WORTH_A_RETRY):
-            return RetryDecision.fail("a person has to mend this")
+            return RetryDecision.fail("a person has to correct this")
         if isinstance(exception, errors.LeaseBusy):
             return RetryDecision.retry(LEASE_BUSY_DELAY, "another run is writing")
         if isinstance(exception, genesys.GenesysError) and exception.retry_after:
-            told = min(timedelta(seconds=exception.retry_after), LONGEST_DELAY)
+            wait = min(timedelta(seconds=exception.retry_after), LONGEST_DELAY)
             # The same second more for everybody would bring all of them back at once: spread by the try and the task.
             spread = timedelta(seconds=_spread(context))
-            return RetryDecision.retry(told + spread, f"Genesys Cloud asks to wait {exception.retry_after:.0f} s")
+            return RetryDecision.retry(wait + spread, f"Genesys Cloud asks to wait {exception.retry_after:.0f} s")
         return RetryDecision.default()
 
 

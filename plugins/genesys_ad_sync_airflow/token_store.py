@@ -41,7 +41,7 @@ def airflow_cipher() -> MultiFernet | None:
     try:
         return MultiFernet([Fernet(key) for key in keys]) if keys else None
     except ValueError:
-        log.warning("core.fernet_key is no Fernet key: the access token is not shared between processes")
+        log.warning("core.fernet_key is not a Fernet key: the access token is not shared between processes")
         return None
 
 

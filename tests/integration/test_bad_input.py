@@ -400,10 +400,10 @@ def test_a_cleared_run_whose_poll_fails_says_so_and_keeps_what_it_did_before(
 
 def test_a_run_that_is_done_again_with_a_conf_that_is_refused_says_so(pipeline: Pipeline) -> None:
     before = pipeline.run("again")
-    request = replace(pipeline.request(), refused="`dryrun` is no param of this DAG.")
+    request = replace(pipeline.request(), refused="`dryrun` is not a param of this DAG.")
     document, _ = report(pipeline.sync("again", "report"), request)
     assert document["successes"] == before["successes"]
-    assert "poll failed: `dryrun` is no param of this DAG." in document["notes"]
+    assert "poll failed: `dryrun` is not a param of this DAG." in document["notes"]
 
 
 PLACES = {"token": "^/oauth/token$", "groups": "^/api/v2/groups$", "users": "^/api/v2/users"}

@@ -118,4 +118,4 @@ def test_contacts_and_computers_are_left_out_with_a_count(small: Pipeline) -> No
         assert connection.add(dn, [kind], {"sAMAccountName": f"{name}$"} if kind == "computer" else {})[0]
         assert connection.modify(small.directory.dn_of("voice"), {"member": [(ldap3.MODIFY_ADD, [dn])]})[0]
     connection.unbind()
-    assert "members that are no users of this domain get no membership: 1 computer, 1 contact" in small.run()["notes"]
+    assert "members that are not users of this domain get no membership: 1 computer, 1 contact" in small.run()["notes"]

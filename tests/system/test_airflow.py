@@ -80,9 +80,9 @@ def test_its_report_has_the_promised_keys_and_its_totals_add_up(stack: Stack, sc
 def test_a_mapped_instance_says_in_the_grid_what_it_does(stack: Stack, scheduled: FirstRun) -> None:
     report = stack.report(DEFAULT, scheduled.run_id)
     instances = [task for task in stack.airflow.tasks(DEFAULT, scheduled.run_id) if task["task_id"] == "patch"]
-    labels = [re.fullmatch(r"lane (\d+): \+(\d+) -(\d+) in (\d+) groups", t["rendered_map_index"]) for t in instances]
+    labels = [re.fullmatch(r"\+(\d+) -(\d+) in (\d+) groups", t["rendered_map_index"]) for t in instances]
     assert all(labels)
-    written = sum(int(label[2]) + int(label[3]) for label in labels if label)
+    written = sum(int(label[1]) + int(label[2]) for label in labels if label)
     assert written == report["successes"]
 
 

@@ -182,7 +182,7 @@ _Subject = tuple[str, str | None, str | None, str]
 def _subject(change: Change) -> _Subject:
     """Return what two changes must share to be the same wish.
 
-    A person whom AD knows is identified by the guid, whatever the Genesys id.
+    A person that AD knows is identified by the guid, whatever the Genesys id.
     """
     user = (change.user_guid, None) if change.user_guid is not None else (None, change.genesys_user_id)
     return change.group_guid, *user, change.action.value

@@ -19,7 +19,7 @@ _CHANGE = tables.change.c
 
 @dataclass(frozen=True)
 class Settled:
-    """The changes of some rows that were settled before, by whom."""
+    """The changes of some rows that were settled before, and the runs that settled them."""
 
     elsewhere: dict[int, RunKey] = field(default_factory=dict)  # by another run: change id -> run
     earlier: set[int] = field(default_factory=set)  # by an earlier attempt of this run

@@ -1,4 +1,4 @@
-"""Put the journal's stores together: what AD said, what follows from it, what was done, and by whom.
+"""Put the journal's stores together: what AD said, what follows from it, what was done, and by which run.
 
 Every method of a store is one transaction (but see ``together``), and may be called from several threads and
 processes. Errors of the database are raised as ``JournalError`` with the remedy.

@@ -75,7 +75,7 @@ def too_large_a_share(pending: PendingRemovals, limits: Limits) -> str | None:
     if pending.owned < limits.min_group_size or pending.count * 100 <= limits.removals_percent * pending.owned:
         return None
     return (
-        f"{pending.count} removals among the {pending.owned} members of {pending.genesys_group_name!r} whom AD owns "
+        f"{pending.count} removals among the {pending.owned} members of {pending.genesys_group_name!r} that AD owns "
         f"are more than allowed: limits.removals_percent is {limits.removals_percent}"
     )
 

@@ -34,7 +34,7 @@ def note_on_non_users(view: View, *, nested: bool) -> list[str]:
         return []
     numbers = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
     return [
-        f"members that are no users of this domain get no membership: {numbers}"
+        f"members that are not users of this domain get no membership: {numbers}"
         + (" (of another domain, or not visible to the account)" if counts["unresolved"] else "")
     ]
 

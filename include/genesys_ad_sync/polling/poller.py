@@ -244,7 +244,7 @@ class Follower:
     def _snapshot(self) -> Reading:
         reading = self.reader.snapshot()
         view = reading.view
-        self._task.say(f"read {len(view.groups)} groups and {len(view.users)} members as a whole")
+        self._task.say(f"read everything: {len(view.groups)} groups and {len(view.users)} members")
         return reading
 
     def _changes_of_all(

@@ -55,7 +55,7 @@ def rebuild_window(task: Sync, follower: Follower, run: RunRecord, polled_at: da
 def _nothing_known(began: datetime, why: str) -> str:
     return (
         f"This window cannot be replayed: the journal began at {began.isoformat()}, {why}. "
-        "Run in mode `full` instead: it compares every mapped group as a whole and makes it right whatever happened."
+        "Run in mode `full` instead: it compares every mapped group completely, whatever happened before."
     )
 
 

@@ -58,7 +58,7 @@ def begin_distrust(task: Sync, run: RunRecord, replaced: bool) -> list[str]:
         return []
     return [
         "the journal is not the one that wrote the last reports here (lost, or restored from a backup): every mapped "
-        "group is compared as a whole, and each removal needs approval until then"
+        "group is compared completely, and each removal needs approval until then"
     ]
 
 

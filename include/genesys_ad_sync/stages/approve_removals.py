@@ -30,7 +30,7 @@ from genesys_ad_sync.run.targets import target_of
 
 @dataclass(frozen=True)
 class Asked:
-    """What the form shows. ``options``: in order, each of them unique. ``hash``: stands in the body."""
+    """What the form shows. ``options``: in order, each of them unique. ``hash``: part of the body."""
 
     subject: str
     body: str

@@ -35,7 +35,7 @@ def patch(task: Sync, lane: int) -> dict[str, Any]:
     run = task.run
     groups = _by_group(task.journal.rows.of_run(run, lane=lane))
     to_do = {group: rows for group, rows in groups.items() if any(row.status not in SETTLED for row in rows)}
-    task.say(f"lane {lane}: {sum(map(len, groups.values()))} changes in {len(to_do)} Genesys groups")
+    task.say(f"{sum(map(len, groups.values()))} changes in {len(to_do)} Genesys groups")
     if to_do:
         _write(task, run, lane, to_do)
     after = task.journal.rows.of_run(run, lane=lane)

@@ -89,7 +89,7 @@ def connection_settings(connection: Connection) -> LdapSettings:
     if not hosts:
         raise SettingsError(f"Connection {name}: host is empty. Give one or several domain controllers.")
     if not connection.login or not connection.password:
-        raise SettingsError(f"Connection {name}: login and password are needed; there is no anonymous reading.")
+        raise SettingsError(f"Connection {name}: login and password are needed. AD is not read anonymously.")
     return LdapSettings(
         hosts=hosts,
         login=connection.login,

@@ -40,13 +40,13 @@ def refusal(conf: dict[str, Any]) -> str:
 @pytest.mark.parametrize("key", ["dryrun", "DRY_RUN", "dry-run"])
 def test_a_misspelt_key_of_the_conf_is_refused_with_what_was_meant(key: str) -> None:
     told = refusal({key: True})
-    assert f"`{key}` is no param of this DAG. Did you mean `dry_run`?" in told
+    assert f"`{key}` is not a param of this DAG. Did you mean `dry_run`?" in told
     assert "`mode`, `dry_run`, `window_start`, `window_end`, `groups`" in told
 
 
 def test_all_unknown_keys_are_told_at_once_and_nothing_is_guessed() -> None:
     told = refusal({"colour": "red", "mode": "full", "modus": "full"})
-    assert "`colour` is no param of this DAG. `modus` is no param" in told
+    assert "`colour` is not a param of this DAG. `modus` is not a param" in told
 
 
 @pytest.mark.parametrize("run_type", ["manual", "scheduled", "backfill"])
@@ -70,7 +70,7 @@ def test_known_keys_and_those_that_airflow_adds_itself_are_taken() -> None:
 @pytest.mark.parametrize(
     ("conf", "error", "fact"),
     [
-        ({"dryrun": True}, ParamError, "`dryrun` is no param of this DAG"),
+        ({"dryrun": True}, ParamError, "`dryrun` is not a param of this DAG"),
         ({"window_start": "2026-11-31"}, WindowError, "window_start: '2026-11-31' is not a time"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Whose tombstone was seen: an account that was made anew claims the same Genesys user."""
+"""Note which accounts' tombstones were seen: a recreated account claims the same Genesys user."""
 
 import sqlalchemy as sa
 from alembic import op
