@@ -151,7 +151,7 @@ def run(world: World, title: str, conf: dict[str, Any]) -> dict[str, Any]:
 
 
 def writes_of(report: dict[str, Any]) -> int:
-    """Count the writes to Genesys Cloud of one run; others may run at the same time."""
+    """Count the writes to Genesys Cloud of one run, whatever runs beside it."""
     counts: dict[str, int] = report["requests"]["by_endpoint"]
     reading = ("GET ", "POST /oauth/")
     return sum(

@@ -66,7 +66,7 @@ class User:
 
 @dataclass(frozen=True)
 class Contact:
-    """A mail contact: a member that is no account."""
+    """A mail contact: a member that is not an account."""
 
     cn: str
     mail: str

@@ -24,7 +24,7 @@ INACTIVE_IN_GENESYS = frozenset({"ines.iglesias", AGENT_ACCOUNTS[INACTIVE_AGENT 
 AMBIGUOUS = frozenset({"twin.one", "twin.two"})
 EXCLUDED_PEOPLE = frozenset({"robot.dialer"})
 
-# People whom Active Directory does not know at all.
+# People that Active Directory does not know at all.
 GENESYS_ONLY_PEOPLE = ("Manual Mary", "Manual Moritz", "Owner Olga", "Rule Rita")
 
 # Genesys group by sAMAccountName of the AD group that feeds it, stated independently of the rules of the definition.
