@@ -1,4 +1,4 @@
-"""How much of the rate limit processes on one token use, and how often they are refused.
+"""How much of the rate limit processes on one token use; how often they are refused.
 
     python -m benchmarks.pacing
 

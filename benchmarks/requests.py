@@ -176,7 +176,7 @@ def main(say: Callable[[str], None] = print) -> int:
     wanted = set(sys.argv[1:]) or {"a", "b", "c", "d"}
     failed = []
     say(f"{'case':<40}{'strategy':<15}{'sent':>8}{'bound':>8}{'ratio':>8}{'verify':>8}{'naive':>8}{'x fewer':>9}")
-    for case in (one for one in cases() if one.name in wanted):
+    for case in (each for each in cases() if each.name in wanted):
         changes = sum(len(of) for part in (case.adds, case.removes) for of in part.values())
         by_naive = naive(case) if case.name in "ac" else 2 + 2 * changes
         for strategy in STRATEGIES:

@@ -69,14 +69,16 @@ def definition(reports: Path, **more: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def world(folder: Path) -> Iterator[World]:
+def world(folder: Path, *, dry_run: bool = False) -> Iterator[World]:
     """Start the three systems, print where they are, and end them at the end.
 
-    Files are put below ``folder``, which must not exist.
+    Files are put below ``folder``, which must not exist. ``dry_run``: not even a scheduled run may write, and Airflow
+    starts one as soon as the DAG is unpaused.
     """
     config = folder / "config"
     config.mkdir(parents=True)
-    (config / "default.yaml").write_text(yaml.safe_dump(definition(folder / "reports"), sort_keys=False))
+    keys = definition(folder / "reports", dry_run=dry_run)
+    (config / "default.yaml").write_text(yaml.safe_dump(keys, sort_keys=False))
     say("Starting Genesys Cloud (sandbox) and Active Directory (Samba) …")
     with (
         spawn(seed=company.genesys_seed(), port=reserve_port(GENESYS_PORT)) as genesys,
@@ -127,7 +129,7 @@ Logs of Airflow     {airflow.home}/*.log
 def run(world: World, title: str, conf: dict[str, Any]) -> dict[str, Any]:
     """Trigger a run, print its progress, and return its report.
 
-    Returns {"path": of the report, "report": its JSON, "writes": to Genesys Cloud}. Exits if the run fails.
+    Returns {"path": of the report, "report": its JSON, "writes": to Genesys Cloud meanwhile}. Exits if the run fails.
     """
     say()
     say(title)
@@ -136,16 +138,27 @@ def run(world: World, title: str, conf: dict[str, Any]) -> dict[str, Any]:
     state = world.airflow.wait_for_run(DAG_ID, run_id, progress=lambda line: say(f"  {line}"))
     counts = world.airflow.xcom(DAG_ID, run_id, "report")
     writes = len(world.genesys.writes()) - before
-    say(
-        f"  Run ended with state {state} after {time.monotonic() - start:.0f} s. "
-        f"Requests to Genesys Cloud: {counts['requests']}, of which writes: {writes}."
-    )
     path = counts["path"].removeprefix("file://")
     report: dict[str, Any] = json.loads(Path(path).read_text())
+    say(
+        f"  Run ended with state {state} after {time.monotonic() - start:.0f} s. "
+        f"Requests to Genesys Cloud: {counts['requests']}, of which writes: {writes_of(report)}."
+    )
     if state != "success":
         say(render_summary(report))
         raise SystemExit(f"The run failed. Read the logs of its tasks in {world.airflow.home / 'logs'}.")
     return {"path": path, "report": report, "writes": writes}
+
+
+def writes_of(report: dict[str, Any]) -> int:
+    """Count the writes to Genesys Cloud of one run, whatever runs beside it."""
+    counts: dict[str, int] = report["requests"]["by_endpoint"]
+    reading = ("GET ", "POST /oauth/")
+    return sum(
+        count
+        for endpoint, count in counts.items()
+        if not endpoint.startswith(reading) and not endpoint.endswith("/search")
+    )
 
 
 def compare(world: World, first: dict[str, set[str]]) -> None:
@@ -198,7 +211,10 @@ def demo(world: World) -> None:
 
 def plan(world: World) -> None:
     world.airflow.unpause(DAG_ID)
-    show(run(world, "Dry run: compares every mapped group and writes nothing.", {"mode": "full", "dry_run": True}))
+    done = run(world, "Dry run: compares every mapped group and writes nothing.", {"mode": "full", "dry_run": True})
+    if done["writes"]:
+        raise SystemExit(f"Genesys Cloud got {done['writes']} writes although this was a dry run.")
+    show(done)
 
 
 def show(done: dict[str, Any]) -> None:
@@ -240,7 +256,7 @@ def main() -> int:
     shutil.rmtree(folder, ignore_errors=True)
     # An interrupted demo ends what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    with world(folder) as everything:
+    with world(folder, dry_run=options.plan) as everything:
         if options.stay:
             stay(everything)
         elif options.plan:

@@ -5,7 +5,7 @@
 #   install-system-packages.sh fresh   debootstrap, for the proof on a fresh machine
 set -eu
 
-# For whom, package, and a file of it that is used. The file proves the package's presence. Each package is
+# Purpose, package, and a file of it that is used. The file proves the package's presence. Each package is
 # named even if another one brings it today: what is only recommended by another is not installed.
 packages() {
     cat <<'END'

@@ -1,6 +1,6 @@
 """Ports, each for one server only, where no listening socket can be passed.
 
-They come from below the range that the kernel gives to outgoing connections, and are locked between processes for as
+They come from below the range that the kernel uses for outgoing connections, and are locked between processes for as
 long as this process lives.
 """
 
@@ -13,7 +13,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-FIRST, LAST = 15_000, 29_999  # Linux gives 32768 and above to outgoing connections
+FIRST, LAST = 15_000, 29_999  # Linux uses 32768 and above for outgoing connections
 TRIES = 200
 _LOCKS_DIR = Path(tempfile.gettempdir()) / f"sandbox-ports-{os.geteuid()}"
 _locks: dict[int, int] = {}  # port -> file descriptor that holds its lock

@@ -144,7 +144,7 @@ def _check_count(platform: Platform, count: int) -> None:
 def _wanted_members(body: Any) -> tuple[list[str], int]:
     """Read (user ids, version) from the body of an add."""
     if not isinstance(body, dict):
-        raise refusals.bad_request("The body is no object.")
+        raise refusals.bad_request("The body must be an object.")
     ids = body.get("memberIds")
     if not isinstance(ids, list) or not ids or not all(isinstance(user_id, str) and user_id for user_id in ids):
         raise refusals.bad_request("memberIds is required: a list of user ids.")

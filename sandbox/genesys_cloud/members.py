@@ -53,7 +53,7 @@ def removable(platform: Platform, group: Group, user_ids: Sequence[str]) -> list
         if user_id in group.individuals:
             found.append(user_id)
         elif platform.options.member_not_there == "refuse":
-            raise _refused(platform.options.refuse_member_status, f"User {user_id} is no member.", user_id)
+            raise _refused(platform.options.refuse_member_status, f"User {user_id} is not a member.", user_id)
     return found
 
 

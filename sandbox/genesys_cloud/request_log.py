@@ -78,7 +78,7 @@ def _summary(path: str, body: bytes) -> Any:
     try:
         value = json.loads(body)
     except ValueError:
-        return f"{len(body)} bytes that are no JSON"
+        return f"{len(body)} bytes that are not JSON"
     if len(body) <= _BODY_LIMIT or not isinstance(value, dict):
         return value if len(body) <= _BODY_LIMIT else f"{len(body)} bytes of JSON"
     return {key: f"{len(item)} items" if isinstance(item, list) else item for key, item in value.items()}

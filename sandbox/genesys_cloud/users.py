@@ -72,7 +72,7 @@ async def patch_user(request: Request, platform: CurrentPlatform, user_id: str) 
     user = _existing(platform, user_id, deleted=True)  # PATCH can restore a deleted user
     body = json_body(request)
     if not isinstance(body, dict):
-        raise refusals.bad_request("The body is no object.")
+        raise refusals.bad_request("The body must be an object.")
     if body.get("version") is None:
         raise refusals.bad_request("version is required: the current version of the user.")
     version = as_version(body["version"])
