@@ -247,7 +247,7 @@ def test_a_killed_patch_is_taken_up_where_it_ended(ready: Pipeline, monkeypatch:
         raise Killed
 
     with monkeypatch.context() as patched:  # the request was sent, nothing of it was recorded
-        patched.setattr(ready.journal.rows.of_run, "record_outcomes", die)
+        patched.setattr(ready.journal.rows, "record_outcomes", die)
         with pytest.raises(Killed):
             patch(ready.sync(run_id, "patch[0]"), planned["batches"][0]["lane"])
     assert "fay" in members(ready, "Voice")
@@ -275,7 +275,7 @@ def test_what_was_granted_is_owned_although_the_task_was_killed_right_after_it_s
 
     run_id, planned = ready.plan("killed") if stage == "patch" else ("killed", None)
     with monkeypatch.context() as patched:
-        patched.setattr(ready.journal.rows.of_run, "record_outcomes", record_and_die)
+        patched.setattr(ready.journal.rows, "record_outcomes", record_and_die)
         with pytest.raises(Killed):
             ready.patch(run_id, planned) if planned else ready.plan(run_id)
     if planned is None:
