@@ -3,7 +3,7 @@
 import contextlib
 
 from genesys_ad_sync.directory.reader import DirectoryReader
-from genesys_ad_sync.directory.session import ConnectionSettings, connect
+from genesys_ad_sync.directory.connection import LdapSettings, connect
 from genesys_ad_sync.model import Scope
 
 
@@ -19,7 +19,7 @@ def reader_of(
     group_attributes=(),
 ):
     connection = directory.connection(account)
-    settings = ConnectionSettings(
+    settings = LdapSettings(
         hosts=(connection["host"],),
         login=connection["login"],
         password=connection["password"],
