@@ -2,8 +2,8 @@
 
 import contextlib
 
-from genesys_ad_sync.directory.reader import DirectoryReader
 from genesys_ad_sync.directory.connection import LdapSettings, connect
+from genesys_ad_sync.directory.reader import DirectoryReader
 from genesys_ad_sync.model import Scope
 
 
