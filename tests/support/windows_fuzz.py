@@ -737,7 +737,7 @@ def rows_of(journal: Journal, run_id: str) -> list[tuple[tuple[int, ...], Any]]:
     from sqlalchemy import select
 
     from genesys_ad_sync.journal import tables
-    from genesys_ad_sync.journal.runs import _ROWS
+    from genesys_ad_sync.journal.stored_row import row_from_json
 
     with journal._database.reading() as connection:
         found = connection.execute(
@@ -753,7 +753,7 @@ def rows_of(journal: Journal, run_id: str) -> list[tuple[tuple[int, ...], Any]]:
         }
     result = []
     for data, settled, attempt in found:
-        row = _ROWS.validate_python(data)
+        row = row_from_json(data)
         if settled:
             ids = tuple(one for one in row.change_ids if mine[one] == (run_id, attempt))
             result.append((ids, row))
