@@ -6,7 +6,7 @@
 # make up       leave Airflow, Active Directory and Genesys Cloud running to play with (Ctrl-C ends them)
 # make plan     print what the shipped definition would do in the sandbox, write nothing
 # make fuzz     play 200 rounds of windows in any order, kills and spoilt answers (FUZZ_SEED=N: the first seed)
-# make lint     ruff, mypy, and which room may import which
+# make lint     ruff, mypy, which room may import which, and the sizes of files and functions
 # make docs     write the generated tables of docs/configuration.md
 # make lock     resolve requirements*.txt again into the lock files
 .DEFAULT_GOAL := help
@@ -111,6 +111,7 @@ lint: install
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@$(PYTHON) tests/check_sizes.py
 
 .PHONY: docs
 docs: install
