@@ -7,6 +7,7 @@
 # make plan     print what the shipped definition would do in the sandbox, write nothing
 # make fuzz     play 200 rounds of windows in any order, kills and spoilt answers (FUZZ_SEED=N: the first seed)
 # make lint     ruff, mypy, which room may import which, and the sizes of files and functions
+# make coverage run the unit tests, and print which lines and branches they reach
 # make docs     write the generated tables of docs/configuration.md
 # make lock     resolve requirements*.txt again into the lock files
 .DEFAULT_GOAL := help
@@ -113,6 +114,10 @@ lint: install
 	@$(VENV)/bin/lint-imports
 	@$(PYTHON) tests/check_sizes.py
 
+.PHONY: coverage
+coverage: test-packages
+	@$(PYTEST) -n auto -q --cov --cov-report=term:skip-covered tests/unit
+
 .PHONY: docs
 docs: install
 	@$(PYTHON) docs/generate_configuration.py
@@ -124,4 +129,4 @@ lock: install
 
 .PHONY: clean
 clean:
-	rm -rf $(VENV) .venv-3.* .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-3.* .sandbox .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* build *.egg-info
