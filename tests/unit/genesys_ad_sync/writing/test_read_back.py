@@ -100,7 +100,7 @@ def test_a_reading_that_fails_once_is_repeated() -> None:
 
 
 def test_a_user_who_lost_other_groups_is_not_a_success() -> None:
-    journal = SimpleNamespace(rows=lambda _: [])
+    journal = SimpleNamespace(rows=SimpleNamespace(of_run=lambda _: []))
     done = after(Genesys([{"x-ann"}], lost={"x-ann": frozenset({"H"})}, journal=journal), result(ANN), rows=[ANN])
     assert outcomes(done) == [(Status.FAILED, Reason.UNVERIFIED)]
     assert "H" in (done.rows[0].error or "")
@@ -108,7 +108,7 @@ def test_a_user_who_lost_other_groups_is_not_a_success() -> None:
 
 def test_a_loss_that_another_task_of_the_run_asked_for_is_none() -> None:
     elsewhere = Row(Action.REMOVE, Status.SUCCESS, "H", "ann", ("g2",), genesys_user_id="x-ann")
-    journal = SimpleNamespace(rows=lambda _: [elsewhere])
+    journal = SimpleNamespace(rows=SimpleNamespace(of_run=lambda _: [elsewhere]))
     done = after(Genesys([{"x-ann"}], lost={"x-ann": frozenset({"H"})}, journal=journal), result(ANN), rows=[ANN])
     assert outcomes(done) == [(Status.SUCCESS, None)]
 
