@@ -6,7 +6,8 @@
 # make up       leave Airflow, Active Directory and Genesys Cloud running to play with (Ctrl-C ends them)
 # make plan     print what the shipped definition would do in the sandbox, write nothing
 # make fuzz     play 200 rounds of windows in any order, kills and spoilt answers (FUZZ_SEED=N: the first seed)
-# make lint     ruff and mypy
+# make lint     ruff, mypy, which room may import which, and the sizes of files and functions
+# make coverage run the unit tests, and print which lines and branches they reach
 # make docs     write the generated tables of docs/configuration.md
 # make lock     resolve requirements*.txt again into the lock files
 .DEFAULT_GOAL := help
@@ -110,6 +111,12 @@ lint: install
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+	@$(PYTHON) tests/check_sizes.py
+
+.PHONY: coverage
+coverage: test-packages
+	@$(PYTEST) -n auto -q --cov --cov-report=term:skip-covered tests/unit
 
 .PHONY: docs
 docs: install
@@ -122,4 +129,4 @@ lock: install
 
 .PHONY: clean
 clean:
-	rm -rf $(VENV) .venv-3.* .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-3.* .sandbox .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* build *.egg-info

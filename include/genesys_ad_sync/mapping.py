@@ -181,11 +181,15 @@ def _find(
     if rule.target == "genesys_name":
         return genesys.with_name([rule.template])
     if rule.target == "genesys_external_id":
-        found = external_ids[rule.template]
-        if found is None:
-            return _NotFound(Reason.GENESYS_GROUP_MISSING, "Genesys has no group with this external id")
-        if isinstance(found, tuple):
-            text = f"{len(found)} Genesys groups carry this external id: {', '.join(found)}; leave it with one of them"
-            return _NotFound(Reason.AMBIGUOUS, text)
-        return genesys.with_id(found, "this external id")
+        return _with_external_id(external_ids[rule.template], genesys)
     return genesys.with_id(rule.template, "this id")
+
+
+def _with_external_id(found: str | tuple[str, ...] | None, genesys: _GenesysGroups) -> GenesysGroup | _NotFound:
+    """Return the group with the external id. ``found``: its Genesys id, or several, or None."""
+    if found is None:
+        return _NotFound(Reason.GENESYS_GROUP_MISSING, "Genesys has no group with this external id")
+    if isinstance(found, tuple):
+        text = f"{len(found)} Genesys groups carry this external id: {', '.join(found)}; leave it with one of them"
+        return _NotFound(Reason.AMBIGUOUS, text)
+    return genesys.with_id(found, "this external id")

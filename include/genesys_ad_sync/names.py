@@ -15,7 +15,7 @@ Dn = tuple[tuple[tuple[str, str], ...], ...]
 
 _PART = re.compile(r"((?:\\.?|[^\\,;+])*)([,;+]|$)", re.DOTALL)
 _SEPARATOR = re.compile(r"[\\,+]")
-_HEX = frozenset("0123456789abcdefABCDEF")
+_HEX_PAIR = re.compile("[0-9a-fA-F]{2}")
 
 
 def normal_name(name: str) -> str:
@@ -93,7 +93,7 @@ def _unescape(value: str) -> str:
         character = value[position]
         if character == "\\":
             pair = value[position + 1 : position + 3]
-            if len(pair) == 2 and set(pair) <= _HEX:
+            if _HEX_PAIR.fullmatch(pair):
                 decoded += bytes.fromhex(pair)
                 position += 3
             else:

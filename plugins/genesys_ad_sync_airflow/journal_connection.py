@@ -23,7 +23,7 @@ _journals: dict[str, Journal] = {}
 
 
 def open_journal() -> Journal:
-    """The journal of connection `group_sync_journal`; without such a connection, the SQLite file in AIRFLOW_HOME."""
+    """Return the journal of connection `group_sync_journal`; without it, the SQLite file in AIRFLOW_HOME."""
     try:
         connection: Connection = BaseHook.get_connection(JOURNAL_CONNECTION)
     except AirflowNotFoundException:
@@ -37,8 +37,11 @@ def open_journal() -> Journal:
 
 
 def journal_url(connection: Connection) -> URL:
-    """An Airflow connection as a SQLAlchemy URL, of SQLite or PostgreSQL: `Journal.open` refuses everything else.
-    Raises JournalError for a connection without a type."""
+    """Return an Airflow connection as a SQLAlchemy URL.
+
+    Any database has a URL; `Journal.open` refuses all but SQLite and PostgreSQL. Raises JournalError for a connection
+    without a type.
+    """
     drivers = {"postgres": "postgresql+psycopg2", "postgresql_psycopg2": "postgresql+psycopg2"}
     driver = drivers.get(connection.conn_type or "", (connection.conn_type or "").replace("_", "+", 1))
     if not driver:

@@ -15,8 +15,11 @@ NOTIFIERS_FILE = "notifiers.py"
 
 
 def notifiers_of(definition: SyncDefinition, complain: Callable[..., None]) -> list[Any]:
-    """What ``approval_notifiers(definition)`` in ``notifiers.py`` of the config folder gives; nothing if there is no
-    such file. One that is broken must not keep the question from being asked: it is shown in Airflow's UI anyway."""
+    """Return the team's notifiers: the result of ``approval_notifiers(definition)`` in its file.
+
+    Empty if there is no such file. A broken file must not keep the question from being asked: Airflow's UI shows it
+    anyway.
+    """
     path = definition.folder / NOTIFIERS_FILE if definition.folder is not None else None
     if path is None or not path.exists():
         return []
@@ -27,13 +30,13 @@ def notifiers_of(definition: SyncDefinition, complain: Callable[..., None]) -> l
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return [_Careful(notifier, complain) for notifier in module.approval_notifiers(definition)]
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  a team's own code may raise anything
         complain("%s: nobody is notified: %s: %s", path, type(error).__name__, error)
         return []
 
 
 class _Careful:
-    """A notifier whose failure is logged and fails nothing."""
+    """A notifier whose failure is logged and forgiven."""
 
     def __init__(self, notifier: BaseNotifier, complain: Callable[..., None]) -> None:
         self._notifier = notifier
@@ -42,5 +45,5 @@ class _Careful:
     def __call__(self, context: Context) -> None:
         try:
             self._notifier(context)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  a team's own code may raise anything
             self._complain("%s: %s: %s", type(self._notifier).__name__, type(error).__name__, error)

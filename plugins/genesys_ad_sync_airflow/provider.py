@@ -81,7 +81,7 @@ GENESYS_CLOUD: dict[str, Any] = {
 
 
 def get_provider_info() -> dict[str, Any]:
-    """The provider's metadata, in the shape of Airflow's ``provider_info.schema.json``."""
+    """Return the provider's metadata, in the shape of Airflow's ``provider_info.schema.json``."""
     return {
         "package-name": "genesys-ad-sync",
         "name": "Genesys AD sync",

@@ -42,7 +42,11 @@ class SyncRetryPolicy(RetryPolicy):
     """`retry_policy` of all tasks. How often a task is retried stays the business of `retries`."""
 
     def evaluate(
-        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+        self,
+        exception: BaseException,
+        try_number: int,  # noqa: ARG002  Airflow's signature
+        max_tries: int,  # noqa: ARG002  Airflow's signature
+        context: Context | None = None,
     ) -> RetryDecision:
         if isinstance(exception, NOT_WORTH_A_RETRY):
             return RetryDecision.fail("a person has to correct this")

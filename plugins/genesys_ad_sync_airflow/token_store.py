@@ -28,7 +28,10 @@ log = logging.getLogger(__name__)
 
 
 def token_store(journal: Callable[[], Journal]) -> TokenStore | None:
-    """The store that all tasks share; None if Airflow has no usable Fernet key: then each process keeps its own."""
+    """Return the store that all tasks share; None without a usable Fernet key.
+
+    Then each process keeps a token of its own.
+    """
     cipher = airflow_cipher()
     return None if cipher is None else JournalTokenStore(journal, cipher)
 

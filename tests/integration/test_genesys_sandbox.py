@@ -233,7 +233,7 @@ HARMLESS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "values"), HARMLESS, ids=lambda part: str(part))
+@pytest.mark.parametrize(("kind", "values"), HARMLESS, ids=str)
 def test_a_passing_fault_at_a_write_changes_nothing_in_the_end(
     genesys: SandboxGenesys, hook: GenesysCloudHook, kind: Any, values: dict[str, Any]
 ) -> None:

@@ -31,7 +31,7 @@ from sandbox.directory_objects import (
 )
 from tests.support.pipeline import Pipeline
 from tests.support.small_company import definition_keys, genesys_id, members, rows
-from tests.support.small_company import small as small  # the fixture
+from tests.support.small_company import small as small  # noqa: PLC0414  the fixture, used by its name
 
 EVERYBODY = {"ann", "bob", "cid", "mia"}
 

@@ -26,7 +26,7 @@ from sandbox.directory_objects import (
 from tests.support.pipeline import Pipeline, set_connection
 from tests.support.rights import MEMBER, change_rights
 from tests.support.small_company import connection_to, members, rows
-from tests.support.small_company import small as small  # the fixture
+from tests.support.small_company import small as small  # noqa: PLC0414  the fixture, used by its name
 
 USER_ACCOUNT_CONTROL = "bf967a68-0de6-11d0-a285-00aa003049e2"  # schemaIDGUID of the attribute
 USER_CLASS = "bf967aba-0de6-11d0-a285-00aa003049e2"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -959,7 +960,7 @@ def test_a_spawned_sandbox_dies_with_its_parent() -> None:
 def _runs(pid: int) -> bool:
     """Tell whether a process runs; a zombie does not."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        with Path(f"/proc/{pid}/stat").open(encoding="ascii") as stat:
             return re.search(r"\) (\S)", stat.read()).group(1) not in "ZX"  # type: ignore[union-attr]  # always there
     except FileNotFoundError:
         return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-import PureCloudPlatformClientV2 as sdk
+import PureCloudPlatformClientV2 as sdk  # noqa: N813  its own name fills half a line
 import pytest
 from PureCloudPlatformClientV2.rest import ApiException
 

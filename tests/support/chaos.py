@@ -238,13 +238,13 @@ def patch_and_die(setting: Setting, run_id: str, lane: int, after: int) -> None:
         exchange = client._exchange  # type: ignore[attr-defined]  # of the hook: the request itself
         writes = 0
 
-        def exchange_and_die(one: Any, token: str, again: bool) -> Any:
+        def exchange_and_die(one: Any, token: str, *, again: bool) -> Any:
             nonlocal writes
             writing = one.method != "GET"
             writes += writing
             if writing and writes >= after and after % 2:
                 os.kill(os.getpid(), signal.SIGKILL)
-            answer = exchange(one, token, again)
+            answer = exchange(one, token, again=again)
             if writing and writes >= after:
                 os.kill(os.getpid(), signal.SIGKILL)
             return answer

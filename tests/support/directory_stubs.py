@@ -37,7 +37,7 @@ def page_control(cookie: bytes) -> dict[str, Any]:
     return {ctl.PAGED_RESULTS: {"value": {"cookie": cookie, "size": 0}}}
 
 
-def sync_control(cookie: bytes, more_results: bool) -> dict[str, Any]:
+def sync_control(cookie: bytes, *, more_results: bool) -> dict[str, Any]:
     return {ctl.DIRSYNC: {"value": {"cookie": cookie, "more_results": more_results}}}
 
 

@@ -144,7 +144,7 @@ def row(of: Change, status: Status, **values: Any) -> Row:
 
 
 def recorded(journal: Journal, *changes: Change) -> list[Change]:
-    """The same changes with the ids that the journal gave them."""
+    """Record the changes, and return them with the ids that the journal gave them."""
     return journal.of(DEFINITION).changes.add_compared(changes)
 
 
@@ -190,5 +190,5 @@ def _answer(start: Any, answers: Any, number: int, function: Callable[..., Any],
     start.wait(timeout=_PROCESS_SECONDS)
     try:
         answers.put((number, function(*arguments)))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  the parent process judges it
         answers.put((number, (type(error).__name__, str(error))))

@@ -22,7 +22,7 @@ def orphan(user: str, reason: Reason = Reason.NO_GENESYS_USER) -> Match:
 
 
 def added(known: dict[str, Match] | None = None, **changed: Any) -> Plan:
-    """The plan for one add of ann to g1, whom the newest view still lists there."""
+    """Return the plan for one add of ann to g1, listed there by the newest view."""
     facts = {"effective": {"ann": ("g1",)}, "changes": (change("add", "ann"),), **changed}
     return planned(target(**facts), known=matches("ann") if known is None else known)
 
@@ -33,7 +33,7 @@ def removed(
     context: dict[str, Any] | None = None,
     **changed: Any,
 ) -> Plan:
-    """The plan for one removal of ann from g1, who is a member and was granted that through g1."""
+    """Return the plan for one removal of ann, who is a member by a grant through g1."""
     facts = {
         "present": frozenset({"x-ann"}),
         "grants": (grant("ann"),),

@@ -130,7 +130,7 @@ def running_stub() -> Iterator[StubGenesys]:
             self.wfile.write(body[: len(body) - answer.cut])
             self.close_connection = self.close_connection or bool(answer.cut)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = handle_any
+        do_GET = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815  BaseHTTPRequestHandler's names
 
         def log_message(self, *_: Any) -> None:
             pass

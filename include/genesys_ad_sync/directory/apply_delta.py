@@ -67,7 +67,7 @@ def _forget_deleted(view: View, delta: Delta) -> None:
         view.users.pop(guid, None)
         view.members.pop(guid, None)
     for members in view.members.values():
-        members -= delta.deleted
+        members.difference_update(delta.deleted)
 
 
 def _change_members(view: View, delta: Delta) -> tuple[set[Guid], set[Guid]]:

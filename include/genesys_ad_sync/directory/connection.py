@@ -62,7 +62,7 @@ class LdapSettings:
     receive_timeout: int = 60
 
 
-class _VerifiedTls(ldap3.Tls):
+class _VerifiedTls(ldap3.Tls):  # type: ignore[misc]  # ldap3 has no types
     """Leave the check of certificate and name to Python's ``ssl``.
 
     ldap3's own check ignores IP addresses in certificates, and turns a certificate error into a mere socket error.
@@ -74,7 +74,7 @@ class _VerifiedTls(ldap3.Tls):
         self._server_name = server_name
         self.certificate_error: ssl.SSLCertVerificationError | None = None
 
-    def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
+    def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:  # noqa: ARG002, FBT001  ldap3's signature
         try:
             connection.socket = self._context.wrap_socket(connection.socket, server_hostname=self._server_name)
         except ssl.SSLCertVerificationError as error:

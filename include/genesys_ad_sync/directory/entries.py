@@ -76,4 +76,4 @@ class DirSyncResult:
 
 def generalized_time(text: str) -> datetime:
     """Parse ``20261124053822.0Z`` into an aware datetime in UTC."""
-    return datetime.strptime(text.split(".")[0].rstrip("Z"), "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc)
+    return datetime.strptime(text.split(".", maxsplit=1)[0].rstrip("Z"), "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc)

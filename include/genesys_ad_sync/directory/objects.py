@@ -185,7 +185,7 @@ class ObjectReader:
             if self._hides_what_decides(entry):
                 found.hidden.add(guid)
             elif "group" in entry.classes:
-                found.view.groups[guid] = self._group(entry, in_scope is None or guid in in_scope)
+                found.view.groups[guid] = self._group(entry, in_scope=in_scope is None or guid in in_scope)
                 values, is_complete = _first_members(entry)
                 found.view.members[guid] = guids_of(values)
                 if not is_complete:
@@ -209,7 +209,7 @@ class ObjectReader:
         counts = self._scope.disabled_users == "remove" and _kind(entry.classes) is PrincipalKind.USER
         return counts and entry.number("userAccountControl") is None
 
-    def _group(self, entry: Entry, in_scope: bool) -> DirectoryGroup:
+    def _group(self, entry: Entry, *, in_scope: bool) -> DirectoryGroup:
         sid = entry.attributes.get("objectsid")
         return DirectoryGroup(
             guid=entry.guid,

@@ -36,7 +36,7 @@ class GenesysError(GroupSyncError):
     - ``given_up``: it was repeated as often as makes sense, so the caller need not repeat it at once.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the facts of an answer, each optional and by name
         self,
         message: str,
         *,

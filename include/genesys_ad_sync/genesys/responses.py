@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any
 
 from genesys_ad_sync.genesys.errors import (
     AuthenticationFailed,
@@ -69,17 +69,17 @@ def parse_answer(method: str, path: str, status: int, headers: Mapping[str, str]
         "status": status,
         "correlation_id": correlation_id(headers, error_body),
     }
-    if 200 <= status < 300:
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return _result(content, headers, facts)
-    if 300 <= status < 400:
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         raise UnexpectedAnswer(
             "The answer is a redirect, which is not followed: check the host (or `api_url`) of the connection", **facts
         )
-    _raise_for_status(error_body, headers, facts)
+    raise _error(error_body, headers, facts)
 
 
-def _raise_for_status(body: Mapping[str, Any], headers: Mapping[str, str], facts: dict[str, Any]) -> NoReturn:
-    """Raise the error that status and body mean.
+def _error(body: Mapping[str, Any], headers: Mapping[str, str], facts: dict[str, Any]) -> GenesysError:
+    """Return the error that status and body mean.
 
     ``body``: an ErrorBody or ScimError; empty if it is neither.
     """
@@ -89,20 +89,20 @@ def _raise_for_status(body: Mapping[str, Any], headers: Mapping[str, str], facts
     error, default_text = _meaning(status, facts["code"], message)
     if not body and error not in _FROM_ANY_SENDER and status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         # A proxy's page must not pass for "there is no such user".
-        raise UnexpectedAnswer(
+        return UnexpectedAnswer(
             "The answer is not from the Genesys Cloud API: check the host (or `api_url`) of the connection", **facts
         )
     if error is PermissionMissing:
-        raise _permission_error(body, message or default_text, facts)
+        return _permission_error(body, message or default_text, facts)
     if error is Throttled:
         facts["retry_after"] = retry_after(headers, message, rate_limited=True)
     elif error in (ServerError, VersionConflict):
         facts["retry_after"] = retry_after(headers)
-    raise error(message or default_text, ambiguous=error is ServerError, **facts)
+    return error(message or default_text, ambiguous=error is ServerError, **facts)
 
 
 def _meaning(status: int, code: str | None, message: str) -> _Meaning:
-    meaning = _MEANINGS.get(status, _SERVER_FAILS if status >= 500 else _REFUSED)
+    meaning = _MEANINGS.get(status, _SERVER_FAILS if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _REFUSED)
     is_stale = "does not match the current version" in message.lower() or code == "invalidVers"
     return _CHANGED if is_stale and meaning[0] not in _BY_STATUS_ALONE else meaning
 

@@ -96,10 +96,11 @@ def hold_for_approval(
     for row in rows:
         reason = _approval_reason(row, check, definition, context) if _will_be_written(row) else None
         if reason is not None:
-            row = dataclasses.replace(row, status=Status.HELD, reason=reason)
+            result.append(dataclasses.replace(row, status=Status.HELD, reason=reason))
             if reason is not Reason.OVER_LIMIT or definition.limits.on_excess == "approve":
                 needs_approval.add(row.key)
-        elif row.status is Status.HELD and row.reason is Reason.SCOPE_CHANGED:
+            continue
+        if row.status is Status.HELD and row.reason is Reason.SCOPE_CHANGED:
             needs_approval.add(row.key)
         result.append(row)
     return result, frozenset(needs_approval)

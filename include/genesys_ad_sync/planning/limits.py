@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from genesys_ad_sync.settings import Limits
 
+_ALL = 100  # percent
+
 
 @dataclass(frozen=True)
 class PendingRemovals:
@@ -101,6 +103,6 @@ def shrunk(before: int, lost: int, limits: Limits) -> bool:
     The loss of all members is never believed. Groups below `limits.min_group_size` may lose some members without a
     report. 100 percent believes everything.
     """
-    if not lost or limits.shrink_percent >= 100:
+    if not lost or limits.shrink_percent >= _ALL:
         return False
     return lost >= before or (before >= limits.min_group_size and lost * 100 > limits.shrink_percent * before)

@@ -93,7 +93,11 @@ def _decide_add(proposal: Proposal, facts: TargetFacts) -> Verdict:
     obstacle = _identity_obstacle(guid, facts)
     if obstacle is not None:
         return obstacle
-    match = facts.matches[guid]
+    return _add_of(facts.matches[guid], proposal, facts)
+
+
+def _add_of(match: Match, proposal: Proposal, facts: TargetFacts) -> Verdict:
+    """Decide the add of an AD user who is exactly one Genesys user."""
     genesys_id = match.genesys_user_id
     assert genesys_id is not None
     if genesys_id in facts.present:

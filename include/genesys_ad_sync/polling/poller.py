@@ -7,7 +7,7 @@ only here is known how a change was found; everything else is decided later.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -142,7 +142,11 @@ class Follower:
         complete = self._unless_canary_missing(complete - doubt.groups)
         changes = self._changes_in_part(stored, cursor, before, after, roots, delta, reading)
         self._forget_links(delta.deleted)
-        poll = self._advance(stored, cursor, before, after, changes, complete, delta.deleted, whole=False)
+        poll = self._advance(
+            stored,
+            cursor,
+            ViewUpdate(before, after, changes=changes, complete=complete, deleted=delta.deleted, full=False),
+        )
         self._confirm(cursor, complete, delta)
         if changes:
             self._task.say(f"{len(changes)} membership changes since {stored.cursor.polled_at.isoformat()}")
@@ -214,7 +218,9 @@ class Follower:
         reading = self._snapshot()
         cursor = replica_trust.first(reading.cursor)
         complete = self._unless_canary_missing(reading.complete)
-        poll = self._advance(None, cursor, View(), reading.view, [], complete, (), whole=True)
+        poll = self._advance(
+            None, cursor, ViewUpdate(View(), reading.view, changes=[], complete=complete, deleted=(), full=True)
+        )
         notes = (reason, *reading.warnings, *self._note_on_non_users(reading.view), *self._note_on_canary())
         return Polled(poll, cursor.polled_at, complete, notes, whole=True)
 
@@ -236,7 +242,9 @@ class Follower:
         gone = before.users.keys() - view.users.keys()
         deleted = delta.deleted if delta is not None else self.reader.tombstones(gone)
         self._forget_links(deleted)
-        poll = self._advance(stored, cursor, before, view, changes, complete, deleted, whole=True)
+        poll = self._advance(
+            stored, cursor, ViewUpdate(before, view, changes=changes, complete=complete, deleted=deleted, full=True)
+        )
         self._confirm(cursor, complete, delta)
         notes = (reason, *reading.warnings, *others, *note_on_unreadable(kept), *shrinking.notes)
         return Polled(poll, cursor.polled_at, complete, (*notes, *self._note_on_canary()), whole=True)
@@ -310,20 +318,9 @@ class Follower:
         self._hidden += sum(changes_hidden(change, history) for change in changes)
         return [_timed(change, time_of(change, history, delta)) for change in changes]
 
-    def _advance(
-        self,
-        stored: StoredCursor | None,
-        cursor: Cursor,
-        before: View,
-        after: View,
-        changes: Sequence[Change],
-        complete: Collection[Guid],
-        deleted: Collection[Guid],
-        *,
-        whole: bool,
-    ) -> int:
+    def _advance(self, stored: StoredCursor | None, cursor: Cursor, update: ViewUpdate) -> int:
         return self._journal.views.advance(
-            ViewUpdate(before, after, changes=changes, complete=complete, deleted=deleted, full=whole),
+            update,
             cursor=cursor,
             scope=self.scope.fingerprint,
             expected_poll=stored.poll if stored else None,

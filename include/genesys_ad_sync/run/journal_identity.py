@@ -38,7 +38,7 @@ def _knows_run(task: Sync, seen: SeenJournal) -> bool:
     return task.journal.runs.exists(RunKey(dag_id, run_id), attempt, seen.started_at)
 
 
-def begin_distrust(task: Sync, run: RunRecord, replaced: bool) -> list[str]:
+def begin_distrust(task: Sync, run: RunRecord, *, replaced: bool) -> list[str]:
     """Void the baselines of a replaced journal, and have all removals approved.
 
     This ends when all was compared in full again, see `end_distrust`.

@@ -48,7 +48,7 @@ def collect(task: Sync) -> Work:
     reachable = [pair for pair in former if pair.genesys_group_id in existing]
     changes, unmapped = assign_changes(changes_to_act_on(task, run), pairs, reachable)
     allowed = {group.guid for group in chosen(task.journal.views.groups_in_scope(), run.groups)}
-    whole = groups_to_compare(run.mode, run.bounded, pairs, allowed)
+    whole = groups_to_compare(run.mode, pairs, allowed, bounded=run.bounded)
     whole |= _still_owned(task, run, former) & existing
     if whole:
         # A comparison finds everything that is unsettled there, so it has to know what speaks against it.
@@ -97,7 +97,7 @@ def assign_changes(
     return assigned, unmapped
 
 
-def groups_to_compare(mode: Mode, bounded: bool, pairs: Iterable[Pair], allowed: Collection[Guid]) -> set[str]:
+def groups_to_compare(mode: Mode, pairs: Iterable[Pair], allowed: Collection[Guid], *, bounded: bool) -> set[str]:
     """Return the mapped Genesys groups to compare in full.
 
     ``allowed``: the AD groups on which the run may act; one of them is enough for a Genesys group.
@@ -108,18 +108,18 @@ def groups_to_compare(mode: Mode, bounded: bool, pairs: Iterable[Pair], allowed:
     return {
         group_id
         for group_id, sources in mapped.items()
-        if any(pair.group_guid in allowed for pair in sources) and _compare_in_full(mode, bounded, sources)
+        if any(pair.group_guid in allowed for pair in sources) and _compare_in_full(mode, sources, bounded=bounded)
     }
 
 
-def _compare_in_full(mode: Mode, bounded: bool, pairs: Iterable[Pair]) -> bool:
+def _compare_in_full(mode: Mode, pairs: Iterable[Pair], *, bounded: bool) -> bool:
     if mode is Mode.FULL:
         return True
     return mode is Mode.AUTO and not bounded and not all(pair.has_baseline for pair in pairs)
 
 
 def left_behind(
-    mode: Mode, bounded: bool, former: Iterable[Pair], allowed: Collection[Guid], retired_now: Collection[str]
+    mode: Mode, former: Iterable[Pair], allowed: Collection[Guid], retired_now: Collection[str], *, bounded: bool
 ) -> set[str]:
     """Return the Genesys groups of former pairs that are to be compared.
 
@@ -158,7 +158,7 @@ def _still_owned(task: Sync, run: RunRecord, former: Sequence[Pair]) -> set[str]
     """Return Genesys groups in which AD still owns memberships through a former pair."""
     known = task.journal.views.groups({pair.group_guid for pair in former})
     allowed = {group.guid for group in chosen(known.values(), run.groups)}
-    group_ids = left_behind(run.mode, run.bounded, former, allowed, task.facts.required(MAPPING).retired)
+    group_ids = left_behind(run.mode, former, allowed, task.facts.required(MAPPING).retired, bounded=run.bounded)
     return {grant.genesys_group_id for grant in task.journal.grants.of_groups(group_ids)}
 
 

@@ -233,7 +233,7 @@ class SyncDefinition(Section):
     dry_run: Flag = Field(default=True, description="`true`: plan and report, but write nothing to Genesys Cloud.")
     report: Annotated[ReportSettings, Write("a section with `path` and `keep_days`")] = Field(
         # Made when a file is loaded, since its path depends on the environment of that moment.
-        default_factory=lambda: ReportSettings(),
+        default_factory=ReportSettings,
         description="Where reports are written.",
     )
 
@@ -248,8 +248,8 @@ class SyncDefinition(Section):
     def of(cls, data: Mapping[str, object], *, name: str, folder: Path | None) -> SyncDefinition:
         """Check the content of a file. Raises pydantic's ValidationError."""
         definition = cls.model_validate(data)
-        definition._name = name
-        definition._folder = folder
+        definition._name = name  # noqa: SLF001  its own: pydantic takes no private attribute from a caller
+        definition._folder = folder  # noqa: SLF001  as above
         return definition
 
     @property

@@ -149,7 +149,7 @@ def _twin(path: Path) -> Path | None:
 class _StrictLoader(yaml.SafeLoader):
     """Load YAML safely, and refuse a key that appears twice, which YAML lets win silently."""
 
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001  PyYAML's
         try:
             return super().construct_object(node, deep)
         except (ValueError, OverflowError) as error:  # PyYAML's own where a text looks like a date or a number
@@ -159,7 +159,7 @@ class _StrictLoader(yaml.SafeLoader):
                 note="Put quotes around the value.",
             ) from None
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001  PyYAML's
         seen: dict[object, int] = {}
         for key_node, _ in node.value:
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "tag:yaml.org,2002:merge":

@@ -15,6 +15,8 @@ from genesys_ad_sync.settings.values import Write, listed
 
 Location = Sequence[int | str]
 
+_LONGEST_SHOWN = 120  # characters of a value in a message
+
 _PLAIN_WORDS = {
     "bool_type": "is neither true nor false",
     "int_type": "is not a whole number",
@@ -47,7 +49,7 @@ def _nearest_key(location: Location) -> str:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, (str, int, float)) and len(str(value)) <= 120:
+    if isinstance(value, (str, int, float)) and len(str(value)) <= _LONGEST_SHOWN:
         return f" ({value!r})"
     return ""
 

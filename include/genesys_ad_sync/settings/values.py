@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 from genesys_ad_sync import names
 
 _ATTRIBUTE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_CRON_FIELDS = 5
 _SID = re.compile(r"S-1-\d+(-\d+)+", re.IGNORECASE)
 _FILTER_ITEM = re.compile(
     r"""\([A-Za-z][A-Za-z0-9-]*                  # an attribute
@@ -145,8 +146,8 @@ def cron(value: str) -> str:
     remedy = 'Write five fields in quotes, for example "*/15 * * * *" (every quarter of an hour), or "@daily".'
     fields = value.split()
     if not value.startswith("@"):
-        if len(fields) != 5:
-            raise wrong(f"is not a cron expression: it has {len(fields)} fields, not 5", remedy)
+        if len(fields) != _CRON_FIELDS:
+            raise wrong(f"is not a cron expression: it has {len(fields)} fields, not {_CRON_FIELDS}", remedy)
         if any(re.match(r"[rh](?![a-z])", field, re.IGNORECASE) for field in fields):
             raise wrong("is a cron expression with a random field, which changes each time it is read", remedy)
     try:
@@ -192,7 +193,8 @@ def expanded_url(value: str) -> str:
 
     AIRFLOW_HOME has Airflow's default, so that the shipped definition works without it.
     """
-    home = os.environ.get("AIRFLOW_HOME") or os.path.expanduser("~/airflow")
+    # As Airflow does it; where a container's user has no home folder, Path.expanduser would raise.
+    home = os.environ.get("AIRFLOW_HOME") or os.path.expanduser("~/airflow")  # noqa: PTH111  see above
     expanded = re.sub(r"\$(\{AIRFLOW_HOME\}|AIRFLOW_HOME\b)", lambda _: home, value)
     expanded = os.path.expandvars(expanded)
     unknown = re.search(r"\$\{?(\w+)", expanded)

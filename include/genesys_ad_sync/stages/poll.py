@@ -58,7 +58,7 @@ def _begin(task: Sync, request: RunRequest) -> RunRecord:
     task.reports.check_writable(task.key.dag_id)
     replaced = journal_identity.journal_was_replaced(task)
     run = task.journal.runs.begin(task.key, task.definition.name, request, task.clock())
-    notes = journal_identity.begin_distrust(task, run, replaced)
+    notes = journal_identity.begin_distrust(task, run, replaced=replaced)
     task.facts[NOTES] = (*notes, *undo.begin(task, run, request))
     return run
 

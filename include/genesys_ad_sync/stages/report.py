@@ -80,12 +80,14 @@ def _final_rows(task: Sync, run: RunRecord) -> list[Row]:
         left = [row for row in rows if row.status is Status.PLANNED]
         if left:
             sent = task.journal.rows.maybe_sent(run, [row.key for row in left])
-            task.journal.rows.record_outcomes(run, [_unfinished(row, row.key in sent) for row in left], at=task.clock())
+            task.journal.rows.record_outcomes(
+                run, [_unfinished(row, sent=row.key in sent) for row in left], at=task.clock()
+            )
             rows = task.journal.rows.of_run(run)
     return merge_earlier_attempts(task, run, rows)
 
 
-def _unfinished(row: Row, sent: bool) -> Row:
+def _unfinished(row: Row, *, sent: bool) -> Row:
     if sent:
         reason, error = Reason.UNVERIFIED, "it was sent, and its patch task ended before it could be read back"
     else:

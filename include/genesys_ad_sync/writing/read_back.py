@@ -116,7 +116,12 @@ def _verified(row: Row, observed: Observed) -> Row:
     user_id = row.genesys_user_id or ""
     if user_id in observed.lost and _may_be_in_effect(row):
         return replace(row, status=Status.FAILED, reason=Reason.UNVERIFIED, error=_loss(observed.lost[user_id]))
-    if _in_effect(row, observed.present):
+    return _judged(row, in_effect=_in_effect(row, observed.present))
+
+
+def _judged(row: Row, *, in_effect: bool) -> Row:
+    """Return the row with what a reading of the membership proves."""
+    if in_effect:
         # also where the answer was lost or an error: the membership itself decides
         return replace(row, status=Status.SUCCESS, reason=None, error=None)
     if row.status is Status.SUCCESS:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -140,39 +141,40 @@ class GenesysCloudHook(HttpHook):
 
     # -- one attempt ----------------------------------------------------------------------------------
 
-    def _attempt(self, request: _Request, again: bool) -> ApiResponse:
+    def _attempt(self, request: _Request, *, again: bool) -> ApiResponse:
         try:
-            return self._send(request, again)
+            return self._send(request, again=again)
         except AuthenticationFailed as error:
             if error.path == TOKEN_PATH:
                 raise
             # The token may have been revoked before its end: once more, with a new one.
         return self._send(request, again=True)
 
-    def _send(self, request: _Request, again: bool) -> ApiResponse:
+    def _send(self, request: _Request, *, again: bool) -> ApiResponse:
         token = self._tokens.token()
         self._pacer.before()
         try:
             if request.before_attempt is not None:
                 request.before_attempt()  # last of all: the waiting is over, the request goes out now
-            response = self._exchange(request, token, again)
+            response = self._exchange(request, token, again=again)
         except BaseException:
             self._pacer.observe({})  # no answer to learn from
             raise
         self._pacer.observe(response.headers)
-        if response.status_code == 429:
+        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             self.request_counts.was_throttled()
-        elif response.status_code == 401:
+        elif response.status_code == HTTPStatus.UNAUTHORIZED:
             self._tokens.refused(token)
         try:
             body = parse_answer(request.method, request.path, response.status_code, response.headers, response.content)
         except UnexpectedAnswer as error:
-            error.may_pass = error.may_pass or (self._host_is_right and not 300 <= response.status_code < 400)
+            redirected = HTTPStatus.MULTIPLE_CHOICES <= response.status_code < HTTPStatus.BAD_REQUEST
+            error.may_pass = error.may_pass or (self._host_is_right and not redirected)
             raise
         self._host_is_right = True
         return ApiResponse(response.status_code, body, correlation_id(response.headers))
 
-    def _exchange(self, request: _Request, token: str, again: bool) -> requests.Response:
+    def _exchange(self, request: _Request, token: str, *, again: bool) -> requests.Response:
         session = self._session
         prepared = session.prepare_request(
             requests.Request(
@@ -280,16 +282,23 @@ class GenesysCloudHook(HttpHook):
         session.headers.update({"Accept": "application/json", **(headers or {})})
         return session
 
-    def _set_base_url(self, connection: Any) -> None:
+    def _set_base_url(self, connection: Any) -> None:  # noqa: ARG002  HttpHook's
         self.base_url = self.settings.api_url
         self._base_url_initialized = True
 
-    def _configure_session_from_auth(self, session: requests.Session, connection: Any) -> requests.Session:
+    def _configure_session_from_auth(
+        self,
+        session: requests.Session,
+        connection: Any,  # noqa: ARG002  HttpHook's
+    ) -> requests.Session:
         session.auth = _Bearer(self._tokens.token)
         return session
 
     def _configure_session_from_extra(
-        self, session: requests.Session, connection: Any, extra_options: dict[str, Any]
+        self,
+        session: requests.Session,
+        connection: Any,  # noqa: ARG002  HttpHook's
+        extra_options: dict[str, Any],
     ) -> requests.Session:
         # HttpHook sends every extra that it does not know as a header, so it sees only those that it knows.
         known = SimpleNamespace(host=self.settings.api_url, extra_dejson=dict(self.settings.http_extra))
@@ -317,8 +326,7 @@ class GenesysCloudHook(HttpHook):
             missing = [] if not page.entities else self._missing_rights(str(page.entities[0].get("id")))
         except GroupSyncError as error:
             return False, str(error)
-        except Exception as error:
-            # Airflow's own error, if there is no such connection, for instance.
+        except Exception as error:  # noqa: BLE001  the button shows any error: Airflow's own, if there is no such connection
             return False, f"{type(error).__name__}: {error}"
         finally:
             self._retry_policy = patience

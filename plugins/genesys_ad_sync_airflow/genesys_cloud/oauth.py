@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -179,13 +180,13 @@ def _raise_for(response: requests.Response, login_url: str, connection_id: str, 
     text = f"{error} {description} {_description(response)}".lower()
     status = response.status_code
     # None of these errors is ambiguous: fetching a token twice does no harm.
-    if status == 429 or "rate limit" in text:
+    if status == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in text:
         raise Throttled(
             f"The login host {host} limits the rate of token requests",
             retry_after=retry_after(response.headers, text, rate_limited=True),
             **facts,
         ) from None
-    if status == 408 or status >= 500:
+    if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise ServerError(f"The login host {host} fails", retry_after=retry_after(response.headers), **facts) from None
     if status in (400, 401, 403) and error:
         raise AuthenticationFailed(

@@ -22,6 +22,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import tenacity
 from tenacity import RetryCallState
@@ -64,7 +65,7 @@ def retrying(
 ) -> tenacity.Retrying:
     """Build the tenacity object for a call. ``idempotent`` as in ``GenesysClient.call``."""
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda error: is_repeated(error, method, idempotent)),
+        retry=tenacity.retry_if_exception(lambda error: is_repeated(error, method, idempotent=idempotent)),
         wait=_longer_of_backoff_and_retry_after(policy, uniform),
         stop=lambda state: (
             state.attempt_number >= policy.attempts
@@ -77,7 +78,7 @@ def retrying(
     )
 
 
-def is_repeated(error: BaseException, method: str, idempotent: bool | None) -> bool:
+def is_repeated(error: BaseException, method: str, *, idempotent: bool | None) -> bool:
     """Return whether a request is repeated after ``error``, by the table above."""
     if not isinstance(error, GenesysError) or isinstance(error, CertificateRejected) or error.given_up:
         return False
@@ -87,7 +88,7 @@ def is_repeated(error: BaseException, method: str, idempotent: bool | None) -> b
         return True
     repeatable = (
         isinstance(error, ConnectionFailed)
-        or (isinstance(error, ServerError) and error.status != 501)
+        or (isinstance(error, ServerError) and error.status != HTTPStatus.NOT_IMPLEMENTED)
         or (isinstance(error, UnexpectedAnswer) and error.may_pass)
     )
     safe = not error.ambiguous or (method.upper() in _IDEMPOTENT_METHODS if idempotent is None else idempotent)

@@ -89,7 +89,7 @@ def test_a_token_that_has_ended_is_not_good_enough(journal: Journal) -> None:  #
 
 def fetch_in_process(url: str, notes: str, key: bytes) -> str:
     def fetch() -> Token:
-        with open(notes, "a") as file:
+        with Path(notes).open("a") as file:
             file.write("fetched\n")
         time.sleep(0.5)
         return Token("the-token", later())

@@ -6,6 +6,7 @@ A refused batch is halved until the bad change is alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 
 from genesys_ad_sync.genesys.client import ApiResponse
 from genesys_ad_sync.genesys.errors import BadRequest, GenesysError, NotFound, VersionConflict
@@ -72,7 +73,7 @@ class BatchSender:
             waiting.clear()
         elif len(batch) == 1 or isinstance(error, VersionConflict):
             yield from refused(batch, error, ambiguous=self._repeated)
-        elif error.code == "tooMany" or error.status == 413:
+        elif error.code == "tooMany" or error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             self.size = min(self.size, len(batch) // 2)
             waiting[:] = self._in_batches(_flat(batch, waiting))
         else:

@@ -6,6 +6,7 @@ A POST carries the group's version and is refused if the group changed since. Th
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from genesys_ad_sync.genesys.client import ApiResponse, GenesysClient, path_segment
@@ -67,7 +68,10 @@ class GroupMembersWriter:
             yield from batches.send([change for change in changes if change.action is action])
         self._max_members = min(self._max_members, batches.size)
 
-    def lost_groups(self, user_ids: Collection[str]) -> Mapping[str, frozenset[str] | None]:
+    def lost_groups(
+        self,
+        user_ids: Collection[str],  # noqa: ARG002  the signature of all writers
+    ) -> Mapping[str, frozenset[str] | None]:
         """Return nothing: these requests cannot touch other groups."""
         return {}
 
@@ -104,5 +108,5 @@ class _AllAreMembers(Exception):
 
     def __init__(self, failed: GenesysError) -> None:
         super().__init__()
-        self.status = None if failed.status is None or failed.status >= 300 else failed.status
+        self.status = None if failed.status is None or failed.status >= HTTPStatus.MULTIPLE_CHOICES else failed.status
         self.correlation_id = failed.correlation_id

@@ -44,7 +44,10 @@ class ScimPatchWriter:
         yield from batches.send(changes)
         self._max_members = min(self._max_members, batches.size)  # for later groups, too
 
-    def lost_groups(self, user_ids: Collection[str]) -> Mapping[str, frozenset[str] | None]:
+    def lost_groups(
+        self,
+        user_ids: Collection[str],  # noqa: ARG002  the signature of all writers
+    ) -> Mapping[str, frozenset[str] | None]:
         """Return nothing: these requests cannot touch other groups."""
         return {}
 

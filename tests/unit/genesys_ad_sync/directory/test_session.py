@@ -207,9 +207,9 @@ def test_a_bad_filter_is_named():
 
 def test_dirsync_goes_on_while_the_server_has_more_results():
     stub = pages(
-        ({**SUCCESS, "controls": sync_control(b"two", True)}, [entry(1)]),
-        ({**SUCCESS, "controls": sync_control(b"three", True)}, []),  # nothing visible in this part
-        ({**SUCCESS, "controls": sync_control(b"four", False)}, [entry(2)]),
+        ({**SUCCESS, "controls": sync_control(b"two", more_results=True)}, [entry(1)]),
+        ({**SUCCESS, "controls": sync_control(b"three", more_results=True)}, []),  # nothing visible in this part
+        ({**SUCCESS, "controls": sync_control(b"four", more_results=False)}, [entry(2)]),
     )
     sync = stub.session().dirsync("DC=t", ALL, ["member"], b"one")
     assert [found.guid for found in sync.entries] == [guid_of(1), guid_of(2)]
@@ -218,13 +218,13 @@ def test_dirsync_goes_on_while_the_server_has_more_results():
 
 
 def test_dirsync_asks_for_tombstones():
-    stub = pages(({**SUCCESS, "controls": sync_control(b"two", False)}, []))
+    stub = pages(({**SUCCESS, "controls": sync_control(b"two", more_results=False)}, []))
     stub.session().dirsync("DC=t", ALL, ["member"], b"one")
     assert "1.2.840.113556.1.4.417" in [str(control["controlType"]) for control in stub.asked[0]["controls"]]
 
 
 def test_dirsync_that_says_more_and_gives_nothing_does_not_go_on_for_ever():
-    stub = Stub(lambda **_: ({**SUCCESS, "controls": sync_control(b"same", True)}, []))
+    stub = Stub(lambda **_: ({**SUCCESS, "controls": sync_control(b"same", more_results=True)}, []))
     with pytest.raises(DirectoryIncomplete, match="more results"):
         stub.session().dirsync("DC=t", ALL, ["member"], b"same")
 

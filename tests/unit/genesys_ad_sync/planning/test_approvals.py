@@ -12,7 +12,7 @@ from tests.support.sync_examples import change, definition, genesys_group, grant
 
 
 def leaving(count: int, id_: str = "G", owned: int = 0, **changed: Any) -> Any:
-    """A Genesys group that ``count`` of its ``owned`` people leave."""
+    """Return a Genesys group that ``count`` of its ``owned`` people leave."""
     users = [f"{id_}-{number:03}" for number in range(max(count, owned))]
     facts = {
         "genesys_group": genesys_group(id_, f"Team {id_}"),

@@ -38,7 +38,7 @@ def test_a_grant_passes_to_the_ad_group_that_still_wants_the_member() -> None:
 
 
 def row(action: str, status: Status, reason: Reason | None = None, **changed: Any) -> Row:
-    """A row of ann, through g1."""
+    """Return a row of ann, through g1."""
     fields: dict[str, Any] = {
         "action": Action(action),
         "status": status,

@@ -35,7 +35,7 @@ def checked(made: Plan, known: dict[str, Match] | None = None, **changed: Any) -
 
 @pytest.fixture
 def frozen() -> Plan:
-    """An add of ann and a removal of carl."""
+    """Return a plan with an add of ann and a removal of carl."""
     made = whole()
     assert [row.status for row in made.rows] == [Status.PLANNED, Status.PLANNED]
     return made

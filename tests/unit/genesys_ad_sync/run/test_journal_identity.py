@@ -50,7 +50,7 @@ class Company:
         sync = self._sync(name, key, now)
         other = journal_identity.journal_was_replaced(sync)
         run = begin(self.journal, run_id, key=key, definition=name, dry_run=dry, started_at=now)
-        told = journal_identity.begin_distrust(sync, run, other)
+        told = journal_identity.begin_distrust(sync, run, replaced=other)
         if self.journal.of(name).views.cursor() is None:
             advance(self.journal, View(), definition=name)
         if not dry:

@@ -50,7 +50,7 @@ ALL = {"g1", "g2", "g3"}
 def test_a_genesys_group_is_compared_in_full_without_a_baseline_or_in_mode_full(
     mode: Mode, bounded: bool, allowed: set[str], compared: set[str]
 ) -> None:
-    assert groups_to_compare(mode, bounded, PAIRS, allowed) == compared
+    assert groups_to_compare(mode, PAIRS, allowed, bounded=bounded) == compared
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_genesys_group_that_nothing_feeds_any_more_is_compared_once_and_in_mod
     mode: Mode, bounded: bool, allowed: set[str], found: set[str]
 ) -> None:
     former = [pair("g1", "Old"), pair("g2", "Older")]
-    assert left_behind(mode, bounded, former, allowed, {"Old"}) == found
+    assert left_behind(mode, former, allowed, {"Old"}, bounded=bounded) == found
 
 
 def test_a_comparison_knows_every_unsettled_change_once() -> None:
