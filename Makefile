@@ -1,12 +1,14 @@
 # make demo     run the main job once against a throwaway Active Directory and Genesys Cloud, and print the report
 # make test     run all tests (one level alone: test-unit, test-integration, test-system)
 # make test-pythons   run the unit tests on each Python from 3.10 to 3.13 that this machine has
+# make test-wheel   install the wheel into fresh environments with the oldest and the newest Airflow, and try it there
 # make fresh    prove that `make demo` works on a machine where nothing lies about (DEBIAN="12 13", WHAT=test-quick)
 # make chaos    100 runs in which one request in five fails in some way, and a process is killed in each
 # make up       leave Airflow, Active Directory and Genesys Cloud running to play with (Ctrl-C ends them)
 # make plan     print what the shipped definition would do in the sandbox, write nothing
 # make fuzz     play 200 rounds of windows in any order, kills and spoilt answers (FUZZ_SEED=N: the first seed)
 # make lint     ruff, mypy, which room may import which, and the sizes of files and functions
+# make wheel    build the package into dist/
 # make coverage run the unit tests, and print which lines and branches they reach
 # make docs     write the generated tables of docs/configuration.md
 # make lock     resolve requirements*.txt again into the lock files
@@ -84,6 +86,20 @@ test-packages: install
 test-pythons: test-packages
 	@UV=$(UV) tests/pythons.sh
 
+# Without build/: setuptools would pack modules that lie there from an earlier build and have since been moved.
+DIST ?= dist
+.PHONY: wheel
+wheel: install
+	@rm -rf build
+	@$(UV) build -q --wheel --no-build-isolation -p $(PYTHON) -o $(DIST)
+	@ls -t $(DIST)/genesys_ad_sync-*.whl | head -n 1
+
+# A worker for each environment. They need the registry and little memory.
+.PHONY: test-wheel
+test-wheel: wheel
+	@echo "Installing Airflow and the wheel into fresh environments: this takes a few minutes"
+	@WHEEL=$$(ls -t $(DIST)/genesys_ad_sync-*.whl | head -n 1) $(PYTEST) -v --durations 10 -n 3 tests/wheel
+
 # A part of the suite that needs each system package: Samba, PostgreSQL, Chromium, and a real Airflow.
 .PHONY: test-quick
 test-quick: test-packages
@@ -129,4 +145,4 @@ lock: install
 
 .PHONY: clean
 clean:
-	rm -rf $(VENV) .venv-3.* .sandbox .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* build *.egg-info
+	rm -rf $(VENV) .venv-3.* .sandbox .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* build dist *.egg-info
