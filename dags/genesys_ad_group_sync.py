@@ -84,8 +84,7 @@ def _new_dag(definition: SyncDefinition, *, full: bool) -> DAG:
 def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
     """Build one DAG of a definition.
 
-    poll → map_groups → resolve_users → plan → patch (mapped), approve_removals → patch_approved (mapped) → report
-    → check
+    poll → map_groups → resolve_users → plan → patch*, approve_removals → patch_approved* → report → check (*: mapped)
     """
     reported_asset = Asset(name=f"{definition.dag_id}_report")
 

@@ -82,7 +82,7 @@ def report_store(definition: SyncDefinition) -> ReportStore:
 
 
 def counts_for_xcom(document: dict[str, Any], path: str) -> dict[str, Any]:
-    """Return the part of the report that an XCom and an asset event may hold: ids and counts."""
+    """Return what an XCom and an asset event may hold of the report: ids and counts."""
     keys = ("dag_id", "run_id", "attempt", "mode", "dry_run", "total_changes", "successes", "failures", "orphans")
     more = ("skipped", "held", "unchanged", "superseded", "planned")
     return {**{key: document[key] for key in (*keys, *more)}, "requests": document["requests"]["total"], "path": path}

@@ -73,7 +73,7 @@ def _release(task: Sync, run: RunRecord, asked: str) -> str:
 
 
 def _find(task: Sync, asked: str, knows: Callable[[RunKey], bool]) -> RunKey:
-    """Return the run that a person means by a run id, or by DAG id/run id."""
+    """Return the run that is meant by a run id, or by DAG id/run id."""
     definition = task.definition
     dag_ids = dict.fromkeys((task.key.dag_id, definition.dag_id, definition.full_dag_id))
     meant = [RunKey(dag_id, run_id) for dag_id in dag_ids for run_id in {asked, asked.removeprefix(f"{dag_id}/")}]
