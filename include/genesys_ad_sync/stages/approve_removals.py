@@ -14,6 +14,7 @@ from typing import Any
 from genesys_ad_sync.approval import SHORT_HASH, Background, Question, body, chosen_groups, is_decided, question
 from genesys_ad_sync.model import Change, Decision, Reason, Row, RowKey, RunRecord, Status
 from genesys_ad_sync.planning import spread
+from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE, lane_batches
 from genesys_ad_sync.polling.poller import Follower
 from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.run.facts import (
@@ -24,7 +25,6 @@ from genesys_ad_sync.run.facts import (
     FrozenQuestion,
     StoredApproval,
 )
-from genesys_ad_sync.run.lanes import FIRST_APPROVED_LANE, lane_batches
 from genesys_ad_sync.run.targets import target_of
 
 

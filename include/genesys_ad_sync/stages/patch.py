@@ -9,9 +9,9 @@ from typing import Any
 
 from genesys_ad_sync.genesys.writers import writer_for
 from genesys_ad_sync.model import SETTLED, Action, Row, RunRecord, Status
+from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.run.facts import MAPPING, READING
-from genesys_ad_sync.run.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.writing.lane import LaneWriter
 from genesys_ad_sync.writing.lease import hold_lease
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from genesys_ad_sync.model import Row, RunKey, RunRecord, Status
 from genesys_ad_sync.planning import Plan
+from genesys_ad_sync.planning.lanes import lane_batches
 from genesys_ad_sync.run.context import Sync
 from genesys_ad_sync.run.facts import COMPARED, PLAN, WHOLE, StoredPlan
 from genesys_ad_sync.run.failures import records_failure
-from genesys_ad_sync.run.lanes import lane_batches
 from genesys_ad_sync.run.planning_inputs import PlanInputs, gather_plan_inputs, next_fence
 from genesys_ad_sync.run.questions import open_question
 from genesys_ad_sync.run.undo import UndoInputs, gather_undo_inputs, undo_run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genesys_ad_sync.model import Action, Row, Status
-from genesys_ad_sync.run.lanes import lane_batches
+from genesys_ad_sync.planning.lanes import lane_batches
 
 
 def row(action: Action, group: str, user: str, lane: int | None) -> Row:
