@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from genesys_ad_sync.approval import UNDECIDED
+from genesys_ad_sync.model import UNDECIDED
 from genesys_ad_sync_airflow.notifiers import notifiers_of
 
 if TYPE_CHECKING:

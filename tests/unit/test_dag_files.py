@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from airflow._shared.module_loading.file_discovery import find_path_from_directory
 from airflow.utils.file import list_py_file_paths
 
 import genesys_ad_sync
 
 PROJECT = Path(genesys_ad_sync.__file__).parents[2]
+
+NEW_MODULES = """
+import runpy, sys
+import airflow.providers.standard.operators.hitl, airflow.sdk.definitions.retry_policy, pendulum
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TriggerRule, dag, get_current_context, task
+before = set(sys.modules)
+runpy.run_path(sys.argv[1])
+print("NEW", *sorted(set(sys.modules) - before))
+"""
+"""Prints what a DAG file imports that Airflow has not loaded for its own imports."""
+
+IMPORTED_WHEN_A_TASK_RUNS = ("approval", "directory", "journal", "planning", "polling", "report", "run", "stages")
 
 
 def test_a_dag_bundle_on_the_root_parses_the_dag_file_alone() -> None:
@@ -18,3 +33,24 @@ def test_a_dag_bundle_on_the_root_parses_the_dag_file_alone() -> None:
 
 def test_the_plugins_folder_holds_no_file_that_airflow_imports_by_itself() -> None:
     assert list(find_path_from_directory(str(PROJECT / "plugins"), ".airflowignore", "glob")) == []
+
+
+def test_parsing_the_dag_file_loads_the_definition_and_nothing_that_only_a_task_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Airflow parses the file again for each task, so every import costs every task."""
+    monkeypatch.setenv("GENESYS_AD_SYNC_CONFIG_DIR", str(PROJECT / "include" / "config"))
+    dag_file = PROJECT / "dags" / "genesys_ad_group_sync.py"
+    done = subprocess.run(
+        [sys.executable, "-c", NEW_MODULES, str(dag_file)], check=True, capture_output=True, text=True
+    )
+    loaded = next(line for line in done.stdout.splitlines() if line.startswith("NEW")).split()[1:]
+
+    assert "genesys_ad_sync.settings.definition" in loaded
+    assert [
+        name
+        for name in loaded
+        if name.startswith(tuple(f"genesys_ad_sync.{room}" for room in IMPORTED_WHEN_A_TASK_RUNS))
+    ] == []
+    foreign = {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names
+    assert foreign == {"genesys_ad_sync", "genesys_ad_sync_airflow", "airflow"}

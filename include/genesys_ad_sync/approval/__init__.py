@@ -5,13 +5,13 @@ from genesys_ad_sync.approval.question import (
     ALL,
     NONE,
     SHORT_HASH,
-    UNDECIDED,
     AskedGroup,
     Question,
     chosen_groups,
     is_decided,
     question,
 )
+from genesys_ad_sync.model import UNDECIDED
 
 __all__ = [
     "ALL",

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from genesys_ad_sync.approval.question import ALL, NONE, SHORT_HASH, UNDECIDED, AskedGroup, Question, amounts
-from genesys_ad_sync.model import Action, Change, DirectoryGroup, DirectoryUser, Guid, Reason, Row
+from genesys_ad_sync.approval.question import ALL, NONE, SHORT_HASH, AskedGroup, Question, amounts
+from genesys_ad_sync.model import UNDECIDED, Action, Change, DirectoryGroup, DirectoryUser, Guid, Reason, Row
 from genesys_ad_sync.report.wording import reason_words
 from genesys_ad_sync.text import escape_markdown, markdown_code
 

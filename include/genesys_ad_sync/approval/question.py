@@ -9,13 +9,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from genesys_ad_sync.model import Action, Row
+from genesys_ad_sync.model import UNDECIDED, Action, Row
 from genesys_ad_sync.text import one_line
 
 ALL = "All groups"
 NONE = "None"
-UNDECIDED = "Undecided"
-"""Chosen when the form opens, and when the time to answer ends. It means nothing beside another choice."""
 
 SHORT_HASH = 12
 """Characters of a plan's hash that an approver sees."""

@@ -18,11 +18,12 @@ from genesys_ad_sync.model.genesys import MEMBERS_PER_REQUEST, GenesysGroup, Gen
 from genesys_ad_sync.model.identity import Grant, GroupPair, Link, Match, MatchStatus, SkippedGroup
 from genesys_ad_sync.model.outcome import SETTLED, Outcome, Reason, Status
 from genesys_ad_sync.model.rows import GroupResult, Row, RowKey
-from genesys_ad_sync.model.runs import Decision, RunKey, RunRecord, RunRequest, StoredCursor, WrittenRow
+from genesys_ad_sync.model.runs import UNDECIDED, Decision, RunKey, RunRecord, RunRequest, StoredCursor, WrittenRow
 
 __all__ = [
     "MEMBERS_PER_REQUEST",
     "SETTLED",
+    "UNDECIDED",
     "Action",
     "Change",
     "Cursor",

@@ -96,6 +96,13 @@ class Decision(str, Enum):
     RELEASED = "released"  # was rejected, and a person reopened it
 
 
+UNDECIDED = "Undecided"
+"""The form's choice when it opens, and when the time to answer ends. It means nothing beside another choice.
+
+Here and not in `approval`, because the DAG file needs it: that package brings the report.
+"""
+
+
 @dataclass(frozen=True)
 class WrittenRow:
     """A row that a run wrote to Genesys. ``row_id`` grows with time; ``attempt_id``: ``RunRecord.id``."""
