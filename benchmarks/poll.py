@@ -32,8 +32,8 @@ from genesys_ad_sync.directory import ldap_controls as ctl
 from genesys_ad_sync.directory.dirsync import CHANGES_FILTER, NOTHING
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.journal import Journal, RunKey
-from genesys_ad_sync.polling.poller import Follower
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.polling.poller import DirectoryPoller
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.settings import parse_definition
 from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
 from sandbox.active_directory import SandboxDirectory
@@ -150,9 +150,9 @@ def product(folder: str, connection: dict[str, Any], answers: Any, repeat: int) 
     ):
         costs = []
         for _ in range(repeat):
-            sync = _sync(journal, session)
+            task = _sync(journal, session)
             requests, began = session.requests, time.perf_counter()
-            Follower(sync, session).bring_up_to_date(whole=False)
+            DirectoryPoller(task, session).poll(full=False)
             costs.append(
                 Cost(time.perf_counter() - began, session.requests - requests,
                      resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
@@ -160,11 +160,11 @@ def product(folder: str, connection: dict[str, Any], answers: Any, repeat: int) 
         answers.put(costs)
 
 
-def _sync(journal: Journal, session: LdapSession) -> Sync:
+def _sync(journal: Journal, session: LdapSession) -> TaskContext:
     def unused() -> Any:
         raise AssertionError("reading AD needs nothing else")
 
-    return Sync(
+    return TaskContext(
         definition=parse_definition(DEFINITION),
         journal=journal.of(parse_definition(DEFINITION).name),
         key=RunKey("benchmark", "run"),
@@ -176,7 +176,7 @@ def _sync(journal: Journal, session: LdapSession) -> Sync:
         reports=None,  # type: ignore[arg-type]  # reading AD writes no report
         clock=lambda: datetime.now(timezone.utc),
         sleep=time.sleep,
-        say=lambda _: None,
+        log=lambda _: None,
     )
 
 

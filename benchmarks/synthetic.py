@@ -1,6 +1,6 @@
 """Runs of the pipeline against the Genesys sandbox, with an invented Active Directory.
 
-Each stage has a `Sync` and a hook of its own, as Airflow's tasks have; `poll` is replaced by writing a view.
+Each stage has a `TaskContext` and a hook of its own, as Airflow's tasks have; `poll` is replaced by writing a view.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from genesys_ad_sync.model import (
     Cursor,
     DirectoryGroup,
     DirectoryUser,
+    DirectoryView,
     MembershipPolicy,
     Mode,
     PrincipalKind,
     RunKey,
     RunRequest,
-    View,
 )
 from genesys_ad_sync.report.store import ReportStore
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.settings import SyncDefinition, parse_definition
 from genesys_ad_sync.stages.map_groups import map_groups
 from genesys_ad_sync.stages.patch import patch
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
+    from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
 
 DAG_ID = "genesys_ad_group_sync"
 BASE = "OU=Contact Center,DC=example,DC=com"
@@ -90,11 +90,11 @@ def genesys_seed(users: int, members: Mapping[int, Iterable[int]]) -> dict[str, 
     }
 
 
-def directory_view(members: Mapping[int, Iterable[int]]) -> View:
+def directory_view(members: Mapping[int, Iterable[int]]) -> DirectoryView:
     """Return what AD has: the same people and groups."""
     lists = {g: set(of) for g, of in members.items()}
     people = set().union(*lists.values()) if lists else set()
-    return View(
+    return DirectoryView(
         groups={
             group_guid(g): DirectoryGroup(
                 guid=group_guid(g),
@@ -146,7 +146,7 @@ class SyntheticRuns:
         folder: Path,
         connection: Mapping[str, Any],
         *,
-        retry_policy: RetryPolicy | None = None,
+        retry_policy: HttpRetryPolicy | None = None,
         sleep: Callable[[float], None] = time.sleep,
         fernet_key: bytes | None = None,
         **definition: Any,
@@ -154,7 +154,7 @@ class SyntheticRuns:
         self.folder = folder
         self.definition = definition_for(folder, **definition)
         self.journal = Journal.open(f"sqlite:///{folder / 'journal.db'}")
-        self.view = View()
+        self.view = DirectoryView()
         self.sleep = sleep
         self.retry_policy = retry_policy
         self.fernet_key = fernet_key or Fernet.generate_key()
@@ -168,7 +168,7 @@ class SyntheticRuns:
     def __exit__(self, *_: object) -> None:
         self.journal.close()
 
-    def sync(self, run_id: str, task: str) -> Sync:
+    def task(self, run_id: str, task: str) -> TaskContext:
         """Return the context of one task."""
         hook = GenesysCloudHook(
             CONNECTION,
@@ -177,7 +177,7 @@ class SyntheticRuns:
             sleep=self.sleep,
             token_store=JournalTokenStore(lambda: self.journal, MultiFernet([Fernet(self.fernet_key)])),
         )
-        return Sync(
+        return TaskContext(
             definition=self.definition,
             journal=self.journal.of(self.definition.name),
             key=RunKey(DAG_ID, run_id),
@@ -189,7 +189,7 @@ class SyntheticRuns:
             reports=ReportStore(self.folder / "reports"),
             clock=lambda: datetime.now(timezone.utc),
             sleep=self.sleep,
-            say=lambda _: None,
+            log=lambda _: None,
             lease_wait=timedelta(0),
         )
 
@@ -235,10 +235,10 @@ class SyntheticRuns:
         """Make a complete run and return its report."""
         run_id = self.begin(mode)
         with self._timed("plan"):
-            planned = plan(self.sync(run_id, "plan"))
+            planned = plan(self.task(run_id, "plan"))
         with self._timed("patch"):
             for batch in planned["batches"]:
-                patch(self.sync(run_id, f"patch[{batch['lane']}]"), batch["lane"])
+                patch(self.task(run_id, f"patch[{batch['lane']}]"), batch["lane"])
         return self.finish(run_id, mode)
 
     def begin(self, mode: Mode = Mode.AUTO) -> str:
@@ -249,14 +249,14 @@ class SyntheticRuns:
         with self._timed("poll"):
             self.poll(run_id, mode)
         with self._timed("map_groups"):
-            map_groups(self.sync(run_id, "map_groups"))
+            map_groups(self.task(run_id, "map_groups"))
         with self._timed("resolve_users"):
-            resolve_users(self.sync(run_id, "resolve_users"))
+            resolve_users(self.task(run_id, "resolve_users"))
         return run_id
 
     def finish(self, run_id: str, mode: Mode = Mode.AUTO) -> dict[str, Any]:
         with self._timed("report"):
-            document, _ = write_report(self.sync(run_id, "report"), RunRequest(run_type="manual", mode=mode))
+            document, _ = write_report(self.task(run_id, "report"), RunRequest(run_type="manual", mode=mode))
         return document
 
     @contextmanager

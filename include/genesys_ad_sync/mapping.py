@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from genesys_ad_sync import names
-from genesys_ad_sync.model import DirectoryGroup, GenesysGroup, Pair, Reason, SkippedGroup
+from genesys_ad_sync.model import DirectoryGroup, GenesysGroup, GroupPair, Reason, SkippedGroup
 from genesys_ad_sync.settings import GroupRule, SyncDefinition, fill
 
 ExternalIds = Mapping[str, str | tuple[str, ...] | None]
@@ -22,7 +22,7 @@ ExternalIds = Mapping[str, str | tuple[str, ...] | None]
 class GroupMapping:
     """Pairs and skipped groups. Every AD group in scope is in exactly one list, in the order given."""
 
-    pairs: list[Pair]
+    pairs: list[GroupPair]
     skipped: list[SkippedGroup]
 
 
@@ -39,13 +39,13 @@ def map_groups(
     "not asked" is not "does not exist".
     """
     genesys = _GenesysGroups.of(genesys_groups)
-    pairs: list[Pair] = []
+    pairs: list[GroupPair] = []
     skipped: list[SkippedGroup] = []
     for group in groups:
         if not group.in_scope:
             continue
         outcome = _map_one(group, genesys, definition, external_ids)
-        if isinstance(outcome, Pair):
+        if isinstance(outcome, GroupPair):
             pairs.append(outcome)
         else:
             skipped.append(outcome)
@@ -82,7 +82,7 @@ def _map_one(
     genesys: _GenesysGroups,
     definition: SyncDefinition,
     external_ids: ExternalIds,
-) -> Pair | SkippedGroup:
+) -> GroupPair | SkippedGroup:
     if _excluded(group, definition):
         return SkippedGroup(group.guid, Reason.EXCLUDED)
     for index, rule in enumerate(definition.groups):
@@ -90,7 +90,7 @@ def _map_one(
             continue
         found = _find(rule, group, genesys, external_ids)
         if isinstance(found, GenesysGroup):
-            return Pair(group.guid, found.id, found.name, index)
+            return GroupPair(group.guid, found.id, found.name, index)
         return SkippedGroup(group.guid, found.reason, f"groups[{index}]: {found.detail}")
     return SkippedGroup(group.guid, Reason.UNMAPPED)
 

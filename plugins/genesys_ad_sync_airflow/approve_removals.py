@@ -18,7 +18,7 @@ from genesys_ad_sync_airflow.notifiers import notifiers_of
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from genesys_ad_sync.run.context import Sync
+    from genesys_ad_sync.run.context import TaskContext
     from genesys_ad_sync.settings import SyncDefinition
 
 
@@ -46,17 +46,17 @@ class ApproveRemovals(HITLOperator):
 
     def execute(self, context: Context) -> Any:
         from genesys_ad_sync.run.facts import QUESTION
-        from genesys_ad_sync.stages.approve_removals import Answer, ask
-        from genesys_ad_sync.stages.report import report_so_far
+        from genesys_ad_sync.stages.approve_removals import ApprovalAnswer, build_form
+        from genesys_ad_sync.stages.report import write_interim_report
         from genesys_ad_sync_airflow import task_context
 
-        task = task_context.sync_of_task(self.definition)
+        task = task_context.current_task_context(self.definition)
         if task.facts[QUESTION] is None:
             raise AirflowSkipException("nothing needs a person")
-        asked = ask(task)
+        asked = build_form(task)
         if asked is None:  # answered in an earlier try, which died before it could pass the answer on
             return self._pass_on(context, task, None)
-        report_so_far(task)
+        write_interim_report(task)
         self.subject, self.body, self.options = asked.subject, asked.body, asked.options
         self.notifiers = notifiers_of(self.definition, self.log.error)
         if self._form_is_of_an_earlier_plan(context, asked.hash):
@@ -64,25 +64,25 @@ class ApproveRemovals(HITLOperator):
                 "Airflow keeps the form of an earlier plan of this run, since tasks were cleared. Nobody is asked "
                 "about the new plan here; the next run asks."
             )
-            nobody = Answer(chosen=[], by=None, at=_utc(None), outdated=True)
+            nobody = ApprovalAnswer(chosen=[], by=None, at=_utc(None), outdated=True)
             return self._pass_on(context, task, nobody)
         self.log.info("The question is in the tab 'Required Actions' of this task")
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        from genesys_ad_sync.stages.approve_removals import Answer
+        from genesys_ad_sync.stages.approve_removals import ApprovalAnswer
         from genesys_ad_sync_airflow import task_context
 
         if "error" in event:
             self.process_trigger_event_error(event)
         user = event.get("responded_by_user") or {}
         name = (user.get("name") or user.get("id")) if isinstance(user, dict) else getattr(user, "name", None)
-        given = Answer(
+        given = ApprovalAnswer(
             chosen=list(event["chosen_options"]),
             by=None if event.get("timedout") else name,
             at=_utc(event.get("responded_at")),
         )
-        return self._pass_on(context, task_context.sync_of_task(self.definition), given)
+        return self._pass_on(context, task_context.current_task_context(self.definition), given)
 
     def _form_is_of_an_earlier_plan(self, context: Context, plan_hash: str) -> bool:
         """Return True if Airflow keeps a form of an earlier plan.
@@ -107,10 +107,10 @@ class ApproveRemovals(HITLOperator):
         )
         return plan_hash not in (getattr(kept, "body", None) or "")
 
-    def _pass_on(self, context: Context, task: Sync, given: Any) -> list[dict[str, Any]]:
-        from genesys_ad_sync.stages.approve_removals import answer
+    def _pass_on(self, context: Context, task: TaskContext, given: Any) -> list[dict[str, Any]]:
+        from genesys_ad_sync.stages.approve_removals import apply_answer
 
-        answered = answer(task, given)
+        answered = apply_answer(task, given)
         batches: list[dict[str, Any]] = answered.pop("batches")
         context["ti"].xcom_push(key="answer", value=answered)
         return batches

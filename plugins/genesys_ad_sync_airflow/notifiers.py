@@ -29,13 +29,13 @@ def notifiers_of(definition: SyncDefinition, complain: Callable[..., None]) -> l
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        return [_Careful(notifier, complain) for notifier in module.approval_notifiers(definition)]
+        return [SafeNotifier(notifier, complain) for notifier in module.approval_notifiers(definition)]
     except Exception as error:  # noqa: BLE001  a team's own code may raise anything
         complain("%s: nobody is notified: %s: %s", path, type(error).__name__, error)
         return []
 
 
-class _Careful:
+class SafeNotifier:
     """A notifier whose failure is logged and forgiven."""
 
     def __init__(self, notifier: BaseNotifier, complain: Callable[..., None]) -> None:

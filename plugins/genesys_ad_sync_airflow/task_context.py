@@ -12,14 +12,14 @@ from airflow.sdk import ObjectStoragePath, get_current_context
 from genesys_ad_sync.errors import ReportPathError, SettingsError
 from genesys_ad_sync.model import RunKey
 from genesys_ad_sync.report.store import ReportStore
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.settings import SyncDefinition, find_definitions
 from genesys_ad_sync_airflow.journal_connection import open_journal
 
 log = logging.getLogger(__name__)
 
 
-def sync_of_task(definition: SyncDefinition) -> Sync:
+def current_task_context(definition: SyncDefinition) -> TaskContext:
     """Build the context of the running task. Raises JournalError if the journal cannot be opened."""
     # The hooks pull in Airflow's HTTP provider and ldap3: not wanted when DAG files are parsed.
     from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
@@ -34,7 +34,7 @@ def sync_of_task(definition: SyncDefinition) -> Sync:
         rate_reserve=definition.genesys.rate_reserve,
         token_store=token_store(open_journal),
     )
-    return Sync(
+    return TaskContext(
         definition=definition,
         journal=open_journal().of(definition.name),
         key=RunKey(ti.dag_id, ti.run_id),
@@ -46,8 +46,8 @@ def sync_of_task(definition: SyncDefinition) -> Sync:
         reports=report_store(definition),
         clock=lambda: datetime.now(timezone.utc),
         sleep=time.sleep,
-        say=log.info,
-        definitions=names_of_definitions(definition),
+        log=log.info,
+        all_definitions=names_of_definitions(definition),
     )
 
 

@@ -21,7 +21,7 @@ def poll(definition: SyncDefinition) -> dict[str, Any]:
     from genesys_ad_sync.stages.poll import poll as stage
     from genesys_ad_sync_airflow import params, task_context
 
-    return stage(task_context.sync_of_task(definition), params.request_of_run(definition))
+    return stage(task_context.current_task_context(definition), params.request_of_run(definition))
 
 
 def map_groups(definition: SyncDefinition) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def map_groups(definition: SyncDefinition) -> dict[str, Any]:
     from genesys_ad_sync.stages.map_groups import map_groups as stage
     from genesys_ad_sync_airflow import task_context
 
-    return stage(task_context.sync_of_task(definition))
+    return stage(task_context.current_task_context(definition))
 
 
 def resolve_users(definition: SyncDefinition) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def resolve_users(definition: SyncDefinition) -> dict[str, Any]:
     from genesys_ad_sync.stages.resolve_users import resolve_users as stage
     from genesys_ad_sync_airflow import task_context
 
-    return stage(task_context.sync_of_task(definition))
+    return stage(task_context.current_task_context(definition))
 
 
 def plan(definition: SyncDefinition) -> list[dict[str, Any]]:
@@ -48,7 +48,7 @@ def plan(definition: SyncDefinition) -> list[dict[str, Any]]:
     from genesys_ad_sync.stages.plan import plan as stage
     from genesys_ad_sync_airflow import task_context
 
-    planned = stage(task_context.sync_of_task(definition))
+    planned = stage(task_context.current_task_context(definition))
     batches: list[dict[str, Any]] = planned.pop("batches")
     planned["stopped_by_limits"] = bool(planned.pop("fail_reason"))  # its text names Genesys groups
     get_current_context()["ti"].xcom_push(key="summary", value=planned)
@@ -61,23 +61,23 @@ def patch(definition: SyncDefinition, batch: dict[str, Any]) -> dict[str, Any]:
     Writes the report, too, if the run goes on to wait for an approval.
     """
     from genesys_ad_sync.stages.patch import patch as stage
-    from genesys_ad_sync.stages.report import report_so_far
+    from genesys_ad_sync.stages.report import write_interim_report
     from genesys_ad_sync_airflow import task_context
 
-    task = task_context.sync_of_task(definition)
+    task = task_context.current_task_context(definition)
     counts = stage(task, batch["lane"])
-    report_so_far(task)
+    write_interim_report(task)
     return counts
 
 
 def patch_approved(definition: SyncDefinition, batch: dict[str, Any]) -> dict[str, Any]:
     """Read Active Directory again, write one batch of approved changes, and read it back."""
-    from genesys_ad_sync.stages.approve_removals import look_again
+    from genesys_ad_sync.stages.approve_removals import reread_sources
     from genesys_ad_sync.stages.patch import patch as stage
     from genesys_ad_sync_airflow import task_context
 
-    task = task_context.sync_of_task(definition)
-    look_again(task, batch["lane"])
+    task = task_context.current_task_context(definition)
+    reread_sources(task, batch["lane"])
     return stage(task, batch["lane"])
 
 
@@ -87,7 +87,7 @@ def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
     from genesys_ad_sync.stages.report import fail_reason, write_report
     from genesys_ad_sync_airflow import params, task_context
 
-    task = task_context.sync_of_task(definition)
+    task = task_context.current_task_context(definition)
     document, path = write_report(task, params.request_to_report(definition))
     for line in render_summary(document).splitlines():
         log.info(line)
@@ -105,7 +105,7 @@ def check(definition: SyncDefinition, reported: dict[str, Any] | None, task_ids:
     from genesys_ad_sync_airflow import task_context
 
     counts = reported or {}
-    why = fail_reason(task_context.sync_of_task(definition)) if counts.get("stopped_by_limits") else None
+    why = fail_reason(task_context.current_task_context(definition)) if counts.get("stopped_by_limits") else None
     ti = get_current_context()["ti"]
     states = ti.get_task_states(dag_id=ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id])
     failed = [task for task, state in states.get(ti.run_id, {}).items() if state in ("failed", "upstream_failed")]

@@ -40,7 +40,7 @@ from genesys_ad_sync.stages.report import write_report as report
 from genesys_ad_sync_airflow import params as run_params
 from genesys_ad_sync_airflow import task_context, tasks
 from genesys_ad_sync_airflow.genesys_cloud import hook as genesys_hook
-from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
+from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
 from sandbox import company
 from sandbox.airflow_stack import PROJECT
 from sandbox.directory_objects import AddMember, RemoveMember
@@ -52,8 +52,8 @@ SECRETS = ("Wr0ng!secret", "not-the-secret")
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three attempts without waiting instead of six within half a minute."""
-    quick = functools.partial(RetryPolicy, attempts=3, first_wait=0.001, jitter=0.0)
-    monkeypatch.setattr(genesys_hook, "RetryPolicy", quick)
+    quick = functools.partial(HttpRetryPolicy, attempts=3, first_wait=0.001, jitter=0.0)
+    monkeypatch.setattr(genesys_hook, "HttpRetryPolicy", quick)
 
 
 @pytest.fixture
@@ -401,7 +401,7 @@ def test_a_cleared_run_whose_poll_fails_says_so_and_keeps_what_it_did_before(
 def test_a_run_that_is_done_again_with_a_conf_that_is_refused_says_so(pipeline: Pipeline) -> None:
     before = pipeline.run("again")
     request = replace(pipeline.request(), refused="`dryrun` is not a param of this DAG.")
-    document, _ = report(pipeline.sync("again", "report"), request)
+    document, _ = report(pipeline.task("again", "report"), request)
     assert document["successes"] == before["successes"]
     assert "poll failed: `dryrun` is not a param of this DAG." in document["notes"]
 

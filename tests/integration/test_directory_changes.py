@@ -10,7 +10,7 @@ import pytest
 from genesys_ad_sync.directory.apply_delta import apply_delta, merged
 from genesys_ad_sync.directory.membership import MembershipPolicy, effective_members, prune
 from genesys_ad_sync.errors import CursorRejected
-from genesys_ad_sync.model import View
+from genesys_ad_sync.model import DirectoryView
 from sandbox.directory_objects import (
     CONTACT_CENTER,
     OTHER_GROUPS,
@@ -54,11 +54,11 @@ class Follower:
         self.view, self.cursor = again.view, again.cursor
 
     @property
-    def pruned(self) -> View:
+    def pruned(self) -> DirectoryView:
         return prune(self.view, nested=self.reader.scope.nested_groups)
 
 
-def require_same(found: View, expected: View, what=""):
+def require_same(found: DirectoryView, expected: DirectoryView, what=""):
     """Says which objects differ, not the whole views."""
     for part in ("groups", "users", "members"):
         ours, theirs = getattr(found, part), getattr(expected, part)

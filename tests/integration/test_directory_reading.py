@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from genesys_ad_sync.directory import objects
-from genesys_ad_sync.directory.membership import MembershipPolicy, closure, effective_members, left_out
+from genesys_ad_sync.directory.membership import MembershipPolicy, count_non_users, effective_members, nested_groups
 from genesys_ad_sync.errors import DirectoryNotFound
 from genesys_ad_sync.model import PrincipalKind
 from sandbox.active_directory import SandboxDirectory
@@ -48,7 +48,7 @@ def test_disabled_people_are_read_and_marked(company, shared_directory):
 
 def test_contacts_and_computers_are_told_apart_from_people(company):
     mixed = by_name(company, "mixed")
-    assert left_out(company.view, mixed) == Counter({"contact": 1, "computer": 1})
+    assert count_non_users(company.view, mixed) == Counter({"contact": 1, "computer": 1})
     kinds = Counter(company.view.users[guid].kind for guid in company.view.members[mixed])
     assert kinds[PrincipalKind.USER] == 7
 
@@ -61,7 +61,7 @@ def test_nested_groups_outside_the_base_are_read_but_not_in_scope(company):
     altona = company.view.groups[by_name(company, "service-altona")]
     assert not altona.in_scope
     assert altona.name == "Service Altona "
-    assert len(closure(company.view, by_name(company, "service"))) == 4
+    assert len(nested_groups(company.view, by_name(company, "service"))) == 4
 
 
 def test_members_by_primary_group_are_members(company, shared_directory):
@@ -167,7 +167,7 @@ def test_a_proof_holds_the_group_and_all_below(company, shared_directory):
     nobody = "00000000-0000-0000-0000-000000000001"
     with reader_of(shared_directory, user_attributes=("employeeNumber",), group_attributes=("info",)) as reader:
         proof = reader.read_groups([service, ring, nobody])
-    expected = closure(company.view, service) | closure(company.view, ring)
+    expected = nested_groups(company.view, service) | nested_groups(company.view, ring)
     assert proof.complete == expected
     assert proof.missing == {nobody}
     for guid in expected:

@@ -184,7 +184,7 @@ def _held_by_the_whole_view(two: TwoControllers, monkeypatch: pytest.MonkeyPatch
     two.dc2.replicate_from(two.dc1)
     two._use(two.dc2)
     refuse_cookies(monkeypatch)
-    monkeypatch.setattr("genesys_ad_sync.polling.poller.Follower._delta_as_evidence", lambda *_: None)
+    monkeypatch.setattr("genesys_ad_sync.polling.poller.DirectoryPoller._delta_as_evidence", lambda *_: None)
     report = two.pipeline.run()
     assert any("whole view was taken again" in note for note in report["notes"])
     assert rows(report) == [("remove", "ann", "held", "other_domain_controller", None)]

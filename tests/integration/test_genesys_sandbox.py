@@ -22,7 +22,7 @@ from genesys_ad_sync.genesys.writers import ScimPatchWriter, WriteResult
 from genesys_ad_sync.model import UserKey
 from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
 from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore
-from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
+from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
 from sandbox.genesys_cloud import SandboxClient, SandboxGenesys, SandboxOptions
 from tests.support.genesys import (
     ANNA,
@@ -324,7 +324,7 @@ def test_the_test_button_is_content_with_a_good_client(genesys: SandboxGenesys, 
 def test_the_token_endpoints_rate_limit_is_waited_for(genesys_factory: GenesysFactory, connect: Connect) -> None:
     clock = FakeClock()  # of both sides
     sandbox = genesys_factory(small_seed(), SandboxOptions(token_requests_per_window=1, rate_window=0.3), clock)
-    policy = RetryPolicy(first_wait=0.2, jitter=0)
+    policy = HttpRetryPolicy(first_wait=0.2, jitter=0)
     for _ in range(2):
         hook = connect(sandbox, retry_policy=policy, clock=clock, sleep=clock.sleep)
         assert hook.call("GET", "/api/v2/groups").status == 200

@@ -196,11 +196,11 @@ def test_a_membership_that_another_run_took_away_meanwhile_is_not_owned_again(
 
 def test_a_reading_is_old_when_the_same_other_run_has_gone_on_writing(ready: Pipeline) -> None:
     """It paused between two of its lanes: its lease is still the same."""
-    organisation, key = ready.sync("other", "patch[0]").organisation, ready.sync("other", "patch[0]").key
-    times = {"now": ready.sync("x", "x").clock(), "ttl": ready.sync("x", "x").lease_ttl}
+    organisation, key = ready.task("other", "patch[0]").organisation, ready.task("other", "patch[0]").key
+    times = {"now": ready.task("x", "x").clock(), "ttl": ready.task("x", "x").lease_ttl}
     ready.journal.leases.acquire(organisation, key, "patch[0]", **times)
     ready.journal.leases.release(organisation, key, "patch[0]")
-    mine = ready.sync("mine", "plan").key
+    mine = ready.task("mine", "plan").key
     before = ready.journal.leases.next_fence(organisation, mine, now=times["now"])
     ready.journal.leases.acquire(organisation, key, "patch[1]", **times)
     ready.journal.leases.release(organisation, key, "patch[1]")
@@ -330,10 +330,10 @@ def test_a_group_that_could_not_be_read_is_reported_and_compared_later(small: Pi
 def test_a_group_that_another_definition_claims_has_no_baseline(small: Pipeline) -> None:
     voice = [genesys_id("Voice")]
     small.genesys.change_members(voice[0], add=[genesys_id(name) for name in ("ann", "bob", "cid")])
-    sync = small.sync("other", "plan")
-    small.journal.of("other").claims.take(sync.organisation, voice, sync.clock())
+    task = small.task("other", "plan")
+    small.journal.of("other").claims.take(task.organisation, voice, task.clock())
     small.run()
-    small.journal.of("other").claims.release_except(sync.organisation, [])
+    small.journal.of("other").claims.release_except(task.organisation, [])
     small.run()
     leave(small, "voice", "bob")
     assert rows(small.run()) == [("remove", "bob", "success", None, None)]
@@ -466,7 +466,7 @@ def test_an_old_plan_that_is_cleared_goes_by_todays_rules(ready: Pipeline) -> No
     remap(ready, "voice", "Chat")
     ready.run()
     written = len(ready.genesys.writes())
-    planned = plan(ready.sync("old", "plan"))
+    planned = plan(ready.task("old", "plan"))
     ready.patch("old", planned)
     assert members(ready, "Voice") == EVERYBODY
     assert len(ready.genesys.writes()) == written

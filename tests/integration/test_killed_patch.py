@@ -50,12 +50,12 @@ def test_a_retry_sends_only_what_is_missing_and_the_report_is_complete(
             runs.run()
             runs.tell(AFTER)
             run_id = runs.begin()
-            lanes = [batch["lane"] for batch in plan(runs.sync(run_id, "plan"))["batches"]]
+            lanes = [batch["lane"] for batch in plan(runs.task(run_id, "plan"))["batches"]]
             assert killed_patch(setting, run_id, lanes[0], after=after)
             seq = genesys.requests()[-1]["seq"]
             at_the_kill = {group_id(g): set(genesys.individuals(group_id(g))) for g in BEFORE}
             for lane in lanes:
-                patch(runs.sync(run_id, f"patch[{lane}]"), lane)
+                patch(runs.task(run_id, f"patch[{lane}]"), lane)
             report = runs.finish(run_id)
         sent_again = changes_sent(genesys.writes(after=seq))
         expected = {group_id(g): {user_id(n) for n in of} for g, of in AFTER.items()}

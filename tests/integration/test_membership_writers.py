@@ -13,7 +13,7 @@ from genesys_ad_sync.genesys.errors import PermissionMissing
 from genesys_ad_sync.genesys.writers import UserPatchWriter, WriteResult, writer_for
 from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
 from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore
-from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
+from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
 from sandbox.genesys_cloud import SandboxGenesys
 from tests.support.genesys import ANNA, BILLING, BORIS, CLARA, DORA, EMIL, FRIEDA, OLD, RULED, SOCIAL, TIER_2, uid
 from tests.support.stub_genesys import FakeClock
@@ -31,7 +31,7 @@ def hook(genesys: SandboxGenesys, monkeypatch: pytest.MonkeyPatch) -> GenesysClo
     monkeypatch.setenv("AIRFLOW_CONN_GENESYS_CLOUD_DEFAULT", json.dumps(genesys.connection()))
     clock = FakeClock()
     return GenesysCloudHook(
-        clock=clock, sleep=clock.sleep, token_store=ProcessTokenStore(), retry_policy=RetryPolicy(jitter=0)
+        clock=clock, sleep=clock.sleep, token_store=ProcessTokenStore(), retry_policy=HttpRetryPolicy(jitter=0)
     )
 
 

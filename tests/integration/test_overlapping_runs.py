@@ -17,10 +17,10 @@ def test_an_inactive_person_whom_the_other_run_has_just_found_gets_no_membership
     truth = pipeline.directory.truth_by_name()
     runs = ("one", "two")
     for run_id in runs:
-        poll(pipeline.sync(run_id, "poll"), pipeline.request())
-        map_groups(pipeline.sync(run_id, "map_groups"))
-        resolve_users(pipeline.sync(run_id, "resolve_users"))
-    planned = {run_id: plan(pipeline.sync(run_id, "plan")) for run_id in runs}
+        poll(pipeline.task(run_id, "poll"), pipeline.request())
+        map_groups(pipeline.task(run_id, "map_groups"))
+        resolve_users(pipeline.task(run_id, "resolve_users"))
+    planned = {run_id: plan(pipeline.task(run_id, "plan")) for run_id in runs}
     for run_id in runs:
         pipeline.patch(run_id, planned[run_id])
         assert pipeline.report(run_id)["failures"] == 0
@@ -32,12 +32,12 @@ def test_whom_the_other_run_polls_after_resolve_users_is_looked_up_by_plan(pipel
     """Neither held for want of a look-up, nor left out."""
     pipeline.run()
     pipeline.directory.apply([RemoveMember("billing", "lena.lang")])
-    poll(pipeline.sync("one", "poll"), pipeline.request())
-    map_groups(pipeline.sync("one", "map_groups"))
-    resolve_users(pipeline.sync("one", "resolve_users"))
+    poll(pipeline.task("one", "poll"), pipeline.request())
+    map_groups(pipeline.task("one", "map_groups"))
+    resolve_users(pipeline.task("one", "resolve_users"))
     pipeline.directory.apply([AddMember("support", "quirin.quast"), AddMember("gold", "quirin.quast")])
-    poll(pipeline.sync("two", "poll"), pipeline.request())
-    planned = plan(pipeline.sync("one", "plan"))
+    poll(pipeline.task("two", "poll"), pipeline.request())
+    planned = plan(pipeline.task("one", "plan"))
     pipeline.patch("one", planned)
     report = pipeline.report("one")
     assert Counter(row["action"] for row in report["details"] if row["status"] == "success") == {"add": 2, "remove": 1}

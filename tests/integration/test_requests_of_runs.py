@@ -26,7 +26,7 @@ from genesys_ad_sync.genesys.errors import PermissionMissing, Throttled, Unexpec
 from genesys_ad_sync.model import Mode, RunKey
 from genesys_ad_sync.stages.patch import patch
 from genesys_ad_sync.stages.plan import plan
-from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
+from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
 from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 
 EVERYBODY = 99  # a group in which all are, so that all are linked
@@ -53,7 +53,7 @@ def opened(genesys: SandboxGenesys, folder: Path, **more: Any) -> SyntheticRuns:
     return SyntheticRuns(
         folder,
         genesys.connection(),
-        retry_policy=RetryPolicy(first_wait=0.01, jitter=0, attempts=3),
+        retry_policy=HttpRetryPolicy(first_wait=0.01, jitter=0, attempts=3),
         sleep=lambda _: None,
         **more,
     )
@@ -111,13 +111,13 @@ def test_the_members_are_read_again_before_writing_if_another_run_wrote_meanwhil
 ) -> None:
     runs.tell({**BEFORE, 0: {0, 1, 2, 30, 31}})
     run_id = runs.begin()
-    planned = plan(runs.sync(run_id, "plan"))
-    sync = runs.sync(run_id, "patch")
+    planned = plan(runs.task(run_id, "plan"))
+    task = runs.task(run_id, "patch")
     key = RunKey("other_dag", "other_run")
-    sync.journal.leases.acquire(sync.organisation, key, "patch[0]", now=sync.clock(), ttl=sync.lease_ttl)
+    task.journal.leases.acquire(task.organisation, key, "patch[0]", now=task.clock(), ttl=task.lease_ttl)
     genesys.change_members(group_id(0), add=[user_id(30)])
-    sync.journal.leases.release(sync.organisation, key, "patch[0]")
-    patch(sync, planned["batches"][0]["lane"])
+    task.journal.leases.release(task.organisation, key, "patch[0]")
+    patch(task, planned["batches"][0]["lane"])
     assert sent(genesys)[INDIVIDUALS] == 3
     assert rows(runs.finish(run_id)) == {user_id(30): ("unchanged", "already_so"), user_id(31): ("success", None)}
 
@@ -139,10 +139,10 @@ def test_whom_genesys_refuses_because_of_what_happened_since_the_plan_is_an_orph
     genesys.set_options(inactive_member="refuse")
     runs.tell({**BEFORE, 0: {0, 1, 2, 30, 31, 32}})
     run_id = runs.begin()
-    planned = plan(runs.sync(run_id, "plan"))
+    planned = plan(runs.task(run_id, "plan"))
     genesys.change_user(user_id(30), state="deleted")
     genesys.change_user(user_id(32), state="inactive")
-    patch(runs.sync(run_id, "patch"), planned["batches"][0]["lane"])
+    patch(runs.task(run_id, "patch"), planned["batches"][0]["lane"])
     assert rows(runs.finish(run_id)) == {
         user_id(30): ("orphaned", "no_genesys_user"),
         user_id(31): ("success", None),
@@ -185,8 +185,8 @@ def test_whom_another_runs_poll_adds_after_resolve_users_is_asked_about_though_t
     run_id = runs.begin()  # she is to lose a group, so the link is enough
     runs.tell({**BEFORE, 0: {0, 1, 2, 30}, EVERYBODY: BEFORE[EVERYBODY] - {30}})
     runs.poll("meanwhile")
-    for batch in plan(runs.sync(run_id, "plan"))["batches"]:
-        patch(runs.sync(run_id, f"patch[{batch['lane']}]"), batch["lane"])
+    for batch in plan(runs.task(run_id, "plan"))["batches"]:
+        patch(runs.task(run_id, f"patch[{batch['lane']}]"), batch["lane"])
     told = {(row["action"], row["status"], row["reason"]) for row in runs.finish(run_id)["details"]}
     assert told == {("add", "orphaned", "inactive"), ("remove", "success", None)}
 
@@ -281,9 +281,9 @@ def test_without_verify_a_lost_answer_is_not_called_a_success(genesys: SandboxGe
         runs.tell({**BEFORE, 0: {0, 1, 2, 30}, 1: {3, 4, 31}})
         genesys.add_fault("reset_after", method="PATCH", path=group_id(0), times=3)
         run_id = runs.begin()
-        lane = plan(runs.sync(run_id, "plan"))["batches"][0]["lane"]
+        lane = plan(runs.task(run_id, "plan"))["batches"][0]["lane"]
         with pytest.raises(Exception, match="No answer"):
-            patch(runs.sync(run_id, "patch"), lane)
+            patch(runs.task(run_id, "patch"), lane)
         assert rows(runs.finish(run_id)) == {user_id(30): ("failed", "unverified"), user_id(31): ("success", None)}
 
 
@@ -308,15 +308,15 @@ def test_a_wait_too_long_for_the_task_is_handed_back_with_what_was_done_recorded
     runs.run()
     runs.tell({**BEFORE, 0: {0, 1, 2, 30}, 1: {3, 4, 31}})
     run_id = runs.begin()
-    lane = plan(runs.sync(run_id, "plan"))["batches"][0]["lane"]
+    lane = plan(runs.task(run_id, "plan"))["batches"][0]["lane"]
     genesys.add_fault("throttle", method="PATCH", path=group_id(1), retry_after=600)
     with pytest.raises(Throttled) as caught:
-        patch(runs.sync(run_id, "patch"), lane)
+        patch(runs.task(run_id, "patch"), lane)
     assert caught.value.retry_after == pytest.approx(600, abs=2)
-    recorded = {row.genesys_user_id: row.status.value for row in runs.journal.rows.of_run(runs.sync(run_id, "x").run)}
+    recorded = {row.genesys_user_id: row.status.value for row in runs.journal.rows.of_run(runs.task(run_id, "x").run)}
     assert recorded == {user_id(30): "success", user_id(31): "failed"}
     genesys.clear_log()
-    patch(runs.sync(run_id, "patch"), lane)
+    patch(runs.task(run_id, "patch"), lane)
     assert len(genesys.writes()) == 1
     assert rows(runs.finish(run_id)) == {user_id(30): ("success", None), user_id(31): ("success", None)}
 
@@ -324,10 +324,10 @@ def test_a_wait_too_long_for_the_task_is_handed_back_with_what_was_done_recorded
 def test_a_missing_permission_ends_the_task_at_once(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:
     runs.tell({**BEFORE, **{g: {*BEFORE[g], 30} for g in (0, 1)}})
     run_id = runs.begin()
-    lane = plan(runs.sync(run_id, "plan"))["batches"][0]["lane"]
+    lane = plan(runs.task(run_id, "plan"))["batches"][0]["lane"]
     genesys.set_options(permissions=["directory:group:view", "directory:user:view"])
     with pytest.raises(PermissionMissing, match="directory:group:edit"):
-        patch(runs.sync(run_id, "patch"), lane)
+        patch(runs.task(run_id, "patch"), lane)
     assert len(genesys.writes()) <= 2
     assert runs.finish(run_id)["failures"] == 2
 

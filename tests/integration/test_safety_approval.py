@@ -16,11 +16,11 @@ from airflow.sdk import Asset
 from genesys_ad_sync.errors import DirectoryError
 from genesys_ad_sync.journal.questions import Questions
 from genesys_ad_sync.report.schema import validate
-from genesys_ad_sync.stages.approve_removals import Answer, answer
+from genesys_ad_sync.stages.approve_removals import ApprovalAnswer, apply_answer
 from genesys_ad_sync.stages.check import RunFailed
 from genesys_ad_sync.stages.map_groups import map_groups
 from genesys_ad_sync.stages.poll import poll
-from genesys_ad_sync.stages.report import report_so_far
+from genesys_ad_sync.stages.report import write_interim_report
 from genesys_ad_sync.stages.resolve_users import resolve_users
 from genesys_ad_sync_airflow import params, task_context, tasks
 from sandbox import company
@@ -225,9 +225,9 @@ def test_what_stops_a_run_is_told_by_the_report_and_the_error_and_no_xcom_names_
     pipeline.redefine(limits={**LOW, "on_excess": "fail"})
     pipeline.run()
     leave(pipeline, "billing", *BILLING)
-    poll(pipeline.sync("red", "poll"), pipeline.request())
-    map_groups(pipeline.sync("red", "map_groups"))
-    resolve_users(pipeline.sync("red", "resolve_users"))
+    poll(pipeline.task("red", "poll"), pipeline.request())
+    map_groups(pipeline.task("red", "map_groups"))
+    resolve_users(pipeline.task("red", "resolve_users"))
 
     told: dict[str, Any] = {}
     asset, event = Asset("told"), SimpleNamespace(extra=None)
@@ -238,7 +238,7 @@ def test_what_stops_a_run_is_told_by_the_report_and_the_error_and_no_xcom_names_
         get_task_states=lambda **_: {},
     )
     monkeypatch.setattr(tasks, "get_current_context", lambda: {"ti": ti, "outlet_events": {asset: event}})
-    monkeypatch.setattr(task_context, "sync_of_task", lambda _: pipeline.sync("red", "task"))
+    monkeypatch.setattr(task_context, "current_task_context", lambda _: pipeline.task("red", "task"))
     monkeypatch.setattr(params, "request_to_report", lambda _: pipeline.request())
     assert tasks.plan(pipeline.definition) == []
     told["report"] = tasks.report(pipeline.definition, asset)
@@ -253,8 +253,8 @@ def test_what_stops_a_run_is_told_by_the_report_and_the_error_and_no_xcom_names_
 def test_who_answered_stands_in_the_report_and_not_in_the_xcom(limited: Pipeline) -> None:
     leave(limited, "billing", *BILLING)
     run_id, _ = limited.plan()
-    given = Answer(("None",), "olivia", datetime.now(timezone.utc))
-    told = answer(limited.sync(run_id, "approve_removals"), given)
+    given = ApprovalAnswer(("None",), "olivia", datetime.now(timezone.utc))
+    told = apply_answer(limited.task(run_id, "approve_removals"), given)
     assert told["decision"] == "rejected"
     assert "olivia" not in str(told)
     assert limited.report(run_id)["approval"]["by"] == "olivia"
@@ -292,9 +292,9 @@ def test_a_dry_run_asks_nobody_and_keeps_nothing(limited: Pipeline) -> None:
 def test_the_report_says_who_is_waited_for_and_that_nothing_is_lost(limited: Pipeline) -> None:
     leave(limited, "billing", *BILLING)
     run_id, _ = limited.plan()
-    path = report_so_far(limited.sync(run_id, "patch[0]"))
+    path = write_interim_report(limited.task(run_id, "patch[0]"))
     assert path is not None
-    report = limited.sync(run_id, "x").reports.read(limited.dag_id, run_id)
+    report = limited.task(run_id, "x").reports.read(limited.dag_id, run_id)
     validate(report)
     assert rows(report, "Billing (ERP)") == {("held", "over_limit"): 3}
     assert report["approval"] == {"by": None, "at": None, "decision": "waiting"}
@@ -323,7 +323,7 @@ def test_an_answer_whose_task_died_is_taken_up_by_its_next_try(
         with pytest.raises(RuntimeError):
             limited.answer(run_id, "None")
     assert limited.asked(run_id) is None
-    answer(limited.sync(run_id, "approve_removals"), None)
+    apply_answer(limited.task(run_id, "approve_removals"), None)
     assert limited.report(run_id)["approval"]["decision"] == "rejected"
     assert rows(limited.run(), "Billing (ERP)")["held", "rejected"] == 3
 

@@ -189,9 +189,9 @@ def test_claims_of_a_definition_that_may_be_there_stand(pipeline: Pipeline, defi
 
 def _claimed(pipeline: Pipeline, definition: str) -> dict[str, str]:
     """Return the Genesys groups that other definitions have claimed."""
-    sync = pipeline.sync("none", "none")
+    task = pipeline.task("none", "none")
     groups = [group["id"] for group in pipeline.genesys.snapshot()["groups"]]
-    return pipeline.journal.of(definition).claims.take(sync.organisation, groups, sync.clock(), dry_run=True)
+    return pipeline.journal.of(definition).claims.take(task.organisation, groups, task.clock(), dry_run=True)
 
 
 def _yaml_of(pipeline: Pipeline, **more: Any) -> str:

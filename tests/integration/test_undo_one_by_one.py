@@ -177,7 +177,7 @@ def test_what_was_rejected_or_undone_in_a_run_that_was_forgotten_can_be_released
 
 def test_a_poll_that_is_retried_tells_what_its_first_try_released(ready: Pipeline) -> None:
     reject_two_removals(ready, "asked")
-    poll(ready.sync("release", "poll"), ready.request(release_run="asked"))
+    poll(ready.task("release", "poll"), ready.request(release_run="asked"))
     report = ready.run("release", release_run="asked")
     assert report["attempt"] == 1
     assert [note for note in report["notes"] if "released" in note] == [

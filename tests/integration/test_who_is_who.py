@@ -15,7 +15,7 @@ import pytest
 from benchmarks.synthetic import SyntheticRuns, definition_for, genesys_seed, group_id, user_guid, user_id
 from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.model import Mode
-from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
+from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
 from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 
 BY_NUMBER = [
@@ -33,7 +33,7 @@ def genesys() -> Iterator[SandboxGenesys]:
 
 
 def opened(genesys: SandboxGenesys, folder: Path, **definition: Any) -> SyntheticRuns:
-    policy = RetryPolicy(first_wait=0.01, jitter=0, attempts=2)
+    policy = HttpRetryPolicy(first_wait=0.01, jitter=0, attempts=2)
     return SyntheticRuns(folder, genesys.connection(), retry_policy=policy, sleep=lambda _: None, **definition)
 
 

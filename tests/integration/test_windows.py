@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from genesys_ad_sync.directory.reader import DirectoryReader
-from genesys_ad_sync.directory.results import Proof
+from genesys_ad_sync.directory.results import GroupReading
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import DirectoryIncomplete, JournalConflict, LeaseBusy, LeaseLost
 from genesys_ad_sync.model import Guid, RunKey, Status
@@ -220,20 +220,20 @@ def test_a_dry_run_that_takes_the_name_of_a_killed_live_run_writes_nothing(ready
 
 def test_a_killed_run_gives_way_when_its_lease_runs_out_and_cannot_write_any_more(ready: Pipeline) -> None:
     ready.directory.apply([AddMember("voice", "fay")])
-    sync = ready.sync("dead", "patch[0]")
+    task = ready.task("dead", "patch[0]")
     fence = ready.journal.leases.acquire(
-        sync.organisation, RunKey(ready.dag_id, "dead"), "patch[0]", now=sync.clock(), ttl=sync.lease_ttl
+        task.organisation, RunKey(ready.dag_id, "dead"), "patch[0]", now=task.clock(), ttl=task.lease_ttl
     )
     run_id, planned = ready.plan()
     with pytest.raises(LeaseBusy):
         ready.patch(run_id, planned)
     assert "fay" not in members(ready, "Voice")
-    ready.clock_offset += sync.lease_ttl + timedelta(seconds=1)
+    ready.clock_offset += task.lease_ttl + timedelta(seconds=1)
     ready.patch(run_id, planned)
     assert "fay" in members(ready, "Voice")
     run = ready.journal.runs.get(RunKey(ready.dag_id, run_id))
     with pytest.raises(LeaseLost):
-        ready.journal.rows.mark_sending(run, [], fence, sync.clock())
+        ready.journal.rows.mark_sending(run, [], fence, task.clock())
 
 
 def test_a_killed_patch_is_taken_up_where_it_ended(ready: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +249,7 @@ def test_a_killed_patch_is_taken_up_where_it_ended(ready: Pipeline, monkeypatch:
     with monkeypatch.context() as patched:  # the request was sent, nothing of it was recorded
         patched.setattr(ready.journal.rows, "record_outcomes", die)
         with pytest.raises(Killed):
-            patch(ready.sync(run_id, "patch[0]"), planned["batches"][0]["lane"])
+            patch(ready.task(run_id, "patch[0]"), planned["batches"][0]["lane"])
     assert "fay" in members(ready, "Voice")
     writes = len(ready.genesys.writes())
     ready.patch(run_id, planned)
@@ -298,7 +298,7 @@ def test_a_poll_that_is_retried_keeps_what_its_first_try_had_to_say(
     with monkeypatch.context() as patched:
         patched.setattr("genesys_ad_sync.stages.poll._prove", break_off)
         with pytest.raises(DirectoryIncomplete):
-            poll(ready.sync("twice", "poll"), ready.request(mode="full"))
+            poll(ready.task("twice", "poll"), ready.request(mode="full"))
     report = ready.run("twice", mode="full")
     assert report["attempt"] == 1
     assert len([note for note in report["notes"] if "mode full" in note]) == 1
@@ -326,7 +326,7 @@ def test_who_is_moved_between_nested_groups_while_they_are_read_is_not_lost(
     chat, core = ready.directory.guid_of("chat"), ready.directory.guid_of("core")
     honest = DirectoryReader.read_groups
 
-    def torn(self: DirectoryReader, guids: Iterable[Guid]) -> Proof:
+    def torn(self: DirectoryReader, guids: Iterable[Guid]) -> GroupReading:
         """Core is read after eve was moved to Chat, and Chat before."""
         wanted = set(guids)
         early = honest(self, wanted)

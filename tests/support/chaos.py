@@ -23,7 +23,7 @@ from genesys_ad_sync.stages.map_groups import map_groups
 from genesys_ad_sync.stages.patch import patch
 from genesys_ad_sync.stages.plan import plan
 from genesys_ad_sync.stages.resolve_users import resolve_users
-from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
+from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
 from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 
 STRATEGIES = ("scim_patch", "group_members", "user_patch")
@@ -93,7 +93,7 @@ class Setting:
         return SyntheticRuns(
             Path(self.folder),
             self.connection,
-            retry_policy=RetryPolicy(jitter=0.5),
+            retry_policy=HttpRetryPolicy(jitter=0.5),
             sleep=quick,
             fernet_key=self.fernet_key,
             write=self.strategy,
@@ -188,16 +188,16 @@ def _run(runs: SyntheticRuns, setting: Setting, draw: random.Random, told: Told,
     runs.poll(run_id)
     planned: dict[str, Any] = {}
     done = (
-        _tried(lambda: map_groups(runs.sync(run_id, "map_groups")), told)
-        and _tried(lambda: resolve_users(runs.sync(run_id, "resolve_users")), told)
-        and _tried(lambda: planned.update(plan(runs.sync(run_id, "plan"))), told)
+        _tried(lambda: map_groups(runs.task(run_id, "map_groups")), told)
+        and _tried(lambda: resolve_users(runs.task(run_id, "resolve_users")), told)
+        and _tried(lambda: planned.update(plan(runs.task(run_id, "plan"))), told)
     )
     if done:
         for batch in planned["batches"]:
             lane = batch["lane"]
             if kill and not told.killed:
                 told.killed = killed_patch(setting, run_id, lane, after=draw.randint(1, 6))
-            _tried(lambda lane=lane: patch(runs.sync(run_id, f"patch[{lane}]"), lane), told)  # type: ignore[misc]
+            _tried(lambda lane=lane: patch(runs.task(run_id, f"patch[{lane}]"), lane), told)  # type: ignore[misc]
     return runs.finish(run_id)
 
 
@@ -233,8 +233,8 @@ def killed_patch(setting: Setting, run_id: str, lane: int, after: int) -> bool:
 def patch_and_die(setting: Setting, run_id: str, lane: int, after: int) -> None:
     """Run `patch` in the child, which is killed."""
     with setting.open() as runs:
-        sync = runs.sync(run_id, f"patch[{lane}]")
-        client = sync.genesys_client
+        task = runs.task(run_id, f"patch[{lane}]")
+        client = task.genesys_client
         exchange = client._exchange  # type: ignore[attr-defined]  # of the hook: the request itself
         writes = 0
 
@@ -251,7 +251,7 @@ def patch_and_die(setting: Setting, run_id: str, lane: int, after: int) -> None:
 
         client._exchange = exchange_and_die  # type: ignore[attr-defined]
         with suppress(GroupSyncError):
-            patch(sync, lane)
+            patch(task, lane)
 
 
 # -- what must be true --------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from genesys_ad_sync.directory import ldap_controls as ctl
 from genesys_ad_sync.directory.membership import domain_rid
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.directory.session import LdapSession
-from genesys_ad_sync.model import View
+from genesys_ad_sync.model import DirectoryView
 
 SUCCESS = {"result": 0, "description": "success", "message": "", "controls": {}}
 
@@ -99,7 +99,7 @@ class RangeServer:
         return SUCCESS, [found]
 
 
-def part_of(view: View, delta: Delta) -> View:
+def part_of(view: DirectoryView, delta: Delta) -> DirectoryView:
     """Return the part of a view that `apply_delta` needs, by its docstring's rule."""
     mentioned, rids = delta.mentioned, set(delta.primary_groups.values())
     groups = {
@@ -107,7 +107,7 @@ def part_of(view: View, delta: Delta) -> View:
         for guid, group in view.groups.items()
         if guid in mentioned or not delta.deleted.isdisjoint(view.members[guid]) or domain_rid(group.sid) in rids
     }
-    return View(
+    return DirectoryView(
         groups=groups,
         users={guid: view.users[guid] for guid in mentioned & view.users.keys()},
         members={guid: view.members[guid] for guid in groups},

@@ -20,11 +20,11 @@ from genesys_ad_sync.model import (
     Cursor,
     DirectoryGroup,
     DirectoryUser,
+    DirectoryView,
     PrincipalKind,
     Row,
     RunRequest,
     Status,
-    View,
     Window,
 )
 
@@ -78,7 +78,7 @@ def user(guid: str, **values: Any) -> DirectoryUser:
     )
 
 
-def view(members: Mapping[str, str], *, nested_only: str = "", unseen: str = "") -> View:
+def view(members: Mapping[str, str], *, nested_only: str = "", unseen: str = "") -> DirectoryView:
     """Build a view from ``{"a": "u1 u2 b", "b": ""}``.
 
     The keys are groups, the words their members. Words that are not groups are people, except those in ``unseen``.
@@ -86,7 +86,7 @@ def view(members: Mapping[str, str], *, nested_only: str = "", unseen: str = "")
     """
     groups = {guid: group(guid, in_scope=guid not in nested_only.split()) for guid in members}
     people = {guid for words in members.values() for guid in words.split()} - groups.keys() - set(unseen.split())
-    return View(
+    return DirectoryView(
         groups=groups,
         users={guid: user(guid) for guid in people},
         members={guid: set(words.split()) for guid, words in members.items()},
@@ -110,14 +110,16 @@ def change(group_guid: str, user_guid: str | None, action: Action = Action.ADD, 
     return Change(**{"group_guid": group_guid, "user_guid": user_guid, "action": action, "observed_at": T0, **values})
 
 
-def advance(journal: Journal, after: View, before: View | None = None, **values: Any) -> int:
+def advance(journal: Journal, after: DirectoryView, before: DirectoryView | None = None, **values: Any) -> int:
     """Write a view: completely, unless ``before`` says which part; ``values`` replace what is usual."""
     views = journal.of(values.pop("definition", DEFINITION)).views
     stored = views.cursor()
     position = {"expected_poll": None if stored is None else stored.poll, "scope": "scope", "cursor": cursor()}
     position |= {name: values.pop(name) for name in position.keys() & values.keys()}
     full = values.pop("whole", before is None)
-    return views.advance(ViewUpdate(View() if before is None else before, after, full=full, **values), **position)
+    return views.advance(
+        ViewUpdate(DirectoryView() if before is None else before, after, full=full, **values), **position
+    )
 
 
 def begin(journal: Journal, run_id: str = "r1", **values: Any) -> RunRecord:

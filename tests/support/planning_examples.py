@@ -23,7 +23,7 @@ def orphan(user: str, reason: Reason = Reason.NO_GENESYS_USER) -> Match:
 
 def added(known: dict[str, Match] | None = None, **changed: Any) -> Plan:
     """Return the plan for one add of ann to g1, listed there by the newest view."""
-    facts = {"effective": {"ann": ("g1",)}, "changes": (change("add", "ann"),), **changed}
+    facts = {"wanted": {"ann": ("g1",)}, "changes": (change("add", "ann"),), **changed}
     return planned(target(**facts), known=matches("ann") if known is None else known)
 
 
@@ -35,7 +35,7 @@ def removed(
 ) -> Plan:
     """Return the plan for one removal of ann, who is a member by a grant through g1."""
     facts = {
-        "present": frozenset({"x-ann"}),
+        "members": frozenset({"x-ann"}),
         "grants": (grant("ann"),),
         "changes": (change("remove", "ann"),),
         **changed,
@@ -47,9 +47,9 @@ def removed(
 def whole(policy: dict[str, Any] | None = None, known: dict[str, Match] | None = None, **changed: Any) -> Plan:
     """ann and bob belong in it; bob is a member, carl was granted it once and dora came by hand."""
     facts = {
-        "whole": True,
-        "effective": {"ann": ("g1",), "bob": ("g1",)},
-        "present": frozenset({"x-bob", "x-carl", "x-dora"}),
+        "full": True,
+        "wanted": {"ann": ("g1",), "bob": ("g1",)},
+        "members": frozenset({"x-bob", "x-carl", "x-dora"}),
         "grants": (grant("carl"),),
         **changed,
     }

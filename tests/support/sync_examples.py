@@ -18,7 +18,7 @@ from genesys_ad_sync.model import (
     MatchStatus,
     PrincipalKind,
 )
-from genesys_ad_sync.planning import Context, Plan, Target, Unmapped, plan
+from genesys_ad_sync.planning import Plan, PlanContext, Target, UnmappedGroup, plan
 from genesys_ad_sync.settings import SyncDefinition
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
@@ -98,11 +98,11 @@ def target(**changed: Any) -> Target:
     """Return a Genesys group fed by the AD group g1, read completely, without members."""
     fields: dict[str, Any] = {
         "genesys_group": genesys_group(),
-        "feeding": ("g1",),
-        "whole": False,
-        "effective": {},
+        "sources": ("g1",),
+        "full": False,
+        "wanted": {},
         "complete": True,
-        "present": frozenset(),
+        "members": frozenset(),
     }
     return Target(**{**fields, **changed})
 
@@ -110,11 +110,11 @@ def target(**changed: Any) -> Target:
 def planned(
     *targets: Target,
     known: Mapping[str, Match] | None = None,
-    unmapped: tuple[Unmapped, ...] = (),
+    unmapped: tuple[UnmappedGroup, ...] = (),
     policy: SyncDefinition | None = None,
     **context: Any,
 ) -> Plan:
-    return plan(targets, known or {}, unmapped, policy or definition(), Context(observed_at=NOON, **context))
+    return plan(targets, known or {}, unmapped, policy or definition(), PlanContext(observed_at=NOON, **context))
 
 
 def told(made: Plan) -> list[tuple[str, str | None, str, str | None]]:

@@ -341,18 +341,18 @@ def _stages(order: Order, pipeline: Any, progress: Path) -> None:
     request = pipeline.request(**order.request)
     lanes = list(order.lanes)
     for stage in order.stages:
-        sync = pipeline.sync(order.run_id, stage)
+        task = pipeline.task(order.run_id, stage)
         if stage == "poll":
-            poll(sync, request)
+            poll(task, request)
         elif stage == "map_groups":
-            map_groups(sync)
+            map_groups(task)
         elif stage == "resolve_users":
-            resolve_users(sync)
+            resolve_users(task)
         elif stage == "plan":
-            lanes = [batch["lane"] for batch in plan(sync)["batches"]]
+            lanes = [batch["lane"] for batch in plan(task)["batches"]]
         elif stage == "patch":
             for lane in lanes:
-                patch(pipeline.sync(order.run_id, f"patch[{lane}]"), lane)
+                patch(pipeline.task(order.run_id, f"patch[{lane}]"), lane)
         elif stage == "report":
             pipeline.report(order.run_id, **order.request)
         with progress.open("a") as notes:

@@ -44,13 +44,13 @@ def body(
     run_id: str,
     answer_within: timedelta,
     report: str | None,
-    undoes: str | None = None,
+    undoes_run: str | None = None,
 ) -> str:
     """Return the question as Markdown, for a reader who does not know this program.
 
     ``report``: where the run's report will be. ``undoes``: the run that this one takes back.
     """
-    lines = [*_introduction(asked, undoes), *_limits_of_run(background)]
+    lines = [*_introduction(asked, undoes_run), *_limits_of_run(background)]
     for group in asked.groups[:GROUPS_SHOWN]:
         lines += _group(group, background)
     left = asked.groups[GROUPS_SHOWN:]
@@ -64,7 +64,7 @@ def body(
     return "\n".join(lines)
 
 
-def _introduction(asked: Question, undoes: str | None) -> list[str]:
+def _introduction(asked: Question, undoes_run: str | None) -> list[str]:
     waits = "waits" if asked.additions + asked.removals == 1 else "wait"
     lines = [
         f"**{amounts(asked.additions, asked.removals).capitalize()} in Genesys Cloud {waits} for you.** "
@@ -73,8 +73,8 @@ def _introduction(asked: Question, undoes: str | None) -> list[str]:
         "Nothing listed here is done unless you approve it. The rest of this run goes on without your answer.",
         "",
     ]
-    if undoes:
-        lines += [f"This is the undoing of run {markdown_code(undoes)}.", ""]
+    if undoes_run:
+        lines += [f"This is the undoing of run {markdown_code(undoes_run)}.", ""]
     return lines
 
 
@@ -93,7 +93,7 @@ def _group(group: AskedGroup, background: Background) -> list[str]:
     of = f" (it has {members:,} {'member' if members == 1 else 'members'} now)" if members is not None else ""
     lines = [f"### {escape_markdown(group.name)}: {amounts(group.additions, group.removals)}{of}", ""]
     lines += ["You are asked because: " + "; ".join(text.rstrip(".") for text in _reasons(group, background)) + ".", ""]
-    if any(row.action is Action.REMOVE and not row.undoes for row in group.rows):
+    if any(row.action is Action.REMOVE and not row.undoes_run for row in group.rows):
         lines += [
             "Every AD group that feeds it was read completely in this run. "
             "None of the members to remove is in one of them.",
@@ -161,7 +161,7 @@ def _time(moment: datetime) -> str:
 
 def _why(row: Row, changes: Sequence[Change], user: DirectoryUser | None, background: Background) -> str:
     """Return the evidence in a few words."""
-    if row.undoes:
+    if row.undoes_run:
         return "undoes what that run did"
     if row.action is Action.ADD:
         return "is a member in AD"

@@ -9,20 +9,20 @@ from __future__ import annotations
 from genesys_ad_sync.directory.membership import primary_group_rids
 from genesys_ad_sync.directory.objects import ObjectReader
 from genesys_ad_sync.directory.results import Delta
-from genesys_ad_sync.model import Guid, View
+from genesys_ad_sync.model import DirectoryView, Guid
 
 
-def merged(view: View, before: View, after: View) -> View:
+def merged(view: DirectoryView, before: DirectoryView, after: DirectoryView) -> DirectoryView:
     """Return ``view`` with the part ``before`` replaced by ``after``. ``view`` is not changed."""
     gone = (before.groups.keys() - after.groups.keys()) | (before.users.keys() - after.users.keys())
-    return View(
+    return DirectoryView(
         groups={**{k: v for k, v in view.groups.items() if k not in gone}, **after.groups},
         users={**{k: v for k, v in view.users.items() if k not in gone}, **after.users},
         members={**{k: v for k, v in view.members.items() if k not in gone}, **after.members},
     )
 
 
-def apply_delta(part: View, delta: Delta, objects: ObjectReader) -> View:
+def apply_delta(part: DirectoryView, delta: Delta, objects: ObjectReader) -> DirectoryView:
     """Return the part of the stored view that ``delta`` touches, brought up to date.
 
     ``part`` is not changed. It is the whole view, or a part that holds at least:
@@ -33,7 +33,9 @@ def apply_delta(part: View, delta: Delta, objects: ObjectReader) -> View:
     Newly referenced objects are fetched, nested groups below them completely, so the result may hold more objects than
     ``part``. Groups that are no longer reached stay; ``membership.prune`` takes them out of a whole view.
     """
-    after = View(dict(part.groups), dict(part.users), {guid: set(members) for guid, members in part.members.items()})
+    after = DirectoryView(
+        dict(part.groups), dict(part.users), {guid: set(members) for guid, members in part.members.items()}
+    )
     _forget_deleted(after, delta)
     known = after.groups.keys() | after.users.keys()
     added, removed = _change_members(after, delta)
@@ -60,7 +62,7 @@ def apply_delta(part: View, delta: Delta, objects: ObjectReader) -> View:
     return after
 
 
-def _forget_deleted(view: View, delta: Delta) -> None:
+def _forget_deleted(view: DirectoryView, delta: Delta) -> None:
     # Deleting a user takes it out of its groups without a change of the groups; only its tombstone shows it.
     for guid in delta.deleted:
         view.groups.pop(guid, None)
@@ -70,7 +72,7 @@ def _forget_deleted(view: View, delta: Delta) -> None:
         members.difference_update(delta.deleted)
 
 
-def _change_members(view: View, delta: Delta) -> tuple[set[Guid], set[Guid]]:
+def _change_members(view: DirectoryView, delta: Delta) -> tuple[set[Guid], set[Guid]]:
     """Apply the links of known groups. Return all added and all removed members."""
     all_added: set[Guid] = set()
     all_removed: set[Guid] = set()

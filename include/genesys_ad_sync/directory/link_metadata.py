@@ -19,7 +19,7 @@ from genesys_ad_sync.directory.membership import difference
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import DirectoryNotFound
-from genesys_ad_sync.model import Action, Change, DirectoryGroup, DirectoryUser, Guid, MembershipPolicy, View
+from genesys_ad_sync.model import Action, Change, DirectoryGroup, DirectoryUser, DirectoryView, Guid, MembershipPolicy
 
 ATTRIBUTE = "msDS-ReplValueMetaData"
 DNS_PER_FILTER = 50  # DNs are long; measured: reference/active-directory.md 3i
@@ -165,7 +165,7 @@ def _as_guids(found: Mapping[Guid, list[LinkRecord]], guids: Mapping[str, Guid])
     return history
 
 
-def guids_by_dn(*views: View) -> dict[str, Guid]:
+def guids_by_dn(*views: DirectoryView) -> dict[str, Guid]:
     """Map `dn_key` to guid for everything in the views; the last view wins."""
     found: dict[str, Guid] = {}
     for view in views:
@@ -215,8 +215,8 @@ def changes_hidden(change: Change, history: LinkHistory) -> int:
 # -- the past -----------------------------------------------------------------------------------------
 
 
-def rebuilt(
-    view: View,
+def rebuild_changes(
+    view: DirectoryView,
     history: LinkHistory,
     roots: Collection[Guid],
     policy: MembershipPolicy,
@@ -268,7 +268,7 @@ def _as_history(change: Change, moment: datetime) -> Change:
     )
 
 
-def _at(view: View, history: LinkHistory, moment: datetime, *, after: bool) -> View:
+def _at(view: DirectoryView, history: LinkHistory, moment: datetime, *, after: bool) -> DirectoryView:
     """Return the direct members just before or just after ``moment``.
 
     A link without a record was always there.
@@ -285,4 +285,4 @@ def _at(view: View, history: LinkHistory, moment: datetime, *, after: bool) -> V
             for guid, record in records.items()
             if record.deleted_at is not None and begun(record.created_at) and not begun(record.deleted_at)
         }
-    return View(groups=view.groups, users=view.users, members=members)
+    return DirectoryView(groups=view.groups, users=view.users, members=members)

@@ -9,12 +9,12 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from genesys_ad_sync.model import Action, Change, Guid, MembershipPolicy, PrincipalKind, Reason, View
+from genesys_ad_sync.model import Action, Change, DirectoryView, Guid, MembershipPolicy, PrincipalKind, Reason
 
 Paths = dict[Guid, tuple[Guid, ...]]
 
 
-def closure(view: View, root: Guid, *, nested: bool = True) -> set[Guid]:
+def nested_groups(view: DirectoryView, root: Guid, *, nested: bool = True) -> set[Guid]:
     """Return ``root`` and every group below it that counts.
 
     Groups that contain each other are met once.
@@ -22,11 +22,11 @@ def closure(view: View, root: Guid, *, nested: bool = True) -> set[Guid]:
     return set(_paths_to_groups(view, root, nested=nested))
 
 
-def effective_members(view: View, root: Guid, policy: MembershipPolicy) -> Paths:
+def effective_members(view: DirectoryView, root: Guid, policy: MembershipPolicy) -> Paths:
     """Map each effective member to the groups from ``root`` down to the user's own group.
 
     The path is a shortest one; its last group has the user as direct member. Contacts, computers and unresolved
-    members are left out (see ``left_out``). Raises KeyError if ``view`` does not have ``root``.
+    members are left out (see ``count_non_users``). Raises KeyError if ``view`` does not have ``root``.
     """
     members: Paths = {}
     for group, path in _paths_to_groups(view, root, nested=policy.nested).items():
@@ -40,7 +40,7 @@ def effective_members(view: View, root: Guid, policy: MembershipPolicy) -> Paths
     return members
 
 
-def wanted_members(view: View, sources: Collection[Guid], policy: MembershipPolicy) -> Paths:
+def wanted_members(view: DirectoryView, sources: Collection[Guid], policy: MembershipPolicy) -> Paths:
     """Map each effective member of ``sources`` to the groups that grant the membership.
 
     Groups that ``view`` does not have or that are not in scope count as empty.
@@ -52,12 +52,12 @@ def wanted_members(view: View, sources: Collection[Guid], policy: MembershipPoli
     return {user: tuple(groups) for user, groups in granted_by.items()}
 
 
-def left_out(view: View, *roots: Guid, nested: bool = True) -> Counter[str]:
+def count_non_users(view: DirectoryView, *roots: Guid, nested: bool = True) -> Counter[str]:
     """Count the members below ``roots`` that get no membership because of what they are.
 
     The keys are ``PrincipalKind`` values, or ``unresolved`` (of another domain, or not visible to the account).
     """
-    groups = {group for root in roots for group in closure(view, root, nested=nested)}
+    groups = {group for root in roots for group in nested_groups(view, root, nested=nested)}
     everyone = {guid for group in groups for guid in view.members[group]} - view.groups.keys()
     counts: Counter[str] = Counter()
     for guid in everyone:
@@ -70,8 +70,8 @@ def left_out(view: View, *roots: Guid, nested: bool = True) -> Counter[str]:
 
 
 def difference(
-    before: View,
-    after: View,
+    before: DirectoryView,
+    after: DirectoryView,
     roots: Iterable[Guid],
     policy: MembershipPolicy,
     *,
@@ -110,7 +110,9 @@ def difference(
     return changes
 
 
-def keep_invisible(before: View, after: View, unresolved: Iterable[Guid], *, nested: bool = True) -> set[Guid]:
+def retain_unreadable(
+    before: DirectoryView, after: DirectoryView, unresolved: Iterable[Guid], *, nested: bool = True
+) -> set[Guid]:
     """Copy members that cannot be read now from ``before``, and return their guids.
 
     AD still lists these members, and takes deleted objects out of their groups: so the rights of the account changed,
@@ -134,7 +136,7 @@ def keep_invisible(before: View, after: View, unresolved: Iterable[Guid], *, nes
     return kept
 
 
-def prune(view: View, *, nested: bool) -> View:
+def prune(view: DirectoryView, *, nested: bool) -> DirectoryView:
     """Keep only objects that the groups in scope reach, as a new reading would."""
     reached: set[Guid] = set()
     waiting = [guid for guid, group in view.groups.items() if group.in_scope]
@@ -146,14 +148,14 @@ def prune(view: View, *, nested: bool) -> View:
         if nested:
             waiting += [member for member in view.members[guid] if member in view.groups]
     members = {member for guid in reached for member in view.members[guid]}
-    return View(
+    return DirectoryView(
         groups={guid: group for guid, group in view.groups.items() if guid in reached},
         users={guid: user for guid, user in view.users.items() if guid in members},
         members={guid: set(members) for guid, members in view.members.items() if guid in reached},
     )
 
 
-def primary_group_rids(view: View) -> dict[int, Guid]:
+def primary_group_rids(view: DirectoryView) -> dict[int, Guid]:
     """Map RIDs, to which ``primaryGroupID`` refers, to the groups that can be a primary group."""
     rids = {guid: domain_rid(group.sid) for guid, group in view.groups.items()}
     return {rid: guid for guid, rid in rids.items() if rid is not None}
@@ -164,13 +166,13 @@ def domain_rid(sid: str | None) -> int | None:
     return int(sid.rsplit("-", 1)[1]) if sid is not None and sid.startswith("S-1-5-21-") else None
 
 
-def _members_in_scope(view: View, root: Guid, policy: MembershipPolicy) -> Paths | None:
+def _members_in_scope(view: DirectoryView, root: Guid, policy: MembershipPolicy) -> Paths | None:
     """Return the effective members of ``root``; None if it is missing or not in scope."""
     group = view.groups.get(root)
     return effective_members(view, root, policy) if group is not None and group.in_scope else None
 
 
-def _paths_to_groups(view: View, root: Guid, *, nested: bool) -> dict[Guid, tuple[Guid, ...]]:
+def _paths_to_groups(view: DirectoryView, root: Guid, *, nested: bool) -> dict[Guid, tuple[Guid, ...]]:
     """Find a shortest path to each group below ``root``, in breadth-first order."""
     if root not in view.groups:
         raise KeyError(root)

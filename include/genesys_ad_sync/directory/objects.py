@@ -17,7 +17,7 @@ from genesys_ad_sync.directory.membership import primary_group_rids
 from genesys_ad_sync.directory.ranges import RANGE_SIZE
 from genesys_ad_sync.directory.session import PAGE_SIZE, LdapSession
 from genesys_ad_sync.errors import DirectoryIncomplete, DirectoryNotFound
-from genesys_ad_sync.model import DirectoryGroup, DirectoryUser, Guid, PrincipalKind, Scope, View
+from genesys_ad_sync.model import DirectoryGroup, DirectoryUser, DirectoryView, Guid, PrincipalKind, Scope
 
 GROUPS_PER_PAGE = 200  # each may bring RANGE_SIZE members
 SCAN_FROM = 1000  # wanted users; fewer are always requested by GUID
@@ -37,7 +37,7 @@ class ObjectSet:
     about their membership. They are left out, like objects that the account cannot see at all.
     """
 
-    view: View = field(default_factory=View)
+    view: DirectoryView = field(default_factory=DirectoryView)
     primary: dict[Guid, int] = field(default_factory=dict)
     hidden: set[Guid] = field(default_factory=set)
 

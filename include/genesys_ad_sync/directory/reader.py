@@ -15,10 +15,10 @@ from genesys_ad_sync.directory.dirsync import (
 )
 from genesys_ad_sync.directory.membership import prune
 from genesys_ad_sync.directory.objects import ObjectReader, ObjectSet
-from genesys_ad_sync.directory.results import Delta, Proof, Reading
+from genesys_ad_sync.directory.results import Delta, GroupReading, Snapshot
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import CursorRejected, DirectoryIncomplete
-from genesys_ad_sync.model import Cursor, Guid, Scope, View
+from genesys_ad_sync.model import Cursor, DirectoryView, Guid, Scope
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class DirectoryReader:
         self.objects = ObjectReader(session, scope)
         self.changes = ChangeReader(session, scope)
 
-    def snapshot(self) -> Reading:
+    def snapshot(self) -> Snapshot:
         """Read every group of the scope, everything below, and a cursor that continues the view.
 
         The cursor comes first, then the groups and users page by page. The changes since the cursor are then applied
@@ -55,7 +55,7 @@ class DirectoryReader:
                 log.debug("snapshot attempt %d starts again: %s", attempt + 1, rejected)
         raise DirectoryIncomplete("Active Directory kept changing while the whole view was read. Run again.")
 
-    def _snapshot(self) -> Reading:
+    def _snapshot(self) -> Snapshot:
         requests_before = self.session.requests
         warnings: list[str] = []
         cursor = self.changes.first_cursor(warnings)
@@ -68,7 +68,7 @@ class DirectoryReader:
         else:
             read_until = rounded_up(self.session.current_time())
         warnings += self._warnings(found, view)
-        reading = Reading(
+        reading = Snapshot(
             view=view,
             cursor=cursor,
             read_until=read_until,
@@ -80,7 +80,7 @@ class DirectoryReader:
         log.debug("snapshot: %d groups, %d users, %d requests", len(view.groups), len(view.users), reading.requests)
         return reading
 
-    def _warnings(self, found: ObjectSet, view: View) -> list[str]:
+    def _warnings(self, found: ObjectSet, view: DirectoryView) -> list[str]:
         warnings = []
         if found.hidden:
             warnings.append(
@@ -95,7 +95,7 @@ class DirectoryReader:
             )
         return warnings
 
-    def read_groups(self, guids: Iterable[Guid]) -> Proof:
+    def read_groups(self, guids: Iterable[Guid]) -> GroupReading:
         """Read these groups and everything below them completely.
 
         Groups that do not exist (any more), or that the account may not see, are ``missing``. Whether a group is in
@@ -104,7 +104,7 @@ class DirectoryReader:
         requests_before = self.session.requests
         wanted = frozenset(guids)
         view = self.objects.fetch(wanted).view
-        return Proof(
+        return GroupReading(
             view=view,
             read_until=rounded_up(self.session.current_time()),
             complete=frozenset(view.members),
@@ -128,6 +128,6 @@ class DirectoryReader:
         return self.objects.tombstones(guids)
 
 
-def _unresolved(view: View) -> frozenset[Guid]:
+def _unresolved(view: DirectoryView) -> frozenset[Guid]:
     everyone = {guid for members in view.members.values() for guid in members}
     return frozenset(everyone - view.groups.keys() - view.users.keys())

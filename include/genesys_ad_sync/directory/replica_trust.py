@@ -11,18 +11,18 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from genesys_ad_sync.directory.results import Delta
-from genesys_ad_sync.model import Action, Change, Cursor, Guid, Reason, View
+from genesys_ad_sync.model import Action, Change, Cursor, DirectoryView, Guid, Reason
 
 REPLICATION_TIME = timedelta(hours=1)
 """After this time, every domain controller knows what one of them knew."""
 
 
-def first(fresh: Cursor) -> Cursor:
+def trusted_cursor(fresh: Cursor) -> Cursor:
     """Return ``fresh`` without doubt: the first reading has nothing to lag behind."""
     return dataclasses.replace(fresh, doubted_since=None, trusted_dc=fresh.domain_controller)
 
 
-def following(last: Cursor, known: Mapping[str, tuple[Guid, int]], fresh: Cursor) -> Cursor:
+def next_cursor(last: Cursor, known: Mapping[str, tuple[Guid, int]], fresh: Cursor) -> Cursor:
     """Return ``fresh`` with the doubt that follows from ``last``, the cursor before it.
 
     ``known``: domain controller -> (invocationId, highestCommittedUSN) as last seen. A domain controller whose database
@@ -35,7 +35,7 @@ def following(last: Cursor, known: Mapping[str, tuple[Guid, int]], fresh: Cursor
     same_database = invocation_id == fresh.invocation_id and fresh.highest_committed_usn >= usn
     if name == last.domain_controller and same_database:
         if last.doubted_since is None or fresh.polled_at >= last.doubted_since + REPLICATION_TIME:
-            return first(fresh)
+            return trusted_cursor(fresh)
         return dataclasses.replace(fresh, doubted_since=last.doubted_since, trusted_dc=last.trusted_dc)
     trusted = None
     if last.doubted_since is None and name != last.domain_controller:
@@ -45,7 +45,9 @@ def following(last: Cursor, known: Mapping[str, tuple[Guid, int]], fresh: Cursor
     return dataclasses.replace(fresh, doubted_since=fresh.polled_at, trusted_dc=trusted)
 
 
-def only_what_was_told(before: View, after: View, delta: Delta | None, *, believe_people: bool = False) -> View:
+def without_unreported_losses(
+    before: DirectoryView, after: DirectoryView, delta: Delta | None, *, believe_people: bool = False
+) -> DirectoryView:
     """Return ``after`` plus every membership of ``before`` that ``delta`` does not report as ended.
 
     Unless ``believe_people``, a user that ``delta`` does not name also keeps the attributes of ``before``, because it
@@ -53,7 +55,7 @@ def only_what_was_told(before: View, after: View, delta: Delta | None, *, believ
     """
     deleted = delta.deleted if delta is not None else frozenset()
     removed = delta.member_changes if delta is not None else {}
-    view = View(
+    view = DirectoryView(
         groups={**{guid: g for guid, g in before.groups.items() if guid not in deleted}, **after.groups},
         users={**{guid: u for guid, u in before.users.items() if guid not in deleted}, **after.users},
     )
@@ -66,7 +68,7 @@ def only_what_was_told(before: View, after: View, delta: Delta | None, *, believ
     return view
 
 
-def doubted(changes: Iterable[Change], certain: Iterable[Change], reason: Reason, cursor: Cursor) -> list[Change]:
+def hold_doubted(changes: Iterable[Change], certain: Iterable[Change], reason: Reason, cursor: Cursor) -> list[Change]:
     """Hold the removals that are not among ``certain``, for ``reason``."""
     certain_removals = {(change.group_guid, change.user_guid) for change in certain if change.action is Action.REMOVE}
     trusted = cursor.trusted_dc if cursor.trusted_dc != cursor.domain_controller else None
@@ -80,7 +82,7 @@ def doubted(changes: Iterable[Change], certain: Iterable[Change], reason: Reason
     ]
 
 
-def is_told(change: Change, delta: Delta) -> bool:
+def is_reported(change: Change, delta: Delta) -> bool:
     """Return whether ``delta`` itself reports that the membership of a doubted removal ended."""
     if change.user_guid in delta.deleted:
         return True

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from genesys_ad_sync.model import Cursor, Guid, View
+from genesys_ad_sync.model import Cursor, DirectoryView, Guid
 
 
 @dataclass(frozen=True)
-class Reading:
+class Snapshot:
     """The whole view.
 
     - ``complete``: the groups of which every page and range came (all of ``view.members``).
@@ -22,7 +22,7 @@ class Reading:
     - ``unresolved``: members that are not objects of this domain, or that the account may not see.
     """
 
-    view: View
+    view: DirectoryView
     cursor: Cursor
     read_until: datetime
     complete: frozenset[Guid]
@@ -32,16 +32,16 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Proof:
+class GroupReading:
     """Some groups and everything below them, read completely.
 
     ``missing``: requested, but no such group was found.
 
-    ``read_until`` and ``unresolved`` as in ``Reading``. An unresolved member that was known before and has no tombstone
-    is one that the account cannot see any more; it does not prove that the user left.
+    ``read_until`` and ``unresolved`` as in ``Snapshot``. An unresolved member that was known before and has no
+    tombstone is one that the account cannot see any more; it does not prove that the user left.
     """
 
-    view: View
+    view: DirectoryView
     read_until: datetime
     complete: frozenset[Guid]
     missing: frozenset[Guid]

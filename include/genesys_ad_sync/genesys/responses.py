@@ -57,7 +57,7 @@ _NEEDED = (
 )
 
 
-def parse_answer(method: str, path: str, status: int, headers: Mapping[str, str], content: bytes) -> Any:
+def parse_response(method: str, path: str, status: int, headers: Mapping[str, str], content: bytes) -> Any:
     """Return the JSON of a good answer; None if it has no body.
 
     ``headers``: a mapping that ignores case. Raises the GenesysError that any other answer means.

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, upsert
-from genesys_ad_sync.model import Guid, Pair
+from genesys_ad_sync.model import GroupPair, Guid
 
 _PAIR = tables.pair.c
 
@@ -18,12 +18,12 @@ _PAIR = tables.pair.c
 class Pairs(DefinitionStore):
     """The mapping of AD groups to Genesys groups, with its baselines."""
 
-    def active(self) -> list[Pair]:
+    def active(self) -> list[GroupPair]:
         """Return the pairs as last mapped, by rule."""
         with self._database.reading() as connection:
             return _pairs(connection, self._definition, active=True)
 
-    def former(self) -> list[Pair]:
+    def former(self) -> list[GroupPair]:
         """Return the pairs that no rule produces any more.
 
         ``has_baseline``: the pair had a baseline when it was last mapped.
@@ -31,7 +31,7 @@ class Pairs(DefinitionStore):
         with self._database.reading() as connection:
             return _pairs(connection, self._definition, active=False)
 
-    def replace(self, pairs: Sequence[Pair], at: datetime) -> list[Pair]:
+    def replace(self, pairs: Sequence[GroupPair], at: datetime) -> list[GroupPair]:
         """Replace the mapping; return ``pairs`` in the same order, with the stored baselines.
 
         A pair that is missing from the list becomes inactive. If it returns later, it has lost its baseline.
@@ -88,18 +88,18 @@ def void_baselines(connection: Connection, definitions: Collection[str]) -> None
     connection.execute(void.where(_PAIR.definition.in_(definitions)))
 
 
-def _by_key(pairs: Collection[Pair]) -> dict[tuple[Guid, str], Pair]:
+def _by_key(pairs: Collection[GroupPair]) -> dict[tuple[Guid, str], GroupPair]:
     return {(pair.group_guid, pair.genesys_group_id): pair for pair in pairs}
 
 
-def _pairs(connection: Connection, definition: str, *, active: bool) -> list[Pair]:
+def _pairs(connection: Connection, definition: str, *, active: bool) -> list[GroupPair]:
     rows = connection.execute(
         select(tables.pair)
         .where(_PAIR.definition == definition, _PAIR.active == active)
         .order_by(_PAIR.rule, _PAIR.group_guid, _PAIR.genesys_group_id)
     )
     return [
-        Pair(
+        GroupPair(
             group_guid=row.group_guid,
             genesys_group_id=row.genesys_group_id,
             genesys_group_name=row.genesys_group_name,
@@ -110,7 +110,7 @@ def _pairs(connection: Connection, definition: str, *, active: bool) -> list[Pai
     ]
 
 
-def _as_columns(definition: str, pair: Pair, at: datetime) -> dict[str, Any]:
+def _as_columns(definition: str, pair: GroupPair, at: datetime) -> dict[str, Any]:
     """Return the columns of a pair that is new or returns: without a baseline."""
     return {
         "definition": definition,

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, delete, or_, select
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
 from genesys_ad_sync.journal.stored_row import row_from_json
-from genesys_ad_sync.model import Action, Done, RunKey, Status
+from genesys_ad_sync.model import Action, RunKey, Status, WrittenRow
 
 _ROW = tables.row.c
 _RUN = tables.run.c
@@ -100,7 +100,7 @@ class Pins(DefinitionStore):
 
     # -- what a run wrote --
 
-    def writes_of(self, key: RunKey) -> list[Done]:
+    def writes_of(self, key: RunKey) -> list[WrittenRow]:
         """Return the rows that a run wrote to Genesys with success, in any attempt, oldest first."""
         statement = (
             select(_ROW.id, _ROW.run, _ROW.data)
@@ -115,11 +115,11 @@ class Pins(DefinitionStore):
         )
         with self._database.reading() as connection:
             return [
-                Done(row_id=row.id, attempt_id=row.run, row=row_from_json(row.data))
+                WrittenRow(row_id=row.id, attempt_id=row.run, row=row_from_json(row.data))
                 for row in connection.execute(statement)
             ]
 
-    def written_since(self, writes: Collection[Done], exclude: RunKey) -> set[str]:
+    def written_since(self, writes: Collection[WrittenRow], exclude: RunKey) -> set[str]:
         """Return the keys of those rows whose membership another run has written since.
 
         :param exclude: the run whose writes do not count.

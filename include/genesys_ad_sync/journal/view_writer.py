@@ -12,7 +12,7 @@ from sqlalchemy import update as sql_update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import chunks, each_of, upsert
-from genesys_ad_sync.model import Change, Guid, View
+from genesys_ad_sync.model import Change, DirectoryView, Guid
 
 _MEMBERSHIP = tables.membership.c
 
@@ -26,8 +26,8 @@ class ViewUpdate:
     stay in ``after``.
     """
 
-    before: View  # a part of the view, as loaded; ignored if `full`
-    after: View  # the same part as AD has it now
+    before: DirectoryView  # a part of the view, as loaded; ignored if `full`
+    after: DirectoryView  # the same part as AD has it now
     changes: Sequence[Change] = ()  # what follows for people in AD groups
     complete: Collection[Guid] = ()  # groups that the poll read completely
     deleted: Collection[Guid] = ()  # objects whose tombstone the poll saw
@@ -43,7 +43,9 @@ def write_view(connection: Connection, definition: str, update: ViewUpdate, at: 
     _mark(connection, definition, tables.group, update.complete, complete_poll=poll)
 
 
-def _write_members(connection: Connection, definition: str, before: View, after: View, at: datetime) -> None:
+def _write_members(
+    connection: Connection, definition: str, before: DirectoryView, after: DirectoryView, at: datetime
+) -> None:
     had = dict(before.members)
     had.update(_members_of(connection, definition, after.groups.keys() - before.groups.keys()))
     added: dict[Guid, set[Guid]] = {}
@@ -103,7 +105,7 @@ def _insert_members(
     connection.execute(insert(tables.membership).from_select(columns, rows), rows_of_groups)
 
 
-def _write_objects(connection: Connection, definition: str, before: View, after: View) -> None:
+def _write_objects(connection: Connection, definition: str, before: DirectoryView, after: DirectoryView) -> None:
     groups = [
         {
             "definition": definition,
@@ -158,7 +160,7 @@ def _kept_by_others(
     definition: str,
     missing_groups: Collection[Guid],
     missing_users: Collection[Guid],
-    after: View,
+    after: DirectoryView,
 ) -> set[Guid]:
     """Return the objects that left the part but not the view.
 

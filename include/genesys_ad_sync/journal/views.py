@@ -17,7 +17,15 @@ from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import as_columns
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
 from genesys_ad_sync.journal.view_writer import ViewUpdate, write_view
-from genesys_ad_sync.model import Cursor, DirectoryGroup, DirectoryUser, Guid, PrincipalKind, StoredCursor, View
+from genesys_ad_sync.model import (
+    Cursor,
+    DirectoryGroup,
+    DirectoryUser,
+    DirectoryView,
+    Guid,
+    PrincipalKind,
+    StoredCursor,
+)
 
 _ROWS_AT_A_TIME = 10_000
 
@@ -62,7 +70,7 @@ class Views(DefinitionStore):
                 known_dcs={name: (invocation_id, usn) for name, invocation_id, usn in seen},
             )
 
-    def load(self, roots: Collection[Guid] | None = None) -> View:
+    def load(self, roots: Collection[Guid] | None = None) -> DirectoryView:
         """Return the view, or the part below some groups.
 
         The part holds the roots, the groups nested below them, and all their members. Roots that are not groups (any
@@ -220,11 +228,11 @@ def _write_cursor(
 # -- reading ------------------------------------------------------------------------------------------
 
 
-def _full_view(connection: Connection, definition: str) -> View:
+def _full_view(connection: Connection, definition: str) -> DirectoryView:
     streamed = connection.execution_options(yield_per=_ROWS_AT_A_TIME)
     try:
         groups = streamed.execute(select(tables.group).where(_GROUP.definition == definition, _GROUP.gone_at.is_(None)))
-        view = View(groups={row.guid: _as_group(row) for row in groups})
+        view = DirectoryView(groups={row.guid: _as_group(row) for row in groups})
         users = streamed.execute(select(tables.user).where(_USER.definition == definition, _USER.gone_at.is_(None)))
         view.users = {row.guid: _as_user(row) for row in users}
         _add_members(
@@ -238,8 +246,8 @@ def _full_view(connection: Connection, definition: str) -> View:
     return view
 
 
-def _closure(connection: Connection, definition: str, roots: Collection[Guid]) -> View:
-    view = View()
+def _closure(connection: Connection, definition: str, roots: Collection[Guid]) -> DirectoryView:
+    view = DirectoryView()
     frontier = set(roots)
     while frontier:
         below: set[Guid] = set()
@@ -284,7 +292,7 @@ def _closure(connection: Connection, definition: str, roots: Collection[Guid]) -
     return view
 
 
-def _add_members(view: View, memberships: Iterable[Any]) -> None:
+def _add_members(view: DirectoryView, memberships: Iterable[Any]) -> None:
     # One string object per guid, not one per membership: a quarter of the memory with 200,000 of them
     known: dict[Guid, Guid] = {guid: guid for objects in (view.groups, view.users) for guid in objects}
     view.members = {guid: view.members.get(guid, set()) for guid in view.groups}

@@ -8,17 +8,17 @@ from genesys_ad_sync.model.directory import (
     Cursor,
     DirectoryGroup,
     DirectoryUser,
+    DirectoryView,
     Guid,
     MembershipPolicy,
     PrincipalKind,
     Scope,
-    View,
 )
 from genesys_ad_sync.model.genesys import MEMBERS_PER_REQUEST, GenesysGroup, GenesysUser, UserKey, WriteStrategy
-from genesys_ad_sync.model.identity import Grant, Link, Match, MatchStatus, Pair, SkippedGroup
+from genesys_ad_sync.model.identity import Grant, GroupPair, Link, Match, MatchStatus, SkippedGroup
 from genesys_ad_sync.model.outcome import SETTLED, Outcome, Reason, Status
 from genesys_ad_sync.model.rows import GroupResult, Row, RowKey
-from genesys_ad_sync.model.runs import Decision, Done, RunKey, RunRecord, RunRequest, StoredCursor
+from genesys_ad_sync.model.runs import Decision, RunKey, RunRecord, RunRequest, StoredCursor, WrittenRow
 
 __all__ = [
     "MEMBERS_PER_REQUEST",
@@ -29,10 +29,11 @@ __all__ = [
     "Decision",
     "DirectoryGroup",
     "DirectoryUser",
-    "Done",
+    "DirectoryView",
     "GenesysGroup",
     "GenesysUser",
     "Grant",
+    "GroupPair",
     "GroupResult",
     "Guid",
     "Link",
@@ -41,7 +42,6 @@ __all__ = [
     "MembershipPolicy",
     "Mode",
     "Outcome",
-    "Pair",
     "PrincipalKind",
     "Reason",
     "Row",
@@ -54,7 +54,7 @@ __all__ = [
     "Status",
     "StoredCursor",
     "UserKey",
-    "View",
     "Window",
     "WriteStrategy",
+    "WrittenRow",
 ]

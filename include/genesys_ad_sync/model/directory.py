@@ -64,7 +64,7 @@ class DirectoryUser:
 
 
 @dataclass
-class View:
+class DirectoryView:
     """AD groups, users and *direct* memberships as last read: all of them, or some groups with their nested groups.
 
     ``members`` has an entry for each group of ``groups``, members by primaryGroupID included. A member is a guid of

@@ -11,7 +11,7 @@ from genesys_ad_sync.model.outcome import Reason
 
 
 @dataclass(frozen=True)
-class Pair:
+class GroupPair:
     """An AD group and the Genesys group it maps to. ``rule``: index in `groups:`, from 0."""
 
     group_guid: Guid

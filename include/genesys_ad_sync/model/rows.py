@@ -60,7 +60,7 @@ class Row:
     genesys_group: Mapping[str, str | None] | None = None  # {id, name}
     directory_groups: tuple[Mapping[str, str | None], ...] = ()  # {guid, dn, name}
     directory_user: Mapping[str, str | None] | None = None  # {guid, dn, mail}
-    undoes: str | None = None  # run_id of the run whose change this row reverses
+    undoes_run: str | None = None  # run_id of the run whose change this row reverses
 
     @property
     def person(self) -> str:
@@ -73,7 +73,7 @@ class Row:
 
         An undo that finds its result in effect already changes none: somebody else has put it back.
         """
-        in_effect = self.status is Status.SUCCESS or (self.status is Status.UNCHANGED and not self.undoes)
+        in_effect = self.status is Status.SUCCESS or (self.status is Status.UNCHANGED and not self.undoes_run)
         return in_effect and self.settled_by is None
 
     @property

@@ -97,7 +97,7 @@ class Decision(str, Enum):
 
 
 @dataclass(frozen=True)
-class Done:
+class WrittenRow:
     """A row that a run wrote to Genesys. ``row_id`` grows with time; ``attempt_id``: ``RunRecord.id``."""
 
     row_id: int

@@ -6,24 +6,24 @@ Reads nothing, writes nothing, knows no time, no journal and no Airflow.
 `plan` and `plan_undo` decide a run, `recheck` and `recheck_undo` decide its rows again just before writing.
 """
 
-from genesys_ad_sync.planning.evidence import newest_told
-from genesys_ad_sync.planning.inputs import Context, Target, Unmapped
-from genesys_ad_sync.planning.lanes import spread
+from genesys_ad_sync.planning.evidence import newest_polled_change
+from genesys_ad_sync.planning.inputs import PlanContext, Target, UnmappedGroup
+from genesys_ad_sync.planning.lanes import assign_lanes
 from genesys_ad_sync.planning.plan import Plan, content_hash, plan
 from genesys_ad_sync.planning.recheck import recheck
 from genesys_ad_sync.planning.undo import Present, plan_undo, recheck_undo
 
 __all__ = [
-    "Context",
     "Plan",
+    "PlanContext",
     "Present",
     "Target",
-    "Unmapped",
+    "UnmappedGroup",
+    "assign_lanes",
     "content_hash",
-    "newest_told",
+    "newest_polled_change",
     "plan",
     "plan_undo",
     "recheck",
     "recheck_undo",
-    "spread",
 ]

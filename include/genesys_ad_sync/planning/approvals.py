@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from genesys_ad_sync.model import Action, Reason, Row, RowKey, Status
 from genesys_ad_sync.planning import guards
-from genesys_ad_sync.planning.inputs import Context, Target
+from genesys_ad_sync.planning.inputs import PlanContext, Target
 from genesys_ad_sync.planning.limits import LimitCheck, PendingRemovals, check_limits
 from genesys_ad_sync.settings import SyncDefinition
 
@@ -24,7 +24,7 @@ class LimitedRows:
 
 
 def apply_limits(
-    rows: Iterable[Row], pending: Iterable[PendingRemovals], definition: SyncDefinition, context: Context
+    rows: Iterable[Row], pending: Iterable[PendingRemovals], definition: SyncDefinition, context: PlanContext
 ) -> LimitedRows:
     """Check the limits against the pending removals, and hold the rows that need approval."""
     check = check_limits(pending, context.removed_today, definition.limits)
@@ -40,7 +40,7 @@ def fail_reason(check: LimitCheck, definition: SyncDefinition) -> str | None:
 
 
 def pending_removals(
-    targets: Sequence[Target], rows: Sequence[Row], being_asked: frozenset[str], definition: SyncDefinition
+    targets: Sequence[Target], rows: Sequence[Row], pending_elsewhere: frozenset[str], definition: SyncDefinition
 ) -> list[PendingRemovals]:
     """Count the removals that only a limit or an approver can stop, by Genesys group.
 
@@ -50,7 +50,7 @@ def pending_removals(
     counts = Counter(row.genesys_group_id for row in rows if row.action is Action.REMOVE and _will_be_written(row))
     if not counts:
         return []  # nothing of this run can be over a limit
-    elsewhere = removals_by_group(being_asked - {row.key for row in rows})
+    elsewhere = removals_by_group(pending_elsewhere - {row.key for row in rows})
     known = {target.genesys_group.id for target in targets}
     others = [
         PendingRemovals(group_id, group_id, count, 0)
@@ -76,14 +76,14 @@ def removals_by_group(keys: Iterable[str]) -> Counter[str]:
 
 def _owned_members(target: Target, definition: SyncDefinition) -> int:
     """Count the present members that `limits.removals_percent` is about: owned by AD, or under `mirror` all."""
-    present = target.present or frozenset()
+    present = target.members or frozenset()
     if definition.removals == "mirror":
         return len(present)
     return len({grant.genesys_user_id for grant in target.grants} & present)
 
 
 def hold_for_approval(
-    rows: Iterable[Row], check: LimitCheck, definition: SyncDefinition, context: Context
+    rows: Iterable[Row], check: LimitCheck, definition: SyncDefinition, context: PlanContext
 ) -> tuple[list[Row], frozenset[str]]:
     """Hold rows that need approval.
 
@@ -111,7 +111,7 @@ def _will_be_written(row: Row) -> bool:
     return row.status is Status.PLANNED and row.reason is None
 
 
-def _approval_reason(row: Row, check: LimitCheck, definition: SyncDefinition, context: Context) -> Reason | None:
+def _approval_reason(row: Row, check: LimitCheck, definition: SyncDefinition, context: PlanContext) -> Reason | None:
     name = (row.genesys_group or {}).get("name") or ""
     reason = guards.protected(name, definition.protect)
     if row.action is Action.REMOVE:

@@ -18,7 +18,7 @@ def change_ids(changes: Iterable[Change]) -> tuple[int, ...]:
     return tuple(sorted({change.id for change in changes if change.id is not None}))
 
 
-def newest_told(changes: Iterable[Change]) -> int:
+def newest_polled_change(changes: Iterable[Change]) -> int:
     """Return the id of the newest change that a poll saw, or 0."""
     return max((change.id or 0 for change in changes if change.origin == "poll"), default=0)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from genesys_ad_sync.model import Change, Grant, Guid, Match
-from genesys_ad_sync.planning.inputs import Context, Target
+from genesys_ad_sync.planning.inputs import PlanContext, Target
 from genesys_ad_sync.settings import SyncDefinition
 
 
@@ -26,10 +26,10 @@ class TargetFacts:
     matches: Mapping[Guid, Match]
     claims: Mapping[str, frozenset[Guid]]  # Genesys user -> AD accounts that are or may be it, by match
     definition: SyncDefinition
-    context: Context
+    context: PlanContext
     grants_of: Mapping[str, tuple[Grant, ...]]  # by Genesys user
     grants_by: Mapping[Guid, tuple[Grant, ...]]  # by AD user
-    wanted_ids: frozenset[str]  # Genesys users that are or may be an AD user of `effective`
+    wanted_ids: frozenset[str]  # Genesys users that are or may be an AD user of `wanted`
 
     @classmethod
     def of(
@@ -38,7 +38,7 @@ class TargetFacts:
         matches: Mapping[Guid, Match],
         claims: Mapping[str, frozenset[Guid]],
         definition: SyncDefinition,
-        context: Context,
+        context: PlanContext,
     ) -> TargetFacts:
         """Index a target's grants and collect the Genesys users that AD may want."""
         grants_of: dict[str, tuple[Grant, ...]] = {}
@@ -47,20 +47,20 @@ class TargetFacts:
             grants_of[grant.genesys_user_id] = (*grants_of.get(grant.genesys_user_id, ()), grant)
             grants_by[grant.user_guid] = (*grants_by.get(grant.user_guid, ()), grant)
         wanted: set[str] = set()
-        for guid in target.effective:
+        for guid in target.wanted:
             wanted |= {grant.genesys_user_id for grant in grants_by.get(guid, ())} | _possible_ids(matches.get(guid))
         return cls(target, matches, claims, definition, context, grants_of, grants_by, frozenset(wanted))
 
     @property
-    def present(self) -> frozenset[str]:
+    def members(self) -> frozenset[str]:
         """Genesys user ids of the members; empty if they could not be read."""
-        return self.target.present or frozenset()
+        return self.target.members or frozenset()
 
     @property
     def is_compared(self) -> bool:
         """True if the target is ours alone and can be compared completely."""
         target = self.target
-        return target.whole and target.present is not None and not target.claimed_by and not self.context.in_flight
+        return target.full and target.members is not None and not target.claimed_by and not self.context.in_flight
 
     def known_ids(self, guid: Guid) -> frozenset[str]:
         """Return the Genesys users that an AD user is, by match and grants."""
@@ -89,7 +89,7 @@ class TargetFacts:
         claimants = self.claimants(genesys_user_id)
         if guid not in self.context.deleted_users:
             return claimants
-        relevant = self.target.effective.keys() | self.context.excluded_users
+        relevant = self.target.wanted.keys() | self.context.excluded_users
         return claimants & relevant
 
     def matched_by_one(self, genesys_user_id: str, guid: Guid) -> bool:
@@ -100,7 +100,7 @@ class TargetFacts:
         """Return the wanted account that replaces a deleted one, if there is one."""
         if guid not in self.context.deleted_users:
             return None
-        for account in self.claimants(genesys_user_id) & self.target.effective.keys():
+        for account in self.claimants(genesys_user_id) & self.target.wanted.keys():
             match = self.matches.get(account)
             if match and match.genesys_user_id == genesys_user_id and self.matched_by_one(genesys_user_id, account):
                 return account

@@ -15,7 +15,7 @@ def new_grants(facts: TargetFacts) -> Iterable[Grant]:
     """Yield the grants of memberships that AD wants and Genesys already has."""
     target = facts.target
     for guid, genesys_id in wanted_members_present(facts):
-        for group_guid in target.effective[guid]:
+        for group_guid in target.wanted[guid]:
             grant = Grant(target.genesys_group.id, genesys_id, guid, group_guid)
             if grant not in facts.grants_of.get(genesys_id, ()):
                 yield grant
@@ -31,7 +31,7 @@ def transferred_grants(facts: TargetFacts, rows: Iterable[Row]) -> Iterable[Gran
         if row.reason is Reason.STILL_GRANTED and row.user_guid is not None:
             owner = facts.successor(row.user_guid, row.genesys_user_id or "") or row.user_guid
             for grant in facts.grants_by.get(row.user_guid, ()):
-                for group_guid in facts.target.effective[owner]:
+                for group_guid in facts.target.wanted[owner]:
                     yield dataclasses.replace(grant, user_guid=owner, group_guid=group_guid)
 
 
@@ -39,7 +39,7 @@ def stale_grants(facts: TargetFacts) -> Iterable[Grant]:
     """Yield the grants through former AD groups of users who are wanted through others now."""
     for guid, genesys_id in wanted_members_present(facts):
         for grant in facts.grants_by.get(guid, ()):
-            if grant.genesys_user_id == genesys_id and grant.group_guid not in facts.target.feeding:
+            if grant.genesys_user_id == genesys_id and grant.group_guid not in facts.target.sources:
                 yield grant
 
 
@@ -50,10 +50,10 @@ def wanted_members_present(facts: TargetFacts) -> Iterable[tuple[Guid, str]]:
     """
     if not facts.is_compared:
         return
-    for guid in sorted(facts.target.effective.keys() - facts.context.excluded_users):
+    for guid in sorted(facts.target.wanted.keys() - facts.context.excluded_users):
         match = facts.matches.get(guid)
         genesys_id = match.genesys_user_id if match else None
-        if genesys_id is not None and genesys_id in facts.present and facts.matched_by_one(genesys_id, guid):
+        if genesys_id is not None and genesys_id in facts.members and facts.matched_by_one(genesys_id, guid):
             yield guid, genesys_id
 
 
@@ -88,7 +88,7 @@ def grants_in_vain(rows: Iterable[Row]) -> list[Grant]:
         row
         for row in rows
         if row.action is Action.ADD
-        and not row.undoes
+        and not row.undoes_run
         and (row.status is Status.ORPHANED or (row.status is Status.FAILED and row.reason in not_carried_out))
     )
 

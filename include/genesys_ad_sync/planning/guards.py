@@ -22,8 +22,8 @@ class Removal:
     user_guid: Guid | None  # None: no AD user is known to be this Genesys user
     policy: str  # removals: granted | mirror
     complete: bool  # every AD group that feeds the Genesys group was read completely in this run
-    feeding: frozenset[Guid]  # AD groups of today's pairs
-    retired: frozenset[Guid]  # AD groups of former pairs
+    sources: frozenset[Guid]  # AD groups of today's pairs
+    former_sources: frozenset[Guid]  # AD groups of former pairs
     lost: tuple[Guid, ...]  # AD groups that the change is about
     grants: tuple[Grant, ...]  # of this Genesys user in this Genesys group
     match: Match | None  # of user_guid
@@ -74,8 +74,8 @@ def unresolved_members(removal: Removal) -> Reason | None:
 def mapping_changed(removal: Removal) -> Reason | None:
     """Hold what a former pair granted, and a change of a former pair's AD group."""
     granted_through = {grant.group_guid for grant in removal.grants}
-    former = not granted_through <= removal.feeding or not removal.retired.isdisjoint(removal.lost)
-    return Reason.MAPPING_CHANGED if former or not removal.feeding else None
+    former = not granted_through <= removal.sources or not removal.former_sources.isdisjoint(removal.lost)
+    return Reason.MAPPING_CHANGED if former or not removal.sources else None
 
 
 def held_by_evidence(removal: Removal) -> Reason | None:

@@ -17,42 +17,42 @@ if TYPE_CHECKING:  # a pure data class, but its package opens databases
 class Target:
     """One mapped Genesys group and all that is known of it.
 
-    ``feeding``: AD groups of today's pairs. ``retired``: AD groups of former pairs.
-    ``whole``: the group is compared with Genesys completely, not only where AD changed.
-    ``effective``: the journal's newest view: AD users who belong in the group -> the AD groups of ``feeding`` that say
-    it. With ``whole`` it holds every such user, else at least the users of ``changes``.
+    ``sources``: AD groups of today's pairs. ``former_sources``: AD groups of former pairs.
+    ``full``: the group is compared with Genesys completely, not only where AD changed.
+    ``wanted``: the journal's newest view: AD users who belong in the group -> the AD groups of ``sources`` that say
+    it. With ``full`` it holds every such user, else at least the users of ``changes``.
     ``complete``: all AD groups that feed it, nested ones included, were read completely in this run.
-    ``present``: Genesys user ids of its members (individuals). None: could not be read, which is not "nobody".
+    ``members``: Genesys user ids of its members (individuals). None: could not be read, which is not "nobody".
     ``changes``: changes to act on. In a bounded run also settled changes of the window, which are listed again.
     ``claimed_by``: another sync definition that feeds the Genesys group already.
     """
 
     genesys_group: GenesysGroup
-    feeding: tuple[Guid, ...]
-    whole: bool
-    effective: Mapping[Guid, tuple[Guid, ...]]
+    sources: tuple[Guid, ...]
+    full: bool
+    wanted: Mapping[Guid, tuple[Guid, ...]]
     complete: bool
-    present: frozenset[str] | None
+    members: frozenset[str] | None
     grants: tuple[Grant, ...] = ()
     changes: tuple[Change, ...] = ()
     claimed_by: str | None = None
-    retired: frozenset[Guid] = frozenset()
+    former_sources: frozenset[Guid] = frozenset()
 
 
 @dataclass(frozen=True)
-class Unmapped:
+class UnmappedGroup:
     """An AD group that feeds nothing.
 
-    ``whole``: one row for the group instead of one per changed member.
+    ``full``: one row for the group instead of one per changed member.
     """
 
     skipped: SkippedGroup
     changes: tuple[Change, ...] = ()
-    whole: bool = False
+    full: bool = False
 
 
 @dataclass(frozen=True)
-class Context:
+class PlanContext:
     """What else a plan depends on.
 
     ``observed_at``: AD's time of this run's poll.
@@ -61,9 +61,9 @@ class Context:
     ``groups``, ``users``: names for the report.
     ``outcomes``: change id -> outcome of settled changes that are listed again. Their rows show its reason.
     ``pins``: (Genesys group id, `Row.person`) that an undo run restored -> newest change id that the journal had then.
-    ``being_asked``: keys of rows that another run is asking about or is about to write. Their removals count in the
-    limits, even if this run does not act on them.
-    ``in_flight``: another run is writing to Genesys, or has written since ``Target.present`` was read. A row that needs
+    ``pending_elsewhere``: keys of rows that another run is asking about or is about to write. Their removals count in
+    the limits, even if this run does not act on them.
+    ``in_flight``: another run is writing to Genesys, or has written since ``Target.members`` was read. A row that needs
     no write then stays ``planned`` with the reason ``already_so``, and `patch` checks it again under the lease.
     ``deleted_users``: AD users whose tombstone was seen. A new account of the same person takes over their memberships.
     """
@@ -77,6 +77,6 @@ class Context:
     users: Mapping[Guid, DirectoryUser] = field(default_factory=dict)
     outcomes: Mapping[int, Outcome] = field(default_factory=dict)
     pins: Mapping[tuple[str, Guid], int] = field(default_factory=dict)
-    being_asked: frozenset[str] = frozenset()
+    pending_elsewhere: frozenset[str] = frozenset()
     in_flight: bool = False
     deleted_users: frozenset[Guid] = frozenset()

@@ -21,7 +21,7 @@ FIRST_APPROVED_LANE = 100
 """Lanes from here on belong to `patch_approved`, lower ones to `patch`."""
 
 
-def spread(rows: Iterable[Row], write: str) -> tuple[Row, ...]:
+def assign_lanes(rows: Iterable[Row], write: str) -> tuple[Row, ...]:
     """Assign lanes, from 0, to the ``planned`` rows; others lose theirs.
 
     All rows of a Genesys group share one lane. ``write``: the definition's `genesys.write`.

@@ -96,7 +96,7 @@ def too_many_in_a_day(count: int, removed_today: int, limits: Limits) -> str | N
     return f"{count} removals after {removed_today} today are more than allowed: limits.per_day is {limits.per_day}"
 
 
-def shrunk(before: int, lost: int, limits: Limits) -> bool:
+def shrinks_implausibly(before: int, lost: int, limits: Limits) -> bool:
     """Return True if a group lost more members than `limits.shrink_percent` allows to believe.
 
     ``lost``: members that a complete reading lacks, and whose loss neither DirSync nor a tombstone reports.

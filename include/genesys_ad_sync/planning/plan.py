@@ -11,8 +11,8 @@ from genesys_ad_sync.model import Change, Grant, GroupResult, Guid, Match, Row
 from genesys_ad_sync.planning.approvals import LimitedRows, apply_limits, fail_reason, pending_removals
 from genesys_ad_sync.planning.facts import TargetFacts, claims_by_genesys_user
 from genesys_ad_sync.planning.grants import new_grants, stale_grants, transferred_grants
-from genesys_ad_sync.planning.inputs import Context, Target, Unmapped
-from genesys_ad_sync.planning.lanes import spread
+from genesys_ad_sync.planning.inputs import PlanContext, Target, UnmappedGroup
+from genesys_ad_sync.planning.lanes import assign_lanes
 from genesys_ad_sync.planning.limits import NOTHING_EXCEEDED, LimitCheck
 from genesys_ad_sync.planning.rows import comparison_changes, group_result, order, rows_of_target, rows_of_unmapped
 from genesys_ad_sync.settings import SyncDefinition
@@ -24,27 +24,27 @@ class Plan:
 
     ``rows``: in the order of writing, by Genesys group, adds before removals: a move leaves no gap.
     ``comparison_changes``: (row key, change) of rows that only a comparison found: changes to add to the journal.
-    ``found``: grants to add. Memberships that AD wants and Genesys already has (complete comparison only), and grants
-    that pass from one AD group or account to another.
-    ``outdated``: grants to remove. Through AD groups that feed the Genesys group no more, of members who are wanted
+    ``new_grants``: grants to add. Memberships that AD wants and Genesys already has (complete comparison only), and
+    grants that pass from one AD group or account to another.
+    ``stale_grants``: grants to remove. Through AD groups that feed the Genesys group no more, of members who are wanted
     through others now.
-    ``compared``: ids of Genesys groups that were compared completely.
+    ``compared_groups``: ids of Genesys groups that were compared completely.
     ``hash``: see `content_hash`.
     ``fail_reason``: why nothing may be written (`limits.on_excess: fail`).
-    ``to_approve``: keys of held rows that an approver may release.
+    ``needs_approval``: keys of held rows that an approver may release.
     ``excess``: the limits that are exceeded.
     """
 
     rows: tuple[Row, ...]
     group_results: tuple[GroupResult, ...]
     comparison_changes: tuple[tuple[str, Change], ...]
-    found: tuple[Grant, ...]
+    new_grants: tuple[Grant, ...]
     hash: str
     fail_reason: str | None = None
-    to_approve: frozenset[str] = frozenset()
+    needs_approval: frozenset[str] = frozenset()
     excess: LimitCheck = NOTHING_EXCEEDED
-    compared: frozenset[str] = frozenset()
-    outdated: tuple[Grant, ...] = ()
+    compared_groups: frozenset[str] = frozenset()
+    stale_grants: tuple[Grant, ...] = ()
 
     @property
     def lanes(self) -> tuple[tuple[Row, ...], ...]:
@@ -67,9 +67,9 @@ class _Draft:
 def plan(
     targets: Sequence[Target],
     matches: Mapping[Guid, Match],
-    unmapped: Sequence[Unmapped],
+    unmapped: Sequence[UnmappedGroup],
     definition: SyncDefinition,
-    context: Context,
+    context: PlanContext,
 ) -> Plan:
     """Return the plan of a run.
 
@@ -79,14 +79,14 @@ def plan(
     """
     drafts = _drafts(targets, matches, definition, context)
     rows = [row for draft in drafts for row in draft.rows]
-    pending = pending_removals(targets, rows, context.being_asked, definition)
+    pending = pending_removals(targets, rows, context.pending_elsewhere, definition)
     limited = apply_limits(rows, pending, definition, context)
     skipped = [row for group in unmapped for row in rows_of_unmapped(group, context)]
     return _assemble(drafts, limited, skipped, definition, context)
 
 
 def _drafts(
-    targets: Sequence[Target], matches: Mapping[Guid, Match], definition: SyncDefinition, context: Context
+    targets: Sequence[Target], matches: Mapping[Guid, Match], definition: SyncDefinition, context: PlanContext
 ) -> list[_Draft]:
     """Decide each target alone."""
     _refuse_doubles(targets)
@@ -103,27 +103,27 @@ def _assemble(
     limited: LimitedRows,
     skipped: Iterable[Row],
     definition: SyncDefinition,
-    context: Context,
+    context: PlanContext,
 ) -> Plan:
     """Order the rows, assign lanes, and add what follows from the targets."""
     rows: Sequence[Row] = sorted((*limited.rows, *skipped), key=order)
     if not context.dry_run:
-        rows = spread(rows, definition.genesys.write)
+        rows = assign_lanes(rows, definition.genesys.write)
     all_facts = [draft.facts for draft in drafts]
     return Plan(
         rows=tuple(rows),
         group_results=tuple(map(group_result, all_facts)),
         comparison_changes=tuple((row.key, change) for row in rows for change in comparison_changes(row, context)),
-        found=tuple(
+        new_grants=tuple(
             grant
             for draft in drafts
             for grant in (*new_grants(draft.facts), *transferred_grants(draft.facts, draft.rows))
         ),
-        outdated=tuple(grant for facts in all_facts for grant in stale_grants(facts)),
-        compared=frozenset(facts.target.genesys_group.id for facts in all_facts if facts.is_compared),
+        stale_grants=tuple(grant for facts in all_facts for grant in stale_grants(facts)),
+        compared_groups=frozenset(facts.target.genesys_group.id for facts in all_facts if facts.is_compared),
         hash=content_hash(rows),
         fail_reason=fail_reason(limited.check, definition),
-        to_approve=limited.needs_approval,
+        needs_approval=limited.needs_approval,
         excess=limited.check,
     )
 

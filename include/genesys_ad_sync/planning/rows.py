@@ -16,9 +16,9 @@ from genesys_ad_sync.model import (
     SkippedGroup,
     Status,
 )
-from genesys_ad_sync.planning.evidence import age, change_ids, held_reason, newest_told
+from genesys_ad_sync.planning.evidence import age, change_ids, held_reason, newest_polled_change
 from genesys_ad_sync.planning.facts import Person, TargetFacts
-from genesys_ad_sync.planning.inputs import Context, Unmapped
+from genesys_ad_sync.planning.inputs import PlanContext, UnmappedGroup
 from genesys_ad_sync.planning.verdicts import Proposal, Verdict, decide
 
 # -- one Genesys group --------------------------------------------------------------------------------
@@ -40,7 +40,7 @@ def rows_of_target(facts: TargetFacts) -> list[Row]:
         row = _row_of(person, action, changes, facts, differs=(person, action) in differing)
         if row is not None:
             rows.append(row)
-    if facts.target.whole and facts.target.present is None:
+    if facts.target.full and facts.target.members is None:
         rows.append(_not_compared(facts))
     return rows
 
@@ -52,7 +52,7 @@ def _row_of(
     unsettled = [change for change in changes if change.status not in SETTLED]
     if unsettled or differs:
         groups = tuple(sorted({change.group_guid for change in unsettled}))
-        proposal = Proposal(person, action, groups, held_reason(unsettled), newest_told(unsettled))
+        proposal = Proposal(person, action, groups, held_reason(unsettled), newest_polled_change(unsettled))
         verdict = decide(proposal, facts)
         if unsettled or not _is_in_sync(verdict, proposal, facts):
             return _row(proposal, verdict, unsettled, facts)
@@ -65,13 +65,13 @@ def _differences(facts: TargetFacts) -> Iterable[tuple[Person, Action]]:
     A target that could not be read differs in nothing.
     """
     target = facts.target
-    if not target.whole or target.present is None:
+    if not target.full or target.members is None:
         return
-    for guid in target.effective:
+    for guid in target.wanted:
         yield Person(guid), Action.ADD
-    for genesys_user_id in target.present - facts.wanted_ids:
+    for genesys_user_id in target.members - facts.wanted_ids:
         # Any other member was added by hand: counted as a manual member, and only `mirror` removes it.
-        mirrored = facts.definition.removals == "mirror" and target.feeding
+        mirrored = facts.definition.removals == "mirror" and target.sources
         if genesys_user_id in facts.grants_of or mirrored:
             yield facts.person(genesys_user_id), Action.REMOVE
 
@@ -81,7 +81,7 @@ def _is_in_sync(verdict: Verdict, proposal: Proposal, facts: TargetFacts) -> boo
     if verdict.status in {Status.UNCHANGED, Status.SUPERSEDED}:
         return True
     excluded_member = verdict.reason is Reason.EXCLUDED and proposal.action is Action.ADD and proposal.person.user_guid
-    return bool(excluded_member and facts.known_ids(excluded_member) & facts.present)
+    return bool(excluded_member and facts.known_ids(excluded_member) & facts.members)
 
 
 def _row(proposal: Proposal, verdict: Verdict, changes: Sequence[Change], facts: TargetFacts) -> Row:
@@ -105,15 +105,15 @@ def _groups_behind(proposal: Proposal, verdict: Verdict, facts: TargetFacts) -> 
     - Add: the AD groups that list the user now, because the grants will name them.
     - Removal: the AD groups that the user left, and those through which the membership was granted.
     """
-    effective = set(facts.target.effective.get(proposal.person.user_guid or "", ()))
+    wanted = set(facts.target.wanted.get(proposal.person.user_guid or "", ()))
     groups = set(proposal.groups)
     if proposal.action is Action.ADD:
-        groups = effective or groups
+        groups = wanted or groups
     elif verdict.reason is Reason.STILL_GRANTED:
-        groups -= effective
+        groups -= wanted
     elif verdict.status is not Status.SUPERSEDED:
         groups |= {grant.group_guid for grant in facts.grants_by.get(proposal.person.user_guid or "", ())}
-    return tuple(sorted(groups or facts.target.feeding))
+    return tuple(sorted(groups or facts.target.sources))
 
 
 def _not_compared(facts: TargetFacts) -> Row:
@@ -140,7 +140,7 @@ def _listed_again(person: Person, action: Action, settled: Sequence[Change], fac
     )
 
 
-def _with_outcome(row: Row, changes: Sequence[Change], context: Context) -> Row:
+def _with_outcome(row: Row, changes: Sequence[Change], context: PlanContext) -> Row:
     """Return the row with the outcome of the newest of its changes."""
     newest = max(changes, key=age)
     outcome = context.outcomes.get(newest.id) if newest.id is not None else None
@@ -159,10 +159,10 @@ def _with_outcome(row: Row, changes: Sequence[Change], context: Context) -> Row:
 # -- AD groups that feed nothing ----------------------------------------------------------------------
 
 
-def rows_of_unmapped(group: Unmapped, context: Context) -> list[Row]:
+def rows_of_unmapped(group: UnmappedGroup, context: PlanContext) -> list[Row]:
     """Return one row per person and action, or one for the AD group."""
     guids = (group.skipped.group_guid,)
-    if group.whole:
+    if group.full:
         unsettled = [change for change in group.changes if change.status not in SETTLED]
         row = _skeleton(Person(None), Action.ADD, Status.SKIPPED, guids, unsettled, context)
         return [_skipped(row, group.skipped, unsettled)]
@@ -191,7 +191,7 @@ def _skeleton(
     status: Status,
     groups: tuple[Guid, ...],
     changes: Sequence[Change],
-    context: Context,
+    context: PlanContext,
 ) -> Row:
     """Return a row with the newest times of its changes and with names."""
     newest = max(changes, key=age, default=None)
@@ -211,12 +211,12 @@ def _skeleton(
     )
 
 
-def _named_group(guid: Guid, context: Context) -> dict[str, str | None]:
+def _named_group(guid: Guid, context: PlanContext) -> dict[str, str | None]:
     group = context.groups.get(guid)
     return {"guid": guid, "dn": group.dn if group else None, "name": group.name if group else None}
 
 
-def _named_user(guid: Guid | None, context: Context) -> dict[str, str | None] | None:
+def _named_user(guid: Guid | None, context: PlanContext) -> dict[str, str | None] | None:
     if guid is None:
         return None
     user = context.users.get(guid)
@@ -232,7 +232,7 @@ def order(row: Row) -> tuple[bool, str, bool, str]:
     return row.genesys_group_id is None, group, row.action is Action.REMOVE, row.user_guid or row.genesys_user_id or ""
 
 
-def comparison_changes(row: Row, context: Context) -> Iterable[Change]:
+def comparison_changes(row: Row, context: PlanContext) -> Iterable[Change]:
     """Yield one change per AD group of a row that only a comparison found.
 
     The journal keeps them, and a later run takes up what this one cannot settle.
@@ -261,14 +261,14 @@ def group_result(facts: TargetFacts) -> GroupResult:
     """
     target = facts.target
     manual = None
-    if target.present is not None:
-        manual = len(target.present - facts.wanted_ids - facts.grants_of.keys())
+    if target.members is not None:
+        manual = len(target.members - facts.wanted_ids - facts.grants_of.keys())
     return GroupResult(
         genesys_group_id=target.genesys_group.id,
         genesys_group_name=target.genesys_group.name,
-        group_guids=tuple(sorted(target.feeding)),
+        group_guids=tuple(sorted(target.sources)),
         complete=target.complete,
-        before=None if target.present is None else len(target.present),
+        before=None if target.members is None else len(target.members),
         after=None,
         added=0,
         removed=0,

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from genesys_ad_sync.model import Action, GenesysUser, GroupResult, Guid, Reason, Row, Status
 from genesys_ad_sync.planning.approvals import apply_limits, fail_reason, removals_by_group
-from genesys_ad_sync.planning.inputs import Context
-from genesys_ad_sync.planning.lanes import spread
+from genesys_ad_sync.planning.inputs import PlanContext
+from genesys_ad_sync.planning.lanes import assign_lanes
 from genesys_ad_sync.planning.limits import PendingRemovals
 from genesys_ad_sync.planning.plan import Plan, content_hash
 from genesys_ad_sync.planning.verdicts import claim_error
@@ -142,7 +142,7 @@ def plan_undo(
     changed_since: Collection[str],
     present: Present,
     definition: SyncDefinition,
-    context: Context,
+    context: PlanContext,
 ) -> Plan:
     """Return the plan that takes back the rows that a run wrote.
 
@@ -159,16 +159,16 @@ def plan_undo(
         inverse = _inverse(row, run_id, present, context)
         drafts.append(_decided(inverse, present, definition, context, changed=membership in changed))
     drafts.sort(key=lambda row: (row.genesys_group_id or "", row.action is Action.REMOVE, row.key))
-    limited = apply_limits(drafts, _pending(drafts, present, context.being_asked), definition, context)
-    rows = limited.rows if context.dry_run else spread(limited.rows, definition.genesys.write)
+    limited = apply_limits(drafts, _pending(drafts, present, context.pending_elsewhere), definition, context)
+    rows = limited.rows if context.dry_run else assign_lanes(limited.rows, definition.genesys.write)
     return Plan(
         rows=rows,
         group_results=tuple(_group_results(rows, present)),
         comparison_changes=(),
-        found=(),
+        new_grants=(),
         hash=content_hash(rows),
         fail_reason=fail_reason(limited.check, definition),
-        to_approve=limited.needs_approval,
+        needs_approval=limited.needs_approval,
         excess=limited.check,
     )
 
@@ -208,7 +208,7 @@ def _membership(row: Row) -> tuple[str, str]:
     return row.row_key.target, row.row_key.person
 
 
-def _inverse(row: Row, run_id: str, present: Present, context: Context) -> Row:
+def _inverse(row: Row, run_id: str, present: Present, context: PlanContext) -> Row:
     """Return the row that takes back ``row``, with today's name of the Genesys group."""
     group_id = row.genesys_group_id or ""
     return dataclasses.replace(
@@ -225,12 +225,12 @@ def _inverse(row: Row, run_id: str, present: Present, context: Context) -> Row:
         changed_at=None,
         observed_after=None,
         observed_at=context.observed_at,
-        undoes=run_id,
+        undoes_run=run_id,
         genesys_group={**(row.genesys_group or {"id": group_id}), "name": present.mapped.get(group_id, row.group_name)},
     )
 
 
-def _decided(inverse: Row, present: Present, definition: SyncDefinition, context: Context, *, changed: bool) -> Row:
+def _decided(inverse: Row, present: Present, definition: SyncDefinition, context: PlanContext, *, changed: bool) -> Row:
     group_id = inverse.genesys_group_id or ""
     user = present.users.get(inverse.genesys_user_id or "")
     claimed_by = present.claimed_by.get(group_id)
@@ -251,12 +251,12 @@ def _decided(inverse: Row, present: Present, definition: SyncDefinition, context
     return dataclasses.replace(inverse, status=status, reason=reason, error=error)
 
 
-def _pending(rows: Sequence[Row], present: Present, being_asked: frozenset[str]) -> list[PendingRemovals]:
+def _pending(rows: Sequence[Row], present: Present, pending_elsewhere: frozenset[str]) -> list[PendingRemovals]:
     """Count the planned removals by Genesys group, those of other runs included (see `approvals.pending_removals`)."""
     here = removals_by_group(row.key for row in rows if row.action is Action.REMOVE and row.status is Status.PLANNED)
     if not here:
         return []
-    counts = here + removals_by_group(being_asked - {row.key for row in rows})
+    counts = here + removals_by_group(pending_elsewhere - {row.key for row in rows})
     return [
         PendingRemovals(group_id, present.mapped.get(group_id, group_id), count, present.owned.get(group_id, 0))
         for group_id, count in sorted(counts.items())

@@ -46,7 +46,7 @@ _NOT_LOOKED_UP = Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, error="this per
 
 def decide(proposal: Proposal, facts: TargetFacts) -> Verdict:
     """Decide a proposal; limits and approvers are left aside."""
-    if facts.target.present is None:
+    if facts.target.members is None:
         return Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, facts.only_id(proposal.person))
     verdict = _decide_add(proposal, facts) if proposal.action is Action.ADD else _decide_removal(proposal, facts)
     if facts.target.claimed_by and verdict.status in {Status.PLANNED, Status.HELD}:
@@ -86,7 +86,7 @@ def _already_in_effect(proposal: Proposal, genesys_id: str, facts: TargetFacts) 
 
 def _decide_add(proposal: Proposal, facts: TargetFacts) -> Verdict:
     guid = proposal.person.user_guid
-    if guid is None or guid not in facts.target.effective:
+    if guid is None or guid not in facts.target.wanted:
         return _unwanted_add(proposal, facts)
     if guid in facts.context.excluded_users:
         return Verdict(Status.SKIPPED, Reason.EXCLUDED)
@@ -100,7 +100,7 @@ def _add_of(match: Match, proposal: Proposal, facts: TargetFacts) -> Verdict:
     """Decide the add of an AD user who is exactly one Genesys user."""
     genesys_id = match.genesys_user_id
     assert genesys_id is not None
-    if genesys_id in facts.present:
+    if genesys_id in facts.members:
         return _already_in_effect(proposal, genesys_id, facts)
     if match.status is MatchStatus.INACTIVE:
         return Verdict(Status.ORPHANED, Reason.INACTIVE, genesys_id)
@@ -111,7 +111,7 @@ def _add_of(match: Match, proposal: Proposal, facts: TargetFacts) -> Verdict:
 
 def _unwanted_add(proposal: Proposal, facts: TargetFacts) -> Verdict:
     """Skip an add whose AD groups feed nothing any more, supersede any other."""
-    if proposal.groups and facts.target.retired.issuperset(proposal.groups):
+    if proposal.groups and facts.target.former_sources.issuperset(proposal.groups):
         return Verdict(Status.SKIPPED, Reason.UNMAPPED)
     return Verdict(Status.SUPERSEDED, Reason.NEWER_VIEW)
 
@@ -142,9 +142,9 @@ def _still_wanted(proposal: Proposal, facts: TargetFacts) -> Verdict | None:
     guid, genesys_id = proposal.person.user_guid, proposal.person.genesys_user_id
     if guid is None:
         return Verdict(Status.SUPERSEDED, Reason.NEWER_VIEW, genesys_id) if genesys_id in facts.wanted_ids else None
-    if guid not in facts.target.effective:
+    if guid not in facts.target.wanted:
         return None
-    if set(proposal.groups) <= set(facts.target.effective[guid]):  # each AD group lists the user again
+    if set(proposal.groups) <= set(facts.target.wanted[guid]):  # each AD group lists the user again
         return Verdict(Status.SUPERSEDED, Reason.NEWER_VIEW)
     return Verdict(Status.UNCHANGED, Reason.STILL_GRANTED)
 
@@ -157,9 +157,9 @@ def _settled_without_write(proposal: Proposal, facts: TargetFacts) -> Verdict | 
     ids = _ids(proposal.person, facts)
     if not ids:
         return _removal_of_unknown(facts.matches.get(guid) if guid is not None else None, facts)
-    if not ids & facts.present:
+    if not ids & facts.members:
         return _already_in_effect(proposal, min(ids), facts)
-    genesys_id = min(ids & facts.present)
+    genesys_id = min(ids & facts.members)
     if guid is not None and facts.successor(guid, genesys_id) is not None:
         return Verdict(Status.UNCHANGED, Reason.STILL_GRANTED, genesys_id)
     if facts.definition.removals == "never":
@@ -171,21 +171,21 @@ def _guarded(proposal: Proposal, facts: TargetFacts) -> Verdict:
     """Plan the removal of a present member, or hold it for a guard."""
     target, guid = facts.target, proposal.person.user_guid
     ids = _ids(proposal.person, facts)
-    genesys_id = min(ids & facts.present)
+    genesys_id = min(ids & facts.members)
     reason = guards.why_held(
         guards.Removal(
             genesys_user_id=genesys_id,
             user_guid=guid,
             policy=facts.definition.removals,
             complete=target.complete,
-            feeding=frozenset(target.feeding),
-            retired=target.retired,
+            sources=frozenset(target.sources),
+            former_sources=target.former_sources,
             lost=proposal.groups,
             grants=facts.grants_of.get(genesys_id, ()),
             match=facts.matches.get(guid) if guid is not None else None,
             known_ids=ids,
             claimants=facts.possibly_wanted_claimants(guid, genesys_id),
-            all_wanted_looked_up=facts.matches.keys() >= target.effective.keys(),
+            all_wanted_looked_up=facts.matches.keys() >= target.wanted.keys(),
             held_reason=proposal.held_reason,
         )
     )
@@ -205,6 +205,6 @@ def _removal_of_unknown(match: Match | None, facts: TargetFacts) -> Verdict:
         return _NOT_LOOKED_UP
     if match.status is not MatchStatus.AMBIGUOUS:
         return Verdict(Status.UNCHANGED, Reason.NO_GENESYS_USER)
-    if match.candidates and facts.present.isdisjoint(match.candidates):
+    if match.candidates and facts.members.isdisjoint(match.candidates):
         return Verdict(Status.UNCHANGED, Reason.ALREADY_SO)  # none of the candidates is a member
     return Verdict(Status.HELD, Reason.AMBIGUOUS)

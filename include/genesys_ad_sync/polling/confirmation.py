@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from genesys_ad_sync.directory import replica_trust
-from genesys_ad_sync.directory.membership import closure, effective_members
+from genesys_ad_sync.directory.membership import effective_members, nested_groups
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.journal import DefinitionJournal
-from genesys_ad_sync.model import Action, Change, Cursor, Guid, Reason, Scope, View
+from genesys_ad_sync.model import Action, Change, Cursor, DirectoryView, Guid, Reason, Scope
 
 
 def confirm_held_removals(
@@ -33,7 +33,7 @@ def confirm_held_removals(
         for change in (*confirmed_by_reading(held, cursor, complete), *back_in_scope(held, cursor, complete))
         if change not in listed
     ]
-    view = journal.views.load({change.group_guid for change in shown}) if shown else View()
+    view = journal.views.load({change.group_guid for change in shown}) if shown else DirectoryView()
     confirmed = [*listed, *(change for change in shown if is_out(change, view, scope, complete))]
     if confirmed:
         journal.changes.clear_hold([change.id for change in confirmed if change.id is not None])
@@ -42,7 +42,7 @@ def confirm_held_removals(
 
 def confirmed_by_dirsync(held: Iterable[Change], delta: Delta | None) -> list[Change]:
     """Return removals doubted after a change of domain controller that DirSync lists itself."""
-    return [change for change in _doubted(held) if delta is not None and replica_trust.is_told(change, delta)]
+    return [change for change in _doubted(held) if delta is not None and replica_trust.is_reported(change, delta)]
 
 
 def confirmed_by_reading(held: Iterable[Change], cursor: Cursor, complete: Collection[Guid]) -> list[Change]:
@@ -61,7 +61,7 @@ def back_in_scope(held: Iterable[Change], cursor: Cursor, complete: Collection[G
     return [change for change in held if change.held_reason is Reason.MAPPING_CHANGED and change.group_guid in complete]
 
 
-def is_out(change: Change, view: View, scope: Scope, complete: Collection[Guid]) -> bool:
+def is_out(change: Change, view: DirectoryView, scope: Scope, complete: Collection[Guid]) -> bool:
     """Return True if a complete reading shows that the user is not in the group.
 
     The group must be in scope, and all groups below it must have been read completely.
@@ -69,7 +69,7 @@ def is_out(change: Change, view: View, scope: Scope, complete: Collection[Guid])
     group, nested = change.group_guid, scope.nested_groups
     if group not in view.groups or not view.groups[group].in_scope:
         return False
-    if not closure(view, group, nested=nested) <= set(complete):
+    if not nested_groups(view, group, nested=nested) <= set(complete):
         return False
     return change.user_guid not in effective_members(view, group, scope.policy)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from genesys_ad_sync.directory.membership import left_out
+from genesys_ad_sync.directory.membership import count_non_users
 from genesys_ad_sync.directory.session import LdapSession
-from genesys_ad_sync.model import Scope, StoredCursor, View
+from genesys_ad_sync.model import DirectoryView, Scope, StoredCursor
 
 CANARY_NOTE = (
     "the account does not see directory.canary: its rights changed, or this is another directory. Nothing that was "
@@ -27,9 +27,9 @@ def why_whole(stored: StoredCursor | None, scope: Scope, *, asked_for: bool) -> 
     return None
 
 
-def note_on_non_users(view: View, *, nested: bool) -> list[str]:
+def note_on_non_users(view: DirectoryView, *, nested: bool) -> list[str]:
     """Return the note on members that are not users of this domain."""
-    counts = left_out(view, *(guid for guid, group in view.groups.items() if group.in_scope), nested=nested)
+    counts = count_non_users(view, *(guid for guid, group in view.groups.items() if group.in_scope), nested=nested)
     if not counts:
         return []
     numbers = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))

@@ -15,13 +15,13 @@ from datetime import datetime
 from genesys_ad_sync.directory import replica_trust
 from genesys_ad_sync.directory.apply_delta import apply_delta, merged
 from genesys_ad_sync.directory.link_metadata import MetadataReader, changes_hidden, guids_by_dn, time_of
-from genesys_ad_sync.directory.membership import difference, keep_invisible
+from genesys_ad_sync.directory.membership import difference, retain_unreadable
 from genesys_ad_sync.directory.reader import DirectoryReader
-from genesys_ad_sync.directory.results import Delta, Proof, Reading
+from genesys_ad_sync.directory.results import Delta, GroupReading, Snapshot
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import CursorRejected, JournalConflict
 from genesys_ad_sync.journal import ViewUpdate
-from genesys_ad_sync.model import Change, Cursor, Guid, Reason, Scope, StoredCursor, View
+from genesys_ad_sync.model import Change, Cursor, DirectoryView, Guid, Reason, Scope, StoredCursor
 from genesys_ad_sync.polling.confirmation import confirm_held_removals
 from genesys_ad_sync.polling.notes import (
     CANARY_NOTE,
@@ -32,7 +32,7 @@ from genesys_ad_sync.polling.notes import (
     why_whole,
 )
 from genesys_ad_sync.polling.shrinkage import canary_missing, restore_unexplained_losses
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 
 CONFLICTS_TOLERATED = 5
 
@@ -54,24 +54,24 @@ def gc_paused() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Polled:
+class PollResult:
     """The result of a poll.
 
     ``poll``, ``polled_at``: number of the view, and AD's time. ``complete``: groups read completely in this run.
-    ``whole``: everything was read.
+    ``full``: everything was read.
     """
 
     poll: int
     polled_at: datetime
     complete: frozenset[Guid]
     notes: tuple[str, ...]
-    whole: bool
+    full: bool
 
 
-class Follower:
+class DirectoryPoller:
     """Reads AD into the journal for one run, over one session."""
 
-    def __init__(self, task: Sync, session: LdapSession) -> None:
+    def __init__(self, task: TaskContext, session: LdapSession) -> None:
         self._task = task
         self._journal = task.journal
         self._name = task.definition.name
@@ -82,40 +82,40 @@ class Follower:
         self._limits = task.definition.limits
         self._canary_missing = canary_missing(session, task.definition.directory.canary)
 
-    def bring_up_to_date(self, *, whole: bool) -> Polled:
+    def poll(self, *, full: bool) -> PollResult:
         """Read what is new; everything, if asked for or if the cursor cannot be trusted."""
-        polled = self._retry_on_conflict(lambda: self._poll(whole=whole))
+        polled = self._retry_on_conflict(lambda: self._poll(full=full))
         notes = note_on_deleted_objects(self.reader.session, self.scope.naming_context)
         return replace(polled, notes=(*polled.notes, *notes))
 
-    def read_completely(self, polled: Polled, groups: Collection[Guid]) -> Polled:
+    def read_completely(self, polled: PollResult, groups: Collection[Guid]) -> PollResult:
         """Read these groups and all below them completely; return the result of both readings.
 
         What that shows and the view did not becomes changes.
         """
-        proven = self._retry_on_conflict(lambda: self._poll(whole=False, groups=groups))
+        proven = self._retry_on_conflict(lambda: self._poll(full=False, groups=groups))
         return replace(
             proven,
             complete=polled.complete | proven.complete,
             notes=(*polled.notes, *proven.notes),
-            whole=proven.whole or polled.whole,
+            full=proven.full or polled.full,
         )
 
     def final_notes(self) -> list[str]:
         """Return the notes that only the whole reading shows."""
         return note_on_hidden_changes(self._hidden)
 
-    def _retry_on_conflict(self, read: Callable[[], Polled]) -> Polled:
+    def _retry_on_conflict(self, read: Callable[[], PollResult]) -> PollResult:
         for _ in range(CONFLICTS_TOLERATED):
             try:
                 return read()
             except JournalConflict:
-                self._task.say("another run moved the view meanwhile: reading again")
+                self._task.log("another run moved the view meanwhile: reading again")
         raise JournalConflict("other runs kept moving the view while this one read it: try again later")
 
-    def _poll(self, *, whole: bool, groups: Collection[Guid] = ()) -> Polled:
+    def _poll(self, *, full: bool, groups: Collection[Guid] = ()) -> PollResult:
         stored = self._journal.views.cursor()
-        reason = why_whole(stored, self.scope, asked_for=whole)
+        reason = why_whole(stored, self.scope, asked_for=full)
         if reason is None:
             assert stored is not None
             try:
@@ -126,7 +126,7 @@ class Follower:
 
     # -- what changed ---------------------------------------------------------------------------------
 
-    def _incremental(self, stored: StoredCursor, groups: Collection[Guid]) -> Polled:
+    def _incremental(self, stored: StoredCursor, groups: Collection[Guid]) -> PollResult:
         """Read DirSync since the cookie. Only the part of the view that the answer touches is loaded and compared.
 
         ``groups`` are read completely *before* it: like this, what changed while they were read comes after it, and
@@ -134,7 +134,7 @@ class Follower:
         """
         reading = self.reader.read_groups(groups) if groups else None
         delta = self.reader.changes_since(stored.cursor, stored.known_dcs)
-        cursor = replica_trust.following(stored.cursor, stored.known_dcs, delta.cursor)
+        cursor = replica_trust.next_cursor(stored.cursor, stored.known_dcs, delta.cursor)
         before, after, roots, kept = self._compared_part(delta, reading, groups)
         complete = reading.complete - kept if reading is not None else frozenset()
         # not only what was read to prove it: a group that was touched is read again, too
@@ -149,13 +149,13 @@ class Follower:
         )
         self._confirm(cursor, complete, delta)
         if changes:
-            self._task.say(f"{len(changes)} membership changes since {stored.cursor.polled_at.isoformat()}")
+            self._task.log(f"{len(changes)} membership changes since {stored.cursor.polled_at.isoformat()}")
         notes = (*note_on_unreadable(kept), *doubt.notes, *self._note_on_canary())
-        return Polled(poll, cursor.polled_at, complete, notes, whole=False)
+        return PollResult(poll, cursor.polled_at, complete, notes, full=False)
 
     def _compared_part(
-        self, delta: Delta, reading: Proof | None, groups: Collection[Guid]
-    ) -> tuple[View, View, set[Guid], set[Guid]]:
+        self, delta: Delta, reading: GroupReading | None, groups: Collection[Guid]
+    ) -> tuple[DirectoryView, DirectoryView, set[Guid], set[Guid]]:
         """Return the part of the view that is touched, before and after.
 
         With it, the groups in scope above it, and the members that are still listed but could not be read.
@@ -165,7 +165,7 @@ class Follower:
             touched |= self._journal.views.groups_with_rids(set(delta.primary_groups.values()))
         wanted = touched | set(groups)
         roots = self._journal.views.groups_above(wanted) if wanted else set()
-        before = self._journal.views.load(roots | set(groups)) if wanted else View()
+        before = self._journal.views.load(roots | set(groups)) if wanted else DirectoryView()
         start, kept = _as_read(before, reading, self.scope) if reading is not None else (before, set())
         after = apply_delta(start, delta, self.reader.objects) if touched else start
         roots |= {guid for guid, group in after.groups.items() if group.in_scope}
@@ -175,21 +175,23 @@ class Follower:
         self,
         stored: StoredCursor,
         cursor: Cursor,
-        before: View,
-        after: View,
+        before: DirectoryView,
+        after: DirectoryView,
         roots: set[Guid],
         delta: Delta,
-        reading: Proof | None,
+        reading: GroupReading | None,
     ) -> list[Change]:
         observed_at = max(delta.read_until, reading.read_until) if reading is not None else delta.read_until
         changes = self._difference(before, after, roots, stored, observed_at)
         if cursor.doubted_since is not None:
-            listed = replica_trust.only_what_was_told(before, after, delta)
+            listed = replica_trust.without_unreported_losses(before, after, delta)
             sure = self._difference(before, listed, roots, stored, observed_at)
-            changes = replica_trust.doubted(changes, sure, Reason.OTHER_DOMAIN_CONTROLLER, cursor)
+            changes = replica_trust.hold_doubted(changes, sure, Reason.OTHER_DOMAIN_CONTROLLER, cursor)
         return self._with_times(changes, before, after, delta)
 
-    def _include_parent_groups(self, before: View, after: View, roots: set[Guid]) -> tuple[View, View, set[Guid]]:
+    def _include_parent_groups(
+        self, before: DirectoryView, after: DirectoryView, roots: set[Guid]
+    ) -> tuple[DirectoryView, DirectoryView, set[Guid]]:
         """Extend the compared part by groups that contain what has changed.
 
         Such as a nested group that several groups contain: afterwards the view shows no difference any more.
@@ -208,32 +210,34 @@ class Follower:
         if not others:
             return before, after, roots
         more = self._journal.views.load(others)
-        return merged(more, View(), before), merged(more, before, after), roots | others
+        return merged(more, DirectoryView(), before), merged(more, before, after), roots | others
 
     # -- everything -----------------------------------------------------------------------------------
 
     @gc_paused()
-    def _first_view(self, reason: str) -> Polled:
+    def _first_view(self, reason: str) -> PollResult:
         """Read everything for the first time: there is nothing to compare it with."""
         reading = self._snapshot()
-        cursor = replica_trust.first(reading.cursor)
+        cursor = replica_trust.trusted_cursor(reading.cursor)
         complete = self._unless_canary_missing(reading.complete)
         poll = self._advance(
-            None, cursor, ViewUpdate(View(), reading.view, changes=[], complete=complete, deleted=(), full=True)
+            None,
+            cursor,
+            ViewUpdate(DirectoryView(), reading.view, changes=[], complete=complete, deleted=(), full=True),
         )
         notes = (reason, *reading.warnings, *self._note_on_non_users(reading.view), *self._note_on_canary())
-        return Polled(poll, cursor.polled_at, complete, notes, whole=True)
+        return PollResult(poll, cursor.polled_at, complete, notes, full=True)
 
     @gc_paused()
-    def _whole_view(self, stored: StoredCursor, reason: str) -> Polled:
+    def _whole_view(self, stored: StoredCursor, reason: str) -> PollResult:
         """Read everything and compare it with the stored view."""
         reading = self._snapshot()
         delta = self._delta_as_evidence(stored)  # afterwards: what went while it was read shall not seem unexplained
         view = reading.view
         others = self._note_on_non_users(view)
-        cursor = replica_trust.following(stored.cursor, stored.known_dcs, reading.cursor)
+        cursor = replica_trust.next_cursor(stored.cursor, stored.known_dcs, reading.cursor)
         before = self._journal.views.load()
-        kept = keep_invisible(before, view, reading.unresolved, nested=self.scope.nested_groups)
+        kept = retain_unreadable(before, view, reading.unresolved, nested=self.scope.nested_groups)
         shrinking = restore_unexplained_losses(
             before, view, reading.complete, delta, self._limits, whole=stored.scope == self.scope.fingerprint
         )
@@ -247,25 +251,27 @@ class Follower:
         )
         self._confirm(cursor, complete, delta)
         notes = (reason, *reading.warnings, *others, *note_on_unreadable(kept), *shrinking.notes)
-        return Polled(poll, cursor.polled_at, complete, (*notes, *self._note_on_canary()), whole=True)
+        return PollResult(poll, cursor.polled_at, complete, (*notes, *self._note_on_canary()), full=True)
 
-    def _snapshot(self) -> Reading:
+    def _snapshot(self) -> Snapshot:
         reading = self.reader.snapshot()
         view = reading.view
-        self._task.say(f"read everything: {len(view.groups)} groups and {len(view.users)} members")
+        self._task.log(f"read everything: {len(view.groups)} groups and {len(view.users)} members")
         return reading
 
     def _changes_of_all(
-        self, stored: StoredCursor, cursor: Cursor, before: View, reading: Reading, delta: Delta | None
+        self, stored: StoredCursor, cursor: Cursor, before: DirectoryView, reading: Snapshot, delta: Delta | None
     ) -> list[Change]:
         view = reading.view
         roots = {g.guid for v in (before, view) for g in v.groups.values() if g.in_scope}
         changes = self._difference(before, view, roots, stored, reading.read_until)
         doubt = _doubt(stored, self.scope, cursor)
         if doubt is not None:
-            listed = replica_trust.only_what_was_told(before, view, delta, believe_people=doubt is Reason.SCOPE_CHANGED)
+            listed = replica_trust.without_unreported_losses(
+                before, view, delta, believe_people=doubt is Reason.SCOPE_CHANGED
+            )
             sure = self._difference(before, listed, roots, stored, reading.read_until, as_now=True)
-            changes = replica_trust.doubted(changes, sure, doubt, cursor)
+            changes = replica_trust.hold_doubted(changes, sure, doubt, cursor)
         return self._with_times(changes, before, view, None)
 
     def _delta_as_evidence(self, stored: StoredCursor) -> Delta | None:
@@ -281,8 +287,8 @@ class Follower:
 
     def _difference(
         self,
-        before: View,
-        after: View,
+        before: DirectoryView,
+        after: DirectoryView,
         roots: Iterable[Guid],
         stored: StoredCursor,
         observed_at: datetime,
@@ -301,7 +307,9 @@ class Follower:
             before_policy=was.policy,
         )
 
-    def _with_times(self, changes: list[Change], before: View, after: View, delta: Delta | None) -> list[Change]:
+    def _with_times(
+        self, changes: list[Change], before: DirectoryView, after: DirectoryView, delta: Delta | None
+    ) -> list[Change]:
         """Return the changes with AD's own times, where it keeps them.
 
         With a ``delta``, only by links that it lists: a user who was enabled came in today, however old the membership
@@ -334,7 +342,7 @@ class Follower:
     def _confirm(self, cursor: Cursor, complete: Collection[Guid], delta: Delta | None) -> None:
         confirmed = confirm_held_removals(self._journal, self.scope, cursor, complete, delta)
         if confirmed:
-            self._task.say(f"{confirmed} removals that were held as doubtful are confirmed")
+            self._task.log(f"{confirmed} removals that were held as doubtful are confirmed")
 
     def _unless_canary_missing(self, complete: frozenset[Guid]) -> frozenset[Guid]:
         return frozenset() if self._canary_missing else complete
@@ -342,7 +350,7 @@ class Follower:
     def _note_on_canary(self) -> list[str]:
         return [CANARY_NOTE] if self._canary_missing else []
 
-    def _note_on_non_users(self, view: View) -> list[str]:
+    def _note_on_non_users(self, view: DirectoryView) -> list[str]:
         return note_on_non_users(view, nested=self.scope.nested_groups)
 
 
@@ -358,18 +366,18 @@ def _membership_rules(scope: Scope) -> Scope:
     return replace(scope, group_attributes=(), user_attributes=())
 
 
-def _as_read(before: View, reading: Proof, scope: Scope) -> tuple[View, set[Guid]]:
+def _as_read(before: DirectoryView, reading: GroupReading, scope: Scope) -> tuple[DirectoryView, set[Guid]]:
     """Return ``before`` with the reading in its place, and the unreadable members.
 
     Groups that were not found stay: DirSync and the whole view know whether they were deleted or cannot be seen.
     """
-    fresh = View(
+    fresh = DirectoryView(
         dict(reading.view.groups),
         dict(reading.view.users),
         {guid: set(members) for guid, members in reading.view.members.items()},
     )
-    kept = keep_invisible(before, fresh, reading.unresolved, nested=scope.nested_groups)
-    as_read = View(
+    kept = retain_unreadable(before, fresh, reading.unresolved, nested=scope.nested_groups)
+    as_read = DirectoryView(
         {**before.groups, **fresh.groups}, {**before.users, **fresh.users}, {**before.members, **fresh.members}
     )
     return as_read, kept

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from genesys_ad_sync.directory.membership import keep_invisible
+from genesys_ad_sync.directory.membership import retain_unreadable
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import DirectoryNotFound
-from genesys_ad_sync.model import Guid, View
-from genesys_ad_sync.planning.limits import shrunk
+from genesys_ad_sync.model import DirectoryView, Guid
+from genesys_ad_sync.planning.limits import shrinks_implausibly
 from genesys_ad_sync.settings import Limits
 
 
@@ -28,7 +28,13 @@ class Shrinkage:
 
 
 def restore_unexplained_losses(
-    before: View, after: View, read: Collection[Guid], delta: Delta | None, limits: Limits, *, whole: bool
+    before: DirectoryView,
+    after: DirectoryView,
+    read: Collection[Guid],
+    delta: Delta | None,
+    limits: Limits,
+    *,
+    whole: bool,
 ) -> Shrinkage:
     """Put memberships back into ``after`` that are missing without explanation, where they are too many.
 
@@ -36,12 +42,14 @@ def restore_unexplained_losses(
     ``delta``: what DirSync listed since ``before``; None: nothing.
     """
     losses = _group_losses(before, after, read, delta)
-    doubted = {guid for guid, lost in losses.items() if shrunk(len(before.members[guid]), len(lost), limits)}
+    doubted = {
+        guid for guid, lost in losses.items() if shrinks_implausibly(len(before.members[guid]), len(lost), limits)
+    }
     notes = [_note_on_groups(len(doubted))] if doubted else []
     if whole:
         known = sum(map(len, before.members.values()))
         missing = _total_loss(before, after, losses, delta)
-        if shrunk(known, missing, limits):
+        if shrinks_implausibly(known, missing, limits):
             doubted = set(after.groups)
             notes.append(_note_on_all(missing, known))
     for guid in doubted:
@@ -61,7 +69,9 @@ def canary_missing(session: LdapSession, dn: str | None) -> bool:
     return not any(entry.attributes.get("objectguid") for entry in seen)
 
 
-def _group_losses(before: View, after: View, read: Collection[Guid], delta: Delta | None) -> dict[Guid, set[Guid]]:
+def _group_losses(
+    before: DirectoryView, after: DirectoryView, read: Collection[Guid], delta: Delta | None
+) -> dict[Guid, set[Guid]]:
     """Return the members that each known group lacks now without explanation."""
     return {
         guid: _unexplained(guid, before.members[guid] - after.members.get(guid, set()), delta)
@@ -70,7 +80,9 @@ def _group_losses(before: View, after: View, read: Collection[Guid], delta: Delt
     }
 
 
-def _total_loss(before: View, after: View, losses: Mapping[Guid, Collection[Guid]], delta: Delta | None) -> int:
+def _total_loss(
+    before: DirectoryView, after: DirectoryView, losses: Mapping[Guid, Collection[Guid]], delta: Delta | None
+) -> int:
     """Return how many memberships are missing, those of vanished groups included."""
     vanished = {guid for guid in before.groups if guid not in after.groups and not _is_listed(guid, delta)}
     return sum(map(len, losses.values())) + sum(len(before.members[guid]) for guid in vanished)
@@ -87,12 +99,12 @@ def _is_listed(guid: Guid, delta: Delta | None) -> bool:
     return delta is not None and (guid in delta.deleted or guid in delta.touched)
 
 
-def _restore(before: View, after: View, group: Guid, members: set[Guid]) -> None:
+def _restore(before: DirectoryView, after: DirectoryView, group: Guid, members: set[Guid]) -> None:
     """Put the members back, with everything that ``before`` knows below them."""
     if group not in after.members:
         return
     after.members[group] |= members
-    keep_invisible(before, after, members)
+    retain_unreadable(before, after, members)
 
 
 def _note_on_groups(count: int) -> str:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from genesys_ad_sync.directory.link_metadata import LinkHistory, guids_by_dn, rebuilt
-from genesys_ad_sync.directory.membership import closure
+from genesys_ad_sync.directory.link_metadata import LinkHistory, guids_by_dn, rebuild_changes
+from genesys_ad_sync.directory.membership import nested_groups
 from genesys_ad_sync.errors import WindowError
-from genesys_ad_sync.model import Guid, RunRecord, View
-from genesys_ad_sync.polling.poller import Follower
-from genesys_ad_sync.run.changes import chosen
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.model import DirectoryView, Guid, RunRecord
+from genesys_ad_sync.polling.poller import DirectoryPoller
+from genesys_ad_sync.run.changes import groups_in_param
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import HISTORY
 
 
-def rebuild_window(task: Sync, follower: Follower, run: RunRecord, polled_at: datetime) -> list[str]:
+def rebuild_window(task: TaskContext, poller: DirectoryPoller, run: RunRecord, polled_at: datetime) -> list[str]:
     """Rebuild the part of the window that precedes the journal. Return notes for the report.
 
     Only groups that this run may act on are added, because a live run later picks up whatever stays unsettled. A dry
@@ -38,7 +38,7 @@ def rebuild_window(task: Sync, follower: Follower, run: RunRecord, polled_at: da
             raise WindowError(_nothing_known(began, "the window ends before that"))
         return notes
     end = began if window.end is None else min(window.end, began)
-    rebuilt_notes = _rebuild(task, follower, run, window.start, end)
+    rebuilt_notes = _rebuild(task, poller, run, window.start, end)
     if rebuilt_notes is not None:
         return notes + rebuilt_notes
     if window.end is not None and window.end <= began:
@@ -59,57 +59,59 @@ def _nothing_known(began: datetime, why: str) -> str:
     )
 
 
-def _rebuild(task: Sync, follower: Follower, run: RunRecord, start: datetime, end: datetime) -> list[str] | None:
+def _rebuild(
+    task: TaskContext, poller: DirectoryPoller, run: RunRecord, start: datetime, end: datetime
+) -> list[str] | None:
     """Store the changes of [start, end) that AD recorded; return notes, None without records."""
     view = task.journal.views.load()
     in_scope = [group for group in view.groups.values() if group.in_scope]
-    roots = sorted(group.guid for group in chosen(in_scope, run.groups))
+    roots = sorted(group.guid for group in groups_in_param(in_scope, run.groups))
     # The first group that has members shows whether there are records at all.
     for guid in sorted(view.groups, key=lambda guid: -len(view.members[guid])):
-        follower.metadata.records(guid)
-        if follower.metadata.supported is not None:
+        poller.metadata.records(guid)
+        if poller.metadata.supported is not None:
             break
-    if not follower.metadata.supported:
+    if not poller.metadata.supported:
         return None
-    history = _history_below(follower, view, roots)
-    changes = rebuilt(
+    history = _history_below(poller, view, roots)
+    changes = rebuild_changes(
         view,
         history,
         roots,
         start=start,
         end=end,
-        policy=follower.scope.policy,
+        policy=poller.scope.policy,
     )
     if run.dry_run:
         task.facts[HISTORY] = changes
     else:
         new = task.journal.changes.add_history(changes)
-        task.say(f"{len(changes)} changes from before the journal, {new} of them new to it")
+        task.log(f"{len(changes)} changes from before the journal, {new} of them new to it")
     return [
         f"{len(changes)} changes from before the journal began were rebuilt from what Active Directory keeps",
         *_what_is_missing(history, start, end),
     ]
 
 
-def _history_below(follower: Follower, view: View, roots: Sequence[Guid]) -> LinkHistory:
+def _history_below(poller: DirectoryPoller, view: DirectoryView, roots: Sequence[Guid]) -> LinkHistory:
     """Return the records of all groups that are, or once were, below the roots.
 
     Groups and users that ``view`` lacks are put there.
     """
     history = LinkHistory()
-    waiting = set().union(*(closure(view, root) for root in roots))
+    waiting = set().union(*(nested_groups(view, root) for root in roots))
     while waiting:
-        found = follower.metadata.whole_history(waiting, guids_by_dn(view))
+        found = poller.metadata.whole_history(waiting, guids_by_dn(view))
         history.members |= found.members
         history.unknown += found.unknown
         strangers = {guid for members in found.members.values() for guid in members}
         strangers -= view.groups.keys() | view.users.keys()
-        fetched = follower.reader.fetch(strangers, known=frozenset(view.groups.keys() | view.users.keys())).view
+        fetched = poller.reader.fetch(strangers, known=frozenset(view.groups.keys() | view.users.keys())).view
         view.groups.update(fetched.groups)
         view.users.update(fetched.users)
         view.members.update(fetched.members)
         former = {guid for members in found.members.values() for guid in members if guid in view.groups}
-        waiting = (former if follower.scope.nested_groups else set()) | fetched.groups.keys()
+        waiting = (former if poller.scope.nested_groups else set()) | fetched.groups.keys()
         waiting -= history.members.keys()
     return history
 

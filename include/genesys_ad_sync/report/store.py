@@ -28,7 +28,7 @@ _LONGEST_NAME = 200  # file systems take 255 bytes; `.{attempt}.json` and the te
 
 
 @dataclass(frozen=True)
-class SeenJournal:
+class JournalStamp:
     """The journal that wrote reports here last, the runs it had counted by then, and the run that wrote."""
 
     journal_id: str
@@ -133,7 +133,7 @@ class ReportStore:
 
     # -- the journal that wrote here ------------------------------------------------------------------
 
-    def last_seen_journals(self) -> dict[str | None, SeenJournal]:
+    def last_seen_journals(self) -> dict[str | None, JournalStamp]:
         """Return by sync definition what `remember_journal` stored last; empty if it never did.
 
         The key None: what earlier versions stored, once for all; it counts for each definition without an entry.
@@ -147,7 +147,7 @@ class ReportStore:
                 return {}
         try:
             known = json.loads(content)
-            seen: dict[str | None, SeenJournal] = {}
+            seen: dict[str | None, JournalStamp] = {}
             if "journal_id" in known or "definitions" not in known:
                 seen[None] = _as_seen(known)
             return seen | {name: _as_seen(entry) for name, entry in known.get("definitions", {}).items()}
@@ -158,7 +158,7 @@ class ReportStore:
             ) from error
 
     def remember_journal(
-        self, definition: str, journal: SeenJournal, *, definitions: Collection[str] | None = None
+        self, definition: str, journal: JournalStamp, *, definitions: Collection[str] | None = None
     ) -> None:
         """Store the journal, and the run that it must know from now on.
 
@@ -248,9 +248,9 @@ class ReportStore:
             ) from error
 
 
-def _as_seen(entry: Mapping[str, Any]) -> SeenJournal:
+def _as_seen(entry: Mapping[str, Any]) -> JournalStamp:
     run, started_at = entry.get("run"), entry.get("started_at")
-    return SeenJournal(
+    return JournalStamp(
         str(entry["journal_id"]),
         int(entry["run_counter"]),
         (str(run[0]), str(run[1]), int(run[2])) if run else None,
@@ -258,7 +258,7 @@ def _as_seen(entry: Mapping[str, Any]) -> SeenJournal:
     )
 
 
-def _as_entry(seen: SeenJournal) -> dict[str, Any]:
+def _as_entry(seen: JournalStamp) -> dict[str, Any]:
     entry: dict[str, Any] = {"journal_id": seen.journal_id, "run_counter": seen.run_counter}
     if seen.run:
         entry["run"] = list(seen.run)

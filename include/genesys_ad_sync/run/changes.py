@@ -7,18 +7,18 @@ from datetime import datetime
 
 from genesys_ad_sync import names
 from genesys_ad_sync.model import Action, Change, DirectoryGroup, Guid, Mode, RunRecord, Window
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import HISTORY, UNDO
 
 
-def chosen(groups: Iterable[DirectoryGroup], patterns: tuple[str, ...]) -> list[DirectoryGroup]:
+def groups_in_param(groups: Iterable[DirectoryGroup], patterns: tuple[str, ...]) -> list[DirectoryGroup]:
     """Return the groups on which param `groups` lets this run act."""
     return [
         group for group in groups if not patterns or names.matches_any(patterns, (group.name, group.sam_account_name))
     ]
 
 
-def changes_to_act_on(task: Sync, run: RunRecord) -> list[Change]:
+def changes_to_act_on(task: TaskContext, run: RunRecord) -> list[Change]:
     """Return the changes that the run takes up, limited to the groups of param `groups`.
 
     A bounded run takes those of its window, settled ones too; a live run everything unsettled; an undo run none.
@@ -34,11 +34,11 @@ def changes_to_act_on(task: Sync, run: RunRecord) -> list[Change]:
     if not run.groups:
         return changes
     known = task.journal.views.groups({change.group_guid for change in changes})
-    allowed = {group.guid for group in chosen(known.values(), run.groups)}
+    allowed = {group.guid for group in groups_in_param(known.values(), run.groups)}
     return [change for change in changes if change.group_guid in allowed]
 
 
-def dry_run_history(task: Sync, known: Sequence[Change]) -> list[Change]:
+def dry_run_history(task: TaskContext, known: Sequence[Change]) -> list[Change]:
     """Return the rebuilt changes of a dry run that are not among the ``known`` ones."""
     subjects = {_subject(change) for change in known}
     return [change for change in task.facts[HISTORY] if _subject(change) not in subjects]
@@ -49,7 +49,7 @@ def _subject(change: Change) -> tuple[Guid, Guid | None, Action, datetime | None
     return change.group_guid, change.user_guid, change.action, change.changed_at
 
 
-def window_of(task: Sync, run: RunRecord) -> Window | None:
+def window_of(task: TaskContext, run: RunRecord) -> Window | None:
     """Return the run's window for the report.
 
     None for mode full, the bounds of a bounded run, else from the previous live poll to this one.

@@ -20,7 +20,7 @@ from genesys_ad_sync.settings import SyncDefinition
 
 
 @dataclass
-class Sync:
+class TaskContext:
     """One task's access to the world.
 
     No connection is used before a stage needs it: `report` must be able to describe one that is filled in wrongly.
@@ -37,8 +37,8 @@ class Sync:
     reports: ReportStore
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
-    say: Callable[[str], None]  # progress for the task log: ids and counts, no names
-    definitions: frozenset[str] | None = None  # names of all sync definitions there are; None: not known
+    log: Callable[[str], None]  # progress for the task log: ids and counts, no names
+    all_definitions: frozenset[str] | None = None  # names of all sync definitions there are; None: not known
     lease_wait: timedelta = timedelta(minutes=5)
     lease_ttl: timedelta = timedelta(minutes=5)
     facts: Facts = field(init=False)
@@ -57,7 +57,7 @@ class Sync:
         return self.api_url()
 
     @property
-    def external_ids_of(self) -> str:
+    def external_id_namespace(self) -> str:
         """The Genesys organisation's name for its external ids: API address and OAuth client. Not for the log.
 
         Test and production in one region share the address and may use the same external ids; a client belongs to one.
@@ -83,7 +83,7 @@ class Sync:
 
     def note(self, text: str) -> None:
         """Add a sentence to the task's log and to the report."""
-        self.say(text)
+        self.log(text)
         self.facts[NOTES] = (*self.facts.read_again(NOTES), text)
 
     def count_requests(self) -> None:

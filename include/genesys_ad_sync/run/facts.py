@@ -20,10 +20,10 @@ from genesys_ad_sync.model import (
     Change,
     Decision,
     GenesysGroup,
+    GroupPair,
     Guid,
     Match,
     MatchStatus,
-    Pair,
     Reason,
     RunKey,
     RunRecord,
@@ -95,11 +95,11 @@ def _as_moment(value: datetime | str) -> datetime:
     return value if isinstance(value, datetime) else datetime.fromisoformat(value)
 
 
-def _as_pair(value: Pair | list[Any]) -> Pair:
-    return value if isinstance(value, Pair) else Pair(*value)
+def _as_pair(value: GroupPair | list[Any]) -> GroupPair:
+    return value if isinstance(value, GroupPair) else GroupPair(*value)
 
 
-def _pair_as_list(pair: Pair) -> list[Any]:
+def _pair_as_list(pair: GroupPair) -> list[Any]:
     return [pair.group_guid, pair.genesys_group_id, pair.genesys_group_name, pair.rule, pair.has_baseline]
 
 
@@ -135,7 +135,7 @@ def _match_as_list(match: Match) -> list[Any]:
 # The serializers write what was stored before these types existed: lists by position, sorted sets, `isoformat()`.
 _Moment = Annotated[datetime, BeforeValidator(_as_moment), PlainSerializer(datetime.isoformat)]
 _SortedIds = Annotated[frozenset[str], PlainSerializer(sorted)]
-_PairAsList = Annotated[Pair, BeforeValidator(_as_pair), PlainSerializer(_pair_as_list)]
+_PairAsList = Annotated[GroupPair, BeforeValidator(_as_pair), PlainSerializer(_pair_as_list)]
 _SkippedAsList = Annotated[SkippedGroup, BeforeValidator(_as_skipped), PlainSerializer(_skipped_as_list)]
 _MatchAsList = Annotated[Match, BeforeValidator(_as_match), PlainSerializer(_match_as_list)]
 

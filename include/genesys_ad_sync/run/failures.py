@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Concatenate, ParamSpec, TypeVar
 
 from genesys_ad_sync.errors import GroupSyncError
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import failure_of
 
 _Given = ParamSpec("_Given")
@@ -19,13 +19,13 @@ RECORDED_STAGES = ("poll", "map_groups", "resolve_users", "plan")
 
 
 def records_failure(
-    stage: Callable[Concatenate[Sync, _Given], _Result],
-) -> Callable[Concatenate[Sync, _Given], _Result]:
+    stage: Callable[Concatenate[TaskContext, _Given], _Result],
+) -> Callable[Concatenate[TaskContext, _Given], _Result]:
     """Record a stage's error until a retry succeeds, and always its request counts."""
     fact = failure_of(stage.__name__)
 
     @functools.wraps(stage)
-    def recording(task: Sync, /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
+    def recording(task: TaskContext, /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
         try:
             result = stage(task, *args, **kwargs)
         except GroupSyncError as error:
@@ -42,7 +42,7 @@ def records_failure(
     return recording
 
 
-def failures(task: Sync) -> list[str]:
+def failures(task: TaskContext) -> list[str]:
     """Return why stages of this run ended with an error."""
     errors = {stage: task.facts[failure_of(stage)] for stage in RECORDED_STAGES}
     return [f"{stage} failed: {error}" for stage, error in errors.items() if error]

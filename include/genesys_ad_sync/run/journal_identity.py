@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from genesys_ad_sync.model import Reason, RunKey, RunRecord
-from genesys_ad_sync.report.store import SeenJournal
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.report.store import JournalStamp
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED
 
 
-def journal_was_replaced(task: Sync) -> bool:
+def journal_was_replaced(task: TaskContext) -> bool:
     """Return True if the journal was lost or restored. Raises ReportPathError.
 
     To be asked before the run begins in the journal, since that counts it.
@@ -24,13 +24,13 @@ def journal_was_replaced(task: Sync) -> bool:
     return any(stamp.journal_id == journal_id and stamp.run_counter > run_counter for stamp in seen)
 
 
-def _last_seen(task: Sync) -> tuple[SeenJournal | None, Collection[SeenJournal]]:
+def _last_seen(task: TaskContext) -> tuple[JournalStamp | None, Collection[JournalStamp]]:
     """Return the stamp of this definition's last report, and all in that folder."""
     seen = task.reports.last_seen_journals()
     return seen.get(task.definition.name, seen.get(None)), seen.values()
 
 
-def _knows_run(task: Sync, seen: SeenJournal) -> bool:
+def _knows_run(task: TaskContext, seen: JournalStamp) -> bool:
     """Return True if the journal knows that run. The counter alone is not enough: later runs make it grow again."""
     if seen.run is None:
         return True
@@ -38,7 +38,7 @@ def _knows_run(task: Sync, seen: SeenJournal) -> bool:
     return task.journal.runs.exists(RunKey(dag_id, run_id), attempt, seen.started_at)
 
 
-def begin_distrust(task: Sync, run: RunRecord, *, replaced: bool) -> list[str]:
+def begin_distrust(task: TaskContext, run: RunRecord, *, replaced: bool) -> list[str]:
     """Void the baselines of a replaced journal, and have all removals approved.
 
     This ends when all was compared in full again, see `end_distrust`.
@@ -62,7 +62,7 @@ def begin_distrust(task: Sync, run: RunRecord, *, replaced: bool) -> list[str]:
     ]
 
 
-def end_distrust(task: Sync) -> None:
+def end_distrust(task: TaskContext) -> None:
     """Trust the journal again at the end of a live run, once two things hold.
 
     Every pair was compared in full; and no removal, in whatever run it was seen, waits for this alone.
@@ -76,8 +76,8 @@ def end_distrust(task: Sync) -> None:
         task.journal.restoration.end()
 
 
-def stamp_reports(task: Sync, run: RunRecord) -> None:
+def stamp_reports(task: TaskContext, run: RunRecord) -> None:
     """Note beside the report of a live run that the journal must know this run. Raises ReportPathError."""
     attempt = (run.key.dag_id, run.key.run_id, run.attempt)
-    seen = SeenJournal(*task.journal.identity(), attempt, run.started_at)
-    task.reports.remember_journal(task.definition.name, seen, definitions=task.definitions)
+    seen = JournalStamp(*task.journal.identity(), attempt, run.started_at)
+    task.reports.remember_journal(task.definition.name, seen, definitions=task.all_definitions)

@@ -10,9 +10,9 @@ from datetime import timedelta
 from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.matching import excluded_users
 from genesys_ad_sync.model import Change, DirectoryGroup, Grant, Guid, Match, Mode, Reason, RunRecord, SkippedGroup
-from genesys_ad_sync.planning import Context, Plan, Target, Unmapped, newest_told, plan
-from genesys_ad_sync.run.changes import chosen
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.planning import Plan, PlanContext, Target, UnmappedGroup, newest_polled_change, plan
+from genesys_ad_sync.run.changes import groups_in_param
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, READING, PlanReading
 from genesys_ad_sync.run.targets import Work, collect, newest_pairs
 from genesys_ad_sync.run.users import resolve_late_arrivals
@@ -39,31 +39,32 @@ class PlanInputs:
 
     work: Work
     targets: tuple[Target, ...]
-    unmapped: tuple[Unmapped, ...]
+    unmapped: tuple[UnmappedGroup, ...]
     matches: Mapping[Guid, Match]
-    context: Context
+    context: PlanContext
     fence: int | None
     overruled: Pins
 
     @property
-    def whole(self) -> frozenset[str]:
+    def compared_in_full(self) -> frozenset[str]:
         """The Genesys groups that are to be compared in full."""
-        return frozenset(target.genesys_group.id for target in self.targets if target.whole)
+        return frozenset(target.genesys_group.id for target in self.targets if target.full)
 
     def decide(self, definition: SyncDefinition) -> Plan:
         """Return the plan. Pure."""
         return plan(self.targets, self.matches, self.unmapped, definition, self.context)
 
-    def gather_again(self, task: Sync) -> PlanInputs:
+    def gather_again(self, task: TaskContext) -> PlanInputs:
         """Return the inputs as they are after another run has written. Genesys is not read again.
 
-        What that run wrote shows in the changes that it settled; the rest is left to `patch`, see `Context.in_flight`.
+        What that run wrote shows in the changes that it settled; the rest is left to `patch`, see
+        `PlanContext.in_flight`.
         """
-        present = {target.genesys_group.id: target.present for target in self.targets}
+        present = {target.genesys_group.id: target.members for target in self.targets}
         return _inputs(task, with_newest_changes(task, self.work), self.matches, present, fence=None)
 
 
-def gather_plan_inputs(task: Sync) -> PlanInputs:
+def gather_plan_inputs(task: TaskContext) -> PlanInputs:
     """Read everything that the plan depends on. Raises GenesysError if users cannot be looked up.
 
     A group whose members cannot be read has None as its present members, so that its changes are held.
@@ -77,7 +78,7 @@ def gather_plan_inputs(task: Sync) -> PlanInputs:
     return _inputs(task, work, matches, present, fence=fence)
 
 
-def begin_reading(task: Sync) -> int | None:
+def begin_reading(task: TaskContext) -> int | None:
     """Note the newest change and the time; return the next fence.
 
     None while another run is writing.
@@ -91,26 +92,26 @@ def begin_reading(task: Sync) -> int | None:
     return fence
 
 
-def next_fence(task: Sync) -> int | None:
+def next_fence(task: TaskContext) -> int | None:
     """Return the fence under which this run will write; None while another run is writing."""
     return task.journal.leases.next_fence(task.organisation, task.key, now=task.clock())
 
 
-def read_present(task: Sync, group_ids: Sequence[str]) -> Members:
+def read_present(task: TaskContext, group_ids: Sequence[str]) -> Members:
     """Return the individuals of each group. None: could not be read, which is never "empty"."""
 
     def read(group_id: str) -> frozenset[str] | None:
         try:
             return task.genesys.individuals(group_id)
         except GenesysError as error:
-            task.say(f"the members of Genesys group {group_id} could not be read, its changes are held: {error}")
+            task.log(f"the members of Genesys group {group_id} could not be read, its changes are held: {error}")
             return None
 
     with ThreadPoolExecutor(max_workers=task.definition.genesys.workers) as pool:
         return dict(zip(group_ids, pool.map(read, group_ids), strict=True))
 
 
-def with_newest_changes(task: Sync, work: Work) -> Work:
+def with_newest_changes(task: TaskContext, work: Work) -> Work:
     """Return the work with its changes as the journal knows them now."""
     lists = [*(target.changes for target in work.targets), *work.unmapped.values()]
     newest = {
@@ -127,7 +128,7 @@ def with_newest_changes(task: Sync, work: Work) -> Work:
 
 
 def planning_targets(
-    task: Sync, targets: Sequence[Target], present: Members, claimed: Mapping[str, str]
+    task: TaskContext, targets: Sequence[Target], present: Members, claimed: Mapping[str, str]
 ) -> tuple[Target, ...]:
     """Return the targets with present members, grants and claims. ``claimed``: see `claimed_by_others`."""
     grants: dict[str, list[Grant]] = {target.genesys_group.id: [] for target in targets}
@@ -136,7 +137,7 @@ def planning_targets(
     return tuple(
         replace(
             target,
-            present=present.get(target.genesys_group.id),
+            members=present.get(target.genesys_group.id),
             grants=tuple(grants[target.genesys_group.id]),
             claimed_by=claimed.get(target.genesys_group.id),
         )
@@ -145,19 +146,19 @@ def planning_targets(
 
 
 def planning_context(
-    task: Sync, run: RunRecord, groups: Collection[Guid], users: Collection[Guid], pins: Pins | None = None
-) -> Context:
+    task: TaskContext, run: RunRecord, groups: Collection[Guid], users: Collection[Guid], pins: Pins | None = None
+) -> PlanContext:
     """Return what the journal says beyond the targets. ``groups``, ``users``: those that the rows may name."""
     name, now = task.definition.name, task.clock()
     people = task.journal.views.users(users)
     assert run.polled_at is not None
-    return Context(
+    return PlanContext(
         observed_at=run.polled_at,
         dry_run=run.dry_run,
         removed_today=task.journal.rows.removals_since(name, now - timedelta(days=1)),
         journal_restored=task.facts[JOURNAL_RESTORED],
         pins=pins or {},
-        being_asked=frozenset(task.journal.questions.open_elsewhere(now, exclude=run.key))
+        pending_elsewhere=frozenset(task.journal.questions.open_elsewhere(now, exclude=run.key))
         | task.journal.rows.pending_removals(name, since=now - PLAN_LIFETIME, exclude=run.key),
         excluded_users=excluded_users(people.values(), task.definition),
         groups=task.journal.views.groups(groups),
@@ -166,14 +167,14 @@ def planning_context(
     )
 
 
-def claimed_by_others(task: Sync, run: RunRecord) -> dict[str, str]:
+def claimed_by_others(task: TaskContext, run: RunRecord) -> dict[str, str]:
     """Claim the mapped Genesys groups; return those that another sync definition feeds: id -> definition.
 
     A claim lasts until the definition no longer maps the group, or its file is gone. A dry run only asks.
     """
     group_ids = sorted({pair.genesys_group_id for pair in newest_pairs(task)})
     claimed = task.journal.claims.take(task.organisation, group_ids, task.clock(), dry_run=run.dry_run)
-    gone = set() if task.definitions is None else set(claimed.values()) - task.definitions
+    gone = set() if task.all_definitions is None else set(claimed.values()) - task.all_definitions
     if not run.dry_run:
         task.journal.claims.release_except(task.organisation, group_ids)
         if gone:
@@ -193,7 +194,7 @@ def overruled_pins(pins: Pins, targets: Iterable[Target]) -> dict[tuple[str, Gui
     for target in targets:
         for change in target.changes:
             membership = (target.genesys_group.id, change.user_guid or change.genesys_user_id or "")
-            if membership in pins and newest_told([change]) > pins[membership]:
+            if membership in pins and newest_polled_change([change]) > pins[membership]:
                 overruled[membership] = pins[membership]
     return overruled
 
@@ -204,34 +205,34 @@ def unmapped_groups(
     skipped: Iterable[SkippedGroup],
     changes: Mapping[Guid, Sequence[Change]],
     *,
-    whole: bool,
-) -> tuple[Unmapped, ...]:
+    full: bool,
+) -> tuple[UnmappedGroup, ...]:
     """Return the AD groups that feed nothing, as far as param `groups` (``patterns``) allows.
 
     ``whole``: all of them, with one row each; else those with changes, with one row per changed membership.
     """
     reasons = {group.group_guid: group for group in skipped}
-    allowed = {group.guid for group in chosen(known.values(), patterns)}
+    allowed = {group.guid for group in groups_in_param(known.values(), patterns)}
     return tuple(
-        Unmapped(
+        UnmappedGroup(
             reasons.get(guid) or SkippedGroup(guid, Reason.UNMAPPED, "the AD group is gone, and no pair remembers it"),
             tuple(changes.get(guid, ())),
-            whole=whole,
+            full=full,
         )
         for guid in sorted(allowed)
-        if whole or guid in changes
+        if full or guid in changes
     )
 
 
 def _needs_reading(target: Target) -> bool:
-    return target.whole or any(change.settled_by is None for change in target.changes)
+    return target.full or any(change.settled_by is None for change in target.changes)
 
 
 # -- parts --------------------------------------------------------------------------------------------
 
 
 def _inputs(
-    task: Sync, work: Work, matches: Mapping[Guid, Match], present: Members, *, fence: int | None
+    task: TaskContext, work: Work, matches: Mapping[Guid, Match], present: Members, *, fence: int | None
 ) -> PlanInputs:
     """Read what the journal knows of the work. ``present``: what Genesys has."""
     run = task.run
@@ -240,7 +241,7 @@ def _inputs(
     targets = planning_targets(task, work.targets, present, claimed_by_others(task, run))
     unmapped = _unmapped(task, run, skipped, work.unmapped)
     groups = {s.group_guid for s in skipped} | set(work.unmapped)
-    groups |= {guid for target in targets for guid in (*target.feeding, *target.retired)}
+    groups |= {guid for target in targets for guid in (*target.sources, *target.former_sources)}
     groups |= {change.group_guid for target in targets for change in target.changes}
     users = {change.user_guid for changes in work.unmapped.values() for change in changes if change.user_guid}
     # a comparison may find a user through a grant, without any change: to be left alone if excluded
@@ -258,8 +259,8 @@ def _inputs(
 
 
 def _unmapped(
-    task: Sync, run: RunRecord, skipped: Sequence[SkippedGroup], changes: Mapping[Guid, Sequence[Change]]
-) -> tuple[Unmapped, ...]:
+    task: TaskContext, run: RunRecord, skipped: Sequence[SkippedGroup], changes: Mapping[Guid, Sequence[Change]]
+) -> tuple[UnmappedGroup, ...]:
     known = task.journal.views.groups({s.group_guid for s in skipped} | set(changes))
     baseline = run.mode is Mode.FULL or not any(pair.has_baseline for pair in task.journal.pairs.active())
-    return unmapped_groups(known, run.groups, skipped, changes, whole=baseline and not run.bounded)
+    return unmapped_groups(known, run.groups, skipped, changes, full=baseline and not run.bounded)

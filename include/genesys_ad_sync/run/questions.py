@@ -8,16 +8,16 @@ from dataclasses import replace
 from genesys_ad_sync.approval import question
 from genesys_ad_sync.model import Row, RunRecord
 from genesys_ad_sync.planning import Plan, content_hash
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import APPROVAL, QUESTION, FrozenQuestion
 
 
-def open_question(task: Sync, run: RunRecord, decided: Plan, rows: Sequence[Row]) -> list[Row]:
+def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequence[Row]) -> list[Row]:
     """Open an approval request for the rows that an approver may release; return all rows.
 
     Rows that another run is asking about already are left out, and name that run. A dry run opens no request.
     """
-    needs_approval = [row for row in rows if row.key in decided.to_approve]
+    needs_approval = [row for row in rows if row.key in decided.needs_approval]
     if run.dry_run or decided.fail_reason:
         task.facts[QUESTION] = None
         return list(rows)
@@ -34,7 +34,7 @@ def open_question(task: Sync, run: RunRecord, decided: Plan, rows: Sequence[Row]
     elsewhere = task.journal.questions.open_elsewhere(now, exclude=run.key)
     return [
         replace(row, error=f"run {elsewhere[row.key].run_id} is asking a person about it")
-        if row.key in decided.to_approve and row.key in elsewhere
+        if row.key in decided.needs_approval and row.key in elsewhere
         else row
         for row in rows
     ]

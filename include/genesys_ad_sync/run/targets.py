@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from genesys_ad_sync.directory.membership import closure, wanted_members
-from genesys_ad_sync.model import Change, GenesysGroup, Guid, Mode, Pair, RunRecord
+from genesys_ad_sync.directory.membership import nested_groups, wanted_members
+from genesys_ad_sync.model import Change, GenesysGroup, GroupPair, Guid, Mode, RunRecord
 from genesys_ad_sync.planning import Target
-from genesys_ad_sync.run.changes import changes_to_act_on, chosen
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.changes import changes_to_act_on, groups_in_param
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPLETE, MAPPING, UNDO
 
 Changes = dict[str, list[Change]]
@@ -32,7 +32,7 @@ class Work:
     unmapped: Mapping[Guid, Sequence[Change]] = field(default_factory=dict)
 
 
-def collect(task: Sync) -> Work:
+def collect(task: TaskContext) -> Work:
     """Return all targets of the run, and the changes of unmapped AD groups.
 
     A run compares a Genesys group in full if its mode is `full`, or `auto` and one of its pairs has no baseline.
@@ -47,24 +47,24 @@ def collect(task: Sync) -> Work:
     # In a Genesys group that is no more nothing can be done: such a change is skipped for the reason of its AD group.
     reachable = [pair for pair in former if pair.genesys_group_id in existing]
     changes, unmapped = assign_changes(changes_to_act_on(task, run), pairs, reachable)
-    allowed = {group.guid for group in chosen(task.journal.views.groups_in_scope(), run.groups)}
-    whole = groups_to_compare(run.mode, pairs, allowed, bounded=run.bounded)
-    whole |= _still_owned(task, run, former) & existing
-    if whole:
+    allowed = {group.guid for group in groups_in_param(task.journal.views.groups_in_scope(), run.groups)}
+    full = groups_to_compare(run.mode, pairs, allowed, bounded=run.bounded)
+    full |= _still_owned(task, run, former) & existing
+    if full:
         # A comparison finds everything that is unsettled there, so it has to know what speaks against it.
         unsettled, _ = assign_changes(task.journal.changes.unsettled(), pairs, reachable)
-        changes = with_unsettled(changes, {id_: unsettled.get(id_, []) for id_ in whole})
-    return Work(_targets(task, changes, pairs, former, whole), unmapped)
+        changes = with_unsettled(changes, {id_: unsettled.get(id_, []) for id_ in full})
+    return Work(_targets(task, changes, pairs, former, full), unmapped)
 
 
-def target_of(task: Sync, genesys_group_id: str) -> Target:
+def target_of(task: TaskContext, genesys_group_id: str) -> Target:
     """Return one Genesys group by the newest view, without changes, for the check before writing."""
     pairs = newest_pairs(task)
     [target] = _targets(task, {genesys_group_id: []}, pairs, _former_pairs(task, pairs), frozenset())
     return target
 
 
-def newest_pairs(task: Sync) -> Sequence[Pair]:
+def newest_pairs(task: TaskContext) -> Sequence[GroupPair]:
     """Return the newest mapping.
 
     Another run may have mapped by edited rules since this one did. A dry run stores no pairs in the journal; it goes by
@@ -79,7 +79,7 @@ def newest_pairs(task: Sync) -> Sequence[Pair]:
 
 
 def assign_changes(
-    changes: Iterable[Change], pairs: Iterable[Pair], former: Iterable[Pair]
+    changes: Iterable[Change], pairs: Iterable[GroupPair], former: Iterable[GroupPair]
 ) -> tuple[Changes, dict[Guid, list[Change]]]:
     """Return the changes by Genesys group, and those of unmapped AD groups by AD group.
 
@@ -97,12 +97,12 @@ def assign_changes(
     return assigned, unmapped
 
 
-def groups_to_compare(mode: Mode, pairs: Iterable[Pair], allowed: Collection[Guid], *, bounded: bool) -> set[str]:
+def groups_to_compare(mode: Mode, pairs: Iterable[GroupPair], allowed: Collection[Guid], *, bounded: bool) -> set[str]:
     """Return the mapped Genesys groups to compare in full.
 
     ``allowed``: the AD groups on which the run may act; one of them is enough for a Genesys group.
     """
-    mapped: dict[str, list[Pair]] = {}
+    mapped: dict[str, list[GroupPair]] = {}
     for pair in pairs:
         mapped.setdefault(pair.genesys_group_id, []).append(pair)
     return {
@@ -112,14 +112,14 @@ def groups_to_compare(mode: Mode, pairs: Iterable[Pair], allowed: Collection[Gui
     }
 
 
-def _compare_in_full(mode: Mode, pairs: Iterable[Pair], *, bounded: bool) -> bool:
+def _compare_in_full(mode: Mode, pairs: Iterable[GroupPair], *, bounded: bool) -> bool:
     if mode is Mode.FULL:
         return True
     return mode is Mode.AUTO and not bounded and not all(pair.has_baseline for pair in pairs)
 
 
 def left_behind(
-    mode: Mode, former: Iterable[Pair], allowed: Collection[Guid], retired_now: Collection[str], *, bounded: bool
+    mode: Mode, former: Iterable[GroupPair], allowed: Collection[Guid], retired_now: Collection[str], *, bounded: bool
 ) -> set[str]:
     """Return the Genesys groups of former pairs that are to be compared.
 
@@ -144,7 +144,7 @@ def with_unsettled(changes: Mapping[str, Sequence[Change]], unsettled: Mapping[s
 # -- parts --------------------------------------------------------------------------------------------
 
 
-def _former_pairs(task: Sync, pairs: Iterable[Pair]) -> list[Pair]:
+def _former_pairs(task: TaskContext, pairs: Iterable[GroupPair]) -> list[GroupPair]:
     """Return pairs that no rule makes any more and that may have granted something.
 
     A dry run, which stores no pairs in the journal, works out the same.
@@ -154,48 +154,48 @@ def _former_pairs(task: Sync, pairs: Iterable[Pair]) -> list[Pair]:
     return [pair for pair in once if (pair.group_guid, pair.genesys_group_id) not in today]
 
 
-def _still_owned(task: Sync, run: RunRecord, former: Sequence[Pair]) -> set[str]:
+def _still_owned(task: TaskContext, run: RunRecord, former: Sequence[GroupPair]) -> set[str]:
     """Return Genesys groups in which AD still owns memberships through a former pair."""
     known = task.journal.views.groups({pair.group_guid for pair in former})
-    allowed = {group.guid for group in chosen(known.values(), run.groups)}
+    allowed = {group.guid for group in groups_in_param(known.values(), run.groups)}
     group_ids = left_behind(run.mode, former, allowed, task.facts.required(MAPPING).retired, bounded=run.bounded)
     return {grant.genesys_group_id for grant in task.journal.grants.of_groups(group_ids)}
 
 
 def _targets(
-    task: Sync,
+    task: TaskContext,
     changes: Mapping[str, Sequence[Change]],
-    pairs: Sequence[Pair],
-    former: Sequence[Pair],
-    whole: Collection[str],
+    pairs: Sequence[GroupPair],
+    former: Sequence[GroupPair],
+    full: Collection[str],
 ) -> tuple[Target, ...]:
     """Return one target for each key of ``changes``, as the newest view shows it."""
-    feeding, retired = _sources(pairs), _sources(former)
-    view = task.journal.views.load({guid for id_ in changes for guid in feeding.get(id_, ())})
+    sources, former_sources = _sources(pairs), _sources(former)
+    view = task.journal.views.load({guid for id_ in changes for guid in sources.get(id_, ())})
     nested = task.definition.directory.nested_groups
     complete = task.facts[COMPLETE]
     genesys_groups = task.facts.required(MAPPING).genesys_groups
     targets = []
     for group_id in sorted(changes):
-        guids = feeding.get(group_id, ())
-        below = set().union(*(closure(view, guid, nested=nested) for guid in guids if guid in view.groups))
+        guids = sources.get(group_id, ())
+        below = set().union(*(nested_groups(view, guid, nested=nested) for guid in guids if guid in view.groups))
         targets.append(
             Target(
                 genesys_group=genesys_groups.get(group_id) or GenesysGroup(group_id, group_id, state="deleted"),
-                feeding=guids,
-                whole=group_id in whole,
-                effective=wanted_members(view, guids, task.definition.directory.policy),
+                sources=guids,
+                full=group_id in full,
+                wanted=wanted_members(view, guids, task.definition.directory.policy),
                 # nothing to prove where nothing feeds it any more: its removals are held for that
                 complete=not guids or set(guids) <= below <= complete,
-                present=None,
+                members=None,
                 changes=tuple(changes[group_id]),
-                retired=frozenset(retired.get(group_id, ())),
+                former_sources=frozenset(former_sources.get(group_id, ())),
             )
         )
     return tuple(targets)
 
 
-def _sources(pairs: Iterable[Pair]) -> dict[str, tuple[Guid, ...]]:
+def _sources(pairs: Iterable[GroupPair]) -> dict[str, tuple[Guid, ...]]:
     """Return the AD groups of each Genesys group, sorted."""
     sources: dict[str, list[Guid]] = {}
     for pair in pairs:

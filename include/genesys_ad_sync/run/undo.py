@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from genesys_ad_sync.directory.membership import wanted_members
 from genesys_ad_sync.errors import RunAmbiguous, RunUnknown
-from genesys_ad_sync.model import Action, Done, Guid, Row, RunKey, RunRecord, RunRequest, Status
-from genesys_ad_sync.planning import Context, Plan
+from genesys_ad_sync.model import Action, Guid, Row, RunKey, RunRecord, RunRequest, Status, WrittenRow
+from genesys_ad_sync.planning import Plan, PlanContext
 from genesys_ad_sync.planning.undo import Present, plan_undo
-from genesys_ad_sync.run.changes import chosen
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.changes import groups_in_param
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import LAST_CHANGE, MAPPING, RELEASED, UNDO
 from genesys_ad_sync.run.planning_inputs import begin_reading, claimed_by_others, planning_context, read_present
 from genesys_ad_sync.settings import SyncDefinition
@@ -27,7 +27,7 @@ class UndoRun:
     undone: RunKey
 
 
-def undo_run(task: Sync) -> UndoRun | None:
+def undo_run(task: TaskContext) -> UndoRun | None:
     """Return what this run takes back; None for any other run."""
     undone = task.facts[UNDO]
     return None if undone is None else UndoRun(undone)
@@ -36,7 +36,7 @@ def undo_run(task: Sync) -> UndoRun | None:
 # -- for `poll` ---------------------------------------------------------------------------------------
 
 
-def begin(task: Sync, run: RunRecord, request: RunRequest) -> list[str]:
+def begin(task: TaskContext, run: RunRecord, request: RunRequest) -> list[str]:
     """Note what is to be undone, and release what is to be released. Return notes for the report.
 
     Raises RunUnknown if the journal knows no such run of this definition, RunAmbiguous if it knows two.
@@ -52,7 +52,7 @@ def begin(task: Sync, run: RunRecord, request: RunRequest) -> list[str]:
     return notes
 
 
-def _release(task: Sync, run: RunRecord, asked: str) -> str:
+def _release(task: TaskContext, run: RunRecord, asked: str) -> str:
     """Release a run and return the note. A retry returns what the first try released."""
     note = task.facts[RELEASED]
     if note is not None:
@@ -72,7 +72,7 @@ def _release(task: Sync, run: RunRecord, asked: str) -> str:
     return note
 
 
-def _find(task: Sync, asked: str, knows: Callable[[RunKey], bool]) -> RunKey:
+def _find(task: TaskContext, asked: str, knows: Callable[[RunKey], bool]) -> RunKey:
     """Return the run that is meant by a run id, or by DAG id/run id."""
     definition = task.definition
     dag_ids = dict.fromkeys((task.key.dag_id, definition.dag_id, definition.full_dag_id))
@@ -88,7 +88,7 @@ def _find(task: Sync, asked: str, knows: Callable[[RunKey], bool]) -> RunKey:
     return known[0]
 
 
-def _knows(task: Sync, key: RunKey) -> bool:
+def _knows(task: TaskContext, key: RunKey) -> bool:
     try:
         task.journal.runs.get(key)
     except RunUnknown:
@@ -111,26 +111,26 @@ class UndoInputs:
     done: tuple[Row, ...]
     changed_since: frozenset[str]
     present: Present
-    context: Context
+    context: PlanContext
     fence: int | None
-    whole: frozenset[str] = frozenset()
+    compared_in_full: frozenset[str] = frozenset()
     overruled: Mapping[tuple[str, Guid], int] = field(default_factory=dict)
 
     def decide(self, definition: SyncDefinition) -> Plan:
         """Return the plan. Pure."""
         return plan_undo(self.undo.undone.run_id, self.done, self.changed_since, self.present, definition, self.context)
 
-    def gather_again(self, task: Sync) -> UndoInputs:
+    def gather_again(self, task: TaskContext) -> UndoInputs:
         """Return the inputs as they are after another run has written."""
         return _inputs(task, self.undo, fence=None)
 
 
-def gather_undo_inputs(task: Sync, undo: UndoRun) -> UndoInputs:
+def gather_undo_inputs(task: TaskContext, undo: UndoRun) -> UndoInputs:
     """Read everything that the plan of an undo depends on. Raises GenesysError if users cannot be read."""
     return _inputs(task, undo, fence=begin_reading(task))
 
 
-def _inputs(task: Sync, undo: UndoRun, *, fence: int | None) -> UndoInputs:
+def _inputs(task: TaskContext, undo: UndoRun, *, fence: int | None) -> UndoInputs:
     run = task.run
     written = _chosen(task, task.journal.pins.writes_of(undo.undone))
     rows = tuple(done.row for done in written)
@@ -159,7 +159,7 @@ def _inputs(task: Sync, undo: UndoRun, *, fence: int | None) -> UndoInputs:
     )
 
 
-def _chosen(task: Sync, written: list[Done]) -> list[Done]:
+def _chosen(task: TaskContext, written: list[WrittenRow]) -> list[WrittenRow]:
     """Return the rows on which param `groups` lets this run act.
 
     A membership that was written more than once, through whatever AD groups, is one thing.
@@ -168,7 +168,7 @@ def _chosen(task: Sync, written: list[Done]) -> list[Done]:
     if not patterns:
         return written
     known = task.journal.views.groups({guid for done in written for guid in done.row.group_guids})
-    allowed = {group.guid for group in chosen(known.values(), patterns)}
+    allowed = {group.guid for group in groups_in_param(known.values(), patterns)}
     memberships = {_membership(done.row) for done in written if not allowed.isdisjoint(done.row.group_guids)}
     return [done for done in written if _membership(done.row) in memberships]
 
@@ -177,7 +177,7 @@ def _membership(row: Row) -> tuple[str | None, str]:
     return row.genesys_group_id, row.person
 
 
-def _changed_since(task: Sync, key: RunKey, written: Sequence[Done]) -> set[str]:
+def _changed_since(task: TaskContext, key: RunKey, written: Sequence[WrittenRow]) -> set[str]:
     """Return keys of rows whose membership AD, or another run, has changed since the plan."""
     changed = task.journal.pins.written_since(written, key)
     newest = _newest_polled(task, [done.row for done in written])
@@ -192,7 +192,7 @@ def _changed_since(task: Sync, key: RunKey, written: Sequence[Done]) -> set[str]
 # -- for `patch` --------------------------------------------------------------------------------------
 
 
-def changed_since_plan(task: Sync, rows: Sequence[Row]) -> set[str]:
+def changed_since_plan(task: TaskContext, rows: Sequence[Row]) -> set[str]:
     """Return keys of rows whose membership AD has changed since this undo was planned."""
     known = task.facts[LAST_CHANGE]
     newest = _newest_polled(task, rows)
@@ -200,7 +200,7 @@ def changed_since_plan(task: Sync, rows: Sequence[Row]) -> set[str]:
     return changed | _granted_otherwise(task, [row for row in rows if row.action is Action.REMOVE])
 
 
-def pin_undone(task: Sync, run: RunRecord, undo: UndoRun, rows: Sequence[Row]) -> None:
+def pin_undone(task: TaskContext, run: RunRecord, undo: UndoRun, rows: Sequence[Row]) -> None:
     """Hold what was taken back, until AD changes that membership or a person releases it."""
     undone = [row for row in rows if row.status is Status.SUCCESS]
     if not undone:
@@ -217,7 +217,7 @@ def pin_undone(task: Sync, run: RunRecord, undo: UndoRun, rows: Sequence[Row]) -
 # -- what AD says by now ------------------------------------------------------------------------------
 
 
-def _newest_polled(task: Sync, rows: Sequence[Row]) -> dict[str, int]:
+def _newest_polled(task: TaskContext, rows: Sequence[Row]) -> dict[str, int]:
     """Return the id of the newest polled change by row key, 0 if none.
 
     Every AD group counts that feeds the Genesys group, or did so once: the newest change rules, whatever its group.
@@ -235,7 +235,7 @@ def _newest_polled(task: Sync, rows: Sequence[Row]) -> dict[str, int]:
     return {key: max((newest.get(subject, 0) for subject in of_row), default=0) for key, of_row in subjects.items()}
 
 
-def _granted_otherwise(task: Sync, rows: Sequence[Row]) -> set[str]:
+def _granted_otherwise(task: TaskContext, rows: Sequence[Row]) -> set[str]:
     """Return keys of rows whose membership AD grants through another AD group.
 
     AD need not have changed for that: a rule may have been added since.

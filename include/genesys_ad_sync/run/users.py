@@ -10,13 +10,13 @@ from genesys_ad_sync.matching import Lookup, MatchState, answered, excluded_user
 from genesys_ad_sync.model import Action, GenesysUser, Guid, Link, Match, MatchStatus, Mode, Reason, Row, Status
 from genesys_ad_sync.names import normal_mail
 from genesys_ad_sync.planning import Target
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MATCHES, RESOLVED_TO
 
 # -- which users --------------------------------------------------------------------------------------
 
 
-def users_of_targets(task: Sync, targets: Sequence[Target]) -> set[Guid]:
+def users_of_targets(task: TaskContext, targets: Sequence[Target]) -> set[Guid]:
     """Return the AD users whose Genesys users a plan needs.
 
     - The users of the changes.
@@ -27,7 +27,7 @@ def users_of_targets(task: Sync, targets: Sequence[Target]) -> set[Guid]:
     A user with a link costs no request.
     """
     users = {change.user_guid for target in targets for change in target.changes if change.user_guid}
-    users = users.union(*(target.effective for target in targets if target.whole or _may_lose_members(target)))
+    users = users.union(*(target.wanted for target in targets if target.full or _may_lose_members(target)))
     if any(_may_lose_strangers(task, target) for target in targets):
         users |= excluded_users(task.journal.views.all_users(), task.definition)
     return users
@@ -37,11 +37,11 @@ def _may_lose_members(target: Target) -> bool:
     return any(change.action is Action.REMOVE and change.settled_by is None for change in target.changes)
 
 
-def _may_lose_strangers(task: Sync, target: Target) -> bool:
+def _may_lose_strangers(task: TaskContext, target: Target) -> bool:
     """Return True if `mirror` may remove members that `exclude:` must protect."""
     if task.definition.removals != "mirror" or not task.definition.exclude.users:
         return False
-    return target.whole or any(change.user_guid is None and change.settled_by is None for change in target.changes)
+    return target.full or any(change.user_guid is None and change.settled_by is None for change in target.changes)
 
 
 def users_to_verify(targets: Sequence[Target]) -> set[Guid]:
@@ -55,18 +55,18 @@ def users_to_verify(targets: Sequence[Target]) -> set[Guid]:
         for change in pending
         if change.user_guid and (change.action is Action.ADD or change.status is Status.FAILED)
     }
-    return users.union(*(target.effective for target in targets if target.whole))
+    return users.union(*(target.wanted for target in targets if target.full))
 
 
 # -- looking up ---------------------------------------------------------------------------------------
 
 
-def matched(task: Sync) -> dict[Guid, Match]:
+def matched(task: TaskContext) -> dict[Guid, Match]:
     """Return the matches of this run, by AD user. A user who was not looked up is missing."""
     return {match.user_guid: match for match in task.facts[MATCHES]}
 
 
-def resolve(task: Sync, targets: Sequence[Target], guids: set[Guid]) -> dict[Guid, Match]:
+def resolve(task: TaskContext, targets: Sequence[Target], guids: set[Guid]) -> dict[Guid, Match]:
     """Look up these AD users in Genesys and store new links. Raises GenesysError.
 
     A user that Genesys cannot be asked about is missing in the result.
@@ -78,7 +78,7 @@ def resolve(task: Sync, targets: Sequence[Target], guids: set[Guid]) -> dict[Gui
     return matches
 
 
-def resolve_late_arrivals(task: Sync, targets: Sequence[Target]) -> dict[Guid, Match]:
+def resolve_late_arrivals(task: TaskContext, targets: Sequence[Target]) -> dict[Guid, Match]:
     """Return the run's matches, with users of changes that another run polled since. Raises GenesysError.
 
     A user that Genesys cannot be asked about is missing in the result.
@@ -90,15 +90,15 @@ def resolve_late_arrivals(task: Sync, targets: Sequence[Target]) -> dict[Guid, M
     late = {change.user_guid for change in changes if change.user_guid and (change.id or 0) > resolved_to}
     late |= users_of_targets(task, targets) - matches.keys()
     if late:
-        task.say(f"{len(late)} people are still to be looked up")
+        task.log(f"{len(late)} people are still to be looked up")
         matches |= resolve(task, targets, late)
         task.facts[MATCHES] = tuple(matches.values())
     return matches
 
 
-def look_up(task: Sync, target: Target, matches: Mapping[Guid, Match]) -> dict[Guid, Match]:
+def look_up(task: TaskContext, target: Target, matches: Mapping[Guid, Match]) -> dict[Guid, Match]:
     """Return matches of wanted users of the target that are not among ``matches``. Raises GenesysError."""
-    late = target.effective.keys() - matches.keys()
+    late = target.wanted.keys() - matches.keys()
     return resolve(task, [target], set(late)) if late else {}
 
 
@@ -113,7 +113,7 @@ class _People:
     gone: frozenset[Guid]
 
 
-def _gather(task: Sync, targets: Sequence[Target], guids: set[Guid]) -> _People:
+def _gather(task: TaskContext, targets: Sequence[Target], guids: set[Guid]) -> _People:
     users = task.journal.views.users(guids)
     links = {guid: link.genesys_user_id for guid, link in task.journal.links.all().items()}
     unsure = guids if task.run.mode is Mode.FULL else guids & users_to_verify(targets)
@@ -129,7 +129,7 @@ def _gather(task: Sync, targets: Sequence[Target], guids: set[Guid]) -> _People:
     return _People(guids, state, links, checked, task.journal.views.gone_users(guids))
 
 
-def _match(task: Sync, people: _People) -> dict[Guid, Match]:
+def _match(task: TaskContext, people: _People) -> dict[Guid, Match]:
     matches = _ask(task, people.state, people.checked)
     believed = {people.links[guid] for guid in people.links.keys() & people.guids} - people.checked
     if believed and task.genesys.has_listed_users:
@@ -137,7 +137,7 @@ def _match(task: Sync, people: _People) -> dict[Guid, Match]:
     return matches
 
 
-def _save_links(task: Sync, people: _People, matches: Mapping[Guid, Match]) -> None:
+def _save_links(task: TaskContext, people: _People, matches: Mapping[Guid, Match]) -> None:
     fresh = [
         Link(match.user_guid, match.genesys_user_id, match.matched_by or "", task.clock())
         for match in matches.values()
@@ -161,7 +161,7 @@ _Answer = tuple[Mapping[str, list[GenesysUser]], Collection[str]]
 """Candidates by the value that was asked for, and the values for which Genesys cannot be asked."""
 
 
-def _ask(task: Sync, state: MatchState, checked: Collection[str]) -> dict[Guid, Match]:
+def _ask(task: TaskContext, state: MatchState, checked: Collection[str]) -> dict[Guid, Match]:
     """Ask Genesys until the matching is complete.
 
     ``checked``: linked Genesys users to verify; the others are taken for active.
@@ -171,11 +171,11 @@ def _ask(task: Sync, state: MatchState, checked: Collection[str]) -> dict[Guid, 
     return finish(state)
 
 
-def _look_up(task: Sync, lookup: Lookup, checked: Collection[str]) -> _Answer:
+def _look_up(task: TaskContext, lookup: Lookup, checked: Collection[str]) -> _Answer:
     if lookup.rule is None:
         return _linked_users(task, lookup.values, checked), ()
     rule = task.definition.users[lookup.rule]
-    task.say(f"looking up {len(lookup.values)} users by {rule.genesys}")
+    task.log(f"looking up {len(lookup.values)} users by {rule.genesys}")
     if rule.genesys == "external_id":
         assert rule.authority is not None
         return _with_external_ids(task, rule.authority, lookup.values)
@@ -186,17 +186,19 @@ def _look_up(task: Sync, lookup: Lookup, checked: Collection[str]) -> _Answer:
     return by_value, ()
 
 
-def _linked_users(task: Sync, user_ids: Collection[str], checked: Collection[str]) -> dict[str, list[GenesysUser]]:
+def _linked_users(
+    task: TaskContext, user_ids: Collection[str], checked: Collection[str]
+) -> dict[str, list[GenesysUser]]:
     asked = [user_id for user_id in user_ids if user_id in checked]
     if asked:
-        task.say(f"looking at {len(asked)} known Genesys users")
+        task.log(f"looking at {len(asked)} known Genesys users")
     linked = {user.id: [user] for user in task.genesys.users_by_id(asked)}
     for user_id in set(user_ids) - set(asked):
         linked[user_id] = [GenesysUser(id=user_id, name="", email=None, username=None, state="active")]
     return linked
 
 
-def _with_external_ids(task: Sync, authority: str, keys: Collection[str]) -> _Answer:
+def _with_external_ids(task: TaskContext, authority: str, keys: Collection[str]) -> _Answer:
     """Look up external ids one by one. A key that Genesys refuses, such as ".", concerns one user only."""
     found, refused = {}, []
     for key in keys:
@@ -207,14 +209,14 @@ def _with_external_ids(task: Sync, authority: str, keys: Collection[str]) -> _An
         else:
             found[key] = [user] if user else []
     if refused:
-        task.say(f"{len(refused)} external ids cannot be looked up in Genesys; the changes of those people are held")
+        task.log(f"{len(refused)} external ids cannot be looked up in Genesys; the changes of those people are held")
     return found, refused
 
 
 # -- after a refusal ----------------------------------------------------------------------------------
 
 
-def recheck_refused_users(task: Sync, rows: Sequence[Row]) -> list[Row]:
+def recheck_refused_users(task: TaskContext, rows: Sequence[Row]) -> list[Row]:
     """Return the rows, with refused adds of missing or inactive users as orphaned.
 
     A link to a user who is gone is dropped: the next run looks the user up by the rules.
@@ -225,7 +227,7 @@ def recheck_refused_users(task: Sync, rows: Sequence[Row]) -> list[Row]:
     try:
         known = {user.id: user for user in task.genesys.users_by_id(refused)}
     except GenesysError as error:
-        task.say(f"{len(refused)} refused users could not be looked up in Genesys: {error}")
+        task.log(f"{len(refused)} refused users could not be looked up in Genesys: {error}")
         return list(rows)
     _forget_gone(task, rows, refused - known.keys())
     return [_as_orphan(row, known.get(row.genesys_user_id or "")) if _is_refused_add(row) else row for row in rows]
@@ -240,7 +242,7 @@ def _is_refused_add(row: Row) -> bool:
     return refused and row.action is Action.ADD and row.genesys_user_id is not None
 
 
-def _forget_gone(task: Sync, rows: Sequence[Row], gone: Collection[str]) -> None:
+def _forget_gone(task: TaskContext, rows: Sequence[Row], gone: Collection[str]) -> None:
     """Drop links to these Genesys users, and the grants that are gone with them."""
     users = [
         (row.user_guid, row.genesys_user_id)

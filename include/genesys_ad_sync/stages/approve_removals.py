@@ -13,10 +13,10 @@ from typing import Any
 
 from genesys_ad_sync.approval import SHORT_HASH, Background, Question, body, chosen_groups, is_decided, question
 from genesys_ad_sync.model import Change, Decision, Reason, Row, RowKey, RunRecord, Status
-from genesys_ad_sync.planning import spread
+from genesys_ad_sync.planning import assign_lanes
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE, lane_batches
-from genesys_ad_sync.polling.poller import Follower
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.polling.poller import DirectoryPoller
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import (
     APPROVAL,
     COMPLETE,
@@ -29,7 +29,7 @@ from genesys_ad_sync.run.targets import target_of
 
 
 @dataclass(frozen=True)
-class Asked:
+class ApprovalForm:
     """What the form shows. ``options``: in order, each of them unique. ``hash``: part of the body."""
 
     subject: str
@@ -39,7 +39,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ApprovalAnswer:
     """What came back.
 
     ``by``: an Airflow user name; None: nobody answered in time. ``outdated``: the form was that of an earlier plan of
@@ -52,7 +52,7 @@ class Answer:
     outdated: bool = False
 
 
-def ask(task: Sync) -> Asked | None:
+def build_form(task: TaskContext) -> ApprovalForm | None:
     """Return the form of this run. None: there is nothing to ask, or it was answered already."""
     run = task.run
     frozen = task.facts[QUESTION]
@@ -75,16 +75,16 @@ def ask(task: Sync) -> Asked | None:
         run_id=run.key.run_id,
         answer_within=task.definition.limits.answer_within,
         report=str(task.reports.path_for(run.key.dag_id, run.key.run_id)),
-        undoes=undone.run_id if undone else None,
+        undoes_run=undone.run_id if undone else None,
     )
-    task.say(
+    task.log(
         f"asking about {made.removals} removals and {made.additions} additions in {len(made.groups)} Genesys groups, "
         f"plan {made.hash[:SHORT_HASH]}"
     )
-    return Asked(made.subject, text, made.options, made.hash[:SHORT_HASH])
+    return ApprovalForm(made.subject, text, made.options, made.hash[:SHORT_HASH])
 
 
-def answer(task: Sync, given: Answer | None) -> dict[str, Any]:
+def apply_answer(task: TaskContext, given: ApprovalAnswer | None) -> dict[str, Any]:
     """Apply the answer, and turn the approved rows into batches for `patch_approved`.
 
     ``given``: None if it was stored in an earlier try. Returns {batches, decision, at, groups: {Genesys group id:
@@ -95,7 +95,7 @@ def answer(task: Sync, given: Answer | None) -> dict[str, Any]:
     approval = _load_or_store_answer(task, frozen, given)
     _close(task, run, frozen, approval)
     rows = _release_approved(task, run, frozen, approval)
-    task.say(f"answer: {approval.decision}")
+    task.log(f"answer: {approval.decision}")
     return {
         "batches": lane_batches(rows),
         "decision": approval.decision,
@@ -104,7 +104,7 @@ def answer(task: Sync, given: Answer | None) -> dict[str, Any]:
     }
 
 
-def look_again(task: Sync, lane: int) -> None:
+def reread_sources(task: TaskContext, lane: int) -> None:
     """Read AD again before approved removals are written.
 
     All AD groups that feed the Genesys groups of the lane are read completely. What is not proven now is held by the
@@ -112,25 +112,25 @@ def look_again(task: Sync, lane: int) -> None:
     Raises DirectoryError if AD cannot be read: then nothing of the lane is written.
     """
     rows = task.journal.rows.of_run(task.run, lane=lane)
-    groups = {row.genesys_group_id for row in rows if row.genesys_group_id and not row.undoes}
-    sources = {guid for group_id in groups for guid in target_of(task, group_id).feeding}
+    groups = {row.genesys_group_id for row in rows if row.genesys_group_id and not row.undoes_run}
+    sources = {guid for group_id in groups for guid in target_of(task, group_id).sources}
     with task.directory() as session:
-        follower = Follower(task, session)
-        polled = follower.bring_up_to_date(whole=False)
+        poller = DirectoryPoller(task, session)
+        polled = poller.poll(full=False)
         if sources:
-            polled = follower.read_completely(polled, sources)
+            polled = poller.read_completely(polled, sources)
     task.facts.override(COMPLETE, polled.complete)
 
 
 # -- parts --------------------------------------------------------------------------------------------
 
 
-def _answered(task: Sync) -> bool:
+def _answered(task: TaskContext) -> bool:
     approval = task.facts[APPROVAL]
     return approval is not None and approval.decision != Decision.UNANSWERED.value
 
 
-def _background(task: Sync, run: RunRecord, made: Question, frozen: FrozenQuestion) -> Background:
+def _background(task: TaskContext, run: RunRecord, made: Question, frozen: FrozenQuestion) -> Background:
     rows = [row for group in made.groups for row in group.rows]
     all_changes = {c.id: c for c in task.journal.changes.by_id({id_ for row in rows for id_ in row.change_ids})}
     changes: dict[str, list[Change]] = {row.key: [all_changes[id_] for id_ in row.change_ids] for row in rows}
@@ -148,14 +148,14 @@ def _background(task: Sync, run: RunRecord, made: Question, frozen: FrozenQuesti
     )
 
 
-def _load_or_store_answer(task: Sync, frozen: FrozenQuestion, given: Answer | None) -> StoredApproval:
+def _load_or_store_answer(task: TaskContext, frozen: FrozenQuestion, given: ApprovalAnswer | None) -> StoredApproval:
     """Store the answer first of all: whatever fails afterwards, nobody has to be asked again."""
     if given is not None:
         task.facts[APPROVAL] = _approval(frozen.options, given)
     return task.facts.required(APPROVAL)
 
 
-def _approval(options: Mapping[str, str], given: Answer) -> StoredApproval:
+def _approval(options: Mapping[str, str], given: ApprovalAnswer) -> StoredApproval:
     """Return what the answer means for each Genesys group. ``options``: Genesys group id -> its line in the form."""
     if given.by is None or given.outdated or not is_decided(given.chosen):
         decisions = dict.fromkeys(options, Decision.UNANSWERED)
@@ -167,13 +167,13 @@ def _approval(options: Mapping[str, str], given: Answer) -> StoredApproval:
     return StoredApproval(given.by, given.at, decision, decisions)
 
 
-def _close(task: Sync, run: RunRecord, frozen: FrozenQuestion, approval: StoredApproval) -> None:
+def _close(task: TaskContext, run: RunRecord, frozen: FrozenQuestion, approval: StoredApproval) -> None:
     """Close the question of each row with the decision on its Genesys group."""
     decisions = {key: approval.groups[RowKey.parse(key).target] for key in frozen.rows}
     task.journal.questions.close(run.key, decisions, by=approval.by, at=approval.at)
 
 
-def _release_approved(task: Sync, run: RunRecord, frozen: FrozenQuestion, approval: StoredApproval) -> list[Row]:
+def _release_approved(task: TaskContext, run: RunRecord, frozen: FrozenQuestion, approval: StoredApproval) -> list[Row]:
     """Give approved rows a lane, once; return the rows of the question."""
 
     def rows_asked() -> list[Row]:
@@ -200,8 +200,8 @@ def _decided(row: Row, decision: Decision) -> Row:
     return replace(row, error="nobody answered; a later run asks again")
 
 
-def _with_approved_lanes(task: Sync, rows: Sequence[Row]) -> list[Row]:
+def _with_approved_lanes(task: TaskContext, rows: Sequence[Row]) -> list[Row]:
     return [
         row if row.lane is None else replace(row, lane=FIRST_APPROVED_LANE + row.lane)
-        for row in spread(rows, task.definition.genesys.write)
+        for row in assign_lanes(rows, task.definition.genesys.write)
     ]

@@ -10,8 +10,8 @@ from typing import Any
 from genesys_ad_sync.genesys.errors import AmbiguousExternalId
 from genesys_ad_sync.mapping import ExternalIds, needed_external_ids
 from genesys_ad_sync.mapping import map_groups as map_purely
-from genesys_ad_sync.model import GenesysGroup, Mode, Pair, SkippedGroup
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.model import GenesysGroup, GroupPair, Mode, SkippedGroup
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MAPPING, StoredMapping
 from genesys_ad_sync.run.failures import records_failure
 
@@ -19,7 +19,7 @@ MISSING_EXTERNAL_ID_TTL = timedelta(days=1)
 
 
 @records_failure
-def map_groups(task: Sync) -> dict[str, Any]:
+def map_groups(task: TaskContext) -> dict[str, Any]:
     """Map all AD groups in scope by the definition's rules. Raises GenesysError if the groups cannot be listed.
 
     The pairs are stored in the journal (a dry run stores none). A pair that no rule makes any more becomes inactive;
@@ -32,7 +32,7 @@ def map_groups(task: Sync) -> dict[str, Any]:
     mapping = map_purely(groups, genesys_groups, definition, external_ids)
     stored = _record(task, genesys_groups, mapping.pairs, mapping.skipped)
     fed = {pair.genesys_group_id for pair in stored.pairs}
-    task.say(f"{len(stored.pairs)} AD groups mapped to {len(fed)} Genesys groups, {len(stored.skipped)} skipped")
+    task.log(f"{len(stored.pairs)} AD groups mapped to {len(fed)} Genesys groups, {len(stored.skipped)} skipped")
     return {
         "pairs": {pair.group_guid: pair.genesys_group_id for pair in stored.pairs},
         "skipped": {skipped.group_guid: skipped.reason.value for skipped in stored.skipped},
@@ -40,7 +40,10 @@ def map_groups(task: Sync) -> dict[str, Any]:
 
 
 def _record(
-    task: Sync, genesys_groups: Sequence[GenesysGroup], pairs: Sequence[Pair], skipped: Sequence[SkippedGroup]
+    task: TaskContext,
+    genesys_groups: Sequence[GenesysGroup],
+    pairs: Sequence[GroupPair],
+    skipped: Sequence[SkippedGroup],
 ) -> StoredMapping:
     """Store the mapping in the journal and as a fact of the run."""
     known = {(pair.group_guid, pair.genesys_group_id): pair.has_baseline for pair in task.journal.pairs.active()}
@@ -64,7 +67,7 @@ def _record(
     return stored
 
 
-def _external_ids(task: Sync, needed: Iterable[str], listed: Collection[str]) -> ExternalIds:
+def _external_ids(task: TaskContext, needed: Iterable[str], listed: Collection[str]) -> ExternalIds:
     """Return the Genesys group of each SCIM externalId, from the journal where it knows.
 
     Genesys cannot be asked for one id without reading all groups. An id is read again if
@@ -74,7 +77,7 @@ def _external_ids(task: Sync, needed: Iterable[str], listed: Collection[str]) ->
       cost hundreds of requests in each run.
     """
     run, now = task.run, task.clock()
-    kept = task.journal.external_ids.get(task.external_ids_of, list(needed))
+    kept = task.journal.external_ids.get(task.external_id_namespace, list(needed))
 
     def is_good(external_id: str) -> bool:
         if external_id not in kept:
@@ -94,11 +97,11 @@ def _external_ids(task: Sync, needed: Iterable[str], listed: Collection[str]) ->
             for external_id, group_id in found.items()
             if not is_good(external_id) and not isinstance(group_id, tuple)  # stored only once it is unambiguous
         }
-        task.journal.external_ids.save(task.external_ids_of, new, now)
+        task.journal.external_ids.save(task.external_id_namespace, new, now)
     return found
 
 
-def _carriers(task: Sync, external_id: str) -> str | tuple[str, ...] | None:
+def _carriers(task: TaskContext, external_id: str) -> str | tuple[str, ...] | None:
     """Return the Genesys groups that carry the id, see `ExternalIds`. Several concern that AD group, not the run."""
     try:
         return task.genesys.group_id_by_external_id(external_id)

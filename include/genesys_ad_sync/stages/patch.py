@@ -10,7 +10,7 @@ from typing import Any
 from genesys_ad_sync.genesys.writers import writer_for
 from genesys_ad_sync.model import SETTLED, Action, Row, RunRecord, Status
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MAPPING, READING
 from genesys_ad_sync.writing.lane import LaneWriter
 from genesys_ad_sync.writing.lease import hold_lease
@@ -25,7 +25,7 @@ group.
 _Groups = Mapping[str, Sequence[Row]]
 
 
-def patch(task: Sync, lane: int) -> dict[str, Any]:
+def patch(task: TaskContext, lane: int) -> dict[str, Any]:
     """Apply the rows of one lane; return counts by status.
 
     Raises LeaseBusy if another run writes for too long. Raises the GenesysError that makes a retry of the task worth
@@ -35,7 +35,7 @@ def patch(task: Sync, lane: int) -> dict[str, Any]:
     run = task.run
     groups = _by_group(task.journal.rows.of_run(run, lane=lane))
     to_do = {group: rows for group, rows in groups.items() if any(row.status not in SETTLED for row in rows)}
-    task.say(f"{sum(map(len, groups.values()))} changes in {len(to_do)} Genesys groups")
+    task.log(f"{sum(map(len, groups.values()))} changes in {len(to_do)} Genesys groups")
     if to_do:
         _write(task, run, lane, to_do)
     after = task.journal.rows.of_run(run, lane=lane)
@@ -50,7 +50,7 @@ def _by_group(rows: Sequence[Row]) -> _Groups:
     return groups
 
 
-def _write(task: Sync, run: RunRecord, lane: int, groups: _Groups) -> None:
+def _write(task: TaskContext, run: RunRecord, lane: int, groups: _Groups) -> None:
     task.genesys_client.share_ceiling(len(task.journal.rows.lanes(run)))
     with hold_lease(task) as lease, ThreadPoolExecutor(max_workers=task.definition.genesys.workers) as pool:
         versions = task.facts.required(MAPPING).listed_versions
@@ -58,7 +58,7 @@ def _write(task: Sync, run: RunRecord, lane: int, groups: _Groups) -> None:
         lane_writer = LaneWriter(task, run, lease, writer, _fresh_until(task, lane, lease.fence))
         try:
             for number, group_id in enumerate(_in_order(pool, lane_writer, groups), 1):
-                task.say(f"{number} of {len(groups)} groups done: {group_id}")
+                task.log(f"{number} of {len(groups)} groups done: {group_id}")
         finally:
             task.count_requests()
         lane_writer.errors.raise_worst()
@@ -74,7 +74,7 @@ def _in_order(pool: ThreadPoolExecutor, lane_writer: LaneWriter, groups: _Groups
         yield from pool.map(lambda item: lane_writer.write_group(*item), these)
 
 
-def _fresh_until(task: Sync, lane: int, fence: int) -> datetime | None:
+def _fresh_until(task: TaskContext, lane: int, fence: int) -> datetime | None:
     """Return until when the members read by `plan` may be relied on. None: not at all."""
     reading = task.facts[READING]
     if lane >= FIRST_APPROVED_LANE or reading is None or reading.fence != fence:

@@ -12,7 +12,7 @@ from typing import Any
 from genesys_ad_sync.model import Row, RunKey, RunRecord, Status
 from genesys_ad_sync.planning import Plan
 from genesys_ad_sync.planning.lanes import lane_batches
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPARED, PLAN, WHOLE, StoredPlan
 from genesys_ad_sync.run.failures import records_failure
 from genesys_ad_sync.run.planning_inputs import PlanInputs, gather_plan_inputs, next_fence
@@ -31,7 +31,7 @@ class Recorded:
 
 
 @records_failure
-def plan(task: Sync) -> dict[str, Any]:
+def plan(task: TaskContext) -> dict[str, Any]:
     """Decide and record. Return the batches for the mapped `patch` tasks, counts, and the plan's hash.
 
     A group whose present members cannot be read has its changes held; the others go on.
@@ -41,7 +41,7 @@ def plan(task: Sync) -> dict[str, Any]:
     return _summary(task, _decide_undisturbed(task, inputs))
 
 
-def _decide_undisturbed(task: Sync, inputs: PlanInputs | UndoInputs) -> Recorded:
+def _decide_undisturbed(task: TaskContext, inputs: PlanInputs | UndoInputs) -> Recorded:
     """Decide and record, as if no other run wrote meanwhile; if one did, once more.
 
     The second plan leaves open what that other run's writing may have changed.
@@ -56,7 +56,7 @@ def _decide_undisturbed(task: Sync, inputs: PlanInputs | UndoInputs) -> Recorded
         return record_plan(task, inputs, decided)
 
 
-def record_plan(task: Sync, inputs: PlanInputs | UndoInputs, decided: Plan) -> Recorded:
+def record_plan(task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Plan) -> Recorded:
     """Store the plan, its question, and what it settles without a write. To be called in one transaction."""
     run, now = task.run, task.clock()
     rows = open_question(task, run, decided, _with_comparison_changes(task, run, decided))
@@ -69,12 +69,12 @@ def record_plan(task: Sync, inputs: PlanInputs | UndoInputs, decided: Plan) -> R
         run, [row for row in finished if row.settled_by is None], at=now
     )
     task.facts[PLAN] = StoredPlan(decided.hash, decided.fail_reason, now)
-    task.facts[WHOLE] = inputs.whole
-    task.facts[COMPARED] = decided.compared
+    task.facts[WHOLE] = inputs.compared_in_full
+    task.facts[COMPARED] = decided.compared_groups
     return Recorded(decided, rows, settled_elsewhere)
 
 
-def _with_comparison_changes(task: Sync, run: RunRecord, decided: Plan) -> list[Row]:
+def _with_comparison_changes(task: TaskContext, run: RunRecord, decided: Plan) -> list[Row]:
     """Store rows that only the comparison found as changes.
 
     So a later run takes up what this one leaves. A dry run stores none.
@@ -92,22 +92,24 @@ def _with_comparison_changes(task: Sync, run: RunRecord, decided: Plan) -> list[
     ]
 
 
-def _record_ownership(task: Sync, inputs: PlanInputs | UndoInputs, decided: Plan, finished: Sequence[Row]) -> None:
+def _record_ownership(
+    task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Plan, finished: Sequence[Row]
+) -> None:
     """Store what AD owns by rows that write nothing. `patch` does it for the others."""
     if inputs.overruled:
         task.journal.pins.remove(inputs.overruled)
-    task.journal.grants.add(decided.found, task.clock())
-    task.journal.grants.remove(decided.outdated)
+    task.journal.grants.add(decided.new_grants, task.clock())
+    task.journal.grants.remove(decided.stale_grants)
     grant_settled_adds(task, finished)
     drop_grants_of_settled_removals(task, finished)
 
 
-def _summary(task: Sync, recorded: Recorded) -> dict[str, Any]:
+def _summary(task: TaskContext, recorded: Recorded) -> dict[str, Any]:
     decided, rows = recorded.decided, recorded.rows
     counts = {status.value: sum(row.status is status for row in rows) for status in Status}
-    task.say("plan: " + (", ".join(f"{n} {status}" for status, n in counts.items() if n) or "nothing to do"))
+    task.log("plan: " + (", ".join(f"{n} {status}" for status, n in counts.items() if n) or "nothing to do"))
     if recorded.settled_elsewhere:
-        task.say(f"{len(recorded.settled_elsewhere)} changes were settled by another run meanwhile")
+        task.log(f"{len(recorded.settled_elsewhere)} changes were settled by another run meanwhile")
     return {
         "batches": [] if task.run.dry_run or decided.fail_reason else lane_batches(rows),
         "counts": counts,

@@ -13,11 +13,11 @@ from typing import Any
 
 from genesys_ad_sync.errors import WindowError
 from genesys_ad_sync.model import Action, Change, Guid, Mode, RunRecord, RunRequest
-from genesys_ad_sync.polling.poller import Follower, Polled
+from genesys_ad_sync.polling.poller import DirectoryPoller, PollResult
 from genesys_ad_sync.polling.window_history import rebuild_window
 from genesys_ad_sync.run import journal_identity, undo
 from genesys_ad_sync.run.changes import changes_to_act_on
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPLETE, NOTES, UNDO
 from genesys_ad_sync.run.failures import records_failure
 
@@ -25,7 +25,7 @@ PROOF_ROUNDS = 3
 
 
 @records_failure
-def poll(task: Sync, request: RunRequest) -> dict[str, Any]:
+def poll(task: TaskContext, request: RunRequest) -> dict[str, Any]:
     """Read AD, move the journal's view and cursor, and choose what the run acts on.
 
     Returns ids and counts for the XCom. Raises DirectoryError if AD cannot be read, ReportPathError if the report could
@@ -34,7 +34,7 @@ def poll(task: Sync, request: RunRequest) -> dict[str, Any]:
     """
     check_window(request)
     run = _begin(task, request)
-    task.say(f"Genesys Cloud is at {task.organisation}")  # a connection that makes no sense is found out here
+    task.log(f"Genesys Cloud is at {task.organisation}")  # a connection that makes no sense is found out here
     polled = _read_directory(task, request, run)
     changes = changes_to_act_on(task, run)
     return _summary(task, request, run, polled, changes)
@@ -53,7 +53,7 @@ def check_window(request: RunRequest) -> None:
         )
 
 
-def _begin(task: Sync, request: RunRequest) -> RunRecord:
+def _begin(task: TaskContext, request: RunRequest) -> RunRecord:
     """Begin the attempt in the journal, or resume it, with the first notes."""
     task.reports.check_writable(task.key.dag_id)
     replaced = journal_identity.journal_was_replaced(task)
@@ -63,25 +63,25 @@ def _begin(task: Sync, request: RunRequest) -> RunRecord:
     return run
 
 
-def _read_directory(task: Sync, request: RunRequest, run: RunRecord) -> Polled:
+def _read_directory(task: TaskContext, request: RunRequest, run: RunRecord) -> PollResult:
     """Read what the run needs of AD, and store it in the journal."""
     with task.directory() as session:
-        follower = Follower(task, session)
-        polled = follower.bring_up_to_date(whole=request.mode is Mode.FULL)
+        poller = DirectoryPoller(task, session)
+        polled = poller.poll(full=request.mode is Mode.FULL)
         _keep(task, run, polled)
         if run.bounded and task.facts[UNDO] is None:  # an undo leaves nothing for other runs to do
-            polled = _with_notes(polled, rebuild_window(task, follower, run, polled.polled_at))
-        polled = _prove(task, follower, polled, run)
-        polled = _with_notes(polled, follower.final_notes())
+            polled = _with_notes(polled, rebuild_window(task, poller, run, polled.polled_at))
+        polled = _prove(task, poller, polled, run)
+        polled = _with_notes(polled, poller.final_notes())
     _keep(task, run, polled)
     return polled
 
 
-def _with_notes(polled: Polled, notes: Sequence[str]) -> Polled:
+def _with_notes(polled: PollResult, notes: Sequence[str]) -> PollResult:
     return replace(polled, notes=(*polled.notes, *notes))
 
 
-def _keep(task: Sync, run: RunRecord, polled: Polled) -> None:
+def _keep(task: TaskContext, run: RunRecord, polled: PollResult) -> None:
     """Store the poll's result for later tasks.
 
     Notes are merged, because a retry does not repeat what its first try noted (such as why it read everything).
@@ -91,7 +91,7 @@ def _keep(task: Sync, run: RunRecord, polled: Polled) -> None:
     task.facts[COMPLETE] = polled.complete
 
 
-def _prove(task: Sync, follower: Follower, polled: Polled, run: RunRecord) -> Polled:
+def _prove(task: TaskContext, poller: DirectoryPoller, polled: PollResult, run: RunRecord) -> PollResult:
     """Read completely the AD groups whose membership the plan must be sure of.
 
     DirSync lists changes but proves nothing about the rest. What a complete reading shows may concern further groups,
@@ -100,14 +100,14 @@ def _prove(task: Sync, follower: Follower, polled: Polled, run: RunRecord) -> Po
     tried: set[Guid] = set()
     for _ in range(PROOF_ROUNDS):
         wanted = _groups_to_prove(task, changes_to_act_on(task, run)) - tried
-        if polled.whole or not wanted:
+        if polled.full or not wanted:
             break
-        polled = follower.read_completely(polled, wanted)
+        polled = poller.read_completely(polled, wanted)
         tried |= wanted
     return polled
 
 
-def _groups_to_prove(task: Sync, changes: Sequence[Change]) -> set[Guid]:
+def _groups_to_prove(task: TaskContext, changes: Sequence[Change]) -> set[Guid]:
     """Return the AD groups in scope that must be read completely.
 
     - Groups that feed the same Genesys group as one with a pending removal.
@@ -119,19 +119,19 @@ def _groups_to_prove(task: Sync, changes: Sequence[Change]) -> set[Guid]:
         return in_scope
     losing = {c.group_guid for c in changes if c.action is Action.REMOVE and c.settled_by is None}
     targets = {pair.genesys_group_id for pair in pairs if pair.group_guid in losing}
-    feeding = {pair.group_guid for pair in pairs if pair.genesys_group_id in targets}
+    sources = {pair.group_guid for pair in pairs if pair.genesys_group_id in targets}
     without_baseline = {pair.group_guid for pair in pairs if not pair.has_baseline}
-    return (feeding | without_baseline) & in_scope
+    return (sources | without_baseline) & in_scope
 
 
 def _summary(
-    task: Sync, request: RunRequest, run: RunRecord, polled: Polled, changes: Sequence[Change]
+    task: TaskContext, request: RunRequest, run: RunRecord, polled: PollResult, changes: Sequence[Change]
 ) -> dict[str, Any]:
     """Log the result and return it for the XCom."""
     groups = Counter(change.group_guid for change in changes)
     for note in polled.notes:
-        task.say(note)
-    task.say(f"{len(changes)} changes in {len(groups)} AD groups to act on; view number {polled.poll}")
+        task.log(note)
+    task.log(f"{len(changes)} changes in {len(groups)} AD groups to act on; view number {polled.poll}")
     return {
         "attempt": run.attempt,
         "mode": request.mode.value,
@@ -139,7 +139,7 @@ def _summary(
         "bounded": run.bounded,
         "poll": polled.poll,
         "polled_at": polled.polled_at.isoformat(),
-        "whole_view": polled.whole,
+        "whole_view": polled.full,
         "groups_read_completely": len(polled.complete),
         "changes": {
             guid: Counter(change.action.value for change in changes if change.group_guid == guid) for guid in groups

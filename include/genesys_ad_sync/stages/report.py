@@ -13,12 +13,12 @@ from genesys_ad_sync.model import Action, GroupResult, Guid, Mode, Reason, Row, 
 from genesys_ad_sync.report.build import ReportHeader, build_report
 from genesys_ad_sync.run import journal_identity
 from genesys_ad_sync.run.changes import window_of
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import APPROVAL, COMPARED, MAPPING, NOTES, PLAN, QUESTION, WHOLE, failure_of
 from genesys_ad_sync.run.failures import failures
 
 
-def write_report(task: Sync, request: RunRequest) -> tuple[dict[str, Any], str]:
+def write_report(task: TaskContext, request: RunRequest) -> tuple[dict[str, Any], str]:
     """Build the report from the journal and write it; return the report and its path.
 
     Raises ReportPathError if it cannot be written. A run whose `poll` never began has an empty report that says so.
@@ -37,7 +37,7 @@ def write_report(task: Sync, request: RunRequest) -> tuple[dict[str, Any], str]:
     return document, path
 
 
-def report_so_far(task: Sync) -> str | None:
+def write_interim_report(task: TaskContext) -> str | None:
     """Write the report while an answer is awaited; return its path.
 
     None if this run asks nobody.
@@ -50,7 +50,7 @@ def report_so_far(task: Sync) -> str | None:
     return str(task.reports.write(_document(task, run, rows)))
 
 
-def fail_reason(task: Sync) -> str | None:
+def fail_reason(task: TaskContext) -> str | None:
     """Return why `plan` allowed nothing to be written (`limits.on_excess: fail`).
 
     None also if the run did not come to it.
@@ -58,12 +58,12 @@ def fail_reason(task: Sync) -> str | None:
     return _fail_reason(task) if _run_if_it_began(task) else None
 
 
-def _fail_reason(task: Sync) -> str | None:
+def _fail_reason(task: TaskContext) -> str | None:
     plan = task.facts[PLAN]
     return None if plan is None else plan.fail_reason
 
 
-def _run_if_it_began(task: Sync) -> RunRecord | None:
+def _run_if_it_began(task: TaskContext) -> RunRecord | None:
     try:
         return task.run
     except RunUnknown:  # `poll` failed before it could begin it
@@ -73,7 +73,7 @@ def _run_if_it_began(task: Sync) -> RunRecord | None:
 # -- rows ---------------------------------------------------------------------------------------------
 
 
-def _final_rows(task: Sync, run: RunRecord) -> list[Row]:
+def _final_rows(task: TaskContext, run: RunRecord) -> list[Row]:
     """Return the rows of this attempt, and those that earlier attempts settled."""
     rows = task.journal.rows.of_run(run)
     if not run.dry_run and not _fail_reason(task):
@@ -95,7 +95,7 @@ def _unfinished(row: Row, *, sent: bool) -> Row:
     return replace(row, status=Status.FAILED, reason=reason, error=error)
 
 
-def merge_earlier_attempts(task: Sync, run: RunRecord, rows: list[Row]) -> list[Row]:
+def merge_earlier_attempts(task: TaskContext, run: RunRecord, rows: list[Row]) -> list[Row]:
     """Merge the rows of earlier attempts.
 
     The newest version of a row wins, unless this attempt only lists again what an earlier one settled.
@@ -109,7 +109,7 @@ def merge_earlier_attempts(task: Sync, run: RunRecord, rows: list[Row]) -> list[
 # -- the document -------------------------------------------------------------------------------------
 
 
-def _document(task: Sync, run: RunRecord, rows: Sequence[Row]) -> dict[str, Any]:
+def _document(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> dict[str, Any]:
     groups = _with_figures(task.journal.figures.groups(run), rows)
     known = task.journal.views.groups({guid for result in groups for guid in result.group_guids})
     header = ReportHeader(
@@ -133,7 +133,7 @@ def _document(task: Sync, run: RunRecord, rows: Sequence[Row]) -> dict[str, Any]
     )
 
 
-def report_of_failed_start(task: Sync, request: RunRequest) -> dict[str, Any]:
+def report_of_failed_start(task: TaskContext, request: RunRequest) -> dict[str, Any]:
     """Return the report of a run that `poll` could not begin."""
     header = ReportHeader(
         dag_id=task.key.dag_id,
@@ -174,7 +174,7 @@ def _with_figures(results: Sequence[GroupResult], rows: Sequence[Row]) -> list[G
     ]
 
 
-def _approval(task: Sync) -> dict[str, Any] | None:
+def _approval(task: TaskContext) -> dict[str, Any] | None:
     if task.facts[QUESTION] is None:
         return None
     approval = task.facts[APPROVAL]
@@ -183,7 +183,7 @@ def _approval(task: Sync) -> dict[str, Any] | None:
     return {"by": approval.by, "at": approval.at.isoformat(), "decision": approval.decision}
 
 
-def _mode_of(task: Sync, run: RunRecord) -> Mode:
+def _mode_of(task: TaskContext, run: RunRecord) -> Mode:
     """Return what the run did: `full` or `changes`. `auto` was `full` if everything mapped was compared in full."""
     if run.mode is not Mode.AUTO:
         return run.mode
@@ -192,7 +192,7 @@ def _mode_of(task: Sync, run: RunRecord) -> Mode:
     return Mode.FULL if targets and targets <= task.facts[WHOLE] else Mode.CHANGES
 
 
-def _notes(task: Sync, run: RunRecord, rows: Sequence[Row]) -> list[str]:
+def _notes(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> list[str]:
     notes = [*task.facts[NOTES]]
     if run.polled_at is None:
         notes.append("poll did not finish: Active Directory was not read, and nothing was written to Genesys Cloud")
@@ -211,7 +211,7 @@ def _notes(task: Sync, run: RunRecord, rows: Sequence[Row]) -> list[str]:
 # -- the end of the run -------------------------------------------------------------------------------
 
 
-def _close(task: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
+def _close(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> None:
     """Store baselines, close the question, finish the run, and forget old runs and reports."""
     now = task.clock()
     plan_done = task.facts[PLAN] is not None
@@ -232,10 +232,10 @@ def _close(task: Sync, run: RunRecord, rows: Sequence[Row]) -> None:
     try:
         task.reports.prune(keep_days, now, dag_id=run.key.dag_id)
     except ReportPathError as error:  # the report of this run is written: an old one is no reason to fail
-        task.say(f"old reports could not be removed: {error}")
+        task.log(f"old reports could not be removed: {error}")
 
 
-def _baselines(task: Sync, rows: Sequence[Row]) -> list[tuple[Guid, str]]:
+def _baselines(task: TaskContext, rows: Sequence[Row]) -> list[tuple[Guid, str]]:
     """Return the pairs that this run compared in full without a failed change."""
     unfinished = {row.genesys_group_id for row in rows if row.status is Status.FAILED or row.reason is Reason.UNPROVEN}
     done = task.facts[COMPARED] - unfinished

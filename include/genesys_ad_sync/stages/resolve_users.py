@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from genesys_ad_sync.model import MatchStatus, Reason
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MATCHES, RESOLVED_TO
 from genesys_ad_sync.run.failures import records_failure
 from genesys_ad_sync.run.targets import collect
@@ -14,7 +14,7 @@ from genesys_ad_sync.run.users import resolve, users_of_targets
 
 
 @records_failure
-def resolve_users(task: Sync) -> dict[str, Any]:
+def resolve_users(task: TaskContext) -> dict[str, Any]:
     """Find the Genesys user of each AD user that this run concerns.
 
     Raises GenesysError if they cannot be looked up.
@@ -30,7 +30,7 @@ def resolve_users(task: Sync) -> dict[str, Any]:
     matches = resolve(task, targets, users)
     task.facts[MATCHES] = tuple(matches.values())
     counts = Counter(match.status.value for match in matches.values())
-    task.say("users: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none to resolve"))
+    task.log("users: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none to resolve"))
     return {
         **{status.value: counts.get(status.value, 0) for status in MatchStatus},
         "not_matched": {

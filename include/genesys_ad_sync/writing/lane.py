@@ -16,7 +16,7 @@ from genesys_ad_sync.matching import excluded_users
 from genesys_ad_sync.model import SETTLED, Action, Reason, Row, RunRecord, Status
 from genesys_ad_sync.planning import recheck
 from genesys_ad_sync.planning.undo import recheck_undo
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import READING
 from genesys_ad_sync.run.planning_inputs import claimed_by_others, planning_context, planning_targets
 from genesys_ad_sync.run.targets import target_of
@@ -74,7 +74,7 @@ class LaneWriter:
     """
 
     def __init__(
-        self, task: Sync, run: RunRecord, lease: Lease, writer: MembershipWriter, fresh_until: datetime | None
+        self, task: TaskContext, run: RunRecord, lease: Lease, writer: MembershipWriter, fresh_until: datetime | None
     ) -> None:
         self._task = task
         self._run = run
@@ -155,16 +155,16 @@ class LaneWriter:
             try:
                 self._matches.update(look_up(task, target, self._matches))
             except GenesysError as error:
-                task.say(f"who else belongs into Genesys group {group_id} could not be looked up: {error}")
-        changes = task.journal.changes.unsettled({*target.feeding, *target.retired})
+                task.log(f"who else belongs into Genesys group {group_id} could not be looked up: {error}")
+        changes = task.journal.changes.unsettled({*target.sources, *target.former_sources})
         read_at = task.facts.required(READING).at  # before `plan` asked for pins
         pins = task.journal.pins.of_groups([group_id], since=read_at)
         return recheck(
             rows,
             planning_targets(task, [target], {group_id: members}, self._claimed)[0],
-            {guid: self._matches[guid] for guid in users | target.effective.keys() if guid in self._matches},
+            {guid: self._matches[guid] for guid in users | target.wanted.keys() if guid in self._matches},
             task.definition,
-            planning_context(task, self._run, target.feeding, users, pins),
+            planning_context(task, self._run, target.sources, users, pins),
             changes,
         )
 
@@ -176,7 +176,7 @@ class LaneWriter:
             members,
             changed_since_plan(task, rows),
             excluded=excluded_users(people.values(), task.definition),
-            is_mapped=bool(target_of(task, group_id).feeding),
+            is_mapped=bool(target_of(task, group_id).sources),
         )
 
     def _announce(self, rows: Sequence[Row]) -> None:
@@ -202,7 +202,7 @@ class LaneWriter:
         verify = definition.verify or definition.genesys.write == "user_patch"
         outcome = read_back(self._task, self._writer, group_id, rows, results, verify=verify)
         self.errors.add(outcome.error)
-        return [_with_error(row, error) for row in recheck_refused_users(self._task, outcome.rows)], outcome.present
+        return [_with_error(row, error) for row in recheck_refused_users(self._task, outcome.rows)], outcome.members
 
     def _record(self, rows: Sequence[Row]) -> None:
         """Store outcomes, ownership and pins in one transaction; without the lease, none of them."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from genesys_ad_sync.errors import LeaseBusy
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 
 LEASE_POLL_SECONDS = 5.0
 LEASE_RENEWALS_PER_TTL = 10
@@ -22,10 +22,10 @@ class Lease:
 
 
 @contextmanager
-def hold_lease(task: Sync) -> Iterator[Lease]:
+def hold_lease(task: TaskContext) -> Iterator[Lease]:
     """Wait for the organisation's lease, hold it for the block and release it.
 
-    Raises LeaseBusy if another run holds it for longer than `Sync.lease_wait`.
+    Raises LeaseBusy if another run holds it for longer than `TaskContext.lease_wait`.
     """
     fence = _acquire(task)
     try:
@@ -34,7 +34,7 @@ def hold_lease(task: Sync) -> Iterator[Lease]:
         task.journal.leases.release(task.organisation, task.key, task.task_key)
 
 
-def _acquire(task: Sync) -> int:
+def _acquire(task: TaskContext) -> int:
     deadline = task.clock() + task.lease_wait
     while True:
         try:
@@ -44,11 +44,11 @@ def _acquire(task: Sync) -> int:
         except LeaseBusy as busy:
             if task.clock() >= deadline:
                 raise
-            task.say(f"waiting: {busy}")
+            task.log(f"waiting: {busy}")
             task.sleep(LEASE_POLL_SECONDS)
 
 
-def _renewer(task: Sync, fence: int) -> Callable[[], None]:
+def _renewer(task: TaskContext, fence: int) -> Callable[[], None]:
     renewed = task.clock()
 
     def renew() -> None:

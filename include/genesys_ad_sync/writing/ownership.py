@@ -12,29 +12,29 @@ from genesys_ad_sync.planning.grants import (
     grants_of,
     settled_removals,
 )
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 
 
-def grant_announced_adds(task: Sync, rows: Sequence[Row]) -> None:
+def grant_announced_adds(task: TaskContext, rows: Sequence[Row]) -> None:
     """Grant adds that are about to be sent. If no task lives to record the outcome, AD owns what it has asked for.
 
     What an undo puts back is granted only once it is in effect.
     """
-    announced = [row for row in rows if row.action is Action.ADD and not row.undoes]
+    announced = [row for row in rows if row.action is Action.ADD and not row.undoes_run]
     task.journal.grants.add(grants_of(announced), task.clock())
 
 
-def grant_settled_adds(task: Sync, rows: Sequence[Row]) -> None:
+def grant_settled_adds(task: TaskContext, rows: Sequence[Row]) -> None:
     """Grant adds that are in effect, through each AD group that asks for them."""
     task.journal.grants.add(grants_begun_by(rows), task.clock())
 
 
-def take_back_grants(task: Sync, rows: Sequence[Row]) -> None:
+def take_back_grants(task: TaskContext, rows: Sequence[Row]) -> None:
     """End the grants of announced adds that are known not to have been carried out."""
     task.journal.grants.remove(grants_in_vain(rows))
 
 
-def drop_grants_of_settled_removals(task: Sync, rows: Sequence[Row]) -> None:
+def drop_grants_of_settled_removals(task: TaskContext, rows: Sequence[Row]) -> None:
     """End the grants of removals that are in effect."""
     group_ids = {row.genesys_group_id for row in settled_removals(rows) if row.genesys_group_id}
     if not group_ids:

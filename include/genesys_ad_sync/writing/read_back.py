@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.genesys.writers import MembershipWriter, WriteResult
 from genesys_ad_sync.model import Action, Reason, Row, Status
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 
 READ_BACK_WAITS = (0.0, 1.0, 2.0, 4.0, 8.0)  # seconds before each read-back: Genesys answers before it is in effect
 
@@ -19,24 +19,24 @@ Losses = Mapping[str, frozenset[str] | None]
 
 @dataclass(frozen=True)
 class ReadBack:
-    """``present``: the group's members afterwards; None: not read. ``error``: why not."""
+    """``members``: the group's members afterwards; None: not read. ``error``: why not."""
 
     rows: list[Row]
-    present: frozenset[str] | None = None
+    members: frozenset[str] | None = None
     error: GenesysError | None = None
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What the last read-back saw. ``present``: None if it failed, then ``error`` says why."""
+    """What the last read-back saw. ``members``: None if it failed, then ``error`` says why."""
 
-    present: frozenset[str] | None = None
+    members: frozenset[str] | None = None
     lost: Losses = field(default_factory=dict)
     error: GenesysError | None = None
 
 
 def read_back(
-    task: Sync, writer: MembershipWriter, group_id: str, rows: Sequence[Row], results: Results, *, verify: bool
+    task: TaskContext, writer: MembershipWriter, group_id: str, rows: Sequence[Row], results: Results, *, verify: bool
 ) -> ReadBack:
     """Return the rows with their outcomes.
 
@@ -47,10 +47,12 @@ def read_back(
     if not verify or all(row.reason is Reason.NOT_ATTEMPTED for row in answered):
         return ReadBack(answered)
     observed = _wait_until_in_effect(task, writer, group_id, [row for row in answered if _may_be_in_effect(row)])
-    return ReadBack([_verified(row, observed) for row in answered], observed.present, observed.error)
+    return ReadBack([_verified(row, observed) for row in answered], observed.members, observed.error)
 
 
-def _wait_until_in_effect(task: Sync, writer: MembershipWriter, group_id: str, expected: Sequence[Row]) -> Observed:
+def _wait_until_in_effect(
+    task: TaskContext, writer: MembershipWriter, group_id: str, expected: Sequence[Row]
+) -> Observed:
     """Read the group until these rows are in effect, or the waits are over."""
     users = [row.genesys_user_id for row in expected if row.genesys_user_id]
     observed = Observed()
@@ -69,7 +71,7 @@ def _wait_until_in_effect(task: Sync, writer: MembershipWriter, group_id: str, e
     return observed
 
 
-def _without_our_removals(task: Sync, lost: Losses) -> Losses:
+def _without_our_removals(task: TaskContext, lost: Losses) -> Losses:
     """Leave out groups from which another task of this run removes the same user."""
     if not any(lost.values()):
         return lost
@@ -111,12 +113,12 @@ def _in_effect(row: Row, present: Collection[str]) -> bool:
 def _verified(row: Row, observed: Observed) -> Row:
     if row.reason is Reason.NOT_ATTEMPTED:
         return row
-    if observed.present is None:
+    if observed.members is None:
         return _unread(row, observed.error)
     user_id = row.genesys_user_id or ""
     if user_id in observed.lost and _may_be_in_effect(row):
         return replace(row, status=Status.FAILED, reason=Reason.UNVERIFIED, error=_loss(observed.lost[user_id]))
-    return _judged(row, in_effect=_in_effect(row, observed.present))
+    return _judged(row, in_effect=_in_effect(row, observed.members))
 
 
 def _judged(row: Row, *, in_effect: bool) -> Row:

@@ -30,7 +30,7 @@ from genesys_ad_sync.genesys.errors import (
 )
 from genesys_ad_sync.genesys.paging import list_page, read_pages
 from genesys_ad_sync.genesys.request_counts import RequestCounts
-from genesys_ad_sync.genesys.responses import correlation_id, parse_answer
+from genesys_ad_sync.genesys.responses import correlation_id, parse_response
 from genesys_ad_sync_airflow.genesys_cloud.connection import GenesysConnection, read_connection
 from genesys_ad_sync_airflow.genesys_cloud.no_answer import no_answer
 from genesys_ad_sync_airflow.genesys_cloud.oauth import (
@@ -44,7 +44,7 @@ from genesys_ad_sync_airflow.genesys_cloud.oauth import (
     token_key,
 )
 from genesys_ad_sync_airflow.genesys_cloud.pacing import Pacer, WindowPacer
-from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy, retrying
+from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy, retrying
 
 
 class GenesysCloudHook(HttpHook):
@@ -72,7 +72,7 @@ class GenesysCloudHook(HttpHook):
         genesys_conn_id: str = default_conn_name,
         *,
         rate_reserve: float = 0.0,
-        retry_policy: RetryPolicy | None = None,
+        retry_policy: HttpRetryPolicy | None = None,
         pacer: Pacer | None = None,
         token_store: TokenStore | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -87,7 +87,7 @@ class GenesysCloudHook(HttpHook):
         super().__init__(method="GET", http_conn_id=genesys_conn_id, **http_hook_options)
         self.genesys_conn_id = genesys_conn_id
         self.request_counts = RequestCounts()
-        self._retry_policy = retry_policy or RetryPolicy()
+        self._retry_policy = retry_policy or HttpRetryPolicy()
         self._rate_reserve = rate_reserve
         self._pacer_given = pacer
         self._token_store = token_store or PROCESS_STORE
@@ -166,7 +166,9 @@ class GenesysCloudHook(HttpHook):
         elif response.status_code == HTTPStatus.UNAUTHORIZED:
             self._tokens.refused(token)
         try:
-            body = parse_answer(request.method, request.path, response.status_code, response.headers, response.content)
+            body = parse_response(
+                request.method, request.path, response.status_code, response.headers, response.content
+            )
         except UnexpectedAnswer as error:
             redirected = HTTPStatus.MULTIPLE_CHOICES <= response.status_code < HTTPStatus.BAD_REQUEST
             error.may_pass = error.may_pass or (self._host_is_right and not redirected)
@@ -309,7 +311,7 @@ class GenesysCloudHook(HttpHook):
         """Raise the same typed errors for HttpHook's own ``run()``."""
         path = urlsplit(response.url).path
         method = response.request.method or ""
-        parse_answer(method, path, response.status_code, response.headers, response.content)
+        parse_response(method, path, response.status_code, response.headers, response.content)
 
     # -- the Test button ------------------------------------------------------------------------------
 
@@ -319,7 +321,7 @@ class GenesysCloudHook(HttpHook):
         Sends few requests, does not wait long, and writes nothing.
         """
         patience = self._retry_policy
-        self._retry_policy = RetryPolicy(attempts=2, longest_wait=5.0)  # a person waits for the answer
+        self._retry_policy = HttpRetryPolicy(attempts=2, longest_wait=5.0)  # a person waits for the answer
         try:
             host = urlsplit(self.settings.api_url).netloc
             page = list_page(self, "/api/v2/groups", 1, page_size=1)

@@ -44,7 +44,7 @@ _IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
 @dataclass(frozen=True)
-class RetryPolicy:
+class HttpRetryPolicy:
     """Numbers of the table. Times in seconds."""
 
     attempts: int = 6
@@ -56,7 +56,7 @@ class RetryPolicy:
 
 
 def retrying(
-    policy: RetryPolicy,
+    policy: HttpRetryPolicy,
     *,
     method: str,
     idempotent: bool | None,
@@ -96,7 +96,7 @@ def is_repeated(error: BaseException, method: str, *, idempotent: bool | None) -
 
 
 def _longer_of_backoff_and_retry_after(
-    policy: RetryPolicy, uniform: Callable[[float, float], float]
+    policy: HttpRetryPolicy, uniform: Callable[[float, float], float]
 ) -> Callable[[RetryCallState], float]:
     backoff = tenacity.wait_exponential(multiplier=policy.first_wait, max=policy.longest_backoff)
 

@@ -8,13 +8,13 @@ import pytest
 
 from genesys_ad_sync.model import DirectoryGroup
 from genesys_ad_sync.names import dn_key
-from genesys_ad_sync.run.changes import chosen
+from genesys_ad_sync.run.changes import groups_in_param
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_param_groups_finds_a_name_in_whatever_unicode_form(form: str) -> None:
     group = DirectoryGroup("a", "CN=a", unicodedata.normalize("NFD", "GC-M\u00fcnchen"), None, None, in_scope=True)
-    assert chosen([group], (unicodedata.normalize(form, "gc-m\u00fc*"),)) == [group]
+    assert groups_in_param([group], (unicodedata.normalize(form, "gc-m\u00fc*"),)) == [group]
 
 
 def test_a_separator_in_a_value_does_not_make_two_dns_one() -> None:

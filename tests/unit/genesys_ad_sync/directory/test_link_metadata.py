@@ -12,7 +12,7 @@ from genesys_ad_sync.directory.link_metadata import (
     MetadataReader,
     guids_by_dn,
     parse,
-    rebuilt,
+    rebuild_changes,
     time_of,
 )
 from genesys_ad_sync.directory.membership import MembershipPolicy
@@ -162,7 +162,7 @@ def test_a_change_for_another_reason_than_a_link_has_no_time() -> None:
 
 def told(history: LinkHistory, start: float, end: float, now: dict[str, str], roots: str = "g") -> list[tuple]:
     policy = MembershipPolicy(nested=True, disabled_users="remove")
-    changes = rebuilt(view(now), history, roots.split(), policy, start=at(start), end=at(end))
+    changes = rebuild_changes(view(now), history, roots.split(), policy, start=at(start), end=at(end))
     assert all(change.origin == "metadata" for change in changes)
     return [
         (change.action.value, change.group_guid, change.user_guid, (change.changed_at - T0) / timedelta(minutes=1))

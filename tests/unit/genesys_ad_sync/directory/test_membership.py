@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from genesys_ad_sync.directory.membership import (
     MembershipPolicy,
-    closure,
+    count_non_users,
     difference,
     effective_members,
-    left_out,
+    nested_groups,
     prune,
     wanted_members,
 )
-from genesys_ad_sync.model import Action, DirectoryGroup, DirectoryUser, PrincipalKind, Reason, View
+from genesys_ad_sync.model import Action, DirectoryGroup, DirectoryUser, DirectoryView, PrincipalKind, Reason
 
 BEFORE = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 NOW = datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc)
@@ -29,7 +29,7 @@ def view(members, *, out_of_scope="", disabled=""):
     Capitals are groups, small letters people (see KINDS), ? is unresolved.
     """
     names = {name for group in members for name in members[group]} | set(members)
-    return View(
+    return DirectoryView(
         groups={
             name: DirectoryGroup(name, f"CN={name}", name, name, None, in_scope=name not in out_of_scope)
             for name in members
@@ -62,7 +62,7 @@ def test_a_person_far_down_is_in_by_the_shortest_path():
 def test_a_cycle_ends_and_gives_everybody_in_it_to_each_group():
     ring = view({"A": "Bx", "B": "Cy", "C": "Az"})
     assert [set(people(ring, root)) for root in "ABC"] == [{"x", "y", "z"}] * 3
-    assert closure(ring, "B") == {"A", "B", "C"}
+    assert nested_groups(ring, "B") == {"A", "B", "C"}
     assert set(people(view({"A": "Ax"}), "A")) == {"x"}
 
 
@@ -79,7 +79,7 @@ def test_disabled_people_are_out_or_in_by_policy():
 def test_contacts_computers_and_strangers_are_left_out_with_a_count():
     some = view({"A": "Bxcw?", "B": "co"})
     assert set(people(some, "A")) == {"x"}
-    assert left_out(some, "A") == Counter({"contact": 1, "computer": 1, "other": 1, "unresolved": 1})
+    assert count_non_users(some, "A") == Counter({"contact": 1, "computer": 1, "other": 1, "unresolved": 1})
 
 
 def test_a_group_that_was_not_read_is_not_an_empty_one():

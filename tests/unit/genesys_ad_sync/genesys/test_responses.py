@@ -22,13 +22,13 @@ from genesys_ad_sync.genesys.errors import (
     UnexpectedAnswer,
     VersionConflict,
 )
-from genesys_ad_sync.genesys.responses import parse_answer, retry_after
+from genesys_ad_sync.genesys.responses import parse_response, retry_after
 
 
 def parsed(status: int, body: Any = b"", *, method: str = "GET", path: str = "/api/v2/groups", **headers: str) -> Any:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    return parse_answer(method, path, status, CaseInsensitiveDict(names), content)
+    return parse_response(method, path, status, CaseInsensitiveDict(names), content)
 
 
 def said(status: int, code: str, message: str) -> dict[str, Any]:

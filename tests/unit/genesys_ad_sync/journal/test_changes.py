@@ -10,7 +10,7 @@ import pytest
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import Journal, Outcome
-from genesys_ad_sync.model import Action, Change, Reason, RunKey, Status, View, Window
+from genesys_ad_sync.model import Action, Change, DirectoryView, Reason, RunKey, Status, Window
 from tests.support.journal import (
     DEFINITION,
     T0,
@@ -32,7 +32,7 @@ def test_a_change_comes_back_as_it_was_given_with_an_id(journal: Journal) -> Non
         ),
         change("g1", None, Action.REMOVE, genesys_user_id="x", held_reason=Reason.OTHER_DOMAIN_CONTROLLER),
     ]
-    advance(journal, View(), changes=given_changes)
+    advance(journal, DirectoryView(), changes=given_changes)
 
     stored = journal.of(DEFINITION).changes.unsettled()
     assert [replace(one, id=None) for one in stored] == given_changes
@@ -46,7 +46,7 @@ def test_changes_that_the_journal_does_not_have_are_an_error_not_an_empty_answer
 
 
 def test_a_comparison_takes_the_unsettled_change_of_the_same_wish_instead_of_a_second_one(journal: Journal) -> None:
-    advance(journal, View(), changes=[change("g1", "u1")])
+    advance(journal, DirectoryView(), changes=[change("g1", "u1")])
     [watched] = journal.of(DEFINITION).changes.unsettled()
 
     wishes = [
@@ -101,7 +101,7 @@ def test_the_journal_finds_by_window_what_the_model_says_lies_in_it(journal: Jou
         change("g", f"u{number}", changed_at=changed, observed_after=after, observed_at=seen)
         for number, (changed, after, seen) in enumerate(itertools.product([None, *times], [None, *times], times))
     ]
-    advance(journal, View(), changes=every_kind)
+    advance(journal, DirectoryView(), changes=every_kind)
     stored = journal.of(DEFINITION).changes.unsettled()
     assert len(stored) == len(every_kind)
     for start, end in itertools.product([None, *times], repeat=2):

@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from genesys_ad_sync.errors import JournalConflict, JournalError
 from genesys_ad_sync.journal import Journal, tables
-from genesys_ad_sync.model import View
+from genesys_ad_sync.model import DirectoryView
 from tests.support.journal import (
     DEFINITION,
     advance,
@@ -63,7 +63,7 @@ def test_a_journal_of_the_first_version_keeps_what_it_knows(journal_url: str, mo
         assert new.identity() == identity
         assert new.of("default").views.users(["u1"])["u1"].name == "u1"
         assert new.of("default").views.deleted_users() == frozenset()
-        advance(new, View(), deleted=["u1"], definition="default")
+        advance(new, DirectoryView(), deleted=["u1"], definition="default")
         assert new.of("default").views.deleted_users() == {"u1"}
 
 
@@ -121,7 +121,7 @@ def _overtake(url: str, number: int) -> str | int:
 
 
 def test_of_several_processes_that_poll_at_once_one_moves_the_view(journal: Journal, journal_url: str) -> None:
-    advance(journal, View())
+    advance(journal, DirectoryView())
     answers = in_processes(_overtake, [(journal_url, number) for number in range(3)])
     assert sorted(map(str, answers)) == ["2", "conflict", "conflict"]
     assert len(journal.of(DEFINITION).changes.unsettled()) == 1
@@ -180,7 +180,7 @@ def test_an_error_of_the_database_does_not_tell_names(journal: Journal) -> None:
     with journal._database.engine.begin() as connection:
         connection.execute(text("DROP TABLE journal_group"))
     with pytest.raises(JournalError) as failed:
-        advance(journal, view({"Jane Doe": ""}), before=View())
+        advance(journal, view({"Jane Doe": ""}), before=DirectoryView())
     assert "INSERT INTO journal_group" in str(failed.value.__cause__)
     assert "Jane Doe" not in f"{failed.value} {failed.value.__cause__}"
 

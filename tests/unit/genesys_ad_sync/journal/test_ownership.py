@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from genesys_ad_sync.journal import Journal, Link
-from genesys_ad_sync.model import Grant, Pair
+from genesys_ad_sync.model import Grant, GroupPair
 from tests.support.journal import (
     DEFINITION,
     T0,
@@ -15,9 +15,9 @@ from tests.support.journal import (
     minutes,
 )
 
-A = Pair("a", "G1", "Sales", 0)
-B = Pair("b", "G1", "Sales", 1)
-C = Pair("c", "G2", "Support", 1)
+A = GroupPair("a", "G1", "Sales", 0)
+B = GroupPair("b", "G1", "Sales", 1)
+C = GroupPair("c", "G2", "Support", 1)
 
 # -- pairs --
 
@@ -38,7 +38,7 @@ def test_what_the_caller_believes_of_baselines_does_not_count(journal: Journal) 
 def test_a_renamed_genesys_group_and_a_moved_rule_keep_the_baseline(journal: Journal) -> None:
     journal.of(DEFINITION).pairs.replace([A], T0)
     journal.of(DEFINITION).pairs.set_baselines([("a", "G1")], "dag", "r1", T0)
-    renamed = Pair("a", "G1", "Sales EMEA", 4)
+    renamed = GroupPair("a", "G1", "Sales EMEA", 4)
     assert journal.of(DEFINITION).pairs.replace([renamed], T0) == [replace(renamed, has_baseline=True)]
 
 

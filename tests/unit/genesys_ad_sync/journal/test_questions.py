@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from genesys_ad_sync.journal import Journal, RunKey
-from genesys_ad_sync.model import Action, Decision, Pair, Reason, View
+from genesys_ad_sync.model import Action, Decision, DirectoryView, GroupPair, Reason
 from tests.support.journal import (
     DEFINITION,
     T0,
@@ -79,7 +79,7 @@ def test_a_rejected_change_is_held_until_its_run_is_released(journal: Journal) -
 
 def test_what_is_not_named_in_the_answer_went_unanswered(journal: Journal) -> None:
     advance(journal, view({"g": "u1"}))
-    advance(journal, View(), changes=[change("g", "u1", Action.REMOVE)])
+    advance(journal, DirectoryView(), changes=[change("g", "u1", Action.REMOVE)])
     (found,) = journal.of(DEFINITION).changes.unsettled()
     assert found.id is not None
     asked(journal, A, change_ids=(found.id,))
@@ -99,7 +99,7 @@ def test_a_restored_journal_gets_another_id_and_is_distrusted_until_trusted_agai
 
 
 def test_who_is_distrusted_has_no_baselines_any_more(journal: Journal) -> None:
-    pair = Pair("g", "G", "Group", 0)
+    pair = GroupPair("g", "G", "Group", 0)
     for name in (DEFINITION, "other"):
         journal.of(name).pairs.replace([pair], T0)
         journal.of(name).pairs.set_baselines([("g", "G")], "dag", "run", T0)

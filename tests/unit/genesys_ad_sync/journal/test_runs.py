@@ -331,7 +331,7 @@ def test_old_runs_are_forgotten_but_no_change_and_not_its_last_outcome(journal: 
 
 def test_a_row_of_an_undo_is_stored_under_the_names_that_older_journals_have(journal: Journal) -> None:
     run = begin(journal)
-    undone = _row(1, undoes="bad")
+    undone = _row(1, undoes_run="bad")
     journal.rows.replace(run, [undone])
     with journal._database.reading() as connection:
         [data] = connection.scalars(select(tables.row.c.data))

@@ -13,7 +13,7 @@ from sqlalchemy import event, select
 
 from genesys_ad_sync.errors import JournalConflict
 from genesys_ad_sync.journal import Journal, tables
-from genesys_ad_sync.model import PrincipalKind, View
+from genesys_ad_sync.model import DirectoryView, PrincipalKind
 from tests.support.journal import (
     DEFINITION,
     T0,
@@ -34,12 +34,12 @@ from tests.support.journal import (
 
 def test_there_is_no_cursor_before_the_first_poll(journal: Journal) -> None:
     assert journal.of(DEFINITION).views.cursor() is None
-    assert journal.of(DEFINITION).views.load() == View()
+    assert journal.of(DEFINITION).views.load() == DirectoryView()
 
 
 def test_a_cursor_comes_back_as_it_was_given_and_the_polls_are_counted(journal: Journal) -> None:
-    assert advance(journal, View(), cursor=cursor(T0)) == 1
-    assert advance(journal, View(), cursor=cursor(T0 + minutes(15), cookie=None), scope="other") == 2
+    assert advance(journal, DirectoryView(), cursor=cursor(T0)) == 1
+    assert advance(journal, DirectoryView(), cursor=cursor(T0 + minutes(15), cookie=None), scope="other") == 2
 
     stored = journal.of(DEFINITION).views.cursor()
     assert stored is not None
@@ -48,9 +48,11 @@ def test_a_cursor_comes_back_as_it_was_given_and_the_polls_are_counted(journal: 
 
 
 def test_each_domain_controller_is_remembered_as_it_was_last_read(journal: Journal) -> None:
-    advance(journal, View(), cursor=cursor(highest_committed_usn=1))
-    advance(journal, View(), cursor=cursor(highest_committed_usn=2))
-    advance(journal, View(), cursor=cursor(domain_controller="dc2", invocation_id="i2", highest_committed_usn=9))
+    advance(journal, DirectoryView(), cursor=cursor(highest_committed_usn=1))
+    advance(journal, DirectoryView(), cursor=cursor(highest_committed_usn=2))
+    advance(
+        journal, DirectoryView(), cursor=cursor(domain_controller="dc2", invocation_id="i2", highest_committed_usn=9)
+    )
 
     stored = journal.of(DEFINITION).views.cursor()
     assert stored is not None
@@ -98,7 +100,7 @@ def test_everything_that_was_read_of_an_object_comes_back(journal: Journal) -> N
         attributes={"extensionattribute7": "7c0b"},
     )  # fmt: skip
     contact = user("c1", kind=PrincipalKind.CONTACT, sam_account_name=None, disabled=True, attributes={})
-    stored = View(groups={"g1": sales}, users={"c1": contact}, members={"g1": {"c1", "a-stranger"}})
+    stored = DirectoryView(groups={"g1": sales}, users={"c1": contact}, members={"g1": {"c1", "a-stranger"}})
     advance(journal, stored)
     assert journal.of(DEFINITION).views.load() == stored
     assert journal.of(DEFINITION).views.load(["g1"]) == stored
@@ -126,7 +128,7 @@ def test_what_a_whole_view_no_longer_has_is_gone_but_its_name_is_known(journal: 
 
 def test_a_whole_view_replaces_everything_whatever_the_caller_thought_was_there(journal: Journal) -> None:
     advance(journal, view({"a": "u1", "b": "u2"}))
-    advance(journal, view({"a": "u3"}), before=View(), whole=True)
+    advance(journal, view({"a": "u3"}), before=DirectoryView(), whole=True)
     assert journal.of(DEFINITION).views.load() == view({"a": "u3"})
 
 
@@ -177,7 +179,7 @@ def test_a_part_is_the_closure_downwards_and_cycles_end(journal: Journal) -> Non
     closure = view({"a": "u1 b", "b": "u2 c", "c": "u3 a"})
     assert journal.of(DEFINITION).views.load(["b"]) == closure
     assert journal.of(DEFINITION).views.load(["b", "u1", "never"]) == closure
-    assert journal.of(DEFINITION).views.load([]) == View()
+    assert journal.of(DEFINITION).views.load([]) == DirectoryView()
 
 
 def test_roots_above_are_the_groups_in_scope_by_any_way_up_and_cycles_end(journal: Journal) -> None:
@@ -204,10 +206,10 @@ _TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x
 
 
 @st.composite
-def _views(draw: st.DrawFn) -> View:
+def _views(draw: st.DrawFn) -> DirectoryView:
     groups = draw(st.sets(st.sampled_from(_GUIDS)))
     people = draw(st.sets(st.sampled_from(_GUIDS))) - groups
-    return View(
+    return DirectoryView(
         groups={
             guid: group(
                 guid,
@@ -230,10 +232,10 @@ _ANY = settings(max_examples=60, deadline=None, suppress_health_check=_UNFIT)
 @_ANY
 @given(st.lists(st.tuples(_views(), st.booleans()), min_size=1, max_size=4))
 def test_any_view_after_any_other_comes_back_as_it_was_written(
-    journal: Journal, steps: list[tuple[View, bool]]
+    journal: Journal, steps: list[tuple[DirectoryView, bool]]
 ) -> None:
     definition = f"{DEFINITION}{next(_numbers)}"
-    before = View()
+    before = DirectoryView()
     for after, whole in steps:
         advance(journal, after, definition=definition, before=before, whole=whole)
         assert journal.of(definition).views.load() == after
@@ -243,7 +245,7 @@ def test_any_view_after_any_other_comes_back_as_it_was_written(
 @_ANY
 @given(_views(), st.sets(st.sampled_from(_GUIDS)))
 def test_closure_and_roots_are_what_a_walk_through_the_whole_view_finds(
-    journal: Journal, whole: View, asked: set[str]
+    journal: Journal, whole: DirectoryView, asked: set[str]
 ) -> None:
     definition = f"{DEFINITION}{next(_numbers)}"
     advance(journal, whole, definition=definition)
@@ -258,7 +260,7 @@ def test_closure_and_roots_are_what_a_walk_through_the_whole_view_finds(
 
     groups = {guid for root in asked for guid in reached(root)}
     members = {guid: whole.members[guid] for guid in groups}
-    assert journal.of(definition).views.load(asked) == View(
+    assert journal.of(definition).views.load(asked) == DirectoryView(
         groups={guid: whole.groups[guid] for guid in groups},
         users={guid: one for guid, one in whole.users.items() if any(guid in its for its in members.values())},
         members=members,
@@ -274,10 +276,10 @@ def test_closure_and_roots_are_what_a_walk_through_the_whole_view_finds(
 # -- large --
 
 
-def _large_view(groups: int, users: int, members: int) -> View:
+def _large_view(groups: int, users: int, members: int) -> DirectoryView:
     names = [f"{number:08x}-0000-4000-8000-00000000000u" for number in range(users)]
     guids = [f"{number:08x}-0000-4000-8000-00000000000g" for number in range(groups)]
-    return View(
+    return DirectoryView(
         groups={guid: group(guid) for guid in guids},
         users={name: user(name) for name in names},
         members={guid: {names[(n * 37 + m) % users] for m in range(members)} for n, guid in enumerate(guids)},

@@ -16,7 +16,7 @@ def leaving(count: int, id_: str = "G", owned: int = 0, **changed: Any) -> Any:
     users = [f"{id_}-{number:03}" for number in range(max(count, owned))]
     facts = {
         "genesys_group": genesys_group(id_, f"Team {id_}"),
-        "present": frozenset(f"x-{user}" for user in users),
+        "members": frozenset(f"x-{user}" for user in users),
         "grants": tuple(grant(user, target=id_) for user in users),
         "changes": tuple(change("remove", user, id=number) for number, user in enumerate(users[:count])),
         **changed,
@@ -49,7 +49,7 @@ def test_the_percentage_is_of_the_present_members_whom_ad_owns() -> None:
     within, beyond = leaving(2, owned=10), leaving(3, owned=10)
     assert statuses(planned(within, known=known_of(within), policy=policy)) == {"G": {"planned"}}
     assert statuses(planned(beyond, known=known_of(beyond), policy=policy)) == {"G": {"over_limit"}}
-    manual = replace(beyond, present=beyond.present | {f"manual-{n}" for n in range(90)})
+    manual = replace(beyond, members=beyond.members | {f"manual-{n}" for n in range(90)})
     assert statuses(planned(manual, known=known_of(manual), policy=policy)) == {"G": {"over_limit"}}
 
 
@@ -79,7 +79,7 @@ def test_limits_of_run_and_day_hold_every_removal() -> None:
 
 def test_an_exceeded_limit_stops_no_add() -> None:
     group = leaving(3)
-    group = replace(group, effective={"new": ("g1",)}, changes=(*group.changes, change("add", "new", id=99)))
+    group = replace(group, wanted={"new": ("g1",)}, changes=(*group.changes, change("add", "new", id=99)))
     made = planned(group, known=known_of(group), policy=definition(limits={"removals": 0}))
     assert told(made)[0] == ("add", "new", "planned", None)
 
@@ -102,9 +102,9 @@ def test_on_excess_fail_says_which_limit() -> None:
 def test_protected_groups_need_a_person_for_adds_and_removals_and_these_count() -> None:
     policy = definition(protect=["sal*"], limits={"per_run": 1, "min_group_size": 1000})
     protected = target(
-        present=frozenset({"x-ann"}),
+        members=frozenset({"x-ann"}),
         grants=(grant("ann"),),
-        effective={"bob": ("g1",)},
+        wanted={"bob": ("g1",)},
         changes=(change("remove", "ann"), change("add", "bob", id=2)),
     )
     other = leaving(1, "H")
@@ -115,7 +115,7 @@ def test_protected_groups_need_a_person_for_adds_and_removals_and_these_count() 
 def test_a_restored_journal_holds_removals_only() -> None:
     assert told(removed(context={"journal_restored": True})) == [("remove", "ann", "held", "journal_restored")]
     made = planned(
-        target(effective={"ann": ("g1",)}, changes=(change("add", "ann"),)),
+        target(wanted={"ann": ("g1",)}, changes=(change("add", "ann"),)),
         known=matches("ann"),
         journal_restored=True,
     )
@@ -124,7 +124,7 @@ def test_a_restored_journal_holds_removals_only() -> None:
 
 def test_under_mirror_a_share_of_all_members_may_go_not_of_those_whom_ad_owns() -> None:
     """An AD group that looks empty in the first comparison would take everybody out: AD owns nobody yet."""
-    facts = target(whole=True, present=frozenset(f"x{number}" for number in range(40)))
+    facts = target(full=True, members=frozenset(f"x{number}" for number in range(40)))
     made = planned(facts, policy=definition(removals="mirror"))
     assert {row.reason for row in made.rows} == {Reason.OVER_LIMIT}
-    assert len(made.to_approve) == 40
+    assert len(made.needs_approval) == 40

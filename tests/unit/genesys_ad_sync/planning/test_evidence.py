@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from genesys_ad_sync.model import Reason
-from genesys_ad_sync.planning.evidence import age, change_ids, held_reason, newest_told
+from genesys_ad_sync.planning.evidence import age, change_ids, held_reason, newest_polled_change
 from tests.support.sync_examples import NOON, change
 
 DOUBTED = Reason.OTHER_DOMAIN_CONTROLLER
@@ -23,8 +23,8 @@ def test_ids_are_listed_once_and_changes_without_one_left_out() -> None:
 
 def test_only_polls_tell_something_newer() -> None:
     found = change("add", "ann", id=9, origin="comparison")
-    assert newest_told([change("add", "ann", id=4), found]) == 4
-    assert newest_told([found]) == newest_told([]) == 0
+    assert newest_polled_change([change("add", "ann", id=4), found]) == 4
+    assert newest_polled_change([found]) == newest_polled_change([]) == 0
 
 
 def test_a_removal_is_held_if_the_newest_change_of_any_ad_group_is() -> None:

@@ -15,23 +15,23 @@ from tests.support.sync_examples import grant, matches
 
 
 def test_what_ad_wants_and_genesys_has_is_found_and_can_become_a_grant() -> None:
-    assert whole().found == (grant("bob"),)
-    assert whole(grants=(grant("bob"), grant("carl"))).found == ()
-    assert whole(known=matches("ann", inactive("bob"))).found == (grant("bob"),)
-    assert whole(whole=False).found == ()
-    assert whole(claimed_by="sales").found == ()
+    assert whole().new_grants == (grant("bob"),)
+    assert whole(grants=(grant("bob"), grant("carl"))).new_grants == ()
+    assert whole(known=matches("ann", inactive("bob"))).new_grants == (grant("bob"),)
+    assert whole(full=False).new_grants == ()
+    assert whole(claimed_by="sales").new_grants == ()
 
 
 def test_a_grant_through_a_former_ad_group_is_stale_once_another_one_wants_the_member() -> None:
     grants = (grant("bob"), grant("bob", "g9"), grant("carl", "g9"))
-    made = whole(grants=grants, retired=frozenset({"g9"}))
-    assert made.outdated == (grant("bob", "g9"),)
-    assert whole(grants=grants, retired=frozenset({"g9"}), whole=False).outdated == ()
+    made = whole(grants=grants, former_sources=frozenset({"g9"}))
+    assert made.stale_grants == (grant("bob", "g9"),)
+    assert whole(grants=grants, former_sources=frozenset({"g9"}), full=False).stale_grants == ()
 
 
 def test_a_grant_passes_to_the_ad_group_that_still_wants_the_member() -> None:
-    made = removed(feeding=("g1", "g2"), effective={"ann": ("g2",)})
-    assert made.found == (grant("ann", "g2"),)
+    made = removed(sources=("g1", "g2"), wanted={"ann": ("g2",)})
+    assert made.new_grants == (grant("ann", "g2"),)
 
 
 # -- by what became of the rows -----------------------------------------------------------------------
@@ -63,7 +63,7 @@ def test_an_add_in_effect_is_a_grant_of_each_ad_group_that_wants_it() -> None:
         row("add", Status.FAILED, Reason.REFUSED),
         row("add", Status.HELD, Reason.OVER_LIMIT),
         row("add", Status.SUCCESS, settled_by="dag/run-0"),  # that run noted its own
-        row("add", Status.UNCHANGED, Reason.ALREADY_SO, undoes="bad"),  # put back by another writer
+        row("add", Status.UNCHANGED, Reason.ALREADY_SO, undoes_run="bad"),  # put back by another writer
         row("add", Status.SUCCESS, user_guid=None),  # unknown to AD
         row("remove", Status.SUCCESS),
     ],
@@ -80,7 +80,7 @@ def test_nothing_else_begins_a_grant(other: Row) -> None:
         (row("add", Status.FAILED, Reason.NOT_ATTEMPTED), True),
         (row("add", Status.FAILED, Reason.UNVERIFIED), False),  # may be in effect
         (row("add", Status.FAILED, Reason.NOT_IN_EFFECT), False),
-        (row("add", Status.FAILED, Reason.REFUSED, undoes="bad"), False),  # an undo notes none
+        (row("add", Status.FAILED, Reason.REFUSED, undoes_run="bad"), False),  # an undo notes none
         (row("remove", Status.FAILED, Reason.REFUSED), False),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_removal_of_a_genesys_user_unknown_to_ad_ends_only_grants_of_deleted_a
         row("remove", Status.HELD, Reason.UNPROVEN),
         row("remove", Status.SUPERSEDED, Reason.NEWER_VIEW),
         row("remove", Status.SUCCESS, settled_by="dag/run-0"),
-        row("remove", Status.UNCHANGED, Reason.ALREADY_SO, undoes="bad"),
+        row("remove", Status.UNCHANGED, Reason.ALREADY_SO, undoes_run="bad"),
         row("remove", Status.SUCCESS, genesys_group_id=None),
         row("add", Status.SUCCESS),
     ],

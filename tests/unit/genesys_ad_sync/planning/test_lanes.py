@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from genesys_ad_sync.model import Action, Row, Status
-from genesys_ad_sync.planning import spread
+from genesys_ad_sync.planning import assign_lanes
 from genesys_ad_sync.planning.lanes import lane_batches
 from tests.support.planning_examples import added
 
@@ -16,12 +16,14 @@ def rows_of(group: str, adds: int) -> list[Row]:
 
 
 def test_little_work_is_one_lane() -> None:
-    rows = spread([row for number in range(10) for row in rows_of(f"G{number}", 30)], "scim_patch")
+    rows = assign_lanes([row for number in range(10) for row in rows_of(f"G{number}", 30)], "scim_patch")
     assert {row.lane for row in rows} == {0}
 
 
 def test_much_work_is_a_bounded_number_of_balanced_lanes_and_a_group_is_never_split() -> None:
-    rows = spread([row for number in range(400) for row in rows_of(f"G{number:03}", 1 + number % 7)], "scim_patch")
+    rows = assign_lanes(
+        [row for number in range(400) for row in rows_of(f"G{number:03}", 1 + number % 7)], "scim_patch"
+    )
     lanes: dict[int | None, set[str | None]] = {}
     for row in rows:
         lanes.setdefault(row.lane, set()).add(row.genesys_group_id)
@@ -32,13 +34,13 @@ def test_much_work_is_a_bounded_number_of_balanced_lanes_and_a_group_is_never_sp
 
 def test_ways_of_writing_that_cost_more_requests_open_more_lanes() -> None:
     rows = [*rows_of("G", 100), *rows_of("H", 100)]
-    assert {row.lane for row in spread(rows, "scim_patch")} == {0}
-    assert {row.lane for row in spread(rows, "user_patch")} == {0, 1}
+    assert {row.lane for row in assign_lanes(rows, "scim_patch")} == {0}
+    assert {row.lane for row in assign_lanes(rows, "user_patch")} == {0, 1}
 
 
 def test_only_what_is_planned_has_a_lane() -> None:
     held = replace(rows_of("G", 1)[0], status=Status.HELD, lane=4)
-    assert spread([held], "scim_patch")[0].lane is None
+    assert assign_lanes([held], "scim_patch")[0].lane is None
 
 
 def test_a_mapped_task_gets_its_lane_its_groups_and_counts() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genesys_ad_sync.planning.limits import PendingRemovals, check_limits, shrunk
+from genesys_ad_sync.planning.limits import PendingRemovals, check_limits, shrinks_implausibly
 from genesys_ad_sync.settings import Limits
 
 
@@ -61,8 +61,8 @@ def test_a_limit_of_zero_lets_nobody_go() -> None:
     [(10, 3, False), (10, 4, True), (9, 8, False), (9, 9, True), (1, 1, True), (100, 0, False), (0, 0, False)],
 )
 def test_so_many_members_cannot_have_gone_without_a_word(before: int, lost: int, too_much: bool) -> None:
-    assert shrunk(before, lost, Limits(shrink_percent=30, min_group_size=10)) is too_much
+    assert shrinks_implausibly(before, lost, Limits(shrink_percent=30, min_group_size=10)) is too_much
 
 
 def test_a_hundred_percent_believes_everything() -> None:
-    assert not shrunk(10, 10, Limits(shrink_percent=100))
+    assert not shrinks_implausibly(10, 10, Limits(shrink_percent=100))

@@ -12,7 +12,7 @@ from tests.support.sync_examples import change, matches, planned, target, told
 
 
 def test_a_dry_run_plans_the_same_and_writes_nothing() -> None:
-    facts = target(effective={"ann": ("g1",)}, changes=(change("add", "ann"),))
+    facts = target(wanted={"ann": ("g1",)}, changes=(change("add", "ann"),))
     dry, live = planned(facts, known=matches("ann"), dry_run=True), planned(facts, known=matches("ann"))
     assert told(dry) == told(live) == [("add", "ann", "planned", None)]
     assert (dry.lanes, len(live.lanes)) == ((), 1)
@@ -29,4 +29,4 @@ def test_the_hash_tells_plans_apart_and_knows_no_order_and_no_change_ids() -> No
     assert content_hash(reversed(made.rows)) == made.hash
     assert content_hash(replace(row, change_ids=(5,), lane=3) for row in made.rows) == made.hash
     assert content_hash(made.rows[:1]) != made.hash
-    assert whole(effective={"bob": ("g1",)}).hash != made.hash
+    assert whole(wanted={"bob": ("g1",)}).hash != made.hash

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genesys_ad_sync.model import SETTLED, Action, Change, Grant, Match, MatchStatus, Reason, Status
-from genesys_ad_sync.planning import Context, Plan, Target, plan, recheck
+from genesys_ad_sync.planning import Plan, PlanContext, Target, plan, recheck
 from genesys_ad_sync.settings import SyncDefinition
 from tests.support.sync_examples import NOON, change, definition, genesys_group
 
@@ -60,15 +60,15 @@ def targets(draw: st.DrawFn, group: str, first_id: int) -> Target:
     changes = tuple(_change(draw, groups, first_id + number) for number in range(draw(st.integers(0, 6))))
     return Target(
         genesys_group=genesys_group(group, f"Team {group}"),
-        feeding=feeding,
-        whole=draw(st.booleans()),
-        effective=effective,
+        sources=feeding,
+        full=draw(st.booleans()),
+        wanted=effective,
         complete=draw(st.booleans()),
-        present=draw(st.one_of(subsets, subsets, subsets, st.none())),
+        members=draw(st.one_of(subsets, subsets, subsets, st.none())),
         grants=tuple(sorted(grants, key=str)),
         changes=changes,
         claimed_by=draw(st.sampled_from([None, None, None, "other"])),
-        retired=RETIRED,
+        former_sources=RETIRED,
     )
 
 
@@ -109,8 +109,8 @@ policies = st.builds(
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[list[Target], dict[str, Match], SyncDefinition, Context]:
-    context = Context(
+def worlds(draw: st.DrawFn) -> tuple[list[Target], dict[str, Match], SyncDefinition, PlanContext]:
+    context = PlanContext(
         observed_at=NOON,
         removed_today=draw(st.sampled_from([0, 1, 600])),
         journal_restored=draw(st.sampled_from([False, False, True])),
@@ -119,7 +119,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[Target], dict[str, Match], SyncDefinit
     return [draw(targets("G", 1)), draw(targets("H", 101))], draw(match_tables()), draw(policies), context
 
 
-World = tuple[list[Target], dict[str, Match], SyncDefinition, Context]
+World = tuple[list[Target], dict[str, Match], SyncDefinition, PlanContext]
 
 
 def made_for(world: World) -> Plan:
@@ -133,7 +133,7 @@ def applied(world: World, made: Plan) -> World:
     after = []
     for group in groups:
         rows = [row for row in made.rows if row.genesys_group_id == group.genesys_group.id]
-        present, grants = set(group.present or ()), set(group.grants)
+        present, grants = set(group.members or ()), set(group.grants)
         settled: set[int] = set()
         for row in rows:
             if row.status in SETTLED or row.status is Status.PLANNED:
@@ -153,7 +153,7 @@ def applied(world: World, made: Plan) -> World:
         after.append(
             replace(
                 group,
-                present=None if group.present is None else frozenset(present),
+                members=None if group.members is None else frozenset(present),
                 grants=tuple(sorted(grants, key=str)),
                 changes=tuple(one for one in group.changes if one.id not in settled and one.status not in SETTLED),
             )
@@ -190,17 +190,17 @@ def test_no_member_is_removed_unless_it_is_proven_owned_and_unclaimed(world: Wor
         group = by_id[row.genesys_group_id or ""]
         grants = [grant for grant in group.grants if grant.genesys_user_id == row.genesys_user_id]
         assert group.complete
-        assert group.present is not None
-        assert row.genesys_user_id in group.present
+        assert group.members is not None
+        assert row.genesys_user_id in group.members
         assert group.claimed_by is None
-        assert group.feeding
+        assert group.sources
         assert policy.removals != "never"
         assert grants or policy.removals == "mirror"
-        assert {grant.group_guid for grant in grants} <= set(group.feeding)
+        assert {grant.group_guid for grant in grants} <= set(group.sources)
         assert {grant.user_guid for grant in grants} <= {row.user_guid}
         assert not context.journal_restored
         assert row.user_guid not in context.excluded_users
-        for user in group.effective:
+        for user in group.wanted:
             match = known.get(user)
             assert match is None or row.genesys_user_id not in {match.genesys_user_id, *match.candidates}
 
@@ -213,11 +213,11 @@ def test_only_active_genesys_users_whom_ad_wants_are_added(world: World) -> None
     for row in made_for(world).rows:
         if row.action is Action.ADD and row.status is Status.PLANNED:
             group = by_id[row.genesys_group_id or ""]
-            assert row.user_guid in group.effective
+            assert row.user_guid in group.wanted
             assert row.user_guid not in context.excluded_users
             assert known[row.user_guid].status is MatchStatus.MATCHED
             assert known[row.user_guid].genesys_user_id == row.genesys_user_id
-            assert row.genesys_user_id not in (group.present or ())
+            assert row.genesys_user_id not in (group.members or ())
             assert sum(match.genesys_user_id == row.genesys_user_id for match in known.values()) == 1
 
 
@@ -235,7 +235,7 @@ def test_limits_are_never_exceeded(world: World) -> None:
     assert not removals or context.removed_today + sum(removals.values()) <= limits.per_day
     for group in groups:
         count = removals[group.genesys_group.id]
-        owned = len({grant.genesys_user_id for grant in group.grants} & (group.present or frozenset()))
+        owned = len({grant.genesys_user_id for grant in group.grants} & (group.members or frozenset()))
         assert count <= limits.removals
         assert owned < limits.min_group_size or count * 100 <= limits.removals_percent * owned
         assert group.genesys_group.name not in policy.protect or count == 0
@@ -289,7 +289,7 @@ def test_a_recheck_keeps_what_still_holds_and_never_grows(world: World, other: W
         for row in later:
             if row.status is Status.PLANNED and row.action is Action.REMOVE:
                 assert changed.complete
-                assert row.user_guid not in changed.effective
+                assert row.user_guid not in changed.wanted
 
 
 @given(worlds())

@@ -8,28 +8,28 @@ from typing import Any
 import pytest
 
 from genesys_ad_sync.model import Match, Reason, Status
-from genesys_ad_sync.planning import Context, Plan, recheck
+from genesys_ad_sync.planning import Plan, PlanContext, recheck
 from tests.support.planning_examples import whole
 from tests.support.sync_examples import NOON, definition, grant, matched, matches, planned, target, told
 
 
 def test_a_recheck_drops_a_manual_member_whom_ad_wants_meanwhile() -> None:
-    mirror, now = definition(removals="mirror"), Context(observed_at=NOON)
-    made = planned(target(whole=True, present=frozenset({"x-dora"})), policy=mirror)
+    mirror, now = definition(removals="mirror"), PlanContext(observed_at=NOON)
+    made = planned(target(full=True, members=frozenset({"x-dora"})), policy=mirror)
     assert told(made) == [("remove", None, "planned", None)]
-    later = target(present=frozenset({"x-dora"}), effective={"dora": ("g1",)})
+    later = target(members=frozenset({"x-dora"}), wanted={"dora": ("g1",)})
     row = recheck(made.rows, later, matches("dora"), mirror, now)[0]
     assert (row.status, row.reason, row.key) == (Status.SUPERSEDED, Reason.NEWER_VIEW, made.rows[0].key)
 
 
 def checked(made: Plan, known: dict[str, Match] | None = None, **changed: Any) -> list[tuple[str, str | None]]:
     facts = {
-        "effective": {"ann": ("g1",)},
-        "present": frozenset({"x-carl"}),
+        "wanted": {"ann": ("g1",)},
+        "members": frozenset({"x-carl"}),
         "grants": (grant("carl"),),
         **changed,
     }
-    rows = recheck(made.rows, target(**facts), known or matches("ann"), definition(), Context(observed_at=NOON))
+    rows = recheck(made.rows, target(**facts), known or matches("ann"), definition(), PlanContext(observed_at=NOON))
     return [(row.status.value, row.reason.value if row.reason else None) for row in rows]
 
 
@@ -42,24 +42,24 @@ def frozen() -> Plan:
 
 
 def test_a_plan_that_still_holds_stays_as_it_is(frozen: Plan) -> None:
-    facts = target(effective={"ann": ("g1",)}, present=frozenset({"x-carl"}), grants=(grant("carl"),))
-    assert recheck(frozen.rows, facts, matches("ann"), definition(), Context(observed_at=NOON)) == frozen.rows
+    facts = target(wanted={"ann": ("g1",)}, members=frozenset({"x-carl"}), grants=(grant("carl"),))
+    assert recheck(frozen.rows, facts, matches("ann"), definition(), PlanContext(observed_at=NOON)) == frozen.rows
 
 
 @pytest.mark.parametrize(
     ("changed", "add", "remove"),
     [
-        ({"effective": {}}, ("superseded", "newer_view"), ("planned", None)),
-        ({"effective": {"carl": ("g1",), "ann": ("g1",)}}, ("planned", None), ("superseded", "newer_view")),
+        ({"wanted": {}}, ("superseded", "newer_view"), ("planned", None)),
+        ({"wanted": {"carl": ("g1",), "ann": ("g1",)}}, ("planned", None), ("superseded", "newer_view")),
         (
-            {"effective": {"carl": ("g2",), "ann": ("g1",)}, "feeding": ("g1", "g2")},
+            {"wanted": {"carl": ("g2",), "ann": ("g1",)}, "sources": ("g1", "g2")},
             ("planned", None),
             ("superseded", "newer_view"),
         ),
-        ({"present": frozenset({"x-ann"})}, ("unchanged", "already_so"), ("unchanged", "already_so")),
+        ({"members": frozenset({"x-ann"})}, ("unchanged", "already_so"), ("unchanged", "already_so")),
         ({"complete": False}, ("planned", None), ("held", "unproven")),
         ({"grants": ()}, ("planned", None), ("held", "genesys_unreadable")),
-        ({"present": None}, ("held", "genesys_unreadable"), ("held", "genesys_unreadable")),
+        ({"members": None}, ("held", "genesys_unreadable"), ("held", "genesys_unreadable")),
         ({"claimed_by": "sales"}, ("held", "claimed_by"), ("held", "claimed_by")),
     ],
 )

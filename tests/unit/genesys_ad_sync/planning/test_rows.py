@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from genesys_ad_sync.model import Change, GroupResult, Reason, SkippedGroup, Status
-from genesys_ad_sync.planning import Unmapped
+from genesys_ad_sync.planning import UnmappedGroup
 from tests.support.planning_examples import added, ambiguous, removed, whole
 from tests.support.sync_examples import (
     NOON,
@@ -28,7 +28,7 @@ from tests.support.sync_examples import (
 def test_all_changes_of_one_person_and_action_are_one_row_with_the_newest_times() -> None:
     earlier = change("add", "ann", id=1, changed_at=NOON - timedelta(hours=1))
     later = change("add", "ann", "g2", id=2, observed_at=NOON + timedelta(hours=1), observed_after=NOON)
-    made = added(feeding=("g1", "g2"), effective={"ann": ("g1", "g2")}, changes=(later, earlier))
+    made = added(sources=("g1", "g2"), wanted={"ann": ("g1", "g2")}, changes=(later, earlier))
     row = made.rows[0]
     assert len(made.rows) == 1
     assert (row.change_ids, row.group_guids) == ((1, 2), ("g1", "g2"))
@@ -50,7 +50,7 @@ def test_an_add_and_a_removal_of_one_person_are_two_rows_of_which_the_newest_vie
 
 def test_a_row_tells_people_whom_it_is_about() -> None:
     made = planned(
-        target(effective={"ann": ("g1",)}, changes=(change("add", "ann"),)),
+        target(wanted={"ann": ("g1",)}, changes=(change("add", "ann"),)),
         known=matches("ann"),
         groups={"g1": directory_group("Sales team", guid="g1")},
         users={"ann": directory_user("ann")},
@@ -66,8 +66,8 @@ def test_a_row_tells_people_whom_it_is_about() -> None:
 def test_adds_of_a_group_stand_before_its_removals() -> None:
     made = planned(
         target(
-            effective={"zoe": ("g1",)},
-            present=frozenset({"x-ann"}),
+            wanted={"zoe": ("g1",)},
+            members=frozenset({"x-ann"}),
             grants=(grant("ann"),),
             changes=(change("remove", "ann"), change("add", "zoe", id=2)),
         ),
@@ -78,7 +78,7 @@ def test_adds_of_a_group_stand_before_its_removals() -> None:
 
 def test_a_settled_change_is_listed_again_and_settles_nothing() -> None:
     settled = change("add", "ann", status=Status.SUCCESS, settled_by="run-1")
-    made = added(changes=(settled,), effective={})
+    made = added(changes=(settled,), wanted={})
     row = made.rows[0]
     assert (row.status, row.settled_by, row.change_ids, row.lane) == (Status.SUCCESS, "run-1", (), None)
     assert made.comparison_changes == ()
@@ -144,32 +144,32 @@ def test_under_mirror_nobody_goes_who_may_be_somebody_whom_ad_wants() -> None:
 def test_a_change_that_names_a_genesys_user_only_is_taken_up_again() -> None:
     manual = change("remove", None, genesys_user_id="x-dora")
     mirror = definition(removals="mirror")
-    there = target(present=frozenset({"x-dora"}), changes=(manual,))
+    there = target(members=frozenset({"x-dora"}), changes=(manual,))
     assert told(planned(there, policy=mirror)) == [("remove", None, "planned", None)]
     assert told(planned(there)) == [("remove", None, "held", "not_owned")]
-    assert told(planned(replace(there, present=frozenset()), policy=mirror)) == [
+    assert told(planned(replace(there, members=frozenset()), policy=mirror)) == [
         ("remove", None, "unchanged", "already_so")
     ]
-    wanted = replace(there, effective={"dora": ("g1",)}, whole=True)
+    wanted = replace(there, wanted={"dora": ("g1",)}, full=True)
     assert told(planned(wanted, known=matches("dora"), policy=mirror)) == [
         ("remove", "dora", "superseded", "newer_view")
     ]
 
 
 def test_a_comparison_removes_no_genesys_user_whom_ad_wants_through_another_account() -> None:
-    recreated = whole(effective={"carl2": ("g1",)}, known=matches(matched("carl2", "x-carl")))
+    recreated = whole(wanted={"carl2": ("g1",)}, known=matches(matched("carl2", "x-carl")))
     assert [row for row in recreated.rows if row.genesys_user_id == "x-carl" and row.action.value == "remove"] == []
 
 
 def test_a_comparison_lists_excluded_people_only_where_they_are_missing() -> None:
-    facts = target(whole=True, effective={"ann": ("g1",), "bob": ("g1",)}, present=frozenset({"x-bob"}))
+    facts = target(full=True, wanted={"ann": ("g1",), "bob": ("g1",)}, members=frozenset({"x-bob"}))
     made = planned(facts, known=matches("ann", "bob"), excluded_users=frozenset({"ann", "bob"}))
     assert told(made) == [("add", "ann", "skipped", "excluded")]
-    assert made.found == ()
+    assert made.new_grants == ()
 
 
 def test_a_group_that_nothing_feeds_is_never_written_not_even_under_mirror() -> None:
-    made = whole({"removals": "mirror"}, feeding=(), effective={}, retired=frozenset({"g1"}))
+    made = whole({"removals": "mirror"}, sources=(), wanted={}, former_sources=frozenset({"g1"}))
     assert told(made) == [("remove", "carl", "held", "mapping_changed")]
     assert made.lanes == ()
 
@@ -178,7 +178,7 @@ def test_a_group_that_nothing_feeds_is_never_written_not_even_under_mirror() -> 
 
 
 def test_an_unmapped_ad_group_gives_one_skipped_row_per_changed_member() -> None:
-    group = Unmapped(
+    group = UnmappedGroup(
         SkippedGroup("g7", Reason.UNMAPPED),
         (change("add", "ann", "g7"), change("add", "ann", "g7", id=2), change("remove", "bob", "g7", id=3)),
     )
@@ -190,8 +190,8 @@ def test_an_unmapped_ad_group_gives_one_skipped_row_per_changed_member() -> None
 
 
 def test_an_unmapped_ad_group_gives_one_row_in_all_where_everything_is_compared() -> None:
-    group = Unmapped(
-        SkippedGroup("g7", Reason.GENESYS_GROUP_MISSING, "no such group"), (change("add", "ann", "g7"),), whole=True
+    group = UnmappedGroup(
+        SkippedGroup("g7", Reason.GENESYS_GROUP_MISSING, "no such group"), (change("add", "ann", "g7"),), full=True
     )
     made = planned(unmapped=(group,))
     assert told(made) == [("add", None, "skipped", "genesys_group_missing")]
@@ -201,5 +201,5 @@ def test_an_unmapped_ad_group_gives_one_row_in_all_where_everything_is_compared(
 
 def test_settled_changes_of_an_unmapped_ad_group_are_listed_again() -> None:
     settled = change("add", "ann", "g7", status=Status.SKIPPED, settled_by="run-1")
-    made = planned(unmapped=(Unmapped(SkippedGroup("g7", Reason.UNMAPPED), (settled,)),))
+    made = planned(unmapped=(UnmappedGroup(SkippedGroup("g7", Reason.UNMAPPED), (settled,)),))
     assert (made.rows[0].status, made.rows[0].settled_by, made.rows[0].change_ids) == (Status.SKIPPED, "run-1", ())

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genesys_ad_sync.model import SETTLED, Action, GenesysUser, Reason, Row, Status
-from genesys_ad_sync.planning import Context
+from genesys_ad_sync.planning import PlanContext
 from genesys_ad_sync.planning.undo import (
     INVERSE,
     UNDO_RULES,
@@ -51,13 +51,13 @@ def world(*members: str, users: dict[str, GenesysUser] | None = None, claimed: d
 
 
 def undone(rows: list[Row], present: Present, *, changed: tuple[str, ...] = (), policy: Any = None) -> dict[str, Row]:
-    made = plan_undo("bad", rows, changed, present, policy or definition(), Context(observed_at=NOON))
+    made = plan_undo("bad", rows, changed, present, policy or definition(), PlanContext(observed_at=NOON))
     return {row.key: row for row in made.rows}
 
 
 def test_an_add_becomes_a_removal_and_a_removal_an_add() -> None:
     made = undone([done("a", "add"), done("b", "remove")], world("x-a"))
-    assert {key: (row.status, row.undoes, row.change_ids) for key, row in made.items()} == {
+    assert {key: (row.status, row.undoes_run, row.change_ids) for key, row in made.items()} == {
         "G:a:remove": (Status.PLANNED, "bad", ()),
         "G:b:add": (Status.PLANNED, "bad", ()),
     }
@@ -71,7 +71,7 @@ def test_what_has_changed_since_is_superseded_and_what_is_so_already_unchanged()
 
 def test_nobody_whom_the_definition_excludes_is_touched() -> None:
     rows = [done("a", "add"), done("b", "remove"), done("c", "add", "H"), done("d", "add", user_guid=None)]
-    context = Context(observed_at=NOON, excluded_users=frozenset("abc"))
+    context = PlanContext(observed_at=NOON, excluded_users=frozenset("abc"))
     made = plan_undo("bad", rows, (), world("x-a", "x-d"), definition(), context)
     told = {row.genesys_user_id: (row.status, row.reason) for row in made.rows}
     assert told.pop("x-d") == (Status.PLANNED, None)
@@ -113,7 +113,7 @@ def test_limits_protect_policy_and_claims_bind_an_undo_too() -> None:
 
 
 def test_a_recheck_asks_again_whom_and_what_the_definition_leaves_alone() -> None:
-    frozen = plan_undo("bad", [done("a", "add")], (), world("x-a"), definition(), Context(observed_at=NOON)).rows
+    frozen = plan_undo("bad", [done("a", "add")], (), world("x-a"), definition(), PlanContext(observed_at=NOON)).rows
     there = frozenset({"x-a"})
     assert recheck_undo(frozen, there, ())[0].status is Status.PLANNED
     assert recheck_undo(frozen, there, (), excluded={"a"})[0].reason is Reason.EXCLUDED
@@ -129,7 +129,7 @@ def test_an_undo_goes_by_the_name_that_the_group_has_today() -> None:
 def test_removals_of_other_runs_count_in_the_limits_of_an_undo() -> None:
     policy = definition(limits={"removals": 1})
     for asked, reason in ((set(), None), ({"G:b:remove"}, Reason.OVER_LIMIT), ({"G:b:add", "H:b:remove"}, None)):
-        context = Context(observed_at=NOON, being_asked=frozenset(asked))
+        context = PlanContext(observed_at=NOON, pending_elsewhere=frozenset(asked))
         made = plan_undo("bad", [done("a", "add")], (), world("x-a"), policy, context)
         assert made.rows[0].reason is reason, asked
 

@@ -20,16 +20,16 @@ def test_an_add_that_is_wanted_and_missing_is_written() -> None:
 
 
 def test_an_add_that_the_newest_view_no_longer_says_is_superseded() -> None:
-    assert told(added(effective={})) == [("add", "ann", "superseded", "newer_view")]
+    assert told(added(wanted={})) == [("add", "ann", "superseded", "newer_view")]
 
 
 def test_an_add_stands_on_the_ad_groups_that_say_so_now() -> None:
-    made = added(feeding=("g1", "g2"), effective={"ann": ("g2",)})
+    made = added(sources=("g1", "g2"), wanted={"ann": ("g2",)})
     assert (made.rows[0].status, made.rows[0].group_guids) == (Status.PLANNED, ("g2",))
 
 
 def test_an_add_of_a_member_is_unchanged() -> None:
-    assert told(added(present=frozenset({"x-ann"}))) == [("add", "ann", "unchanged", "already_so")]
+    assert told(added(members=frozenset({"x-ann"}))) == [("add", "ann", "unchanged", "already_so")]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_an_add_of_somebody_who_is_no_active_genesys_user_is_not_written(
 
 
 def test_an_inactive_member_is_as_it_should_be() -> None:
-    made = added({"ann": inactive("ann")}, present=frozenset({"x-ann"}))
+    made = added({"ann": inactive("ann")}, members=frozenset({"x-ann"}))
     assert told(made) == [("add", "ann", "unchanged", "already_so")]
 
 
@@ -66,12 +66,12 @@ def test_an_unproven_group_may_gain_members() -> None:
 
 
 def test_an_add_to_an_ad_group_that_no_rule_maps_any_more_is_skipped() -> None:
-    made = added(feeding=(), retired=frozenset({"g1"}), effective={})
+    made = added(sources=(), former_sources=frozenset({"g1"}), wanted={})
     assert told(made) == [("add", "ann", "skipped", "unmapped")]
 
 
 def test_a_leftover_of_a_former_mapping_does_not_hide_an_add_that_another_group_wants() -> None:
-    made = added(feeding=("g2",), retired=frozenset({"g1"}), effective={"ann": ("g2",)})
+    made = added(sources=("g2",), former_sources=frozenset({"g1"}), wanted={"ann": ("g2",)})
     assert told(made) == [("add", "ann", "planned", None)]
     assert made.rows[0].group_guids == ("g2",)
 
@@ -95,24 +95,24 @@ def test_a_removal_that_everything_agrees_with_is_written() -> None:
 
 
 def test_a_removal_is_superseded_when_the_group_lists_the_person_again() -> None:
-    assert told(removed(effective={"ann": ("g1",)})) == [("remove", "ann", "superseded", "newer_view")]
+    assert told(removed(wanted={"ann": ("g1",)})) == [("remove", "ann", "superseded", "newer_view")]
 
 
 def test_a_person_stays_while_another_ad_group_grants_the_membership() -> None:
-    made = removed(feeding=("g1", "g2"), effective={"ann": ("g2",)}, grants=(grant("ann"), grant("ann", "g2")))
+    made = removed(sources=("g1", "g2"), wanted={"ann": ("g2",)}, grants=(grant("ann"), grant("ann", "g2")))
     assert told(made) == [("remove", "ann", "unchanged", "still_granted")]
     assert made.rows[0].group_guids == ("g1",)  # only this AD group's grant is over
 
 
 def test_a_grant_ends_only_for_the_ad_group_that_does_not_list_the_person_again() -> None:
     left = (change("remove", "ann"), change("remove", "ann", "g2", id=2))
-    made = removed(feeding=("g1", "g2"), effective={"ann": ("g2",)}, changes=left)
+    made = removed(sources=("g1", "g2"), wanted={"ann": ("g2",)}, changes=left)
     assert told(made) == [("remove", "ann", "unchanged", "still_granted")]
     assert made.rows[0].group_guids == ("g1",)
 
 
 def test_a_removal_of_somebody_who_is_no_member_is_unchanged() -> None:
-    assert told(removed(present=frozenset())) == [("remove", "ann", "unchanged", "already_so")]
+    assert told(removed(members=frozenset())) == [("remove", "ann", "unchanged", "already_so")]
 
 
 def test_a_removal_of_somebody_whom_genesys_does_not_know_is_unchanged() -> None:
@@ -163,10 +163,10 @@ RECREATED = matches("ann", matched("ann2", "x-ann"))  # two accounts with one ma
 def test_who_was_made_anew_and_is_still_wanted_keeps_the_membership_and_it_is_owned_through_the_new_account() -> None:
     deleted = {"deleted_users": frozenset({"ann"})}
     changes = (change("remove", "ann"), change("add", "ann2", id=2))
-    made = removed(RECREATED, context=deleted, effective={"ann2": ("g1",)}, changes=changes)
+    made = removed(RECREATED, context=deleted, wanted={"ann2": ("g1",)}, changes=changes)
     assert told(made) == [("add", "ann2", "unchanged", "already_so"), ("remove", "ann", "unchanged", "still_granted")]
-    assert made.found == (grant("ann2", genesys_id="x-ann"),)
-    absent = removed(RECREATED, context=deleted, effective={"ann2": ("g1",)}, changes=changes, present=frozenset())
+    assert made.new_grants == (grant("ann2", genesys_id="x-ann"),)
+    absent = removed(RECREATED, context=deleted, wanted={"ann2": ("g1",)}, changes=changes, members=frozenset())
     assert told(absent) == [("add", "ann2", "planned", None), ("remove", "ann", "unchanged", "already_so")]
 
 
@@ -187,7 +187,7 @@ def test_who_was_made_anew_and_is_no_longer_wanted_is_removed() -> None:
 )
 def test_it_is_held_when_it_is_not_sure_who_was_made_anew(known: dict[str, Match], context: dict[str, Any]) -> None:
     wanted = {"ann2": ("g1",), "ann3": ("g1",)}
-    made = removed(known, context={"deleted_users": frozenset({"ann"}), **context}, effective=wanted)
+    made = removed(known, context={"deleted_users": frozenset({"ann"}), **context}, wanted=wanted)
     assert told(made) == [("remove", "ann", "held", "ambiguous")]
 
 
@@ -203,7 +203,7 @@ def test_what_was_granted_to_a_deleted_account_does_not_stand_against_the_new_on
 
 
 def test_a_removal_is_held_when_the_genesys_user_was_granted_it_for_another_account_too() -> None:
-    made = removed(grants=(grant("ann"), grant("ann2", genesys_id="x-ann")), effective={"ann2": ("g1",)})
+    made = removed(grants=(grant("ann"), grant("ann2", genesys_id="x-ann")), wanted={"ann2": ("g1",)})
     assert told(made) == [("remove", "ann", "held", "ambiguous")]
 
 
@@ -221,9 +221,9 @@ def test_a_removal_of_somebody_who_was_not_looked_up_is_held() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"feeding": ("g2",), "retired": frozenset({"g1"})},  # the rule of g1 is gone, g2 still feeds
-        {"feeding": (), "retired": frozenset({"g1"})},  # nothing feeds it any more
-        {"feeding": ("g1",), "grants": (grant("ann"), grant("ann", "g2"))},  # granted by a pair of the past, too
+        {"sources": ("g2",), "former_sources": frozenset({"g1"})},  # the rule of g1 is gone, g2 still feeds
+        {"sources": (), "former_sources": frozenset({"g1"})},  # nothing feeds it any more
+        {"sources": ("g1",), "grants": (grant("ann"), grant("ann", "g2"))},  # granted by a pair of the past, too
     ],
 )
 def test_nobody_is_removed_by_a_changed_mapping(changed: dict[str, Any]) -> None:
@@ -243,7 +243,7 @@ def test_a_newer_change_of_the_same_group_lifts_the_doubt_but_one_of_another_gro
     later = NOON + timedelta(hours=1)
     confirmed = removed(changes=(doubtful, change("remove", "ann", id=2, observed_at=later)))
     assert told(confirmed) == [("remove", "ann", "planned", None)]
-    other = removed(feeding=("g1", "g2"), changes=(doubtful, change("remove", "ann", "g2", id=2, observed_at=later)))
+    other = removed(sources=("g1", "g2"), changes=(doubtful, change("remove", "ann", "g2", id=2, observed_at=later)))
     assert told(other) == [("remove", "ann", "held", "other_domain_controller")]
 
 
@@ -259,15 +259,15 @@ def test_a_group_that_another_definition_feeds_is_held_and_that_is_said() -> Non
 
 def test_a_group_that_could_not_be_read_has_its_changes_held_and_others_go_on() -> None:
     unread = target(
-        present=None,
-        effective={"ann": ("g1",)},
+        members=None,
+        wanted={"ann": ("g1",)},
         changes=(change("add", "ann"), change("remove", "bob", id=2)),
-        whole=True,
+        full=True,
     )
     other = target(
         genesys_group=genesys_group("H", "Other"),
-        effective={"ann": ("g2",)},
-        feeding=("g2",),
+        wanted={"ann": ("g2",)},
+        sources=("g2",),
         changes=(change("add", "ann", "g2", id=3),),
     )
     made = planned(unread, other, known=matches("ann", "bob"))
@@ -278,15 +278,15 @@ def test_a_group_that_could_not_be_read_has_its_changes_held_and_others_go_on() 
         ("add", "ann", "planned", None),
     ]
     assert made.group_results[0].before is None
-    assert made.found == ()
-    assert made.compared == frozenset()
+    assert made.new_grants == ()
+    assert made.compared_groups == frozenset()
 
 
 def test_excluded_people_are_skipped_whatever_happens_to_them() -> None:
     made = planned(
         target(
-            effective={"ann": ("g1",)},
-            present=frozenset({"x-bob"}),
+            wanted={"ann": ("g1",)},
+            members=frozenset({"x-bob"}),
             grants=(grant("bob"),),
             changes=(change("add", "ann"), change("remove", "bob", id=2)),
         ),

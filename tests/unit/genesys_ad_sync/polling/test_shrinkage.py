@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genesys_ad_sync.directory.results import Delta
-from genesys_ad_sync.model import View
+from genesys_ad_sync.model import DirectoryView
 from genesys_ad_sync.polling.shrinkage import restore_unexplained_losses
 from genesys_ad_sync.settings import Limits
 from tests.support.journal import T0, cursor, view
@@ -66,7 +66,7 @@ def test_a_view_that_lost_a_lot_as_a_whole_proves_nothing_of_any_group() -> None
 
 def test_members_that_are_groups_come_back_with_their_own() -> None:
     before = view({"g": "n", "n": "u1"}, nested_only="n")
-    after = View({"g": before.groups["g"]}, {}, {"g": set()})
+    after = DirectoryView({"g": before.groups["g"]}, {}, {"g": set()})
     restore_unexplained_losses(before, after, {"g"}, None, LIMITS, whole=False)
     assert after.members == {"g": {"n"}, "n": {"u1"}}
     assert "u1" in after.users

@@ -15,7 +15,7 @@ from upath import UPath
 
 from genesys_ad_sync.errors import ReportPathError
 from genesys_ad_sync.model import Status
-from genesys_ad_sync.report import ReportStore, SeenJournal
+from genesys_ad_sync.report import JournalStamp, ReportStore
 from tests.support.report_example import NOON, example, row
 
 DAG = "genesys_ad_group_sync"
@@ -248,11 +248,11 @@ def test_nothing_that_is_not_a_report_is_removed(store: ReportStore, tmp_path: P
         file.parent.mkdir(exist_ok=True)
         file.write_text(content, encoding="utf-8")
         os.utime(file, (long_ago, long_ago))
-    store.remember_journal("default", SeenJournal("j", 1))
+    store.remember_journal("default", JournalStamp("j", 1))
 
     assert store.prune(30, NOON) == 1
     assert all(file.exists() for file in others)
-    assert store.last_seen_journals() == {"default": SeenJournal("j", 1)}
+    assert store.last_seen_journals() == {"default": JournalStamp("j", 1)}
 
 
 def test_a_report_is_as_old_as_it_says_and_not_as_its_file_is(store: ReportStore) -> None:
@@ -296,16 +296,16 @@ def test_a_folder_in_which_no_journal_wrote_knows_none(store: ReportStore) -> No
 
 
 def test_the_journal_is_remembered_and_its_counter_never_goes_back(store: ReportStore, tmp_path: Path) -> None:
-    store.remember_journal("default", SeenJournal("one", 5))
-    store.remember_journal("default", SeenJournal("one", 4))
-    assert store.last_seen_journals() == {"default": SeenJournal("one", 5)}
-    store.remember_journal("default", SeenJournal("two", 1))
-    assert store.last_seen_journals() == {"default": SeenJournal("two", 1)}
+    store.remember_journal("default", JournalStamp("one", 5))
+    store.remember_journal("default", JournalStamp("one", 4))
+    assert store.last_seen_journals() == {"default": JournalStamp("one", 5)}
+    store.remember_journal("default", JournalStamp("two", 1))
+    assert store.last_seen_journals() == {"default": JournalStamp("two", 1)}
     assert names(tmp_path) == ["reports/journal.json"]
 
 
 def test_each_definition_has_its_own_memory_of_the_journal(store: ReportStore) -> None:
-    mine, others = SeenJournal("one", 5, (DAG, RUN, 1), NOON), SeenJournal("two", 1, ("other", RUN, 2), NOON)
+    mine, others = JournalStamp("one", 5, (DAG, RUN, 1), NOON), JournalStamp("two", 1, ("other", RUN, 2), NOON)
     store.remember_journal("default", mine)
     store.remember_journal("other", others)
     assert store.last_seen_journals() == {"default": mine, "other": others}
@@ -318,12 +318,12 @@ def former_version_wrote(store: ReportStore, content: str) -> None:
 
 def test_what_a_former_version_kept_for_all_stands_until_each_has_its_own(store: ReportStore) -> None:
     former_version_wrote(store, json.dumps({"journal_id": "one", "run_counter": 5, "run": [DAG, RUN, 1]}))
-    assert store.last_seen_journals() == {None: SeenJournal("one", 5, (DAG, RUN, 1))}
-    new = SeenJournal("two", 1)
+    assert store.last_seen_journals() == {None: JournalStamp("one", 5, (DAG, RUN, 1))}
+    new = JournalStamp("two", 1)
     store.remember_journal("default", new)
-    assert store.last_seen_journals() == {None: SeenJournal("one", 5), "default": new}
+    assert store.last_seen_journals() == {None: JournalStamp("one", 5), "default": new}
     store.remember_journal("default", new, definitions={"default", "other"})
-    assert store.last_seen_journals() == {"default": new, "other": SeenJournal("one", 5)}
+    assert store.last_seen_journals() == {"default": new, "other": JournalStamp("one", 5)}
 
 
 @pytest.mark.parametrize(
@@ -350,8 +350,8 @@ def test_the_store_works_on_an_object_store() -> None:
     assert sorted(file.name for file in path.parent.iterdir()) == sorted(
         f"{path.stem}{number}{suffix}" for number in ("", ".1") for suffix in (".json", ".html")
     )
-    store.remember_journal("default", SeenJournal("one", 5))
-    assert store.last_seen_journals() == {"default": SeenJournal("one", 5)}
+    store.remember_journal("default", JournalStamp("one", 5))
+    assert store.last_seen_journals() == {"default": JournalStamp("one", 5)}
     assert store.prune(30, NOON + timedelta(days=31)) == 2
     assert store.read(DAG, RUN) is None
 
@@ -362,9 +362,9 @@ def test_the_store_works_on_a_path_of_airflow(tmp_path: Path) -> None:
     store.check_writable(DAG)
     store.write(small())
     store.write(small(attempt=2))
-    store.remember_journal("default", SeenJournal("one", 5))
-    store.remember_journal("default", SeenJournal("one", 6))
-    assert store.last_seen_journals() == {"default": SeenJournal("one", 6)}
+    store.remember_journal("default", JournalStamp("one", 5))
+    store.remember_journal("default", JournalStamp("one", 6))
+    assert store.last_seen_journals() == {"default": JournalStamp("one", 6)}
     assert store.read(DAG, RUN) == small(attempt=2)
     assert len(names(tmp_path)) == 5
     for file in (tmp_path / "reports" / DAG).iterdir():

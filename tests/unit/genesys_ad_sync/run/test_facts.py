@@ -9,7 +9,7 @@ import pytest
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import Journal, RunKey, RunRecord
-from genesys_ad_sync.model import Decision, Match, MatchStatus, Pair, Reason, SkippedGroup
+from genesys_ad_sync.model import Decision, GroupPair, Match, MatchStatus, Reason, SkippedGroup
 from genesys_ad_sync.run import facts as facts_module
 from genesys_ad_sync.run.facts import Fact, Facts
 from tests.support.journal import T0, begin, change, journal, journal_url  # noqa: F401 (fixtures)
@@ -28,7 +28,7 @@ STORED: list[tuple[Fact[Any], Any, Any]] = [
     (
         facts_module.MAPPING,
         facts_module.StoredMapping(
-            pairs=(Pair("g1", "G", "Sales", 2, True),),
+            pairs=(GroupPair("g1", "G", "Sales", 2, True),),
             skipped=(SkippedGroup("g2", Reason.UNMAPPED, "no rule"),),
             names={"G": "Sales"},
             retired=frozenset({"H", "A"}),

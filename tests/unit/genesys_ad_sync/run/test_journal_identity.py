@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from genesys_ad_sync.journal import Journal, RunKey, tables
-from genesys_ad_sync.model import Action, Reason, Row, RunRecord, Status, View
+from genesys_ad_sync.model import Action, DirectoryView, Reason, Row, RunRecord, Status
 from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.run import journal_identity
-from genesys_ad_sync.run.context import Sync
+from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.settings import parse_definition
 from tests.support.journal import T0, advance, begin, change, journal, journal_url  # noqa: F401 (fixtures)
 
@@ -47,18 +47,18 @@ class Company:
         now = T0 + timedelta(minutes=next(self._minutes))
         run_id = run_id or now.isoformat()
         key = RunKey(name, run_id)
-        sync = self._sync(name, key, now)
-        other = journal_identity.journal_was_replaced(sync)
+        task = self._sync(name, key, now)
+        other = journal_identity.journal_was_replaced(task)
         run = begin(self.journal, run_id, key=key, definition=name, dry_run=dry, started_at=now)
-        told = journal_identity.begin_distrust(sync, run, replaced=other)
+        told = journal_identity.begin_distrust(task, run, replaced=other)
         if self.journal.of(name).views.cursor() is None:
-            advance(self.journal, View(), definition=name)
+            advance(self.journal, DirectoryView(), definition=name)
         if not dry:
             self._note_removals(name, run, now, waiting=waits and bool(told))
-            journal_identity.end_distrust(sync)
+            journal_identity.end_distrust(task)
         self.journal.runs.finish(run, "success", now)
         if not dry:
-            journal_identity.stamp_reports(sync, run)
+            journal_identity.stamp_reports(task, run)
         return bool(told)
 
     def _note_removals(self, name: str, run: RunRecord, now: datetime, *, waiting: bool) -> None:
@@ -70,11 +70,11 @@ class Company:
         if ids:
             self.journal.rows.record_outcomes(run, [replace(row, change_ids=ids)], at=now)
 
-    def _sync(self, name: str, key: RunKey, now: Any) -> Sync:
+    def _sync(self, name: str, key: RunKey, now: Any) -> TaskContext:
         def unused(*_: object) -> Any:
             raise AssertionError("nothing else is needed for it")
 
-        return Sync(
+        return TaskContext(
             definition=parse_definition(_KEYS, name=name),
             journal=self.journal.of(name),
             key=key,
@@ -86,8 +86,8 @@ class Company:
             reports=ReportStore(self.reports(name)),
             clock=lambda: now,
             sleep=unused,
-            say=unused,
-            definitions=self.names,
+            log=unused,
+            all_definitions=self.names,
         )
 
     def told(self, names: str, **how: Any) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from genesys_ad_sync.model import Mode, Pair
+from genesys_ad_sync.model import GroupPair, Mode
 from genesys_ad_sync.run.targets import assign_changes, groups_to_compare, left_behind, with_unsettled
 from tests.support.sync_examples import change
 
 
-def pair(group: str, target: str, *, baseline: bool = True) -> Pair:
-    return Pair(group, target, target, 0, baseline)
+def pair(group: str, target: str, *, baseline: bool = True) -> GroupPair:
+    return GroupPair(group, target, target, 0, baseline)
 
 
 def test_a_change_belongs_to_the_genesys_group_that_its_ad_group_feeds() -> None:

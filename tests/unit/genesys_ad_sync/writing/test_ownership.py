@@ -22,8 +22,8 @@ def grant(user: str = "ann", group: str = "g1", genesys_id: str = "x-ann", targe
     [
         ({"status": Status.SUCCESS}, True),
         ({"status": Status.UNCHANGED}, True),
-        ({"status": Status.UNCHANGED, "undoes": "run"}, False),  # somebody else has put it back
-        ({"status": Status.SUCCESS, "undoes": "run"}, True),
+        ({"status": Status.UNCHANGED, "undoes_run": "run"}, False),  # somebody else has put it back
+        ({"status": Status.SUCCESS, "undoes_run": "run"}, True),
         ({"status": Status.SUCCESS, "settled_by": "dag/run"}, False),
         ({"status": Status.FAILED}, False),
         ({"status": Status.HELD}, False),

@@ -64,7 +64,7 @@ def test_it_waits_until_everything_is_in_effect() -> None:
     genesys = Genesys([{"x-bob"}, {"x-bob", "x-ann"}, {"x-ann"}])
     done = after(genesys, result(ANN), result(BOB))
     assert outcomes(done) == [(Status.SUCCESS, None)] * 2
-    assert done.present == {"x-ann"}
+    assert done.members == {"x-ann"}
     assert genesys.slept == list(READ_BACK_WAITS[1:3])
 
 
@@ -90,7 +90,7 @@ def test_a_success_that_cannot_be_read_back_is_unverified() -> None:
     error = ServerError("down", status=503)
     done = after(Genesys([error]), result(ANN), rows=[ANN])
     assert outcomes(done) == [(Status.FAILED, Reason.UNVERIFIED)]
-    assert (done.present, done.error) == (None, error)
+    assert (done.members, done.error) == (None, error)
 
 
 def test_a_reading_that_fails_once_is_repeated() -> None:

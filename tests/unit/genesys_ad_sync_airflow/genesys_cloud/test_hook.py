@@ -34,7 +34,7 @@ from genesys_ad_sync.genesys.errors import (
 from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
 from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore, Token, TokenSource, fetch_token
 from genesys_ad_sync_airflow.genesys_cloud.regions import REGIONS, region_domain
-from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy
+from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
 from tests.support.stub_genesys import Answer, FakeClock, Received, StubGenesys, error_body, running_stub
 
 CONN = "AIRFLOW_CONN_GENESYS_CLOUD_DEFAULT"
@@ -57,7 +57,7 @@ def new_hook(clock: FakeClock) -> Callable[..., GenesysCloudHook]:
     store = ProcessTokenStore()  # one "process" per test
 
     def make(**options: Any) -> GenesysCloudHook:
-        given = {"clock": clock, "sleep": clock.sleep, "token_store": store, "retry_policy": RetryPolicy(jitter=0)}
+        given = {"clock": clock, "sleep": clock.sleep, "token_store": store, "retry_policy": HttpRetryPolicy(jitter=0)}
         return GenesysCloudHook(**{**given, **options})
 
     return make
@@ -400,7 +400,7 @@ def test_every_request_has_a_timeout(stub: StubGenesys, new_hook: NewHook, monke
         assert caught.value.ambiguous
         monkeypatch.setenv(CONN, stub.connection(login_url=url, timeout=0.1))
         with pytest.raises(ConnectionFailed, match=r"no answer within 0\.1 s"):
-            new_hook(retry_policy=RetryPolicy(attempts=1), token_store=ProcessTokenStore()).call("GET", GROUPS)
+            new_hook(retry_policy=HttpRetryPolicy(attempts=1), token_store=ProcessTokenStore()).call("GET", GROUPS)
 
 
 def test_the_caller_is_told_before_each_attempt_and_can_end_it(stub: StubGenesys, hook: GenesysCloudHook) -> None:

@@ -19,7 +19,7 @@ from genesys_ad_sync.genesys.errors import (
     UnexpectedAnswer,
     VersionConflict,
 )
-from genesys_ad_sync_airflow.genesys_cloud.retries import RetryPolicy, is_repeated, retrying
+from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy, is_repeated, retrying
 
 THROTTLED = Throttled("x", status=429)
 NEVER_SENT = ConnectionFailed("x")
@@ -80,7 +80,7 @@ def test_everything_else_is_never_repeated(error: Exception) -> None:
     assert not is_repeated(error, "GET", idempotent=True)
 
 
-def run(policy: RetryPolicy, errors: list[Exception], jitter: float = 0.0) -> tuple[Any, list[float]]:
+def run(policy: HttpRetryPolicy, errors: list[Exception], jitter: float = 0.0) -> tuple[Any, list[float]]:
     slept: list[float] = []
 
     def attempt() -> str:
@@ -99,27 +99,27 @@ def run(policy: RetryPolicy, errors: list[Exception], jitter: float = 0.0) -> tu
 
 def test_the_wait_is_the_longer_of_backoff_and_retry_after() -> None:
     told = [Throttled("x", retry_after=seconds) for seconds in (42, 0, 3)]
-    assert run(RetryPolicy(), [*told]) == ("done", [42, 2, 4])
+    assert run(HttpRetryPolicy(), [*told]) == ("done", [42, 2, 4])
 
 
 def test_jitter_comes_on_top_of_retry_after() -> None:
-    assert run(RetryPolicy(jitter=1), [Throttled("x", retry_after=42)], jitter=0.5) == ("done", [42.5])
+    assert run(HttpRetryPolicy(jitter=1), [Throttled("x", retry_after=42)], jitter=0.5) == ("done", [42.5])
 
 
 def test_the_backoff_doubles_up_to_its_limit_and_the_last_error_is_raised() -> None:
-    result, slept = run(RetryPolicy(attempts=5, longest_backoff=3), [UNAVAILABLE] * 9)
+    result, slept = run(HttpRetryPolicy(attempts=5, longest_backoff=3), [UNAVAILABLE] * 9)
     assert result is UNAVAILABLE
     assert slept == [1, 2, 3, 3]
 
 
 def test_a_retry_after_longer_than_a_task_can_afford_is_handed_back_at_once() -> None:
     error = Throttled("x", retry_after=600)
-    assert run(RetryPolicy(longest_wait=120), [error]) == (error, [])
+    assert run(HttpRetryPolicy(longest_wait=120), [error]) == (error, [])
 
 
 def test_a_call_waits_no_longer_in_all_than_it_may() -> None:
     error = Throttled("x", retry_after=100)
-    result, slept = run(RetryPolicy(attempts=50, waiting_in_all=250), [error] * 50)
+    result, slept = run(HttpRetryPolicy(attempts=50, waiting_in_all=250), [error] * 50)
     assert result is error
     assert slept == [100, 100]
 
