@@ -17,10 +17,11 @@ from genesys_ad_sync.model.directory import (
 from genesys_ad_sync.model.genesys import MEMBERS_PER_REQUEST, GenesysGroup, GenesysUser, UserKey, WriteStrategy
 from genesys_ad_sync.model.identity import Grant, GroupPair, Link, Match, MatchStatus, SkippedGroup
 from genesys_ad_sync.model.outcome import SETTLED, Outcome, Reason, Status
-from genesys_ad_sync.model.rows import GroupResult, Row, RowKey
+from genesys_ad_sync.model.rows import ABOUT_KEYS, GroupResult, Rival, Row, RowKey
 from genesys_ad_sync.model.runs import UNDECIDED, Decision, RunKey, RunRecord, RunRequest, StoredCursor, WrittenRow
 
 __all__ = [
+    "ABOUT_KEYS",
     "MEMBERS_PER_REQUEST",
     "SETTLED",
     "UNDECIDED",
@@ -45,6 +46,7 @@ __all__ = [
     "Outcome",
     "PrincipalKind",
     "Reason",
+    "Rival",
     "Row",
     "RowKey",
     "RunKey",

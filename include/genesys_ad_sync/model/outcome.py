@@ -50,9 +50,18 @@ class Reason(str, Enum):
     CLAIMED_BY = "claimed_by"  # another sync definition writes this Genesys group
     REJECTED = "rejected"  # a person said no
     UNDONE = "undone"  # pinned by an undo run
+    NOT_LOOKED_UP = "not_looked_up"  # Genesys refuses to look this person up by the value that AD has
+    LINK_CONTRADICTED = "link_contradicted"  # the stored Genesys user carries none of the account's values any more
+    UNIDENTIFIED_MEMBERS = "unidentified_members"  # `mirror`: somebody wanted in the group may be this member
+    FIRST_MIRROR = "first_mirror"  # `mirror`: the first comparison of this pair
+    MIRROR_ONCE = "mirror_once"  # param `mirror_once`: each removal of a member whom AD does not own
+    EMPTY_GROUP = "empty_group"  # AD would own nobody in the group any more
+    OVER_ADDITIONS = "over_additions"  # `limits:` of additions
+    AGAINST_AD = "against_ad"  # an undo would add somebody whom AD does not want
     IN_FLIGHT = "in_flight"  # another run wrote to the Genesys group while this run decided
     # unchanged
     ALREADY_SO = "already_so"
+    MEMBER_NOT_VISIBLE = "member_not_visible"  # the removal was accepted; Genesys shows the user nowhere
     STILL_GRANTED = "still_granted"  # another AD group still grants the membership
     # superseded
     NEWER_VIEW = "newer_view"

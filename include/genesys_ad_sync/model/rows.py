@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from genesys_ad_sync.model.changes import Action
@@ -33,12 +33,37 @@ class RowKey:
         return cls(target, person, Action(action))
 
 
+ABOUT_KEYS = frozenset(
+    {
+        "run",  # dag_id/run_id: the run that asked, undid or wrote
+        "by",  # the Airflow user who decided
+        "at",  # when, RFC 3339
+        "definition",  # the other sync definition
+        "domain_controller",  # the one that can confirm it
+        "rule",  # the rule of the definition, as it is written there
+        "value",  # the value that was looked up
+        "limit",  # the exceeded limit in words
+        "on_excess",  # the definition's `limits.on_excess`
+    }
+)
+"""What the reason of a row may name, beside the row's own group and person. The values are texts for people."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another AD account or Genesys user that may be the person of a row. At least one id is known."""
+
+    guid: Guid | None = None
+    genesys_user_id: str | None = None
+
+
 @dataclass(frozen=True)
 class Row:
     """A line of the plan and of the report: (Genesys group, directory user, action).
 
     ``change_ids``: the journal's changes that are settled with the row. ``lane``: the mapped `patch` task that writes
-    it; None: there is nothing to write. The dicts have the shape of the report's keys.
+    it; None: there is nothing to write. The dicts have the shape of the report's keys. ``about``: what the reason is
+    about, see `ABOUT_KEYS`. ``rivals``: who else may be the person.
     """
 
     action: Action
@@ -61,6 +86,8 @@ class Row:
     directory_groups: tuple[Mapping[str, str | None], ...] = ()  # {guid, dn, name}
     directory_user: Mapping[str, str | None] | None = None  # {guid, dn, mail}
     undoes_run: str | None = None  # run_id of the run whose change this row reverses
+    about: Mapping[str, str] = field(default_factory=dict)
+    rivals: tuple[Rival, ...] = ()
 
     @property
     def person(self) -> str:

@@ -47,8 +47,15 @@ def _rechecked(row: Row, unsettled: Mapping[tuple[Person, Action], Sequence[Chan
     proposal = Proposal(person, row.action, row.group_guids, held_reason(changes), newest_polled_change(changes))
     verdict = _narrowed(decide(proposal, facts), row, facts)
     if verdict.status is Status.PLANNED:
-        return dataclasses.replace(row, status=Status.PLANNED, reason=None, error=None)
-    return dataclasses.replace(row, status=verdict.status, reason=verdict.reason, error=verdict.error)
+        return dataclasses.replace(row, status=Status.PLANNED, reason=None, error=None, about={}, rivals=())
+    return dataclasses.replace(
+        row,
+        status=verdict.status,
+        reason=verdict.reason,
+        error=verdict.error,
+        about=verdict.about,
+        rivals=verdict.rivals,
+    )
 
 
 def _narrowed(verdict: Verdict, row: Row, facts: TargetFacts) -> Verdict:

@@ -95,6 +95,8 @@ def _row(proposal: Proposal, verdict: Verdict, changes: Sequence[Change], facts:
         genesys_user_id=verdict.genesys_user_id or proposal.person.genesys_user_id,
         reason=verdict.reason,
         error=verdict.error,
+        about=verdict.about,
+        rivals=verdict.rivals,
         change_ids=change_ids(changes),
     )
 

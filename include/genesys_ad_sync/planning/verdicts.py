@@ -6,9 +6,10 @@ Limits and approvers come later, in `approvals`.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from genesys_ad_sync.model import Action, Guid, Match, MatchStatus, Reason, Status
+from genesys_ad_sync.model import Action, Guid, Match, MatchStatus, Reason, Rival, Status
 from genesys_ad_sync.planning import guards
 from genesys_ad_sync.planning.facts import Person, TargetFacts
 
@@ -32,13 +33,15 @@ class Proposal:
 class Verdict:
     """What becomes of a proposal.
 
-    ``genesys_user_id``: the Genesys user that it is about; None: not known.
+    ``genesys_user_id``: the Genesys user that it is about; None: not known. ``about``, ``rivals``: see `Row`.
     """
 
     status: Status
     reason: Reason | None = None
     genesys_user_id: str | None = None
     error: str | None = None
+    about: Mapping[str, str] = field(default_factory=dict)
+    rivals: tuple[Rival, ...] = ()
 
 
 _NOT_LOOKED_UP = Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, error="this person was not looked up in Genesys")
@@ -50,8 +53,8 @@ def decide(proposal: Proposal, facts: TargetFacts) -> Verdict:
         return Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, facts.only_id(proposal.person))
     verdict = _decide_add(proposal, facts) if proposal.action is Action.ADD else _decide_removal(proposal, facts)
     if facts.target.claimed_by and verdict.status in {Status.PLANNED, Status.HELD}:
-        error = claim_error(facts.target.claimed_by)
-        return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.CLAIMED_BY, error=error)
+        error, about = claim_error(facts.target.claimed_by), {"definition": facts.target.claimed_by}
+        return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.CLAIMED_BY, error=error, about=about)
     pin = _pin(proposal.person.user_guid, verdict.genesys_user_id, facts)
     if verdict.status is Status.PLANNED and verdict.reason is None and guards.undone(pin, proposal.newest):
         return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.UNDONE)

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from genesys_ad_sync.model import GroupResult, Guid, Mode, Row, Window
+from genesys_ad_sync.report.remedies import remedy
 from genesys_ad_sync.report.schema import COUNT_KEYS, SCHEMA_VERSION
 
 Named = Mapping[str, str | None]
@@ -99,6 +100,8 @@ def _detail(
         "observed_at": _rfc3339(row.observed_at),
         # of this DAG: its run id alone
         "settled_by": row.settled_by and row.settled_by.removeprefix(f"{dag_id}/"),
+        "remedy": remedy(row),
+        "rivals": [{"guid": rival.guid, "genesys_user_id": rival.genesys_user_id} for rival in row.rivals],
         "directory_groups": _sources(row, directory_groups),
         "genesys_group": _genesys_group(row, group_names),
         "directory_user": _directory_user(row),

@@ -55,6 +55,11 @@ class DirectoryUserRef(_Strict):
     mail: str | None
 
 
+class RivalRef(_Strict):
+    guid: str | None
+    genesys_user_id: str | None
+
+
 class WindowRef(_Strict):
     start: Timestamp | None
     end: Timestamp | None
@@ -72,6 +77,8 @@ class Detail(_Strict):
     observed_after: Timestamp | None
     observed_at: Timestamp | None
     settled_by: str | None
+    remedy: str | None
+    rivals: list[RivalRef]
     directory_groups: list[DirectoryGroupRef]
     genesys_group: GenesysGroupRef | None
     directory_user: DirectoryUserRef | None

@@ -1,0 +1,116 @@
+"""What an operator can do about a row: the text of `remedy` in the report, by reason.
+
+Each text names the thing at hand: the run, the person, the rule, the value, the parameter, the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from genesys_ad_sync.model import Reason, Row, Status
+
+_ANSWER = "Answer in the task approve_removals of this run."
+_REMOVE_BY_HAND = "Remove the member in Genesys Cloud if the membership is not wanted."
+
+
+def remedy(row: Row) -> str | None:
+    """Return what an operator can do about a row; None: there is nothing to do."""
+    make = REMEDIES.get(row.reason) if row.reason else None
+    return make(row) if make else None
+
+
+def _says(text: str) -> Callable[[Row], str | None]:
+    """Return a remedy that is the same for each row."""
+    return lambda _: text
+
+
+def _ambiguous(row: Row) -> str:
+    if row.status is Status.SKIPPED:
+        return "Rename one of the Genesys groups of that name, or name the group by genesys_id in the rule."
+    others = ", ".join(
+        f"AD account {rival.guid}" if rival.guid else f"Genesys user {rival.genesys_user_id}" for rival in row.rivals
+    )
+    start = f"It may also be {others}. " if others else ""
+    return f"{start}Make the values under users: unique, or name the other account in exclude: users."
+
+
+def _over_limit(row: Row) -> str:
+    limit = row.about.get("limit", "a limit")
+    if row.about.get("on_excess") == "hold":
+        return f"{_capital(limit)} is exceeded. Raise it in the definition, or set limits.on_excess: approve."
+    return _ANSWER
+
+
+def _rejected(row: Row) -> str:
+    by, at, run = (row.about.get(key) for key in ("by", "at", "run"))
+    return f"Rejected{f' by {by}' if by else ''}{f' at {at}' if at else ''}. To be asked again: {_release(run)}"
+
+
+def _undone(row: Row) -> str:
+    by, at, run = (row.about.get(key) for key in ("by", "at", "run"))
+    return f"Undone{f' by {by}' if by else ''}{f' at {at}' if at else ''}. To let AD decide again: {_release(run)}"
+
+
+def _release(run: str | None) -> str:
+    return f"trigger the DAG with release_run: {run}." if run else "trigger the DAG with release_run and that run's id."
+
+
+def _claimed_by(row: Row) -> str:
+    name = row.about.get("definition")
+    other = f"the definition {name}" if name else "the other definition"
+    return f"Remove the rule of this Genesys group from one of the two definitions: this one or {other}."
+
+
+def _other_domain_controller(row: Row) -> str:
+    trusted = row.about.get("domain_controller")
+    by = f"{trusted} answers again or " if trusted else ""
+    return f"Wait until {by}replication is complete: see directory.replication_time."
+
+
+def _not_looked_up(row: Row) -> str:
+    value, rule = row.about.get("value"), row.about.get("rule")
+    return f"Correct the value{f' {value!r}' if value else ''} in AD{f' (rule {rule})' if rule else ''}."
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+REMEDIES: dict[Reason, Callable[[Row], str | None]] = {
+    Reason.UNMAPPED: _says("Add a rule under groups: if the AD group should be mapped."),
+    Reason.GENESYS_GROUP_MISSING: _says("Create the Genesys group, or correct the rule that names it."),
+    Reason.NO_GENESYS_USER: lambda row: (
+        "Create the user in Genesys Cloud, or correct the values under users: on one side."
+        if row.status is Status.ORPHANED
+        else None
+    ),
+    Reason.INACTIVE: _says("Activate the user in Genesys Cloud."),
+    Reason.NO_MATCHING_ATTRIBUTE: _says("Fill in AD the attribute of a rule under users:, such as mail."),
+    Reason.AMBIGUOUS: _ambiguous,
+    Reason.UNPROVEN: _says("Read the notes: they name the AD group that could not be read completely, and why."),
+    Reason.NOT_OWNED: _says(_REMOVE_BY_HAND),
+    Reason.MAPPING_CHANGED: _says(_REMOVE_BY_HAND),
+    Reason.SCOPE_CHANGED: _says(_ANSWER),
+    Reason.OTHER_DOMAIN_CONTROLLER: _other_domain_controller,
+    Reason.OVER_LIMIT: _over_limit,
+    Reason.OVER_ADDITIONS: _over_limit,
+    Reason.EMPTY_GROUP: _over_limit,
+    Reason.PROTECTED: _says(_ANSWER),
+    Reason.GENESYS_UNREADABLE: _says("See the error. A later run reads again."),
+    Reason.JOURNAL_RESTORED: _says(_ANSWER),
+    Reason.CLAIMED_BY: _claimed_by,
+    Reason.REJECTED: _rejected,
+    Reason.UNDONE: _undone,
+    Reason.NOT_LOOKED_UP: _not_looked_up,
+    Reason.LINK_CONTRADICTED: _says("Settle it with param relink: see docs/operation.md."),
+    Reason.UNIDENTIFIED_MEMBERS: _says(_ANSWER),
+    Reason.FIRST_MIRROR: _says(_ANSWER),
+    Reason.MIRROR_ONCE: _says(_ANSWER),
+    Reason.AGAINST_AD: _says(_ANSWER),
+    Reason.IN_FLIGHT: _says("Nothing: a later run looks again."),
+    Reason.REFUSED: _says("See the HTTP status and the error. Genesys support finds the request by correlation_id."),
+    Reason.UNVERIFIED: _says("Nothing: a later run reads the group again."),
+    Reason.NOT_IN_EFFECT: _says("A later run tries again. If it recurs, ask Genesys support."),
+    Reason.NOT_ATTEMPTED: _says("See the log of the task that ended early. A later run takes it up."),
+}
+"""Reason -> its remedy. A reason that is not here needs none."""
