@@ -68,6 +68,10 @@ PYTEST := $(VENV)/bin/pytest --dist loadgroup
 # Most of the time goes into waiting for servers, so there are more workers than cores.
 WORKERS ?= 4
 
+# Each test has a journal and a Samba of its own. In memory, where there is room, no test waits for a disk.
+IN_MEMORY = $(shell test -w /dev/shm && test "$$(df -m --output=avail /dev/shm | tail -n 1)" -ge 6000 && echo /dev/shm)
+test test-unit test-integration test-system test-quick fuzz chaos: export TMPDIR := $(or $(IN_MEMORY),$(TMPDIR),/tmp)
+
 .PHONY: test test-unit test-integration test-system
 test: test-packages
 	@$(PYTEST) -n $(WORKERS) tests

@@ -44,6 +44,24 @@ class StackError(RuntimeError):
     """
 
 
+# Airflow imports this file in each of its processes. A task is a fork of the scheduler: what the scheduler has imported
+# is there already. Without it, two fifths of a task's CPU time go into importing the libraries. The product's own
+# modules are left out: a task imports them as it does everywhere.
+_LOCAL_SETTINGS = """
+import sys
+
+if "scheduler" in sys.argv:
+    import airflow.providers.http.hooks.http
+    import airflow.providers.standard.operators.hitl
+    import airflow.sdk
+    import authlib.integrations.requests_client
+    import jinja2
+    import ldap3
+    import requests
+    import upath
+"""
+
+
 @dataclass
 class AirflowStack:
     """One Airflow with its services.
@@ -125,6 +143,9 @@ class AirflowStack:
         passwords = self.home / "passwords.json"
         passwords.touch(mode=0o600)
         passwords.write_text(json.dumps({ADMIN: self.password, "viewer": self.password}))
+        local_settings = self.home / "config" / "airflow_local_settings.py"
+        local_settings.parent.mkdir(exist_ok=True)
+        local_settings.write_text(_LOCAL_SETTINGS)
         self.airflow("db", "migrate")
         for service in services:
             self.start_service(service)

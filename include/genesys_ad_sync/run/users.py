@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from genesys_ad_sync.genesys.errors import BadRequest, GenesysError
 from genesys_ad_sync.matching import Lookup, MatchState, answered, excluded_users, finish, next_lookup, start
 from genesys_ad_sync.model import Action, GenesysUser, Guid, Link, Match, MatchStatus, Mode, Reason, Row, Status
-from genesys_ad_sync.names import normal_mail
 from genesys_ad_sync.planning import Target
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MATCHES, RESOLVED_TO
@@ -176,13 +175,12 @@ def _look_up(task: TaskContext, lookup: Lookup, checked: Collection[str]) -> _An
         return _linked_users(task, lookup.values, checked), ()
     rule = task.definition.users[lookup.rule]
     task.log(f"looking up {len(lookup.values)} users by {rule.genesys}")
-    if rule.genesys == "external_id":
+    if rule.genesys.needs_authority:
         assert rule.authority is not None
         return _with_external_ids(task, rule.authority, lookup.values)
     by_value: dict[str, list[GenesysUser]] = {}
     for user in task.genesys.find_users(rule.genesys, lookup.values):
-        value = user.email if rule.genesys == "email" else user.username
-        by_value.setdefault(normal_mail(value or ""), []).append(user)
+        by_value.setdefault(rule.genesys.normalise(rule.genesys.of(user) or ""), []).append(user)
     return by_value, ()
 
 
