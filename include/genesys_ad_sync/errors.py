@@ -14,6 +14,7 @@ GroupSyncError
  │   └─ CursorRejected            the DirSync cookie is refused
  ├─ JournalError                  the journal cannot be opened, read or written
  │   ├─ JournalConflict           another run moved the cursor
+ │   ├─ JournalMoved              the journal is in another place now
  │   ├─ RunUnknown                the journal has no such run
  │   └─ RunAmbiguous              both DAGs have a run of that id
  ├─ LeaseBusy                     another run is writing
@@ -99,6 +100,10 @@ class JournalError(GroupSyncError):
 
 class JournalConflict(JournalError):
     """Another run moved the cursor meanwhile. Read the view again and repeat."""
+
+
+class JournalMoved(JournalError):
+    """The journal was copied to another place, which continues it. The text names that place."""
 
 
 class RunUnknown(JournalError):

@@ -46,6 +46,7 @@ class ApproveRemovals(HITLOperator):
 
     def execute(self, context: Context) -> Any:
         from genesys_ad_sync.run.facts import QUESTION
+        from genesys_ad_sync.run.stop import Stop
         from genesys_ad_sync.stages.approve_removals import ApprovalAnswer, build_form
         from genesys_ad_sync.stages.report import write_interim_report
         from genesys_ad_sync_airflow import task_context
@@ -56,6 +57,8 @@ class ApproveRemovals(HITLOperator):
         asked = build_form(task)
         if asked is None:  # answered in an earlier try, which died before it could pass the answer on
             return self._pass_on(context, task, None)
+        if Stop(task).is_set():  # the definition has turned dry: the next live run asks
+            return self._pass_on(context, task, ApprovalAnswer(chosen=[], by=None, at=_utc(None)))
         write_interim_report(task)
         self.subject, self.body, self.options = asked.subject, asked.body, asked.options
         self.notifiers = notifiers_of(self.definition, self.log.error)

@@ -24,16 +24,19 @@ _journals: dict[str, Journal] = {}
 
 def open_journal() -> Journal:
     """Return the journal of connection `group_sync_journal`; without it, the SQLite file in AIRFLOW_HOME."""
-    try:
-        connection: Connection = BaseHook.get_connection(JOURNAL_CONNECTION)
-    except AirflowNotFoundException:
-        url = URL.create("sqlite", database=str(airflow_home() / JOURNAL_FILE))
-    else:
-        url = journal_url(connection)
-    key = url.render_as_string(hide_password=False)
+    key = journal_address().render_as_string(hide_password=False)
     if key not in _journals:
         _journals[key] = Journal.open(key)
     return _journals[key]
+
+
+def journal_address() -> URL:
+    """Return where the journal is: the connection `group_sync_journal`, else the SQLite file in AIRFLOW_HOME."""
+    try:
+        connection: Connection = BaseHook.get_connection(JOURNAL_CONNECTION)
+    except AirflowNotFoundException:
+        return URL.create("sqlite", database=str(airflow_home() / JOURNAL_FILE))
+    return journal_url(connection)
 
 
 def journal_url(connection: Connection) -> URL:

@@ -40,7 +40,8 @@ def params(mode: str) -> dict[str, Param]:
             None,
             type=["null", "boolean"],
             title="Dry run",
-            description="true: plan and report, write nothing to Genesys Cloud. Empty: as the sync definition says.",
+            description="true: plan and report, write nothing to Genesys Cloud. Empty: as the sync definition says."
+            " A definition that says dry_run: true cannot be overruled here.",
         ),
         "window_start": Param(
             None,
@@ -72,17 +73,31 @@ def params(mode: str) -> dict[str, Param]:
             description="The run id of an earlier run: what was undone or rejected in it may be done again."
             " If both DAGs have a run of that id: DAG id/run id.",
         ),
+        "release_claim": _release_claim(),
     }
+
+
+def _release_claim() -> Param:
+    return Param(
+        [],
+        type="array",
+        items={"type": "string", "minLength": 1},
+        title="Release claims",
+        description="Genesys group ids, one a line. The sync definition that feeds such a group until now feeds it no"
+        " more, and this one may. `genesys-ad-sync claims` lists them.",
+    )
 
 
 def request_of_run(definition: SyncDefinition, context: Context | None = None) -> RunRequest:
     """Return what the run was asked for: run type, params, and a backfill's data interval.
 
     A run is bounded if it is a backfill or a window param is given; `mode: full` ignores a backfill's interval. Raises
-    ParamError for a key of the run's conf that is not a param, WindowError for a window param that is not a time.
+    ParamError for a key of the run's conf that is not a param and for `dry_run: false` against a dry definition,
+    WindowError for a window param that is not a time.
     """
     context = context or get_current_context()
     _refuse_unknown_keys(context)
+    definition.is_dry(asked=context["params"].get("dry_run"))
     asked = _without_window(definition, context)
     dag_run, params = context["dag_run"], context["params"]
     start, end = _time(params.get("window_start"), "window_start"), _time(params.get("window_end"), "window_end")
@@ -123,15 +138,16 @@ def _without_window(definition: SyncDefinition, context: Context) -> RunRequest:
     from genesys_ad_sync.model import RunRequest
 
     dag_run, params = context["dag_run"], context["params"]
-    dry_run = params.get("dry_run")
     return RunRequest(
         run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
         clear_number=dag_run.clear_number or 0,
         mode=Mode(params["mode"]),
-        dry_run=definition.dry_run if dry_run is None else dry_run,
+        dry_run=definition.dry_run or bool(params.get("dry_run")),
         groups=tuple(params.get("groups") or ()),
         undo_run=params.get("undo_run") or None,
         release_run=params.get("release_run") or None,
+        release_claim=tuple(params.get("release_claim") or ()),
+        due_at=_utc(getattr(dag_run, "run_after", None)),
     )
 
 

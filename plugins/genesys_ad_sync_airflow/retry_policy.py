@@ -20,6 +20,7 @@ NOT_WORTH_A_RETRY: tuple[type[BaseException], ...] = (
     errors.ReportPathError,
     errors.ParamError,
     errors.WindowError,
+    errors.JournalMoved,
     errors.RunUnknown,
     errors.RunAmbiguous,
     errors.DirectoryCertificateError,

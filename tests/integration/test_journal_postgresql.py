@@ -13,6 +13,7 @@ from genesys_ad_sync.journal import Journal, database
 from tests.support.journal import begin
 from tests.support.postgresql import postgresql_server, postgresql_url  # noqa: F401 (fixtures)
 from tests.unit.genesys_ad_sync.journal.test_changes import *  # noqa: F403 (all its tests)
+from tests.unit.genesys_ad_sync.journal.test_copying import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_leases import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_opening import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_ownership import *  # noqa: F403

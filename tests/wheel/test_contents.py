@@ -65,6 +65,13 @@ def test_no_definition_and_no_sandbox_and_no_test_is_in_the_wheel(files: set[str
     assert [name for name in files if {"sandbox", "tests", "config", "include", "plugins"} & set(name.split("/"))] == []
 
 
+def test_the_wheel_brings_the_command(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt"))
+        text = archive.read(name).decode()
+    assert "[console_scripts]\ngenesys-ad-sync = genesys_ad_sync_airflow.cli.tree:main\n" in text
+
+
 def test_the_metadata_has_ranges_and_the_documented_extras(metadata: Message) -> None:
     needed = metadata.get_all("Requires-Dist", [])
     assert [line for line in needed if "==" in line.split(";")[0]] == []

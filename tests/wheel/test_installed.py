@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -91,6 +92,18 @@ def test_a_run_that_cannot_read_the_directory_still_writes_its_journal_and_repor
     (page,) = (installed.home / "reports").rglob("*.html")
     assert "active_directory_default" in page.read_text()
     assert (installed.home / "group_sync_journal.db").is_file()
+
+
+def test_the_command_reads_the_journal_that_airflow_tasks_use(installed: Environment) -> None:
+    command = str(installed.venv / "bin" / "genesys-ad-sync")
+    home = {"AIRFLOW_HOME": str(installed.home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    assert json.loads(installed.run(command, "claims", "--json", settings=home).stdout) == []
+    # A connection in Airflow's database counts, as for a task.
+    elsewhere = installed.folder / "elsewhere.db"
+    installed.airflow("connections", "add", "group_sync_journal", "--conn-uri", f"sqlite:///{elsewhere}")
+    said = installed.run(command, "claims", expect=1, settings=home).stderr
+    assert f"There is no journal in {elsewhere}." in said
+    installed.airflow("connections", "delete", "group_sync_journal")
 
 
 def test_without_a_definition_one_dag_fails_and_says_what_to_do(installed: Environment, tmp_path: Path) -> None:

@@ -3,14 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, delete, func, select
 
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import DefinitionStore, chunks, insert_new
+from genesys_ad_sync.journal.database import DefinitionStore, Store, chunks, insert_new
 
 _CLAIM = tables.claim.c
+_PAIR = tables.pair.c
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sync definition feeds a Genesys group. ``genesys_group_name``: as last listed; None: not known."""
+
+    organisation: str
+    genesys_group_id: str
+    genesys_group_name: str | None
+    definition: str
+    since: datetime
+
+
+class AllClaims(Store):
+    """The claims of all sync definitions."""
+
+    def list(self) -> list[Claim]:
+        """Return all claims, by organisation, definition and name of the group."""
+        name = (
+            select(func.max(_PAIR.genesys_group_name))
+            .where(_PAIR.definition == _CLAIM.definition, _PAIR.genesys_group_id == _CLAIM.genesys_group_id)
+            .scalar_subquery()
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(select(tables.claim, name.label("name"))).all()
+        claims = [Claim(row.organisation, row.genesys_group_id, row.name, row.definition, row.since) for row in rows]
+        return sorted(
+            claims,
+            key=lambda claim: (
+                claim.organisation,
+                claim.definition,
+                claim.genesys_group_name or "",
+                claim.genesys_group_id,
+            ),
+        )
 
 
 class Claims(DefinitionStore):
@@ -39,23 +76,53 @@ class Claims(DefinitionStore):
             insert_new(connection, tables.claim, rows)
             return self._of_others(connection, organisation, genesys_group_ids)
 
-    def release_except(self, organisation: str, genesys_group_ids: Collection[str]) -> None:
-        """Release every claim of the definition but those on these Genesys groups."""
-        keep = set(genesys_group_ids)
+    def release_except(
+        self, organisation: str, genesys_group_ids: Collection[str], *, before: datetime | None = None
+    ) -> None:
+        """Release every claim of the definition but those on these Genesys groups.
+
+        Those in other organisations, too: a definition writes to one.
+
+        :param before: only claims that were taken before then.
+        """
+        keep = {(organisation, genesys_group_id) for genesys_group_id in genesys_group_ids}
+        own = [_CLAIM.definition == self._definition]
+        if before is not None:
+            own.append(_CLAIM.since < before)
         with self._database.writing() as connection:
-            held = connection.scalars(
-                select(_CLAIM.genesys_group_id).where(
-                    _CLAIM.organisation == organisation, _CLAIM.definition == self._definition
+            ended: dict[str, list[str]] = {}
+            for row in connection.execute(select(tables.claim).where(*own)).all():
+                if (row.organisation, row.genesys_group_id) not in keep:
+                    ended.setdefault(row.organisation, []).append(row.genesys_group_id)
+            for its_organisation, group_ids in ended.items():
+                self._release(connection, its_organisation, group_ids, *own)
+
+    def holders(self, organisation: str, genesys_group_ids: Collection[str]) -> dict[str, str]:
+        """Return which definition has a claim on these Genesys groups; those without a claim are missing."""
+        with self._database.reading() as connection:
+            return {
+                row.genesys_group_id: row.definition
+                for chunk in chunks(genesys_group_ids)
+                for row in connection.execute(
+                    select(tables.claim).where(_CLAIM.organisation == organisation, _CLAIM.genesys_group_id.in_(chunk))
                 )
-            ).all()
-            for chunk in chunks(set(held) - keep):
-                connection.execute(
-                    delete(tables.claim).where(
-                        _CLAIM.organisation == organisation,
-                        _CLAIM.definition == self._definition,
-                        _CLAIM.genesys_group_id.in_(chunk),
-                    )
+            }
+
+    def release(self, organisation: str, genesys_group_ids: Collection[str]) -> None:
+        """Release the claims on these Genesys groups, whichever definition has them."""
+        with self._database.writing() as connection:
+            self._release(connection, organisation, genesys_group_ids)
+
+    @staticmethod
+    def _release(
+        connection: Connection, organisation: str, genesys_group_ids: Collection[str], *which: ColumnElement[bool]
+    ) -> None:
+        for chunk in chunks(genesys_group_ids):
+            connection.execute(
+                delete(tables.claim).where(
+                    _CLAIM.organisation == organisation, _CLAIM.genesys_group_id.in_(chunk), *which
                 )
+            )
 
     def _of_others(
         self, connection: Connection, organisation: str, genesys_group_ids: Collection[str]

@@ -7,7 +7,7 @@ true until it commits. A reading transaction sees one state of the database thro
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
@@ -31,10 +31,14 @@ T = TypeVar("T")
 class Database:
     """Hold the journal's engine; every statement goes through it."""
 
-    def __init__(self, engine: Engine, name: str) -> None:
-        """Take the engine, and the name that messages use for it (without a password)."""
+    def __init__(self, engine: Engine, name: str, refuse: Callable[[Connection, str], None] | None = None) -> None:
+        """Take the engine, and the name that messages use for it (without a password).
+
+        :param refuse: raises if nothing may be written; called at the beginning of each writing transaction.
+        """
         self.engine = engine
         self.name = name
+        self._refuse = refuse
         self._shared = threading.local()
 
     @contextmanager
@@ -72,6 +76,8 @@ class Database:
             connection.execution_options(**{WRITES: True})
             with connection.begin():
                 wait_for_writers(connection)
+                if self._refuse is not None:
+                    self._refuse(connection, self.name)
                 yield connection
 
     def _connection_of_block(self) -> Connection | None:

@@ -106,6 +106,15 @@ class Leases(Store):
                 )
 
 
+def held_leases(connection: Connection, now: datetime) -> dict[str, tuple[RunKey, datetime]]:
+    """Return the organisations to which a run is writing, with the run and the end of its lease."""
+    leases = connection.execute(select(tables.lease)).all()
+    ends = {lease.organisation: _held_until(connection, lease.organisation, now) for lease in leases}
+    return {
+        lease.organisation: (_run(lease), until) for lease in leases if (until := ends[lease.organisation]) is not None
+    }
+
+
 def check_fence(connection: Connection, fence: int, organisation: str | None = None) -> None:
     """Check the fence within the transaction that writes.
 

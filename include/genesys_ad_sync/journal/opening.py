@@ -17,38 +17,52 @@ from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_r
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import BUSY_TIMEOUT_SECONDS, WRITES, Database, explain, wait_for_writers
+from genesys_ad_sync.journal.place import refuse_other_place
 
 CONNECT_TIMEOUT_SECONDS = 10
+_NO_JOURNAL = (
+    "There is no journal in {name}. Set the connection group_sync_journal to the place of the journal, as Airflow's "
+    "tasks have it."
+)
 _SUPPORTED = "Use a file (sqlite:////absolute/path.db) or PostgreSQL (postgresql://login:password@host/database)."
 
 
-def open_database(url: str | URL) -> Database:
+def open_database(url: str | URL, *, create: bool = True, moved_too: bool = False) -> Database:
     """Return the database at that URL, with the tables of this version.
 
     Cheap if the tables are current.
 
+    :param create: make a journal where there is none.
+    :param moved_too: open a journal also if it was moved, or is an unfinished copy.
+    :raises JournalMoved: it was moved.
     :raises JournalError: it cannot be opened; the text says why and what to do.
     """
     address = _address(url)
     name = _name(address)
     if address.get_backend_name() == "sqlite":
-        _check_file(Path(str(address.database)))
+        path = Path(str(address.database))
+        if not create and not path.exists():
+            raise JournalError(_NO_JOURNAL.format(name=name))
+        _check_file(path)
     try:
         engine = _engine(address)
     except (SQLAlchemyError, ImportError) as error:
         raise JournalError(f"The journal ({name}) cannot be opened: {error}. {_SUPPORTED}") from error
     try:
-        with engine.connect() as connection, connection.begin():
-            version = _version(connection)
+        version = _usable_version(engine, name, moved_too=moved_too)
+        if version is None and not create:
+            raise JournalError(_NO_JOURNAL.format(name=name))
         if version != tables.HEAD:
             _migrate(engine, name)
+            version = _usable_version(engine, name, moved_too=moved_too)
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
         raise JournalError(explain(error, name)) from error
     except JournalError:
         engine.dispose()
         raise
-    return Database(engine, name)
+    check_place = version == tables.HEAD and not moved_too
+    return Database(engine, name, refuse_other_place if check_place else None)
 
 
 # -- the place ----------------------------------------------------------------------------------------
@@ -123,6 +137,15 @@ def _engine(address: URL) -> Engine:
 
 
 # -- the tables ---------------------------------------------------------------------------------------
+
+
+def _usable_version(engine: Engine, name: str, *, moved_too: bool) -> str | None:
+    """Return the version of the tables. Refuse a journal that is in another place now."""
+    with engine.connect() as connection, connection.begin():
+        version = _version(connection)
+        if version == tables.HEAD and not moved_too:  # older tables do not say it
+            refuse_other_place(connection, name)
+        return version
 
 
 def _version(connection: Connection) -> str | None:

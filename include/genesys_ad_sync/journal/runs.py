@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, false, insert, or_, select, update
+from sqlalchemy import Connection, delete, exists, false, func, insert, or_, select, update
 from sqlalchemy import Row as Record
 
 from genesys_ad_sync.errors import RunUnknown
@@ -17,7 +17,7 @@ from genesys_ad_sync.model import Mode, RunKey, RunRecord, RunRequest, Window
 _RUN = tables.run.c
 _CHANGE = tables.change.c
 _ASKED_BACK = "asked_back"
-"""Fact of an attempt: which runs it was to undo or to release."""
+"""Fact of an attempt: which runs it was to undo or to release, and which claims."""
 
 
 class Runs(Store):
@@ -40,7 +40,9 @@ class Runs(Store):
             "window_end": None if window is None else window.end,
             "groups": list(request.groups),
         }
-        asked_back = {"undo_run": request.undo_run, "release_run": request.release_run}
+        asked_back: dict[str, Any] = {"undo_run": request.undo_run, "release_run": request.release_run}
+        if request.release_claim:  # absent in what an earlier version stored
+            asked_back["release_claim"] = list(request.release_claim)
         with self._database.writing() as connection:
             last = _last_attempt(connection, key)
             if (
@@ -137,6 +139,17 @@ class Runs(Store):
             connection.execute(delete(outcome).where(outcome.c.at < before, replaced, its_own))
             over = delete(tables.run).where(_RUN.definition == definition, _RUN.finished_at < before)
             return connection.execute(over).rowcount
+
+
+def open_runs(connection: Connection) -> dict[RunKey, datetime]:
+    """Return the runs whose last attempt has not ended, with its beginning, oldest first."""
+    last = select(func.max(_RUN.id)).group_by(_RUN.dag_id, _RUN.run_id)
+    rows = connection.execute(
+        select(_RUN.dag_id, _RUN.run_id, _RUN.started_at)
+        .where(_RUN.id.in_(last), _RUN.finished_at.is_(None))
+        .order_by(_RUN.id)
+    )
+    return {RunKey(row.dag_id, row.run_id): row.started_at for row in rows}
 
 
 def _last_attempt(connection: Connection, key: RunKey) -> Record[Any] | None:

@@ -13,8 +13,9 @@ from sqlalchemy import URL, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import Changes
-from genesys_ad_sync.journal.claims import Claims
+from genesys_ad_sync.journal.claims import AllClaims, Claims
 from genesys_ad_sync.journal.database import Database
+from genesys_ad_sync.journal.definitions import Definitions
 from genesys_ad_sync.journal.external_ids import ExternalIds
 from genesys_ad_sync.journal.facts import Facts
 from genesys_ad_sync.journal.figures import Figures
@@ -50,17 +51,25 @@ class Journal:
         self.leases = Leases(database)
         self.secrets = Secrets(database)
         self.external_ids = ExternalIds(database)
+        self.claims = AllClaims(database)
         self._of: dict[str, DefinitionJournal] = {}
 
     @classmethod
-    def open(cls, url: str | URL) -> Journal:
+    def open(cls, url: str | URL, *, create: bool = True) -> Journal:
         """Open the journal at an SQLAlchemy URL (SQLite file or PostgreSQL).
 
         Its tables are created or upgraded first.
 
+        :param create: make a journal where there is none.
+
         :raises JournalError: it cannot be opened; the text says why and what to do, without the password.
         """
-        return cls(open_database(url))
+        return cls(open_database(url, create=create))
+
+    def generation(self) -> int:
+        """Return how often the journal was moved to another database, counted from 1."""
+        with self._database.reading() as connection:
+            return int(connection.execute(select(tables.meta.c.generation)).scalar_one())
 
     def of(self, definition: str) -> DefinitionJournal:
         """Return the journal of one sync definition: the same object for the same name."""
@@ -104,6 +113,7 @@ class DefinitionJournal:
         self.grants = Grants(database, definition)
         self.links = Links(database, definition)
         self.claims = Claims(database, definition)
+        self.definitions = Definitions(database, definition)
         self.questions = Questions(database, definition)
         self.pins = Pins(database, definition)
         self.restoration = Restoration(database, definition)
@@ -118,6 +128,10 @@ class DefinitionJournal:
     def of(self, definition: str) -> DefinitionJournal:
         """Return the journal of another definition."""
         return self._journal.of(definition)
+
+    def generation(self) -> int:
+        """Return how often the journal was moved to another database, counted from 1."""
+        return self._journal.generation()
 
     def together(self) -> AbstractContextManager[None]:
         """Make one transaction of all that this thread asks of the journal within the block."""

@@ -36,6 +36,8 @@ class RunRequest:
     groups: tuple[str, ...] = ()  # shell patterns on AD group names; empty: all
     undo_run: str | None = None  # reverse what this run did, and do nothing else
     release_run: str | None = None  # allow again what was undone or rejected in this run
+    release_claim: tuple[str, ...] = ()  # Genesys group ids that another definition feeds, and is to feed no more
+    due_at: datetime | None = None  # when the run was due; None: now
     refused: str | None = None  # why `poll` refused the request; for the report
 
 

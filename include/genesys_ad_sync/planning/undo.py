@@ -247,8 +247,10 @@ def _decided(inverse: Row, present: Present, definition: SyncDefinition, context
             user_state=user.state if user else None,
         )
     )
-    error = claim_error(claimed_by) if claimed_by is not None and reason is Reason.CLAIMED_BY else None
-    return dataclasses.replace(inverse, status=status, reason=reason, error=error)
+    if claimed_by is not None and reason is Reason.CLAIMED_BY:
+        error, about = claim_error(claimed_by), {"definition": claimed_by}
+        return dataclasses.replace(inverse, status=status, reason=reason, error=error, about=about)
+    return dataclasses.replace(inverse, status=status, reason=reason, error=None)
 
 
 def _pending(rows: Sequence[Row], present: Present, pending_elsewhere: frozenset[str]) -> list[PendingRemovals]:

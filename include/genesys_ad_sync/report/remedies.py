@@ -58,7 +58,10 @@ def _release(run: str | None) -> str:
 def _claimed_by(row: Row) -> str:
     name = row.about.get("definition")
     other = f"the definition {name}" if name else "the other definition"
-    return f"Remove the rule of this Genesys group from one of the two definitions: this one or {other}."
+    text = f"Remove the rule of this Genesys group from one of the two definitions: this one or {other}."
+    if row.genesys_group_id:
+        text += f' To let this one feed it at once: trigger its DAG with release_claim: ["{row.genesys_group_id}"].'
+    return text
 
 
 def _other_domain_controller(row: Row) -> str:

@@ -35,6 +35,7 @@ class JournalStamp:
     run_counter: int
     run: tuple[str, str, int] | None = None  # dag_id, run_id, attempt
     started_at: datetime | None = None  # of that run; None: an earlier version did not store it
+    generation: int = 1  # of the journal: it grows when the journal is moved to another database
 
 
 class ReportStore:
@@ -255,11 +256,14 @@ def _as_seen(entry: Mapping[str, Any]) -> JournalStamp:
         int(entry["run_counter"]),
         (str(run[0]), str(run[1]), int(run[2])) if run else None,
         datetime.fromisoformat(started_at) if started_at else None,
+        int(entry.get("generation", 1)),
     )
 
 
 def _as_entry(seen: JournalStamp) -> dict[str, Any]:
     entry: dict[str, Any] = {"journal_id": seen.journal_id, "run_counter": seen.run_counter}
+    if seen.generation > 1:
+        entry["generation"] = seen.generation
     if seen.run:
         entry["run"] = list(seen.run)
     if seen.started_at:

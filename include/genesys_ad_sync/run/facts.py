@@ -160,6 +160,10 @@ RELEASED = Fact[str | None]("released", TypeAdapter(str | None), None)
 """The note on the run that was released."""
 
 
+RELEASED_CLAIMS = Fact[tuple[str, ...]]("released_claims", TypeAdapter(tuple[str, ...]), ())
+"""The notes on the claims that were released."""
+
+
 # -- what `map_groups` leaves -------------------------------------------------------------------------
 
 
@@ -230,6 +234,10 @@ WHOLE = Fact[frozenset[str]]("whole", TypeAdapter(_SortedIds), frozenset())
 
 COMPARED = Fact[frozenset[str]]("compared", TypeAdapter(_SortedIds), frozenset())
 """Genesys groups that could be compared in full."""
+
+
+STOPPED = Fact[str | None]("stopped", TypeAdapter(str | None), None)
+"""Why nothing more may be sent: the definition has turned dry."""
 
 
 # -- the approval -------------------------------------------------------------------------------------

@@ -15,13 +15,17 @@ def journal_was_replaced(task: TaskContext) -> bool:
 
     To be asked before the run begins in the journal, since that counts it.
     Each definition compares the journal with its own last report. Other definitions' reports prove one thing only: a
-    higher run counter for the same journal id means that this journal is an older copy.
+    higher run counter or generation for the same journal id means that this journal is an older copy.
     """
     journal_id, run_counter = task.journal.identity()
+    generation = task.journal.generation()
     mine, seen = _last_seen(task)
-    if mine and (mine.journal_id != journal_id or not _knows_run(task, mine)):
+    if mine and (mine.journal_id != journal_id or mine.generation > generation or not _knows_run(task, mine)):
         return True
-    return any(stamp.journal_id == journal_id and stamp.run_counter > run_counter for stamp in seen)
+    return any(
+        stamp.journal_id == journal_id and (stamp.run_counter > run_counter or stamp.generation > generation)
+        for stamp in seen
+    )
 
 
 def _last_seen(task: TaskContext) -> tuple[JournalStamp | None, Collection[JournalStamp]]:
@@ -79,5 +83,5 @@ def end_distrust(task: TaskContext) -> None:
 def stamp_reports(task: TaskContext, run: RunRecord) -> None:
     """Note beside the report of a live run that the journal must know this run. Raises ReportPathError."""
     attempt = (run.key.dag_id, run.key.run_id, run.attempt)
-    seen = JournalStamp(*task.journal.identity(), attempt, run.started_at)
+    seen = JournalStamp(*task.journal.identity(), attempt, run.started_at, task.journal.generation())
     task.reports.remember_journal(task.definition.name, seen, definitions=task.all_definitions)

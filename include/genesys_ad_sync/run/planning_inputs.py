@@ -170,18 +170,19 @@ def planning_context(
 def claimed_by_others(task: TaskContext, run: RunRecord) -> dict[str, str]:
     """Claim the mapped Genesys groups; return those that another sync definition feeds: id -> definition.
 
-    A claim lasts until the definition no longer maps the group, or its file is gone. A dry run only asks.
+    A claim lasts until the definition no longer maps the group, its file is gone, or a person releases it. A dry run
+    takes no claim. It ends those of groups that its definition no longer maps, and keeps the others.
     """
     group_ids = sorted({pair.genesys_group_id for pair in newest_pairs(task)})
     claimed = task.journal.claims.take(task.organisation, group_ids, task.clock(), dry_run=run.dry_run)
     gone = set() if task.all_definitions is None else set(claimed.values()) - task.all_definitions
-    if not run.dry_run:
-        task.journal.claims.release_except(task.organisation, group_ids)
-        if gone:
-            for definition in gone:
-                task.journal.of(definition).claims.release_except(task.organisation, ())
-            claimed = task.journal.claims.take(task.organisation, group_ids, task.clock())
-            task.note(f"released the claims of sync definitions whose file is gone: {', '.join(sorted(gone))}")
+    # what another run claimed since a dry run began, that run maps by newer rules
+    task.journal.claims.release_except(task.organisation, group_ids, before=run.started_at if run.dry_run else None)
+    if gone and not run.dry_run:
+        for definition in gone:
+            task.journal.of(definition).claims.release_except(task.organisation, ())
+        claimed = task.journal.claims.take(task.organisation, group_ids, task.clock())
+        task.note(f"released the claims of sync definitions whose file is gone: {', '.join(sorted(gone))}")
     return {group_id: by for group_id, by in claimed.items() if by not in gone}
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, field_validator
 
+from genesys_ad_sync.errors import ParamError
 from genesys_ad_sync.model import MembershipPolicy, Scope, WriteStrategy
 from genesys_ad_sync.settings import values
 from genesys_ad_sync.settings.rules import DEFAULT_USER_RULES, GroupRule, UserRule
@@ -264,6 +265,27 @@ class SyncDefinition(Section):
         For a definition that was made without a file: the folder that GENESYS_AD_SYNC_CONFIG_DIR names.
         """
         return self._folder or chosen_folder()
+
+    @property
+    def file(self) -> Path | None:
+        """Return the file from which it was loaded; None: it was made without one."""
+        if self._folder is None:
+            return None
+        short = self._folder / f"{self._name}.yml"
+        return short if short.exists() else self._folder / f"{self._name}.yaml"
+
+    def is_dry(self, *, asked: bool | None) -> bool:
+        """Return whether a run is dry: if its param or the definition says so.
+
+        :param asked: the param `dry_run`; None: it says nothing.
+        :raises ParamError: the param would make a run write although the definition is dry.
+        """
+        if self.dry_run and asked is False:
+            raise ParamError(
+                f"The sync definition {self._name} says dry_run: true, and the param dry_run: false does not overrule "
+                "it. Nothing was done. Leave the param out for a dry run, or have dry_run: false set in the definition."
+            )
+        return self.dry_run or bool(asked)
 
     @property
     def dag_id(self) -> str:

@@ -17,6 +17,7 @@ from genesys_ad_sync.polling.poller import DirectoryPoller, PollResult
 from genesys_ad_sync.polling.window_history import rebuild_window
 from genesys_ad_sync.run import journal_identity, undo
 from genesys_ad_sync.run.changes import changes_to_act_on
+from genesys_ad_sync.run.claims import release_claims
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPLETE, NOTES, UNDO
 from genesys_ad_sync.run.failures import records_failure
@@ -29,10 +30,11 @@ def poll(task: TaskContext, request: RunRequest) -> dict[str, Any]:
     """Read AD, move the journal's view and cursor, and choose what the run acts on.
 
     Returns ids and counts for the XCom. Raises DirectoryError if AD cannot be read, ReportPathError if the report could
-    not be written later, WindowError for a window that ends before it begins, SettingsError or GenesysError for a
-    connection to Genesys Cloud that is filled in wrongly.
+    not be written later, ParamError for `dry_run: false` against a dry definition, WindowError for a window that ends
+    before it begins, SettingsError or GenesysError for a connection to Genesys Cloud that is filled in wrongly.
     """
     check_window(request)
+    task.definition.is_dry(asked=request.dry_run)
     run = _begin(task, request)
     task.log(f"Genesys Cloud is at {task.organisation}")  # a connection that makes no sense is found out here
     polled = _read_directory(task, request, run)
@@ -58,7 +60,11 @@ def _begin(task: TaskContext, request: RunRequest) -> RunRecord:
     task.reports.check_writable(task.key.dag_id)
     replaced = journal_identity.journal_was_replaced(task)
     run = task.journal.runs.begin(task.key, task.definition.name, request, task.clock())
+    task.journal.definitions.note(
+        dry_run=task.definition.dry_run, due_at=request.due_at or task.clock(), run=task.key, at=task.clock()
+    )
     notes = journal_identity.begin_distrust(task, run, replaced=replaced)
+    notes += release_claims(task, run, request)
     task.facts[NOTES] = (*notes, *undo.begin(task, run, request))
     return run
 

@@ -14,7 +14,7 @@ from genesys_ad_sync.report.build import ReportHeader, build_report
 from genesys_ad_sync.run import journal_identity
 from genesys_ad_sync.run.changes import window_of
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import APPROVAL, COMPARED, MAPPING, NOTES, PLAN, QUESTION, WHOLE, failure_of
+from genesys_ad_sync.run.facts import APPROVAL, COMPARED, MAPPING, NOTES, PLAN, QUESTION, STOPPED, WHOLE, failure_of
 from genesys_ad_sync.run.failures import failures
 
 
@@ -58,6 +58,11 @@ def fail_reason(task: TaskContext) -> str | None:
     return _fail_reason(task) if _run_if_it_began(task) else None
 
 
+def _was_stopped(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> bool:
+    """Return whether changes were left because the definition turned dry."""
+    return bool(task.facts[STOPPED]) and not run.dry_run and any(row.status is Status.PLANNED for row in rows)
+
+
 def _fail_reason(task: TaskContext) -> str | None:
     plan = task.facts[PLAN]
     return None if plan is None else plan.fail_reason
@@ -80,6 +85,8 @@ def _final_rows(task: TaskContext, run: RunRecord) -> list[Row]:
         left = [row for row in rows if row.status is Status.PLANNED]
         if left:
             sent = task.journal.rows.maybe_sent(run, [row.key for row in left])
+            if task.facts[STOPPED]:  # what was not sent stays planned: nothing has failed
+                left = [row for row in left if row.key in sent]
             task.journal.rows.record_outcomes(
                 run, [_unfinished(row, sent=row.key in sent) for row in left], at=task.clock()
             )
@@ -203,6 +210,9 @@ def _notes(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> list[str]:
         notes.append(reason)
     if run.dry_run:
         notes.append("dry run: nothing was written to Genesys Cloud")
+    if _was_stopped(task, run, rows):
+        left = sum(row.status is Status.PLANNED for row in rows)
+        notes.append(f"stopped: {task.facts[STOPPED]}. {left} changes were not sent; the next live run takes them up")
     if any(row.reason is Reason.NOT_ATTEMPTED for row in rows):
         notes.append("some changes were not attempted because their patch task failed; the next live run takes them up")
     return notes
@@ -217,7 +227,7 @@ def _close(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> None:
     plan_done = task.facts[PLAN] is not None
     stopped = bool(_fail_reason(task))
     if plan_done and not run.dry_run and not run.bounded:
-        if not stopped:
+        if not stopped and not _was_stopped(task, run, rows):
             pairs = _baselines(task, rows)
             task.journal.pairs.set_baselines(pairs, run.key.dag_id, run.key.run_id, now)
         journal_identity.end_distrust(task)

@@ -19,6 +19,7 @@ from genesys_ad_sync.planning.undo import recheck_undo
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import READING
 from genesys_ad_sync.run.planning_inputs import claimed_by_others, planning_context, planning_targets
+from genesys_ad_sync.run.stop import Stop
 from genesys_ad_sync.run.targets import target_of
 from genesys_ad_sync.run.undo import changed_since_plan, pin_undone, undo_run
 from genesys_ad_sync.run.users import look_up, matched, recheck_refused_users
@@ -85,6 +86,7 @@ class LaneWriter:
         self._fresh_until = fresh_until if self._undo is None else None  # an undo asks what is so now
         self._matches = matched(task)
         self._claimed = claimed_by_others(task, run)  # once for the lane: no definition can take what is ours
+        self._stop = Stop(task)
         self.errors = LaneErrors()
 
     def write_group(self, group_id: str, rows: Sequence[Row]) -> str:
@@ -92,7 +94,7 @@ class LaneWriter:
 
         Rows that an earlier try settled are left as they are.
         """
-        if self.errors.should_stop:
+        if self.errors.should_stop or self._stop.is_set():
             return group_id
         self._lease.renew()
         rows = [row for row in rows if row.status not in SETTLED]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from genesys_ad_sync.approval import UNDECIDED
+from genesys_ad_sync.run.facts import QUESTION
 from genesys_ad_sync.settings import CONFIG_FOLDER_VARIABLE
+from genesys_ad_sync.stages.approve_removals import ApprovalForm
 from genesys_ad_sync_airflow.approve_removals import ApproveRemovals
 from genesys_ad_sync_airflow.notifiers import notifiers_of
 from tests.support.sync_examples import definition
@@ -73,3 +76,25 @@ def test_the_task_knows_who_may_answer_and_how_long_it_waits() -> None:
     assert task.response_timeout == definition().limits.answer_within
     assert task.defaults == [UNDECIDED]
     assert ApproveRemovals(task_id="x", definition=definition()).assigned_users is None
+
+
+def test_nobody_is_asked_by_a_run_whose_definition_has_turned_dry(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+
+    def take(_: Any, answer: Any) -> dict[str, Any]:
+        given.append(answer)
+        return {"batches": [], "decision": "unanswered"}
+
+    sync = SimpleNamespace(facts={QUESTION: "about rows"}, definition=definition())
+    monkeypatch.setattr("genesys_ad_sync_airflow.task_context.current_task_context", lambda _: sync)
+    monkeypatch.setattr(
+        "genesys_ad_sync.stages.approve_removals.build_form", lambda _: ApprovalForm("s", "b", ["None"], "abc")
+    )
+    monkeypatch.setattr("genesys_ad_sync.stages.approve_removals.apply_answer", take)
+    monkeypatch.setattr("genesys_ad_sync.run.stop.Stop.is_set", lambda _: True)
+    pushed: dict[str, Any] = {}
+    context: Any = {"ti": SimpleNamespace(xcom_push=lambda key, value: pushed.update({key: value}))}
+    task = ApproveRemovals(task_id="approve_removals", definition=definition())
+    assert task.execute(context) == []
+    assert pushed == {"answer": {"decision": "unanswered"}}
+    assert [(answer.chosen, answer.by) for answer in given] == [([], None)]

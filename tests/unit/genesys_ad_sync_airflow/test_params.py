@@ -67,6 +67,29 @@ def test_known_keys_and_those_that_airflow_adds_itself_are_taken() -> None:
     assert params.request_of_run(definition(dry_run=False), context(conf)).dry_run is True
 
 
+def test_a_run_is_dry_if_its_param_or_the_definition_says_so() -> None:
+    def dry(conf: dict[str, Any], *, said: bool) -> bool:
+        return params.request_of_run(definition(dry_run=said), context(conf)).dry_run
+
+    assert [dry({}, said=False), dry({"dry_run": False}, said=False)] == [False, False]
+    assert [dry({}, said=True), dry({"dry_run": True}, said=True), dry({"dry_run": True}, said=False)] == [True] * 3
+
+
+def test_dry_run_false_does_not_overrule_a_dry_definition() -> None:
+    with pytest.raises(ParamError) as caught:
+        params.request_of_run(definition(dry_run=True), context({"dry_run": False}))
+    assert "The sync definition default says dry_run: true" in str(caught.value)
+    assert "have dry_run: false set in the definition" in str(caught.value)
+    assert params.request_to_report(definition(dry_run=True), context({"dry_run": False})).dry_run is True
+
+
+def test_a_request_says_when_the_run_was_due() -> None:
+    asked = context(None)
+    assert params.request_of_run(definition(), asked).due_at is None
+    asked["dag_run"].run_after = NOON
+    assert params.request_of_run(definition(), asked).due_at == NOON
+
+
 @pytest.mark.parametrize(
     ("conf", "error", "fact"),
     [

@@ -60,6 +60,18 @@ claim = Table(
     Column("since", UtcDateTime, nullable=False),
 )
 
+# What the newest version of a definition's file says. `due_at`: of the run that noted it, see `Definitions.note`.
+definition = Table(
+    "journal_definition",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("dry_run", Boolean, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("dag_id", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("noted_at", UtcDateTime, nullable=False),
+)
+
 # -- persons ---------------------------------------------------------------------------------------
 
 # What persons are, or were, asked about: rows of a plan, by their key. Open while `closed_at` is null and

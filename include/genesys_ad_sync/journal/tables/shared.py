@@ -6,7 +6,9 @@ from sqlalchemy import Column, Integer, LargeBinary, String, Table
 
 from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, metadata
 
-# One row. `run_counter` grows with each attempt of a run; `fence_counter` with each lease that changes hands.
+# One row. `run_counter` grows with each attempt of a run; `fence_counter` with each lease that changes hands;
+# `generation` with each move to another database. `moved_to`: the place of the journal that continues this one, without
+# a password. `unfinished_copy_of`: a copy that was broken off, or whose source was not marked yet.
 meta = Table(
     "journal_meta",
     metadata,
@@ -14,6 +16,10 @@ meta = Table(
     Column("journal_id", String, nullable=False),
     Column("run_counter", Number, nullable=False),
     Column("fence_counter", Number, nullable=False),
+    Column("generation", Integer, nullable=False, server_default="1"),
+    Column("moved_to", String),
+    Column("moved_at", UtcDateTime),
+    Column("unfinished_copy_of", String),
 )
 
 # -- the lease -------------------------------------------------------------------------------------

@@ -80,3 +80,47 @@ def test_while_another_run_writes_no_fence_is_foretold(journal: Journal) -> None
     journal.leases.acquire("org", OTHERS, "patch[0]", now=T0, ttl=TTL)
     assert journal.leases.next_fence("org", OURS, now=T0) is None
     assert journal.leases.next_fence("org", OURS, now=T0 + TTL) is not None  # it has died
+
+
+# -- what the newest definition says --
+
+
+def _note(journal: Journal, run_id: str, due: float, *, dry_run: bool) -> None:
+    run = RunKey("dag", run_id)
+    journal.of("d").definitions.note(dry_run=dry_run, due_at=T0 + minutes(due), run=run, at=T0 + minutes(60))
+
+
+def _noted(journal: Journal) -> tuple[bool, str] | None:
+    noted = journal.of("d").definitions.noted()
+    return None if noted is None else (noted.dry_run, noted.run.run_id)
+
+
+def test_the_newest_run_says_what_the_definition_says(journal: Journal) -> None:
+    assert _noted(journal) is None
+    _note(journal, "live", 0, dry_run=False)
+    assert _noted(journal) == (False, "live")
+    _note(journal, "dry", 1, dry_run=True)
+    assert _noted(journal) == (True, "dry")
+    assert journal.of("another").definitions.noted() is None
+    _note(journal, "live again", 2, dry_run=False)
+    assert _noted(journal) == (False, "live again")
+
+
+def test_an_older_run_sets_the_stop_and_does_not_lift_it(journal: Journal) -> None:
+    _note(journal, "stop", 5, dry_run=True)
+    _note(journal, "older and live", 4, dry_run=False)
+    assert _noted(journal) == (True, "stop")
+    _note(journal, "live", 6, dry_run=False)
+    _note(journal, "older and dry", 1, dry_run=True)  # it may be wrong about that, and stops all the same
+    assert _noted(journal) == (True, "older and dry")
+    _note(journal, "in between and live", 5.5, dry_run=False)  # older than what said live
+    assert _noted(journal) == (True, "older and dry")
+    _note(journal, "newest and live", 7, dry_run=False)
+    assert _noted(journal) == (False, "newest and live")
+
+
+def test_a_run_that_was_due_at_the_same_time_may_lift_the_stop(journal: Journal) -> None:
+    """A retried poll of the run itself: its file may have been edited in between."""
+    _note(journal, "run", 5, dry_run=True)
+    _note(journal, "run", 5, dry_run=False)
+    assert _noted(journal) == (False, "run")

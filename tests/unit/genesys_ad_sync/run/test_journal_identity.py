@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -15,6 +15,9 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from genesys_ad_sync.journal import Journal, RunKey, tables
+from genesys_ad_sync.journal.copying import copy_journal, undo_copy
+from genesys_ad_sync.journal.database import Database
+from genesys_ad_sync.journal.opening import open_database
 from genesys_ad_sync.model import Action, DirectoryView, Reason, Row, RunRecord, Status
 from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.run import journal_identity
@@ -27,7 +30,9 @@ _WAITING = Row(Action.REMOVE, Status.HELD, "G", "u", ("g",), reason=Reason.JOURN
 
 
 class Company:
-    """Definitions that share a journal; ``together``: their report.path, too."""
+    """Definitions that share a journal; ``together``: their report.path, too. ``source``: from where it was moved."""
+
+    source: Database
 
     def __init__(self, journal: Journal, folder: Path, together: bool = True, names: Sequence[str] = "ab") -> None:
         self.journal = journal
@@ -260,3 +265,51 @@ def test_after_an_upgrade_each_is_told_of_a_restored_journal(former: Company) ->
     with former.journal._database.writing() as connection:
         connection.execute(update(tables.meta).values(run_counter=1))
     assert former.told("aababab") == "ab"
+
+
+# -- a journal that was moved --
+
+
+@pytest.fixture
+def copy(company: Company, journal: Journal, journal_url: str, tmp_path: Path) -> Iterator[Journal]:
+    """Move the company's journal; the source is ``journal``."""
+    source = open_database(journal_url, create=False, moved_too=True)
+    target = open_database(f"sqlite:///{tmp_path / 'copy.db'}", moved_too=True)
+    copy_journal(source, target, at=T0)
+    company.source = source
+    with Journal(target) as moved:
+        yield moved
+    source.engine.dispose()
+
+
+def test_a_copy_is_the_same_journal_to_the_reports(company: Company, copy: Journal) -> None:
+    company.journal = copy
+    assert company.told("abab") == ""
+
+
+def test_a_source_that_was_freed_is_the_same_journal_while_nobody_has_used_the_copy(
+    company: Company, copy: Journal
+) -> None:
+    undo_copy(company.source)
+    assert company.told("abab") == ""
+
+
+def test_a_source_that_was_freed_after_the_copy_was_used_is_distrusted(company: Company, copy: Journal) -> None:
+    source, company.journal = company.journal, copy
+    company.told("ab")
+    undo_copy(company.source)
+    company.journal = source
+    assert company.told("ababab") == "ab"
+
+
+def test_a_copy_that_is_used_after_the_source_was_freed_is_distrusted_by_all_that_share_the_reports(
+    company: Company, copy: Journal
+) -> None:
+    undo_copy(company.source)
+    company.told("ab")
+    company.journal = copy
+    for _ in range(5):  # its counter grows past that of the source: only the generation shows what it is
+        company.run("b", dry=True)
+    if company.together:
+        assert company.run("c", dry=True)  # a new definition, which has no report of its own
+    assert company.told("ababab") == "ab"

@@ -1,0 +1,62 @@
+"""What commands print: a table for people, or JSON for programs. Nothing else goes to stdout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from genesys_ad_sync.text import one_line
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_WIDTH_WITHOUT_TERMINAL = 200
+
+
+def json_option(function: _Function) -> _Function:
+    """Add the option `--json`, which every command has, as parameter ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(function)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON; times in RFC 3339."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_as_text))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """Print rows below their headings; ``empty`` if there are none."""
+    lines = [[one_line("" if cell is None else _as_text(cell)) for cell in row] for row in rows]
+    if not lines:
+        click.echo(empty)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for line in lines:
+        table.add_row(*line)
+    # Names are data: no markup, no emoji, no colours.
+    console = Console(markup=False, emoji=False, highlight=False, color_system=None)
+    if not console.is_terminal:
+        console = Console(markup=False, emoji=False, highlight=False, color_system=None, width=_WIDTH_WITHOUT_TERMINAL)
+    with console.capture() as printed:
+        console.print(table)
+    for text in printed.get().splitlines():
+        click.echo(text.rstrip())
+
+
+def print_list(columns: Sequence[str], rows: Sequence[Mapping[str, object]], *, as_json: bool, empty: str) -> None:
+    """Print mappings with the keys ``columns``, as a table or as a JSON list."""
+    if as_json:
+        print_json(list(rows))
+    else:
+        print_table(columns, [[row[column] for column in columns] for row in rows], empty=empty)
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)

@@ -1,0 +1,79 @@
+"""The tree of commands, and how each of them ends.
+
+A module of commands imports Airflow and the journal inside its functions: `--help` must not wait for them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from genesys_ad_sync.errors import GroupSyncError
+from genesys_ad_sync_airflow.cli.claims import claims
+from genesys_ad_sync_airflow.cli.journal import journal
+
+DONE = 0
+FAILED = 1
+"""Also for a wrong option: 2 means "there are changes" (`plan`)."""
+INTERRUPTED = 130
+
+
+class CommandTree(click.Group):
+    """A group whose commands all end alike: an exit code, and an error in words or as JSON."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: FBT001  click's signature
+        **extra: Any,
+    ) -> Any:
+        """Run a command; exit with its code, or return that without ``standalone_mode``."""
+        given = list(sys.argv[1:] if args is None else args)
+        try:
+            code = super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            _say_error(error.format_message(), given)
+            code = FAILED
+        except GroupSyncError as error:
+            _say_error(str(error), given)
+            code = FAILED
+        except click.Abort:
+            code = INTERRUPTED
+        code = code if isinstance(code, int) else DONE
+        if standalone_mode:
+            sys.exit(code)
+        return code
+
+
+@click.group(cls=CommandTree, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="genesys-ad-sync")
+def main() -> None:
+    """Keep Genesys Cloud group membership equal to Active Directory: look, and move the journal.
+
+    Connections are Airflow's: from the environment, a secrets backend or the metadata database. Run this where
+    Airflow's tasks run, as the same account.
+
+    \b
+    Exit codes:
+      0    done; nothing to say against it
+      1    error; the text says what is wrong and what to do
+      2    there are changes (commands that compare)
+      130  interrupted
+    """
+
+
+def _say_error(text: str, args: Sequence[str]) -> None:
+    """Print an error on stderr, and with `--json` as JSON on stdout."""
+    click.echo(f"Error: {text}", err=True)
+    if "--json" in args:
+        click.echo(json.dumps({"error": text}))
+
+
+main.add_command(journal)
+main.add_command(claims)
