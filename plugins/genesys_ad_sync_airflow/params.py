@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from genesys_ad_sync.settings import SyncDefinition
 
 TIME_PATTERN = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
+RELINK_PATTERN = r"^\s*\{?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?(\s*=\s*[^\s=/]+)?\s*$"
 AIRFLOW_CONF_KEYS = ("openlineage", "airflow/task_span_detail_level")
 """Keys of a run's conf that are no params: TriggerDagRunOperator adds the first, Airflow's tracing reads the second."""
 
@@ -72,7 +73,19 @@ def params(mode: str) -> dict[str, Param]:
             description="The run id of an earlier run: what was undone or rejected in it may be done again."
             " If both DAGs have a run of that id: DAG id/run id.",
         ),
+        "relink": _relink(),
     }
+
+
+def _relink() -> Param:
+    return Param(
+        [],
+        type="array",
+        items={"type": "string", "pattern": RELINK_PATTERN},
+        title="Relink people",
+        description="Which Genesys user an AD account is: objectGUID=Genesys user id, one a line. The objectGUID alone"
+        " forgets the link and asks the rules again. A person must approve it. Not with a window, groups or undo_run.",
+    )
 
 
 def request_of_run(definition: SyncDefinition, context: Context | None = None) -> RunRequest:
@@ -132,6 +145,7 @@ def _without_window(definition: SyncDefinition, context: Context) -> RunRequest:
         groups=tuple(params.get("groups") or ()),
         undo_run=params.get("undo_run") or None,
         release_run=params.get("release_run") or None,
+        relink=tuple(params.get("relink") or ()),
     )
 
 

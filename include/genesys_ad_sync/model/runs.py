@@ -36,6 +36,7 @@ class RunRequest:
     groups: tuple[str, ...] = ()  # shell patterns on AD group names; empty: all
     undo_run: str | None = None  # reverse what this run did, and do nothing else
     release_run: str | None = None  # allow again what was undone or rejected in this run
+    relink: tuple[str, ...] = ()  # objectGUID, or objectGUID=Genesys user id: links that a person moves
     refused: str | None = None  # why `poll` refused the request; for the report
 
 
