@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from genesys_ad_sync.settings import SyncDefinition
 
 TIME_PATTERN = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
+RELINK_PATTERN = r"^\s*\{?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?(\s*=\s*[^\s=/]+)?\s*$"
 AIRFLOW_CONF_KEYS = ("openlineage", "airflow/task_span_detail_level")
 """Keys of a run's conf that are no params: TriggerDagRunOperator adds the first, Airflow's tracing reads the second."""
 
@@ -74,6 +75,7 @@ def params(mode: str) -> dict[str, Param]:
             " If both DAGs have a run of that id: DAG id/run id.",
         ),
         "release_claim": _release_claim(),
+        "relink": _relink(),
     }
 
 
@@ -85,6 +87,17 @@ def _release_claim() -> Param:
         title="Release claims",
         description="Genesys group ids, one a line. The sync definition that feeds such a group until now feeds it no"
         " more, and this one may. `genesys-ad-sync claims` lists them.",
+    )
+
+
+def _relink() -> Param:
+    return Param(
+        [],
+        type="array",
+        items={"type": "string", "pattern": RELINK_PATTERN},
+        title="Relink people",
+        description="Which Genesys user an AD account is: objectGUID=Genesys user id, one a line. The objectGUID alone"
+        " forgets the link and asks the rules again. A person must approve it. Not with a window, groups or undo_run.",
     )
 
 
@@ -148,6 +161,7 @@ def _without_window(definition: SyncDefinition, context: Context) -> RunRequest:
         release_run=params.get("release_run") or None,
         release_claim=tuple(params.get("release_claim") or ()),
         due_at=_utc(getattr(dag_run, "run_after", None)),
+        relink=tuple(params.get("relink") or ()),
     )
 
 

@@ -49,6 +49,7 @@ class SandboxOptions:
     # -- search and expand ---------------------------------------------------------------------------------------
     search_default_states: tuple[str, ...] = ("active",)  # [U] when no criterion names `state`
     search_exact: Literal["ignore_case", "match_case", "analysed"] = "ignore_case"  # "analysed" finds others, too [U]
+    search_refuses: tuple[str, ...] = ()  # [U] texts: a search for a value with one of them is answered with 400
     expand_groups: Literal["always", "sometimes", "never"] = "always"  # [V] best effort; "sometimes": half of the users
     expand_groups_includes_rules: bool = False  # [U] rule-included memberships in a user's `groups`
 

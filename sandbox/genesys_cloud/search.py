@@ -94,6 +94,8 @@ class SearchIndex:
             values = [] if criterion.get("value") is None else [criterion["value"]]
         if not isinstance(values, list) or not values or not all(isinstance(value, str) for value in values):
             raise refusals.bad_request("A criterion needs a value, or a list of values, that are texts.")
+        if any(text in value for text in options.search_refuses for value in values):
+            raise refusals.bad_request("A value has characters that cannot be searched for.")
         if options.search_max_values is not None and len(values) > options.search_max_values:
             raise refusals.bad_request(
                 f"A maximum of {options.search_max_values} values are allowed per criterion, got {len(values)}."

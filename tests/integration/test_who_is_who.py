@@ -64,24 +64,45 @@ def test_a_key_that_genesys_does_not_take_holds_that_person_and_nobody_elses_add
         runs.tell({0: {0, 1, 2, HIRED}, 1: {5, 6}})
         hire(runs, number)
         hired = ("add", user_guid(HIRED))
-        assert rows(runs.run()) == {
+        report = runs.run()
+        assert rows(report) == {
             ("add", user_guid(2)): ("success", None),
             ("add", user_guid(6)): ("success", None),
-            hired: ("held", "genesys_unreadable"),
+            hired: ("held", "not_looked_up"),
         }
-        # She may be whoever is to lose the group; other groups do not concern her.
+        [remedy] = {row["remedy"] for row in report["details"] if row["reason"] == "not_looked_up"}
+        assert number in remedy
+        assert "employeeNumber=external_id" in remedy
         runs.tell({0: {0, 2, HIRED}, 1: {6}})
         hire(runs, number)
         assert rows(runs.run()) == {
-            ("remove", user_guid(1)): ("held", "ambiguous"),
+            ("remove", user_guid(1)): ("success", None),
             ("remove", user_guid(5)): ("success", None),
-            hired: ("held", "genesys_unreadable"),
+            hired: ("held", "not_looked_up"),
         }
         # Mended in AD, everything that was held is done.
         runs.tell({0: {0, 2, HIRED}, 1: {6}})
         hire(runs, number, mail="user000009@example.com")
-        assert rows(runs.run()) == {("remove", user_guid(1)): ("success", None), hired: ("success", None)}
+        assert rows(runs.run()) == {hired: ("success", None)}
         assert set(genesys.individuals(group_id(0))) == {user_id(n) for n in (0, 2, 9)}
+
+
+def test_whom_genesys_refuses_to_look_up_keeps_the_membership_if_another_value_says_so(
+    genesys: SandboxGenesys, tmp_path: Path
+) -> None:
+    """Her number is refused; her mail is that of the member who is to go."""
+    rules = [BY_NUMBER[1], BY_NUMBER[0]]
+    genesys.add_fault("status", path="/externalid/HR/4", status=400, times=None)
+    with opened(genesys, tmp_path, users=rules) as runs:
+        runs.tell({0: {0, 1}})
+        runs.run()
+        runs.tell({0: {0, HIRED}})
+        hire(runs, "4711", mail="user000001@example.com")
+        report = runs.run()
+        assert rows(report)["remove", user_guid(1)] == ("held", "ambiguous")
+        [row] = [row for row in report["details"] if row["action"] == "remove"]
+        assert row["rivals"] == [{"guid": user_guid(HIRED), "genesys_user_id": user_id(1)}]
+        assert user_id(1) in genesys.individuals(group_id(0))
 
 
 @pytest.mark.parametrize(

@@ -53,4 +53,7 @@ def whole(policy: dict[str, Any] | None = None, known: dict[str, Match] | None =
         "grants": (grant("carl"),),
         **changed,
     }
-    return planned(target(**facts), known=known or matches("ann", "bob"), policy=definition(**(policy or {})))
+    context = {name: facts.pop(name) for name in ("moves", "relinks") if name in facts}
+    return planned(
+        target(**facts), known=known or matches("ann", "bob"), policy=definition(**(policy or {})), **context
+    )

@@ -93,7 +93,9 @@ def _group(group: AskedGroup, background: Background) -> list[str]:
     of = f" (it has {members:,} {'member' if members == 1 else 'members'} now)" if members is not None else ""
     lines = [f"### {escape_markdown(group.name)}: {amounts(group.additions, group.removals)}{of}", ""]
     lines += ["You are asked because: " + "; ".join(text.rstrip(".") for text in _reasons(group, background)) + ".", ""]
-    if any(row.action is Action.REMOVE and not row.undoes_run for row in group.rows):
+    if any(
+        row.action is Action.REMOVE and not row.undoes_run and row.reason is not Reason.RELINK for row in group.rows
+    ):
         lines += [
             "Every AD group that feeds it was read completely in this run. "
             "None of the members to remove is in one of them.",
@@ -163,15 +165,22 @@ def _why(row: Row, changes: Sequence[Change], user: DirectoryUser | None, backgr
     """Return the evidence in a few words."""
     if row.undoes_run:
         return "undoes what that run did"
+    if row.reason is Reason.RELINK:
+        return _why_relinked(row)
     if row.action is Action.ADD:
         return "is a member in AD"
     if row.user_guid is None:
         return "AD does not know this member"
-    if row.user_guid in background.gone:
-        return "the account is gone from AD"
-    if user and user.disabled:
+    if user and user.disabled and row.user_guid not in background.gone:
         return "the account is disabled"
-    return _why_left(changes)
+    return "the account is gone from AD" if row.user_guid in background.gone else _why_left(changes)
+
+
+def _why_relinked(row: Row) -> str:
+    """Return both Genesys users of a link that is to move."""
+    former, new = (escape_markdown(row.about.get(key, "none")) for key in ("former_user", "new_user"))
+    account = markdown_code(row.about.get("account", "unknown"))
+    return f"the link of AD account {account} moves from Genesys user {former} to {new}"
 
 
 def _why_left(changes: Sequence[Change]) -> str:

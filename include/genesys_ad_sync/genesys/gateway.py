@@ -31,8 +31,17 @@ SEARCH_PAGE_SIZE = 100
 SCIM_PAGE_SIZE = 25  # "page size over 25 may exceed internal resource limits" where externalId is asked for
 LISTING_TRIES = 3  # attempts at a listing that changes while it is read
 STATES = ("active", "inactive")  # never deleted ones
+INACTIVE_CAP = 10_000  # beyond that many inactive users, Genesys refuses to list them
 
 _T = TypeVar("_T")
+
+
+class FoundUsers(list[GenesysUser]):
+    """The users that were found. ``refused``: values that Genesys refuses to look up, which is not "no such user"."""
+
+    def __init__(self, users: Iterable[GenesysUser] = (), refused: Iterable[str] = ()) -> None:
+        super().__init__(users)
+        self.refused = frozenset(refused)
 
 
 class GenesysGateway:
@@ -45,6 +54,7 @@ class GenesysGateway:
         self._client = client
         self._lock = threading.Lock()
         self._search_batch = SEARCH_BATCH
+        self._refuses_listing = False
         self._first_pages: dict[str, Page] = {}  # state -> first page of its listing
         self._listed: dict[str, tuple[GenesysUser, ...]] = {}  # state -> users
         self._external_ids: dict[str, str] | None = None  # group id -> SCIM externalId
@@ -116,7 +126,7 @@ class GenesysGateway:
 
     # -- users ----------------------------------------------------------------------------------------
 
-    def find_users(self, field: UserKey, values: Collection[str]) -> list[GenesysUser]:
+    def find_users(self, field: UserKey, values: Collection[str]) -> FoundUsers:
         """Find active and inactive users whose ``field`` is one of ``values``, ignoring case.
 
         Takes the cheaper way: search (50 values per request) or listing all users (500 per request, kept).
@@ -124,25 +134,30 @@ class GenesysGateway:
         """
         wanted = _normalised(values)
         if not wanted:
-            return []
+            return FoundUsers()
         with self._lock:
             return self._find_users(field, wanted)
 
-    def search_users(self, field: UserKey, values: Collection[str]) -> list[GenesysUser]:
+    def search_users(self, field: UserKey, values: Collection[str]) -> FoundUsers:
         """Find users like ``find_users``, always by search.
 
-        A refused batch (400) is looked up one value at a time. If a single value is refused (for an odd character, for
-        instance), all users are listed: a refusal must not pass for "there is no such user".
+        A refused batch (400) is halved until the refused value is alone. Such a value (with an odd character, for
+        instance) is looked for among all users, if Genesys lists them.
         """
         wanted = sorted(_normalised(values))
         found: dict[str, GenesysUser] = {}
+        refused: set[str] = set()
         start = 0
         while start < len(wanted):
             batch = wanted[start : start + self._search_batch]
             start += len(batch)
-            for user in self._search_or_fall_back(field, batch):
-                found[user.id] = user
-        return list(found.values())
+            users = self._search_in_halves(field, batch)
+            found.update((user.id, user) for user in users)
+            refused |= users.refused
+        if refused and self._can_list():
+            found.update((user.id, user) for user in _matching(field, frozenset(refused), self.list_users(STATES)))
+            refused.clear()
+        return FoundUsers(found.values(), refused)
 
     def list_users(self, states: Sequence[str] = STATES) -> list[GenesysUser]:
         """Read all users in these states, once per gateway: one request per 500."""
@@ -162,9 +177,9 @@ class GenesysGateway:
         return self._one_user(f"/api/v2/users/{path_segment(user_id)}")
 
     def users_by_id(self, user_ids: Collection[str]) -> list[GenesysUser]:
-        """Read active and inactive users with these ids.
+        """Read the users with these ids, deleted ones included.
 
-        An id without a user is missing in the result.
+        An id that Genesys does not show is missing in the result, which proves nothing about the user.
 
         Takes the cheaper way: by id (50 per request), or by listing all users (500 per request, kept).
         """
@@ -181,26 +196,27 @@ class GenesysGateway:
 
     # -- the cheaper way ------------------------------------------------------------------------------
 
-    def _find_users(self, field: UserKey, wanted: frozenset[str]) -> list[GenesysUser]:
+    def _find_users(self, field: UserKey, wanted: frozenset[str]) -> FoundUsers:
         if self._is_listed(STATES) or self._listing_is_cheaper(math.ceil(len(wanted) / self._search_batch)):
             try:
-                return _matching(field, wanted, self.list_users(STATES))
+                return FoundUsers(_matching(field, wanted, self.list_users(STATES)))
             except BadRequest:
-                pass  # above 10,000 inactive users the listing is refused
+                self._refuses_listing = True
         return self.search_users(field, sorted(wanted))
 
     def _users_by_id(self, wanted: frozenset[str]) -> list[GenesysUser]:
+        found: list[GenesysUser] = []
         if self._is_listed(STATES) or self._listing_is_cheaper(math.ceil(len(wanted) / SEARCH_BATCH)):
             try:
-                return [user for user in self.list_users(STATES) if user.id in wanted]
+                found = [user for user in self.list_users(STATES) if user.id in wanted]
             except BadRequest:
-                pass  # above 10,000 inactive users the listing is refused
-        path, ids, found = "/api/v2/users", sorted(wanted), []
+                self._refuses_listing = True
+        path, ids = "/api/v2/users", sorted(wanted - {user.id for user in found})  # a listing shows no deleted ones
         for start in range(0, len(ids), SEARCH_BATCH):
             batch = ids[start : start + SEARCH_BATCH]
             params = {"id": batch, "state": "any"}
             found += _complete(partial(self._users_with, path, params))
-        return [user for user in found if user.state in STATES]
+        return found
 
     def _users_with(self, path: str, params: dict[str, Any]) -> list[GenesysUser]:
         return [_user(entity, path) for entity in self._client.pages(path, params=params, page_size=LIST_PAGE_SIZE)]
@@ -215,11 +231,25 @@ class GenesysGateway:
     def _is_listed(self, states: Iterable[str]) -> bool:
         return all(state in self._listed for state in states)
 
+    def _can_list(self) -> bool:
+        """Return whether Genesys lists all users, as far as the first page tells."""
+        if self._is_listed(STATES):
+            return True
+        if self._refuses_listing:
+            return False
+        try:
+            return self._first_page("inactive").total <= INACTIVE_CAP
+        except BadRequest:
+            self._refuses_listing = True
+            return False
+
     def _listing_is_cheaper(self, requests: int) -> bool:
-        """Return whether listing all users takes fewer than ``requests``."""
+        """Return whether Genesys lists all users, in fewer than ``requests``."""
+        if self._refuses_listing:
+            return False
         pages = len(STATES)  # each state takes one request at least
         for state in STATES:
-            if pages >= requests:
+            if pages >= requests or (state == "inactive" and not self._can_list()):
                 return False
             # The first page shows the total. If the listing is chosen, the page is used for it.
             if state not in self._listed:
@@ -240,19 +270,19 @@ class GenesysGateway:
         entities = read_pages(lambda number: self._user_page(state, number), path, first)
         return [_user(entity, path) for entity in entities]
 
-    def _search_or_fall_back(self, field: UserKey, batch: Sequence[str]) -> list[GenesysUser]:
+    def _search_in_halves(self, field: UserKey, batch: Sequence[str]) -> FoundUsers:
+        """Search; halve a refused batch until the refused values are alone."""
         try:
-            return self._search(field, batch)
+            return FoundUsers(self._search(field, batch))
         except BadRequest:
-            if len(batch) > 1:
-                try:
-                    found = [user for value in batch for user in self._search(field, [value])]
-                except BadRequest:
-                    pass
-                else:
-                    self._search_batch = 1  # each value is accepted, the batch is not
-                    return found
-        return _matching(field, frozenset(batch), self.list_users(STATES))
+            if len(batch) == 1:
+                return FoundUsers(refused=batch)
+        half = (len(batch) + 1) // 2
+        halves = [self._search_in_halves(field, part) for part in (batch[:half], batch[half:])]
+        refused = {value for users in halves for value in users.refused}
+        if not refused:  # each value is accepted, the batch is not
+            self._search_batch = min(self._search_batch, half)
+        return FoundUsers((user for users in halves for user in users), refused)
 
     def _search(self, field: UserKey, values: Sequence[str]) -> list[GenesysUser]:
         """Search, and read all pages.

@@ -30,6 +30,17 @@ class Grants(DefinitionStore):
                 )
             ]
 
+    def of_users(self, user_guids: Collection[Guid]) -> list[Grant]:
+        """Return the grants of these AD users, in all groups."""
+        with self._database.reading() as connection:
+            return [
+                Grant(row.genesys_group_id, row.genesys_user_id, row.user_guid, row.group_guid)
+                for chunk in chunks(user_guids)
+                for row in connection.execute(
+                    select(tables.grant).where(_GRANT.definition == self._definition, _GRANT.user_guid.in_(chunk))
+                )
+            ]
+
     def add(self, grants: Collection[Grant], at: datetime) -> None:
         """Store grants; one that exists keeps its first time."""
         rows = [
@@ -64,15 +75,3 @@ class Grants(DefinitionStore):
                             _GRANT.user_guid.in_(user_guids),
                         )
                     )
-
-    def remove_users(self, people: Collection[tuple[Guid, str]]) -> None:
-        """Delete every grant of these (AD user, Genesys user), in all groups."""
-        with self._database.writing() as connection:
-            for user_guid, genesys_user_id in people:
-                connection.execute(
-                    delete(tables.grant).where(
-                        _GRANT.definition == self._definition,
-                        _GRANT.user_guid == user_guid,
-                        _GRANT.genesys_user_id == genesys_user_id,
-                    )
-                )

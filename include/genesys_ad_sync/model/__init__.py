@@ -15,13 +15,25 @@ from genesys_ad_sync.model.directory import (
     Scope,
 )
 from genesys_ad_sync.model.genesys import MEMBERS_PER_REQUEST, GenesysGroup, GenesysUser, UserKey, WriteStrategy
-from genesys_ad_sync.model.identity import Grant, GroupPair, Link, Match, MatchStatus, SkippedGroup
+from genesys_ad_sync.model.identity import (
+    BY_LINK,
+    BY_PERSON,
+    FormerLink,
+    Grant,
+    GroupPair,
+    Link,
+    Match,
+    MatchStatus,
+    SkippedGroup,
+)
 from genesys_ad_sync.model.outcome import SETTLED, Outcome, Reason, Status
 from genesys_ad_sync.model.rows import ABOUT_KEYS, GroupResult, Rival, Row, RowKey
 from genesys_ad_sync.model.runs import UNDECIDED, Decision, RunKey, RunRecord, RunRequest, StoredCursor, WrittenRow
 
 __all__ = [
     "ABOUT_KEYS",
+    "BY_LINK",
+    "BY_PERSON",
     "MEMBERS_PER_REQUEST",
     "SETTLED",
     "UNDECIDED",
@@ -32,6 +44,7 @@ __all__ = [
     "DirectoryGroup",
     "DirectoryUser",
     "DirectoryView",
+    "FormerLink",
     "GenesysGroup",
     "GenesysUser",
     "Grant",

@@ -8,6 +8,13 @@ from enum import Enum
 
 from genesys_ad_sync.model.directory import Guid
 from genesys_ad_sync.model.outcome import Reason
+from genesys_ad_sync.model.rows import Rival
+
+BY_LINK = "link"
+"""`Match.matched_by` of a stored link."""
+
+BY_PERSON = "relink"
+"""`Link.matched_by` and `Match.matched_by` of what a person decided with param `relink`."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +49,37 @@ class Grant:
 
 @dataclass(frozen=True)
 class Link:
-    """The Genesys user of an AD user, as stored. ``matched_by``: the rule that found it first, as ``mail=email``."""
+    """The Genesys user of an AD user, as stored.
+
+    - ``matched_by``: the rule that found it first, as ``mail=email``, or `BY_PERSON`.
+    - ``values``: a digest of the account's values under `users:` when the link was last confirmed by an external id or
+      by a person; None: never.
+    - ``contradicted_since``: since when the Genesys user carries none of the account's values; None: it carries one.
+    - ``others``: the active Genesys users that the rules found instead when the link was last compared.
+    """
 
     user_guid: Guid
     genesys_user_id: str
     matched_by: str
     since: datetime
+    values: str | None = None
+    contradicted_since: datetime | None = None
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FormerLink:
+    """A Genesys user that an AD user was linked to, until the link moved or ended.
+
+    ``deleted``: Genesys showed that user as deleted. Else a person moved the link.
+    """
+
+    user_guid: Guid
+    genesys_user_id: str
+    deleted: bool
+    at: datetime
+    run: str | None = None  # DAG id/run id
+    by: str | None = None  # the Airflow user who approved it
 
 
 class MatchStatus(str, Enum):
@@ -56,20 +88,32 @@ class MatchStatus(str, Enum):
     MATCHED = "matched"
     INACTIVE = "inactive"  # found, not active: good enough for a removal, not for an add
     ORPHANED = "orphaned"
-    AMBIGUOUS = "ambiguous"
+    AMBIGUOUS = "ambiguous"  # or `link_contradicted`: see `Match.reason`
+    NOT_LOOKED_UP = "not_looked_up"  # Genesys refuses the value of this person
 
 
 @dataclass(frozen=True)
 class Match:
     """The Genesys user of an AD user, as found in this run.
 
-    ``genesys_user_id``: set for MATCHED and INACTIVE. ``candidates``: for AMBIGUOUS, the Genesys users that it may
-    be; none of them may lose a membership.
+    - ``genesys_user_id``: set for MATCHED and INACTIVE.
+    - ``candidates``: for AMBIGUOUS, the Genesys users that it may be; none of them may lose a membership.
+    - ``rivals``: for AMBIGUOUS, the other accounts and Genesys users in question.
+    - ``value``: for NOT_LOOKED_UP, what Genesys refuses to look up by the rule ``matched_by``.
+    - ``moved_from``: the Genesys user of the link that this match replaces.
     """
 
     user_guid: Guid
     status: MatchStatus
     genesys_user_id: str | None = None
-    matched_by: str | None = None  # "link" or "mail=email", ...
+    matched_by: str | None = None  # `BY_LINK`, `BY_PERSON` or "mail=email", ...
     reason: Reason | None = None
     candidates: tuple[str, ...] = ()
+    rivals: tuple[Rival, ...] = ()
+    value: str | None = None
+    moved_from: str | None = None
+
+    @property
+    def possible_ids(self) -> frozenset[str]:
+        """Return every Genesys user that the AD user is or may be."""
+        return frozenset({*self.candidates, *([self.genesys_user_id] if self.genesys_user_id else [])})

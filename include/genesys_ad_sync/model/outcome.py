@@ -51,6 +51,7 @@ class Reason(str, Enum):
     REJECTED = "rejected"  # a person said no
     UNDONE = "undone"  # pinned by an undo run
     NOT_LOOKED_UP = "not_looked_up"  # Genesys refuses to look this person up by the value that AD has
+    RELINK = "relink"  # param `relink` moves the link of this person to another Genesys user
     LINK_CONTRADICTED = "link_contradicted"  # the stored Genesys user carries none of the account's values any more
     UNIDENTIFIED_MEMBERS = "unidentified_members"  # `mirror`: somebody wanted in the group may be this member
     FIRST_MIRROR = "first_mirror"  # `mirror`: the first comparison of this pair

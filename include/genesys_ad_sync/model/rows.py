@@ -42,6 +42,9 @@ ABOUT_KEYS = frozenset(
         "domain_controller",  # the one that can confirm it
         "rule",  # the rule of the definition, as it is written there
         "value",  # the value that was looked up
+        "account",  # guid of the AD account that a Genesys user belonged to
+        "former_user",  # Genesys user of the link so far
+        "new_user",  # Genesys user of the link from now on
         "limit",  # the exceeded limit in words
         "on_excess",  # the definition's `limits.on_excess`
     }

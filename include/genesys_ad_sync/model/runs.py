@@ -38,6 +38,7 @@ class RunRequest:
     release_run: str | None = None  # allow again what was undone or rejected in this run
     release_claim: tuple[str, ...] = ()  # Genesys group ids that another definition feeds, and is to feed no more
     due_at: datetime | None = None  # when the run was due; None: now
+    relink: tuple[str, ...] = ()  # objectGUID, or objectGUID=Genesys user id: links that a person moves
     refused: str | None = None  # why `poll` refused the request; for the report
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from genesys_ad_sync.model import Change, Grant, Guid, Match
-from genesys_ad_sync.planning.inputs import PlanContext, Target
+from genesys_ad_sync.model import BY_LINK, Change, Grant, Guid, Match
+from genesys_ad_sync.planning.inputs import PlanContext, Relinking, Target
 from genesys_ad_sync.settings import SyncDefinition
 
 
@@ -20,16 +21,28 @@ class Person:
 
 @dataclass(frozen=True)
 class TargetFacts:
-    """A target with what follows from it."""
+    """A target with what follows from it.
+
+    - ``claims``: Genesys user -> AD accounts that are or may be it, by match or by a link that is to move.
+    - ``grants_of``: by Genesys user, with the grants that followed a link.
+    - ``grants_by``: by AD user, without those of a Genesys user that it is no more.
+    - ``carried``: the grants that followed a link to a member.
+    - ``former``: Genesys user -> accounts that were linked to it and were granted the membership through it.
+    - ``wanted_ids``: Genesys users that are or may be an AD user of `wanted`, excluded ones left aside.
+    - ``excluded_ids``: Genesys users that are or may be an excluded AD user.
+    """
 
     target: Target
     matches: Mapping[Guid, Match]
-    claims: Mapping[str, frozenset[Guid]]  # Genesys user -> AD accounts that are or may be it, by match
+    claims: Mapping[str, frozenset[Guid]]
     definition: SyncDefinition
     context: PlanContext
-    grants_of: Mapping[str, tuple[Grant, ...]]  # by Genesys user
-    grants_by: Mapping[Guid, tuple[Grant, ...]]  # by AD user
-    wanted_ids: frozenset[str]  # Genesys users that are or may be an AD user of `wanted`
+    grants_of: Mapping[str, tuple[Grant, ...]]
+    grants_by: Mapping[Guid, tuple[Grant, ...]]
+    carried: tuple[Grant, ...]
+    former: Mapping[str, frozenset[Guid]]
+    wanted_ids: frozenset[str]
+    excluded_ids: frozenset[str]
 
     @classmethod
     def of(
@@ -41,15 +54,34 @@ class TargetFacts:
         context: PlanContext,
     ) -> TargetFacts:
         """Index a target's grants and collect the Genesys users that AD may want."""
+        carried = tuple(_carried(target, context))
+        old = [grant for grant in target.grants if (grant.user_guid, grant.genesys_user_id) in context.moves]
+        former: dict[str, set[Guid]] = {}
+        for grant in old:
+            former.setdefault(grant.genesys_user_id, set()).add(grant.user_guid)
         grants_of: dict[str, tuple[Grant, ...]] = {}
         grants_by: dict[Guid, tuple[Grant, ...]] = {}
-        for grant in target.grants:
+        for grant in dict.fromkeys((*target.grants, *carried)):
             grants_of[grant.genesys_user_id] = (*grants_of.get(grant.genesys_user_id, ()), grant)
-            grants_by[grant.user_guid] = (*grants_by.get(grant.user_guid, ()), grant)
+            if grant.user_guid not in former.get(grant.genesys_user_id, ()):
+                grants_by[grant.user_guid] = (*grants_by.get(grant.user_guid, ()), grant)
         wanted: set[str] = set()
-        for guid in target.wanted:
+        for guid in target.wanted.keys() - context.excluded_users:
             wanted |= {grant.genesys_user_id for grant in grants_by.get(guid, ())} | _possible_ids(matches.get(guid))
-        return cls(target, matches, claims, definition, context, grants_of, grants_by, frozenset(wanted))
+        excluded = {id_ for guid in context.excluded_users for id_ in _possible_ids(matches.get(guid))}
+        return cls(
+            target,
+            matches,
+            claims,
+            definition,
+            context,
+            grants_of,
+            grants_by,
+            carried,
+            {genesys_id: frozenset(guids) for genesys_id, guids in former.items()},
+            frozenset(wanted),
+            frozenset(excluded),
+        )
 
     @property
     def members(self) -> frozenset[str]:
@@ -75,45 +107,69 @@ class TargetFacts:
         ids = self.known_ids(person.user_guid)
         return next(iter(ids)) if len(ids) == 1 else None
 
+    # -- who else claims a Genesys user -------------------------------------------------------------------
+
     def claimants(self, genesys_user_id: str) -> frozenset[Guid]:
-        """Return the AD accounts, not deleted, that are or may be this Genesys user."""
+        """Return the AD accounts with a veto that are or may be this Genesys user."""
         granted = {grant.user_guid for grant in self.grants_of.get(genesys_user_id, ())}
-        return (self.claims.get(genesys_user_id, frozenset()) | granted) - self.context.deleted_users
+        former = self.former.get(genesys_user_id, frozenset())
+        claims = self.claims.get(genesys_user_id, frozenset())
+        return (claims | (granted - former)) - self.context.without_veto
 
-    def possibly_wanted_claimants(self, guid: Guid | None, genesys_user_id: str) -> frozenset[Guid]:
-        """Return the AD accounts through which the Genesys user may belong into the group.
+    def wanted_claimants(self, genesys_user_id: str) -> frozenset[Guid]:
+        """Return the claimants through which the Genesys user may belong into the group.
 
-        If ``guid`` was deleted and recreated, it is known whether AD wants the new account there: only wanted and
-        excluded accounts count then.
+        A member that AD lists and that cannot be read may be any of the others.
         """
-        claimants = self.claimants(genesys_user_id)
-        if guid not in self.context.deleted_users:
-            return claimants
-        relevant = self.target.wanted.keys() | self.context.excluded_users
-        return claimants & relevant
+        former = self.former.get(genesys_user_id, frozenset())
+        wanted = self.target.wanted.keys() | self.target.unreadable
+        return (self.claimants(genesys_user_id) - (former & self.context.relinks.keys())) & wanted
+
+    def contenders(self, genesys_user_id: str, guid: Guid) -> frozenset[Guid]:
+        """Return the other accounts that contest this Genesys user. A link contests more than any other claim."""
+        others = self.claims.get(genesys_user_id, frozenset()) - self.context.without_veto - {guid}
+        if self._is_linked(guid, genesys_user_id):
+            others = frozenset(other for other in others if self._is_linked(other, genesys_user_id))
+        return others
+
+    def _is_linked(self, guid: Guid, genesys_user_id: str) -> bool:
+        match = self.matches.get(guid)
+        return match is not None and match.matched_by == BY_LINK and match.genesys_user_id == genesys_user_id
 
     def matched_by_one(self, genesys_user_id: str, guid: Guid) -> bool:
-        """Return True if no other existing account may match this Genesys user."""
-        return self.claims[genesys_user_id] - self.context.deleted_users == {guid}
+        """Return True if this account, and no other with a veto, is this Genesys user."""
+        match = self.matches.get(guid)
+        return (
+            match is not None
+            and match.genesys_user_id == genesys_user_id
+            and not self.contenders(genesys_user_id, guid)
+        )
 
     def successor(self, guid: Guid, genesys_user_id: str) -> Guid | None:
-        """Return the wanted account that replaces a deleted one, if there is one."""
-        if guid not in self.context.deleted_users:
+        """Return the wanted account that takes over from one without a veto, if there is one."""
+        if guid not in self.context.without_veto:
             return None
-        for account in self.claimants(genesys_user_id) & self.target.wanted.keys():
-            match = self.matches.get(account)
-            if match and match.genesys_user_id == genesys_user_id and self.matched_by_one(genesys_user_id, account):
+        for account in sorted(self.claimants(genesys_user_id) & self.target.wanted.keys()):
+            if self.matched_by_one(genesys_user_id, account):
                 return account
         return None
+
+    # -- persons ------------------------------------------------------------------------------------------
 
     def person(self, genesys_user_id: str) -> Person:
         """Return the AD user behind a Genesys user, by grants first, else by match.
 
-        Of several accounts it is the first: the guards hold such a removal anyway.
+        - Excluded accounts come first where nothing was granted: they are left alone.
+        - What only a former link granted belongs to no account.
         """
         granted = {grant.user_guid for grant in self.grants_of.get(genesys_user_id, ())}
-        known = sorted(granted or self.claims.get(genesys_user_id, frozenset()))
-        return Person(known[0]) if known else Person(None, genesys_user_id)
+        granted -= self.former.get(genesys_user_id, frozenset())
+        if not granted and genesys_user_id in self.former:
+            return Person(None, genesys_user_id)
+        known = granted or self.claims.get(genesys_user_id, frozenset())
+        excluded = known & self.context.excluded_users
+        chosen = (known - excluded if granted else excluded) or known
+        return Person(min(chosen)) if chosen else Person(None, genesys_user_id)
 
     def person_of(self, change: Change) -> Person:
         """Return the person that a change is about."""
@@ -121,17 +177,38 @@ class TargetFacts:
             return Person(change.user_guid)
         return self.person(change.genesys_user_id or "")
 
+    def awaits_relink(self, person: Person) -> bool:
+        """Return True if a person is asked in this run whether the link behind it moves."""
+        relinks = self.context.relinks.keys()
+        if person.user_guid is not None:
+            return person.user_guid in relinks
+        return not relinks.isdisjoint(self.former.get(person.genesys_user_id or "", ()))
 
-def claims_by_genesys_user(matches: Mapping[Guid, Match]) -> dict[str, frozenset[Guid]]:
-    """Return Genesys user id -> AD accounts whose match names it, as a candidate too."""
+
+def claims_by_genesys_user(
+    matches: Mapping[Guid, Match], relinks: Mapping[Guid, Relinking] | None = None
+) -> dict[str, frozenset[Guid]]:
+    """Return Genesys user id -> AD accounts whose match names it, as a candidate too.
+
+    ``relinks``: links that are to move hold until a person has approved it.
+    """
     claims: dict[str, set[Guid]] = {}
     for guid, match in matches.items():
         for genesys_id in _possible_ids(match):
             claims.setdefault(genesys_id, set()).add(guid)
+    for guid, relink in (relinks or {}).items():
+        if relink.former is not None:
+            claims.setdefault(relink.former, set()).add(guid)
     return {genesys_id: frozenset(guids) for genesys_id, guids in claims.items()}
 
 
-def _possible_ids(match: Match | None) -> set[str]:
-    if match is None:
-        return set()
-    return {*match.candidates, *([match.genesys_user_id] if match.genesys_user_id else [])}
+def _carried(target: Target, context: PlanContext) -> Iterable[Grant]:
+    """Yield the grants that follow a link to a member of the group."""
+    for grant in target.grants:
+        move = context.moves.get((grant.user_guid, grant.genesys_user_id))
+        if move and move.to and move.to in (target.members or ()):
+            yield dataclasses.replace(grant, genesys_user_id=move.to)
+
+
+def _possible_ids(match: Match | None) -> frozenset[str]:
+    return match.possible_ids if match else frozenset()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from genesys_ad_sync.model import Action, Grant, Guid, Reason, Row, Status
 from genesys_ad_sync.planning.facts import TargetFacts
@@ -35,12 +35,34 @@ def transferred_grants(facts: TargetFacts, rows: Iterable[Row]) -> Iterable[Gran
                     yield dataclasses.replace(grant, user_guid=owner, group_guid=group_guid)
 
 
+def carried_grants(facts: TargetFacts) -> Iterable[Grant]:
+    """Yield the grants that follow a link to another Genesys user who is a member."""
+    if not facts.target.claimed_by:
+        yield from (grant for grant in facts.carried if grant.user_guid not in facts.context.relinks)
+
+
 def stale_grants(facts: TargetFacts) -> Iterable[Grant]:
-    """Yield the grants through former AD groups of users who are wanted through others now."""
+    """Yield the grants that stand for nothing any more.
+
+    - Of a Genesys user whom Genesys showed as deleted, and whose account is linked to another one.
+    - Of a former Genesys user whom another account wants there now.
+    - Through former AD groups of users who are wanted through others now.
+    """
+    yield from _grants_of_former_users(facts)
     for guid, genesys_id in wanted_members_present(facts):
         for grant in facts.grants_by.get(guid, ()):
             if grant.genesys_user_id == genesys_id and grant.group_guid not in facts.target.sources:
                 yield grant
+
+
+def _grants_of_former_users(facts: TargetFacts) -> Iterable[Grant]:
+    for grant in facts.target.grants:
+        move = facts.context.moves.get((grant.user_guid, grant.genesys_user_id))
+        if move is None or facts.target.members is None or grant.user_guid in facts.context.relinks:
+            continue
+        taken_over = facts.is_compared and grant.genesys_user_id in facts.wanted_ids
+        if taken_over or (move.deleted and grant.genesys_user_id not in facts.members):
+            yield grant
 
 
 def wanted_members_present(facts: TargetFacts) -> Iterable[tuple[Guid, str]]:
@@ -50,7 +72,8 @@ def wanted_members_present(facts: TargetFacts) -> Iterable[tuple[Guid, str]]:
     """
     if not facts.is_compared:
         return
-    for guid in sorted(facts.target.wanted.keys() - facts.context.excluded_users):
+    awaited = facts.context.relinks.keys()
+    for guid in sorted(facts.target.wanted.keys() - facts.context.excluded_users - awaited):
         match = facts.matches.get(guid)
         genesys_id = match.genesys_user_id if match else None
         if genesys_id is not None and genesys_id in facts.members and facts.matched_by_one(genesys_id, guid):
@@ -98,25 +121,37 @@ def settled_removals(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row.action is Action.REMOVE and row.genesys_group_id and row.changes_ownership]
 
 
-def grants_ended_by(rows: Iterable[Row], grants: Iterable[Grant], deleted: Collection[Guid]) -> list[Grant]:
+def grants_ended_by(
+    rows: Iterable[Row], grants: Iterable[Grant], deleted: Collection[Guid], former: Collection[tuple[Guid, str]] = ()
+) -> list[Grant]:
     """Return those of ``grants`` that settled removals among ``rows`` end.
 
-    ``grants``: at least all grants of the Genesys groups of `settled_removals`. ``deleted``: AD users whose tombstone
-    was seen; a grant to such an account ends with the membership of its successor, which is the same Genesys user.
-    If another AD group still grants the membership, its grant stays.
+    - ``grants``: at least all grants of the Genesys groups of `settled_removals`.
+    - ``deleted``: AD users whose tombstone was seen. A grant to such an account ends with the membership of its
+      successor, which is the same Genesys user.
+    - ``former``: (AD user, Genesys user) of links that moved. A grant to the former user ends with that user's own
+      membership only.
+
+    If another AD group still grants the membership, its grant stays. A Genesys user who was removed is no member any
+    more, and every grant of it ends.
     """
-    by_owner: dict[tuple[str, str], list[Grant]] = {}
+    by_group: dict[str, list[Grant]] = {}
     for grant in grants:
-        owner = grant.genesys_user_id if grant.user_guid in deleted else grant.user_guid
-        by_owner.setdefault((grant.genesys_group_id, owner), []).append(grant)
+        by_group.setdefault(grant.genesys_group_id, []).append(grant)
     return [
         grant
         for row in settled_removals(rows)
-        for grant in _grants_of_member(row, by_owner)
-        if row.reason is not Reason.STILL_GRANTED or grant.group_guid in row.group_guids
+        for grant in by_group.get(row.genesys_group_id or "", ())
+        if _is_ended_by(row, grant, deleted, former)
     ]
 
 
-def _grants_of_member(row: Row, by_owner: dict[tuple[str, str], list[Grant]]) -> Sequence[Grant]:
-    owners = {row.user_guid, row.genesys_user_id}
-    return [grant for owner in owners for grant in by_owner.get((row.genesys_group_id or "", owner or ""), ())]
+def _is_ended_by(row: Row, grant: Grant, deleted: Collection[Guid], former: Collection[tuple[Guid, str]]) -> bool:
+    same_user = grant.genesys_user_id == row.genesys_user_id
+    same_account = grant.user_guid == row.user_guid and (
+        same_user or (grant.user_guid, grant.genesys_user_id) not in former
+    )
+    if row.reason is Reason.STILL_GRANTED:
+        return grant.group_guid in row.group_guids and (same_account or (same_user and grant.user_guid in deleted))
+    is_gone = row.status is Status.SUCCESS or row.user_guid is None or grant.user_guid in deleted
+    return same_account or (same_user and is_gone)

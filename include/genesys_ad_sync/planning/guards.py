@@ -28,7 +28,7 @@ class Removal:
     grants: tuple[Grant, ...]  # of this Genesys user in this Genesys group
     match: Match | None  # of user_guid
     known_ids: frozenset[str]  # Genesys users that user_guid is, by match and by grants
-    claimants: frozenset[Guid]  # AD accounts that are, or may be, this Genesys user
+    claimants: frozenset[Guid]  # AD accounts that are, or may be, this Genesys user, and belong into the group
     all_wanted_looked_up: bool = True  # every AD user who belongs in the Genesys group was looked up in Genesys
     held_reason: Reason | None = None  # the change's own
 
@@ -50,25 +50,35 @@ def not_owned(removal: Removal) -> Reason | None:
 
 
 def ambiguous_identity(removal: Removal) -> Reason | None:
-    """Hold unless the AD account is one Genesys user, by match and by grant."""
-    doubtful = removal.match is not None and removal.match.status is MatchStatus.AMBIGUOUS
-    return Reason.AMBIGUOUS if doubtful or len(removal.known_ids) > 1 else None
+    """Hold unless the AD account is one Genesys user, by match and by grant.
+
+    Whether other accounts claim that Genesys user is left to `claimed_by_other_account`.
+    """
+    match = removal.match
+    if match is not None and match.status is MatchStatus.AMBIGUOUS and not contested_by_accounts(match):
+        return match.reason or Reason.AMBIGUOUS
+    return Reason.AMBIGUOUS if len(removal.known_ids) > 1 else None
+
+
+def contested_by_accounts(match: Match) -> bool:
+    """Return True if a match is ambiguous only because other AD accounts claim the same Genesys user."""
+    if match.status is not MatchStatus.AMBIGUOUS or match.reason is not Reason.AMBIGUOUS:
+        return False
+    return bool(match.rivals) and all(rival.guid for rival in match.rivals)
 
 
 def claimed_by_other_account(removal: Removal) -> Reason | None:
-    """Hold if another AD account is, or may be, this Genesys user.
-
-    The Genesys user may belong into the group through that account.
-    """
+    """Hold if another AD account that belongs into the group is, or may be, this Genesys user."""
     return Reason.AMBIGUOUS if removal.claimants - {removal.user_guid} else None
 
 
 def unresolved_members(removal: Removal) -> Reason | None:
     """Hold if a wanted AD user was not looked up in Genesys.
 
-    That AD user may be this Genesys user, for example because a mail address moved.
+    That AD user may be this Genesys user, for example because a mail address moved. A user whose value Genesys refuses
+    was looked up as far as that is possible.
     """
-    return None if removal.all_wanted_looked_up else Reason.AMBIGUOUS
+    return None if removal.all_wanted_looked_up else Reason.GENESYS_UNREADABLE
 
 
 def mapping_changed(removal: Removal) -> Reason | None:

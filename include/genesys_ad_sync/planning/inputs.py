@@ -25,6 +25,7 @@ class Target:
     ``members``: Genesys user ids of its members (individuals). None: could not be read, which is not "nobody".
     ``changes``: changes to act on. In a bounded run also settled changes of the window, which are listed again.
     ``claimed_by``: another sync definition that feeds the Genesys group already.
+    ``unreadable``: members below ``sources`` that AD lists and of which nothing could be read.
     """
 
     genesys_group: GenesysGroup
@@ -37,6 +38,27 @@ class Target:
     changes: tuple[Change, ...] = ()
     claimed_by: str | None = None
     former_sources: frozenset[Guid] = frozenset()
+    unreadable: frozenset[Guid] = frozenset()
+
+
+@dataclass(frozen=True)
+class Move:
+    """What became of a link to a Genesys user that an account has no more.
+
+    ``to``: the account's Genesys user now; None: none is known. ``deleted``: Genesys showed the former one as deleted.
+    """
+
+    to: str | None
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class Relinking:
+    """A link that a person wants to move: its Genesys user so far, and both users in words for people."""
+
+    former: str | None
+    former_label: str
+    new_label: str
 
 
 @dataclass(frozen=True)
@@ -66,6 +88,10 @@ class PlanContext:
     ``in_flight``: another run is writing to Genesys, or has written since ``Target.members`` was read. A row that needs
     no write then stays ``planned`` with the reason ``already_so``, and `patch` checks it again under the lease.
     ``deleted_users``: AD users whose tombstone was seen. A new account of the same person takes over their memberships.
+    ``disabled_users``: see `matching.disabled_users`.
+    ``moves``: (AD user, former Genesys user) -> what became of that link. Grants follow it.
+    ``relinks``: AD users whose link is to move in this run. No person has approved it yet.
+    ``remarks``: AD user -> what its rows say in addition.
     """
 
     observed_at: datetime
@@ -80,3 +106,12 @@ class PlanContext:
     pending_elsewhere: frozenset[str] = frozenset()
     in_flight: bool = False
     deleted_users: frozenset[Guid] = frozenset()
+    disabled_users: frozenset[Guid] = frozenset()
+    moves: Mapping[tuple[Guid, str], Move] = field(default_factory=dict)
+    relinks: Mapping[Guid, Relinking] = field(default_factory=dict)
+    remarks: Mapping[Guid, str] = field(default_factory=dict)
+
+    @property
+    def without_veto(self) -> frozenset[Guid]:
+        """Return the accounts that contest nobody's Genesys user."""
+        return self.deleted_users | self.excluded_users | self.disabled_users

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from genesys_ad_sync.model import Change, Grant, GroupResult, Guid, Match, Row
 from genesys_ad_sync.planning.approvals import LimitedRows, apply_limits, fail_reason, pending_removals
 from genesys_ad_sync.planning.facts import TargetFacts, claims_by_genesys_user
-from genesys_ad_sync.planning.grants import new_grants, stale_grants, transferred_grants
+from genesys_ad_sync.planning.grants import carried_grants, new_grants, stale_grants, transferred_grants
 from genesys_ad_sync.planning.inputs import PlanContext, Target, UnmappedGroup
 from genesys_ad_sync.planning.lanes import assign_lanes
 from genesys_ad_sync.planning.limits import NOTHING_EXCEEDED, LimitCheck
@@ -25,9 +25,8 @@ class Plan:
     ``rows``: in the order of writing, by Genesys group, adds before removals: a move leaves no gap.
     ``comparison_changes``: (row key, change) of rows that only a comparison found: changes to add to the journal.
     ``new_grants``: grants to add. Memberships that AD wants and Genesys already has (complete comparison only), and
-    grants that pass from one AD group or account to another.
-    ``stale_grants``: grants to remove. Through AD groups that feed the Genesys group no more, of members who are wanted
-    through others now.
+    grants that pass from one AD group, account or Genesys user to another.
+    ``stale_grants``: grants to remove. See `stale_grants`.
     ``compared_groups``: ids of Genesys groups that were compared completely.
     ``hash``: see `content_hash`.
     ``fail_reason``: why nothing may be written (`limits.on_excess: fail`).
@@ -90,7 +89,7 @@ def _drafts(
 ) -> list[_Draft]:
     """Decide each target alone."""
     _refuse_doubles(targets)
-    claims = claims_by_genesys_user(matches)
+    claims = claims_by_genesys_user(matches, context.relinks)
     drafts = []
     for target in targets:
         facts = TargetFacts.of(target, matches, claims, definition, context)
@@ -117,7 +116,11 @@ def _assemble(
         new_grants=tuple(
             grant
             for draft in drafts
-            for grant in (*new_grants(draft.facts), *transferred_grants(draft.facts, draft.rows))
+            for grant in (
+                *new_grants(draft.facts),
+                *carried_grants(draft.facts),
+                *transferred_grants(draft.facts, draft.rows),
+            )
         ),
         stale_grants=tuple(grant for facts in all_facts for grant in stale_grants(facts)),
         compared_groups=frozenset(facts.target.genesys_group.id for facts in all_facts if facts.is_compared),

@@ -30,7 +30,7 @@ def recheck(
 
     ``changes``: unsettled changes of the target's AD groups. What speaks against one of them now holds its row.
     """
-    facts = TargetFacts.of(target, matches, claims_by_genesys_user(matches), definition, context)
+    facts = TargetFacts.of(target, matches, claims_by_genesys_user(matches, context.relinks), definition, context)
     unsettled: dict[tuple[Person, Action], list[Change]] = {}
     for change in changes:
         unsettled.setdefault((facts.person_of(change), change.action), []).append(change)

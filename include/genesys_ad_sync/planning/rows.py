@@ -69,10 +69,11 @@ def _differences(facts: TargetFacts) -> Iterable[tuple[Person, Action]]:
         return
     for guid in target.wanted:
         yield Person(guid), Action.ADD
+    # Any other member was added by hand: counted as a manual member, and only `mirror` removes it.
+    mirrored = facts.definition.removals == "mirror" and target.sources
     for genesys_user_id in target.members - facts.wanted_ids:
-        # Any other member was added by hand: counted as a manual member, and only `mirror` removes it.
-        mirrored = facts.definition.removals == "mirror" and target.sources
-        if genesys_user_id in facts.grants_of or mirrored:
+        left_alone = facts.person(genesys_user_id).user_guid in facts.context.excluded_users & target.wanted.keys()
+        if genesys_user_id in facts.grants_of or (mirrored and not left_alone):
             yield facts.person(genesys_user_id), Action.REMOVE
 
 
@@ -94,7 +95,7 @@ def _row(proposal: Proposal, verdict: Verdict, changes: Sequence[Change], facts:
         genesys_group={"id": target.genesys_group.id, "name": target.genesys_group.name},
         genesys_user_id=verdict.genesys_user_id or proposal.person.genesys_user_id,
         reason=verdict.reason,
-        error=verdict.error,
+        error=verdict.error or facts.context.remarks.get(proposal.person.user_guid or ""),
         about=verdict.about,
         rivals=verdict.rivals,
         change_ids=change_ids(changes),
@@ -264,7 +265,7 @@ def group_result(facts: TargetFacts) -> GroupResult:
     target = facts.target
     manual = None
     if target.members is not None:
-        manual = len(target.members - facts.wanted_ids - facts.grants_of.keys())
+        manual = len(target.members - facts.wanted_ids - facts.excluded_ids - facts.grants_of.keys())
     return GroupResult(
         genesys_group_id=target.genesys_group.id,
         genesys_group_name=target.genesys_group.name,

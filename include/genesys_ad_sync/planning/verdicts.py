@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from genesys_ad_sync.model import Action, Guid, Match, MatchStatus, Reason, Rival, Status
+from genesys_ad_sync.model import BY_PERSON, Action, Guid, Match, MatchStatus, Reason, Rival, Status
 from genesys_ad_sync.planning import guards
 from genesys_ad_sync.planning.facts import Person, TargetFacts
 
@@ -58,7 +58,7 @@ def decide(proposal: Proposal, facts: TargetFacts) -> Verdict:
     pin = _pin(proposal.person.user_guid, verdict.genesys_user_id, facts)
     if verdict.status is Status.PLANNED and verdict.reason is None and guards.undone(pin, proposal.newest):
         return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.UNDONE)
-    return verdict
+    return _awaiting_relink(verdict, proposal, facts)
 
 
 def claim_error(definition: str) -> str:
@@ -73,6 +73,25 @@ def _pin(user_guid: Guid | None, genesys_user_id: str | None, facts: TargetFacts
     """
     pins, group_id = facts.context.pins, facts.target.genesys_group.id
     return pins.get((group_id, user_guid or ""), pins.get((group_id, genesys_user_id or "")))
+
+
+def _awaiting_relink(verdict: Verdict, proposal: Proposal, facts: TargetFacts) -> Verdict:
+    """Hold what depends on a link that a person wants to move, until it is approved."""
+    person = proposal.person
+    settles = verdict.status in {Status.PLANNED, Status.UNCHANGED, Status.ORPHANED}
+    if not settles or verdict.reason is Reason.STILL_GRANTED or not facts.awaits_relink(person):
+        return verdict
+    about = _about_relink(person, facts)
+    return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.RELINK, error=None, about=about)
+
+
+def _about_relink(person: Person, facts: TargetFacts) -> dict[str, str]:
+    """Return which account, and both Genesys users of its link."""
+    relinks = facts.context.relinks
+    accounts = {person.user_guid} if person.user_guid else facts.former.get(person.genesys_user_id or "", frozenset())
+    account = min(accounts & relinks.keys())
+    relink = relinks[account]
+    return {"account": account, "former_user": relink.former_label, "new_user": relink.new_label}
 
 
 def _already_in_effect(proposal: Proposal, genesys_id: str, facts: TargetFacts) -> Verdict:
@@ -125,12 +144,28 @@ def _identity_obstacle(guid: Guid, facts: TargetFacts) -> Verdict | None:
     if match is None:
         return _NOT_LOOKED_UP
     if match.status is MatchStatus.AMBIGUOUS:
-        return Verdict(Status.HELD, Reason.AMBIGUOUS)
+        return _ambiguous(match)
+    if match.status is MatchStatus.NOT_LOOKED_UP:
+        return _refused(match)
     if match.status is MatchStatus.ORPHANED or match.genesys_user_id is None:
         return Verdict(Status.ORPHANED, match.reason or Reason.NO_GENESYS_USER)
-    if not facts.matched_by_one(match.genesys_user_id, guid):
-        return Verdict(Status.HELD, Reason.AMBIGUOUS, match.genesys_user_id)
+    contenders = facts.contenders(match.genesys_user_id, guid)
+    if contenders and match.matched_by != BY_PERSON:
+        rivals = tuple(Rival(other, match.genesys_user_id) for other in sorted(contenders))
+        return Verdict(Status.HELD, Reason.AMBIGUOUS, match.genesys_user_id, rivals=rivals)
     return None
+
+
+def _ambiguous(match: Match) -> Verdict:
+    """Hold somebody of whom it is not certain which Genesys user it is."""
+    linked = match.candidates[0] if match.reason is Reason.LINK_CONTRADICTED and match.candidates else None
+    return Verdict(Status.HELD, match.reason or Reason.AMBIGUOUS, linked, rivals=match.rivals)
+
+
+def _refused(match: Match) -> Verdict:
+    """Hold somebody whose value Genesys refuses to look up."""
+    about = {"rule": match.matched_by or "", "value": match.value or ""}
+    return Verdict(Status.HELD, Reason.NOT_LOOKED_UP, about={key: text for key, text in about.items() if text})
 
 
 # -- removals -----------------------------------------------------------------------------------------
@@ -161,13 +196,21 @@ def _settled_without_write(proposal: Proposal, facts: TargetFacts) -> Verdict | 
     if not ids:
         return _removal_of_unknown(facts.matches.get(guid) if guid is not None else None, facts)
     if not ids & facts.members:
-        return _already_in_effect(proposal, min(ids), facts)
+        return _maybe_another_user(guid, facts) or _already_in_effect(proposal, min(ids), facts)
     genesys_id = min(ids & facts.members)
     if guid is not None and facts.successor(guid, genesys_id) is not None:
         return Verdict(Status.UNCHANGED, Reason.STILL_GRANTED, genesys_id)
     if facts.definition.removals == "never":
         return Verdict(Status.SKIPPED, Reason.REMOVALS_NEVER, genesys_id)
     return None
+
+
+def _maybe_another_user(guid: Guid | None, facts: TargetFacts) -> Verdict | None:
+    """Hold a removal of somebody who may be a member as another Genesys user."""
+    match = facts.matches.get(guid or "")
+    if match is None or match.status is not MatchStatus.AMBIGUOUS or guards.contested_by_accounts(match):
+        return None
+    return None if facts.members.isdisjoint(match.candidates) else _ambiguous(match)
 
 
 def _guarded(proposal: Proposal, facts: TargetFacts) -> Verdict:
@@ -187,27 +230,54 @@ def _guarded(proposal: Proposal, facts: TargetFacts) -> Verdict:
             grants=facts.grants_of.get(genesys_id, ()),
             match=facts.matches.get(guid) if guid is not None else None,
             known_ids=ids,
-            claimants=facts.possibly_wanted_claimants(guid, genesys_id),
+            claimants=facts.wanted_claimants(genesys_id),
             all_wanted_looked_up=facts.matches.keys() >= target.wanted.keys(),
             held_reason=proposal.held_reason,
         )
     )
+    if reason in {Reason.AMBIGUOUS, Reason.LINK_CONTRADICTED}:
+        return Verdict(Status.HELD, reason, genesys_id, rivals=_rivals(proposal.person, genesys_id, facts))
+    if reason is Reason.GENESYS_UNREADABLE:
+        missing = len(target.wanted.keys() - facts.matches.keys())
+        error = f"{missing} people who belong into the group were not looked up in Genesys; one may be this member"
+        return Verdict(Status.HELD, reason, genesys_id, error=error)
     return Verdict(Status.HELD if reason else Status.PLANNED, reason, genesys_id)
+
+
+def _rivals(person: Person, genesys_id: str, facts: TargetFacts) -> tuple[Rival, ...]:
+    """Return who else may be meant by a removal."""
+    match = facts.matches.get(person.user_guid or "")
+    accounts = facts.wanted_claimants(genesys_id) - {person.user_guid}
+    return tuple(
+        dict.fromkeys(
+            (
+                *(match.rivals if match else ()),
+                *(Rival(account, genesys_id) for account in sorted(accounts)),
+                *(Rival(None, other) for other in sorted(_ids(person, facts) - {genesys_id})),
+            )
+        )
+    )
 
 
 def _ids(person: Person, facts: TargetFacts) -> frozenset[str]:
     """Return the Genesys users that a person is, by all that is known."""
-    if person.user_guid is not None:
-        return facts.known_ids(person.user_guid)
-    return frozenset({person.genesys_user_id or ""})
+    if person.user_guid is None:
+        return frozenset({person.genesys_user_id or ""})
+    match = facts.matches.get(person.user_guid)
+    known = facts.known_ids(person.user_guid)
+    if not known and match and guards.contested_by_accounts(match) and len(match.candidates) == 1:
+        return frozenset(match.candidates)
+    return known
 
 
 def _removal_of_unknown(match: Match | None, facts: TargetFacts) -> Verdict:
     """Decide the removal of an AD user whose Genesys user is not known for certain."""
     if match is None:
         return _NOT_LOOKED_UP
+    if match.status is MatchStatus.NOT_LOOKED_UP:
+        return _refused(match)
     if match.status is not MatchStatus.AMBIGUOUS:
         return Verdict(Status.UNCHANGED, Reason.NO_GENESYS_USER)
     if match.candidates and facts.members.isdisjoint(match.candidates):
         return Verdict(Status.UNCHANGED, Reason.ALREADY_SO)  # none of the candidates is a member
-    return Verdict(Status.HELD, Reason.AMBIGUOUS)
+    return _ambiguous(match)

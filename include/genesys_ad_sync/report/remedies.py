@@ -5,7 +5,7 @@ Each text names the thing at hand: the run, the person, the rule, the value, the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from genesys_ad_sync.model import Reason, Row, Status
 
@@ -27,11 +27,36 @@ def _says(text: str) -> Callable[[Row], str | None]:
 def _ambiguous(row: Row) -> str:
     if row.status is Status.SKIPPED:
         return "Rename one of the Genesys groups of that name, or name the group by genesys_id in the rule."
-    others = ", ".join(
-        f"AD account {rival.guid}" if rival.guid else f"Genesys user {rival.genesys_user_id}" for rival in row.rivals
-    )
-    start = f"It may also be {others}. " if others else ""
-    return f"{start}Make the values under users: unique, or name the other account in exclude: users."
+    accounts = list(dict.fromkeys(rival.guid for rival in row.rivals if rival.guid))
+    users = list(dict.fromkeys(rival.genesys_user_id for rival in row.rivals if rival.genesys_user_id))
+    start = f"Claimed by AD account {', '.join(accounts)} too. " if accounts else ""
+    if not accounts and len(users) > 1:
+        start = f"Several Genesys users fit: {', '.join(users)}. "
+    exclude = ", name the other account under exclude: users" if accounts else ""
+    return f"{start}Make the values under users: unique{exclude}, or settle it: {_relink(row, users[:1])}"
+
+
+def _link_contradicted(row: Row) -> str:
+    users = list(dict.fromkeys(rival.genesys_user_id for rival in row.rivals if rival.genesys_user_id))
+    linked = {rival.genesys_user_id: rival.guid for rival in row.rivals if rival.guid}
+    others = ", ".join(f"{user} (of AD account {linked[user]})" if user in linked else user for user in users)
+    found = f" The rules now find {others}." if others else ""
+    own = row.genesys_user_id
+    keep = f" To keep {own}: relink: {row.user_guid}={own}." if row.user_guid and own else ""
+    return f"Linked to Genesys user {own or 'unknown'}.{found} To change it: {_relink(row, users[:1])}{keep}"
+
+
+def _relink(row: Row, users: Sequence[str]) -> str:
+    """Return the param that settles who the person of a row is."""
+    person = row.user_guid or "objectGUID"
+    return f"trigger the DAG with relink: {person}={users[0] if users else 'Genesys user id'}."
+
+
+def _inactive(row: Row) -> str:
+    """Name the way out for a person who has a new Genesys user."""
+    person = row.user_guid or "objectGUID"
+    start = "Activate the user in Genesys Cloud."
+    return f"{start} If another user is this person now: trigger the DAG with relink: {person}=Genesys user id."
 
 
 def _over_limit(row: Row) -> str:
@@ -87,7 +112,7 @@ REMEDIES: dict[Reason, Callable[[Row], str | None]] = {
         if row.status is Status.ORPHANED
         else None
     ),
-    Reason.INACTIVE: _says("Activate the user in Genesys Cloud."),
+    Reason.INACTIVE: _inactive,
     Reason.NO_MATCHING_ATTRIBUTE: _says("Fill in AD the attribute of a rule under users:, such as mail."),
     Reason.AMBIGUOUS: _ambiguous,
     Reason.UNPROVEN: _says("Read the notes: they name the AD group that could not be read completely, and why."),
@@ -105,7 +130,8 @@ REMEDIES: dict[Reason, Callable[[Row], str | None]] = {
     Reason.REJECTED: _rejected,
     Reason.UNDONE: _undone,
     Reason.NOT_LOOKED_UP: _not_looked_up,
-    Reason.LINK_CONTRADICTED: _says("Settle it with param relink: see docs/operation.md."),
+    Reason.LINK_CONTRADICTED: _link_contradicted,
+    Reason.RELINK: _says(_ANSWER),
     Reason.UNIDENTIFIED_MEMBERS: _says(_ANSWER),
     Reason.FIRST_MIRROR: _says(_ANSWER),
     Reason.MIRROR_ONCE: _says(_ANSWER),

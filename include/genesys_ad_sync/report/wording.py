@@ -47,6 +47,7 @@ REASON_WORDS: dict[Reason, str] = {
     Reason.REJECTED: "A person rejected it.",
     Reason.UNDONE: "An undo run put it back; it stays so until a person releases it.",
     Reason.NOT_LOOKED_UP: "Genesys Cloud refuses to look this person up by the value that AD has.",
+    Reason.RELINK: "A person links the AD account to another Genesys Cloud user; all its groups must be approved.",
     Reason.LINK_CONTRADICTED: "The Genesys Cloud user that was found earlier no longer matches this AD account.",
     Reason.UNIDENTIFIED_MEMBERS: "Somebody wanted in the group is not identified, and may be this member.",
     Reason.FIRST_MIRROR: "The group is compared as a mirror for the first time; a person must confirm it.",

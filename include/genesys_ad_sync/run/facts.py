@@ -25,6 +25,7 @@ from genesys_ad_sync.model import (
     Match,
     MatchStatus,
     Reason,
+    Rival,
     RunKey,
     RunRecord,
     SkippedGroup,
@@ -117,11 +118,24 @@ def _skipped_as_list(skipped: SkippedGroup) -> list[str]:
 def _as_match(value: Match | list[Any]) -> Match:
     if isinstance(value, Match):
         return value
-    guid, status, user_id, matched_by, reason, candidates = value
-    return Match(guid, MatchStatus(status), user_id, matched_by, Reason(reason) if reason else None, tuple(candidates))
+    guid, status, user_id, matched_by, reason, candidates, *more = value
+    rivals, refused, moved_from = more or ([], None, None)  # an older version stored six
+    return Match(
+        guid,
+        MatchStatus(status),
+        user_id,
+        matched_by,
+        Reason(reason) if reason else None,
+        tuple(candidates),
+        tuple(Rival(*rival) for rival in rivals),
+        refused,
+        moved_from,
+    )
 
 
 def _match_as_list(match: Match) -> list[Any]:
+    """Return six values, as older versions read them, unless there is more to say."""
+    more = [[[rival.guid, rival.genesys_user_id] for rival in match.rivals], match.value, match.moved_from]
     return [
         match.user_guid,
         match.status.value,
@@ -129,6 +143,7 @@ def _match_as_list(match: Match) -> list[Any]:
         match.matched_by,
         match.reason.value if match.reason else None,
         list(match.candidates),
+        *(more if any(more) else ()),
     ]
 
 
@@ -202,6 +217,32 @@ RESOLVED_TO = Fact[int]("resolved_to", TypeAdapter(int), 0)
 """The newest change that the journal knew when users were looked up."""
 
 MATCHES = Fact[tuple[Match, ...]]("matches", TypeAdapter(tuple[_MatchAsList, ...]), ())
+
+RELINK_REQUESTS = Fact[tuple[str, ...]]("relink_requests", TypeAdapter(tuple[str, ...]), ())
+"""Param `relink`, as it was given."""
+
+RELINK_REMARKS = Fact[dict[Guid, str]]("relink_remarks", TypeAdapter(dict[Guid, str]), {})
+"""Why the link of an account stays although the rules were asked."""
+
+
+@dataclass(frozen=True)
+class Relink:
+    """A link that is to move.
+
+    ``former``, ``new``: its Genesys users. ``ended``: other accounts whose link to the new one ends with it. The labels
+    name both users for people.
+    """
+
+    guid: Guid
+    former: str | None
+    new: str
+    ended: tuple[Guid, ...]
+    former_label: str
+    new_label: str
+
+
+RELINKS = Fact[tuple[Relink, ...]]("relinks", TypeAdapter(tuple[Relink, ...]), ())
+"""What an approver must still confirm."""
 
 LAST_CHANGE = Fact[int]("last_change", TypeAdapter(int), 0)
 """The newest change that the plan has considered."""

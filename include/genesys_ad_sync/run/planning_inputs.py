@@ -8,14 +8,26 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from genesys_ad_sync.genesys.errors import GenesysError
-from genesys_ad_sync.matching import excluded_users
-from genesys_ad_sync.model import Change, DirectoryGroup, Grant, Guid, Match, Mode, Reason, RunRecord, SkippedGroup
+from genesys_ad_sync.matching import disabled_users, excluded_users
+from genesys_ad_sync.model import (
+    Action,
+    Change,
+    DirectoryGroup,
+    Grant,
+    Guid,
+    Match,
+    Mode,
+    Reason,
+    RunRecord,
+    SkippedGroup,
+)
 from genesys_ad_sync.planning import Plan, PlanContext, Target, UnmappedGroup, newest_polled_change, plan
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, READING, PlanReading
+from genesys_ad_sync.run.relink import LinkMoves, link_moves
 from genesys_ad_sync.run.targets import Work, collect, newest_pairs
-from genesys_ad_sync.run.users import resolve_late_arrivals
+from genesys_ad_sync.run.users import look_up_absent, resolve_late_arrivals
 from genesys_ad_sync.settings import SyncDefinition
 
 PLAN_LIFETIME = timedelta(hours=2)
@@ -75,7 +87,14 @@ def gather_plan_inputs(task: TaskContext) -> PlanInputs:
     present = read_present(task, [target.genesys_group.id for target in work.targets if _needs_reading(target)])
     if fence is None:
         work = with_newest_changes(task, work)  # the run that is writing may have settled some by now
+    matches = look_up_absent(task, _with_removals(task, work.targets, present), matches)
     return _inputs(task, work, matches, present, fence=fence)
+
+
+def _with_removals(task: TaskContext, targets: Sequence[Target], present: Members) -> tuple[Target, ...]:
+    """Return the targets from which somebody is to be removed, with members and grants."""
+    losing = [target for target in targets if any(change.action is Action.REMOVE for change in target.changes)]
+    return planning_targets(task, losing, present, {})
 
 
 def begin_reading(task: TaskContext) -> int | None:
@@ -146,9 +165,18 @@ def planning_targets(
 
 
 def planning_context(
-    task: TaskContext, run: RunRecord, groups: Collection[Guid], users: Collection[Guid], pins: Pins | None = None
+    task: TaskContext,
+    run: RunRecord,
+    groups: Collection[Guid],
+    users: Collection[Guid],
+    pins: Pins | None = None,
+    links: LinkMoves | None = None,
 ) -> PlanContext:
-    """Return what the journal says beyond the targets. ``groups``, ``users``: those that the rows may name."""
+    """Return what the journal says beyond the targets.
+
+    ``groups``, ``users``: those that the rows may name, and the accounts that may contest their Genesys users.
+    ``links``: see `link_moves`.
+    """
     name, now = task.definition.name, task.clock()
     people = task.journal.views.users(users)
     assert run.polled_at is not None
@@ -161,6 +189,10 @@ def planning_context(
         pending_elsewhere=frozenset(task.journal.questions.open_elsewhere(now, exclude=run.key))
         | task.journal.rows.pending_removals(name, since=now - PLAN_LIFETIME, exclude=run.key),
         excluded_users=excluded_users(people.values(), task.definition),
+        disabled_users=disabled_users(people.values(), task.definition),
+        moves=links.moves if links else {},
+        relinks=links.relinks if links else {},
+        remarks=links.remarks if links else {},
         groups=task.journal.views.groups(groups),
         users=people,
         deleted_users=task.journal.views.deleted_users(),
@@ -247,7 +279,7 @@ def _inputs(
     users = {change.user_guid for changes in work.unmapped.values() for change in changes if change.user_guid}
     # a comparison may find a user through a grant, without any change: to be left alone if excluded
     users |= {grant.user_guid for target in targets for grant in target.grants}
-    context = planning_context(task, run, groups, users | matches.keys(), pins)
+    context = planning_context(task, run, groups, users | matches.keys(), pins, link_moves(task, matches))
     return PlanInputs(
         work=work,
         targets=targets,

@@ -14,6 +14,7 @@ from genesys_ad_sync.planning import Target
 from genesys_ad_sync.run.changes import changes_to_act_on, groups_in_param
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPLETE, MAPPING, UNDO
+from genesys_ad_sync.run.relink import groups_concerned
 
 Changes = dict[str, list[Change]]
 """By Genesys group id, or by the guid of the AD group."""
@@ -35,7 +36,8 @@ class Work:
 def collect(task: TaskContext) -> Work:
     """Return all targets of the run, and the changes of unmapped AD groups.
 
-    A run compares a Genesys group in full if its mode is `full`, or `auto` and one of its pairs has no baseline.
+    A run compares a Genesys group in full if its mode is `full`, or `auto` and one of its pairs has no baseline, or if
+    `relink` concerns a membership in it.
     A bounded run never does: it takes the changes of its window and no others. An undo run has no targets.
     """
     run = task.run
@@ -49,7 +51,7 @@ def collect(task: TaskContext) -> Work:
     changes, unmapped = assign_changes(changes_to_act_on(task, run), pairs, reachable)
     allowed = {group.guid for group in groups_in_param(task.journal.views.groups_in_scope(), run.groups)}
     full = groups_to_compare(run.mode, pairs, allowed, bounded=run.bounded)
-    full |= _still_owned(task, run, former) & existing
+    full |= (_still_owned(task, run, former) | groups_concerned(task, pairs)) & existing
     if full:
         # A comparison finds everything that is unsettled there, so it has to know what speaks against it.
         unsettled, _ = assign_changes(task.journal.changes.unsettled(), pairs, reachable)
@@ -179,6 +181,7 @@ def _targets(
     for group_id in sorted(changes):
         guids = sources.get(group_id, ())
         below = set().union(*(nested_groups(view, guid, nested=nested) for guid in guids if guid in view.groups))
+        listed = set().union(*(view.members[guid] for guid in below))
         targets.append(
             Target(
                 genesys_group=genesys_groups.get(group_id) or GenesysGroup(group_id, group_id, state="deleted"),
@@ -190,6 +193,7 @@ def _targets(
                 members=None,
                 changes=tuple(changes[group_id]),
                 former_sources=frozenset(former_sources.get(group_id, ())),
+                unreadable=frozenset(listed - view.users.keys() - view.groups.keys()),
             )
         )
     return tuple(targets)

@@ -1,16 +1,29 @@
-"""Genesys users of the AD users that a run concerns: looked up, verified, linked again where a user is gone."""
+"""Genesys users of the AD users that a run concerns: looked up, verified, linked again where a user is deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import datetime
 
 from genesys_ad_sync.genesys.errors import BadRequest, GenesysError
-from genesys_ad_sync.matching import Lookup, MatchState, answered, excluded_users, finish, next_lookup, start
-from genesys_ad_sync.model import Action, GenesysUser, Guid, Link, Match, MatchStatus, Mode, Reason, Row, Status
+from genesys_ad_sync.matching import (
+    Lookup,
+    MatchState,
+    accounts_without_veto,
+    answered,
+    excluded_users,
+    finish,
+    next_lookup,
+    outsiders,
+    start,
+    without_veto,
+)
+from genesys_ad_sync.model import BY_PERSON, Action, GenesysUser, Guid, Link, Match, Mode, Reason, Row, Status
 from genesys_ad_sync.planning import Target
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MATCHES, RESOLVED_TO
+from genesys_ad_sync.run.links import BY_GRANT, due_for_external_ids, save_links
 
 # -- which users --------------------------------------------------------------------------------------
 
@@ -21,12 +34,14 @@ def users_of_targets(task: TaskContext, targets: Sequence[Target]) -> set[Guid]:
     - The users of the changes.
     - All wanted users of a target that is compared in full.
     - All wanted users of a target that may lose a member: one of them may be that Genesys user by another name.
+    - Members of these targets that AD lists and does not show: the journal may know who they are.
     - Under `mirror`, the users of `exclude:`, where strangers may be removed.
 
     A user with a link costs no request.
     """
     users = {change.user_guid for target in targets for change in target.changes if change.user_guid}
-    users = users.union(*(target.wanted for target in targets if target.full or _may_lose_members(target)))
+    deciding = [target for target in targets if target.full or _may_lose_members(target)]
+    users = users.union(*(target.wanted for target in deciding), *(target.unreadable for target in deciding))
     if any(_may_lose_strangers(task, target) for target in targets):
         users |= excluded_users(task.journal.views.all_users(), task.definition)
     return users
@@ -66,28 +81,21 @@ def matched(task: TaskContext) -> dict[Guid, Match]:
 
 
 def resolve(task: TaskContext, targets: Sequence[Target], guids: set[Guid]) -> dict[Guid, Match]:
-    """Look up these AD users in Genesys and store new links. Raises GenesysError.
-
-    A user that Genesys cannot be asked about is missing in the result.
-    """
-    people = _gather(task, targets, guids)
-    matches = _match(task, people)
-    if not task.run.dry_run:
-        _save_links(task, people, matches)
-    return matches
+    """Look up these AD users in Genesys, compare their links, and store what changed. Raises GenesysError."""
+    unsure = guids if task.run.mode is Mode.FULL else guids & users_to_verify(targets)
+    links = task.journal.links.all()
+    return _resolve(task, guids, links, {links[guid].genesys_user_id for guid in links.keys() & unsure})
 
 
 def resolve_late_arrivals(task: TaskContext, targets: Sequence[Target]) -> dict[Guid, Match]:
-    """Return the run's matches, with users of changes that another run polled since. Raises GenesysError.
-
-    A user that Genesys cannot be asked about is missing in the result.
-    """
+    """Return the run's matches, with users of changes that another run polled since. Raises GenesysError."""
     matches = matched(task)
     resolved_to = task.facts[RESOLVED_TO]
     changes = (change for target in targets for change in target.changes)
     # also a user whose link was believed, and who is to be added now
     late = {change.user_guid for change in changes if change.user_guid and (change.id or 0) > resolved_to}
     late |= users_of_targets(task, targets) - matches.keys()
+    late -= {guid for guid, match in matches.items() if match.matched_by == BY_PERSON}  # see `relink.prepare`
     if late:
         task.log(f"{len(late)} people are still to be looked up")
         matches |= resolve(task, targets, late)
@@ -101,104 +109,136 @@ def look_up(task: TaskContext, target: Target, matches: Mapping[Guid, Match]) ->
     return resolve(task, [target], set(late)) if late else {}
 
 
-@dataclass(frozen=True)
-class _People:
-    """The users to look up. ``links``: of all users that the journal knows; ``checked``: Genesys users to verify."""
+def look_up_absent(task: TaskContext, targets: Sequence[Target], matches: Mapping[Guid, Match]) -> dict[Guid, Match]:
+    """Return the matches, after a look at the Genesys users of removals that are not among the members.
 
-    guids: set[Guid]
-    state: MatchState
-    links: Mapping[Guid, str]
-    checked: set[str]
-    gone: frozenset[Guid]
+    Where Genesys shows such a user as deleted, the person may be a member as another user. Raises GenesysError.
+    """
+    leaving = {guid for target in targets for guid in _leavers(target)}
+    links = task.journal.links.of(leaving)
+    absent: dict[Guid, Link] = {}
+
+    def was_looked_at(link: Link) -> bool:
+        match = matches.get(link.user_guid)
+        if match is not None and (match.matched_by == BY_PERSON or match.moved_from == link.genesys_user_id):
+            return True
+        return task.run.mode is Mode.FULL and link.user_guid in links
+
+    for target in targets:
+        granted = {grant.user_guid: grant.genesys_user_id for grant in target.grants}
+        for guid in _leavers(target):
+            link = links.get(guid) or _link_of_grant(guid, granted.get(guid), task.clock())
+            if link and link.genesys_user_id not in (target.members or ()) and not was_looked_at(link):
+                absent[guid] = link
+    if not absent:
+        return dict(matches)
+    task.log(f"{len(absent)} people who leave are not among the members: looking at their Genesys users")
+    checked = {link.genesys_user_id for link in absent.values()}
+    found = _resolve(task, absent.keys(), {**task.journal.links.all(), **absent}, checked)
+    moved = {guid: match for guid, match in found.items() if match.moved_from or match.reason in _DOUBTS}
+    together = {**matches, **moved}
+    if moved:
+        task.facts[MATCHES] = tuple(together.values())
+    return together
 
 
-def _gather(task: TaskContext, targets: Sequence[Target], guids: set[Guid]) -> _People:
-    users = task.journal.views.users(guids)
-    links = {guid: link.genesys_user_id for guid, link in task.journal.links.all().items()}
-    unsure = guids if task.run.mode is Mode.FULL else guids & users_to_verify(targets)
-    state = start(
-        users.values(),
-        task.definition.users,
-        links,
-        gone=guids - users.keys(),
-        deleted=task.journal.views.deleted_users(),
-        relink=True,
-    )
-    checked = {links[guid] for guid in links.keys() & unsure}
-    return _People(guids, state, links, checked, task.journal.views.gone_users(guids))
+_DOUBTS = {Reason.AMBIGUOUS, Reason.LINK_CONTRADICTED}
 
 
-def _match(task: TaskContext, people: _People) -> dict[Guid, Match]:
-    matches = _ask(task, people.state, people.checked)
-    believed = {people.links[guid] for guid in people.links.keys() & people.guids} - people.checked
-    if believed and task.genesys.has_listed_users:
-        matches = _ask(task, people.state, people.checked | believed)  # now it costs nothing
+def _leavers(target: Target) -> set[Guid]:
+    """Return the AD users whose removal would seem to be in effect if they are no members."""
+    if target.members is None:
+        return set()
+    return {
+        change.user_guid
+        for change in target.changes
+        if change.action is Action.REMOVE and change.settled_by is None and change.user_guid
+    } - target.wanted.keys()
+
+
+def _link_of_grant(guid: Guid, genesys_user_id: str | None, now: datetime) -> Link | None:
+    """Return a link to whom the membership was granted. The link itself ends when AD deletes the account."""
+    return Link(guid, genesys_user_id, BY_GRANT, now) if genesys_user_id else None
+
+
+def match_by_rules(task: TaskContext, guid: Guid, links: Mapping[Guid, Link]) -> Match:
+    """Return the match of one AD user and store nothing. ``links``: all that count."""
+    return finish(_matching(task, {guid}, links, ()))[guid]
+
+
+def _resolve(
+    task: TaskContext, guids: Collection[Guid], links: Mapping[Guid, Link], checked: Collection[str]
+) -> dict[Guid, Match]:
+    """Match these AD users and store their links."""
+    state = _matching(task, guids, links, checked)
+    matches = finish(state)
+    if not task.run.dry_run:
+        save_links(task, state, matches)
     return matches
 
 
-def _save_links(task: TaskContext, people: _People, matches: Mapping[Guid, Match]) -> None:
-    fresh = [
-        Link(match.user_guid, match.genesys_user_id, match.matched_by or "", task.clock())
-        for match in matches.values()
-        # not of an inactive one: a link is believed without a look at the user's state
-        if match.status is MatchStatus.MATCHED
-        and match.genesys_user_id
-        and match.matched_by != "link"
-        # nor of a user who left, and may be deleted
-        and match.user_guid not in people.gone
-    ]
-    # A link is replaced only if its Genesys user is gone, and all memberships with that user.
-    moved = [(link.user_guid, people.links[link.user_guid]) for link in fresh if link.user_guid in people.links]
-    with task.journal.together():
-        task.journal.grants.remove_users(moved)
-        task.journal.links.save(fresh)
+def _matching(
+    task: TaskContext, guids: Collection[Guid], links: Mapping[Guid, Link], checked: Collection[str]
+) -> MatchState:
+    """Ask Genesys about these AD users. ``checked``: linked Genesys users to look at; other links are believed."""
+    users = task.journal.views.users(guids)
+    gone = set(guids) - users.keys()
+    due = due_for_external_ids(task, users.values(), links, checked)
+    own = {links[guid].genesys_user_id for guid in links.keys() & set(guids)}
+
+    def asked(looked_at: Collection[str]) -> MatchState:
+        return _ask(task, start(users.values(), task.definition.users, links, gone=gone, checked=looked_at, due=due))
+
+    state = asked(checked)
+    # Where users are listed, a look costs nothing. Whom Genesys refuses to look up may be one of the believed users.
+    if own - set(checked) and (task.genesys.has_listed_users or state.refused):
+        state = asked(own)
+    others = task.journal.views.users(outsiders(state))
+    people = [*users.values(), *others.values()]
+    deleted = task.journal.views.deleted_users()
+    return without_veto(state, accounts_without_veto(people, task.definition, deleted))
 
 
 # -- asking Genesys -----------------------------------------------------------------------------------
 
 _Answer = tuple[Mapping[str, list[GenesysUser]], Collection[str]]
-"""Candidates by the value that was asked for, and the values for which Genesys cannot be asked."""
+"""Candidates by the value that was asked for, and the values that Genesys refuses to look up."""
 
 
-def _ask(task: TaskContext, state: MatchState, checked: Collection[str]) -> dict[Guid, Match]:
-    """Ask Genesys until the matching is complete.
-
-    ``checked``: linked Genesys users to verify; the others are taken for active.
-    """
+def _ask(task: TaskContext, state: MatchState) -> MatchState:
+    """Ask Genesys until the matching is complete."""
     while lookup := next_lookup(state):
-        state = answered(state, lookup, *_look_up(task, lookup, checked))
-    return finish(state)
+        state = answered(state, lookup, *_look_up(task, lookup))
+    return state
 
 
-def _look_up(task: TaskContext, lookup: Lookup, checked: Collection[str]) -> _Answer:
+def _look_up(task: TaskContext, lookup: Lookup) -> _Answer:
     if lookup.rule is None:
-        return _linked_users(task, lookup.values, checked), ()
+        task.log(f"looking at {len(lookup.values)} known Genesys users")
+        return {user.id: [user] for user in task.genesys.users_by_id(lookup.values)}, ()
     rule = task.definition.users[lookup.rule]
     task.log(f"looking up {len(lookup.values)} users by {rule.genesys}")
     if rule.genesys.needs_authority:
         assert rule.authority is not None
-        return _with_external_ids(task, rule.authority, lookup.values)
-    by_value: dict[str, list[GenesysUser]] = {}
-    for user in task.genesys.find_users(rule.genesys, lookup.values):
-        by_value.setdefault(rule.genesys.normalise(rule.genesys.of(user) or ""), []).append(user)
-    return by_value, ()
+        found, refused = _with_external_ids(task, rule.authority, lookup.values)
+    else:
+        users = task.genesys.find_users(rule.genesys, lookup.values)
+        found, refused = {}, users.refused
+        for user in users:
+            found.setdefault(rule.genesys.normalise(rule.genesys.of(user) or ""), []).append(user)
+    if refused:
+        task.log(
+            f"Genesys refuses to look up {len(refused)} values of {rule.label}: the changes of those people are held"
+        )
+    return found, refused
 
 
-def _linked_users(
-    task: TaskContext, user_ids: Collection[str], checked: Collection[str]
-) -> dict[str, list[GenesysUser]]:
-    asked = [user_id for user_id in user_ids if user_id in checked]
-    if asked:
-        task.log(f"looking at {len(asked)} known Genesys users")
-    linked = {user.id: [user] for user in task.genesys.users_by_id(asked)}
-    for user_id in set(user_ids) - set(asked):
-        linked[user_id] = [GenesysUser(id=user_id, name="", email=None, username=None, state="active")]
-    return linked
-
-
-def _with_external_ids(task: TaskContext, authority: str, keys: Collection[str]) -> _Answer:
+def _with_external_ids(
+    task: TaskContext, authority: str, keys: Collection[str]
+) -> tuple[dict[str, list[GenesysUser]], Collection[str]]:
     """Look up external ids one by one. A key that Genesys refuses, such as ".", concerns one user only."""
-    found, refused = {}, []
+    found: dict[str, list[GenesysUser]] = {}
+    refused: list[str] = []
     for key in keys:
         try:
             user = task.genesys.user_by_external_id(authority, key)
@@ -206,8 +246,6 @@ def _with_external_ids(task: TaskContext, authority: str, keys: Collection[str])
             refused.append(key)
         else:
             found[key] = [user] if user else []
-    if refused:
-        task.log(f"{len(refused)} external ids cannot be looked up in Genesys; the changes of those people are held")
     return found, refused
 
 
@@ -217,7 +255,7 @@ def _with_external_ids(task: TaskContext, authority: str, keys: Collection[str])
 def recheck_refused_users(task: TaskContext, rows: Sequence[Row]) -> list[Row]:
     """Return the rows, with refused adds of missing or inactive users as orphaned.
 
-    A link to a user who is gone is dropped: the next run looks the user up by the rules.
+    Links and grants stay: the next run looks at the user again, and moves the link of a deleted one.
     """
     refused = _refused_users(rows)
     if not refused:
@@ -227,7 +265,6 @@ def recheck_refused_users(task: TaskContext, rows: Sequence[Row]) -> list[Row]:
     except GenesysError as error:
         task.log(f"{len(refused)} refused users could not be looked up in Genesys: {error}")
         return list(rows)
-    _forget_gone(task, rows, refused - known.keys())
     return [_as_orphan(row, known.get(row.genesys_user_id or "")) if _is_refused_add(row) else row for row in rows]
 
 
@@ -240,21 +277,9 @@ def _is_refused_add(row: Row) -> bool:
     return refused and row.action is Action.ADD and row.genesys_user_id is not None
 
 
-def _forget_gone(task: TaskContext, rows: Sequence[Row], gone: Collection[str]) -> None:
-    """Drop links to these Genesys users, and the grants that are gone with them."""
-    users = [
-        (row.user_guid, row.genesys_user_id)
-        for row in rows
-        if row.user_guid and row.genesys_user_id and row.genesys_user_id in gone
-    ]
-    with task.journal.together():
-        task.journal.grants.remove_users(users)
-        task.journal.links.remove([guid for guid, _ in users])
-
-
 def _as_orphan(row: Row, user: GenesysUser | None) -> Row:
     """Return a refused add as orphaned, unless the user is active. ``user``: as Genesys knows it; None: gone."""
-    if user is None:
+    if user is None or user.state == "deleted":
         return replace(row, status=Status.ORPHANED, reason=Reason.NO_GENESYS_USER)
     if user.state != "active":
         return replace(row, status=Status.ORPHANED, reason=Reason.INACTIVE)

@@ -16,6 +16,7 @@ from genesys_ad_sync.model import Change, Decision, Reason, Row, RowKey, RunReco
 from genesys_ad_sync.planning import assign_lanes
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE, lane_batches
 from genesys_ad_sync.polling.poller import DirectoryPoller
+from genesys_ad_sync.run import relink
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import (
     APPROVAL,
@@ -26,6 +27,8 @@ from genesys_ad_sync.run.facts import (
     StoredApproval,
 )
 from genesys_ad_sync.run.targets import target_of
+
+_LINK_STAYS = "not every group of this person was approved: the link stays as it is, and no later run asks again"
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,10 @@ def _approval(options: Mapping[str, str], given: ApprovalAnswer) -> StoredApprov
 def _close(task: TaskContext, run: RunRecord, frozen: FrozenQuestion, approval: StoredApproval) -> None:
     """Close the question of each row with the decision on its Genesys group."""
     decisions = {key: approval.groups[RowKey.parse(key).target] for key in frozen.rows}
+    for row in task.journal.rows.of_run(run):
+        # A link that stays rejects no change: the person may be relinked in another way.
+        if row.key in decisions and row.reason is Reason.RELINK and decisions[row.key] is not Decision.APPROVED:
+            decisions[row.key] = Decision.UNANSWERED
     task.journal.questions.close(run.key, decisions, by=approval.by, at=approval.at)
 
 
@@ -183,18 +190,23 @@ def _release_approved(task: TaskContext, run: RunRecord, frozen: FrozenQuestion,
     rows = rows_asked()
     if any(row.lane is not None for row in rows):
         return rows
-    approved = [row for row in rows if approval.groups[row.genesys_group_id or ""] is Decision.APPROVED]
-    task.journal.changes.clear_hold(
-        {id_ for row in approved if row.reason is Reason.SCOPE_CHANGED for id_ in row.change_ids}
-    )
-    decided = [_decided(row, approval.groups[row.genesys_group_id or ""]) for row in rows]
-    task.journal.rows.record_outcomes(run, _with_approved_lanes(task, decided), at=task.clock())
+    given = relink.decisions(task, rows, approval.groups)
+    approved = [row for row in rows if given[row.key] is Decision.APPROVED]
+    with task.journal.together():
+        task.journal.changes.clear_hold(
+            {id_ for row in approved if row.reason is Reason.SCOPE_CHANGED for id_ in row.change_ids}
+        )
+        relink.apply_approved(task, rows, given, approval.by)
+        decided = [_decided(row, given[row.key]) for row in rows]
+        task.journal.rows.record_outcomes(run, _with_approved_lanes(task, decided), at=task.clock())
     return rows_asked()
 
 
 def _decided(row: Row, decision: Decision) -> Row:
     if decision is Decision.APPROVED:
         return replace(row, status=Status.PLANNED, reason=None, error=None)
+    if row.reason is Reason.RELINK:
+        return replace(row, error=_LINK_STAYS)
     if decision is Decision.REJECTED:
         return replace(row, status=Status.HELD, reason=Reason.REJECTED, error=None)
     return replace(row, error="nobody answered; a later run asks again")

@@ -17,6 +17,7 @@ from genesys_ad_sync.run.facts import COMPARED, PLAN, WHOLE, StoredPlan
 from genesys_ad_sync.run.failures import records_failure
 from genesys_ad_sync.run.planning_inputs import PlanInputs, gather_plan_inputs, next_fence
 from genesys_ad_sync.run.questions import open_question
+from genesys_ad_sync.run.relink import note_without_rows
 from genesys_ad_sync.run.undo import UndoInputs, gather_undo_inputs, undo_run
 from genesys_ad_sync.writing.ownership import drop_grants_of_settled_removals, grant_settled_adds
 
@@ -59,6 +60,7 @@ def _decide_undisturbed(task: TaskContext, inputs: PlanInputs | UndoInputs) -> R
 def record_plan(task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Plan) -> Recorded:
     """Store the plan, its question, and what it settles without a write. To be called in one transaction."""
     run, now = task.run, task.clock()
+    note_without_rows(task, decided.rows)
     rows = open_question(task, run, decided, _with_comparison_changes(task, run, decided))
     task.journal.rows.replace(run, rows)
     task.journal.figures.save_groups(run, decided.group_results)

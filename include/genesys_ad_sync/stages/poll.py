@@ -15,7 +15,7 @@ from genesys_ad_sync.errors import WindowError
 from genesys_ad_sync.model import Action, Change, Guid, Mode, RunRecord, RunRequest
 from genesys_ad_sync.polling.poller import DirectoryPoller, PollResult
 from genesys_ad_sync.polling.window_history import rebuild_window
-from genesys_ad_sync.run import journal_identity, undo
+from genesys_ad_sync.run import journal_identity, relink, undo
 from genesys_ad_sync.run.changes import changes_to_act_on
 from genesys_ad_sync.run.claims import release_claims
 from genesys_ad_sync.run.context import TaskContext
@@ -66,6 +66,7 @@ def _begin(task: TaskContext, request: RunRequest) -> RunRecord:
     notes = journal_identity.begin_distrust(task, run, replaced=replaced)
     notes += release_claims(task, run, request)
     task.facts[NOTES] = (*notes, *undo.begin(task, run, request))
+    relink.begin(task, request)
     return run
 
 
@@ -118,6 +119,7 @@ def _groups_to_prove(task: TaskContext, changes: Sequence[Change]) -> set[Guid]:
 
     - Groups that feed the same Genesys group as one with a pending removal.
     - Groups of pairs without a baseline, which are still to be compared in full.
+    - Groups that feed a Genesys group which `relink` concerns.
     """
     pairs = task.journal.pairs.active()
     in_scope = {group.guid for group in task.journal.views.groups_in_scope()}
@@ -125,6 +127,7 @@ def _groups_to_prove(task: TaskContext, changes: Sequence[Change]) -> set[Guid]:
         return in_scope
     losing = {c.group_guid for c in changes if c.action is Action.REMOVE and c.settled_by is None}
     targets = {pair.genesys_group_id for pair in pairs if pair.group_guid in losing}
+    targets |= relink.groups_concerned(task, pairs)
     sources = {pair.group_guid for pair in pairs if pair.genesys_group_id in targets}
     without_baseline = {pair.group_guid for pair in pairs if not pair.has_baseline}
     return (sources | without_baseline) & in_scope

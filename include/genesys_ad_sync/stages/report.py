@@ -169,7 +169,12 @@ def report_of_failed_start(task: TaskContext, request: RunRequest) -> dict[str, 
 def _with_figures(results: Sequence[GroupResult], rows: Sequence[Row]) -> list[GroupResult]:
     """Return the groups with the numbers of members that the run added and removed."""
     done = Counter(
-        (row.genesys_group_id, row.action) for row in rows if row.status is Status.SUCCESS and row.settled_by is None
+        (group_id, action)
+        for group_id, action, _ in {  # two accounts may be the same member
+            (row.genesys_group_id, row.action, row.genesys_user_id or row.person)
+            for row in rows
+            if row.status is Status.SUCCESS and row.settled_by is None
+        }
     )
     return [
         replace(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from genesys_ad_sync.model import MatchStatus, Reason
+from genesys_ad_sync.model import MatchStatus
+from genesys_ad_sync.run import relink
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MATCHES, RESOLVED_TO
 from genesys_ad_sync.run.failures import records_failure
@@ -26,8 +27,8 @@ def resolve_users(task: TaskContext) -> dict[str, Any]:
     """
     task.facts[RESOLVED_TO] = task.journal.changes.newest_id()
     targets = collect(task).targets
-    users = users_of_targets(task, targets)
-    matches = resolve(task, targets, users)
+    users = users_of_targets(task, targets) | relink.accounts_concerned(task)
+    matches = relink.prepare(task, resolve(task, targets, users))
     task.facts[MATCHES] = tuple(matches.values())
     counts = Counter(match.status.value for match in matches.values())
     task.log("users: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none to resolve"))
@@ -37,6 +38,5 @@ def resolve_users(task: TaskContext) -> dict[str, Any]:
             guid: (match.reason.value if match.reason else match.status.value)
             for guid, match in matches.items()
             if match.status is not MatchStatus.MATCHED
-        }
-        | dict.fromkeys(sorted(users - matches.keys()), Reason.GENESYS_UNREADABLE.value),
+        },
     }

@@ -15,10 +15,12 @@ from genesys_ad_sync.genesys.writers import MembershipWriter, WriteResult
 from genesys_ad_sync.matching import excluded_users
 from genesys_ad_sync.model import SETTLED, Action, Reason, Row, RunRecord, Status
 from genesys_ad_sync.planning import recheck
+from genesys_ad_sync.planning.facts import claims_by_genesys_user
 from genesys_ad_sync.planning.undo import recheck_undo
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import READING
 from genesys_ad_sync.run.planning_inputs import claimed_by_others, planning_context, planning_targets
+from genesys_ad_sync.run.relink import link_moves
 from genesys_ad_sync.run.stop import Stop
 from genesys_ad_sync.run.targets import target_of
 from genesys_ad_sync.run.undo import changed_since_plan, pin_undone, undo_run
@@ -85,6 +87,8 @@ class LaneWriter:
         self._recheck_rows = self._recheck_plan if self._undo is None else self._recheck_undo
         self._fresh_until = fresh_until if self._undo is None else None  # an undo asks what is so now
         self._matches = matched(task)
+        self._accounts_of = claims_by_genesys_user(self._matches)
+        self._links = link_moves(task, self._matches)
         self._claimed = claimed_by_others(task, run)  # once for the lane: no definition can take what is ours
         self._stop = Stop(task)
         self.errors = LaneErrors()
@@ -155,18 +159,23 @@ class LaneWriter:
         users = {row.user_guid for row in rows if row.user_guid}
         if any(row.action is Action.REMOVE for row in rows):
             try:
-                self._matches.update(look_up(task, target, self._matches))
+                late = look_up(task, target, self._matches)
+                if late:
+                    self._matches.update(late)
+                    self._accounts_of = claims_by_genesys_user(self._matches)
             except GenesysError as error:
                 task.log(f"who else belongs into Genesys group {group_id} could not be looked up: {error}")
+        concerned = users | target.wanted.keys() | target.unreadable
+        claimants = {guid for row in rows for guid in self._accounts_of.get(row.genesys_user_id or "", ())}
         changes = task.journal.changes.unsettled({*target.sources, *target.former_sources})
         read_at = task.facts.required(READING).at  # before `plan` asked for pins
         pins = task.journal.pins.of_groups([group_id], since=read_at)
         return recheck(
             rows,
             planning_targets(task, [target], {group_id: members}, self._claimed)[0],
-            {guid: self._matches[guid] for guid in users | target.wanted.keys() if guid in self._matches},
+            {guid: self._matches[guid] for guid in concerned if guid in self._matches},
             task.definition,
-            planning_context(task, self._run, target.sources, users, pins),
+            planning_context(task, self._run, target.sources, users | claimants, pins, self._links),
             changes,
         )
 
@@ -254,6 +263,7 @@ def _send(
     """Send the rows; return their results and the error that ended it early. An unsent row has no result."""
     adds = [row.genesys_user_id for row in rows if row.action is Action.ADD and row.genesys_user_id]
     removes = [row.genesys_user_id for row in rows if row.action is Action.REMOVE and row.genesys_user_id]
+    removes = list(dict.fromkeys(removes))  # two accounts that are the same Genesys user may leave together
     results: dict[tuple[str, Action], WriteResult] = {}
     try:
         for result in writer.apply(group_id, adds, removes, before_request=lease.renew):

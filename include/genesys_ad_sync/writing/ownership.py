@@ -40,4 +40,5 @@ def drop_grants_of_settled_removals(task: TaskContext, rows: Sequence[Row]) -> N
     if not group_ids:
         return
     grants = task.journal.grants.of_groups(sorted(group_ids))
-    task.journal.grants.remove(grants_ended_by(rows, grants, task.journal.views.deleted_users()))
+    former = {(link.user_guid, link.genesys_user_id) for link in task.journal.links.former()}
+    task.journal.grants.remove(grants_ended_by(rows, grants, task.journal.views.deleted_users(), former))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -88,6 +89,28 @@ def test_a_request_says_when_the_run_was_due() -> None:
     assert params.request_of_run(definition(), asked).due_at is None
     asked["dag_run"].run_after = NOON
     assert params.request_of_run(definition(), asked).due_at == NOON
+
+
+def test_people_to_relink_reach_the_run_as_they_are_written() -> None:
+    entry = "6F9619FF-8B86-D011-B42D-00C04FC964FF=7c0b9e0e-1111-4222-8333-444455556666"
+    given = {**context(None), "params": {**PARAMS, "relink": [entry]}}
+    assert params.request_of_run(definition(), given).relink == (entry,)
+    assert params.request_of_run(definition(), context(None)).relink == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "fits"),
+    [
+        ("6f9619ff-8b86-d011-b42d-00c04fc964ff", True),
+        ("{6F9619FF-8B86-D011-B42D-00C04FC964FF}", True),
+        ("6f9619ff-8b86-d011-b42d-00c04fc964ff = 7c0b9e0e", True),
+        ("ann@example.com", False),
+        ("6f9619ff-8b86-d011-b42d-00c04fc964ff=", False),
+        ("6f9619ff-8b86-d011-b42d-00c04fc964ff=a=b", False),
+    ],
+)
+def test_the_form_takes_an_object_guid_with_or_without_a_genesys_user(entry: str, fits: bool) -> None:
+    assert bool(re.search(params.RELINK_PATTERN, entry)) is fits
 
 
 @pytest.mark.parametrize(

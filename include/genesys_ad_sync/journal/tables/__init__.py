@@ -12,6 +12,7 @@ from genesys_ad_sync.journal.tables.directory import cursor, group, known_dc, me
 from genesys_ad_sync.journal.tables.ownership import (
     claim,
     definition,
+    former_link,
     grant,
     link,
     pair,
@@ -22,7 +23,7 @@ from genesys_ad_sync.journal.tables.ownership import (
 from genesys_ad_sync.journal.tables.runs import change, fact, group_result, outcome, request, row, run
 from genesys_ad_sync.journal.tables.shared import external_id, lease, lease_holder, meta, shared_secret
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision of ``migrations/versions``. Kept here, so that opening a current journal loads no alembic."""
 
 VERSION_TABLE = "journal_version"  # not alembic's default name: Airflow's own database uses that one
@@ -37,6 +38,7 @@ __all__ = [
     "definition",
     "external_id",
     "fact",
+    "former_link",
     "grant",
     "group",
     "group_result",

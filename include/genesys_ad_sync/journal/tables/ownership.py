@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, String, Table
+from sqlalchemy import JSON, Boolean, Column, Index, Integer, String, Table
 
 from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_column, metadata
 
@@ -38,7 +38,8 @@ grant = Table(
     sqlite_with_rowid=False,
 )
 
-# Who an AD user is in Genesys Cloud.
+# Who an AD user is in Genesys Cloud. `confirmed_values`: a digest of the account's values when an external id or a
+# person confirmed the link. `contradicted_since`, `others`: what its last comparison with the rules showed.
 link = Table(
     "journal_link",
     metadata,
@@ -47,7 +48,24 @@ link = Table(
     Column("genesys_user_id", String, nullable=False),
     Column("matched_by", String, nullable=False),
     Column("since", UtcDateTime, nullable=False),
+    Column("confirmed_values", String),
+    Column("contradicted_since", UtcDateTime),
+    Column("others", JSON(none_as_null=True)),
     Index("journal_link_by_genesys_user", "definition", "genesys_user_id"),
+)
+
+# Who an AD user was in Genesys Cloud, until the link moved: `deleted` because Genesys showed that user as deleted,
+# else because a person said so. What was granted to the former user follows the link.
+former_link = Table(
+    "journal_former_link",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("user_guid", String, primary_key=True),
+    Column("genesys_user_id", String, primary_key=True),
+    Column("deleted", Boolean, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("run", String),
+    Column("decided_by", String),
 )
 
 # Which sync definition feeds a Genesys group.

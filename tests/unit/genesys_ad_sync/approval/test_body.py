@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from genesys_ad_sync.approval import (
     body,
     question,
 )
-from genesys_ad_sync.model import Row
+from genesys_ad_sync.model import Action, Reason, Row
 from genesys_ad_sync.text import escape_markdown
 from tests.support.approval_examples import row
 from tests.support.sync_examples import change, directory_group, directory_user
@@ -58,6 +59,19 @@ def test_somebody_gone_or_disabled_is_said_to_be_so() -> None:
     made = text(row("ann"), row("bob"), users={"bob": directory_user("bob", disabled=True)}, gone=frozenset({"ann"}))
     assert "the account is gone from AD" in made
     assert "the account is disabled" in made
+
+
+def test_a_link_that_is_to_move_shows_both_genesys_users() -> None:
+    about = {"account": "ann", "former_user": "x-old (Quinn, q@example.com)", "new_user": "x-ann (*Ann*)"}
+    made = text(
+        replace(row("ann", action=Action.ADD), reason=Reason.RELINK, about=about),
+        replace(row(None, genesys_user_id="x-old"), reason=Reason.RELINK, about=about),
+    )
+    both = f"from Genesys user {escape_markdown(about['former_user'])} to {escape_markdown(about['new_user'])}"
+    assert made.count(f"the link of AD account `ann` moves {both}") == 2
+    assert "*Ann*" not in made
+    assert "all its groups must be approved" in made
+    assert "is in one of them" not in made  # the account of the one who goes is
 
 
 # -- names are data -----------------------------------------------------------------------------------

@@ -202,14 +202,14 @@ def test_all_pages_of_a_search_are_read() -> None:
     assert [one.json["pageNumber"] for one in client.called] == [1, 2]
 
 
-def test_search_falls_back_to_single_look_ups_when_a_batch_is_refused() -> None:
+def test_search_halves_a_batch_that_is_refused() -> None:
     client = organisation([person(n) for n in range(10)], refuse=lambda one: "values" in one.json["query"][0])
     gateway = GenesysGateway(client)
     found = gateway.search_users(UserKey.USERNAME, [f"person{n}@x.example" for n in range(4)])
     assert [user.id for user in found] == ["u0", "u1", "u2", "u3"]
-    assert len(client.called) == 5
+    assert len(client.called) == 7
     gateway.search_users(UserKey.USERNAME, ["person5@x.example", "person6@x.example"])
-    assert len(client.called) == 7  # it learned
+    assert len(client.called) == 9  # it learned
 
 
 def test_a_value_that_search_refuses_is_looked_for_in_the_listing() -> None:
@@ -219,6 +219,23 @@ def test_a_value_that_search_refuses_is_looked_for_in_the_listing() -> None:
         UserKey.EMAIL, ["person1@x.example", 'odd"one@x.example', "no@x.example"]
     )
     assert {user.id for user in found} == {"u1", "u7"}
+    assert found.refused == frozenset()
+
+
+def test_a_value_that_search_refuses_is_named_where_users_cannot_be_listed() -> None:
+    odd = 'odd"one@x.example'
+    users = [person(n) for n in range(60)] + [person(n, "inactive") for n in range(1000, 11_001)]
+    client = organisation(users, refuse=lambda one: one.path.endswith("search") and '"' in str(one.json["query"][0]))
+    gateway = GenesysGateway(client)
+    found = gateway.find_users(UserKey.EMAIL, [*(f"person{n}@x.example" for n in range(60)), odd])
+    assert {user.id for user in found} == {f"u{n}" for n in range(60)}
+    assert found.refused == {odd}
+    listings = [one for one in client.called if one.path == "/api/v2/users"]
+    assert len(listings) <= 2, "a listing that must fail is not begun: its first pages tell"
+    assert len(client.called) < 20
+    before = len(client.called)
+    gateway.find_users(UserKey.EMAIL, ["person1@x.example"])
+    assert len(client.called) == before + 1
 
 
 def test_few_users_are_searched_and_many_are_listed() -> None:
@@ -240,10 +257,14 @@ def test_known_users_are_asked_for_by_id_until_listing_all_is_cheaper() -> None:
     users = [person(n, "inactive" if n % 10 == 0 else "active") for n in range(3000)] + [person(3000, "deleted")]
     few, many = organisation(users), organisation(users)
     found = GenesysGateway(few).users_by_id([f"u{n}" for n in range(2810, 3010)])
-    assert {user.id for user in found} == {f"u{n}" for n in range(2810, 3000)}
+    assert {user.id for user in found} == {f"u{n}" for n in range(2810, 3001)}
+    assert {user.id for user in found if user.state == "deleted"} == {"u3000"}
     assert [len(one.params.get("id", [])) for one in few.called] == [0, 50, 50, 50, 50]  # how many there are, first
     assert len(GenesysGateway(many).users_by_id([f"u{n}" for n in range(500)])) == 500
     assert sorted(one.params["state"] for one in many.called) == ["active"] * 6 + ["inactive"]
+    gateway = GenesysGateway(organisation(users))
+    gateway.list_users()
+    assert [user.state for user in gateway.users_by_id(["u1", "u3000", "u4000"])] == ["active", "deleted"]
 
 
 def test_several_threads_may_look_for_users_and_list_them_once() -> None:

@@ -18,9 +18,10 @@ from sqlalchemy import create_engine, make_url, text
 
 from genesys_ad_sync.errors import JournalConflict, JournalError
 from genesys_ad_sync.journal import Journal, tables
-from genesys_ad_sync.model import DirectoryView
+from genesys_ad_sync.model import DirectoryView, Link
 from tests.support.journal import (
     DEFINITION,
+    T0,
     advance,
     begin,
     change,
@@ -58,10 +59,18 @@ def test_a_journal_of_the_first_version_keeps_what_it_knows(journal_url: str, mo
                     "VALUES ('default', 'u1', 'CN=u1', 'user', 'u1', false, '{}')"
                 )
             )
+            connection.execute(
+                text(
+                    "INSERT INTO journal_link (definition, user_guid, genesys_user_id, matched_by, since) "
+                    "VALUES ('default', 'u1', 'x1', 'mail=email', '2024-05-01 12:00:00.000000')"
+                )
+            )
     monkeypatch.undo()
     with Journal.open(journal_url) as new:
         assert new.identity() == identity
         assert new.of("default").views.users(["u1"])["u1"].name == "u1"
+        assert new.of("default").links.all() == {"u1": Link("u1", "x1", "mail=email", T0)}
+        assert new.of("default").links.former() == []
         assert new.of("default").views.deleted_users() == frozenset()
         advance(new, DirectoryView(), deleted=["u1"], definition="default")
         assert new.of("default").views.deleted_users() == {"u1"}

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from genesys_ad_sync.journal import Journal, Link
-from genesys_ad_sync.model import Grant, GroupPair
+from genesys_ad_sync.model import FormerLink, Grant, GroupPair
 from tests.support.journal import (
     DEFINITION,
     T0,
@@ -110,6 +110,36 @@ def test_a_genesys_user_whom_two_accounts_claim_is_seen_to_be_so(journal: Journa
     assert journal.of(DEFINITION).links.all() == {"u1": one, "u2": two, "u3": three}
     journal.of(DEFINITION).links.remove(["u1", "u3"])
     assert journal.of(DEFINITION).links.all() == {"u2": two}
+
+
+def test_a_link_that_moved_is_a_former_one_until_it_comes_back(journal: Journal) -> None:
+    links = journal.of(DEFINITION).links
+    links.save([Link("u1", "U1", "mail=email", T0), Link("u2", "U2", "mail=email", T0)])
+    links.save([Link("u1", "U9", "mail=email", T0)])
+    moved = FormerLink("u1", "U1", deleted=True, at=T0, run="dag/run", by=None)
+    links.add_former([moved, FormerLink("u2", "U7", deleted=False, at=T0, run="dag/run", by="olivia")])
+    assert sorted(links.former(), key=str) == [moved, FormerLink("u2", "U7", False, T0, "dag/run", "olivia")]
+    assert journal.of("other").links.former() == []
+    links.replace([Link("u1", "U1", "relink", T0)])
+    assert [former.user_guid for former in links.former()] == ["u2"]
+
+
+def test_what_a_comparison_showed_is_kept_with_the_link_until_it_moves(journal: Journal) -> None:
+    links = journal.of(DEFINITION).links
+    doubted = Link("u1", "U1", "mail=email", T0, values="abc", contradicted_since=T0, others=("U2",))
+    links.save([Link("u1", "U1", "mail=email", T0), Link("u2", "U2", "mail=email", T0)])
+    links.replace([doubted])
+    links.save([Link("u1", "U1", "upn=username", T0 + minutes(5))])
+    assert links.of(["u1", "u3"]) == {"u1": doubted}
+    links.save([Link("u1", "U3", "mail=email", T0)])
+    assert links.of(["u1"]) == {"u1": Link("u1", "U3", "mail=email", T0)}
+
+
+def test_grants_are_found_by_account(journal: Journal) -> None:
+    grants = [Grant("G1", "U1", "u1", "a"), Grant("G2", "U9", "u1", "b"), Grant("G1", "U2", "u2", "a")]
+    journal.of(DEFINITION).grants.add(grants, T0)
+    assert set(journal.of(DEFINITION).grants.of_users(["u1"])) == set(grants[:2])
+    assert journal.of("other").grants.of_users(["u1"]) == []
 
 
 # -- claims --

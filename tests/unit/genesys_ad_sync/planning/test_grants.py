@@ -101,15 +101,24 @@ def test_a_member_whom_another_ad_group_wants_keeps_its_grant() -> None:
 
 def test_a_grant_of_a_deleted_account_ends_with_the_membership_of_its_successor() -> None:
     grants = [grant("ann0", genesys_id="x-ann"), grant("ann1", genesys_id="x-ann"), grant("ann")]
-    left = row("remove", Status.SUCCESS)
+    left = row("remove", Status.UNCHANGED, Reason.ALREADY_SO)
     assert sorted(grants_ended_by([left], grants, {"ann0"}), key=str) == sorted([grants[0], grants[2]], key=str)
     assert grants_ended_by([left], grants, ()) == [grants[2]]
 
 
-def test_a_removal_of_a_genesys_user_unknown_to_ad_ends_only_grants_of_deleted_accounts() -> None:
-    left = row("remove", Status.SUCCESS, user_guid=None)
-    assert grants_ended_by([left], [grant("ann")], ()) == []
-    assert grants_ended_by([left], [grant("ann")], {"ann"}) == [grant("ann")]
+def test_who_was_removed_is_owned_through_no_account_any_more() -> None:
+    grants = [grant("ann0", genesys_id="x-ann"), grant("ann")]
+    assert grants_ended_by([row("remove", Status.SUCCESS)], grants, ()) == grants
+    by_hand = row("remove", Status.SUCCESS, user_guid=None)
+    assert grants_ended_by([by_hand], grants, ()) == grants
+
+
+def test_a_grant_of_a_former_genesys_user_ends_with_that_users_own_membership() -> None:
+    former = grant("ann", genesys_id="x-old")
+    left = row("remove", Status.SUCCESS)
+    assert grants_ended_by([left], [former, grant("ann")], (), {("ann", "x-old")}) == [grant("ann")]
+    left_behind = row("remove", Status.SUCCESS, user_guid=None, genesys_user_id="x-old")
+    assert grants_ended_by([left_behind], [former, grant("ann")], (), {("ann", "x-old")}) == [former]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from genesys_ad_sync.model import Match, MatchStatus, Reason
+from genesys_ad_sync.model import Match, MatchStatus, Reason, Rival
 from genesys_ad_sync.planning import guards
 from genesys_ad_sync.planning.guards import Removal
 from tests.support.sync_examples import grant, matched
@@ -29,6 +29,14 @@ ALLOWED = Removal(
 )
 
 
+def contested(user: str, *rivals: Rival) -> Match:
+    return Match(user, MatchStatus.AMBIGUOUS, reason=Reason.AMBIGUOUS, candidates=("x-ann",), rivals=rivals)
+
+
+def test_other_accounts_hold_a_removal_only_as_claimants_who_belong_into_the_group() -> None:
+    assert guards.why_held(replace(ALLOWED, match=contested("ann", Rival("bob", "x-ann")))) is None
+
+
 def test_a_removal_that_breaks_no_rule_is_allowed() -> None:
     assert guards.why_held(ALLOWED) is None
 
@@ -39,9 +47,11 @@ def test_a_removal_that_breaks_no_rule_is_allowed() -> None:
         ({"complete": False}, Reason.UNPROVEN),
         ({"grants": ()}, Reason.NOT_OWNED),
         ({"match": Match("ann", MatchStatus.AMBIGUOUS)}, Reason.AMBIGUOUS),
+        ({"match": contested("ann", Rival(None, "y"))}, Reason.AMBIGUOUS),
+        ({"match": Match("ann", MatchStatus.AMBIGUOUS, reason=Reason.LINK_CONTRADICTED)}, Reason.LINK_CONTRADICTED),
         ({"known_ids": frozenset({"x-ann", "y"})}, Reason.AMBIGUOUS),
         ({"claimants": frozenset({"ann", "bob"})}, Reason.AMBIGUOUS),
-        ({"policy": "mirror", "grants": (), "all_wanted_looked_up": False}, Reason.AMBIGUOUS),
+        ({"policy": "mirror", "grants": (), "all_wanted_looked_up": False}, Reason.GENESYS_UNREADABLE),
         ({"grants": (grant("ann"), grant("ann", "g9"))}, Reason.MAPPING_CHANGED),
         ({"policy": "mirror", "grants": (), "lost": ("g1", "g9")}, Reason.MAPPING_CHANGED),
         ({"policy": "mirror", "grants": (), "lost": (), "sources": frozenset()}, Reason.MAPPING_CHANGED),

@@ -7,9 +7,20 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.model import Match, Reason, Status
-from tests.support.planning_examples import added, ambiguous, inactive, orphan, removed
+from genesys_ad_sync.model import Match, MatchStatus, Reason, Rival, Status
+from genesys_ad_sync.planning import Move, Relinking
+from tests.support.planning_examples import added, ambiguous, inactive, orphan, removed, whole
 from tests.support.sync_examples import NOON, change, genesys_group, grant, matched, matches, planned, target, told
+
+
+def contested(user: str, by: str) -> Match:
+    rivals = (Rival(by, "x-ann"),)
+    return Match(user, MatchStatus.AMBIGUOUS, reason=Reason.AMBIGUOUS, candidates=("x-ann",), rivals=rivals)
+
+
+def linked(user: str, genesys_id: str | None = None) -> Match:
+    return Match(user, MatchStatus.MATCHED, genesys_id or f"x-{user}", "link")
+
 
 # -- adds -----------------------------------------------------------------------------------------------
 
@@ -145,16 +156,168 @@ def test_a_removal_of_what_ad_never_granted_is_held() -> None:
 
 
 @pytest.mark.parametrize(
-    "known",
+    ("known", "rivals"),
     [
-        matches(ambiguous("ann", "x-ann", "y")),
-        matches(matched("ann", "somebody-else")),  # the link moved after the grant
-        matches("ann", matched("ann2", "x-ann")),  # recreated in AD, or one mail for two
-        matches("ann", ambiguous("bob", "x-ann", "z")),
+        (matches(ambiguous("ann", "x-ann", "y")), ()),
+        (matches(matched("ann", "somebody-else")), (Rival(None, "somebody-else"),)),  # another link than at the grant
+        (matches("ann", matched("bob", "x-ann")), (Rival("bob", "x-ann"),)),  # recreated in AD, or one mail for two
+        (matches("ann", ambiguous("bob", "x-ann", "z")), (Rival("bob", "x-ann"),)),
+        (matches(contested("ann", "bob"), contested("bob", "ann")), (Rival("bob", "x-ann"),)),
     ],
 )
-def test_a_removal_is_held_when_it_is_not_sure_whom_it_would_hit(known: dict[str, Match]) -> None:
-    assert told(removed(known)) == [("remove", "ann", "held", "ambiguous")]
+def test_a_removal_is_held_when_it_is_not_sure_whom_it_would_hit(
+    known: dict[str, Match], rivals: tuple[Rival, ...]
+) -> None:
+    made = removed(matches(*known.values(), *([] if "bob" in known else ["bob"])), wanted={"bob": ("g1",)})
+    assert told(made) == [("remove", "ann", "held", "ambiguous")]
+    assert made.rows[0].rivals == rivals
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        matches("ann", matched("bob", "x-ann")),
+        matches("ann", ambiguous("bob", "x-ann", "z")),
+        matches(contested("ann", "bob"), contested("bob", "ann")),
+    ],
+)
+def test_nobody_vetoes_a_removal_from_a_group_in_which_nobody_else_is_wanted(known: dict[str, Match]) -> None:
+    assert told(removed(known)) == [("remove", "ann", "planned", None)]
+    unreadable = removed(known, unreadable=frozenset({"bob"}))  # bob may be a member whom AD does not show
+    assert told(unreadable) == [("remove", "ann", "held", "ambiguous")]
+    assert unreadable.rows[0].rivals == (Rival("bob", "x-ann"),)
+
+
+def test_two_accounts_that_are_one_genesys_user_may_both_leave() -> None:
+    known = matches(contested("ann", "bob"), contested("bob", "ann"))
+    left = (change("remove", "ann"), change("remove", "bob", id=2))
+    made = removed(known, changes=left, grants=(grant("ann"), grant("bob", genesys_id="x-ann")))
+    assert told(made) == [("remove", "ann", "planned", None), ("remove", "bob", "planned", None)]
+
+
+@pytest.mark.parametrize("kind", ["excluded_users", "deleted_users", "disabled_users"])
+def test_accounts_without_a_veto_hold_nobody_up(kind: str) -> None:
+    known = matches(matched("ann"), matched("other", "x-ann"))
+    context = {kind: frozenset({"other"})}
+    in_group = {"ann": ("g1",), "other": ("g1",)} if kind == "excluded_users" else {"ann": ("g1",)}
+    adding = target(wanted=in_group, changes=(change("add", "ann"),))
+    assert told(planned(adding, known=known, **context)) == [("add", "ann", "planned", None)]
+    wanted = {"wanted": {"other": ("g1",)}} if kind == "excluded_users" else {}
+    assert told(removed(known, context=context, **wanted)) == [("remove", "ann", "planned", None)]
+
+
+def test_who_takes_over_from_a_disabled_account_keeps_the_membership() -> None:
+    known = matches(matched("ann"), matched("ann2", "x-ann"))
+    made = removed(known, context={"disabled_users": frozenset({"ann"})}, wanted={"ann2": ("g1",)})
+    assert told(made) == [("remove", "ann", "unchanged", "still_granted")]
+    assert made.new_grants == (grant("ann2", genesys_id="x-ann"),)
+
+
+def test_a_link_wins_over_a_newcomer_who_names_it_as_rival() -> None:
+    known = matches(linked("ann"), contested("bob", "ann"))
+    both = target(wanted={"ann": ("g1",), "bob": ("g1",)}, changes=(change("add", "ann"), change("add", "bob", id=2)))
+    made = planned(both, known=known)
+    assert told(made) == [("add", "ann", "planned", None), ("add", "bob", "held", "ambiguous")]
+    assert made.rows[1].rivals == (Rival("ann", "x-ann"),)
+    late = planned(both, known=matches(linked("ann"), matched("bob", "x-ann")))  # looked up apart
+    assert told(late) == [("add", "ann", "planned", None), ("add", "bob", "held", "ambiguous")]
+
+
+def test_a_contradicted_link_holds_adds_and_removals_and_names_both_users() -> None:
+    doubted = Match(
+        "ann",
+        MatchStatus.AMBIGUOUS,
+        reason=Reason.LINK_CONTRADICTED,
+        candidates=("x-ann", "y"),
+        rivals=(Rival(None, "y"),),
+    )
+    for made in (added({"ann": doubted}), removed({"ann": doubted})):
+        [row] = made.rows
+        assert (row.status, row.reason) == (Status.HELD, Reason.LINK_CONTRADICTED)
+        assert (row.genesys_user_id, row.rivals) == ("x-ann", (Rival(None, "y"),))
+
+
+def test_whom_genesys_refuses_to_look_up_is_held_and_the_others_go_on() -> None:
+    refused = Match(
+        "eve",
+        MatchStatus.NOT_LOOKED_UP,
+        matched_by="employeeNumber=external_id",
+        reason=Reason.NOT_LOOKED_UP,
+        value=".",
+    )
+    changes = (change("remove", "ann"), change("add", "eve", id=2))
+    made = removed(matches("ann", refused), wanted={"eve": ("g1",)}, changes=changes)
+    assert told(made) == [("add", "eve", "held", "not_looked_up"), ("remove", "ann", "planned", None)]
+    assert made.rows[0].about == {"rule": "employeeNumber=external_id", "value": "."}
+
+
+def test_a_leaver_who_may_be_a_member_as_another_user_is_held_not_settled() -> None:
+    doubted = ambiguous("ann", "y", "z")
+    made = removed({"ann": doubted}, grants=(grant("ann", genesys_id="x-gone"),), members=frozenset({"z"}))
+    assert told(made) == [("remove", "ann", "held", "ambiguous")]
+    absent = removed({"ann": doubted}, grants=(grant("ann", genesys_id="x-gone"),), members=frozenset())
+    assert told(absent) == [("remove", "ann", "unchanged", "already_so")]
+
+
+# -- links that moved -----------------------------------------------------------------------------------
+
+OLD = (grant("ann", genesys_id="x-old"),)
+
+
+def test_a_grant_follows_the_link_to_a_member() -> None:
+    moves = {("ann", "x-old"): Move("x-ann", deleted=True)}
+    made = removed(grants=OLD, context={"moves": moves})
+    assert told(made) == [("remove", "ann", "planned", None)]
+    assert (made.rows[0].genesys_user_id, made.new_grants, made.stale_grants) == ("x-ann", (grant("ann"),), OLD)
+    absent = removed(grants=OLD, members=frozenset(), context={"moves": moves})
+    assert told(absent) == [("remove", "ann", "unchanged", "already_so")]
+    assert absent.new_grants == ()
+
+
+def test_the_former_user_of_a_relinked_account_leaves_and_the_new_one_comes() -> None:
+    moves = {("ann", "x-old"): Move("x-ann")}
+    made = whole(
+        known=matches(linked("ann")), wanted={"ann": ("g1",)}, members=frozenset({"x-old"}), grants=OLD, moves=moves
+    )
+    assert told(made) == [("add", "ann", "planned", None), ("remove", None, "planned", None)]
+    assert made.rows[1].genesys_user_id == "x-old"
+
+
+def test_the_former_user_stays_where_another_account_is_that_user() -> None:
+    moves = {("ann", "x-old"): Move("x-ann")}
+    made = whole(
+        known=matches(linked("ann"), linked("bob", "x-old")),
+        members=frozenset({"x-old"}),
+        grants=OLD,
+        moves=moves,
+    )
+    assert told(made) == [("add", "ann", "planned", None)]
+    assert made.stale_grants == OLD
+
+
+def test_a_link_that_is_to_move_waits_for_a_person_with_all_that_follows() -> None:
+    relinked = Match("ann", MatchStatus.MATCHED, "x-ann", "relink")
+    facts: dict[str, Any] = {
+        "known": matches(relinked, matched("bob", "x-old")),
+        "grants": OLD,
+        "moves": {("ann", "x-old"): Move("x-ann")},
+        "relinks": {"ann": Relinking("x-old", "x-old", "x-ann")},
+    }
+    made = whole(**facts, wanted={"ann": ("g1",)}, members=frozenset({"x-old"}))
+    assert told(made) == [("add", "ann", "held", "relink"), ("remove", None, "held", "relink")]
+    about = {"account": "ann", "former_user": "x-old", "new_user": "x-ann"}
+    assert [row.about for row in made.rows] == [about, about]
+    assert made.needs_approval == {row.key for row in made.rows}
+    assert (made.new_grants, made.stale_grants) == ((), ())
+    there = whole(**facts, wanted={"ann": ("g1",)}, members=frozenset({"x-ann"}))
+    assert told(there) == [("add", "ann", "held", "relink")]
+    assert there.new_grants == ()
+    new = {"grants": (), "moves": {}, "relinks": {"ann": Relinking(None, "none", "x-ann")}}  # never linked before
+    first = whole(**{**facts, **new}, wanted={"ann": ("g1",)}, members=frozenset({"x-ann"}))
+    assert (told(first), first.new_grants) == ([("add", "ann", "held", "relink")], ())
+    # until then the old link holds for everybody else
+    other = whole(**facts, wanted={"bob": ("g1",)}, members=frozenset({"x-dora"}))
+    assert told(other) == [("add", "bob", "held", "ambiguous")]
 
 
 RECREATED = matches("ann", matched("ann2", "x-ann"))  # two accounts with one mail; of ann, the tombstone was seen
@@ -174,7 +337,7 @@ def test_who_was_made_anew_and_is_no_longer_wanted_is_removed() -> None:
     assert told(removed(RECREATED, context={"deleted_users": frozenset({"ann"})})) == [
         ("remove", "ann", "planned", None)
     ]
-    assert told(removed(RECREATED)) == [("remove", "ann", "held", "ambiguous")], "no tombstone was seen"
+    assert told(removed(RECREATED)) == [("remove", "ann", "planned", None)], "no claimant is wanted there"
 
 
 @pytest.mark.parametrize(
@@ -182,18 +345,20 @@ def test_who_was_made_anew_and_is_no_longer_wanted_is_removed() -> None:
     [
         (matches("ann", ambiguous("ann2", "x-ann", "z")), {}),
         (matches("ann", matched("ann2", "x-ann"), matched("ann3", "x-ann")), {}),
-        (matches("ann"), {}),  # the new one was not looked up
     ],
 )
 def test_it_is_held_when_it_is_not_sure_who_was_made_anew(known: dict[str, Match], context: dict[str, Any]) -> None:
     wanted = {"ann2": ("g1",), "ann3": ("g1",)}
-    made = removed(known, context={"deleted_users": frozenset({"ann"}), **context}, wanted=wanted)
+    made = removed(
+        {**matches("ann3"), **known}, context={"deleted_users": frozenset({"ann"}), **context}, wanted=wanted
+    )
     assert told(made) == [("remove", "ann", "held", "ambiguous")]
 
 
-def test_a_new_account_that_is_excluded_is_left_alone() -> None:
-    context = {"deleted_users": frozenset({"ann"}), "excluded_users": frozenset({"ann2"})}
-    assert told(removed(RECREATED, context=context)) == [("remove", "ann", "held", "ambiguous")]
+def test_it_is_held_while_the_new_account_was_not_looked_up() -> None:
+    made = removed(context={"deleted_users": frozenset({"ann"})}, wanted={"ann2": ("g1",)})
+    assert told(made) == [("remove", "ann", "held", "genesys_unreadable")]
+    assert "1 people" in (made.rows[0].error or "")
 
 
 def test_what_was_granted_to_a_deleted_account_does_not_stand_against_the_new_one() -> None:

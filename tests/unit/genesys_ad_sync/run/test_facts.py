@@ -9,7 +9,7 @@ import pytest
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import Journal, RunKey, RunRecord
-from genesys_ad_sync.model import Decision, GroupPair, Match, MatchStatus, Reason, SkippedGroup
+from genesys_ad_sync.model import Decision, GroupPair, Match, MatchStatus, Reason, Rival, SkippedGroup
 from genesys_ad_sync.run import facts as facts_module
 from genesys_ad_sync.run.facts import Fact, Facts
 from tests.support.journal import T0, begin, change, journal, journal_url  # noqa: F401 (fixtures)
@@ -52,6 +52,35 @@ STORED: list[tuple[Fact[Any], Any, Any]] = [
         [
             ["u1", "matched", "x1", "mail=email", None, []],
             ["u2", "ambiguous", None, None, "ambiguous", ["x2", "x3"]],
+        ],
+    ),
+    (
+        facts_module.MATCHES,
+        (
+            Match("u1", MatchStatus.MATCHED, "x2", "mail=email", moved_from="x1"),
+            Match("u2", MatchStatus.AMBIGUOUS, reason=Reason.AMBIGUOUS, rivals=(Rival("u3", None),)),
+            Match("u4", MatchStatus.NOT_LOOKED_UP, matched_by="mail=email", reason=Reason.NOT_LOOKED_UP, value="."),
+        ),
+        [
+            ["u1", "matched", "x2", "mail=email", None, [], [], None, "x1"],
+            ["u2", "ambiguous", None, None, "ambiguous", [], [["u3", None]], None, None],
+            ["u4", "not_looked_up", None, "mail=email", "not_looked_up", [], [], ".", None],
+        ],
+    ),
+    (facts_module.RELINK_REQUESTS, ("u1=x1", "u2"), ["u1=x1", "u2"]),
+    (facts_module.RELINK_REMARKS, {"u1": "stays"}, {"u1": "stays"}),
+    (
+        facts_module.RELINKS,
+        (facts_module.Relink("u1", None, "x1", ("u2",), "none", "x1 (Ann)"),),
+        [
+            {
+                "guid": "u1",
+                "former": None,
+                "new": "x1",
+                "ended": ["u2"],
+                "former_label": "none",
+                "new_label": "x1 (Ann)",
+            }
         ],
     ),
     (facts_module.LAST_CHANGE, 9, 9),

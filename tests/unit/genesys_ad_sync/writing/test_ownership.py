@@ -55,8 +55,10 @@ def test_a_membership_that_another_group_still_grants_keeps_that_grant() -> None
 
 def test_grants_of_a_deleted_account_end_with_those_of_the_new_one() -> None:
     old, new = grant("ann-old"), grant("ann")
-    assert set(grants_ended_by([REMOVED], [old, new], {"ann-old"})) == {old, new}
-    assert grants_ended_by([REMOVED], [old, new], ()) == [new]
+    absent = replace(REMOVED, status=Status.UNCHANGED, reason=Reason.ALREADY_SO)
+    assert set(grants_ended_by([absent], [old, new], {"ann-old"})) == {old, new}
+    assert grants_ended_by([absent], [old, new], ()) == [new]
+    assert set(grants_ended_by([REMOVED], [old, new], ())) == {old, new}  # nobody owns a member that is no more
 
 
 def test_an_add_and_an_unsettled_removal_end_nothing() -> None:

@@ -1,0 +1,29 @@
+"""Which Genesys user an AD user is: links first, then the rules of `users:` in order, never a guess.
+
+Pure: the caller asks Genesys. `start` → (`next_lookup` → ask Genesys → `answered`)* → `without_veto` → `finish`.
+"""
+
+from genesys_ad_sync.matching.accounts import accounts_without_veto, disabled_users, excluded_users
+from genesys_ad_sync.matching.claims import outsiders, without_veto
+from genesys_ad_sync.matching.links import LinkFinding, link_findings
+from genesys_ad_sync.matching.lookups import Lookup, answered, next_lookup, start
+from genesys_ad_sync.matching.results import finish
+from genesys_ad_sync.matching.state import MatchState, value_for, values_digest
+
+__all__ = [
+    "LinkFinding",
+    "Lookup",
+    "MatchState",
+    "accounts_without_veto",
+    "answered",
+    "disabled_users",
+    "excluded_users",
+    "finish",
+    "link_findings",
+    "next_lookup",
+    "outsiders",
+    "start",
+    "value_for",
+    "values_digest",
+    "without_veto",
+]

@@ -1,0 +1,118 @@
+"""Genesys users that several AD accounts claim."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping
+
+from genesys_ad_sync.matching.links import LinkFinding
+from genesys_ad_sync.matching.state import MatchState, Sight, sight, value_for
+from genesys_ad_sync.model import GenesysUser, Guid, Match, MatchStatus, Rival, UserKey
+
+_Claims = dict[str, dict[Guid, bool]]
+"""Genesys user -> accounts that claim it -> whether by a link that nothing contradicts."""
+
+
+def outsiders(state: MatchState) -> frozenset[Guid]:
+    """Return accounts outside this matching that are linked to a Genesys user which this matching saw."""
+    seen = _seen_ids(state)
+    return frozenset(
+        guid for guid, link in state.links.items() if guid not in state.users and link.genesys_user_id in seen
+    )
+
+
+def without_veto(state: MatchState, accounts: Collection[Guid]) -> MatchState:
+    """Return the state in which these accounts contest nobody's Genesys user.
+
+    They are matched as usual. These are accounts that are excluded, deleted, or disabled where that removes.
+    """
+    return dataclasses.replace(state, without_veto=state.without_veto | frozenset(accounts))
+
+
+def contested(
+    state: MatchState, matches: Mapping[Guid, Match], findings: Mapping[Guid, LinkFinding]
+) -> dict[Guid, tuple[Rival, ...]]:
+    """Map the accounts that may not be who they seem to be to those that contest it.
+
+    A Genesys user is claimed by any of:
+
+    - a match;
+    - a link, also of an account outside this run;
+    - being one of several candidates;
+    - a mail, user name or external id. A value that moved to another AD account, but not yet in Genesys, is a claim of
+      both accounts.
+
+    A link that nothing contradicts wins over every other claim. Two such links contest each other.
+    """
+    claims = _claims(state, matches, findings)
+    result: dict[Guid, tuple[Rival, ...]] = {}
+    claimed_by: dict[Guid, set[str]] = {}
+    for genesys_id, claimants in claims.items():
+        for guid in claimants:
+            claimed_by.setdefault(guid, set()).add(genesys_id)
+    for guid in claimed_by.keys() & matches.keys() - state.without_veto:
+        own = {genesys_id: claims[genesys_id] for genesys_id in claimed_by[guid]}
+        rivals = sorted(_rivals_of(guid, own, state.without_veto), key=str)
+        if rivals and matches[guid].status is not MatchStatus.NOT_LOOKED_UP:
+            result[guid] = tuple(rivals)
+    return result
+
+
+def _rivals_of(guid: Guid, claims: _Claims, without_veto: Collection[Guid]) -> Iterable[Rival]:
+    """Yield the rivals of an account. ``claims``: of the Genesys users that it claims."""
+    certain = {genesys_id for genesys_id, claimants in claims.items() if claimants[guid]}
+    for genesys_id in certain or claims.keys():
+        for other, by_link in claims[genesys_id].items():
+            if other != guid and other not in without_veto and (by_link or genesys_id not in certain):
+                yield Rival(other, genesys_id)
+
+
+def _claims(state: MatchState, matches: Mapping[Guid, Match], findings: Mapping[Guid, LinkFinding]) -> _Claims:
+    claims: _Claims = {}
+    for guid, link in state.links.items():
+        if sight(state, guid) is not Sight.DELETED:
+            finding = findings.get(guid)
+            contradicted = link.contradicted_since is not None if finding is None else finding.contradicted
+            certain = not contradicted and sight(state, guid) is not Sight.UNSEEN
+            claims.setdefault(link.genesys_user_id, {})[guid] = certain
+    for guid, match in matches.items():
+        for genesys_id in match.possible_ids:
+            claims.setdefault(genesys_id, {}).setdefault(guid, False)
+    for guid, genesys_id in claims_by_value(state):
+        if claims.get(genesys_id, {}).keys() - {guid}:
+            claims[genesys_id].setdefault(guid, False)
+    return claims
+
+
+def _seen_ids(state: MatchState) -> frozenset[str]:
+    found = {user.id for answer in state.answers for users in answer.values() for user in users}
+    return frozenset(found | {state.links[guid].genesys_user_id for guid in state.users if guid in state.links})
+
+
+def claims_by_value(state: MatchState) -> Iterable[tuple[Guid, str]]:
+    """Yield (AD user, Genesys user) that have the same value, for all Genesys users seen and all rules."""
+    seen = {user.id: user for user in (state.linked or {}).values() if user}
+    for answer in state.answers:
+        seen.update({user.id: user for users in answer.values() for user in users})
+    for index, rule in enumerate(state.rules):
+        owners = _owners(rule.genesys, seen.values(), state.answers[index] if index < len(state.answers) else {})
+        for guid, person in state.users.items():
+            for genesys_id in owners.get(value_for(rule, person) or "", ()):
+                yield guid, genesys_id
+
+
+def _owners(
+    key: UserKey, seen: Iterable[GenesysUser], answer: Mapping[str, tuple[GenesysUser, ...]]
+) -> dict[str, set[str]]:
+    """Return by value the ids of the living Genesys users that have it.
+
+    A Genesys user does not carry its external ids, so only the ``answer`` of their own rule shows them.
+    """
+    if key.needs_authority:
+        return {value: {user.id for user in users if user.state != "deleted"} for value, users in answer.items()}
+    owners: dict[str, set[str]] = {}
+    for user in seen:
+        value = key.of(user)
+        if value and user.state != "deleted":
+            owners.setdefault(key.normalise(value), set()).add(user.id)
+    return owners

@@ -1,0 +1,145 @@
+"""The progress of a matching: who is looked up, what Genesys answered, and what that says about each account."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from genesys_ad_sync.mapping import attribute
+from genesys_ad_sync.model import BY_PERSON, DirectoryUser, GenesysUser, Guid, Link
+from genesys_ad_sync.settings import UserRule
+
+
+@dataclass(frozen=True)
+class MatchState:
+    """The progress of the matching. Made by `start`, moved on by `answered`.
+
+    - ``users``: the accounts of this matching; None: only the guid is known.
+    - ``links``: all links of the definition, also of accounts outside this matching.
+    - ``checked``: linked Genesys users to look at. The other links are believed.
+    - ``due``: accounts whose link may be compared by external ids, which takes a request for each.
+    - ``without_veto``: accounts that contest nobody's Genesys user.
+    - ``linked``: the answer about ``checked``, by Genesys user id; None: not asked yet.
+    - ``answers``: one for each rule asked so far, by value.
+    - ``refused``: accounts whose value Genesys refuses to look up -> index of the rule.
+    """
+
+    users: Mapping[Guid, DirectoryUser | None]
+    rules: tuple[UserRule, ...]
+    links: Mapping[Guid, Link]
+    checked: frozenset[str] = frozenset()
+    due: frozenset[Guid] = frozenset()
+    without_veto: frozenset[Guid] = frozenset()
+    linked: Mapping[str, GenesysUser | None] | None = None
+    answers: tuple[Mapping[str, tuple[GenesysUser, ...]], ...] = ()
+    refused: Mapping[Guid, int] = field(default_factory=dict)
+
+
+class Sight(Enum):
+    """What is known of an account's linked Genesys user."""
+
+    NO_LINK = "no link"
+    BELIEVED = "believed"  # not looked at
+    ALIVE = "alive"
+    DELETED = "deleted"
+    UNSEEN = "unseen"  # asked for, and not in the answer: that proves nothing
+
+
+def sight(state: MatchState, guid: Guid) -> Sight:
+    """Return what is known of the account's linked Genesys user."""
+    link = state.links.get(guid)
+    if link is None:
+        return Sight.NO_LINK
+    if link.genesys_user_id not in state.checked:
+        return Sight.BELIEVED
+    user = linked_user(state, guid)
+    if user is None:
+        return Sight.UNSEEN
+    return Sight.DELETED if user.state == "deleted" else Sight.ALIVE
+
+
+def linked_user(state: MatchState, guid: Guid) -> GenesysUser | None:
+    """Return the account's linked Genesys user as Genesys showed it; None: not asked, or not shown."""
+    link = state.links.get(guid)
+    return (state.linked or {}).get(link.genesys_user_id) if link else None
+
+
+def value_for(rule: UserRule, user: DirectoryUser | None) -> str | None:
+    """Return the value to look for in Genesys, normalised; None if AD has none."""
+    value = attribute(user.attributes, rule.directory) if user else None
+    return None if value is None else rule.genesys.normalise(value)
+
+
+def values_digest(rules: Sequence[UserRule], user: DirectoryUser | None) -> str:
+    """Return a digest of the values that the account has under the rules."""
+    values = [[rule.label, rule.authority, value_for(rule, user)] for rule in rules]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+# -- links that are compared --------------------------------------------------------------------------
+
+
+class Standing(Enum):
+    """How a link stands, of which the Genesys user was looked at."""
+
+    CONFIRMED = "confirmed"  # nothing speaks against it
+    DOUBTFUL = "doubtful"  # the user shows none of the account's values: the rules are asked
+    OPEN = "open"  # only an external id could tell, and the account is not due
+
+
+def standing(state: MatchState, guid: Guid) -> Standing:
+    """Return how a link stands before the rules are asked.
+
+    - A user does not show its external ids: they are asked for when the account is due.
+    - What a person decided is in doubt only after the account's values have changed.
+    """
+    account, link, user = state.users.get(guid), state.links[guid], linked_user(state, guid)
+    values = [(rule, value) for rule in state.rules if (value := value_for(rule, account)) is not None]
+    if user is None or not values or any(_shows(user, rule, value) for rule, value in values):
+        return Standing.CONFIRMED
+    if link.matched_by == BY_PERSON and link.values == values_digest(state.rules, account):
+        return Standing.CONFIRMED
+    if guid not in state.due and any(rule.genesys.needs_authority for rule, _ in values):
+        return Standing.OPEN
+    return Standing.DOUBTFUL
+
+
+def asks_rule(state: MatchState, guid: Guid, rule: UserRule) -> bool:
+    """Return True if Genesys must be asked about the account by this rule."""
+    if guid in state.refused:
+        return False
+    seen = sight(state, guid)
+    if seen is Sight.BELIEVED or (seen is Sight.ALIVE and standing(state, guid) is not Standing.DOUBTFUL):
+        return False
+    # whether a linked user has the external id matters, whomever another rule finds
+    return not found_by_rules(state, guid).users or (seen is Sight.ALIVE and rule.genesys.needs_authority)
+
+
+def _shows(user: GenesysUser, rule: UserRule, value: str) -> bool:
+    shown = rule.genesys.of(user)
+    return shown is not None and rule.genesys.normalise(shown) == value
+
+
+# -- what the rules found -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Found:
+    """The living Genesys users that the first rule found that finds any. ``by``: its label."""
+
+    users: tuple[GenesysUser, ...] = ()
+    by: str | None = None
+
+
+def found_by_rules(state: MatchState, guid: Guid) -> Found:
+    """Return what the rules asked so far found for an account."""
+    account = state.users.get(guid)
+    for rule, answer in zip(state.rules, state.answers, strict=False):
+        value = value_for(rule, account)
+        living = {found.id: found for found in answer.get(value or "", ()) if found.state != "deleted"}
+        if living:
+            return Found(tuple(living[key] for key in sorted(living)), rule.label)
+    return Found()
