@@ -59,6 +59,13 @@ def params(mode: str) -> dict[str, Param]:
             description="Shell patterns on AD group names, one a line, e.g. GC-Support*. Empty: all. A Genesys group"
             " that is compared completely is compared with all AD groups that feed it.",
         ),
+        **_settling_params(),
+    }
+
+
+def _settling_params() -> dict[str, Param]:
+    """Return the params by which a person settles something: they change what the journal remembers."""
+    return {
         "undo_run": Param(
             None,
             type=["null", "string"],
