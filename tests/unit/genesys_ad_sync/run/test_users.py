@@ -11,7 +11,7 @@ from tests.support.sync_examples import change, definition, target
 
 def test_who_may_claim_a_member_that_goes_is_looked_up_shown_or_not() -> None:
     task: Any = SimpleNamespace(definition=definition())
-    facts: dict[str, Any] = {"effective": {"bob": ("g1",)}, "unreadable": frozenset({"hidden"})}
+    facts: dict[str, Any] = {"wanted": {"bob": ("g1",)}, "unreadable": frozenset({"hidden"})}
     losing = target(changes=(change("remove", "ann"),), **facts)
     assert users_of_targets(task, [losing]) == {"ann", "bob", "hidden"}
     assert users_of_targets(task, [target(full=True, **facts)]) == {"bob", "hidden"}
