@@ -63,6 +63,7 @@ def test_a_journal_of_the_first_version_keeps_what_it_knows(journal_url: str, mo
         assert new.identity() == identity
         assert new.of("default").views.users(["u1"])["u1"].name == "u1"
         assert new.of("default").views.deleted_users() == frozenset()
+        assert new.generation() == 1
         advance(new, DirectoryView(), deleted=["u1"], definition="default")
         assert new.of("default").views.deleted_users() == {"u1"}
 
