@@ -112,7 +112,7 @@ def test_a_task_from_an_older_bundle_stops_when_a_newer_run_has_noted_it(
     small.definition = older
     small.patch(run_id, batches)
     assert _now(small) == BEFORE
-    _is_stopped(small.report(run_id), 3, "says dry_run: true since run genesys_ad_group_sync/newer")
+    _is_stopped(small.report(run_id), 3, "is dry, or has another name, since run genesys_ad_group_sync/newer")
     _goes_on(small)
 
 
@@ -196,6 +196,17 @@ def _run_due(pipeline: Pipeline, run_id: str, due_at: datetime) -> None:
         pipeline.run(run_id)
     finally:
         pipeline.request = ask  # type: ignore[method-assign]
+
+
+def test_a_run_that_is_refused_sets_the_stop_all_the_same(planned: tuple[Pipeline, str, dict[str, Any]]) -> None:
+    small, run_id, batches = planned
+    older = small.definition
+    small.redefine(**definition_keys(), dry_run=True)
+    with pytest.raises(ParamError):
+        small.plan("refused", dry_run=False)
+    small.definition = older
+    small.patch(run_id, batches)
+    assert _now(small) == BEFORE
 
 
 def test_no_param_makes_a_dry_definition_write(small: Pipeline) -> None:

@@ -90,7 +90,7 @@ def _address(url: str | URL) -> URL:
 
 def _name(address: URL) -> str:
     if address.get_backend_name() == "sqlite":
-        return str(address.database)
+        return str(Path(str(address.database)).absolute())
     host = address.host or address.query.get("host") or "local socket"
     return f"PostgreSQL {host}:{address.port or 5432}/{address.database or address.username or ''}"
 

@@ -26,6 +26,7 @@ from genesys_ad_sync.journal.opening import open_database
 from genesys_ad_sync.journal.pairs import Pairs
 from genesys_ad_sync.journal.pins import Pins
 from genesys_ad_sync.journal.questions import Questions
+from genesys_ad_sync.journal.renaming import Renaming
 from genesys_ad_sync.journal.restoration import Restoration
 from genesys_ad_sync.journal.rows import Rows
 from genesys_ad_sync.journal.runs import Runs
@@ -114,6 +115,7 @@ class DefinitionJournal:
         self.links = Links(database, definition)
         self.claims = Claims(database, definition)
         self.definitions = Definitions(database, definition)
+        self.renaming = Renaming(database, definition)
         self.questions = Questions(database, definition)
         self.pins = Pins(database, definition)
         self.restoration = Restoration(database, definition)

@@ -124,10 +124,43 @@ def _figures(report: Mapping[str, Any]) -> list[str]:
 
 def _nothing_to_count(report: Mapping[str, Any]) -> Headline:
     """Tell "nothing found" from "all is well": the run may have ended before it read anything."""
-    if report["mode"] == "full" and report["groups"] and all(group["complete"] for group in report["groups"]):
-        return Headline("good", "Nothing to change: Genesys Cloud is as Active Directory says.")
+    if report["mode"] == "full" and report["groups"] and all(map(_was_read, report["groups"])):
+        return _all_compared(report)
     nothing = "Nothing was changed." if report["total_changes"] else "This run lists no change."
     return Headline("neutral", f"{nothing} Read the notes." if report["notes"] else nothing)
+
+
+def _was_read(group: Mapping[str, Any]) -> bool:
+    return group["complete"] and group["manual_members"] is not None
+
+
+def _all_compared(report: Mapping[str, Any]) -> Headline:
+    """Say that Genesys Cloud agrees with AD only if it does: no other member, nothing left out or not certain."""
+    others = sum(group["manual_members"] for group in report["groups"])
+    if others:
+        return Headline(
+            "neutral",
+            f"Nothing to change. Genesys Cloud has {others:,} member{'' if others == 1 else 's'} that Active "
+            "Directory does not have in these groups; the policy of the definition lets them stay.",
+        )
+    left = [detail for detail in report["details"] if not _agrees(detail)]
+    if left:
+        return Headline(
+            "neutral", f"Nothing was changed. {_changes(len(left))} {_are(len(left))} left out or not certain."
+        )
+    return Headline("good", "Nothing to change: Genesys Cloud is as Active Directory says.")
+
+
+def _agrees(detail: Mapping[str, Any]) -> bool:
+    """Return whether a row that needs no attention leaves no difference: an AD group without a rule has none."""
+    if detail["status"] == Status.UNCHANGED.value:
+        return bool(detail["reason"] != Reason.MEMBER_NOT_VISIBLE.value)
+    not_synchronised = {Reason.UNMAPPED.value, Reason.EXCLUDED.value}
+    return (
+        detail["status"] == Status.SKIPPED.value
+        and detail["genesys_group"] is None
+        and detail["reason"] in not_synchronised
+    )
 
 
 def _changes(count: int) -> str:

@@ -84,7 +84,7 @@ class TaskContext:
     def note(self, text: str) -> None:
         """Add a sentence to the task's log and to the report."""
         self.log(text)
-        self.facts[NOTES] = (*self.facts.read_again(NOTES), text)
+        self.facts[NOTES] = tuple(dict.fromkeys([*self.facts.read_again(NOTES), text]))  # a retry says it again
 
     def count_requests(self) -> None:
         """Store how many requests this task has sent so far; the report adds them up."""

@@ -175,6 +175,9 @@ RELEASED = Fact[str | None]("released", TypeAdapter(str | None), None)
 """The note on the run that was released."""
 
 
+TAKEN_OVER = Fact[str | None]("taken_over", TypeAdapter(str | None), None)
+"""The note on what was taken over from the definition's former name."""
+
 RELEASED_CLAIMS = Fact[tuple[str, ...]]("released_claims", TypeAdapter(tuple[str, ...]), ())
 """The notes on the claims that were released."""
 

@@ -29,9 +29,13 @@ def journal_was_replaced(task: TaskContext) -> bool:
 
 
 def _last_seen(task: TaskContext) -> tuple[JournalStamp | None, Collection[JournalStamp]]:
-    """Return the stamp of this definition's last report, and all in that folder."""
+    """Return the stamp of this definition's last report, and all in that folder.
+
+    A renamed definition without a report has the one of its former name.
+    """
     seen = task.reports.last_seen_journals()
-    return seen.get(task.definition.name, seen.get(None)), seen.values()
+    former = seen.get(task.definition.formerly) if task.definition.formerly else None
+    return seen.get(task.definition.name, former or seen.get(None)), seen.values()
 
 
 def _knows_run(task: TaskContext, seen: JournalStamp) -> bool:

@@ -30,4 +30,4 @@ def _why_dry_by_journal(task: TaskContext) -> str | None:
     noted = task.journal.definitions.noted()
     if noted is None or not noted.dry_run:
         return None
-    return f"the sync definition {task.definition.name} says dry_run: true since run {noted.run}"
+    return f"the sync definition {task.definition.name} is dry, or has another name, since run {noted.run}"

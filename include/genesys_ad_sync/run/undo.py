@@ -75,7 +75,7 @@ def _release(task: TaskContext, run: RunRecord, asked: str) -> str:
 def _find(task: TaskContext, asked: str, knows: Callable[[RunKey], bool]) -> RunKey:
     """Return the run that is meant by a run id, or by DAG id/run id."""
     definition = task.definition
-    dag_ids = dict.fromkeys((task.key.dag_id, definition.dag_id, definition.full_dag_id))
+    dag_ids = dict.fromkeys((task.key.dag_id, definition.dag_id, definition.full_dag_id, *definition.former_dag_ids))
     meant = [RunKey(dag_id, run_id) for dag_id in dag_ids for run_id in {asked, asked.removeprefix(f"{dag_id}/")}]
     known = [key for key in meant if key != task.key and knows(key)]
     if not known:

@@ -232,6 +232,11 @@ class SyncDefinition(Section):
         description="`true`: a change counts as a success only after it was read back from Genesys Cloud.",
     )
     dry_run: Flag = Field(default=True, description="`true`: plan and report, but write nothing to Genesys Cloud.")
+    formerly: Annotated[FilledText | None, Write("the former name of this file without its ending, or null")] = Field(
+        default=None,
+        description="The former name of this definition's file, without its ending. The first live run takes over what "
+        "the former definition had, once the former file is gone.",
+    )
     report: Annotated[ReportSettings, Write("a section with `path` and `keep_days`")] = Field(
         # Made when a file is loaded, since its path depends on the environment of that moment.
         default_factory=ReportSettings,
@@ -243,6 +248,7 @@ class SyncDefinition(Section):
 
     _check_schedules = field_validator("schedule", "full_schedule")(values.cron)
     _check_time_zone = field_validator("timezone")(values.time_zone)
+    _check_former = field_validator("formerly")(values.name_of_file)
     _check_rules = field_validator("groups", "users")(values.at_least_one)
 
     @classmethod
@@ -296,6 +302,11 @@ class SyncDefinition(Section):
     def full_dag_id(self) -> str:
         """Return the id of the DAG of the same tasks that compares everything in full."""
         return dag_id_of(self._name) + FULL_SUFFIX
+
+    @property
+    def former_dag_ids(self) -> tuple[str, ...]:
+        """Return the ids of both DAGs under the former name."""
+        return () if self.formerly is None else (dag_id_of(self.formerly), dag_id_of(self.formerly) + FULL_SUFFIX)
 
     @property
     def max_active_runs(self) -> int:

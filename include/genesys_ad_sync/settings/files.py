@@ -91,6 +91,8 @@ def parse_definition(
     if not isinstance(data, dict):
         what = "is empty" if data is None else "is not a list of keys with values"
         raise SettingsError(f"{source}: {what}. Start from the shipped include/config/default.yaml.")
+    if data.get("formerly") == name:
+        raise SettingsError(f"{source}: `formerly` must be the former name of this file, not its present one.")
     try:
         return SyncDefinition.of(data, name=name, folder=folder)
     except ValidationError as error:

@@ -174,6 +174,16 @@ def time_zone(value: str) -> str:
     return value
 
 
+def name_of_file(value: str | None) -> str | None:
+    """Refuse what cannot be the name of a definition's file, without its ending."""
+    if value is not None and (not re.fullmatch(r"[A-Za-z0-9_.-]+", value) or value.endswith((".yaml", ".yml"))):
+        raise wrong(
+            "is not the name of a definition's file",
+            "Write the former name without its folder and without .yaml, for example sales.",
+        )
+    return value
+
+
 def iso_duration(value: object) -> object:
     """Refuse what pydantic would take for a duration although nobody could read it (8 = eight seconds)."""
     if not isinstance(value, (str, timedelta)) or (isinstance(value, str) and not value.startswith("P")):

@@ -14,6 +14,7 @@ from genesys_ad_sync.model import GenesysGroup, GroupPair, Mode, SkippedGroup
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MAPPING, StoredMapping
 from genesys_ad_sync.run.failures import records_failure
+from genesys_ad_sync.run.renaming import note_left_behind
 
 MISSING_EXTERNAL_ID_TTL = timedelta(days=1)
 
@@ -32,6 +33,7 @@ def map_groups(task: TaskContext) -> dict[str, Any]:
     mapping = map_purely(groups, genesys_groups, definition, external_ids)
     stored = _record(task, genesys_groups, mapping.pairs, mapping.skipped)
     fed = {pair.genesys_group_id for pair in stored.pairs}
+    note_left_behind(task, fed)
     task.log(f"{len(stored.pairs)} AD groups mapped to {len(fed)} Genesys groups, {len(stored.skipped)} skipped")
     return {
         "pairs": {pair.group_guid: pair.genesys_group_id for pair in stored.pairs},

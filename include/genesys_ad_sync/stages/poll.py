@@ -21,6 +21,7 @@ from genesys_ad_sync.run.claims import release_claims
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPLETE, NOTES, UNDO
 from genesys_ad_sync.run.failures import records_failure
+from genesys_ad_sync.run.renaming import take_over_former
 
 PROOF_ROUNDS = 3
 
@@ -33,6 +34,7 @@ def poll(task: TaskContext, request: RunRequest) -> dict[str, Any]:
     not be written later, ParamError for `dry_run: false` against a dry definition, WindowError for a window that ends
     before it begins, SettingsError or GenesysError for a connection to Genesys Cloud that is filled in wrongly.
     """
+    _note_definition(task, request)
     check_window(request)
     task.definition.is_dry(asked=request.dry_run)
     run = _begin(task, request)
@@ -40,6 +42,12 @@ def poll(task: TaskContext, request: RunRequest) -> dict[str, Any]:
     polled = _read_directory(task, request, run)
     changes = changes_to_act_on(task, run)
     return _summary(task, request, run, polled, changes)
+
+
+def _note_definition(task: TaskContext, request: RunRequest) -> None:
+    """Note what the definition says, before anything can fail: it may be the stop of another run."""
+    now = task.clock()
+    task.journal.definitions.note(dry_run=task.definition.dry_run, due_at=request.due_at or now, run=task.key, at=now)
 
 
 def check_window(request: RunRequest) -> None:
@@ -60,10 +68,8 @@ def _begin(task: TaskContext, request: RunRequest) -> RunRecord:
     task.reports.check_writable(task.key.dag_id)
     replaced = journal_identity.journal_was_replaced(task)
     run = task.journal.runs.begin(task.key, task.definition.name, request, task.clock())
-    task.journal.definitions.note(
-        dry_run=task.definition.dry_run, due_at=request.due_at or task.clock(), run=task.key, at=task.clock()
-    )
-    notes = journal_identity.begin_distrust(task, run, replaced=replaced)
+    notes = take_over_former(task, run)
+    notes += journal_identity.begin_distrust(task, run, replaced=replaced)
     notes += release_claims(task, run, request)
     task.facts[NOTES] = (*notes, *undo.begin(task, run, request))
     relink.begin(task, request)

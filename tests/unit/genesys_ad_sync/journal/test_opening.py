@@ -72,6 +72,7 @@ def test_a_journal_of_the_first_version_keeps_what_it_knows(journal_url: str, mo
         assert new.of("default").links.all() == {"u1": Link("u1", "x1", "mail=email", T0)}
         assert new.of("default").links.former() == []
         assert new.of("default").views.deleted_users() == frozenset()
+        assert new.generation() == 1
         advance(new, DirectoryView(), deleted=["u1"], definition="default")
         assert new.of("default").views.deleted_users() == {"u1"}
 

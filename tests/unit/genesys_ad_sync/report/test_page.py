@@ -17,7 +17,7 @@ import requests
 from genesys_ad_sync import model
 from genesys_ad_sync.model import Reason, Status
 from genesys_ad_sync.report import render_page
-from genesys_ad_sync.report.wording import REASON_WORDS, STATUS_WORDS, headline, reason_words
+from genesys_ad_sync.report.wording import REASON_WORDS, STATUS_WORDS, Headline, headline, reason_words
 from tests.support.report_example import OUTCOMES, example, row
 
 NASTY = [
@@ -138,10 +138,58 @@ def test_what_could_not_be_read_is_not_shown_as_zero() -> None:
     assert html.count("not read") == 3
 
 
+def compared(**more: Any) -> dict[str, Any]:
+    """Return the report of a comparison that found nothing; ``more`` overrides."""
+    report = example(**{"mode": "full", "rows": [], "notes": [], **more})
+    for group in report["groups"]:
+        group.update(complete=True, manual_members=0)
+    return report
+
+
+ALL_WELL = "Nothing to change: Genesys Cloud is as Active Directory says."
+
+
+def test_genesys_cloud_is_as_ad_says_only_if_it_has_no_other_member() -> None:
+    report = compared()
+    assert headline(report) == Headline("good", ALL_WELL)
+    report["groups"][0]["manual_members"] = 1
+    report["groups"][1]["manual_members"] = 2
+    told = headline(report)
+    assert told.level == "neutral"
+    assert told.sentence == (
+        "Nothing to change. Genesys Cloud has 3 members that Active Directory does not have in these groups; the "
+        "policy of the definition lets them stay."
+    )
+    report["groups"][0]["manual_members"] = None  # not read
+    assert headline(report).sentence == "This run lists no change."
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "agrees"),
+    [
+        (Status.UNCHANGED, Reason.ALREADY_SO, True),
+        (Status.UNCHANGED, Reason.MEMBER_NOT_VISIBLE, False),
+        (Status.SKIPPED, Reason.UNMAPPED, True),
+        (Status.SKIPPED, Reason.REMOVALS_NEVER, False),
+        (Status.SKIPPED, Reason.EXCLUDED, False),  # a person: AD says something else than Genesys Cloud has
+        (Status.SKIPPED, Reason.GENESYS_GROUP_MISSING, False),
+        (Status.SUPERSEDED, Reason.NEWER_VIEW, False),
+    ],
+)
+def test_a_row_that_leaves_a_difference_is_not_as_ad_says(status: Status, reason: Reason, agrees: bool) -> None:
+    told = headline(compared(rows=[row(1, status, reason)]))
+    assert (told.sentence == ALL_WELL) is agrees
+    if not agrees:
+        assert told.sentence == "Nothing was changed. 1 change is left out or not certain."
+
+
+def test_an_ad_group_that_is_excluded_as_a_whole_leaves_no_difference() -> None:
+    whole_group = row(1, Status.SKIPPED, Reason.EXCLUDED, genesys_group=None, genesys_group_id=None, user_guid=None)
+    assert headline(compared(rows=[whole_group])).sentence == ALL_WELL
+
+
 def test_a_run_that_lists_nothing_is_not_called_good_unless_everything_was_compared_completely() -> None:
-    whole = example(mode="full", rows=[], notes=[])
-    for group in whole["groups"]:
-        group["complete"] = True
+    whole = compared()
     assert headline(whole).level == "good"
 
     whole["groups"][0]["complete"] = False

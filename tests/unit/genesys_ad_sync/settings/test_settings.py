@@ -98,6 +98,9 @@ limits: {answer_within: PT90M}
         (GOOD + "limits: {answer_within: 8}", ["`limits.answer_within` (8)", "ISO 8601", "PT8H"]),
         (GOOD + "limits: {answer_within: PT0S}", ["`limits.answer_within`", "longer than nothing"]),
         (GOOD + "limits: {answer_within: P8X}", ["`limits.answer_within`", "PT8H"]),
+        (GOOD + "formerly: sales.yaml", ["`formerly` ('sales.yaml')", "without .yaml"]),
+        (GOOD + "formerly: ../sales", ["`formerly` ('../sales')", "without its folder"]),
+        (GOOD + "formerly: default", ["`formerly` must be the former name"]),
         (GOOD + 'dry_run: "yes"', ["`dry_run` ('yes')", "neither true nor false"]),
         (GOOD + "removals: all", ["`removals` ('all')"]),
         (GOOD + "genesys: {write: put}", ["`genesys.write` ('put')", "scim_patch, group_members or user_patch"]),
@@ -306,5 +309,5 @@ def test_a_refused_file_still_gets_a_dag_id_that_airflow_takes(tmp_path: Path) -
 def test_the_definition_has_exactly_the_keys_of_the_design() -> None:
     assert set(SyncDefinition.model_fields) == {
         "schedule", "full_schedule", "timezone", "directory", "genesys", "groups", "users", "exclude", "removals",
-        "limits", "protect", "approvers", "verify", "dry_run", "report",
+        "limits", "protect", "approvers", "verify", "dry_run", "formerly", "report",
     }  # fmt: skip
