@@ -238,6 +238,16 @@ def test_a_value_that_search_refuses_is_named_where_users_cannot_be_listed() -> 
     assert len(client.called) == before + 1
 
 
+def test_a_listing_that_genesys_refuses_beyond_10000_inactive_users_is_not_begun() -> None:
+    users = [person(n) for n in range(60)] + [person(n, "inactive") for n in range(1000, 11_001)]
+    client = organisation(users, refuse=lambda one: one.params.get("pageNumber", 1) > 20)
+    gateway = GenesysGateway(client)
+    wanted = [f"person{n}@x.example" for n in range(2000)]  # 40 searches; a listing would take 22 requests
+    assert len(gateway.find_users(UserKey.EMAIL, wanted)) == 1060
+    assert [one.path for one in client.called].count("/api/v2/users") == 2
+    assert len(client.called) == 42
+
+
 def test_few_users_are_searched_and_many_are_listed() -> None:
     users = [person(n, "inactive" if n % 10 == 0 else "active") for n in range(1500)]
     few = organisation(users)
