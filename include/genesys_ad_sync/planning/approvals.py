@@ -88,8 +88,8 @@ def hold_for_approval(
     """Hold rows that need approval.
 
     Return all rows and the keys of those that an approver may release. Removals caused by an edited scope always need
-    an approver, since only a person knows whether the edit was intended. With `limits.on_excess: hold` no approver is
-    asked about a limit; `protect:` and a restored journal always ask.
+    an approver, since only a person knows whether the edit was intended; so does what AD cannot decide any more. With
+    `limits.on_excess: hold` no approver is asked about a limit; `protect:` and a restored journal always ask.
     """
     result = []
     needs_approval = set()
@@ -100,7 +100,7 @@ def hold_for_approval(
             if reason is not Reason.OVER_LIMIT or definition.limits.on_excess == "approve":
                 needs_approval.add(row.key)
             continue
-        if row.status is Status.HELD and row.reason is Reason.SCOPE_CHANGED:
+        if row.status is Status.HELD and (row.reason is Reason.SCOPE_CHANGED or "ask" in row.about):
             needs_approval.add(row.key)
         result.append(row)
     return result, frozenset(needs_approval)

@@ -27,6 +27,9 @@ from genesys_ad_sync.run.facts import (
 )
 from genesys_ad_sync.run.targets import target_of
 
+_HELD_ON_CHANGES = {Reason.SCOPE_CHANGED, Reason.OTHER_DOMAIN_CONTROLLER, Reason.MAPPING_CHANGED}
+"""Reasons that the journal keeps on the changes, until a person approves them."""
+
 
 @dataclass(frozen=True)
 class ApprovalForm:
@@ -185,7 +188,7 @@ def _release_approved(task: TaskContext, run: RunRecord, frozen: FrozenQuestion,
         return rows
     approved = [row for row in rows if approval.groups[row.genesys_group_id or ""] is Decision.APPROVED]
     task.journal.changes.clear_hold(
-        {id_ for row in approved if row.reason is Reason.SCOPE_CHANGED for id_ in row.change_ids}
+        {id_ for row in approved if row.reason in _HELD_ON_CHANGES for id_ in row.change_ids}
     )
     decided = [_decided(row, approval.groups[row.genesys_group_id or ""]) for row in rows]
     task.journal.rows.record_outcomes(run, _with_approved_lanes(task, decided), at=task.clock())
