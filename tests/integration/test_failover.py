@@ -5,79 +5,20 @@ from __future__ import annotations
 import base64
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from genesys_ad_sync.directory import replica_trust
 from genesys_ad_sync.directory.session import LdapSession
+from genesys_ad_sync.directory.vector_reader import VectorReader
 from genesys_ad_sync.errors import CursorRejected
-from genesys_ad_sync.journal.store import Journal
 from sandbox.active_directory import SandboxDirectory
-from sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember, Rename
-from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
-from tests.support.pipeline import Pipeline, set_connection
-from tests.support.small_company import (
-    connection_to,
-    content,
-    genesys_seed,
-    members,
-    pipeline_on,
-    rows,
-    small,
-)
+from sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember, Rename, SetAttributes
+from tests.support.pipeline import Pipeline
+from tests.support.small_company import members, rows, small
+from tests.support.two_controllers import TwoControllers, domain, hours_pass, two
 
-__all__ = ["small"]
-
-
-@pytest.fixture(scope="module")
-def domain() -> Iterator[tuple[SandboxDirectory, SandboxDirectory]]:
-    """Two domain controllers of one domain. They hear of each other only when a test says so."""
-    with SandboxDirectory.start(content(), replicating=True) as dc1, dc1.join() as dc2:
-        yield dc1, dc2
-
-
-class TwoControllers:
-    """A pipeline and its two domain controllers, both on the same state and the first run done by the first."""
-
-    def __init__(
-        self, pipeline: Pipeline, dc1: SandboxDirectory, dc2: SandboxDirectory, use: Callable[..., None]
-    ) -> None:
-        self.pipeline, self.dc1, self.dc2, self._use = pipeline, dc1, dc2, use
-
-    def run_on(self, dc: SandboxDirectory, **asked: Any) -> dict[str, Any]:
-        self._use(dc)
-        return self.pipeline.run(**asked)
-
-
-@pytest.fixture
-def two(
-    domain: tuple[SandboxDirectory, SandboxDirectory], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[TwoControllers]:
-    dc1, dc2 = domain
-    for here, there in ((dc1, dc2), (dc2, dc1)):
-        here.replicate_from(there)
-    truth = dc1.truth_by_name()
-    for group, wanted in {"voice": {"ann", "bob", "cid"}, "chat": {"dan", "eve"}}.items():  # as before the last test
-        dc1.apply([AddMember(group, name) for name in sorted(wanted - truth[group])])
-        dc1.apply([RemoveMember(group, name) for name in sorted(truth[group] - wanted)])
-    dc2.replicate_from(dc1)
-
-    def use(dc: SandboxDirectory) -> None:
-        set_connection(monkeypatch, "active_directory_default", connection_to(dc))
-
-    with (
-        SandboxGenesys.start(genesys_seed(), SandboxOptions(rate_allowed=None)) as genesys,
-        Journal.open(f"sqlite:///{tmp_path / 'journal.db'}") as journal,
-    ):
-        set_connection(monkeypatch, "genesys_cloud_default", genesys.connection())
-        one = TwoControllers(pipeline_on(dc1, genesys, tmp_path, journal), dc1, dc2, use)
-        one.run_on(dc1)
-        assert members(one.pipeline, "Voice") == {"ann", "bob", "cid", "mia"}
-        yield one
+__all__ = ["domain", "small", "two"]
 
 
 def refuse_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,32 +121,47 @@ def test_dirsync_with_the_old_cookie_confirms_what_the_whole_view_shows(two: Two
 
 
 def _held_by_the_whole_view(two: TwoControllers, monkeypatch: pytest.MonkeyPatch) -> None:
-    two.dc1.apply([RemoveMember("voice", "ann")])
-    two.dc2.replicate_from(two.dc1)
-    two._use(two.dc2)
+    """dc2 has not heard of everything, and DirSync cannot say what is new of what it shows."""
+    two.dc1.apply([SetAttributes("eve", {"mail": "eve2@example.com"})])
+    two.run_on(two.dc1)
+    two.dc2.apply([RemoveMember("voice", "ann")])
+    two.use(two.dc2)
     refuse_cookies(monkeypatch)
     monkeypatch.setattr("genesys_ad_sync.polling.poller.DirectoryPoller._delta_as_evidence", lambda *_: None)
     report = two.pipeline.run()
     assert any("whole view was taken again" in note for note in report["notes"])
-    assert rows(report) == [("remove", "ann", "held", "other_domain_controller", None)]
+    assert rows(report, "ann") == [("remove", "ann", "held", "other_domain_controller", None)]
     assert "ann" in members(two.pipeline, "Voice")
+    two.dc1.apply([SetAttributes("eve", {"mail": "eve@example.com"})])
 
 
 def test_the_old_controller_confirms_it(two: TwoControllers, monkeypatch: pytest.MonkeyPatch) -> None:
     _held_by_the_whole_view(two, monkeypatch)
-    assert rows(two.run_on(two.dc2)) == [("remove", "ann", "held", "other_domain_controller", None)]
-    assert rows(two.run_on(two.dc1)) == [("remove", "ann", "success", None, None)]
+    assert rows(two.run_on(two.dc2), "ann") == [("remove", "ann", "held", "other_domain_controller", None)]
+    two.dc1.replicate_from(two.dc2)
+    assert rows(two.run_on(two.dc1), "ann") == [("remove", "ann", "success", None, None)]
 
 
-def test_a_second_view_an_hour_later_confirms_it(two: TwoControllers, monkeypatch: pytest.MonkeyPatch) -> None:
-    _held_by_the_whole_view(two, monkeypatch)
-    monkeypatch.setattr(replica_trust, "REPLICATION_TIME", timedelta(seconds=-5))  # an hour has passed
-    assert rows(two.run_on(two.dc2)) == [("remove", "ann", "success", None, None)]
-
-
-def test_an_old_copy_put_back_is_noticed_and_healed_by_a_whole_view(
-    small: Pipeline, monkeypatch: pytest.MonkeyPatch
+def test_the_new_controller_confirms_it_when_it_has_heard_of_everything(
+    two: TwoControllers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    _held_by_the_whole_view(two, monkeypatch)
+    two.dc2.replicate_from(two.dc1)
+    assert rows(two.run_on(two.dc2), "ann") == [("remove", "ann", "success", None, None)]
+
+
+def test_where_nothing_is_known_of_replication_a_second_view_confirms_it_after_three_hours(
+    two: TwoControllers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VectorReader, "complete", lambda _, cursor: cursor)
+    _held_by_the_whole_view(two, monkeypatch)
+    hours_pass(two.pipeline.journal, 2.9)
+    assert rows(two.run_on(two.dc2), "ann") == [("remove", "ann", "held", "other_domain_controller", None)]
+    hours_pass(two.pipeline.journal, 0.2)
+    assert rows(two.run_on(two.dc2), "ann") == [("remove", "ann", "success", None, None)]
+
+
+def test_an_old_copy_put_back_is_noticed_and_healed_by_a_whole_view(small: Pipeline) -> None:
     small.directory.apply([RemoveMember("voice", "bob")])
     small.run()
     copy = small.directory.copy_of_database()
@@ -215,13 +171,16 @@ def test_an_old_copy_put_back_is_noticed_and_healed_by_a_whole_view(
     small.directory.put_back(copy)
     report = small.run()
     assert any("went back" in note for note in report["notes"])
-    # What the copy lacks may stand on other domain controllers; what it has is taken.
+    # What the copy lacks may stand on other domain controllers, and what it has may have ended there.
     assert sorted(rows(report)) == [
-        ("add", "cid", "success", None, None),
+        ("add", "cid", "held", "other_domain_controller", None),
         ("remove", "fay", "held", "other_domain_controller", None),
     ]
-    monkeypatch.setattr(replica_trust, "REPLICATION_TIME", timedelta(seconds=-5))
-    assert rows(small.run()) == [("remove", "fay", "success", None, None)]
+    hours_pass(small.journal, 3.1)
+    assert sorted(rows(small.run())) == [
+        ("add", "cid", "success", None, None),
+        ("remove", "fay", "success", None, None),
+    ]
     assert members(small, "Voice") == {"ann", "cid", "mia"}
     assert not any("whole view" in note for note in small.run()["notes"])
 

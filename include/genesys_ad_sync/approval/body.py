@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from genesys_ad_sync.approval.question import ALL, NONE, SHORT_HASH, AskedGroup, Question, amounts
 from genesys_ad_sync.model import UNDECIDED, Action, Change, DirectoryGroup, DirectoryUser, Guid, Reason, Row
-from genesys_ad_sync.report.wording import reason_words
+from genesys_ad_sync.report.wording import doubt_words, reason_words
 from genesys_ad_sync.text import escape_markdown, markdown_code
 
 PEOPLE_SHOWN = 20
@@ -115,10 +115,12 @@ def _reasons(group: AskedGroup, background: Background) -> list[str]:
     "Over limit" appears only if no limit is named.
     """
     limits = [escape_markdown(text) for text in background.limits.get(group.id, ())]
+    doubts = sorted({escape_markdown(words) for row in group.rows if (words := doubt_words(row))})
     reasons = sorted({row.reason for row in group.rows if row.reason})
     return [
         *limits,
         *(reason_words(reason.value) for reason in reasons if reason is not Reason.OVER_LIMIT or not limits),
+        *doubts,
     ]
 
 

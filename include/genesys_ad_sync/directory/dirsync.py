@@ -13,6 +13,7 @@ from genesys_ad_sync.directory.entries import DirSyncRefused, Entry, RootDse
 from genesys_ad_sync.directory.objects import batches, each_once, guids_of, parenthesised, user_attributes
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.directory.session import LdapSession
+from genesys_ad_sync.directory.vector_reader import VectorReader
 from genesys_ad_sync.errors import CursorRejected
 from genesys_ad_sync.model import Cursor, Guid, Scope
 
@@ -40,7 +41,8 @@ class RawDelta:
 
     ``renamed``: existing objects with another name or parent; organizational units may be among them. ``appeared``:
     DNs of containers that the answer shows as new. ``restored``: objects undeleted from the recycle bin.
-    ``unranged``: groups whose members came as a plain list instead of as added and removed values.
+    ``unranged``: groups whose members came as a plain list instead of as added and removed values. ``states``:
+    accounts whose userAccountControl came.
     """
 
     added: dict[Guid, set[Guid]] = field(default_factory=dict)
@@ -52,6 +54,7 @@ class RawDelta:
     appeared: list[str] = field(default_factory=list)
     restored: set[Guid] = field(default_factory=set)
     unranged: set[Guid] = field(default_factory=set)
+    states: set[Guid] = field(default_factory=set)
 
 
 class ChangeReader:
@@ -60,6 +63,7 @@ class ChangeReader:
     def __init__(self, session: LdapSession, scope: Scope) -> None:
         self._session = session
         self._scope = scope
+        self._vectors = VectorReader(session, scope.naming_context)
 
     def first_cursor(self, warnings: list[str]) -> Cursor:
         """Return a cursor for the present state.
@@ -83,7 +87,13 @@ class ChangeReader:
                     f"the account the right `Replicating Directory Changes` on {self._scope.naming_context}, or "
                     f"connect to a domain controller that allows DirSync."
                 )
+        if cookie is None:
+            self._vectors.begin(None)
         return _cursor(root, cookie)
+
+    def last_cursor(self, cursor: Cursor) -> Cursor:
+        """Return the cursor of a reading that ends now without DirSync."""
+        return self._vectors.complete(cursor)
 
     def changes_since(
         self, cursor: Cursor, known: Mapping[str, tuple[Guid, int]] | None = None, *, even_if_moved: bool = False
@@ -105,12 +115,13 @@ class ChangeReader:
         root = self._session.root_dse()
         seen = {cursor.domain_controller: (cursor.invocation_id, cursor.highest_committed_usn), **(known or {})}
         _require_same_database(root, seen.get(root.domain_controller))
+        self._vectors.begin(cursor.cookie)
         answer = self._session.dirsync(
             self._scope.naming_context, CHANGES_FILTER, self._watched_attributes(), cursor.cookie
         )
         raw = parse_entries(answer.entries)
         self._refuse_untrackable(raw, even_if_moved=even_if_moved)
-        delta = self._finish(raw, _cursor(root, answer.cookie), len(answer.entries))
+        delta = self._finish(raw, self._vectors.complete(_cursor(root, answer.cookie)), len(answer.entries))
         log.debug(
             "changes: %d entries, %d groups with member changes, %d touched, %d deleted",
             delta.entries,
@@ -176,6 +187,7 @@ class ChangeReader:
             deleted=frozenset(raw.deleted),
             primary_groups={guid: rid for guid, rid in raw.primary_groups.items() if guid not in raw.deleted},
             entries=entries,
+            states=frozenset(raw.states - raw.deleted),
         )
 
 
@@ -212,6 +224,8 @@ def _collect(raw: RawDelta, guid: Guid, entry: Entry) -> None:
             raw.unranged.add(guid)
         elif name not in _NOT_TOUCHING:
             raw.touched.add(guid)
+    if "useraccountcontrol" in entry.attributes:
+        raw.states.add(guid)
     if "name" in entry.attributes and not entry.classes:
         raw.renamed.add(guid)
     rid = entry.number("primaryGroupID")

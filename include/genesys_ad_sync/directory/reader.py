@@ -66,6 +66,7 @@ class DirectoryReader:
             view = prune(apply_delta(view, delta, self.objects), nested=self.scope.nested_groups)
             cursor, read_until = delta.cursor, delta.read_until
         else:
+            cursor = self.changes.last_cursor(cursor)
             read_until = rounded_up(self.session.current_time())
         warnings += self._warnings(found, view)
         reading = Snapshot(

@@ -59,6 +59,7 @@ class Delta:
     - ``touched``: objects of which another attribute changed, new objects included.
     - ``primary_groups``: user -> RID of the primary group, where that was set.
     - ``entries``: how many objects the server named.
+    - ``states``: those of ``touched`` of which the server named whether the account is enabled.
     """
 
     cursor: Cursor
@@ -68,6 +69,7 @@ class Delta:
     deleted: frozenset[Guid]
     primary_groups: Mapping[Guid, int]
     entries: int
+    states: frozenset[Guid] = frozenset()
 
     @property
     def mentioned(self) -> frozenset[Guid]:

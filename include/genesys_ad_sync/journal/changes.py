@@ -5,17 +5,19 @@ Outcomes are recorded by ``rows``, because they belong to a run.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, insert, or_, select, update
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks
-from genesys_ad_sync.model import Action, Change, Guid, Outcome, Reason, RunKey, Status, Window
+from genesys_ad_sync.model import Action, Change, Doubt, Guid, Outcome, Reason, RunKey, Status, Window
 
 _CHANGE = tables.change.c
+_DOUBT = TypeAdapter(Doubt)
 
 
 class Changes(DefinitionStore):
@@ -169,11 +171,43 @@ class Changes(DefinitionStore):
                     )
         return outcomes
 
+    def removed(self, people: Iterable[tuple[Guid, Guid]]) -> set[tuple[Guid, Guid]]:
+        """Return those of these (AD group, AD user) whose newest change is a removal."""
+        wanted = set(people)
+        removed: set[tuple[Guid, Guid]] = set()
+        with self._database.reading() as connection:
+            for chunk in chunks({user for _, user in wanted}):
+                newest = (
+                    select(func.max(_CHANGE.id))
+                    .where(_CHANGE.definition == self._definition, _CHANGE.user_guid.in_(chunk))
+                    .group_by(_CHANGE.group_guid, _CHANGE.user_guid)
+                )
+                for row in connection.execute(select(tables.change).where(_CHANGE.id.in_(newest))):
+                    if row.action == Action.REMOVE.value and (row.group_guid, row.user_guid) in wanted:
+                        removed.add((row.group_guid, row.user_guid))
+        return removed
+
     def clear_hold(self, change_ids: Collection[int]) -> None:
         """Delete the ``held_reason`` of these changes, because they are proven."""
         with self._database.writing() as connection:
             for chunk in chunks(change_ids):
-                connection.execute(update(tables.change).where(_CHANGE.id.in_(chunk)).values(held_reason=None))
+                connection.execute(
+                    update(tables.change).where(_CHANGE.id.in_(chunk)).values(held_reason=None, doubt=None)
+                )
+
+    def hold(self, change_ids: Collection[int], reason: Reason) -> None:
+        """Hold these changes again: what proved them has been taken back."""
+        with self._database.writing() as connection:
+            for chunk in chunks(change_ids):
+                connection.execute(update(tables.change).where(_CHANGE.id.in_(chunk)).values(held_reason=reason.value))
+
+    def set_doubts(self, doubts: Mapping[int, Doubt]) -> None:
+        """Note what is known of held changes by now."""
+        with self._database.writing() as connection:
+            for change_id, doubt in doubts.items():
+                connection.execute(
+                    update(tables.change).where(_CHANGE.id == change_id).values(doubt=_doubt_as_json(doubt))
+                )
 
 
 _Subject = tuple[str, str | None, str | None, str]
@@ -223,6 +257,8 @@ def as_columns(definition: str, change: Change) -> dict[str, Any]:
         "path": list(change.path),
         "held_reason": None if change.held_reason is None else change.held_reason.value,
         "trusted_dc": change.trusted_dc,
+        "doubt": _doubt_as_json(change.doubt),
+        "poll": change.poll or None,
         "settled": False,
     }
 
@@ -243,4 +279,10 @@ def _as_change(row: Row[Any]) -> Change:
         settled_by=None if row.settled_run_id is None else str(RunKey(row.settled_dag_id, row.settled_run_id)),
         held_reason=None if row.held_reason is None else Reason(row.held_reason),
         trusted_dc=row.trusted_dc,
+        doubt=None if row.doubt is None else _DOUBT.validate_python(row.doubt),
+        poll=row.poll or 0,
     )
+
+
+def _doubt_as_json(doubt: Doubt | None) -> dict[str, Any] | None:
+    return None if doubt is None else _DOUBT.dump_python(doubt, mode="json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from genesys_ad_sync.journal.database import chunks, each_of, upsert
 from genesys_ad_sync.model import Change, DirectoryView, Guid
 
 _MEMBERSHIP = tables.membership.c
+_GROUP = tables.group.c
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class ViewUpdate:
 
     An object of ``before`` that is missing in ``after`` is *gone*: kept as last known, but no longer in the view. It
     stays in the view while a group outside the part contains it. A group that is no longer nested must therefore
-    stay in ``after``.
+    stay in ``after``. Of a gone group the memberships are kept, too, but for those that DirSync told to have ended.
     """
 
     before: DirectoryView  # a part of the view, as loaded; ignored if `full`
@@ -31,6 +32,7 @@ class ViewUpdate:
     changes: Sequence[Change] = ()  # what follows for people in AD groups
     complete: Collection[Guid] = ()  # groups that the poll read completely
     deleted: Collection[Guid] = ()  # objects whose tombstone the poll saw
+    left: Mapping[Guid, Collection[Guid]] = field(default_factory=dict)  # members whose removal DirSync told, by group
     full: bool = False  # `after` is the full view: whatever else is stored is gone
 
 
@@ -71,18 +73,28 @@ def _write_gone(connection: Connection, definition: str, update: ViewUpdate, at:
     if not update.full:
         kept = _kept_by_others(connection, definition, missing_groups, missing_users, after) - deleted
         missing_groups, missing_users = missing_groups - kept, missing_users - kept
-    _delete_members(connection, definition, _MEMBERSHIP.group_guid, missing_groups)
-    # a group outside the part may list them
-    _delete_members(connection, definition, _MEMBERSHIP.member_guid, (missing_groups | missing_users) & deleted)
+    _delete_members(connection, definition, _MEMBERSHIP.group_guid, missing_groups & deleted)
+    # a group outside the part, or one that is gone, may list them
+    _delete_members(connection, definition, _MEMBERSHIP.member_guid, deleted - after.users.keys() - after.groups.keys())
+    for group_guid, left in update.left.items():
+        if group_guid not in after.groups:
+            of_group = _MEMBERSHIP.group_guid == group_guid
+            _delete_members(connection, definition, _MEMBERSHIP.member_guid, left, of_group)
     _mark(connection, definition, tables.group, missing_groups, gone_at=at)
     _mark(connection, definition, tables.user, missing_users, gone_at=at)
 
 
 def _delete_members(
-    connection: Connection, definition: str, column: ColumnElement[str], guids: Collection[Guid]
+    connection: Connection,
+    definition: str,
+    column: ColumnElement[str],
+    guids: Collection[Guid],
+    *more: ColumnElement[bool],
 ) -> None:
     for chunk in chunks(guids):
-        connection.execute(delete(tables.membership).where(_MEMBERSHIP.definition == definition, column.in_(chunk)))
+        connection.execute(
+            delete(tables.membership).where(_MEMBERSHIP.definition == definition, column.in_(chunk), *more)
+        )
 
 
 def _mark(connection: Connection, definition: str, table: Table, guids: Collection[Guid], **values: Any) -> None:
@@ -169,9 +181,9 @@ def _kept_by_others(
     containers: dict[Guid, set[Guid]] = {}
     for chunk in chunks({*missing_groups, *missing_users}):
         stored = connection.execute(
-            select(_MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid).where(
-                _MEMBERSHIP.definition == definition, _MEMBERSHIP.member_guid.in_(chunk)
-            )
+            select(_MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid)
+            .join(tables.group, (_GROUP.definition == _MEMBERSHIP.definition) & (_GROUP.guid == _MEMBERSHIP.group_guid))
+            .where(_MEMBERSHIP.definition == definition, _MEMBERSHIP.member_guid.in_(chunk), _GROUP.gone_at.is_(None))
         )
         for group_guid, member_guid in stored:
             if group_guid not in after.groups:

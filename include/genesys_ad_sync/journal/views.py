@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Row, Select, insert, select, true
 
 from genesys_ad_sync.errors import JournalConflict
 from genesys_ad_sync.journal import tables
@@ -50,10 +50,10 @@ class Views(DefinitionStore):
                 return None
             dc = tables.known_dc.c
             seen = connection.execute(
-                select(dc.domain_controller, dc.invocation_id, dc.highest_committed_usn).where(
+                select(dc.domain_controller, dc.invocation_id, dc.highest_committed_usn, dc.read_at).where(
                     dc.definition == definition
                 )
-            )
+            ).all()
             return StoredCursor(
                 cursor=Cursor(
                     domain_controller=row.domain_controller,
@@ -63,11 +63,13 @@ class Views(DefinitionStore):
                     polled_at=row.polled_at,
                     doubted_since=row.doubted_since,
                     trusted_dc=row.trusted_dc,
+                    vector=row.vector,
                 ),
                 scope=row.scope,
                 poll=row.poll,
                 began_at=row.began_at,
-                known_dcs={name: (invocation_id, usn) for name, invocation_id, usn in seen},
+                known_dcs={name: (invocation_id, usn) for name, invocation_id, usn, _ in seen},
+                read_at={name: read_at for name, _, _, read_at in seen if read_at is not None},
             )
 
     def load(self, roots: Collection[Guid] | None = None) -> DirectoryView:
@@ -80,6 +82,11 @@ class Views(DefinitionStore):
             if roots is None:
                 return _full_view(connection, self._definition)
             return _closure(connection, self._definition, roots)
+
+    def load_with_gone(self, roots: Collection[Guid]) -> DirectoryView:
+        """Return the part below some groups as last known, whether or not it is gone by now."""
+        with self._database.reading() as connection:
+            return _closure(connection, self._definition, roots, with_gone=True)
 
     def groups_above(self, guids: Collection[Guid]) -> set[Guid]:
         """Return the groups in scope that contain any of these people or groups, directly or nested.
@@ -185,13 +192,14 @@ class Views(DefinitionStore):
                     "Let the task be retried."
                 )
             poll = 1 if stored is None else stored.poll + 1
+            changes = [replace(change, poll=poll) for change in update.changes]
             began_at = at if stored is None else stored.began_at
             if update.full:
                 update = replace(update, before=_full_view(connection, definition))
             write_view(connection, definition, update, at, poll)
             _write_cursor(connection, definition, scope, poll, began_at, cursor)
-            if update.changes:
-                connection.execute(insert(tables.change), [as_columns(definition, change) for change in update.changes])
+            if changes:
+                connection.execute(insert(tables.change), [as_columns(definition, change) for change in changes])
             return poll
 
 
@@ -219,10 +227,11 @@ def _write_cursor(
         "began_at": began_at,
         "doubted_since": cursor.doubted_since,
         "trusted_dc": cursor.trusted_dc,
+        "vector": None if cursor.vector is None else dict(cursor.vector),
     }
     row = {**source, **position}
     upsert(connection, tables.cursor, [row])
-    upsert(connection, tables.known_dc, [source])
+    upsert(connection, tables.known_dc, [{**source, "read_at": cursor.polled_at}])
 
 
 # -- reading ------------------------------------------------------------------------------------------
@@ -246,16 +255,18 @@ def _full_view(connection: Connection, definition: str) -> DirectoryView:
     return view
 
 
-def _closure(connection: Connection, definition: str, roots: Collection[Guid]) -> DirectoryView:
+def _closure(
+    connection: Connection, definition: str, roots: Collection[Guid], *, with_gone: bool = False
+) -> DirectoryView:
     view = DirectoryView()
+    there = true() if with_gone else _GROUP.gone_at.is_(None)
+    user_there = true() if with_gone else _USER.gone_at.is_(None)
     frontier = set(roots)
     while frontier:
         below: set[Guid] = set()
         for chunk in chunks(frontier):
             groups = connection.execute(
-                select(tables.group).where(
-                    _GROUP.definition == definition, _GROUP.guid.in_(chunk), _GROUP.gone_at.is_(None)
-                )
+                select(tables.group).where(_GROUP.definition == definition, _GROUP.guid.in_(chunk), there)
             )
             view.groups.update((row.guid, _as_group(row)) for row in groups)
             below.update(
@@ -268,7 +279,7 @@ def _closure(connection: Connection, definition: str, roots: Collection[Guid]) -
                     .where(
                         _MEMBERSHIP.definition == definition,
                         _MEMBERSHIP.group_guid.in_(chunk),
-                        _GROUP.gone_at.is_(None),
+                        there,
                     )
                     .distinct()
                 )
@@ -280,7 +291,7 @@ def _closure(connection: Connection, definition: str, roots: Collection[Guid]) -
             select(tables.user).where(
                 _USER.definition == definition,
                 _USER.guid.in_(select(_MEMBERSHIP.member_guid).where(*inside)),
-                _USER.gone_at.is_(None),
+                user_there,
             )
         )
         view.users.update((row.guid, _as_user(row)) for row in users)
@@ -297,7 +308,8 @@ def _add_members(view: DirectoryView, memberships: Iterable[Any]) -> None:
     known: dict[Guid, Guid] = {guid: guid for objects in (view.groups, view.users) for guid in objects}
     view.members = {guid: view.members.get(guid, set()) for guid in view.groups}
     for group_guid, member_guid in memberships:
-        view.members[group_guid].add(known.setdefault(member_guid, member_guid))
+        if group_guid in view.members:  # else it is gone
+            view.members[group_guid].add(known.setdefault(member_guid, member_guid))
 
 
 def _by_guid(

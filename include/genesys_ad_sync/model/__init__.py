@@ -3,7 +3,7 @@
 Every ``datetime`` is aware and in UTC.
 """
 
-from genesys_ad_sync.model.changes import Action, Change, Mode, Window
+from genesys_ad_sync.model.changes import Action, Change, Doubt, Mode, Window
 from genesys_ad_sync.model.directory import (
     Cursor,
     DirectoryGroup,
@@ -13,6 +13,7 @@ from genesys_ad_sync.model.directory import (
     MembershipPolicy,
     PrincipalKind,
     Scope,
+    Vector,
 )
 from genesys_ad_sync.model.genesys import MEMBERS_PER_REQUEST, GenesysGroup, GenesysUser, UserKey, WriteStrategy
 from genesys_ad_sync.model.identity import (
@@ -44,6 +45,7 @@ __all__ = [
     "DirectoryGroup",
     "DirectoryUser",
     "DirectoryView",
+    "Doubt",
     "FormerLink",
     "GenesysGroup",
     "GenesysUser",
@@ -70,6 +72,7 @@ __all__ = [
     "Status",
     "StoredCursor",
     "UserKey",
+    "Vector",
     "Window",
     "WriteStrategy",
     "WrittenRow",

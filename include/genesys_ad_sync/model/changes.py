@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from genesys_ad_sync.model.directory import Guid
+from genesys_ad_sync.model.directory import Guid, Vector
 from genesys_ad_sync.model.outcome import Reason, Status
 
 
@@ -23,6 +24,23 @@ class Mode(str, Enum):
     AUTO = "auto"
     CHANGES = "changes"
     FULL = "full"
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What is known about a change that is held until Active Directory confirms it.
+
+    - ``vector``: what the journal knew when it recorded the change; None: not known, so that only time counts.
+    - ``lacks``: of that, the number of changes that the domain controller read last has not heard of, by the name of
+      the domain controller that made them, or by its invocationId.
+    - ``shown_by``: the domain controller that was read last.
+    - ``ask``: Active Directory has had its time and cannot say, so a person must.
+    """
+
+    vector: Vector | None = None
+    lacks: Mapping[str, int] = field(default_factory=dict)
+    shown_by: str | None = None
+    ask: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,8 @@ class Change:
     settled_by: str | None = None  # DAG id/run id
     held_reason: Reason | None = None  # AD-side reason that forbids it until it is confirmed
     trusted_dc: str | None = None  # the domain controller that can confirm it, while it is doubted
+    doubt: Doubt | None = None  # of a held one
+    poll: int = 0  # the poll that recorded it; 0: not known
 
 
 @dataclass(frozen=True)

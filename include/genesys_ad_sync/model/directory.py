@@ -15,6 +15,9 @@ from enum import Enum
 
 Guid = str
 
+Vector = Mapping[Guid, int]
+"""invocationId of a domain controller -> USN up to which its changes are known: an up-to-dateness vector."""
+
 
 class PrincipalKind(str, Enum):
     """The kind of a member that is not a group. Only users get memberships; the others are counted."""
@@ -138,6 +141,8 @@ class Cursor:
     - ``doubted_since``: since when the domain controller that is read may lag behind what is known already; None: no
       doubt.
     - ``trusted_dc``: the last domain controller before that one that was beyond doubt.
+    - ``vector``: what the domain controller has heard of the others; once stored, all that the view knows. None: it
+      does not say.
     """
 
     domain_controller: str  # dnsHostName
@@ -147,3 +152,4 @@ class Cursor:
     polled_at: datetime
     doubted_since: datetime | None = None
     trusted_dc: str | None = None
+    vector: Vector | None = None

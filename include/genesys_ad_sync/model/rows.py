@@ -39,7 +39,11 @@ ABOUT_KEYS = frozenset(
         "by",  # the Airflow user who decided
         "at",  # when, RFC 3339
         "definition",  # the other sync definition
-        "domain_controller",  # the one that can confirm it
+        "domain_controller",  # those whose changes are missing: each of them can confirm it
+        "shown_by",  # the domain controller that was read last
+        "since",  # when it was first seen, RFC 3339
+        "behind",  # how many changes are missing, in words
+        "ask",  # "yes": Active Directory cannot decide any more, so a person is asked
         "rule",  # the rule of the definition, as it is written there
         "value",  # the value that was looked up
         "account",  # guid of the AD account that a Genesys user belonged to

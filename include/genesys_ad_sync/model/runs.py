@@ -80,7 +80,8 @@ class StoredCursor:
     """Up to where a definition's directory has been read. ``scope``: the fingerprint it was read with.
 
     ``poll`` counts from 1. ``known_dcs``: domain controller -> (invocationId, highestCommittedUSN) when it was last
-    read. ``began_at``: the time of the first poll, before which the journal knows nothing.
+    read, and ``read_at`` when that was. ``began_at``: the time of the first poll, before which the journal knows
+    nothing.
     """
 
     cursor: Cursor
@@ -88,6 +89,7 @@ class StoredCursor:
     poll: int
     began_at: datetime
     known_dcs: Mapping[str, tuple[Guid, int]] = field(default_factory=dict)
+    read_at: Mapping[str, datetime] = field(default_factory=dict)
 
 
 class Decision(str, Enum):

@@ -13,6 +13,9 @@ from genesys_ad_sync.planning.inputs import PlanContext, Target
 from genesys_ad_sync.planning.limits import LimitCheck, PendingRemovals, check_limits
 from genesys_ad_sync.settings import SyncDefinition
 
+_ASK_ALWAYS = {Reason.SCOPE_CHANGED, Reason.RELINK}
+"""Reasons of held rows that an approver is asked about whatever the limits say."""
+
 
 @dataclass(frozen=True)
 class LimitedRows:
@@ -88,7 +91,8 @@ def hold_for_approval(
     """Hold rows that need approval.
 
     Return all rows and the keys of those that an approver may release. Removals caused by an edited scope always need
-    an approver, since only a person knows whether the edit was intended. So does a link that is to move. With
+    an approver, since only a person knows whether the edit was intended. So does a link that is to move, and what AD
+    cannot decide any more. With
     `limits.on_excess: hold` no approver is asked about a limit; `protect:` and a restored journal always ask.
     """
     result = []
@@ -100,7 +104,7 @@ def hold_for_approval(
             if reason is not Reason.OVER_LIMIT or definition.limits.on_excess == "approve":
                 needs_approval.add(row.key)
             continue
-        if row.status is Status.HELD and row.reason in {Reason.SCOPE_CHANGED, Reason.RELINK}:
+        if row.status is Status.HELD and (row.reason in _ASK_ALWAYS or "ask" in row.about):
             needs_approval.add(row.key)
         result.append(row)
     return result, frozenset(needs_approval)

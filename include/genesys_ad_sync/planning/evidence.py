@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from genesys_ad_sync.model import Change, Guid, Reason
+from genesys_ad_sync.model import Change, Doubt, Guid, Reason
 
 
 def age(change: Change) -> tuple[datetime, int]:
@@ -28,7 +28,48 @@ def held_reason(changes: Iterable[Change]) -> Reason | None:
 
     A removal is only certain if the newest change of every AD group behind it is.
     """
-    newest: dict[Guid, Change] = {}
-    for change in sorted(changes, key=age):
-        newest[change.group_guid] = change
-    return next((newest[guid].held_reason for guid in sorted(newest) if newest[guid].held_reason), None)
+    held = _held(changes)
+    return held.held_reason if held is not None else None
+
+
+def about_doubt(changes: Iterable[Change]) -> dict[str, str]:
+    """Return what the held reason is about, for `Row.about`."""
+    change = _held(changes)
+    if change is None or change.held_reason not in {Reason.OTHER_DOMAIN_CONTROLLER, Reason.MAPPING_CHANGED}:
+        return {}
+    doubt = change.doubt or Doubt()
+    about = {"since": change.observed_at.isoformat()}
+    if doubt.shown_by:
+        about["shown_by"] = doubt.shown_by
+    if change.held_reason is Reason.OTHER_DOMAIN_CONTROLLER:
+        names = sorted(doubt.lacks) or ([change.trusted_dc] if change.trusted_dc else [])
+        if names:
+            about["domain_controller"] = ", ".join(names)
+        if doubt.lacks:
+            about["behind"] = ", ".join(f"{doubt.lacks[name]} changes of {name}" for name in names)
+    if doubt.ask:
+        about["ask"] = "yes"
+    return about
+
+
+def doubted_groups(changes: Iterable[Change]) -> frozenset[Guid]:
+    """Return the AD groups whose newest change only another domain controller shows."""
+    newest = _newest(changes)
+    return frozenset(g for g, change in newest.items() if change.held_reason is Reason.OTHER_DOMAIN_CONTROLLER)
+
+
+def recorded_by(changes: Iterable[Change]) -> int:
+    """Return the newest poll that recorded one of the changes; 0: not known."""
+    return max((change.poll for change in changes), default=0)
+
+
+def _held(changes: Iterable[Change]) -> Change | None:
+    """Return the change whose reason counts: one that no person may decide yet before one that a person may."""
+    newest = _newest(changes)
+    held = [newest[guid] for guid in sorted(newest) if newest[guid].held_reason]
+    return min(held, key=lambda change: change.doubt is not None and change.doubt.ask, default=None)
+
+
+def _newest(changes: Iterable[Change]) -> dict[Guid, Change]:
+    """Return the newest change of each AD group."""
+    return {change.group_guid: change for change in sorted(changes, key=age)}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable
 
-from genesys_ad_sync.model import Action, Grant, Guid, Reason, Row, Status
+from genesys_ad_sync.model import SETTLED, Action, Change, Grant, Guid, Reason, Row, Status
+from genesys_ad_sync.planning.evidence import doubted_groups
 from genesys_ad_sync.planning.facts import TargetFacts
 
 # -- before anything is written -----------------------------------------------------------------------
@@ -68,16 +69,26 @@ def _grants_of_former_users(facts: TargetFacts) -> Iterable[Grant]:
 def wanted_members_present(facts: TargetFacts) -> Iterable[tuple[Guid, str]]:
     """Yield (AD user, Genesys user) of the wanted members that Genesys has.
 
-    Only in a target that is compared completely.
+    Only in a target that is compared completely, and not where it is in doubt that AD wants them.
     """
     if not facts.is_compared:
         return
-    awaited = facts.context.relinks.keys()
-    for guid in sorted(facts.target.wanted.keys() - facts.context.excluded_users - awaited):
+    undecided = facts.context.relinks.keys() | _doubted(facts)
+    for guid in sorted(facts.target.wanted.keys() - facts.context.excluded_users - undecided):
         match = facts.matches.get(guid)
         genesys_id = match.genesys_user_id if match else None
         if genesys_id is not None and genesys_id in facts.members and facts.matched_by_one(genesys_id, guid):
             yield guid, genesys_id
+
+
+def _doubted(facts: TargetFacts) -> set[Guid]:
+    """Return the users whom AD wants only by additions that are in doubt."""
+    adds: dict[Guid, list[Change]] = {}
+    for change in facts.target.changes:
+        if change.action is Action.ADD and change.user_guid is not None and change.status not in SETTLED:
+            adds.setdefault(change.user_guid, []).append(change)
+    effective = facts.target.wanted
+    return {guid for guid, changes in adds.items() if doubted_groups(changes).issuperset(effective.get(guid, ()))}
 
 
 # -- by what became of the rows -----------------------------------------------------------------------

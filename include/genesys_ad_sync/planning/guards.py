@@ -21,7 +21,7 @@ class Removal:
     genesys_user_id: str
     user_guid: Guid | None  # None: no AD user is known to be this Genesys user
     policy: str  # removals: granted | mirror
-    complete: bool  # every AD group that feeds the Genesys group was read completely in this run
+    complete: bool  # every AD group that feeds the Genesys group was read completely, not before the change was seen
     sources: frozenset[Guid]  # AD groups of today's pairs
     former_sources: frozenset[Guid]  # AD groups of former pairs
     lost: tuple[Guid, ...]  # AD groups that the change is about
@@ -37,7 +37,7 @@ class Removal:
 
 
 def unproven(removal: Removal) -> Reason | None:
-    """Hold unless every AD group that feeds the Genesys group was read completely.
+    """Hold unless every AD group that feeds the Genesys group was read completely since the change was recorded.
 
     A group that was read in part may gain members, never lose them.
     """

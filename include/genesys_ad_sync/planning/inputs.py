@@ -21,7 +21,8 @@ class Target:
     ``full``: the group is compared with Genesys completely, not only where AD changed.
     ``wanted``: the journal's newest view: AD users who belong in the group -> the AD groups of ``sources`` that say
     it. With ``full`` it holds every such user, else at least the users of ``changes``.
-    ``complete``: all AD groups that feed it, nested ones included, were read completely in this run.
+    ``complete``: all AD groups that feed it, nested ones included, were read completely in this run. ``proven_by``: the
+    oldest of the polls that did; None: there was nothing to read.
     ``members``: Genesys user ids of its members (individuals). None: could not be read, which is not "nobody".
     ``changes``: changes to act on. In a bounded run also settled changes of the window, which are listed again.
     ``claimed_by``: another sync definition that feeds the Genesys group already.
@@ -39,6 +40,7 @@ class Target:
     claimed_by: str | None = None
     former_sources: frozenset[Guid] = frozenset()
     unreadable: frozenset[Guid] = frozenset()
+    proven_by: int | None = None
 
 
 @dataclass(frozen=True)

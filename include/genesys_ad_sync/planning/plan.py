@@ -109,10 +109,15 @@ def _assemble(
     if not context.dry_run:
         rows = assign_lanes(rows, definition.genesys.write)
     all_facts = [draft.facts for draft in drafts]
+    proven_by = {facts.target.genesys_group.id: facts.target.proven_by or 0 for facts in all_facts}
     return Plan(
         rows=tuple(rows),
         group_results=tuple(map(group_result, all_facts)),
-        comparison_changes=tuple((row.key, change) for row in rows for change in comparison_changes(row, context)),
+        comparison_changes=tuple(
+            (row.key, change)
+            for row in rows
+            for change in comparison_changes(row, context, proven_by.get(row.genesys_group_id or "", 0))
+        ),
         new_grants=tuple(
             grant
             for draft in drafts

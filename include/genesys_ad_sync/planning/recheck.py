@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from genesys_ad_sync.model import Action, Change, Guid, Match, Reason, Row, Status
 from genesys_ad_sync.planning import guards
-from genesys_ad_sync.planning.evidence import change_ids, held_reason, newest_polled_change
+from genesys_ad_sync.planning.evidence import change_ids
 from genesys_ad_sync.planning.facts import Person, TargetFacts, claims_by_genesys_user
 from genesys_ad_sync.planning.inputs import PlanContext, Target
 from genesys_ad_sync.planning.verdicts import Proposal, Verdict, decide
@@ -44,7 +44,7 @@ def _rechecked(row: Row, unsettled: Mapping[tuple[Person, Action], Sequence[Chan
     if ids and not set(ids) & set(row.change_ids):
         # Another run settled what the row was planned for, and AD reported the same again: the row settles that now.
         row = dataclasses.replace(row, change_ids=(*row.change_ids, *ids))
-    proposal = Proposal(person, row.action, row.group_guids, held_reason(changes), newest_polled_change(changes))
+    proposal = Proposal.of(person, row.action, row.group_guids, changes)
     verdict = _narrowed(decide(proposal, facts), row, facts)
     if verdict.status is Status.PLANNED:
         return dataclasses.replace(row, status=Status.PLANNED, reason=None, error=None, about={}, rivals=())

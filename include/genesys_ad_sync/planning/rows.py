@@ -16,7 +16,7 @@ from genesys_ad_sync.model import (
     SkippedGroup,
     Status,
 )
-from genesys_ad_sync.planning.evidence import age, change_ids, held_reason, newest_polled_change
+from genesys_ad_sync.planning.evidence import age, change_ids
 from genesys_ad_sync.planning.facts import Person, TargetFacts
 from genesys_ad_sync.planning.inputs import PlanContext, UnmappedGroup
 from genesys_ad_sync.planning.verdicts import Proposal, Verdict, decide
@@ -52,7 +52,7 @@ def _row_of(
     unsettled = [change for change in changes if change.status not in SETTLED]
     if unsettled or differs:
         groups = tuple(sorted({change.group_guid for change in unsettled}))
-        proposal = Proposal(person, action, groups, held_reason(unsettled), newest_polled_change(unsettled))
+        proposal = Proposal.of(person, action, groups, unsettled)
         verdict = decide(proposal, facts)
         if unsettled or not _is_in_sync(verdict, proposal, facts):
             return _row(proposal, verdict, unsettled, facts)
@@ -235,10 +235,10 @@ def order(row: Row) -> tuple[bool, str, bool, str]:
     return row.genesys_group_id is None, group, row.action is Action.REMOVE, row.user_guid or row.genesys_user_id or ""
 
 
-def comparison_changes(row: Row, context: PlanContext) -> Iterable[Change]:
+def comparison_changes(row: Row, context: PlanContext, proven_by: int) -> Iterable[Change]:
     """Yield one change per AD group of a row that only a comparison found.
 
-    The journal keeps them, and a later run takes up what this one cannot settle.
+    The journal keeps them, and a later run takes up what this one cannot settle. ``proven_by``: see `Target`.
     """
     if row.change_ids or row.settled_by or row.genesys_group_id is None:
         return
@@ -254,6 +254,7 @@ def comparison_changes(row: Row, context: PlanContext) -> Iterable[Change]:
             observed_at=context.observed_at,
             origin="comparison",
             genesys_user_id=row.genesys_user_id,
+            poll=proven_by,
         )
 
 

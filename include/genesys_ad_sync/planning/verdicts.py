@@ -6,11 +6,11 @@ Limits and approvers come later, in `approvals`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from genesys_ad_sync.model import BY_PERSON, Action, Guid, Match, MatchStatus, Reason, Rival, Status
-from genesys_ad_sync.planning import guards
+from genesys_ad_sync.model import BY_PERSON, Action, Change, Guid, Match, MatchStatus, Reason, Rival, Status
+from genesys_ad_sync.planning import evidence, guards
 from genesys_ad_sync.planning.facts import Person, TargetFacts
 
 
@@ -20,6 +20,8 @@ class Proposal:
 
     ``groups``: AD groups that its changes are about. ``held_reason``: see `evidence.held_reason`.
     ``newest``: id of the newest of its changes that a poll saw; 0: none, as in a comparison.
+    ``recorded``: newest poll that recorded one of its changes. ``about``: see `evidence.about_doubt`.
+    ``doubted_groups``: see `evidence.doubted_groups`.
     """
 
     person: Person
@@ -27,6 +29,23 @@ class Proposal:
     groups: tuple[Guid, ...] = ()
     held_reason: Reason | None = None
     newest: int = 0
+    recorded: int = 0
+    about: Mapping[str, str] = field(default_factory=dict)
+    doubted_groups: frozenset[Guid] = frozenset()
+
+    @classmethod
+    def of(cls, person: Person, action: Action, groups: tuple[Guid, ...], changes: Sequence[Change]) -> Proposal:
+        """Return the proposal of these changes."""
+        return cls(
+            person,
+            action,
+            groups,
+            evidence.held_reason(changes),
+            evidence.newest_polled_change(changes),
+            evidence.recorded_by(changes),
+            evidence.about_doubt(changes),
+            evidence.doubted_groups(changes),
+        )
 
 
 @dataclass(frozen=True)
@@ -122,11 +141,14 @@ def _add_of(match: Match, proposal: Proposal, facts: TargetFacts) -> Verdict:
     """Decide the add of an AD user who is exactly one Genesys user."""
     genesys_id = match.genesys_user_id
     assert genesys_id is not None
+    if proposal.doubted_groups.issuperset(facts.target.wanted[match.user_guid]):
+        # also if he is a member: until it is certain, that may be the work of somebody in Genesys Cloud
+        return Verdict(Status.HELD, Reason.OTHER_DOMAIN_CONTROLLER, genesys_id, about=proposal.about)
     if genesys_id in facts.members:
         return _already_in_effect(proposal, genesys_id, facts)
     if match.status is MatchStatus.INACTIVE:
         return Verdict(Status.ORPHANED, Reason.INACTIVE, genesys_id)
-    if proposal.held_reason in {Reason.REJECTED, Reason.UNDONE}:  # other reasons only doubt that a member left
+    if proposal.held_reason in {Reason.REJECTED, Reason.UNDONE}:
         return Verdict(Status.HELD, proposal.held_reason, genesys_id)
     return Verdict(Status.PLANNED, genesys_user_id=genesys_id)
 
@@ -223,7 +245,7 @@ def _guarded(proposal: Proposal, facts: TargetFacts) -> Verdict:
             genesys_user_id=genesys_id,
             user_guid=guid,
             policy=facts.definition.removals,
-            complete=target.complete,
+            complete=target.complete and (target.proven_by is None or target.proven_by >= proposal.recorded),
             sources=frozenset(target.sources),
             former_sources=target.former_sources,
             lost=proposal.groups,
@@ -241,7 +263,8 @@ def _guarded(proposal: Proposal, facts: TargetFacts) -> Verdict:
         missing = len(target.wanted.keys() - facts.matches.keys())
         error = f"{missing} people who belong into the group were not looked up in Genesys; one may be this member"
         return Verdict(Status.HELD, reason, genesys_id, error=error)
-    return Verdict(Status.HELD if reason else Status.PLANNED, reason, genesys_id)
+    about = proposal.about if reason is proposal.held_reason else {}
+    return Verdict(Status.HELD if reason else Status.PLANNED, reason, genesys_id, about=about)
 
 
 def _rivals(person: Person, genesys_id: str, facts: TargetFacts) -> tuple[Rival, ...]:

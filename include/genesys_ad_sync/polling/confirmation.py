@@ -1,68 +1,125 @@
-"""Held removals that a poll confirms, so that they may be carried out. Pure but for `confirm_held_removals`."""
+"""Held changes that a poll confirms, so that they may be carried out. Pure but for `confirm_held_changes`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from genesys_ad_sync.directory import replica_trust
 from genesys_ad_sync.directory.membership import effective_members, nested_groups
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.journal import DefinitionJournal
-from genesys_ad_sync.model import Action, Change, Cursor, DirectoryView, Guid, Reason, Scope
+from genesys_ad_sync.model import Action, Change, DirectoryView, Doubt, Guid, Reason, Scope
+from genesys_ad_sync.polling.doubts import Step
 
 
-def confirm_held_removals(
-    journal: DefinitionJournal,
-    scope: Scope,
-    cursor: Cursor,
-    complete: Collection[Guid],
-    delta: Delta | None,
-) -> int:
-    """Release held removals that this poll confirms; return how many.
+@dataclass(frozen=True)
+class Evidence:
+    """What one poll brings to decide about held changes.
 
-    - A removal doubted after a change of domain controller needs DirSync, the old controller or a second complete
-      reading.
-    - One held because its group disappeared needs the group back in scope.
-
-    ``complete``: groups read completely in this poll. ``delta``: what DirSync listed; None: nothing.
+    ``complete``: groups read completely. ``replication_time``: `directory.replication_time`.
     """
-    held = [change for change in journal.changes.unsettled() if change.action is Action.REMOVE]
-    listed = confirmed_by_dirsync(held, delta)
-    shown = [
-        change
-        for change in (*confirmed_by_reading(held, cursor, complete), *back_in_scope(held, cursor, complete))
-        if change not in listed
-    ]
-    view = journal.views.load({change.group_guid for change in shown}) if shown else DirectoryView()
-    confirmed = [*listed, *(change for change in shown if is_out(change, view, scope, complete))]
-    if confirmed:
-        journal.changes.clear_hold([change.id for change in confirmed if change.id is not None])
-    return len(confirmed)
+
+    step: Step
+    complete: Collection[Guid]
+    replication_time: timedelta
 
 
-def confirmed_by_dirsync(held: Iterable[Change], delta: Delta | None) -> list[Change]:
-    """Return removals doubted after a change of domain controller that DirSync lists itself."""
-    return [change for change in _doubted(held) if delta is not None and replica_trust.is_reported(change, delta)]
+@dataclass(frozen=True)
+class Ruling:
+    """What becomes of held changes. ``doubts``: what is known now of those that stay held."""
+
+    confirmed: tuple[Change, ...]
+    doubts: tuple[tuple[Change, Doubt], ...]
 
 
-def confirmed_by_reading(held: Iterable[Change], cursor: Cursor, complete: Collection[Guid]) -> list[Change]:
-    """Return doubted removals of completely read groups that ``cursor`` may confirm."""
+def confirm_held_changes(
+    journal: DefinitionJournal, scope: Scope, step: Step, complete: Collection[Guid], replication_time: timedelta
+) -> int:
+    """Release held changes that this poll confirms, and note what is known of the others; return how many."""
+    evidence = Evidence(step, complete, replication_time)
+    unsettled = journal.changes.unsettled()
+    returned = told_again(unsettled, step.delta)
+    if returned:
+        journal.changes.hold([change.id for change in returned if change.id is not None], Reason.MAPPING_CHANGED)
+    held = [change for change in unsettled if change.held_reason in _RULES]
+    if not held:
+        return 0
+    ruling = rule(held, journal.views.load({change.group_guid for change in held}), scope, evidence)
+    if ruling.confirmed:
+        journal.changes.clear_hold([change.id for change in ruling.confirmed if change.id is not None])
+    if ruling.doubts:
+        journal.changes.set_doubts({change.id: doubt for change, doubt in ruling.doubts if change.id is not None})
+    return len(ruling.confirmed)
+
+
+def told_again(unsettled: Iterable[Change], delta: Delta | None) -> list[Change]:
+    """Return removals that AD told of, and takes back now.
+
+    Where the view has the group, it shows the user again. Where it has not, only this says so.
+    """
     return [
         change
-        for change in _doubted(held)
-        if change.group_guid in complete and replica_trust.may_confirm(change, cursor)
+        for change in unsettled
+        if delta is not None
+        and change.held_reason is None
+        and change.action is Action.REMOVE
+        and change.origin == "poll"
+        and replica_trust.is_told_again(change, delta)
     ]
 
 
-def back_in_scope(held: Iterable[Change], cursor: Cursor, complete: Collection[Guid]) -> list[Change]:
-    """Return removals held because their group disappeared, where it was read completely and without doubt."""
-    if cursor.doubted_since is not None:
-        return []
-    return [change for change in held if change.held_reason is Reason.MAPPING_CHANGED and change.group_guid in complete]
+def rule(held: Iterable[Change], view: DirectoryView, scope: Scope, evidence: Evidence) -> Ruling:
+    """Decide about changes that are held because of what a poll saw. ``view``: as after this poll."""
+    confirmed: list[Change] = []
+    doubts: list[tuple[Change, Doubt]] = []
+    for change in held:
+        doubt = _RULES[change.held_reason](change, view, scope, evidence) if change.held_reason in _RULES else None
+        if doubt is _CONFIRMED:
+            confirmed.append(change)
+        elif doubt is not None and doubt != change.doubt:
+            doubts.append((change, doubt))
+    return Ruling(tuple(confirmed), tuple(doubts))
 
 
-def is_out(change: Change, view: DirectoryView, scope: Scope, complete: Collection[Guid]) -> bool:
-    """Return True if a complete reading shows that the user is not in the group.
+_CONFIRMED = Doubt()
+"""A mark, compared by identity."""
+
+
+def _other_domain_controller(change: Change, view: DirectoryView, scope: Scope, evidence: Evidence) -> Doubt | None:
+    """Confirm by a complete reading that may do it, a removal also by DirSync."""
+    step = evidence.step
+    if change.action is Action.REMOVE and step.delta is not None and replica_trust.is_reported(change, step.delta):
+        return _CONFIRMED
+    judgement = replica_trust.judge(change, step.stored, step.fresh, evidence.replication_time)
+    if judgement.may_confirm and is_shown(change, view, scope, evidence.complete):
+        return _CONFIRMED
+    return judgement.doubt
+
+
+def _mapping_changed(change: Change, view: DirectoryView, scope: Scope, evidence: Evidence) -> Doubt | None:
+    """Confirm a removal of a group that was out of view by DirSync; ask a person once the group is back.
+
+    Nobody is asked while the domain controller that shows the group may lag.
+    """
+    step = evidence.step
+    if step.delta is not None and replica_trust.is_reported(change, step.delta):
+        return _CONFIRMED
+    if change.group_guid not in evidence.complete:
+        return None
+    waited = step.fresh.polled_at >= change.observed_at + evidence.replication_time
+    certain = step.cursor.doubted_since is None or waited
+    doubt = change.doubt or Doubt()
+    ask = certain and is_shown(change, view, scope, evidence.complete)
+    return replace(doubt, shown_by=step.fresh.domain_controller, ask=ask)
+
+
+_RULES = {Reason.OTHER_DOMAIN_CONTROLLER: _other_domain_controller, Reason.MAPPING_CHANGED: _mapping_changed}
+
+
+def is_shown(change: Change, view: DirectoryView, scope: Scope, complete: Collection[Guid]) -> bool:
+    """Return True if a complete reading shows the user in the group (an add), or not in it (a removal).
 
     The group must be in scope, and all groups below it must have been read completely.
     """
@@ -71,8 +128,4 @@ def is_out(change: Change, view: DirectoryView, scope: Scope, complete: Collecti
         return False
     if not nested_groups(view, group, nested=nested) <= set(complete):
         return False
-    return change.user_guid not in effective_members(view, group, scope.policy)
-
-
-def _doubted(held: Iterable[Change]) -> list[Change]:
-    return [change for change in held if change.held_reason is Reason.OTHER_DOMAIN_CONTROLLER]
+    return (change.user_guid in effective_members(view, group, scope.policy)) is (change.action is Action.ADD)

@@ -7,7 +7,7 @@ only here is known how a change was found; everything else is decided later.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,7 +22,8 @@ from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import CursorRejected, JournalConflict
 from genesys_ad_sync.journal import ViewUpdate
 from genesys_ad_sync.model import Change, Cursor, DirectoryView, Guid, Reason, Scope, StoredCursor
-from genesys_ad_sync.polling.confirmation import confirm_held_removals
+from genesys_ad_sync.polling.confirmation import confirm_held_changes
+from genesys_ad_sync.polling.doubts import Step, hold_doubtful, why_doubted, without_hold_if_told
 from genesys_ad_sync.polling.notes import (
     CANARY_NOTE,
     note_on_deleted_objects,
@@ -57,13 +58,13 @@ def gc_paused() -> Iterator[None]:
 class PollResult:
     """The result of a poll.
 
-    ``poll``, ``polled_at``: number of the view, and AD's time. ``complete``: groups read completely in this run.
-    ``full``: everything was read.
+    ``poll``, ``polled_at``: number of the view, and AD's time. ``complete``: groups read completely in this run, each
+    with the newest poll that did. ``full``: everything was read.
     """
 
     poll: int
     polled_at: datetime
-    complete: frozenset[Guid]
+    complete: Mapping[Guid, int]
     notes: tuple[str, ...]
     full: bool
 
@@ -80,6 +81,7 @@ class DirectoryPoller:
         self.metadata = MetadataReader(session, self.scope.naming_context)
         self._hidden = 0  # changes that AD counts and does not list
         self._limits = task.definition.limits
+        self._replication_time = task.definition.directory.replication_time
         self._canary_missing = canary_missing(session, task.definition.directory.canary)
 
     def poll(self, *, full: bool) -> PollResult:
@@ -96,7 +98,7 @@ class DirectoryPoller:
         proven = self._retry_on_conflict(lambda: self._poll(full=False, groups=groups))
         return replace(
             proven,
-            complete=polled.complete | proven.complete,
+            complete={**polled.complete, **proven.complete},
             notes=(*polled.notes, *proven.notes),
             full=proven.full or polled.full,
         )
@@ -134,24 +136,22 @@ class DirectoryPoller:
         """
         reading = self.reader.read_groups(groups) if groups else None
         delta = self.reader.changes_since(stored.cursor, stored.known_dcs)
-        cursor = replica_trust.next_cursor(stored.cursor, stored.known_dcs, delta.cursor)
+        observed_at = max(delta.read_until, reading.read_until) if reading is not None else delta.read_until
+        step = self._step(stored, delta.cursor, delta, delta.deleted, observed_at)
         before, after, roots, kept = self._compared_part(delta, reading, groups)
-        complete = reading.complete - kept if reading is not None else frozenset()
+        read = reading.complete - kept if reading is not None else frozenset()
         # not only what was read to prove it: a group that was touched is read again, too
-        doubt = restore_unexplained_losses(before, after, after.groups, delta, self._limits, whole=False)
-        complete = self._unless_canary_missing(complete - doubt.groups)
-        changes = self._changes_in_part(stored, cursor, before, after, roots, delta, reading)
+        known = self._with_returning(before, after)
+        doubt = restore_unexplained_losses(known, after, after.groups, delta, self._limits, whole=False)
+        complete = self._unless_canary_missing(read - doubt.groups)
+        changes = self._with_times(self._changes(step, before, after, roots), before, after, delta)
         self._forget_links(delta.deleted)
-        poll = self._advance(
-            stored,
-            cursor,
-            ViewUpdate(before, after, changes=changes, complete=complete, deleted=delta.deleted, full=False),
-        )
-        self._confirm(cursor, complete, delta)
+        poll = self._advance(step, ViewUpdate(before, after, changes=changes, complete=complete, full=False))
+        self._confirm(step, complete)
         if changes:
             self._task.log(f"{len(changes)} membership changes since {stored.cursor.polled_at.isoformat()}")
         notes = (*note_on_unreadable(kept), *doubt.notes, *self._note_on_canary())
-        return PollResult(poll, cursor.polled_at, complete, notes, full=False)
+        return PollResult(poll, step.cursor.polled_at, dict.fromkeys(complete, poll), notes, full=False)
 
     def _compared_part(
         self, delta: Delta, reading: GroupReading | None, groups: Collection[Guid]
@@ -170,24 +170,6 @@ class DirectoryPoller:
         after = apply_delta(start, delta, self.reader.objects) if touched else start
         roots |= {guid for guid, group in after.groups.items() if group.in_scope}
         return *self._include_parent_groups(before, after, roots), kept
-
-    def _changes_in_part(
-        self,
-        stored: StoredCursor,
-        cursor: Cursor,
-        before: DirectoryView,
-        after: DirectoryView,
-        roots: set[Guid],
-        delta: Delta,
-        reading: GroupReading | None,
-    ) -> list[Change]:
-        observed_at = max(delta.read_until, reading.read_until) if reading is not None else delta.read_until
-        changes = self._difference(before, after, roots, stored, observed_at)
-        if cursor.doubted_since is not None:
-            listed = replica_trust.without_unreported_losses(before, after, delta)
-            sure = self._difference(before, listed, roots, stored, observed_at)
-            changes = replica_trust.hold_doubted(changes, sure, Reason.OTHER_DOMAIN_CONTROLLER, cursor)
-        return self._with_times(changes, before, after, delta)
 
     def _include_parent_groups(
         self, before: DirectoryView, after: DirectoryView, roots: set[Guid]
@@ -220,13 +202,10 @@ class DirectoryPoller:
         reading = self._snapshot()
         cursor = replica_trust.trusted_cursor(reading.cursor)
         complete = self._unless_canary_missing(reading.complete)
-        poll = self._advance(
-            None,
-            cursor,
-            ViewUpdate(DirectoryView(), reading.view, changes=[], complete=complete, deleted=(), full=True),
-        )
+        update = ViewUpdate(DirectoryView(), reading.view, complete=complete, full=True)
+        poll = self._journal.views.advance(update, cursor=cursor, scope=self.scope.fingerprint, expected_poll=None)
         notes = (reason, *reading.warnings, *self._note_on_non_users(reading.view), *self._note_on_canary())
-        return PollResult(poll, cursor.polled_at, complete, notes, full=True)
+        return PollResult(poll, cursor.polled_at, dict.fromkeys(complete, poll), notes, full=True)
 
     @gc_paused()
     def _whole_view(self, stored: StoredCursor, reason: str) -> PollResult:
@@ -235,44 +214,38 @@ class DirectoryPoller:
         delta = self._delta_as_evidence(stored)  # afterwards: what went while it was read shall not seem unexplained
         view = reading.view
         others = self._note_on_non_users(view)
-        cursor = replica_trust.next_cursor(stored.cursor, stored.known_dcs, reading.cursor)
         before = self._journal.views.load()
+        deleted = (
+            delta.deleted if delta is not None else self.reader.tombstones(before.users.keys() - view.users.keys())
+        )
+        step = self._step(stored, reading.cursor, delta, deleted, reading.read_until)
         kept = retain_unreadable(before, view, reading.unresolved, nested=self.scope.nested_groups)
         shrinking = restore_unexplained_losses(
-            before, view, reading.complete, delta, self._limits, whole=stored.scope == self.scope.fingerprint
+            self._with_returning(before, view),
+            view,
+            reading.complete,
+            delta,
+            self._limits,
+            whole=stored.scope == self.scope.fingerprint,
         )
         complete = self._unless_canary_missing(reading.complete - kept - shrinking.groups)
-        changes = self._changes_of_all(stored, cursor, before, reading, delta)
-        gone = before.users.keys() - view.users.keys()
-        deleted = delta.deleted if delta is not None else self.reader.tombstones(gone)
+        if complete >= reading.complete and not kept and step.fresh.vector is not None:
+            # The view is now what this domain controller knows, and what speaks against it is held.
+            step = replace(step, cursor=replace(step.cursor, vector=step.fresh.vector))
+        roots = {g.guid for v in (before, view) for g in v.groups.values() if g.in_scope}
+        changes = self._with_times(self._changes(step, before, view, roots), before, view, None)
         self._forget_links(deleted)
-        poll = self._advance(
-            stored, cursor, ViewUpdate(before, view, changes=changes, complete=complete, deleted=deleted, full=True)
-        )
-        self._confirm(cursor, complete, delta)
+        poll = self._advance(step, ViewUpdate(before, view, changes=changes, complete=complete, full=True))
+        self._confirm(step, complete)
         notes = (reason, *reading.warnings, *others, *note_on_unreadable(kept), *shrinking.notes)
-        return PollResult(poll, cursor.polled_at, complete, (*notes, *self._note_on_canary()), full=True)
+        notes = (*notes, *self._note_on_canary())
+        return PollResult(poll, step.cursor.polled_at, dict.fromkeys(complete, poll), notes, full=True)
 
     def _snapshot(self) -> Snapshot:
         reading = self.reader.snapshot()
         view = reading.view
         self._task.log(f"read everything: {len(view.groups)} groups and {len(view.users)} members")
         return reading
-
-    def _changes_of_all(
-        self, stored: StoredCursor, cursor: Cursor, before: DirectoryView, reading: Snapshot, delta: Delta | None
-    ) -> list[Change]:
-        view = reading.view
-        roots = {g.guid for v in (before, view) for g in v.groups.values() if g.in_scope}
-        changes = self._difference(before, view, roots, stored, reading.read_until)
-        doubt = _doubt(stored, self.scope, cursor)
-        if doubt is not None:
-            listed = replica_trust.without_unreported_losses(
-                before, view, delta, believe_people=doubt is Reason.SCOPE_CHANGED
-            )
-            sure = self._difference(before, listed, roots, stored, reading.read_until, as_now=True)
-            changes = replica_trust.hold_doubted(changes, sure, doubt, cursor)
-        return self._with_times(changes, before, view, None)
 
     def _delta_as_evidence(self, stored: StoredCursor) -> Delta | None:
         """Return DirSync's answer since the old cookie: it confirms what a whole view lacks."""
@@ -285,27 +258,48 @@ class DirectoryPoller:
 
     # -- both -----------------------------------------------------------------------------------------
 
-    def _difference(
+    def _step(
         self,
-        before: DirectoryView,
-        after: DirectoryView,
-        roots: Iterable[Guid],
         stored: StoredCursor,
+        fresh: Cursor,
+        delta: Delta | None,
+        deleted: frozenset[Guid],
         observed_at: datetime,
-        *,
-        as_now: bool = False,
+    ) -> Step:
+        cursor = replica_trust.next_cursor(stored, fresh, self._replication_time)
+        return Step(stored, fresh, cursor, delta, deleted, observed_at)
+
+    def _changes(
+        self, step: Step, before: DirectoryView, after: DirectoryView, roots: Collection[Guid]
     ) -> list[Change]:
-        was = self.scope if as_now else Scope.of_fingerprint(stored.scope)
+        """Return the changes from one view to the next. Those that AD only shows may be held."""
+        changes = self._difference(step, before, after, roots, Scope.of_fingerprint(step.stored.scope))
+        reason = why_doubted(step, self.scope)
+        if reason is not None:
+            new_scope = reason is Reason.SCOPE_CHANGED
+            told = replica_trust.as_told(before, after, step.delta, deleted=step.deleted, new_scope=new_scope)
+            untold = replica_trust.not_told(changes, self._difference(step, before, told, roots, self.scope))
+            changes = hold_doubtful(self._journal, self.scope, step, changes, untold)
+        return without_hold_if_told(changes, step.delta)
+
+    def _difference(
+        self, step: Step, before: DirectoryView, after: DirectoryView, roots: Iterable[Guid], was: Scope
+    ) -> list[Change]:
         return difference(
             before,
             after,
             roots,
             self.scope.policy,
             # Clocks of two domain controllers may differ.
-            observed_after=min(stored.cursor.polled_at, observed_at),
-            observed_at=observed_at,
+            observed_after=min(step.stored.cursor.polled_at, step.observed_at),
+            observed_at=step.observed_at,
             before_policy=was.policy,
         )
+
+    def _with_returning(self, before: DirectoryView, after: DirectoryView) -> DirectoryView:
+        """Return ``before`` with the groups that come into view again, as they were when they were last in it."""
+        new = after.groups.keys() - before.groups.keys()
+        return merged(self._journal.views.load_with_gone(new), DirectoryView(), before) if new else before
 
     def _with_times(
         self, changes: list[Change], before: DirectoryView, after: DirectoryView, delta: Delta | None
@@ -326,12 +320,14 @@ class DirectoryPoller:
         self._hidden += sum(changes_hidden(change, history) for change in changes)
         return [_timed(change, time_of(change, history, delta)) for change in changes]
 
-    def _advance(self, stored: StoredCursor | None, cursor: Cursor, update: ViewUpdate) -> int:
+    def _advance(self, step: Step, update: ViewUpdate) -> int:
+        told = step.delta.member_changes if step.delta is not None else {}
+        left = {group: removed for group, (_, removed) in told.items() if removed}
         return self._journal.views.advance(
-            update,
-            cursor=cursor,
+            replace(update, deleted=step.deleted, left=left),
+            cursor=step.cursor,
             scope=self.scope.fingerprint,
-            expected_poll=stored.poll if stored else None,
+            expected_poll=step.stored.poll,
         )
 
     def _forget_links(self, deleted: Collection[Guid]) -> None:
@@ -339,10 +335,10 @@ class DirectoryPoller:
         if deleted:
             self._journal.links.remove(deleted)
 
-    def _confirm(self, cursor: Cursor, complete: Collection[Guid], delta: Delta | None) -> None:
-        confirmed = confirm_held_removals(self._journal, self.scope, cursor, complete, delta)
+    def _confirm(self, step: Step, complete: Collection[Guid]) -> None:
+        confirmed = confirm_held_changes(self._journal, self.scope, step, complete, self._replication_time)
         if confirmed:
-            self._task.log(f"{confirmed} removals that were held as doubtful are confirmed")
+            self._task.log(f"{confirmed} changes that were held as doubtful are confirmed")
 
     def _unless_canary_missing(self, complete: frozenset[Guid]) -> frozenset[Guid]:
         return frozenset() if self._canary_missing else complete
@@ -352,18 +348,6 @@ class DirectoryPoller:
 
     def _note_on_non_users(self, view: DirectoryView) -> list[str]:
         return note_on_non_users(view, nested=self.scope.nested_groups)
-
-
-def _doubt(stored: StoredCursor, scope: Scope, cursor: Cursor) -> Reason | None:
-    """Return why a removal may show in the whole view although nobody was removed."""
-    if _membership_rules(Scope.of_fingerprint(stored.scope)) != _membership_rules(scope):
-        return Reason.SCOPE_CHANGED
-    return Reason.OTHER_DOMAIN_CONTROLLER if cursor.doubted_since is not None else None
-
-
-def _membership_rules(scope: Scope) -> Scope:
-    """Return the part of a scope that decides memberships: all but the attributes."""
-    return replace(scope, group_attributes=(), user_attributes=())
 
 
 def _as_read(before: DirectoryView, reading: GroupReading, scope: Scope) -> tuple[DirectoryView, set[Guid]]:

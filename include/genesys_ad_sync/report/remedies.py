@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from genesys_ad_sync.model import Reason, Row, Status
+from genesys_ad_sync.report.wording import doubt_words
 
 _ANSWER = "Answer in the task approve_removals of this run."
 _REMOVE_BY_HAND = "Remove the member in Genesys Cloud if the membership is not wanted."
@@ -90,9 +91,18 @@ def _claimed_by(row: Row) -> str:
 
 
 def _other_domain_controller(row: Row) -> str:
-    trusted = row.about.get("domain_controller")
-    by = f"{trusted} answers again or " if trusted else ""
-    return f"Wait until {by}replication is complete: see directory.replication_time."
+    words = doubt_words(row)
+    known = f"{words} " if words else ""
+    if "ask" in row.about:
+        return f"{known}{_ANSWER}"
+    missing = row.about.get("domain_controller")
+    by = f"{missing} answers again, or " if missing else ""
+    return f"{known}Wait until {by}replication is complete. directory.replication_time says how long that may take."
+
+
+def _mapping_changed(row: Row) -> str:
+    words = doubt_words(row)
+    return f"{words} {_ANSWER}" if words else _REMOVE_BY_HAND
 
 
 def _not_looked_up(row: Row) -> str:
@@ -117,7 +127,7 @@ REMEDIES: dict[Reason, Callable[[Row], str | None]] = {
     Reason.AMBIGUOUS: _ambiguous,
     Reason.UNPROVEN: _says("Read the notes: they name the AD group that could not be read completely, and why."),
     Reason.NOT_OWNED: _says(_REMOVE_BY_HAND),
-    Reason.MAPPING_CHANGED: _says(_REMOVE_BY_HAND),
+    Reason.MAPPING_CHANGED: _mapping_changed,
     Reason.SCOPE_CHANGED: _says(_ANSWER),
     Reason.OTHER_DOMAIN_CONTROLLER: _other_domain_controller,
     Reason.OVER_LIMIT: _over_limit,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from genesys_ad_sync.model import Reason, Status
+from genesys_ad_sync.model import Reason, Row, Status
 
 STATUS_WORDS: dict[Status, str] = {
     Status.SUCCESS: "Changed in Genesys Cloud.",
@@ -34,9 +34,9 @@ REASON_WORDS: dict[Reason, str] = {
     Reason.INACTIVE: "The Genesys Cloud user is not active.",
     Reason.NO_MATCHING_ATTRIBUTE: "The AD account lacks what it would be matched by, such as a mail address.",
     Reason.AMBIGUOUS: "Several accounts are, or may be, the same person, and guessing is not allowed.",
-    Reason.UNPROVEN: "An AD group behind it could not be read completely, so nobody is removed.",
+    Reason.UNPROVEN: "An AD group behind it was not read completely since this was seen, so nobody is removed.",
     Reason.NOT_OWNED: "AD never granted this membership; it was added in Genesys Cloud by hand.",
-    Reason.MAPPING_CHANGED: "It was granted under an earlier mapping of groups.",
+    Reason.MAPPING_CHANGED: "It was granted under an earlier mapping, or through an AD group that was out of view.",
     Reason.SCOPE_CHANGED: "The sync definition looks at another part of AD than before.",
     Reason.OTHER_DOMAIN_CONTROLLER: "Only another domain controller than before shows it, which may lag behind.",
     Reason.OVER_LIMIT: "More removals than the limits allow; they need approval.",
@@ -70,6 +70,19 @@ MODE_WORDS = {
     "changes": "what changed in Active Directory",
     "full": "every mapped group compared in full",
 }
+
+
+def doubt_words(row: Row) -> str | None:
+    """Return why Active Directory cannot confirm a held row, in words; None: nothing is known."""
+    missing, behind, shown_by, since = (
+        row.about.get(key) for key in ("domain_controller", "behind", "shown_by", "since")
+    )
+    if row.reason is Reason.MAPPING_CHANGED and "ask" in row.about:
+        return "The AD group was out of view and came back without this member; AD reported no removal."
+    if row.reason is not Reason.OTHER_DOMAIN_CONTROLLER or not behind:
+        return None
+    lag = f"{shown_by or 'The domain controller'} has not heard of {behind}"
+    return f"{lag}, and {missing} has not been read since {since}." if "ask" in row.about else f"{lag} yet."
 
 
 def reason_words(reason: str | None) -> str:

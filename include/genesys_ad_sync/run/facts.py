@@ -5,7 +5,7 @@ The stored JSON is an interface: a run that an older version began is finished b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -96,6 +96,11 @@ def _as_moment(value: datetime | str) -> datetime:
     return value if isinstance(value, datetime) else datetime.fromisoformat(value)
 
 
+def _as_polls(value: Mapping[Guid, int] | list[Guid]) -> Mapping[Guid, int]:
+    """Read the list that an older version stored, too; its proofs are of an unknown poll."""
+    return dict.fromkeys(value, 0) if isinstance(value, list) else value
+
+
 def _as_pair(value: GroupPair | list[Any]) -> GroupPair:
     return value if isinstance(value, GroupPair) else GroupPair(*value)
 
@@ -150,6 +155,7 @@ def _match_as_list(match: Match) -> list[Any]:
 # The serializers write what was stored before these types existed: lists by position, sorted sets, `isoformat()`.
 _Moment = Annotated[datetime, BeforeValidator(_as_moment), PlainSerializer(datetime.isoformat)]
 _SortedIds = Annotated[frozenset[str], PlainSerializer(sorted)]
+_Polls = Annotated[Mapping[Guid, int], BeforeValidator(_as_polls)]
 _PairAsList = Annotated[GroupPair, BeforeValidator(_as_pair), PlainSerializer(_pair_as_list)]
 _SkippedAsList = Annotated[SkippedGroup, BeforeValidator(_as_skipped), PlainSerializer(_skipped_as_list)]
 _MatchAsList = Annotated[Match, BeforeValidator(_as_match), PlainSerializer(_match_as_list)]
@@ -160,8 +166,8 @@ _MatchAsList = Annotated[Match, BeforeValidator(_as_match), PlainSerializer(_mat
 NOTES = Fact[tuple[str, ...]]("notes", TypeAdapter(tuple[str, ...]), ())
 """Sentences for the report."""
 
-COMPLETE = Fact[frozenset[Guid]]("complete", TypeAdapter(_SortedIds), frozenset())
-"""AD groups that were read completely in this run."""
+COMPLETE = Fact[Mapping[Guid, int]]("complete", TypeAdapter(_Polls), {})
+"""AD groups that were read completely in this run, each with the newest poll that did."""
 
 HISTORY = Fact[list[Change]]("history", TypeAdapter(list[Change]), [])
 """Of a dry run: changes from before the journal began."""

@@ -182,6 +182,7 @@ def _targets(
         guids = sources.get(group_id, ())
         below = set().union(*(nested_groups(view, guid, nested=nested) for guid in guids if guid in view.groups))
         listed = set().union(*(view.members[guid] for guid in below))
+        proofs = [complete[guid] for guid in below if guid in complete]
         targets.append(
             Target(
                 genesys_group=genesys_groups.get(group_id) or GenesysGroup(group_id, group_id, state="deleted"),
@@ -189,11 +190,12 @@ def _targets(
                 full=group_id in full,
                 wanted=wanted_members(view, guids, task.definition.directory.policy),
                 # nothing to prove where nothing feeds it any more: its removals are held for that
-                complete=not guids or set(guids) <= below <= complete,
+                complete=not guids or set(guids) <= below <= complete.keys(),
                 members=None,
                 changes=tuple(changes[group_id]),
                 former_sources=frozenset(former_sources.get(group_id, ())),
                 unreadable=frozenset(listed - view.users.keys() - view.groups.keys()),
+                proven_by=min(proofs, default=None),
             )
         )
     return tuple(targets)

@@ -65,6 +65,12 @@ class DirectorySettings(Section):
         default="remove",
         description="`remove`: a disabled AD account counts as not a member. `keep`: it counts as a member.",
     )
+    replication_time: Annotated[Duration, Write("an ISO 8601 duration", "PT3H")] = Field(
+        default=timedelta(hours=3),
+        description="How long a domain controller may lag behind another one. It counts where the domain controllers "
+        "do not show what they have heard of each other, and before a person is asked because one of them is lost. "
+        "Between sites, Active Directory replicates every three hours unless you changed that.",
+    )
     canary: Annotated[FilledText | None, Write("the DN of an object that the account must always see, or null")] = (
         Field(
             default=None,
@@ -77,6 +83,7 @@ class DirectorySettings(Section):
         """Return which members of a group count."""
         return MembershipPolicy(nested=self.nested_groups, disabled_users=self.disabled_users)
 
+    _check_replication_time = field_validator("replication_time")(values.longer_than_nothing)
     _check_base = field_validator("group_base")(values.distinguished_name)
     _check_filter = field_validator("group_filter")(values.ldap_filter)
 

@@ -29,6 +29,8 @@ from genesys_ad_sync.run.facts import (
 from genesys_ad_sync.run.targets import target_of
 
 _LINK_STAYS = "not every group of this person was approved: the link stays as it is, and no later run asks again"
+_HELD_ON_CHANGES = {Reason.SCOPE_CHANGED, Reason.OTHER_DOMAIN_CONTROLLER, Reason.MAPPING_CHANGED}
+"""Reasons that the journal keeps on the changes, until a person approves them."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ def _release_approved(task: TaskContext, run: RunRecord, frozen: FrozenQuestion,
     approved = [row for row in rows if given[row.key] is Decision.APPROVED]
     with task.journal.together():
         task.journal.changes.clear_hold(
-            {id_ for row in approved if row.reason is Reason.SCOPE_CHANGED for id_ in row.change_ids}
+            {id_ for row in approved if row.reason in _HELD_ON_CHANGES for id_ in row.change_ids}
         )
         relink.apply_approved(task, rows, given, approval.by)
         decided = [_decided(row, given[row.key]) for row in rows]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from genesys_ad_sync.errors import WindowError
-from genesys_ad_sync.model import Action, Change, Guid, Mode, RunRecord, RunRequest
+from genesys_ad_sync.model import Action, Change, Guid, Mode, Reason, RunRecord, RunRequest
 from genesys_ad_sync.polling.poller import DirectoryPoller, PollResult
 from genesys_ad_sync.polling.window_history import rebuild_window
 from genesys_ad_sync.run import journal_identity, relink, undo
@@ -24,6 +24,7 @@ from genesys_ad_sync.run.failures import records_failure
 from genesys_ad_sync.run.renaming import take_over_former
 
 PROOF_ROUNDS = 3
+_IN_DOUBT = Reason.OTHER_DOMAIN_CONTROLLER
 
 
 @records_failure
@@ -110,33 +111,50 @@ def _prove(task: TaskContext, poller: DirectoryPoller, polled: PollResult, run: 
     DirSync lists changes but proves nothing about the rest. What a complete reading shows may concern further groups,
     so it is repeated a few times; what is still not proven then is held by a guard.
     """
-    tried: set[Guid] = set()
+    tried: dict[Guid, int] = {}
     for _ in range(PROOF_ROUNDS):
-        wanted = _groups_to_prove(task, changes_to_act_on(task, run)) - tried
+        needed = _groups_to_prove(task, changes_to_act_on(task, run))
+        wanted = {guid for guid, since in needed.items() if {**polled.complete, **tried}.get(guid, -1) < since}
         if polled.full or not wanted:
             break
         polled = poller.read_completely(polled, wanted)
-        tried |= wanted
+        tried |= dict.fromkeys(wanted, polled.poll)
     return polled
 
 
-def _groups_to_prove(task: TaskContext, changes: Sequence[Change]) -> set[Guid]:
-    """Return the AD groups in scope that must be read completely.
+def _groups_to_prove(task: TaskContext, changes: Sequence[Change]) -> dict[Guid, int]:
+    """Return the AD groups in scope that must be read completely, each with the oldest poll that may have done it.
 
-    - Groups that feed the same Genesys group as one with a pending removal.
+    - Groups that feed the same Genesys group as one with a pending removal, or with an addition in doubt.
     - Groups of pairs without a baseline, which are still to be compared in full.
     - Groups that feed a Genesys group which `relink` concerns.
     """
-    pairs = task.journal.pairs.active()
+    active = task.journal.pairs.active()
     in_scope = {group.guid for group in task.journal.views.groups_in_scope()}
-    if not pairs:  # nothing was ever mapped but in a dry run
-        return in_scope
-    losing = {c.group_guid for c in changes if c.action is Action.REMOVE and c.settled_by is None}
-    targets = {pair.genesys_group_id for pair in pairs if pair.group_guid in losing}
-    targets |= relink.groups_concerned(task, pairs)
-    sources = {pair.group_guid for pair in pairs if pair.genesys_group_id in targets}
-    without_baseline = {pair.group_guid for pair in pairs if not pair.has_baseline}
-    return (sources | without_baseline) & in_scope
+    if not active:  # nothing was ever mapped but in a dry run
+        return dict.fromkeys(in_scope, 0)
+    pairs = [*task.journal.pairs.former(), *active]  # a group that comes back is mapped later in this run
+    targets = dict.fromkeys(relink.groups_concerned(task, active), 0)
+    open_since = _open_since(changes)
+    for pair in pairs:
+        if pair.group_guid in open_since:
+            since = max(open_since[pair.group_guid], targets.get(pair.genesys_group_id, 0))
+            targets[pair.genesys_group_id] = since
+    needed = {pair.group_guid: 0 for pair in active if not pair.has_baseline}
+    for pair in pairs:
+        if pair.genesys_group_id in targets:
+            needed[pair.group_guid] = max(targets[pair.genesys_group_id], needed.get(pair.group_guid, 0))
+    return {guid: since for guid, since in needed.items() if guid in in_scope}
+
+
+def _open_since(changes: Sequence[Change]) -> dict[Guid, int]:
+    """Return the AD groups of open changes that need a proof, each with the newest poll that recorded one."""
+    since: dict[Guid, int] = {}
+    for change in changes:
+        to_prove = change.action is Action.REMOVE or change.held_reason is _IN_DOUBT
+        if to_prove and change.settled_by is None:
+            since[change.group_guid] = max(change.poll, since.get(change.group_guid, 0))
+    return since
 
 
 def _summary(

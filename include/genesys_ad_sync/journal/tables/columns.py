@@ -41,6 +41,6 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
 
 
-def json_column(name: str) -> Column[Any]:
-    """Return a JSON column that is never NULL."""
-    return Column(name, JSON(none_as_null=True), nullable=False)
+def json_column(name: str, *, nullable: bool = False) -> Column[Any]:
+    """Return a JSON column; it is never NULL unless that is said."""
+    return Column(name, JSON(none_as_null=True), nullable=nullable)

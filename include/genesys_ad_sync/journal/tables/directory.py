@@ -21,9 +21,10 @@ cursor = Table(
     Column("began_at", UtcDateTime, nullable=False),
     Column("doubted_since", UtcDateTime),
     Column("trusted_dc", String),
+    json_column("vector", nullable=True),
 )
 
-# invocationId and USN of each domain controller when it was last read.
+# invocationId and USN of each domain controller when it was last read, and when that was, by its own clock.
 known_dc = Table(
     "journal_known_dc",
     metadata,
@@ -31,6 +32,7 @@ known_dc = Table(
     Column("domain_controller", String, primary_key=True),
     Column("invocation_id", String, nullable=False),
     Column("highest_committed_usn", BigInteger, nullable=False),
+    Column("read_at", UtcDateTime),
 )
 
 # AD groups as last read. `gone_at`: no longer in the view; kept for its name. `complete_poll`: last read completely.
@@ -65,7 +67,7 @@ user = Table(
     Column("deleted_at", UtcDateTime),
 )
 
-# Direct memberships of the groups that are not gone. `since`: the poll that first saw it.
+# Direct memberships, those of groups that are gone as they were before. `since`: the poll that first saw it.
 membership = Table(
     "journal_membership",
     metadata,

@@ -27,6 +27,8 @@ change = Table(
     json_column("path"),
     Column("held_reason", String),
     Column("trusted_dc", String),
+    json_column("doubt", nullable=True),
+    Column("poll", Number),
     Column("status", String),
     Column("settled", Boolean, nullable=False),
     Column("settled_dag_id", String),

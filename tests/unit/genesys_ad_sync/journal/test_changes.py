@@ -10,7 +10,7 @@ import pytest
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import Journal, Outcome
-from genesys_ad_sync.model import Action, Change, DirectoryView, Reason, RunKey, Status, Window
+from genesys_ad_sync.model import Action, Change, DirectoryView, Doubt, Reason, RunKey, Status, Window
 from tests.support.journal import (
     DEFINITION,
     T0,
@@ -30,14 +30,49 @@ def test_a_change_comes_back_as_it_was_given_with_an_id(journal: Journal) -> Non
         change(
             "g1", "u1", changed_at=T0 + minutes(1), observed_after=T0 - minutes(5), path=("g1", "g2"), origin="metadata"
         ),
-        change("g1", None, Action.REMOVE, genesys_user_id="x", held_reason=Reason.OTHER_DOMAIN_CONTROLLER),
+        change(
+            "g1",
+            None,
+            Action.REMOVE,
+            genesys_user_id="x",
+            held_reason=Reason.OTHER_DOMAIN_CONTROLLER,
+            trusted_dc="dc1",
+            doubt=Doubt({"i1": 5_000_000_000}, {"dc1": 3}, "dc2", ask=True),
+        ),
     ]
-    advance(journal, DirectoryView(), changes=given_changes)
+    poll = advance(journal, DirectoryView(), changes=given_changes)
 
     stored = journal.of(DEFINITION).changes.unsettled()
-    assert [replace(one, id=None) for one in stored] == given_changes
+    assert [replace(one, id=None) for one in stored] == [replace(one, poll=poll) for one in given_changes]
     assert journal.of(DEFINITION).changes.by_id([one.id for one in stored if one.id]) == stored
     assert journal.of("other").changes.unsettled() == []
+
+
+def test_who_left_a_group_is_who_has_a_removal_as_the_newest_change(journal: Journal) -> None:
+    advance(journal, DirectoryView(), changes=[change("g1", "u1"), change("g1", "u1", Action.REMOVE)])
+    advance(
+        journal, DirectoryView(), changes=[change("g1", "u2", Action.REMOVE), change("g1", "u2"), change("g2", "u1")]
+    )
+    people = [("g1", "u1"), ("g1", "u2"), ("g2", "u1"), ("g2", "u2")]
+    assert journal.of(DEFINITION).changes.removed(people) == {("g1", "u1")}
+    assert journal.of("other").changes.removed(people) == set()
+
+
+def test_what_is_known_of_a_doubt_can_change_until_it_is_over(journal: Journal) -> None:
+    changes = journal.of(DEFINITION).changes
+    advance(
+        journal,
+        DirectoryView(),
+        changes=[change("g1", "u1", Action.REMOVE, held_reason=Reason.OTHER_DOMAIN_CONTROLLER)],
+    )
+    [held] = changes.unsettled()
+    assert held.id is not None
+    changes.set_doubts({held.id: Doubt(ask=True)})
+    assert changes.unsettled()[0].doubt == Doubt(ask=True)
+    changes.clear_hold([held.id])
+    assert (changes.unsettled()[0].held_reason, changes.unsettled()[0].doubt) == (None, None)
+    changes.hold([held.id], Reason.MAPPING_CHANGED)
+    assert changes.unsettled()[0].held_reason is Reason.MAPPING_CHANGED
 
 
 def test_changes_that_the_journal_does_not_have_are_an_error_not_an_empty_answer(journal: Journal) -> None:

@@ -153,6 +153,46 @@ def test_a_part_changes_nothing_outside_it(journal: Journal) -> None:
     assert journal.of(DEFINITION).views.load() == view({"a": "u1 u3", "b": "u2"})
 
 
+def test_the_members_of_a_gone_group_are_kept_but_for_those_that_ad_told_to_have_left(journal: Journal) -> None:
+    views = journal.of(DEFINITION).views
+    advance(journal, view({"g": "u1 u2 u3 n", "n": "u4", "h": "u9"}, nested_only="n"))
+    advance(journal, view({"h": "u9"}))
+    assert views.load() == view({"h": "u9"})
+    assert views.load_with_gone({"g"}) == view({"g": "u1 u2 u3 n", "n": "u4"}, nested_only="n")
+    advance(journal, view({"h": "u9"}), left={"g": {"u1"}, "h": {"u9"}}, deleted={"u2"})
+    assert views.load_with_gone({"g"}).members == {"g": {"u3", "n"}, "n": {"u4"}}
+    assert views.load().members == {"h": {"u9"}}
+    advance(journal, view({"h": "u9", "g": "u5"}))
+    assert views.load() == view({"h": "u9", "g": "u5"})
+
+
+def test_members_of_a_gone_group_are_gone_though_it_is_remembered_that_it_had_them(journal: Journal) -> None:
+    advance(journal, view({"g": "u1", "h": "u1 u9"}))
+    advance(journal, view({"h": "u1 u9"}))
+    part = view({"h": "u1 u9"})
+    advance(journal, view({"h": "u9"}), before=part)
+    assert journal.of(DEFINITION).views.gone_users({"u1", "u9"}) == {"u1"}
+
+
+def test_a_deleted_group_leaves_no_members(journal: Journal) -> None:
+    advance(journal, view({"g": "u1"}))
+    advance(journal, DirectoryView(), deleted={"g"})
+    assert journal.of(DEFINITION).views.load_with_gone({"g"}).members == {"g": set()}
+
+
+def test_the_vector_and_the_time_of_each_domain_controller_are_kept(journal: Journal) -> None:
+    advance(journal, DirectoryView(), cursor=cursor(vector={"i1": 5_000_000_000}))
+    advance(journal, DirectoryView(), cursor=cursor(T0 + minutes(5), domain_controller="dc2.example.com"))
+    stored = journal.of(DEFINITION).views.cursor()
+    assert stored is not None
+    assert stored.cursor.vector is None
+    assert stored.read_at == {"dc1.example.com": T0, "dc2.example.com": T0 + minutes(5)}
+    advance(journal, DirectoryView(), cursor=cursor(vector={"i1": 5_000_000_000}))
+    stored = journal.of(DEFINITION).views.cursor()
+    assert stored is not None
+    assert stored.cursor.vector == {"i1": 5_000_000_000}
+
+
 def test_somebody_who_leaves_a_part_is_not_gone_while_a_group_outside_it_has_them(journal: Journal) -> None:
     advance(journal, view({"a": "u1 u2 n", "n": "u4", "b": "u1 n"}, nested_only="n"))
     advance(journal, view({"a": ""}), before=journal.of(DEFINITION).views.load(["a"]))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from genesys_ad_sync.model import Match, Reason
+from genesys_ad_sync.model import ABOUT_KEYS, Doubt, Match, Reason
 from genesys_ad_sync.planning import Plan
+from genesys_ad_sync.report.remedies import remedy
 from tests.support.planning_examples import removed
 from tests.support.sync_examples import change, definition, genesys_group, grant, matches, planned, target, told
 
@@ -34,6 +35,36 @@ def statuses(made: Plan) -> dict[str, set[str]]:
         word = row.reason.value if row.reason else row.status.value
         found.setdefault(row.genesys_group_id or "", set()).add(word)
     return found
+
+
+def test_a_person_is_asked_about_what_ad_cannot_decide_and_the_row_names_the_domain_controllers() -> None:
+    doubt = Doubt({"i1": 7}, {"dc1.example.com": 2}, "dc2.example.com")
+    held = change("remove", "ann", held_reason=Reason.OTHER_DOMAIN_CONTROLLER, trusted_dc="dc1", doubt=doubt)
+    waits = removed(changes=(held,))
+    asks = removed(changes=(replace(held, doubt=replace(doubt, ask=True)),))
+    assert (waits.needs_approval, asks.needs_approval) == (frozenset(), {asks.rows[0].key})
+    assert told(waits) == told(asks) == [("remove", "ann", "held", "other_domain_controller")]
+    about = {
+        "domain_controller": "dc1.example.com",
+        "behind": "2 changes of dc1.example.com",
+        "shown_by": "dc2.example.com",
+        "since": held.observed_at.isoformat(),
+    }
+    assert waits.rows[0].about == about
+    assert asks.rows[0].about == {**about, "ask": "yes"}
+    assert waits.rows[0].about.keys() | asks.rows[0].about.keys() <= ABOUT_KEYS
+    assert "dc1.example.com answers again" in (remedy(waits.rows[0]) or "")
+    assert "approve_removals" in (remedy(asks.rows[0]) or "")
+    both = replace(asks.rows[0], reason=Reason.MAPPING_CHANGED)
+    assert "came back without this member" in (remedy(both) or "")
+
+
+def test_nobody_is_asked_while_ad_may_still_decide_for_one_of_two_groups() -> None:
+    asked = Doubt(ask=True)
+    held = change("remove", "ann", held_reason=Reason.OTHER_DOMAIN_CONTROLLER, doubt=asked)
+    other = change("remove", "ann", "g2", id=2, held_reason=Reason.OTHER_DOMAIN_CONTROLLER, doubt=Doubt())
+    made = removed(sources=("g1", "g2"), changes=(held, other), grants=(grant("ann"), grant("ann", "g2")))
+    assert made.needs_approval == frozenset()
 
 
 def test_a_limit_of_a_group_holds_all_removals_of_that_group_and_no_others() -> None:

@@ -92,9 +92,15 @@ def test_an_add_that_a_person_rejected_or_undid_stays_held() -> None:
     assert told(made) == [("add", "ann", "held", "undone")]
 
 
-def test_doubt_about_losses_does_not_stop_an_add() -> None:
-    made = added(changes=(change("add", "ann", held_reason=Reason.OTHER_DOMAIN_CONTROLLER),))
-    assert told(made) == [("add", "ann", "planned", None)]
+def test_an_add_that_only_a_doubted_domain_controller_shows_is_held() -> None:
+    doubted = change("add", "ann", held_reason=Reason.OTHER_DOMAIN_CONTROLLER)
+    held = [("add", "ann", "held", "other_domain_controller")]
+    assert told(added(changes=(doubted,))) == held
+    # also if she is a member, which may be the work of somebody in Genesys Cloud
+    assert told(added(changes=(doubted,), members=frozenset({"x-ann"}))) == held
+    by_another_group = {"sources": ("g1", "g2"), "wanted": {"ann": ("g1", "g2")}}
+    assert told(added(changes=(doubted,), **by_another_group)) == [("add", "ann", "planned", None)]
+    assert told(added(changes=(doubted, change("add", "ann", id=2)))) == [("add", "ann", "planned", None)]
 
 
 # -- removals -------------------------------------------------------------------------------------------
@@ -148,6 +154,16 @@ def test_a_removal_is_skipped_when_the_policy_is_never() -> None:
 def test_a_removal_is_held_unless_every_feeding_group_was_read_completely(policy: str) -> None:
     made = removed(policy={"removals": policy}, complete=False)
     assert told(made) == [("remove", "ann", "held", "unproven")]
+
+
+@pytest.mark.parametrize(("proven_by", "held"), [(6, True), (7, False), (8, False), (None, False)])
+def test_a_removal_needs_a_proof_that_is_not_older_than_the_poll_that_recorded_it(
+    proven_by: int | None, *, held: bool
+) -> None:
+    made = removed(
+        proven_by=proven_by, changes=(change("remove", "ann", poll=3), change("remove", "ann", id=2, poll=7))
+    )
+    assert told(made) == [("remove", "ann", "held", "unproven") if held else ("remove", "ann", "planned", None)]
 
 
 def test_a_removal_of_what_ad_never_granted_is_held() -> None:

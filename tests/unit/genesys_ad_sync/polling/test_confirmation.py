@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from genesys_ad_sync.directory.replica_trust import REPLICATION_TIME
 from genesys_ad_sync.directory.results import Delta
-from genesys_ad_sync.model import Action, Change, Reason, Scope
-from genesys_ad_sync.polling.confirmation import back_in_scope, confirmed_by_dirsync, confirmed_by_reading, is_out
+from genesys_ad_sync.model import Action, Change, Cursor, DirectoryView, Doubt, Reason, Scope, StoredCursor
+from genesys_ad_sync.polling.confirmation import Evidence, is_shown, rule
+from genesys_ad_sync.polling.doubts import Step
 from tests.support.journal import T0, change, cursor, view
 
 SCOPE = Scope("DC=example", "OU=x", "(x=*)", True, "remove", (), ())
-LATER = T0 + REPLICATION_TIME
+HOURS = timedelta(hours=3)
+LATER = T0 + HOURS
+OUT = view({"g": "u2"})
+IN = view({"g": "u1 u2"})
+DC1_AT_7 = {"i1": 7}
 
 
-def held(reason: Reason = Reason.OTHER_DOMAIN_CONTROLLER, group: str = "g") -> Change:
-    return change(group, "u1", Action.REMOVE, held_reason=reason, trusted_dc="dc0.example.com")
+def held(reason: Reason = Reason.OTHER_DOMAIN_CONTROLLER, action: Action = Action.REMOVE, **values: Any) -> Change:
+    return change("g", "u1", action, held_reason=reason, trusted_dc="dc0.example.com", **values)
 
 
 def delta(*removed: str) -> Delta:
@@ -32,35 +37,102 @@ def delta(*removed: str) -> Delta:
     )
 
 
+def dc2(at: Any = T0, **values: Any) -> Cursor:
+    return cursor(at, domain_controller="dc2.example.com", invocation_id="i2", doubted_since=T0, **values)
+
+
+def ruled(
+    of: Change, shown: DirectoryView, fresh: Cursor, listed: Delta | None = None, complete: str = "g", **stored: Any
+) -> tuple[bool, Doubt | None]:
+    """Return whether it is confirmed, and what is known of it else."""
+    before = StoredCursor(cursor(), "scope", 1, T0, **stored)
+    step = Step(before, fresh, fresh, listed, frozenset(), T0)
+    made = rule([of], shown, SCOPE, Evidence(step, complete.split(), HOURS))
+    return made.confirmed == (of,), next((doubt for _, doubt in made.doubts), None)
+
+
 def test_dirsync_confirms_the_removal_that_it_lists() -> None:
-    assert confirmed_by_dirsync([held()], delta("u1")) == [held()]
-    assert confirmed_by_dirsync([held()], delta("u2")) == []
-    assert confirmed_by_dirsync([held()], None) == []
+    assert ruled(held(), OUT, dc2(), delta("u1"), complete="")[0]
+    assert not ruled(held(), OUT, dc2(), delta("u2"))[0]
+    assert not ruled(held(), OUT, dc2())[0]
 
 
-def test_dirsync_does_not_confirm_what_is_held_for_another_reason() -> None:
-    assert confirmed_by_dirsync([held(Reason.SCOPE_CHANGED), held(Reason.MAPPING_CHANGED)], delta("u1")) == []
+@pytest.mark.parametrize(("action", "shown"), [(Action.REMOVE, OUT), (Action.ADD, IN)])
+def test_where_nothing_is_known_of_replication_a_complete_reading_confirms_in_time(
+    action: Action, shown: DirectoryView
+) -> None:
+    doubted = held(action=action)
+    assert ruled(doubted, shown, dc2(LATER))[0]
+    assert not ruled(doubted, shown, dc2(LATER - timedelta(seconds=1)))[0]
+    assert not ruled(doubted, shown, dc2(LATER), complete="h")[0]
+    assert not ruled(doubted, IN if shown is OUT else OUT, dc2(LATER))[0]
 
 
-def test_a_second_complete_reading_confirms_when_replication_must_be_over() -> None:
-    assert confirmed_by_reading([held()], cursor(LATER), {"g"}) == [held()]
-    assert confirmed_by_reading([held()], cursor(LATER - timedelta(seconds=1)), {"g"}) == []
-    assert confirmed_by_reading([held()], cursor(LATER), {"h"}) == []
+def test_the_domain_controller_of_before_confirms_at_once_unless_it_was_restored() -> None:
+    back = cursor(domain_controller="dc0.example.com", invocation_id="i0")
+    assert ruled(held(), OUT, back)[0]
+    assert not ruled(held(), OUT, back, known_dcs={"dc0.example.com": ("i9", 1)})[0]
 
 
-def test_the_trusted_domain_controller_confirms_at_once() -> None:
-    back = cursor(domain_controller="dc0.example.com", trusted_dc="dc0.example.com")
-    assert confirmed_by_reading([held()], back, {"g"}) == [held()]
+@pytest.mark.parametrize(
+    ("heard", "confirmed"),
+    [
+        ({"i1": 7, "i3": 2}, True),
+        ({"i1": 9, "i3": 3, "i2": 4}, True),
+        ({"i1": 6, "i3": 2}, False),
+        ({"i1": 7}, False),  # entry by entry
+    ],
+)
+def test_a_domain_controller_that_has_heard_of_everything_confirms_at_once(
+    heard: dict[str, int], *, confirmed: bool
+) -> None:
+    doubted = held(doubt=Doubt({"i1": 7, "i3": 2}))
+    assert ruled(doubted, OUT, dc2(vector=heard))[0] is confirmed
+    assert ruled(doubted, OUT, dc2(vector=heard), complete="")[0] is False
 
 
-def test_a_group_that_was_read_completely_again_is_back() -> None:
+def test_time_alone_confirms_nothing_where_replication_can_be_compared() -> None:
+    doubted = held(doubt=Doubt(DC1_AT_7))
+    known = {"dc1.example.com": ("i1", 7)}
+    confirmed, doubt = ruled(doubted, OUT, dc2(LATER, vector={"i1": 5}), known_dcs=known)
+    assert not confirmed
+    assert doubt == Doubt(DC1_AT_7, {"dc1.example.com": 2}, "dc2.example.com", ask=True)
+    assert ruled(doubted, OUT, dc2(LATER - timedelta(seconds=1), vector={"i1": 5}))[1].ask is False  # type: ignore[union-attr]
+
+
+def test_while_the_missing_domain_controller_answers_nobody_is_asked() -> None:
+    doubted = held(doubt=Doubt(DC1_AT_7))
+    known = {"dc1.example.com": ("i1", 7)}
+    since = {"dc1.example.com": T0 + timedelta(seconds=1)}
+    _, doubt = ruled(doubted, OUT, dc2(LATER, vector={"i1": 5}), known_dcs=known, read_at=since)
+    assert doubt is not None
+    assert not doubt.ask
+
+
+# -- groups that were out of view ----------------------------------------------------------------------
+
+
+def test_a_removal_of_a_group_that_comes_back_is_confirmed_by_dirsync_alone() -> None:
     gone = held(Reason.MAPPING_CHANGED)
-    assert back_in_scope([gone, held()], cursor(), {"g"}) == [gone]
-    assert back_in_scope([gone], cursor(), {"h"}) == []
+    assert ruled(gone, OUT, cursor(), delta("u1"), complete="")[0]
+    for at in (T0, LATER):
+        confirmed, doubt = ruled(gone, OUT, cursor(at))
+        assert not confirmed
+        assert doubt is not None
+        assert doubt.ask
 
 
-def test_a_doubtful_reading_brings_no_group_back() -> None:
-    assert back_in_scope([held(Reason.MAPPING_CHANGED)], cursor(doubted_since=T0), {"g"}) == []
+def test_nobody_is_asked_about_a_group_that_is_not_back_or_shown_by_a_lagging_domain_controller() -> None:
+    gone = held(Reason.MAPPING_CHANGED)
+    assert ruled(gone, OUT, cursor(), complete="h") == (False, None)
+    assert ruled(gone, view({"h": ""}), cursor(), complete="g")[1].ask is False  # type: ignore[union-attr]
+    assert ruled(gone, IN, cursor())[1].ask is False  # type: ignore[union-attr]
+    assert ruled(gone, OUT, dc2())[1].ask is False  # type: ignore[union-attr]
+
+
+def test_what_is_held_for_another_reason_is_nothing_that_a_poll_decides() -> None:
+    for reason in (Reason.SCOPE_CHANGED, Reason.REJECTED):
+        assert ruled(held(reason), OUT, cursor(LATER), delta("u1")) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -78,4 +150,4 @@ def test_a_doubtful_reading_brings_no_group_back() -> None:
 def test_a_removal_is_shown_by_a_complete_reading_alone(
     members: dict[str, str], nested_only: str, complete: str, expected: bool
 ) -> None:
-    assert is_out(held(), view(members, nested_only=nested_only), SCOPE, complete.split()) is expected
+    assert is_shown(held(), view(members, nested_only=nested_only), SCOPE, complete.split()) is expected

@@ -21,7 +21,7 @@ AT_TEXT = "2026-03-02T12:00:01.000500+00:00"
 
 STORED: list[tuple[Fact[Any], Any, Any]] = [
     (facts_module.NOTES, ("one", "two"), ["one", "two"]),
-    (facts_module.COMPLETE, frozenset({"g2", "g1"}), ["g1", "g2"]),
+    (facts_module.COMPLETE, {"g1": 3, "g2": 4}, {"g1": 3, "g2": 4}),
     (facts_module.JOURNAL_RESTORED, True, True),
     (facts_module.UNDO, RunKey("dag", "run"), {"dag_id": "dag", "run_id": "run"}),
     (facts_module.RELEASED, "a note", "a note"),
@@ -153,10 +153,15 @@ def test_a_task_that_needs_an_earlier_one_says_which_value_is_missing(journal: J
 
 def test_an_override_is_for_one_task_only(journal: Journal, run: RunRecord) -> None:
     facts = opened(journal, run)
-    facts[facts_module.COMPLETE] = frozenset({"g1"})
-    facts.override(facts_module.COMPLETE, frozenset({"g2"}))
-    assert facts[facts_module.COMPLETE] == {"g2"}
-    assert opened(journal, run)[facts_module.COMPLETE] == {"g1"}
+    facts[facts_module.COMPLETE] = {"g1": 3}
+    facts.override(facts_module.COMPLETE, {"g2": 4})
+    assert facts[facts_module.COMPLETE] == {"g2": 4}
+    assert opened(journal, run)[facts_module.COMPLETE] == {"g1": 3}
+
+
+def test_a_proof_of_an_older_version_is_of_an_unknown_poll(journal: Journal, run: RunRecord) -> None:
+    journal.facts.put(run, "complete", ["g1", "g2"])
+    assert opened(journal, run)[facts_module.COMPLETE] == {"g1": 0, "g2": 0}
 
 
 def test_what_another_task_wrote_meanwhile_is_seen_when_it_is_read_again(journal: Journal, run: RunRecord) -> None:

@@ -1,0 +1,102 @@
+"""A group that was out of view comes back: who is missing now may have left, or may only not be shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox.directory_objects import CONTACT_CENTER, OTHER_GROUPS, AddMember, Move, RemoveMember
+from tests.support.pipeline import Pipeline
+from tests.support.rights import MEMBER, changed_rights
+from tests.support.small_company import definition_keys, members, rows
+from tests.support.small_company import small as small  # noqa: PLC0414  the fixture, used by its name
+
+EVERYTHING = "(D;;GA;;;{who})"
+READ_MEMBER = f"(OD;;RP;{MEMBER};;{{who}})"
+EVERYBODY = {"ann", "bob", "cid", "mia"}
+
+
+def _hidden(small: Pipeline, name: str = "voice", ace: str = EVERYTHING):
+    return changed_rights(small.directory, small.directory.dn_of(name), ace)
+
+
+def test_a_group_that_comes_back_without_its_members_loses_nobody(small: Pipeline) -> None:
+    small.run()
+    with _hidden(small):
+        assert {row[2:4] for row in rows(small.run(mode="full"))} == {("held", "mapping_changed")}
+    with _hidden(small, ace=READ_MEMBER):
+        for mode in ("full", "auto", "full"):
+            report = small.run(mode=mode)
+            assert not [row for row in rows(report) if row[:3] == ("remove", row[1], "success")]
+            assert members(small, "Voice") == EVERYBODY
+            assert mode != "full" or any("lack more members" in note for note in report["notes"])
+    small.run(mode="full")
+    assert rows(small.run(mode="full")) == []
+    assert members(small, "Voice") == EVERYBODY
+
+
+def test_who_is_missing_in_a_group_that_comes_back_is_asked_about(small: Pipeline) -> None:
+    small.run()
+    with _hidden(small):
+        small.run(mode="full")
+        small.directory.apply([RemoveMember("voice", "ann")])
+        small.run()
+    run_id, planned = small.plan(mode="full")
+    small.patch(run_id, planned)
+    assert members(small, "Voice") == EVERYBODY
+    asked = small.asked(run_id)
+    assert asked is not None
+    report = small.report(run_id, mode="full")
+    assert rows(report, "ann") == [("remove", "ann", "held", "mapping_changed", None)]
+    assert {row[2:4] for row in rows(report, "bob", "cid")} == {("unchanged", "already_so")}
+    small.answer(run_id, asked.options[0])
+    assert rows(small.report(run_id, mode="full"), "ann") == [("remove", "ann", "success", None, None)]
+    assert members(small, "Voice") == {"bob", "cid", "mia"}
+    assert rows(small.run(mode="full")) == []
+
+
+@pytest.mark.parametrize("how_back", ["auto", "full"])
+def test_who_left_while_the_group_was_outside_is_removed_because_ad_told_it(small: Pipeline, how_back: str) -> None:
+    small.run()
+    small.directory.apply([Move("voice", OTHER_GROUPS)])
+    small.run()
+    small.directory.apply([RemoveMember("voice", "ann"), AddMember("voice", "fay")])
+    small.run()
+    small.directory.apply([Move("voice", CONTACT_CENTER)])
+    report = small.run(mode=how_back)
+    assert rows(report, "ann") == [("remove", "ann", "success", None, None)]
+    assert rows(report, "fay") == [("add", "fay", "success", None, None)]
+    assert members(small, "Voice") == {"bob", "cid", "fay", "mia"}
+
+
+def test_who_leaves_a_group_that_moves_out_at_the_same_time_is_removed_when_it_is_back(small: Pipeline) -> None:
+    small.run()
+    small.directory.apply([RemoveMember("voice", "ann"), Move("voice", OTHER_GROUPS)])
+    assert {row[2:4] for row in rows(small.run())} == {("held", "mapping_changed")}
+    small.directory.apply([Move("voice", CONTACT_CENTER)])
+    assert rows(small.run(), "ann") == [("remove", "ann", "success", None, None)]
+    assert members(small, "Voice") == {"bob", "cid", "mia"}
+
+
+def test_a_filter_with_a_mistake_for_one_run_loses_nobody(small: Pipeline) -> None:
+    small.run()
+    keys = definition_keys()
+    small.redefine(**{**keys, "directory": {**keys["directory"], "group_filter": "(cn=Voise)"}})
+    small.run()
+    small.directory.apply([RemoveMember("voice", "ann")])
+    small.run()
+    small.redefine(**keys)
+    with _hidden(small, ace=READ_MEMBER):
+        small.run()
+        assert members(small, "Voice") >= {"bob", "cid", "mia"}
+    small.run(mode="full")
+    assert members(small, "Voice") == {"bob", "cid", "mia"}
+
+
+def test_a_nested_group_that_comes_back_without_its_members_loses_nobody(small: Pipeline) -> None:
+    small.run()
+    with _hidden(small, "core"):
+        small.run(mode="full")
+    with _hidden(small, "core", READ_MEMBER):
+        small.run(mode="full")
+        small.run()
+    assert members(small, "Chat") == {"dan", "eve"}
