@@ -62,7 +62,8 @@ def params(mode: str) -> dict[str, Param]:
             type=["null", "string"],
             title="Undo a run",
             description="The run id of an earlier run: takes back what it changed in Genesys Cloud and what has not"
-            " changed again since. It stays so until Active Directory changes those memberships or you release them."
+            " changed again since. It stays so until Active Directory changes those memberships or you release them. An"
+            " addition against Active Directory asks for approval."
             " If both DAGs have a run of that id: DAG id/run id.",
         ),
         "release_run": Param(
@@ -132,6 +133,7 @@ def _without_window(definition: SyncDefinition, context: Context) -> RunRequest:
         groups=tuple(params.get("groups") or ()),
         undo_run=params.get("undo_run") or None,
         release_run=params.get("release_run") or None,
+        requested_by=getattr(dag_run, "triggering_user_name", None),
     )
 
 

@@ -3,7 +3,7 @@
 Every ``datetime`` is aware and in UTC.
 """
 
-from genesys_ad_sync.model.changes import Action, Change, Mode, Window
+from genesys_ad_sync.model.changes import Action, Change, Evidence, Mode, Window
 from genesys_ad_sync.model.directory import (
     Cursor,
     DirectoryGroup,
@@ -18,7 +18,7 @@ from genesys_ad_sync.model.genesys import MEMBERS_PER_REQUEST, GenesysGroup, Gen
 from genesys_ad_sync.model.identity import Grant, GroupPair, Link, Match, MatchStatus, SkippedGroup
 from genesys_ad_sync.model.outcome import SETTLED, Outcome, Reason, Status
 from genesys_ad_sync.model.rows import ABOUT_KEYS, GroupResult, Rival, Row, RowKey
-from genesys_ad_sync.model.runs import Decision, RunKey, RunRecord, RunRequest, StoredCursor, WrittenRow
+from genesys_ad_sync.model.runs import Decision, Objection, RunKey, RunRecord, RunRequest, StoredCursor, WrittenRow
 
 __all__ = [
     "ABOUT_KEYS",
@@ -31,6 +31,7 @@ __all__ = [
     "DirectoryGroup",
     "DirectoryUser",
     "DirectoryView",
+    "Evidence",
     "GenesysGroup",
     "GenesysUser",
     "Grant",
@@ -42,6 +43,7 @@ __all__ = [
     "MatchStatus",
     "MembershipPolicy",
     "Mode",
+    "Objection",
     "Outcome",
     "PrincipalKind",
     "Reason",

@@ -25,6 +25,14 @@ class Mode(str, Enum):
     FULL = "full"
 
 
+class Evidence(str, Enum):
+    """How a poll learned of a change. See "Told and seen" in docs/architecture.md."""
+
+    TOLD = "told"  # an incremental DirSync answer named it, and it was news
+    SEEN = "seen"  # a reading shows it: AD may not have changed at all
+    DOUBTED = "doubted"  # seen on a domain controller that may lag behind
+
+
 @dataclass(frozen=True)
 class Change:
     """An add or remove of a user in an AD group (effective membership, nesting flattened).
@@ -51,6 +59,7 @@ class Change:
     settled_by: str | None = None  # DAG id/run id
     held_reason: Reason | None = None  # AD-side reason that forbids it until it is confirmed
     trusted_dc: str | None = None  # the domain controller that can confirm it, while it is doubted
+    evidence: Evidence | None = None  # None: no poll found it, or a journal from before it was kept
 
 
 @dataclass(frozen=True)

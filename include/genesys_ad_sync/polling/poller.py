@@ -23,6 +23,7 @@ from genesys_ad_sync.errors import CursorRejected, JournalConflict
 from genesys_ad_sync.journal import ViewUpdate
 from genesys_ad_sync.model import Change, Cursor, DirectoryView, Guid, Reason, Scope, StoredCursor
 from genesys_ad_sync.polling.confirmation import confirm_held_removals
+from genesys_ad_sync.polling.evidence import with_evidence
 from genesys_ad_sync.polling.notes import (
     CANARY_NOTE,
     note_on_deleted_objects,
@@ -187,6 +188,7 @@ class DirectoryPoller:
             listed = replica_trust.without_unreported_losses(before, after, delta)
             sure = self._difference(before, listed, roots, stored, observed_at)
             changes = replica_trust.hold_doubted(changes, sure, Reason.OTHER_DOMAIN_CONTROLLER, cursor)
+        changes = with_evidence(self._journal, self.scope, cursor, changes, before, after, delta)
         return self._with_times(changes, before, after, delta)
 
     def _include_parent_groups(
@@ -272,6 +274,7 @@ class DirectoryPoller:
             )
             sure = self._difference(before, listed, roots, stored, reading.read_until, as_now=True)
             changes = replica_trust.hold_doubted(changes, sure, doubt, cursor)
+        changes = with_evidence(self._journal, self.scope, cursor, changes, before, view, delta)
         return self._with_times(changes, before, view, None)
 
     def _delta_as_evidence(self, stored: StoredCursor) -> Delta | None:
@@ -327,12 +330,15 @@ class DirectoryPoller:
         return [_timed(change, time_of(change, history, delta)) for change in changes]
 
     def _advance(self, stored: StoredCursor | None, cursor: Cursor, update: ViewUpdate) -> int:
-        return self._journal.views.advance(
-            update,
-            cursor=cursor,
-            scope=self.scope.fingerprint,
-            expected_poll=stored.poll if stored else None,
-        )
+        with self._journal.together():
+            if stored is not None and stored.cursor.doubted_since is not None and cursor.doubted_since is None:
+                self._journal.changes.believe_doubted()
+            return self._journal.views.advance(
+                update,
+                cursor=cursor,
+                scope=self.scope.fingerprint,
+                expected_poll=stored.poll if stored else None,
+            )
 
     def _forget_links(self, deleted: Collection[Guid]) -> None:
         """Drop links of deleted accounts: a new account may have the Genesys user now."""

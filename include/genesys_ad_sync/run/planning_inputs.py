@@ -9,11 +9,23 @@ from datetime import timedelta
 
 from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.matching import excluded_users
-from genesys_ad_sync.model import Change, DirectoryGroup, Grant, Guid, Match, Mode, Reason, RunRecord, SkippedGroup
-from genesys_ad_sync.planning import Plan, PlanContext, Target, UnmappedGroup, newest_polled_change, plan
+from genesys_ad_sync.model import (
+    Change,
+    DirectoryGroup,
+    Grant,
+    Guid,
+    Match,
+    Mode,
+    Objection,
+    Reason,
+    RunRecord,
+    SkippedGroup,
+)
+from genesys_ad_sync.planning import Plan, PlanContext, Target, UnmappedGroup, plan
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, READING, PlanReading
+from genesys_ad_sync.run.objections import Objections, objections
 from genesys_ad_sync.run.targets import Work, collect, newest_pairs
 from genesys_ad_sync.run.users import resolve_late_arrivals
 from genesys_ad_sync.settings import SyncDefinition
@@ -24,9 +36,6 @@ PLAN_LIFETIME = timedelta(hours=2)
 Members = dict[str, frozenset[str] | None]
 """Genesys group id -> ids of its individuals; None: could not be read."""
 
-Pins = Mapping[tuple[str, Guid], int]
-"""(Genesys group, `Row.person`) that an undo holds -> the newest change that was known then."""
-
 
 @dataclass(frozen=True)
 class PlanInputs:
@@ -34,7 +43,7 @@ class PlanInputs:
 
     ``fence``: under which this run writes if no other run has written since Genesys was read; None: one has, and
     ``context.in_flight`` says so to the planning.
-    ``overruled``: pins of memberships of which AD has polled something newer. They are to be released.
+    ``decisions``: what persons decided against changes; what of it has ended is to be deleted.
     """
 
     work: Work
@@ -43,7 +52,7 @@ class PlanInputs:
     matches: Mapping[Guid, Match]
     context: PlanContext
     fence: int | None
-    overruled: Pins
+    decisions: Objections
 
     @property
     def compared_in_full(self) -> frozenset[str]:
@@ -146,9 +155,16 @@ def planning_targets(
 
 
 def planning_context(
-    task: TaskContext, run: RunRecord, groups: Collection[Guid], users: Collection[Guid], pins: Pins | None = None
+    task: TaskContext,
+    run: RunRecord,
+    groups: Collection[Guid],
+    users: Collection[Guid],
+    decisions: Mapping[str, Objection] | None = None,
 ) -> PlanContext:
-    """Return what the journal says beyond the targets. ``groups``, ``users``: those that the rows may name."""
+    """Return what the journal says beyond the targets.
+
+    ``groups``, ``users``: those that the rows may name. ``decisions``: see `PlanContext.objections`.
+    """
     name, now = task.definition.name, task.clock()
     people = task.journal.views.users(users)
     assert run.polled_at is not None
@@ -157,7 +173,7 @@ def planning_context(
         dry_run=run.dry_run,
         removed_today=task.journal.rows.removals_since(name, now - timedelta(days=1)),
         journal_restored=task.facts[JOURNAL_RESTORED],
-        pins=pins or {},
+        objections=decisions or {},
         pending_elsewhere=frozenset(task.journal.questions.open_elsewhere(now, exclude=run.key))
         | task.journal.rows.pending_removals(name, since=now - PLAN_LIFETIME, exclude=run.key),
         excluded_users=excluded_users(people.values(), task.definition),
@@ -186,17 +202,6 @@ def claimed_by_others(task: TaskContext, run: RunRecord) -> dict[str, str]:
 
 
 # -- decisions ----------------------------------------------------------------------------------------
-
-
-def overruled_pins(pins: Pins, targets: Iterable[Target]) -> dict[tuple[str, Guid], int]:
-    """Return the pins that a newer change in AD overrules."""
-    overruled = {}
-    for target in targets:
-        for change in target.changes:
-            membership = (target.genesys_group.id, change.user_guid or change.genesys_user_id or "")
-            if membership in pins and newest_polled_change([change]) > pins[membership]:
-                overruled[membership] = pins[membership]
-    return overruled
 
 
 def unmapped_groups(
@@ -237,7 +242,7 @@ def _inputs(
     """Read what the journal knows of the work. ``present``: what Genesys has."""
     run = task.run
     skipped = task.facts.required(MAPPING).skipped
-    pins = task.journal.pins.of_groups([target.genesys_group.id for target in work.targets])
+    decisions = objections(task)
     targets = planning_targets(task, work.targets, present, claimed_by_others(task, run))
     unmapped = _unmapped(task, run, skipped, work.unmapped)
     groups = {s.group_guid for s in skipped} | set(work.unmapped)
@@ -246,7 +251,7 @@ def _inputs(
     users = {change.user_guid for changes in work.unmapped.values() for change in changes if change.user_guid}
     # a comparison may find a user through a grant, without any change: to be left alone if excluded
     users |= {grant.user_guid for target in targets for grant in target.grants}
-    context = planning_context(task, run, groups, users | matches.keys(), pins)
+    context = planning_context(task, run, groups, users | matches.keys(), decisions.standing)
     return PlanInputs(
         work=work,
         targets=targets,
@@ -254,7 +259,7 @@ def _inputs(
         matches=matches,
         context=replace(context, in_flight=fence is None and not run.dry_run),
         fence=fence,
-        overruled={} if run.dry_run else overruled_pins(pins, targets),
+        decisions=decisions,
     )
 
 
