@@ -71,7 +71,8 @@ def _settling_params() -> dict[str, Param]:
             type=["null", "string"],
             title="Undo a run",
             description="The run id of an earlier run: takes back what it changed in Genesys Cloud and what has not"
-            " changed again since. It stays so until Active Directory changes those memberships or you release them."
+            " changed again since. It stays so until Active Directory changes those memberships or you release them. An"
+            " addition against Active Directory asks for approval."
             " If both DAGs have a run of that id: DAG id/run id.",
         ),
         "release_run": Param(
@@ -169,6 +170,7 @@ def _without_window(definition: SyncDefinition, context: Context) -> RunRequest:
         release_claim=tuple(params.get("release_claim") or ()),
         due_at=_utc(getattr(dag_run, "run_after", None)),
         relink=tuple(params.get("relink") or ()),
+        requested_by=getattr(dag_run, "triggering_user_name", None),
     )
 
 

@@ -18,6 +18,9 @@ from genesys_ad_sync_airflow.journal_connection import open_journal
 
 log = logging.getLogger(__name__)
 
+_ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+"""States of a task that does no more, as Airflow writes them."""
+
 
 def current_task_context(definition: SyncDefinition) -> TaskContext:
     """Build the context of the running task. Raises JournalError if the journal cannot be opened."""
@@ -48,7 +51,21 @@ def current_task_context(definition: SyncDefinition) -> TaskContext:
         sleep=time.sleep,
         log=log.info,
         all_definitions=names_of_definitions(definition),
+        awaits_answer=lambda key: awaits_answer(ti, key),
     )
+
+
+def awaits_answer(ti: Any, key: RunKey) -> bool:
+    """Return whether the approval task of a run may still be answered; True where Airflow cannot say.
+
+    A DAG run that was deleted has no tasks any more. One that was marked as failed has no report to close its question.
+    """
+    try:
+        states = ti.get_task_states(dag_id=key.dag_id, task_ids=["approve_removals"], run_ids=[key.run_id])
+    except Exception:  # whatever Airflow raises, the question stays open
+        log.warning("Airflow did not say whether a run that asks for approval still exists", exc_info=True)
+        return True
+    return (states.get(key.run_id) or {}).get("approve_removals", "removed") not in _ENDED
 
 
 def names_of_definitions(running: SyncDefinition) -> frozenset[str] | None:

@@ -15,7 +15,7 @@ from genesys_ad_sync.errors import CursorRejected
 from sandbox.active_directory import SandboxDirectory
 from sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember, Rename, SetAttributes
 from tests.support.pipeline import Pipeline
-from tests.support.small_company import members, rows, small
+from tests.support.small_company import definition_keys, members, rows, small
 from tests.support.two_controllers import TwoControllers, domain, hours_pass, two
 
 __all__ = ["domain", "small", "two"]
@@ -112,6 +112,44 @@ def test_a_renamed_group_read_again_on_a_lagging_controller_loses_nobody(two: Tw
     assert rows(report) == [("remove", "ann", "held", "other_domain_controller", None)]
     assert "ann" in members(two.pipeline, "Chat")
     two.dc2.apply([Rename("chat", "Chat")])
+
+
+@pytest.mark.parametrize("mode", ["auto", "full"])
+def test_what_was_undone_outlives_a_lagging_controller_and_back(two: TwoControllers, mode: str) -> None:
+    """bob's removal and eve's addition are undone. dc2 has heard of neither, and dc1 then reports both again."""
+    two.dc1.apply([RemoveMember("voice", "bob"), AddMember("voice", "eve")])
+    two.run_on(two.dc1, run_id="bad")
+    two.pipeline.run_approved("undo", undo_run="bad")
+    assert members(two.pipeline, "Voice") == {"ann", "bob", "cid", "mia"}
+    two.dc2.apply([AddMember("chat", "fay"), RemoveMember("voice", "cid"), AddMember("voice", "cid")])
+    for dc in (two.dc2, two.dc2, two.dc1, two.dc1, two.dc2, two.dc1):
+        two.run_on(dc, mode=mode)
+        assert members(two.pipeline, "Voice") == {"ann", "bob", "cid", "mia"}
+    report = two.run_on(two.dc1, mode="full")
+    assert {row[:4] for row in rows(report, "bob", "eve")} == {
+        ("remove", "bob", "held", "undone"),
+        ("add", "eve", "held", "undone"),
+    }
+    two.dc1.apply([AddMember("voice", "bob")])  # and this is news
+    two.run_on(two.dc1)
+    two.dc1.apply([RemoveMember("voice", "bob")])
+    two.run_on(two.dc1)
+    assert members(two.pipeline, "Voice") == {"ann", "cid", "mia"}
+
+
+def test_what_was_rejected_outlives_a_lagging_controller_and_back(two: TwoControllers) -> None:
+    two.pipeline.redefine(**{**definition_keys(), "limits": {"removals": 0}})
+    two.dc1.apply([RemoveMember("voice", "bob")])
+    two._use(two.dc1)
+    two.pipeline.plan("asked")
+    assert two.pipeline.asked("asked") is not None
+    two.pipeline.answer("asked", "None")
+    two.pipeline.report("asked")
+    two.pipeline.redefine(**definition_keys())
+    for dc, mode in ((two.dc2, "full"), (two.dc1, "full"), (two.dc1, "auto")):
+        report = two.run_on(dc, mode=mode)
+        assert "bob" in members(two.pipeline, "Voice")
+    assert rows(report, "bob") == [("remove", "bob", "held", "rejected", None)]
 
 
 def test_dirsync_with_the_old_cookie_confirms_what_the_whole_view_shows(two: TwoControllers) -> None:

@@ -32,7 +32,7 @@ def reject_two_removals(pipeline: Pipeline, run_id: str) -> None:
     pipeline.plan(run_id)
     assert pipeline.asked(run_id)
     pipeline.answer(run_id, "None")
-    assert {row[2:4] for row in rows(pipeline.report(run_id))} == {("held", "rejected")}
+    assert {row[2:4] for row in rows(pipeline.report(run_id), "bob", "cid")} == {("held", "rejected")}
     pipeline.redefine(**definition_keys())
 
 
@@ -121,7 +121,7 @@ def test_the_undo_of_a_mirrored_removal_stays_undone_until_it_is_released(ready:
     """Mia is nobody whom AD knows."""
     ready.redefine(**{**definition_keys(), "removals": "mirror"})
     assert rows(ready.run("bad", mode="full")) == [("remove", MANUAL, "success", None, None)]
-    assert rows(ready.run("undo", undo_run="bad")) == [("add", MANUAL, "success", None, None)]
+    assert rows(ready.run_approved("undo", undo_run="bad")) == [("add", MANUAL, "success", None, None)]
     assert rows(ready.run(mode="full")) == [("remove", MANUAL, "held", "undone", None)]
     assert MANUAL in members(ready, "Voice")
     assert rows(ready.run(mode="full", release_run="undo")) == [("remove", MANUAL, "success", None, None)]
@@ -153,7 +153,8 @@ def test_a_release_frees_nothing_of_the_other_dags_run_of_that_id(ready: Pipelin
     reject_two_removals(full, "scheduled__03")
     report = ready.run("mine", release_run=f"{ready.dag_id}/scheduled__03")
     assert any("1 undone pairs, 0 rejected changes" in note for note in report["notes"])
-    assert {row[3] for row in rows(report)} == {"rejected"}
+    assert {row[3] for row in rows(report, "bob", "cid")} == {"rejected"}
+    assert rows(report, "fay") == [("add", "fay", "success", None, None)]
     ready.run("again", undo_run="mine")
     report = ready.run("other", release_run=f"{full.dag_id}/scheduled__03")
     assert any("0 undone pairs, 2 rejected changes" in note for note in report["notes"])
@@ -171,7 +172,7 @@ def test_what_was_rejected_or_undone_in_a_run_that_was_forgotten_can_be_released
         ready.plan("too late", undo_run="bad")
     with pytest.raises(RunUnknown):
         ready.plan("typo", release_run="typo")
-    assert {row[2:4] for row in rows(ready.run(release_run="asked"))} == {("success", None)}
+    assert {row[2:4] for row in rows(ready.run(release_run="asked"), "bob", "cid")} == {("success", None)}
     assert rows(ready.run(mode="full", release_run="undo")) == [("add", "fay", "success", None, None)]
 
 

@@ -49,6 +49,11 @@ KINDS = {  # of changes -> how often
     "move_group": 1, "delete_group": 1, "rename_ou": 1,
 }  # fmt: skip
 
+RUNS = {  # how often
+    "none": 2, "live": 8, "two": 3, "late": 5, "full": 1, "changes": 2, "dry": 2, "groups": 2, "window": 4,
+    "cleared": 2, "cleared_patch": 2, "undo": 4, "release": 2,
+}  # fmt: skip
+
 _NAMESPACE = uuid.UUID(int=0xF022)
 
 
@@ -431,6 +436,7 @@ class Run:
     done: list[str] = field(default_factory=list)
     lanes: list[int] = field(default_factory=list)
     reported: bool = False
+    released: bool = False  # of an undo
 
     @property
     def missing(self) -> list[str]:
@@ -504,28 +510,38 @@ class Round:
 
     def random_runs(self) -> None:
         rng = self.rng
-        kind = rng.choices(
-            ["none", "live", "two", "late", "full", "changes", "dry", "groups", "window", "cleared", "cleared_patch"],
-            [2, 8, 3, 5, 1, 2, 2, 2, 4, 2, 2],
-        )[0]
-        if kind == "live":
-            self.finish(self.new_run(), trouble=True)
+        requests: dict[str, dict[str, Any]] = {
+            "live": {},
+            "full": {"mode": "full"},
+            "changes": {"mode": "changes"},
+            "dry": {"dry_run": True, "mode": rng.choice(["auto", "full"])},
+            "groups": {"groups": [rng.choice(["g1*", "g[23]*", "*4*"])]},
+            "window": self.window(),
+        }
+        kind = rng.choices(list(RUNS), list(RUNS.values()))[0]
+        if kind in requests:
+            self.finish(self.new_run(**requests[kind]), trouble=True)
         elif kind == "two":
             self.finish(self.new_run(), self.new_run(**self.window()), trouble=True)
-        elif kind == "late":
-            self.late()
-        elif kind in ("full", "changes"):
-            self.finish(self.new_run(mode=kind), trouble=True)
-        elif kind == "dry":
-            self.finish(self.new_run(dry_run=True, mode=rng.choice(["auto", "full"])), trouble=True)
-        elif kind == "groups":
-            self.finish(self.new_run(groups=[rng.choice(["g1*", "g[23]*", "*4*"])]), trouble=True)
-        elif kind == "window":
-            self.finish(self.new_run(**self.window()), trouble=True)
-        elif kind == "cleared":
-            self.clear(rng.choice(self.runs))
-        elif kind == "cleared_patch":
-            self.clear(rng.choice(self.runs), only_patch=True)
+        elif kind in ("cleared", "cleared_patch"):
+            self.clear(rng.choice(self.runs), only_patch=kind == "cleared_patch")
+        elif kind == "release":
+            self.release(trouble=True)
+        elif kind in ("late", "undo"):
+            getattr(self, kind)()
+
+    def undo(self) -> None:
+        """Take back an earlier run, an undo included. Nobody approves what that would add against AD."""
+        done = [run for run in self.runs if "patch" in run.done]
+        if done:
+            self.finish(self.new_run(undo_run=self.rng.choice(done).run_id), trouble=True)
+
+    def release(self, *, trouble: bool) -> None:
+        """Release every undo, one run for each, so that AD decides again."""
+        undos = [run for run in self.runs if run.request.get("undo_run") and "poll" in run.done and not run.released]
+        for run in undos:
+            self.finish(self.new_run(release_run=run.run_id), trouble=trouble)
+            run.released = not trouble
 
     def late(self) -> None:
         """Let a planned run wait while AD and other runs continue; then write.
@@ -559,7 +575,7 @@ class Round:
             if self.rng.random() < 0.3 and "window" in run.request:
                 run.request["run_type"] = "backfill"
             run.done, run.lanes = [], []
-        run.reported = False
+        run.reported = run.released = False
         self.finish(run, trouble=True)
 
     def replay_windows(self) -> None:
@@ -602,6 +618,7 @@ class Round:
         for run in self.runs:
             if not run.reported:
                 self.finish(run)
+        self.release(trouble=False)
         mode = "full" if self.account == "limited" else "auto"
         for _ in range(2 if self.directory.lost else 1):
             self.finish(self.new_run(mode=mode))

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, insert
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks
-from genesys_ad_sync.model import Action, Change, Doubt, Guid, Outcome, Reason, RunKey, Status, Window
+from genesys_ad_sync.model import Action, Change, Doubt, Evidence, Guid, Outcome, Reason, RunKey, Status, Window
 
 _CHANGE = tables.change.c
 _DOUBT = TypeAdapter(Doubt)
@@ -83,11 +83,18 @@ class Changes(DefinitionStore):
         with self._database.reading() as connection:
             return int(connection.execute(select(func.max(_CHANGE.id))).scalar() or 0)
 
-    def newest_polled_ids(self, people: Iterable[tuple[Guid, Guid]]) -> dict[tuple[Guid, Guid], int]:
-        """Return the id of the newest change that a poll found, by (AD group, AD user).
+    def newest_told_ids(
+        self, people: Iterable[tuple[Guid, Guid]], *, or_not_known: bool = False
+    ) -> dict[tuple[Guid, Guid], int]:
+        """Return the id of the newest change that AD reported, by (AD group, AD user).
 
         Those without such a change are missing.
+
+        :param or_not_known: a polled change counts, too, if it is from before the journal kept its evidence.
         """
+        counts = _CHANGE.evidence == Evidence.TOLD.value
+        if or_not_known:
+            counts = or_(counts, _CHANGE.evidence.is_(None))
         wanted = set(people)
         newest: dict[tuple[Guid, Guid], int] = {}
         with self._database.reading() as connection:
@@ -98,6 +105,7 @@ class Changes(DefinitionStore):
                         _CHANGE.definition == self._definition,
                         _CHANGE.user_guid.in_(chunk),
                         _CHANGE.origin == "poll",
+                        counts,
                     )
                     .group_by(_CHANGE.group_guid, _CHANGE.user_guid)
                 )
@@ -105,6 +113,34 @@ class Changes(DefinitionStore):
                     if (row.group_guid, row.user_guid) in wanted:
                         newest[row.group_guid, row.user_guid] = row.id
         return newest
+
+    def polled(self, people: Collection[tuple[Guid, Guid]]) -> dict[tuple[Guid, Guid], list[Change]]:
+        """Return what polls found, by (AD group, AD user), oldest first."""
+        found: dict[tuple[Guid, Guid], list[Change]] = {subject: [] for subject in people}
+        with self._database.reading() as connection:
+            for chunk in chunks({user for _, user in people}):
+                statement = (
+                    select(tables.change)
+                    .where(
+                        _CHANGE.definition == self._definition,
+                        _CHANGE.user_guid.in_(chunk),
+                        _CHANGE.origin == "poll",
+                    )
+                    .order_by(_CHANGE.id)
+                )
+                for row in connection.execute(statement):
+                    if (row.group_guid, row.user_guid) in found:
+                        found[row.group_guid, row.user_guid].append(_as_change(row))
+        return found
+
+    def believe_doubted(self) -> None:
+        """Take what only a doubted domain controller showed for seen, because the doubt is over."""
+        with self._database.writing() as connection:
+            connection.execute(
+                update(tables.change)
+                .where(_CHANGE.definition == self._definition, _CHANGE.evidence == Evidence.DOUBTED.value)
+                .values(evidence=Evidence.SEEN.value)
+            )
 
     def add_compared(self, changes: Sequence[Change]) -> list[Change]:
         """Add what a full comparison with Genesys found; return it in the same order, with ids.
@@ -259,6 +295,7 @@ def as_columns(definition: str, change: Change) -> dict[str, Any]:
         "trusted_dc": change.trusted_dc,
         "doubt": _doubt_as_json(change.doubt),
         "poll": change.poll or None,
+        "evidence": None if change.evidence is None else change.evidence.value,
         "settled": False,
     }
 
@@ -281,6 +318,7 @@ def _as_change(row: Row[Any]) -> Change:
         trusted_dc=row.trusted_dc,
         doubt=None if row.doubt is None else _DOUBT.validate_python(row.doubt),
         poll=row.poll or 0,
+        evidence=None if row.evidence is None else Evidence(row.evidence),
     )
 
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
 from genesys_ad_sync.journal.stored_row import row_from_json
-from genesys_ad_sync.model import Action, RunKey, Status, WrittenRow
+from genesys_ad_sync.model import Action, Objection, Reason, RunKey, Status, WrittenRow
 
 _ROW = tables.row.c
 _RUN = tables.run.c
@@ -24,56 +23,48 @@ _PIN = tables.pin.c
 class Pins(DefinitionStore):
     """The memberships that stay undone."""
 
-    def add(
-        self,
-        memberships: Collection[tuple[str, str]],
-        *,
-        key: RunKey,
-        undoes: RunKey,
-        last_change: int,
-        at: datetime,
-    ) -> None:
-        """Pin memberships as the undo run ``key`` left them, until AD reports a newer change.
+    def add(self, memberships: Mapping[tuple[str, str], Objection], *, undoes: RunKey) -> None:
+        """Pin memberships as an undo run left them, until AD reports a newer change.
 
-        :param memberships: (Genesys group, `Row.person`).
+        :param memberships: (Genesys group, `Row.person`) -> what holds it.
         :param undoes: the run whose work was taken back.
-        :param last_change: id of the newest change that the undo run considered.
         """
         rows = [
             {
                 "definition": self._definition,
                 "genesys_group_id": group_id,
                 "user_guid": person,
-                "dag_id": key.dag_id,
-                "run_id": key.run_id,
+                "dag_id": pin.run.dag_id,
+                "run_id": pin.run.run_id,
                 "undoes": str(undoes),
-                "last_change": last_change,
-                "at": at,
+                "last_change": pin.last_change,
+                "at": pin.at,
+                "action": None if pin.action is None else pin.action.value,
+                "decided_by": pin.by,
             }
-            for group_id, person in memberships
+            for (group_id, person), pin in memberships.items()
         ]
         with self._database.writing() as connection:
             upsert(connection, tables.pin, rows)
 
-    def of_groups(
-        self, genesys_group_ids: Collection[str], *, since: datetime | None = None
-    ) -> dict[tuple[str, str], int]:
-        """Return (Genesys group, `Row.person`) -> newest change id known when it was pinned.
-
-        :param since: only pins that were added after that.
-        """
-        pins: dict[tuple[str, str], int] = {}
+    def all(self) -> dict[tuple[str, str], Objection]:
+        """Return (Genesys group, `Row.person`) -> what holds it."""
         with self._database.reading() as connection:
-            for chunk in chunks(genesys_group_ids):
-                for row in connection.execute(
-                    select(tables.pin).where(_PIN.definition == self._definition, _PIN.genesys_group_id.in_(chunk))
-                ):
-                    if since is None or row.at > since:
-                        pins[row.genesys_group_id, row.user_guid] = row.last_change
-        return pins
+            rows = connection.execute(select(tables.pin).where(_PIN.definition == self._definition))
+            return {
+                (row.genesys_group_id, row.user_guid): Objection(
+                    reason=Reason.UNDONE,
+                    run=RunKey(row.dag_id, row.run_id),
+                    at=row.at,
+                    last_change=row.last_change,
+                    by=row.decided_by,
+                    action=None if row.action is None else Action(row.action),
+                )
+                for row in rows
+            }
 
-    def remove(self, memberships: Mapping[tuple[str, str], int]) -> None:
-        """Delete pins, because AD has reported a newer change of these memberships."""
+    def remove(self, memberships: Collection[tuple[str, str]]) -> None:
+        """Delete the pins of these memberships, because they have ended."""
         with self._database.writing() as connection:
             for group_id, person in memberships:
                 connection.execute(

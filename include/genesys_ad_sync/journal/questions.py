@@ -8,27 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks
-from genesys_ad_sync.model import Decision, Reason, RunKey
+from genesys_ad_sync.model import Decision, Objection, Reason, RunKey
 
 _QUESTION = tables.question.c
-_CHANGE = tables.change.c
 
 
 class Questions(DefinitionStore):
     """The approval requests of the definition's runs."""
 
-    def open(self, key: RunKey, subjects: Mapping[str, Sequence[int]], *, at: datetime, until: datetime) -> set[str]:
+    def open(
+        self, key: RunKey, subjects: Mapping[str, Sequence[int]], *, last_change: int, at: datetime, until: datetime
+    ) -> set[str]:
         """Open questions of a run about rows, and return the keys of the rows that it asks about now.
 
         Rows that another run is already asking about are left out. The run's own open questions are replaced.
 
         :param subjects: row key -> ids of the row's changes.
+        :param last_change: id of the newest change that the plan considered.
         :param until: from then on, an unanswered question may be asked again.
         """
         with self._database.writing() as connection:
@@ -45,6 +46,7 @@ class Questions(DefinitionStore):
                             "change_ids": list(change_ids),
                             "dag_id": key.dag_id,
                             "run_id": key.run_id,
+                            "last_change": last_change,
                             "asked_at": at,
                             "expires_at": until,
                         }
@@ -52,6 +54,16 @@ class Questions(DefinitionStore):
                     ],
                 )
             return set(mine)
+
+    def close_abandoned(self, keys: Collection[RunKey], *, at: datetime) -> None:
+        """Close the open questions of runs that nobody can answer any more."""
+        with self._database.writing() as connection:
+            for key in keys:
+                connection.execute(
+                    update(tables.question)
+                    .where(_QUESTION.definition == self._definition, *_open_of_run(key))
+                    .values(closed_at=at, decision=Decision.UNANSWERED.value)
+                )
 
     def open_elsewhere(self, now: datetime, *, exclude: RunKey | None = None) -> dict[str, RunKey]:
         """Return the rows whose question may still be answered, with the run that asks.
@@ -63,13 +75,9 @@ class Questions(DefinitionStore):
         return {subject: asker for subject, asker in questions.items() if asker != exclude}
 
     def close(self, key: RunKey, decisions: Mapping[str, Decision], *, by: str | None, at: datetime) -> None:
-        """Close the open questions of a run; those without a decision went unanswered.
-
-        The changes of a rejected row are held until AD changes that membership or ``reopen_rejected`` frees them.
-        """
+        """Close the open questions of a run; those without a decision went unanswered."""
         with self._database.writing() as connection:
             still_open = connection.execute(select(tables.question).where(*_open_of_run(key))).all()
-            rejected: list[int] = []
             for question in still_open:
                 decision = decisions.get(question.subject, Decision.UNANSWERED)
                 connection.execute(
@@ -77,9 +85,43 @@ class Questions(DefinitionStore):
                     .where(_QUESTION.id == question.id)
                     .values(closed_at=at, decision=decision.value, decided_by=by)
                 )
-                if decision is Decision.REJECTED:
-                    rejected += question.change_ids
-            _set_held_reason(connection, rejected, Reason.REJECTED)
+
+    def rejections(self) -> dict[str, Objection]:
+        """Return the rejected rows, by key, that no later run was allowed to ask about again.
+
+        A question without changes is about a row of an undo. Its rejection is about that undo only.
+        """
+        statement = (
+            select(tables.question)
+            .where(_QUESTION.definition == self._definition, _QUESTION.decision == Decision.REJECTED.value)
+            .order_by(_QUESTION.id)  # the newest one counts
+        )
+        with self._database.reading() as connection:
+            return {
+                question.subject: Objection(
+                    reason=Reason.REJECTED,
+                    run=RunKey(question.dag_id, question.run_id),
+                    at=question.closed_at,
+                    last_change=question.last_change or max(question.change_ids),
+                    by=question.decided_by,
+                )
+                for question in connection.execute(statement)
+                if question.change_ids
+            }
+
+    def end_rejections(self, subjects: Collection[str]) -> None:
+        """Note that AD has changed these memberships since a person rejected the rows."""
+        with self._database.writing() as connection:
+            for chunk in chunks(subjects):
+                connection.execute(
+                    update(tables.question)
+                    .where(
+                        _QUESTION.definition == self._definition,
+                        _QUESTION.subject.in_(chunk),
+                        _QUESTION.decision == Decision.REJECTED.value,
+                    )
+                    .values(decision=Decision.OUTDATED.value)
+                )
 
     def exists(self, key: RunKey) -> bool:
         """Return whether that run asked anything, whatever the answer.
@@ -91,22 +133,15 @@ class Questions(DefinitionStore):
             return connection.execute(statement).first() is not None
 
     def reopen_rejected(self, key: RunKey) -> int:
-        """Let what was rejected in that run be planned again; return the number of rows."""
-        rejected_ones = (*self._of_run(key), _QUESTION.decision == Decision.REJECTED.value)
+        """Let what was rejected in that run be asked again; return the number of rows.
+
+        The changes are as they were before the answer, with the doubt that they had.
+        """
+        rejected = (*self._of_run(key), _QUESTION.decision == Decision.REJECTED.value)
         with self._database.writing() as connection:
-            rejected = connection.execute(select(tables.question).where(*rejected_ones)).all()
-            ids = {change_id for question in rejected for change_id in question.change_ids}
-            for chunk in chunks(ids):
-                connection.execute(
-                    update(tables.change)
-                    .where(_CHANGE.id.in_(chunk), _CHANGE.held_reason == Reason.REJECTED.value)
-                    .values(held_reason=None)
-                )
-            for question in rejected:
-                connection.execute(
-                    update(tables.question).where(_QUESTION.id == question.id).values(decision=Decision.RELEASED.value)
-                )
-            return len(rejected)
+            return connection.execute(
+                update(tables.question).where(*rejected).values(decision=Decision.RELEASED.value)
+            ).rowcount
 
     def _of_run(self, key: RunKey) -> tuple[ColumnElement[bool], ...]:
         return _QUESTION.definition == self._definition, *_run(key)
@@ -126,9 +161,3 @@ def _run(key: RunKey) -> tuple[ColumnElement[bool], ...]:
 
 def _open_of_run(key: RunKey) -> tuple[ColumnElement[bool], ...]:
     return *_run(key), _QUESTION.closed_at.is_(None)
-
-
-def _set_held_reason(connection: Connection, change_ids: Collection[int], reason: Reason) -> None:
-    values: dict[str, Any] = {"held_reason": reason.value}
-    for chunk in chunks(set(change_ids)):
-        connection.execute(update(tables.change).where(_CHANGE.id.in_(chunk), ~_CHANGE.settled).values(values))

@@ -3,7 +3,7 @@
 Every ``datetime`` is aware and in UTC.
 """
 
-from genesys_ad_sync.model.changes import Action, Change, Doubt, Mode, Window
+from genesys_ad_sync.model.changes import Action, Change, Doubt, Evidence, Mode, Window
 from genesys_ad_sync.model.directory import (
     Cursor,
     DirectoryGroup,
@@ -29,7 +29,16 @@ from genesys_ad_sync.model.identity import (
 )
 from genesys_ad_sync.model.outcome import SETTLED, Outcome, Reason, Status
 from genesys_ad_sync.model.rows import ABOUT_KEYS, GroupResult, Rival, Row, RowKey
-from genesys_ad_sync.model.runs import UNDECIDED, Decision, RunKey, RunRecord, RunRequest, StoredCursor, WrittenRow
+from genesys_ad_sync.model.runs import (
+    UNDECIDED,
+    Decision,
+    Objection,
+    RunKey,
+    RunRecord,
+    RunRequest,
+    StoredCursor,
+    WrittenRow,
+)
 
 __all__ = [
     "ABOUT_KEYS",
@@ -46,6 +55,7 @@ __all__ = [
     "DirectoryUser",
     "DirectoryView",
     "Doubt",
+    "Evidence",
     "FormerLink",
     "GenesysGroup",
     "GenesysUser",
@@ -58,6 +68,7 @@ __all__ = [
     "MatchStatus",
     "MembershipPolicy",
     "Mode",
+    "Objection",
     "Outcome",
     "PrincipalKind",
     "Reason",

@@ -26,6 +26,14 @@ class Mode(str, Enum):
     FULL = "full"
 
 
+class Evidence(str, Enum):
+    """How a poll learned of a change. See "Told and seen" in docs/architecture.md."""
+
+    TOLD = "told"  # an incremental DirSync answer named it, and it was news
+    SEEN = "seen"  # a reading shows it: AD may not have changed at all
+    DOUBTED = "doubted"  # seen on a domain controller that may lag behind
+
+
 @dataclass(frozen=True)
 class Doubt:
     """What is known about a change that is held until Active Directory confirms it.
@@ -71,6 +79,7 @@ class Change:
     trusted_dc: str | None = None  # the domain controller that can confirm it, while it is doubted
     doubt: Doubt | None = None  # of a held one
     poll: int = 0  # the poll that recorded it; 0: not known
+    evidence: Evidence | None = None  # None: no poll found it, or a journal from before it was kept
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from enum import Enum
 
-from genesys_ad_sync.model.changes import Mode, Window
+from genesys_ad_sync.model.changes import Action, Mode, Window
 from genesys_ad_sync.model.directory import Cursor, Guid
+from genesys_ad_sync.model.outcome import Reason
 from genesys_ad_sync.model.rows import Row
 
 
@@ -39,6 +40,7 @@ class RunRequest:
     release_claim: tuple[str, ...] = ()  # Genesys group ids that another definition feeds, and is to feed no more
     due_at: datetime | None = None  # when the run was due; None: now
     relink: tuple[str, ...] = ()  # objectGUID, or objectGUID=Genesys user id: links that a person moves
+    requested_by: str | None = None  # the Airflow user who triggered the run
     refused: str | None = None  # why `poll` refused the request; for the report
 
 
@@ -99,6 +101,34 @@ class Decision(str, Enum):
     REJECTED = "rejected"
     UNANSWERED = "unanswered"  # a later run asks again
     RELEASED = "released"  # was rejected, and a person reopened it
+    OUTDATED = "outdated"  # was rejected, and AD has changed that membership since
+
+
+@dataclass(frozen=True)
+class Objection:
+    """A person's decision against a change: a rejection, or an undo. It holds the change until it ends.
+
+    It ends when AD reports a newer change of that membership, or when a person releases its run.
+
+    - ``reason``: ``rejected`` or ``undone``.
+    - ``run``: the run that asked, or the undo run. It is what `release_run` takes.
+    - ``by``, ``at``: who decided, and when. ``by`` None: not known.
+    - ``last_change``: id of the newest change that the journal had then.
+    - ``action``: what it holds; None: both, in a journal from before this was kept.
+    """
+
+    reason: Reason
+    run: RunKey
+    at: datetime
+    last_change: int
+    by: str | None = None
+    action: Action | None = None
+
+    @property
+    def about(self) -> dict[str, str]:
+        """Return what the report names, see `ABOUT_KEYS`."""
+        by = {} if self.by is None else {"by": self.by}
+        return {"run": str(self.run), "at": f"{self.at.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}", **by}
 
 
 UNDECIDED = "Undecided"

@@ -117,8 +117,7 @@ def _will_be_written(row: Row) -> bool:
 
 def _approval_reason(row: Row, check: LimitCheck, definition: SyncDefinition, context: PlanContext) -> Reason | None:
     name = (row.genesys_group or {}).get("name") or ""
-    reason = guards.protected(name, definition.protect)
+    reason = guards.protected(name, definition.protect) or guards.journal_restored(restored=context.journal_restored)
     if row.action is Action.REMOVE:
-        over = Reason.OVER_LIMIT if row.genesys_group_id in check.held_groups else None
-        reason = reason or guards.journal_restored(restored=context.journal_restored) or over
+        reason = reason or (Reason.OVER_LIMIT if row.genesys_group_id in check.held_groups else None)
     return reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from genesys_ad_sync.model import Change, Doubt, Guid, Reason
+from genesys_ad_sync.model import Change, Doubt, Evidence, Guid, Reason
 
 
 def age(change: Change) -> tuple[datetime, int]:
@@ -19,8 +19,8 @@ def change_ids(changes: Iterable[Change]) -> tuple[int, ...]:
 
 
 def newest_polled_change(changes: Iterable[Change]) -> int:
-    """Return the id of the newest change that a poll saw, or 0."""
-    return max((change.id or 0 for change in changes if change.origin == "poll"), default=0)
+    """Return the id of the newest change that AD reported, or 0."""
+    return max((change.id or 0 for change in changes if change.evidence is Evidence.TOLD), default=0)
 
 
 def held_reason(changes: Iterable[Change]) -> Reason | None:

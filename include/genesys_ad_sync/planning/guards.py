@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from genesys_ad_sync import names
-from genesys_ad_sync.model import Grant, Guid, Match, MatchStatus, Reason
+from genesys_ad_sync.model import Grant, Guid, Match, MatchStatus, Objection, Reason
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def mapping_changed(removal: Removal) -> Reason | None:
 
 
 def held_by_evidence(removal: Removal) -> Reason | None:
-    """Hold for the change's own reason: doubt about AD's word, or a rejection."""
+    """Hold for the change's own reason: doubt about AD's word."""
     return removal.held_reason
 
 
@@ -118,13 +118,16 @@ def protected(genesys_group_name: str, patterns: Iterable[str]) -> Reason | None
 
 
 def journal_restored(*, restored: bool) -> Reason | None:
-    """Hold removals if the journal is unknown, or older than the reports."""
+    """Hold additions and removals if the journal is unknown, or older than the reports.
+
+    It may have forgotten what a person undid or rejected.
+    """
     return Reason.JOURNAL_RESTORED if restored else None
 
 
-def undone(pin: int | None, newest_change: int) -> Reason | None:
-    """Hold what an undo run restored, until AD reports a newer change of that membership.
+def objected(objection: Objection | None, newest_told: int) -> bool:
+    """Tell whether a person's decision holds the row: AD has reported nothing newer of that membership.
 
-    Both are ids of changes. ``pin``: the newest change that the journal had at the undo; None: never undone.
+    ``newest_polled_change``: id of the newest change that AD reported; 0: none.
     """
-    return Reason.UNDONE if pin is not None and newest_change <= pin else None
+    return objection is not None and newest_told <= objection.last_change

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from genesys_ad_sync.model import Change, DirectoryGroup, DirectoryUser, GenesysGroup, Grant, Guid, SkippedGroup
+from genesys_ad_sync.model import (
+    Change,
+    DirectoryGroup,
+    DirectoryUser,
+    GenesysGroup,
+    Grant,
+    Guid,
+    Objection,
+    SkippedGroup,
+)
 
 if TYPE_CHECKING:  # a pure data class, but its package opens databases
     from genesys_ad_sync.model import Outcome
@@ -84,7 +93,7 @@ class PlanContext:
     ``excluded_users``: see `matching.excluded_users`.
     ``groups``, ``users``: names for the report.
     ``outcomes``: change id -> outcome of settled changes that are listed again. Their rows show its reason.
-    ``pins``: (Genesys group id, `Row.person`) that an undo run restored -> newest change id that the journal had then.
+    ``objections``: row key -> a person's decision against that row, see `Objection`.
     ``pending_elsewhere``: keys of rows that another run is asking about or is about to write. Their removals count in
     the limits, even if this run does not act on them.
     ``in_flight``: another run is writing to Genesys, or has written since ``Target.members`` was read. A row that needs
@@ -104,7 +113,7 @@ class PlanContext:
     groups: Mapping[Guid, DirectoryGroup] = field(default_factory=dict)
     users: Mapping[Guid, DirectoryUser] = field(default_factory=dict)
     outcomes: Mapping[int, Outcome] = field(default_factory=dict)
-    pins: Mapping[tuple[str, Guid], int] = field(default_factory=dict)
+    objections: Mapping[str, Objection] = field(default_factory=dict)
     pending_elsewhere: frozenset[str] = frozenset()
     in_flight: bool = False
     deleted_users: frozenset[Guid] = frozenset()

@@ -1,19 +1,20 @@
 """The inverse of what a run really did, minus what has legitimately changed since.
 
-An undo does not ask what AD wants: a person has looked and decided. Limits, `protect:`, `exclude: users:` and approval
-bind it like any other run.
+A person has looked and decided. What AD wants matters all the same: an undo that adds somebody whom AD does not want in
+the group needs approval, and a disabled, expired or deleted account is never added. Limits, `protect:`,
+`exclude: users:` and approval bind an undo like any other run.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from genesys_ad_sync.model import Action, GenesysUser, GroupResult, Guid, Reason, Row, Status
 from genesys_ad_sync.planning.approvals import apply_limits, fail_reason, removals_by_group
 from genesys_ad_sync.planning.inputs import PlanContext
-from genesys_ad_sync.planning.lanes import assign_lanes
+from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE, assign_lanes
 from genesys_ad_sync.planning.limits import PendingRemovals
 from genesys_ad_sync.planning.plan import Plan, content_hash
 from genesys_ad_sync.planning.verdicts import claim_error
@@ -31,6 +32,8 @@ class Present:
     ``users``: the users that may be put back, by id. Genesys does not know the others.
     ``claimed_by``: Genesys group id -> other sync definition that feeds it.
     ``mapped``: Genesys group id -> name, of the groups that a rule maps today. An undo writes to no other group.
+    ``wanted``: Genesys group id -> AD users that AD's newest view wants there.
+    ``accounts``: AD user -> why nobody may be put back through that account, in words.
     """
 
     members: Mapping[str, frozenset[str] | None]
@@ -38,6 +41,8 @@ class Present:
     users: Mapping[str, GenesysUser]
     claimed_by: Mapping[str, str]
     mapped: Mapping[str, str]
+    wanted: Mapping[str, Collection[Guid]] = field(default_factory=dict)
+    accounts: Mapping[Guid, str] = field(default_factory=dict)
 
 
 # -- the rules ----------------------------------------------------------------------------------------
@@ -50,6 +55,9 @@ class UndoFacts:
     ``action``: what the undo would write. ``members``: of the Genesys group; None: could not be read.
     The defaults let a rule pass: `recheck_undo` leaves them, because the plan has asked those rules.
     ``user_state``: see `GenesysUser.state`; None: Genesys does not know the user.
+    ``against_ad``: AD's newest view does not want the person in the group.
+    ``account_gone``: the AD account is disabled, expired or deleted, or cannot be read.
+    ``approved``: a person approved this very row.
     """
 
     action: Action
@@ -61,6 +69,9 @@ class UndoFacts:
     claimed: bool = False
     removals: str = "granted"
     user_state: str | None = "active"
+    against_ad: bool = False
+    account_gone: bool = False
+    approved: bool = False
 
 
 def was_changed_since(facts: UndoFacts) -> bool:
@@ -108,6 +119,16 @@ def has_inactive_user(facts: UndoFacts) -> bool:
     return facts.action is Action.ADD and facts.user_state != "active"
 
 
+def has_no_account(facts: UndoFacts) -> bool:
+    """Return True for an add against AD through an account that nobody can use, whoever approves it."""
+    return facts.action is Action.ADD and facts.against_ad and facts.account_gone
+
+
+def needs_approval(facts: UndoFacts) -> bool:
+    """Return True for an add of somebody whom AD does not want, until a person approves it."""
+    return facts.action is Action.ADD and facts.against_ad and not facts.approved
+
+
 UNDO_RULES: tuple[tuple[Callable[[UndoFacts], bool], Status, Reason], ...] = (
     (was_changed_since, Status.SUPERSEDED, Reason.NEWER_VIEW),
     (is_excluded, Status.SKIPPED, Reason.EXCLUDED),
@@ -118,6 +139,8 @@ UNDO_RULES: tuple[tuple[Callable[[UndoFacts], bool], Status, Reason], ...] = (
     (is_forbidden_removal, Status.SKIPPED, Reason.REMOVALS_NEVER),
     (has_no_user, Status.ORPHANED, Reason.NO_GENESYS_USER),
     (has_inactive_user, Status.ORPHANED, Reason.INACTIVE),
+    (has_no_account, Status.HELD, Reason.AGAINST_AD),
+    (needs_approval, Status.HELD, Reason.AGAINST_AD),
 )
 """Why a membership is not restored, in order: the first rule that is true decides."""
 
@@ -159,6 +182,7 @@ def plan_undo(
         inverse = _inverse(row, run_id, present, context)
         drafts.append(_decided(inverse, present, definition, context, changed=membership in changed))
     drafts.sort(key=lambda row: (row.genesys_group_id or "", row.action is Action.REMOVE, row.key))
+    against = {row.key for row in drafts if row.reason is Reason.AGAINST_AD and not row.error}
     limited = apply_limits(drafts, _pending(drafts, present, context.pending_elsewhere), definition, context)
     rows = limited.rows if context.dry_run else assign_lanes(limited.rows, definition.genesys.write)
     return Plan(
@@ -168,7 +192,7 @@ def plan_undo(
         new_grants=(),
         hash=content_hash(rows),
         fail_reason=fail_reason(limited.check, definition),
-        needs_approval=limited.needs_approval,
+        needs_approval=limited.needs_approval | against,
         excess=limited.check,
     )
 
@@ -178,6 +202,8 @@ def recheck_undo(
     members: frozenset[str],
     changed_since: Collection[str],
     *,
+    wanted: Collection[Guid],
+    accounts: Mapping[Guid, str],
     excluded: Collection[Guid] = (),
     is_mapped: bool = True,
 ) -> tuple[Row, ...]:
@@ -185,7 +211,7 @@ def recheck_undo(
 
     It never grows the plan. ``members``: Genesys user ids. ``changed_since``: keys of the rows whose membership AD has
     changed since the plan. ``excluded``: see `matching.excluded_users`. ``is_mapped``: a rule still maps the Genesys
-    group.
+    group. ``wanted``, ``accounts``: see `Present`, by AD's newest view; a row in a lane of approved rows was approved.
     """
     rows = []
     for row in frozen:
@@ -197,9 +223,13 @@ def recheck_undo(
                 excluded=row.user_guid in excluded,
                 mapped=is_mapped,
                 members=members,
+                against_ad=row.user_guid is None or row.user_guid not in wanted,
+                account_gone=row.user_guid in accounts,
+                approved=row.lane is not None and row.lane >= FIRST_APPROVED_LANE,
             )
         )
-        rows.append(dataclasses.replace(row, status=status, reason=reason, error=None))
+        error = accounts.get(row.user_guid or "") if reason is Reason.AGAINST_AD else None
+        rows.append(dataclasses.replace(row, status=status, reason=reason, error=error, about={}))
     return tuple(rows)
 
 
@@ -226,6 +256,8 @@ def _inverse(row: Row, run_id: str, present: Present, context: PlanContext) -> R
         observed_after=None,
         observed_at=context.observed_at,
         undoes_run=run_id,
+        about={},
+        rivals=(),
         genesys_group={**(row.genesys_group or {"id": group_id}), "name": present.mapped.get(group_id, row.group_name)},
     )
 
@@ -245,12 +277,16 @@ def _decided(inverse: Row, present: Present, definition: SyncDefinition, context
             claimed=claimed_by is not None,
             removals=definition.removals,
             user_state=user.state if user else None,
+            against_ad=inverse.user_guid is None or inverse.user_guid not in present.wanted.get(group_id, ()),
+            account_gone=inverse.user_guid in present.accounts,
         )
     )
-    if claimed_by is not None and reason is Reason.CLAIMED_BY:
+    error, about = None, {}
+    if reason is Reason.CLAIMED_BY and claimed_by is not None:
         error, about = claim_error(claimed_by), {"definition": claimed_by}
-        return dataclasses.replace(inverse, status=status, reason=reason, error=error, about=about)
-    return dataclasses.replace(inverse, status=status, reason=reason, error=None)
+    if reason is Reason.AGAINST_AD:
+        error = present.accounts.get(inverse.user_guid or "")
+    return dataclasses.replace(inverse, status=status, reason=reason, error=error, about=about)
 
 
 def _pending(rows: Sequence[Row], present: Present, pending_elsewhere: frozenset[str]) -> list[PendingRemovals]:

@@ -9,7 +9,19 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from genesys_ad_sync.model import BY_PERSON, Action, Change, Guid, Match, MatchStatus, Reason, Rival, Status
+from genesys_ad_sync.model import (
+    BY_PERSON,
+    Action,
+    Change,
+    Guid,
+    Match,
+    MatchStatus,
+    Objection,
+    Reason,
+    Rival,
+    RowKey,
+    Status,
+)
 from genesys_ad_sync.planning import evidence, guards
 from genesys_ad_sync.planning.facts import Person, TargetFacts
 
@@ -19,7 +31,7 @@ class Proposal:
     """An add or removal that AD or a comparison suggests, before any guard.
 
     ``groups``: AD groups that its changes are about. ``held_reason``: see `evidence.held_reason`.
-    ``newest``: id of the newest of its changes that a poll saw; 0: none, as in a comparison.
+    ``newest``: id of the newest of its changes that AD reported; 0: none, as in a comparison.
     ``recorded``: newest poll that recorded one of its changes. ``about``: see `evidence.about_doubt`.
     ``doubted_groups``: see `evidence.doubted_groups`.
     """
@@ -74,10 +86,7 @@ def decide(proposal: Proposal, facts: TargetFacts) -> Verdict:
     if facts.target.claimed_by and verdict.status in {Status.PLANNED, Status.HELD}:
         error, about = claim_error(facts.target.claimed_by), {"definition": facts.target.claimed_by}
         return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.CLAIMED_BY, error=error, about=about)
-    pin = _pin(proposal.person.user_guid, verdict.genesys_user_id, facts)
-    if verdict.status is Status.PLANNED and verdict.reason is None and guards.undone(pin, proposal.newest):
-        return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.UNDONE)
-    return _awaiting_relink(verdict, proposal, facts)
+    return _awaiting_relink(_unless_objected(verdict, proposal, facts), proposal, facts)
 
 
 def claim_error(definition: str) -> str:
@@ -85,13 +94,28 @@ def claim_error(definition: str) -> str:
     return f"the sync definition {definition!r} already feeds this Genesys group"
 
 
-def _pin(user_guid: Guid | None, genesys_user_id: str | None, facts: TargetFacts) -> int | None:
-    """Return the pin of a membership; None: no undo run restored it.
+def _unless_objected(verdict: Verdict, proposal: Proposal, facts: TargetFacts) -> Verdict:
+    """Hold what a person rejected or undid, whatever else may hold it: the person need not be asked again.
 
-    A member that AD did not know at the undo is pinned by the Genesys user.
+    What needs no write is settled all the same.
     """
-    pins, group_id = facts.context.pins, facts.target.genesys_group.id
-    return pins.get((group_id, user_guid or ""), pins.get((group_id, genesys_user_id or "")))
+    if verdict.status is not Status.HELD and (verdict.status is not Status.PLANNED or verdict.reason is not None):
+        return verdict
+    objection = _objection(proposal, verdict.genesys_user_id, facts)
+    if objection is None or not guards.objected(objection, proposal.newest):
+        return verdict
+    return Verdict(Status.HELD, objection.reason, verdict.genesys_user_id, about=objection.about)
+
+
+def _objection(proposal: Proposal, genesys_user_id: str | None, facts: TargetFacts) -> Objection | None:
+    """Return the decision against a membership.
+
+    That of a member whom AD did not know then is kept under the Genesys user.
+    """
+    group_id, action = facts.target.genesys_group.id, proposal.action
+    people = (proposal.person.user_guid, genesys_user_id or proposal.person.genesys_user_id)
+    keys = [str(RowKey(group_id, person, action)) for person in people if person]
+    return next((facts.context.objections[key] for key in keys if key in facts.context.objections), None)
 
 
 def _awaiting_relink(verdict: Verdict, proposal: Proposal, facts: TargetFacts) -> Verdict:
@@ -148,8 +172,6 @@ def _add_of(match: Match, proposal: Proposal, facts: TargetFacts) -> Verdict:
         return _already_in_effect(proposal, genesys_id, facts)
     if match.status is MatchStatus.INACTIVE:
         return Verdict(Status.ORPHANED, Reason.INACTIVE, genesys_id)
-    if proposal.held_reason in {Reason.REJECTED, Reason.UNDONE}:
-        return Verdict(Status.HELD, proposal.held_reason, genesys_id)
     return Verdict(Status.PLANNED, genesys_user_id=genesys_id)
 
 

@@ -24,6 +24,7 @@ from genesys_ad_sync.journal import ViewUpdate
 from genesys_ad_sync.model import Change, Cursor, DirectoryView, Guid, Reason, Scope, StoredCursor
 from genesys_ad_sync.polling.confirmation import confirm_held_changes
 from genesys_ad_sync.polling.doubts import Step, hold_doubtful, why_doubted, without_hold_if_told
+from genesys_ad_sync.polling.evidence import with_evidence
 from genesys_ad_sync.polling.notes import (
     CANARY_NOTE,
     note_on_deleted_objects,
@@ -280,7 +281,8 @@ class DirectoryPoller:
             told = replica_trust.as_told(before, after, step.delta, deleted=step.deleted, new_scope=new_scope)
             untold = replica_trust.not_told(changes, self._difference(step, before, told, roots, self.scope))
             changes = hold_doubtful(self._journal, self.scope, step, changes, untold)
-        return without_hold_if_told(changes, step.delta)
+        changes = without_hold_if_told(changes, step.delta)
+        return with_evidence(self._journal, self.scope, step.cursor, changes, before, after, step.delta)
 
     def _difference(
         self, step: Step, before: DirectoryView, after: DirectoryView, roots: Iterable[Guid], was: Scope
@@ -323,12 +325,15 @@ class DirectoryPoller:
     def _advance(self, step: Step, update: ViewUpdate) -> int:
         told = step.delta.member_changes if step.delta is not None else {}
         left = {group: removed for group, (_, removed) in told.items() if removed}
-        return self._journal.views.advance(
-            replace(update, deleted=step.deleted, left=left),
-            cursor=step.cursor,
-            scope=self.scope.fingerprint,
-            expected_poll=step.stored.poll,
-        )
+        with self._journal.together():
+            if step.stored.cursor.doubted_since is not None and step.cursor.doubted_since is None:
+                self._journal.changes.believe_doubted()
+            return self._journal.views.advance(
+                replace(update, deleted=step.deleted, left=left),
+                cursor=step.cursor,
+                scope=self.scope.fingerprint,
+                expected_poll=step.stored.poll,
+            )
 
     def _forget_links(self, deleted: Collection[Guid]) -> None:
         """Drop links of deleted accounts: a new account may have the Genesys user now."""

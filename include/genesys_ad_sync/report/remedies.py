@@ -69,7 +69,9 @@ def _over_limit(row: Row) -> str:
 
 def _rejected(row: Row) -> str:
     by, at, run = (row.about.get(key) for key in ("by", "at", "run"))
-    return f"Rejected{f' by {by}' if by else ''}{f' at {at}' if at else ''}. To be asked again: {_release(run)}"
+    # a row of an undo is about that undo only: there is nothing to release
+    again = f"trigger the DAG with undo_run: {row.undoes_run}." if row.undoes_run else _release(run)
+    return f"Rejected{f' by {by}' if by else ''}{f' at {at}' if at else ''}. To be asked again: {again}"
 
 
 def _undone(row: Row) -> str:
@@ -79,6 +81,12 @@ def _undone(row: Row) -> str:
 
 def _release(run: str | None) -> str:
     return f"trigger the DAG with release_run: {run}." if run else "trigger the DAG with release_run and that run's id."
+
+
+def _against_ad(row: Row) -> str:
+    if row.error:  # the account cannot be added at all
+        return "Enable or restore the account in AD and undo the run again, or add the member in Genesys Cloud by hand."
+    return _ANSWER
 
 
 def _claimed_by(row: Row) -> str:
@@ -145,7 +153,7 @@ REMEDIES: dict[Reason, Callable[[Row], str | None]] = {
     Reason.UNIDENTIFIED_MEMBERS: _says(_ANSWER),
     Reason.FIRST_MIRROR: _says(_ANSWER),
     Reason.MIRROR_ONCE: _says(_ANSWER),
-    Reason.AGAINST_AD: _says(_ANSWER),
+    Reason.AGAINST_AD: _against_ad,
     Reason.IN_FLIGHT: _says("Nothing: a later run looks again."),
     Reason.REFUSED: _says("See the HTTP status and the error. Genesys support finds the request by correlation_id."),
     Reason.UNVERIFIED: _says("Nothing: a later run reads the group again."),

@@ -39,6 +39,7 @@ class TaskContext:
     sleep: Callable[[float], None]
     log: Callable[[str], None]  # progress for the task log: ids and counts, no names
     all_definitions: frozenset[str] | None = None  # names of all sync definitions there are; None: not known
+    awaits_answer: Callable[[RunKey], bool] = lambda _: True  # whether Airflow can still answer that run's question
     lease_wait: timedelta = timedelta(minutes=5)
     lease_ttl: timedelta = timedelta(minutes=5)
     facts: Facts = field(init=False)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BeforeValidator, PlainSerializer, TypeAdapter
 
+from genesys_ad_sync.directory.accounts import AccountState
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import DefinitionJournal
 from genesys_ad_sync.journal.store import Journal
@@ -176,6 +177,12 @@ JOURNAL_RESTORED = Fact[bool]("journal_restored", TypeAdapter(bool), False)
 
 UNDO = Fact[RunKey | None]("undo", TypeAdapter(RunKey | None), None)
 """The run that this one takes back."""
+
+ACCOUNTS = Fact[dict[Guid, AccountState]]("accounts", TypeAdapter(dict[Guid, AccountState]), {})
+"""The state in AD of accounts that a person's decision keeps in a group, or that this undo would put back."""
+
+REQUESTED_BY = Fact[str | None]("requested_by", TypeAdapter(str | None), None)
+"""The Airflow user who triggered the run; None: the scheduler did, or it is not known."""
 
 RELEASED = Fact[str | None]("released", TypeAdapter(str | None), None)
 """The note on the run that was released."""

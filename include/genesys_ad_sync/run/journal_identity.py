@@ -47,7 +47,7 @@ def _knows_run(task: TaskContext, seen: JournalStamp) -> bool:
 
 
 def begin_distrust(task: TaskContext, run: RunRecord, *, replaced: bool) -> list[str]:
-    """Void the baselines of a replaced journal, and have all removals approved.
+    """Void the baselines of a replaced journal, and have all changes approved.
 
     This ends when all was compared in full again, see `end_distrust`.
 
@@ -66,21 +66,29 @@ def begin_distrust(task: TaskContext, run: RunRecord, *, replaced: bool) -> list
         return []
     return [
         "the journal is not the one that wrote the last reports here (lost, or restored from a backup): every mapped "
-        "group is compared completely, and each removal needs approval until then"
+        "group is compared completely, and each change needs approval until then"
     ]
 
 
-def end_distrust(task: TaskContext) -> None:
+def end_distrust(task: TaskContext, compared: Collection[str]) -> None:
     """Trust the journal again at the end of a live run, once two things hold.
 
-    Every pair was compared in full; and no removal, in whatever run it was seen, waits for this alone.
+    - Every pair was compared in full since, or feeds a group that another definition feeds. A change that failed does
+      not matter: the comparison was made.
+    - No change, in whatever run it was seen, waits for this alone.
+
+    ``compared``: the Genesys groups that this run compared in full.
     """
     if not task.facts[JOURNAL_RESTORED]:
         return
     unsettled = [change.id for change in task.journal.changes.unsettled() if change.id is not None]
     outcomes = task.journal.changes.last_outcomes(unsettled).values()
     waiting = any(outcome.reason is Reason.JOURNAL_RESTORED for outcome in outcomes)
-    if not waiting and all(pair.has_baseline for pair in task.journal.pairs.active()):
+    open_groups = {pair.genesys_group_id for pair in task.journal.pairs.active() if not pair.has_baseline}
+    open_groups -= set(compared)
+    if open_groups:
+        open_groups -= task.journal.claims.take(task.organisation, open_groups, task.clock(), dry_run=True).keys()
+    if not waiting and not open_groups:
         task.journal.restoration.end()
 
 

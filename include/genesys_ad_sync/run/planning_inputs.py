@@ -17,14 +17,16 @@ from genesys_ad_sync.model import (
     Guid,
     Match,
     Mode,
+    Objection,
     Reason,
     RunRecord,
     SkippedGroup,
 )
-from genesys_ad_sync.planning import Plan, PlanContext, Target, UnmappedGroup, newest_polled_change, plan
+from genesys_ad_sync.planning import Plan, PlanContext, Target, UnmappedGroup, plan
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, READING, PlanReading
+from genesys_ad_sync.run.objections import Objections, objections
 from genesys_ad_sync.run.relink import LinkMoves, link_moves
 from genesys_ad_sync.run.targets import Work, collect, newest_pairs
 from genesys_ad_sync.run.users import look_up_absent, resolve_late_arrivals
@@ -36,9 +38,6 @@ PLAN_LIFETIME = timedelta(hours=2)
 Members = dict[str, frozenset[str] | None]
 """Genesys group id -> ids of its individuals; None: could not be read."""
 
-Pins = Mapping[tuple[str, Guid], int]
-"""(Genesys group, `Row.person`) that an undo holds -> the newest change that was known then."""
-
 
 @dataclass(frozen=True)
 class PlanInputs:
@@ -46,7 +45,7 @@ class PlanInputs:
 
     ``fence``: under which this run writes if no other run has written since Genesys was read; None: one has, and
     ``context.in_flight`` says so to the planning.
-    ``overruled``: pins of memberships of which AD has polled something newer. They are to be released.
+    ``decisions``: what persons decided against changes; what of it has ended is to be deleted.
     """
 
     work: Work
@@ -55,7 +54,7 @@ class PlanInputs:
     matches: Mapping[Guid, Match]
     context: PlanContext
     fence: int | None
-    overruled: Pins
+    decisions: Objections
 
     @property
     def compared_in_full(self) -> frozenset[str]:
@@ -169,13 +168,13 @@ def planning_context(
     run: RunRecord,
     groups: Collection[Guid],
     users: Collection[Guid],
-    pins: Pins | None = None,
+    decisions: Mapping[str, Objection] | None = None,
     links: LinkMoves | None = None,
 ) -> PlanContext:
     """Return what the journal says beyond the targets.
 
     ``groups``, ``users``: those that the rows may name, and the accounts that may contest their Genesys users.
-    ``links``: see `link_moves`.
+    ``decisions``: see `PlanContext.objections`. ``links``: see `link_moves`.
     """
     name, now = task.definition.name, task.clock()
     people = task.journal.views.users(users)
@@ -185,7 +184,7 @@ def planning_context(
         dry_run=run.dry_run,
         removed_today=task.journal.rows.removals_since(name, now - timedelta(days=1)),
         journal_restored=task.facts[JOURNAL_RESTORED],
-        pins=pins or {},
+        objections=decisions or {},
         pending_elsewhere=frozenset(task.journal.questions.open_elsewhere(now, exclude=run.key))
         | task.journal.rows.pending_removals(name, since=now - PLAN_LIFETIME, exclude=run.key),
         excluded_users=excluded_users(people.values(), task.definition),
@@ -219,17 +218,6 @@ def claimed_by_others(task: TaskContext, run: RunRecord) -> dict[str, str]:
 
 
 # -- decisions ----------------------------------------------------------------------------------------
-
-
-def overruled_pins(pins: Pins, targets: Iterable[Target]) -> dict[tuple[str, Guid], int]:
-    """Return the pins that a newer change in AD overrules."""
-    overruled = {}
-    for target in targets:
-        for change in target.changes:
-            membership = (target.genesys_group.id, change.user_guid or change.genesys_user_id or "")
-            if membership in pins and newest_polled_change([change]) > pins[membership]:
-                overruled[membership] = pins[membership]
-    return overruled
 
 
 def unmapped_groups(
@@ -270,7 +258,7 @@ def _inputs(
     """Read what the journal knows of the work. ``present``: what Genesys has."""
     run = task.run
     skipped = task.facts.required(MAPPING).skipped
-    pins = task.journal.pins.of_groups([target.genesys_group.id for target in work.targets])
+    decisions = objections(task)
     targets = planning_targets(task, work.targets, present, claimed_by_others(task, run))
     unmapped = _unmapped(task, run, skipped, work.unmapped)
     groups = {s.group_guid for s in skipped} | set(work.unmapped)
@@ -279,7 +267,8 @@ def _inputs(
     users = {change.user_guid for changes in work.unmapped.values() for change in changes if change.user_guid}
     # a comparison may find a user through a grant, without any change: to be left alone if excluded
     users |= {grant.user_guid for target in targets for grant in target.grants}
-    context = planning_context(task, run, groups, users | matches.keys(), pins, link_moves(task, matches))
+    links = link_moves(task, matches)
+    context = planning_context(task, run, groups, users | matches.keys(), decisions.standing, links)
     return PlanInputs(
         work=work,
         targets=targets,
@@ -287,7 +276,7 @@ def _inputs(
         matches=matches,
         context=replace(context, in_flight=fence is None and not run.dry_run),
         fence=fence,
-        overruled={} if run.dry_run else overruled_pins(pins, targets),
+        decisions=decisions,
     )
 
 

@@ -9,7 +9,7 @@ from genesys_ad_sync.approval import question
 from genesys_ad_sync.model import Row, RunRecord
 from genesys_ad_sync.planning import Plan, content_hash
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import APPROVAL, QUESTION, FrozenQuestion
+from genesys_ad_sync.run.facts import APPROVAL, LAST_CHANGE, QUESTION, FrozenQuestion
 
 
 def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequence[Row]) -> list[Row]:
@@ -25,6 +25,7 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
     mine = task.journal.questions.open(
         run.key,
         {row.key: row.change_ids for row in needs_approval},
+        last_change=task.facts[LAST_CHANGE],
         at=now,
         until=now + task.definition.limits.answer_within,
     )
@@ -38,6 +39,21 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
         else row
         for row in rows
     ]
+
+
+def close_abandoned_questions(task: TaskContext) -> None:
+    """Close the questions of runs that were deleted, or ended without an answer: nobody can answer them.
+
+    Until then other runs leave those rows to that question, and count them in the limits.
+    """
+    asking = set(task.journal.questions.open_elsewhere(task.clock(), exclude=task.key).values())
+    abandoned = {key for key in asking if not task.awaits_answer(key)}
+    if abandoned and not task.run.dry_run:
+        task.journal.questions.close_abandoned(abandoned, at=task.clock())
+        task.note(
+            "closed the approval requests of runs that are gone or have ended: "
+            f"{', '.join(sorted(map(str, abandoned)))}"
+        )
 
 
 def _frozen(decided: Plan, asked: Sequence[Row]) -> FrozenQuestion:

@@ -5,18 +5,34 @@ An undo run reads AD (to know what has changed since) and acts on nothing but wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from genesys_ad_sync.directory.accounts import AccountState
 from genesys_ad_sync.directory.membership import wanted_members
 from genesys_ad_sync.errors import RunAmbiguous, RunUnknown
-from genesys_ad_sync.model import Action, Guid, Row, RunKey, RunRecord, RunRequest, Status, WrittenRow
+from genesys_ad_sync.model import (
+    Action,
+    Change,
+    Guid,
+    Objection,
+    Reason,
+    Row,
+    RunKey,
+    RunRecord,
+    RunRequest,
+    Status,
+    WrittenRow,
+)
 from genesys_ad_sync.planning import Plan, PlanContext
-from genesys_ad_sync.planning.undo import Present, plan_undo
+from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
+from genesys_ad_sync.planning.undo import INVERSE, Present, plan_undo
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import LAST_CHANGE, MAPPING, RELEASED, UNDO
+from genesys_ad_sync.run.facts import ACCOUNTS, APPROVAL, LAST_CHANGE, MAPPING, RELEASED, REQUESTED_BY, UNDO
+from genesys_ad_sync.run.objections import Objections, newest_told
 from genesys_ad_sync.run.planning_inputs import begin_reading, claimed_by_others, planning_context, read_present
+from genesys_ad_sync.run.targets import target_of
 from genesys_ad_sync.settings import SyncDefinition
 
 
@@ -49,6 +65,7 @@ def begin(task: TaskContext, run: RunRecord, request: RunRequest) -> list[str]:
         undone = _find(task, request.undo_run, lambda key: _knows(task, key))
         notes.append(f"undoes run {undone.run_id} of {undone.dag_id}, and does nothing else")
     task.facts[UNDO] = undone
+    task.facts[REQUESTED_BY] = request.requested_by
     return notes
 
 
@@ -114,7 +131,7 @@ class UndoInputs:
     context: PlanContext
     fence: int | None
     compared_in_full: frozenset[str] = frozenset()
-    overruled: Mapping[tuple[str, Guid], int] = field(default_factory=dict)
+    decisions: Objections = field(default_factory=Objections)
 
     def decide(self, definition: SyncDefinition) -> Plan:
         """Return the plan. Pure."""
@@ -153,6 +170,8 @@ def _inputs(task: TaskContext, undo: UndoRun, *, fence: int | None) -> UndoInput
             # of the Genesys groups that are mapped today; others are not written
             claimed_by={id_: by for id_, by in claimed.items() if id_ in group_ids},
             mapped=mapped,
+            wanted=_wanted(task, group_ids),
+            accounts=unusable_accounts(task),
         ),
         context=planning_context(task, run, (), {row.user_guid for row in rows if row.user_guid}),
         fence=fence,
@@ -180,7 +199,7 @@ def _membership(row: Row) -> tuple[str | None, str]:
 def _changed_since(task: TaskContext, key: RunKey, written: Sequence[WrittenRow]) -> set[str]:
     """Return keys of rows whose membership AD, or another run, has changed since the plan."""
     changed = task.journal.pins.written_since(written, key)
-    newest = _newest_polled(task, [done.row for done in written])
+    newest = _newest_told(task, [done.row for done in written])
     known = task.journal.facts.of_attempts({done.attempt_id for done in written}, LAST_CHANGE.key)
     for done in written:
         known_then = known.get(done.attempt_id) or max(done.row.change_ids, default=0)
@@ -195,44 +214,111 @@ def _changed_since(task: TaskContext, key: RunKey, written: Sequence[WrittenRow]
 def changed_since_plan(task: TaskContext, rows: Sequence[Row]) -> set[str]:
     """Return keys of rows whose membership AD has changed since this undo was planned."""
     known = task.facts[LAST_CHANGE]
-    newest = _newest_polled(task, rows)
+    newest = _newest_told(task, rows)
     changed = {row.key for row in rows if newest[row.key] > known}
     return changed | _granted_otherwise(task, [row for row in rows if row.action is Action.REMOVE])
 
 
 def pin_undone(task: TaskContext, run: RunRecord, undo: UndoRun, rows: Sequence[Row]) -> None:
-    """Hold what was taken back, until AD changes that membership or a person releases it."""
-    undone = [row for row in rows if row.status is Status.SUCCESS]
+    """Hold what was taken back, until AD changes that membership or a person releases it.
+
+    What AD wants otherwise becomes a change. Each later run lists it, and carries it out once nothing holds it.
+    """
+    undone = [row for row in rows if row.status is Status.SUCCESS and row.genesys_group_id]
     if not undone:
         return
+    approval = task.facts[APPROVAL]
     task.journal.pins.add(
-        [(row.genesys_group_id, row.person) for row in undone if row.genesys_group_id],
-        key=run.key,
+        {
+            (row.genesys_group_id or "", row.person): Objection(
+                reason=Reason.UNDONE,
+                run=run.key,
+                at=task.clock(),
+                last_change=task.facts[LAST_CHANGE],
+                by=approval.by if approval and _was_approved(row) else task.facts[REQUESTED_BY],
+                action=INVERSE[row.action],
+            )
+            for row in undone
+        },
         undoes=undo.undone,
-        last_change=task.facts[LAST_CHANGE],
-        at=task.clock(),
     )
+    task.journal.changes.add_compared(_left_to_do(task, run, undone))
+
+
+def _was_approved(row: Row) -> bool:
+    return row.lane is not None and row.lane >= FIRST_APPROVED_LANE
+
+
+def _left_to_do(task: TaskContext, run: RunRecord, undone: Sequence[Row]) -> list[Change]:
+    """Return the changes that AD's newest view asks for against what the undo wrote."""
+    feeding = {row.genesys_group_id or "": target_of(task, row.genesys_group_id or "").sources for row in undone}
+    wanted = _wanted(task, feeding)
+    changes = []
+    for row in undone:
+        group_id = row.genesys_group_id or ""
+        if (row.person in wanted[group_id]) is (row.action is Action.ADD):
+            continue
+        sources = wanted[group_id].get(row.person) or set(row.group_guids) & set(feeding[group_id]) or feeding[group_id]
+        changes += [
+            Change(
+                group_guid=guid,
+                user_guid=row.user_guid,
+                action=INVERSE[row.action],
+                observed_at=run.polled_at or task.clock(),
+                origin="comparison",
+                genesys_user_id=row.genesys_user_id,
+            )
+            for guid in sorted(sources)
+        ]
+    return changes
 
 
 # -- what AD says by now ------------------------------------------------------------------------------
 
 
-def _newest_polled(task: TaskContext, rows: Sequence[Row]) -> dict[str, int]:
-    """Return the id of the newest polled change by row key, 0 if none.
+def put_back(task: TaskContext) -> set[Guid]:
+    """Return the accounts that this undo would add to a Genesys group."""
+    undo = undo_run(task)
+    written = task.journal.pins.writes_of(undo.undone) if undo else []
+    return {done.row.user_guid for done in written if done.row.action is Action.REMOVE and done.row.user_guid}
+
+
+def unusable_accounts(task: TaskContext) -> dict[Guid, str]:
+    """Return the accounts through which nobody may be put back, with the reason in words."""
+    return {
+        guid: f"the AD account {_STATE_WORDS[state]}: an undo does not add it"
+        for guid, state in task.facts[ACCOUNTS].items()
+        if state in _STATE_WORDS
+    }
+
+
+_STATE_WORDS = {
+    AccountState.DISABLED: "is disabled",
+    AccountState.EXPIRED: "has expired",
+    AccountState.DELETED: "is deleted",
+    AccountState.UNSEEN: "cannot be read",
+}
+
+
+def _newest_told(task: TaskContext, rows: Sequence[Row]) -> dict[str, int]:
+    """Return the id of the newest change that AD reported by row key, 0 if none.
 
     Every AD group counts that feeds the Genesys group, or did so once: the newest change rules, whatever its group.
+    A change from before the journal kept its evidence counts, too.
     """
-    sources: dict[str, set[Guid]] = {}
-    mapped = task.facts.required(MAPPING).pairs
-    for pair in (*mapped, *task.journal.pairs.active(), *task.journal.pairs.former()):
-        sources.setdefault(pair.genesys_group_id, set()).add(pair.group_guid)
-    subjects: dict[str, set[tuple[Guid, Guid]]] = {row.key: set() for row in rows}
-    for row in rows:
-        if row.user_guid:
-            groups = sources.get(row.genesys_group_id or "", set()).union(row.group_guids)
-            subjects[row.key] |= {(guid, row.user_guid) for guid in groups}
-    newest = task.journal.changes.newest_polled_ids(set().union(*subjects.values()))
-    return {key: max((newest.get(subject, 0) for subject in of_row), default=0) for key, of_row in subjects.items()}
+    newest = newest_told(task, {(row.genesys_group_id or "", row.person) for row in rows}, or_not_known=True)
+    return {row.key: newest[row.genesys_group_id or "", row.person] for row in rows}
+
+
+def _wanted(task: TaskContext, group_ids: Iterable[str]) -> dict[str, dict[Guid, tuple[Guid, ...]]]:
+    """Return who belongs in each Genesys group by AD's newest view: AD user -> the AD groups that list the user."""
+    sources: dict[str, set[Guid]] = {group_id: set() for group_id in group_ids}
+    for pair in task.facts.required(MAPPING).pairs:
+        if pair.genesys_group_id in sources:
+            sources[pair.genesys_group_id].add(pair.group_guid)
+    view = task.journal.views.load(set().union(*sources.values()))
+    policy = task.definition.directory.policy
+    return {group_id: wanted_members(view, groups, policy) for group_id, groups in sources.items()}
 
 
 def _granted_otherwise(task: TaskContext, rows: Sequence[Row]) -> set[str]:
@@ -240,12 +326,7 @@ def _granted_otherwise(task: TaskContext, rows: Sequence[Row]) -> set[str]:
 
     AD need not have changed for that: a rule may have been added since.
     """
-    sources: dict[str | None, set[Guid]] = {row.genesys_group_id: set() for row in rows}
-    for pair in task.facts.required(MAPPING).pairs:
-        if pair.genesys_group_id in sources:
-            sources[pair.genesys_group_id].add(pair.group_guid)
-    view = task.journal.views.load(set().union(*sources.values()))
-    wanted = {
-        group_id: wanted_members(view, groups, task.definition.directory.policy) for group_id, groups in sources.items()
+    wanted = _wanted(task, {row.genesys_group_id or "" for row in rows})
+    return {
+        row.key for row in rows if set(wanted[row.genesys_group_id or ""].get(row.person, ())) - set(row.group_guids)
     }
-    return {row.key for row in rows if set(wanted[row.genesys_group_id].get(row.person, ())) - set(row.group_guids)}

@@ -12,15 +12,18 @@ from datetime import datetime
 from typing import Any
 
 from genesys_ad_sync.approval import SHORT_HASH, Background, Question, body, chosen_groups, is_decided, question
-from genesys_ad_sync.model import Change, Decision, Reason, Row, RowKey, RunRecord, Status
+from genesys_ad_sync.directory.accounts import account_states
+from genesys_ad_sync.model import Action, Change, Decision, Objection, Reason, Row, RowKey, RunRecord, Status
 from genesys_ad_sync.planning import assign_lanes
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE, lane_batches
 from genesys_ad_sync.polling.poller import DirectoryPoller
 from genesys_ad_sync.run import relink
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import (
+    ACCOUNTS,
     APPROVAL,
     COMPLETE,
+    LAST_CHANGE,
     QUESTION,
     UNDO,
     FrozenQuestion,
@@ -70,6 +73,7 @@ def build_form(task: TaskContext) -> ApprovalForm | None:
     task.journal.questions.open(
         run.key,
         {key: rows[key].change_ids for key in frozen.rows},
+        last_change=task.facts[LAST_CHANGE],
         at=now,
         until=now + task.definition.limits.answer_within,
     )
@@ -113,17 +117,21 @@ def reread_sources(task: TaskContext, lane: int) -> None:
     """Read AD again before approved removals are written.
 
     All AD groups that feed the Genesys groups of the lane are read completely. What is not proven now is held by the
-    re-check, whatever was proven when the plan was made.
+    re-check, whatever was proven when the plan was made. So are the accounts that an undo puts back.
     Raises DirectoryError if AD cannot be read: then nothing of the lane is written.
     """
     rows = task.journal.rows.of_run(task.run, lane=lane)
+    put_back = {row.user_guid for row in rows if row.undoes_run and row.action is Action.ADD and row.user_guid}
     groups = {row.genesys_group_id for row in rows if row.genesys_group_id and not row.undoes_run}
     sources = {guid for group_id in groups for guid in target_of(task, group_id).sources}
+    known = task.facts[ACCOUNTS]
     with task.directory() as session:
         poller = DirectoryPoller(task, session)
         polled = poller.poll(full=False)
         if sources:
             polled = poller.read_completely(polled, sources)
+        states = account_states(poller.reader, put_back)
+    task.facts.override(ACCOUNTS, known | states)
     task.facts.override(COMPLETE, polled.complete)
 
 
@@ -199,18 +207,19 @@ def _release_approved(task: TaskContext, run: RunRecord, frozen: FrozenQuestion,
             {id_ for row in approved if row.reason in _HELD_ON_CHANGES for id_ in row.change_ids}
         )
         relink.apply_approved(task, rows, given, approval.by)
-        decided = [_decided(row, given[row.key]) for row in rows]
+        decided = [_decided(row, given[row.key], run, approval) for row in rows]
         task.journal.rows.record_outcomes(run, _with_approved_lanes(task, decided), at=task.clock())
     return rows_asked()
 
 
-def _decided(row: Row, decision: Decision) -> Row:
+def _decided(row: Row, decision: Decision, run: RunRecord, approval: StoredApproval) -> Row:
     if decision is Decision.APPROVED:
-        return replace(row, status=Status.PLANNED, reason=None, error=None)
+        return replace(row, status=Status.PLANNED, reason=None, error=None, about={})
     if row.reason is Reason.RELINK:
         return replace(row, error=_LINK_STAYS)
     if decision is Decision.REJECTED:
-        return replace(row, status=Status.HELD, reason=Reason.REJECTED, error=None)
+        about = Objection(Reason.REJECTED, run.key, approval.at, last_change=0, by=approval.by).about
+        return replace(row, status=Status.HELD, reason=Reason.REJECTED, error=None, about=about)
     return replace(row, error="nobody answered; a later run asks again")
 
 

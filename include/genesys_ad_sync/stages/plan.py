@@ -12,11 +12,12 @@ from typing import Any
 from genesys_ad_sync.model import Row, RunKey, RunRecord, Status
 from genesys_ad_sync.planning import Plan
 from genesys_ad_sync.planning.lanes import lane_batches
+from genesys_ad_sync.run import objections
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPARED, PLAN, WHOLE, StoredPlan
 from genesys_ad_sync.run.failures import records_failure
 from genesys_ad_sync.run.planning_inputs import PlanInputs, gather_plan_inputs, next_fence
-from genesys_ad_sync.run.questions import open_question
+from genesys_ad_sync.run.questions import close_abandoned_questions, open_question
 from genesys_ad_sync.run.relink import note_without_rows
 from genesys_ad_sync.run.undo import UndoInputs, gather_undo_inputs, undo_run
 from genesys_ad_sync.writing.ownership import drop_grants_of_settled_removals, grant_settled_adds
@@ -37,6 +38,7 @@ def plan(task: TaskContext) -> dict[str, Any]:
 
     A group whose present members cannot be read has its changes held; the others go on.
     """
+    close_abandoned_questions(task)
     undo = undo_run(task)
     inputs = gather_plan_inputs(task) if undo is None else gather_undo_inputs(task, undo)
     return _summary(task, _decide_undisturbed(task, inputs))
@@ -98,8 +100,7 @@ def _record_ownership(
     task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Plan, finished: Sequence[Row]
 ) -> None:
     """Store what AD owns by rows that write nothing. `patch` does it for the others."""
-    if inputs.overruled:
-        task.journal.pins.remove(inputs.overruled)
+    objections.end(task, inputs.decisions)
     task.journal.grants.add(decided.new_grants, task.clock())
     task.journal.grants.remove(decided.stale_grants)
     grant_settled_adds(task, finished)

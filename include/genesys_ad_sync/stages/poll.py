@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from genesys_ad_sync.directory.accounts import account_states
 from genesys_ad_sync.errors import WindowError
 from genesys_ad_sync.model import Action, Change, Guid, Mode, Reason, RunRecord, RunRequest
 from genesys_ad_sync.polling.poller import DirectoryPoller, PollResult
 from genesys_ad_sync.polling.window_history import rebuild_window
-from genesys_ad_sync.run import journal_identity, relink, undo
+from genesys_ad_sync.run import journal_identity, objections, relink, undo
 from genesys_ad_sync.run.changes import changes_to_act_on
 from genesys_ad_sync.run.claims import release_claims
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import COMPLETE, NOTES, UNDO
+from genesys_ad_sync.run.facts import ACCOUNTS, COMPLETE, NOTES, UNDO
 from genesys_ad_sync.run.failures import records_failure
 from genesys_ad_sync.run.renaming import take_over_former
 
@@ -86,6 +87,7 @@ def _read_directory(task: TaskContext, request: RunRequest, run: RunRecord) -> P
         if run.bounded and task.facts[UNDO] is None:  # an undo leaves nothing for other runs to do
             polled = _with_notes(polled, rebuild_window(task, poller, run, polled.polled_at))
         polled = _prove(task, poller, polled, run)
+        task.facts[ACCOUNTS] = account_states(poller.reader, undo.put_back(task) | objections.pinned_accounts(task))
         polled = _with_notes(polled, poller.final_notes())
     _keep(task, run, polled)
     return polled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -232,10 +232,11 @@ def _close(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> None:
     plan_done = task.facts[PLAN] is not None
     stopped = bool(_fail_reason(task))
     if plan_done and not run.dry_run and not run.bounded:
-        if not stopped and not _was_stopped(task, run, rows):
-            pairs = _baselines(task, rows)
-            task.journal.pairs.set_baselines(pairs, run.key.dag_id, run.key.run_id, now)
-        journal_identity.end_distrust(task)
+        left_out = stopped or _was_stopped(task, run, rows)
+        compared = frozenset() if left_out else _compared(task, rows)
+        pairs = _baselines(task, rows, compared)
+        task.journal.pairs.set_baselines(pairs, run.key.dag_id, run.key.run_id, now)
+        journal_identity.end_distrust(task, compared)
     task.journal.questions.close(run.key, {}, by=None, at=now)  # nobody can answer any more
     failed = any(row.status is Status.FAILED for row in rows) or not plan_done or stopped
     task.journal.runs.finish(run, "failed" if failed else "success", now)
@@ -250,12 +251,19 @@ def _close(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> None:
         task.log(f"old reports could not be removed: {error}")
 
 
-def _baselines(task: TaskContext, rows: Sequence[Row]) -> list[tuple[Guid, str]]:
-    """Return the pairs that this run compared in full without a failed change."""
-    unfinished = {row.genesys_group_id for row in rows if row.status is Status.FAILED or row.reason is Reason.UNPROVEN}
-    done = task.facts[COMPARED] - unfinished
+def _compared(task: TaskContext, rows: Sequence[Row]) -> frozenset[str]:
+    """Return the Genesys groups that this run compared in full. An unproven removal leaves a comparison open."""
+    return task.facts[COMPARED] - {row.genesys_group_id for row in rows if row.reason is Reason.UNPROVEN}
+
+
+def _baselines(task: TaskContext, rows: Sequence[Row], compared: Collection[str]) -> list[tuple[Guid, str]]:
+    """Return the pairs that this run compared in full.
+
+    A failed removal leaves its group without. A failed addition does not: AD owns no more by it than before.
+    """
+    unfinished = {row.genesys_group_id for row in rows if row.status is Status.FAILED and row.action is Action.REMOVE}
     return [
         (pair.group_guid, pair.genesys_group_id)
         for pair in task.facts.required(MAPPING).pairs
-        if pair.genesys_group_id in done
+        if pair.genesys_group_id in compared and pair.genesys_group_id not in unfinished
     ]

@@ -18,12 +18,12 @@ from genesys_ad_sync.planning import recheck
 from genesys_ad_sync.planning.facts import claims_by_genesys_user
 from genesys_ad_sync.planning.undo import recheck_undo
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import READING
+from genesys_ad_sync.run.objections import objections
 from genesys_ad_sync.run.planning_inputs import claimed_by_others, planning_context, planning_targets
 from genesys_ad_sync.run.relink import link_moves
 from genesys_ad_sync.run.stop import Stop
 from genesys_ad_sync.run.targets import target_of
-from genesys_ad_sync.run.undo import changed_since_plan, pin_undone, undo_run
+from genesys_ad_sync.run.undo import changed_since_plan, pin_undone, undo_run, unusable_accounts
 from genesys_ad_sync.run.users import look_up, matched, recheck_refused_users
 from genesys_ad_sync.writing.lease import Lease
 from genesys_ad_sync.writing.ownership import (
@@ -168,26 +168,29 @@ class LaneWriter:
         concerned = users | target.wanted.keys() | target.unreadable
         claimants = {guid for row in rows for guid in self._accounts_of.get(row.genesys_user_id or "", ())}
         changes = task.journal.changes.unsettled({*target.sources, *target.former_sources})
-        read_at = task.facts.required(READING).at  # before `plan` asked for pins
-        pins = task.journal.pins.of_groups([group_id], since=read_at)
         return recheck(
             rows,
             planning_targets(task, [target], {group_id: members}, self._claimed)[0],
             {guid: self._matches[guid] for guid in concerned if guid in self._matches},
             task.definition,
-            planning_context(task, self._run, target.sources, users | claimants, pins, self._links),
+            planning_context(
+                task, self._run, target.sources, users | claimants, objections(task).standing, self._links
+            ),
             changes,
         )
 
     def _recheck_undo(self, group_id: str, rows: Sequence[Row], members: frozenset[str]) -> Sequence[Row]:
         task = self._task
         people = task.journal.views.users({row.user_guid for row in rows if row.user_guid})
+        target = target_of(task, group_id)
         return recheck_undo(
             rows,
             members,
             changed_since_plan(task, rows),
+            wanted=target.wanted.keys(),
+            accounts=unusable_accounts(task),
             excluded=excluded_users(people.values(), task.definition),
-            is_mapped=bool(target_of(task, group_id).sources),
+            is_mapped=bool(target.sources),
         )
 
     def _announce(self, rows: Sequence[Row]) -> None:

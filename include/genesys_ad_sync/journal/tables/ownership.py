@@ -93,7 +93,7 @@ definition = Table(
 # -- persons ---------------------------------------------------------------------------------------
 
 # What persons are, or were, asked about: rows of a plan, by their key. Open while `closed_at` is null and
-# `expires_at` has not come.
+# `expires_at` has not come. `last_change`: the newest change that the journal had when it was asked.
 question = Table(
     "journal_question",
     metadata,
@@ -108,12 +108,14 @@ question = Table(
     Column("closed_at", UtcDateTime),
     Column("decision", String),
     Column("decided_by", String),
+    Column("last_change", Number),
     Index("journal_question_by_definition", "definition", "closed_at"),
     sqlite_autoincrement=True,
 )
 
 # Pairs that an undo run took back. `last_change`: what the journal knew then. `user_guid`: a Genesys user id where AD
-# does not know the person. `undoes`: DAG id/run id.
+# does not know the person. `undoes`: DAG id/run id. `action`: what it holds; null: both. `decided_by`: who triggered or
+# approved the undo.
 pin = Table(
     "journal_pin",
     metadata,
@@ -125,6 +127,8 @@ pin = Table(
     Column("undoes", String, nullable=False),
     Column("last_change", Number, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    Column("action", String),
+    Column("decided_by", String),
 )
 
 # Definitions whose removals need approval because the journal was lost or restored.

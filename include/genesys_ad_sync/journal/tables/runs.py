@@ -10,7 +10,7 @@ from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_col
 
 # -- what is to be done, and what was done ---------------------------------------------------------
 
-# `settled_*` say which attempt of which run settled it; `status` is the last outcome.
+# `settled_*` say which attempt of which run settled it; `status` is the last outcome. `evidence`: see model.Evidence.
 change = Table(
     "journal_change",
     metadata,
@@ -29,12 +29,14 @@ change = Table(
     Column("trusted_dc", String),
     json_column("doubt", nullable=True),
     Column("poll", Number),
+    Column("evidence", String),
     Column("status", String),
     Column("settled", Boolean, nullable=False),
     Column("settled_dag_id", String),
     Column("settled_run_id", String),
     Column("settled_attempt", Integer),
     Index("journal_change_by_definition", "definition", "observed_at"),
+    Index("journal_change_by_user", "definition", "user_guid"),
     sqlite_autoincrement=True,
 )
 Index(

@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from genesys_ad_sync.errors import JournalConflict, JournalError
 from genesys_ad_sync.journal import Journal, tables
-from genesys_ad_sync.model import DirectoryView, Link
+from genesys_ad_sync.model import DirectoryView, Link, Reason
 from tests.support.journal import (
     DEFINITION,
     T0,
@@ -75,6 +75,61 @@ def test_a_journal_of_the_first_version_keeps_what_it_knows(journal_url: str, mo
         assert new.generation() == 1
         advance(new, DirectoryView(), deleted=["u1"], definition="default")
         assert new.of("default").views.deleted_users() == {"u1"}
+
+
+def test_a_rejection_of_an_older_journal_is_kept_with_the_doubt_that_it_hid(
+    journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = importlib.import_module("alembic.command")
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0002"))
+    # by change: the outcomes that are kept, and whether it is settled
+    had = {1: (["over_limit"], False), 2: (["scope_changed"], False), 3: ([], False), 4: (["protected"], True)}
+    with Journal.open(journal_url) as old, old._database.writing() as connection:
+        for id_, (reasons, settled) in had.items():
+            connection.execute(
+                text(
+                    "INSERT INTO journal_change (id, definition, group_guid, user_guid, action, observed_at, origin, "
+                    f"path, held_reason, settled) VALUES ({id_}, 'default', 'g', 'u{id_}', 'remove', "
+                    f"'2026-01-01 00:00:00', 'poll', '[]', 'rejected', {str(settled).lower()})"
+                )
+            )
+            for number, reason in enumerate([*reasons, "rejected"]):
+                connection.execute(
+                    text(
+                        "INSERT INTO journal_outcome (id, change_id, dag_id, run_id, attempt, status, reason, at) "
+                        f"VALUES ({id_ * 10 + number}, {id_}, 'dag', 'r', 1, 'held', '{reason}', '2026-01-01 00:00:00')"
+                    )
+                )
+            connection.execute(
+                text(
+                    "INSERT INTO journal_question (id, definition, subject, change_ids, dag_id, run_id, asked_at, "
+                    "expires_at, closed_at, decision, decided_by) VALUES "
+                    f"({id_}, 'default', 'G:u{id_}:remove', '[{id_}]', 'dag', 'r', '2026-01-01 00:00:00', "
+                    "'2026-01-02 00:00:00', '2026-01-01 01:00:00', 'rejected', 'olivia')"
+                )
+            )
+        connection.execute(
+            text(
+                "INSERT INTO journal_pin (definition, genesys_group_id, user_guid, dag_id, run_id, undoes, "
+                "last_change, at) VALUES ('default', 'G', 'u9', 'dag', 'undo', 'dag/bad', 4, '2026-01-01 00:00:00')"
+            )
+        )
+    monkeypatch.undo()
+    with Journal.open(journal_url) as new:
+        mine = new.of("default")
+        held = {change.id: change.held_reason for change in mine.changes.by_id(had.keys())}
+        assert held == {1: None, 2: Reason.SCOPE_CHANGED, 3: Reason.SCOPE_CHANGED, 4: None}
+        rejections = mine.questions.rejections()
+        assert rejections.keys() == {"G:u1:remove", "G:u2:remove", "G:u3:remove"}  # what was settled since is history
+        assert {(one.by, one.last_change) for one in rejections.values()} == {
+            ("olivia", 1),
+            ("olivia", 2),
+            ("olivia", 3),
+        }
+        assert mine.pins.all()["G", "u9"].action is None
+        assert mine.changes.newest_told_ids({("g", "u1")}) == {}
+        assert mine.changes.newest_told_ids({("g", "u1")}, or_not_known=True) == {("g", "u1"): 1}
 
 
 def _identity(url: str) -> tuple[str, int]:

@@ -3,15 +3,16 @@
 # ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from genesys_ad_sync.journal import Journal, RunKey
-from genesys_ad_sync.model import Action, Decision, DirectoryView, GroupPair, Reason
+from genesys_ad_sync.model import Action, Decision, GroupPair, Objection, Reason
 from tests.support.journal import (
     DEFINITION,
     T0,
     advance,
-    change,
     journal,  # noqa: F401 (fixture)
     journal_url,  # noqa: F401 (fixture)
     minutes,
@@ -24,7 +25,8 @@ SUBJECT = "G:u1:remove"
 
 def asked(journal: Journal, key: RunKey, *subjects: str, at: float = 0, change_ids: tuple[int, ...] = ()) -> set[str]:
     wanted = dict.fromkeys(subjects or (SUBJECT,), change_ids)
-    return journal.of(DEFINITION).questions.open(key, wanted, at=T0 + minutes(at), until=T0 + minutes(at + 60))
+    questions = journal.of(DEFINITION).questions
+    return questions.open(key, wanted, last_change=9, at=T0 + minutes(at), until=T0 + minutes(at + 60))
 
 
 def test_what_one_run_asks_about_another_does_not(journal: Journal) -> None:
@@ -59,32 +61,57 @@ def test_an_answer_closes_the_question(journal: Journal, decision: Decision) -> 
     assert asked(journal, B) == {SUBJECT}
 
 
-def test_a_rejected_change_is_held_until_its_run_is_released(journal: Journal) -> None:
-    advance(journal, view({"g": "u1"}))
-    lost = [change("g", "u1", Action.REMOVE)]
-    advance(journal, view({"g": ""}), view({"g": "u1"}), changes=lost, whole=False)
-    (found,) = journal.of(DEFINITION).changes.unsettled()
-    assert found.id is not None
-    asked(journal, A, change_ids=(found.id,))
-    journal.of(DEFINITION).questions.close(A, {SUBJECT: Decision.REJECTED}, by="olivia", at=T0)
-    assert journal.of(DEFINITION).changes.by_id([found.id])[0].held_reason is Reason.REJECTED
+def test_a_rejection_is_kept_until_its_run_is_released(journal: Journal) -> None:
+    questions = journal.of(DEFINITION).questions
+    asked(journal, A, change_ids=(7,))
+    questions.close(A, {SUBJECT: Decision.REJECTED}, by="olivia", at=T0)
+    assert questions.rejections() == {SUBJECT: Objection(Reason.REJECTED, A, T0, 9, "olivia")}
+    assert journal.of("other").questions.rejections() == {}
     for other in (B, RunKey("dag_full", A.run_id)):
-        assert not journal.of(DEFINITION).questions.exists(other)
-        assert journal.of(DEFINITION).questions.reopen_rejected(other) == 0
-    assert journal.of(DEFINITION).questions.exists(A)
-    assert journal.of(DEFINITION).questions.reopen_rejected(A) == 1
-    assert journal.of(DEFINITION).changes.by_id([found.id])[0].held_reason is None
-    assert journal.of(DEFINITION).questions.reopen_rejected(A) == 0
+        assert not questions.exists(other)
+        assert questions.reopen_rejected(other) == 0
+    assert questions.exists(A)
+    assert questions.reopen_rejected(A) == 1
+    assert questions.rejections() == {}
+    assert questions.reopen_rejected(A) == 0
 
 
-def test_what_is_not_named_in_the_answer_went_unanswered(journal: Journal) -> None:
-    advance(journal, view({"g": "u1"}))
-    advance(journal, DirectoryView(), changes=[change("g", "u1", Action.REMOVE)])
-    (found,) = journal.of(DEFINITION).changes.unsettled()
-    assert found.id is not None
-    asked(journal, A, change_ids=(found.id,))
-    journal.of(DEFINITION).questions.close(A, {}, by=None, at=T0)
-    assert journal.of(DEFINITION).changes.by_id([found.id])[0].held_reason is None
+def test_a_rejection_that_ad_has_overtaken_is_released_no_more(journal: Journal) -> None:
+    questions = journal.of(DEFINITION).questions
+    asked(journal, A, SUBJECT, "G:u2:remove", change_ids=(7,))
+    questions.close(A, dict.fromkeys([SUBJECT, "G:u2:remove"], Decision.REJECTED), by="olivia", at=T0)
+    questions.end_rejections([SUBJECT])
+    assert questions.rejections().keys() == {"G:u2:remove"}
+    assert questions.reopen_rejected(A) == 1
+
+
+def test_the_newest_rejection_of_a_row_counts(journal: Journal) -> None:
+    for key, by in ((A, "olivia"), (B, "paul")):
+        asked(journal, key, change_ids=(7,))
+        journal.of(DEFINITION).questions.close(key, {SUBJECT: Decision.REJECTED}, by=by, at=T0)
+    assert journal.of(DEFINITION).questions.rejections()[SUBJECT].run == B
+
+
+@pytest.mark.parametrize("decision", [None, Decision.APPROVED])
+def test_only_a_rejection_is_kept(journal: Journal, decision: Decision | None) -> None:
+    asked(journal, A, change_ids=(7,))
+    decisions = {} if decision is None else {SUBJECT: decision}
+    journal.of(DEFINITION).questions.close(A, decisions, by=None, at=T0)
+    assert journal.of(DEFINITION).questions.rejections() == {}
+
+
+def test_the_rejection_of_a_row_of_an_undo_is_about_that_undo_only(journal: Journal) -> None:
+    asked(journal, A)
+    journal.of(DEFINITION).questions.close(A, {SUBJECT: Decision.REJECTED}, by="olivia", at=T0)
+    assert journal.of(DEFINITION).questions.rejections() == {}
+
+
+def test_the_question_of_a_run_that_is_gone_blocks_nobody(journal: Journal) -> None:
+    asked(journal, A)
+    asked(journal, B, "G:u2:remove")
+    journal.of(DEFINITION).questions.close_abandoned([A], at=T0)
+    assert journal.of(DEFINITION).questions.open_elsewhere(T0) == {"G:u2:remove": B}
+    assert asked(journal, B, SUBJECT) == {SUBJECT}
 
 
 def test_a_restored_journal_gets_another_id_and_is_distrusted_until_trusted_again(journal: Journal) -> None:
@@ -110,16 +137,31 @@ def test_who_is_distrusted_has_no_baselines_any_more(journal: Journal) -> None:
     assert not journal.of(DEFINITION).pairs.active()[0].has_baseline
 
 
-def test_pins_know_since_which_change_and_can_be_released_by_either_run(journal: Journal) -> None:
+def test_pins_say_who_undid_what_and_can_be_released_by_either_run(journal: Journal) -> None:
     bad, undo = RunKey("dag", "bad"), RunKey("dag", "undo")
+    pins = journal.of(DEFINITION).pins
+    pin = Objection(Reason.UNDONE, undo, T0, 7, "olivia", Action.REMOVE)
     for either in (bad, undo):
-        journal.of(DEFINITION).pins.add([("G", "u1")], key=undo, undoes=bad, last_change=7, at=T0)
-        assert journal.of(DEFINITION).pins.of_groups(["G"]) == {("G", "u1"): 7}
-        assert journal.of(DEFINITION).pins.of_groups(["G"], since=T0) == {}
-        assert journal.of(DEFINITION).pins.of_groups(["H"]) == {}
+        pins.add({("G", "u1"): pin}, undoes=bad)
+        assert pins.all() == {("G", "u1"): pin}
+        assert journal.of("other").pins.all() == {}
         other = RunKey("dag_full", either.run_id)
-        assert not journal.of(DEFINITION).pins.exist(other)
-        assert journal.of(DEFINITION).pins.release(other) == 0
-        assert journal.of(DEFINITION).pins.exist(either)
-        assert journal.of(DEFINITION).pins.release(either) == 1
-        assert journal.of(DEFINITION).pins.of_groups(["G"]) == {}
+        assert not pins.exist(other)
+        assert pins.release(other) == 0
+        assert pins.exist(either)
+        assert pins.release(either) == 1
+        assert pins.all() == {}
+
+
+def test_pins_that_have_ended_are_deleted(journal: Journal) -> None:
+    pins = journal.of(DEFINITION).pins
+    pin = Objection(Reason.UNDONE, A, T0, 7)
+    pins.add({("G", "u1"): pin, ("G", "u2"): pin}, undoes=B)
+    pins.remove({("G", "u1")})
+    assert pins.all() == {("G", "u2"): pin}
+
+
+def test_what_an_objection_is_about_names_the_run_the_person_and_the_time() -> None:
+    pin = Objection(Reason.UNDONE, A, T0, 7, "olivia")
+    assert pin.about == {"run": "dag/run-a", "by": "olivia", "at": f"{T0:%Y-%m-%dT%H:%M:%SZ}"}
+    assert "by" not in replace(pin, by=None).about

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from genesys_ad_sync.journal import Journal, RunKey, tables
 from genesys_ad_sync.journal.renaming import Holdings
-from genesys_ad_sync.model import Action, Grant, GroupPair, Link, Status
+from genesys_ad_sync.model import Action, Grant, GroupPair, Link, Objection, Reason, Status
 from tests.support.journal import (
     T0,
     advance,
@@ -37,10 +37,12 @@ def _live(journal: Journal, name: str, *people: str, group: str = "g") -> None:
     own.grants.add([Grant("G", f"U-{person}", person, group) for person in people], T0)
     own.links.save([Link(person, f"U-{person}", "mail", T0) for person in people])
     own.claims.take("org", [f"G of {name}"], T0)
-    own.pins.add([("G", people[0])], key=run.key, undoes=RunKey("dag", "undone"), last_change=7, at=T0)
+    pin = Objection(Reason.UNDONE, run.key, T0, last_change=7)
+    own.pins.add({("G", people[0]): pin}, undoes=RunKey("dag", "undone"))
     [waiting] = own.changes.add_compared([change(group, people[-1], Action.REMOVE)])
     journal.rows.record_outcomes(run, [row(waiting, Status.HELD)], at=T0)
-    own.questions.open(run.key, {"G:x:remove": [waiting.id or 0]}, at=T0, until=T0 + timedelta(hours=8))
+    until = T0 + timedelta(hours=8)
+    own.questions.open(run.key, {"G:x:remove": [waiting.id or 0]}, last_change=0, at=T0, until=until)
     journal.runs.finish(run, "success", T0)
 
 
@@ -120,7 +122,7 @@ def test_a_definition_that_has_lived_under_both_names_keeps_what_it_knows_and_co
     assert linked == {"ann": "U-ann", "bob": "U-bob", "cid": "U-cid"}
     assert [pair.has_baseline for pair in new.pairs.active()] == [False]
     assert {one.user_guid for one in new.changes.unsettled()} == {"bob", "cid"}
-    assert set(new.pins.of_groups(["G"])) == {("G", "ann"), ("G", "bob")}
+    assert set(new.pins.all()) == {("G", "ann"), ("G", "bob")}
     assert set(new.views.users(["ann", "bob", "cid"])) == {"bob", "cid"}
     assert {name for names in _names(journal).values() for name in names} == {NEW, OLD}
     assert journal.of(NEW).renaming.holdings(OLD) is None

@@ -143,14 +143,15 @@ def test_protected_groups_need_a_person_for_adds_and_removals_and_these_count() 
     assert statuses(made) == {"G": {"protected"}, "H": {"over_limit"}}
 
 
-def test_a_restored_journal_holds_removals_only() -> None:
+def test_a_restored_journal_holds_additions_and_removals() -> None:
     assert told(removed(context={"journal_restored": True})) == [("remove", "ann", "held", "journal_restored")]
     made = planned(
         target(wanted={"ann": ("g1",)}, changes=(change("add", "ann"),)),
         known=matches("ann"),
         journal_restored=True,
     )
-    assert told(made) == [("add", "ann", "planned", None)]
+    assert told(made) == [("add", "ann", "held", "journal_restored")]
+    assert made.needs_approval == {"G:ann:add"}
 
 
 def test_under_mirror_a_share_of_all_members_may_go_not_of_those_whom_ad_owns() -> None:

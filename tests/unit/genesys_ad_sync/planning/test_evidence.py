@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from genesys_ad_sync.model import Reason
+from genesys_ad_sync.model import Evidence, Reason
 from genesys_ad_sync.planning.evidence import age, change_ids, held_reason, newest_polled_change
 from tests.support.sync_examples import NOON, change
 
@@ -21,9 +21,12 @@ def test_ids_are_listed_once_and_changes_without_one_left_out() -> None:
     assert change_ids([change("add", "ann", id=id_) for id_ in (7, None, 3, 7)]) == (3, 7)
 
 
-def test_only_polls_tell_something_newer() -> None:
+def test_only_what_ad_reported_is_newer() -> None:
+    reported = change("add", "ann", id=4, evidence=Evidence.TOLD)
     found = change("add", "ann", id=9, origin="comparison")
-    assert newest_polled_change([change("add", "ann", id=4), found]) == 4
+    seen = [change("add", "ann", id=8, evidence=kind) for kind in (Evidence.SEEN, Evidence.DOUBTED, None)]
+    assert newest_polled_change([reported, found, *seen]) == 4
+    assert newest_polled_change(seen) == 0
     assert newest_polled_change([found]) == newest_polled_change([]) == 0
 
 

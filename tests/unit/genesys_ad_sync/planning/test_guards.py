@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from genesys_ad_sync.model import Match, MatchStatus, Reason, Rival
+from genesys_ad_sync.model import Match, MatchStatus, Objection, Reason, Rival, RunKey
 from genesys_ad_sync.planning import guards
 from genesys_ad_sync.planning.guards import Removal
-from tests.support.sync_examples import grant, matched
+from tests.support.sync_examples import NOON, grant, matched
 
 ALLOWED = Removal(
     genesys_user_id="x-ann",
@@ -83,8 +83,9 @@ def test_a_restored_journal_asks_a_person() -> None:
     assert guards.journal_restored(restored=False) is None
 
 
-def test_an_undone_pair_is_held_until_ad_tells_something_newer() -> None:
-    assert guards.undone(7, 7) is Reason.UNDONE
-    assert guards.undone(7, 0) is Reason.UNDONE
-    assert guards.undone(7, 8) is None
-    assert guards.undone(None, 0) is None
+def test_a_persons_decision_holds_until_ad_reports_something_newer() -> None:
+    pin = Objection(Reason.UNDONE, RunKey("dag", "undo"), NOON, last_change=7)
+    assert guards.objected(pin, 7)
+    assert guards.objected(pin, 0)
+    assert not guards.objected(pin, 8)
+    assert not guards.objected(None, 0)

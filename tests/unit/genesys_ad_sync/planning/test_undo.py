@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from genesys_ad_sync.model import SETTLED, Action, GenesysUser, Reason, Row, Status
 from genesys_ad_sync.planning import PlanContext
+from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.planning.undo import (
     INVERSE,
     UNDO_RULES,
     Present,
     UndoFacts,
     decide_undo,
+    has_no_account,
+    needs_approval,
     plan_undo,
     recheck_undo,
 )
@@ -47,6 +50,7 @@ def world(*members: str, users: dict[str, GenesysUser] | None = None, claimed: d
         users=known if users is None else users,
         claimed_by=claimed or {},
         mapped={"G": "Team G", "H": "Team H"},
+        wanted={"G": "abcdef", "H": "abcdef"},
     )
 
 
@@ -115,9 +119,48 @@ def test_limits_protect_policy_and_claims_bind_an_undo_too() -> None:
 def test_a_recheck_asks_again_whom_and_what_the_definition_leaves_alone() -> None:
     frozen = plan_undo("bad", [done("a", "add")], (), world("x-a"), definition(), PlanContext(observed_at=NOON)).rows
     there = frozenset({"x-a"})
-    assert recheck_undo(frozen, there, ())[0].status is Status.PLANNED
-    assert recheck_undo(frozen, there, (), excluded={"a"})[0].reason is Reason.EXCLUDED
-    assert recheck_undo(frozen, there, (), is_mapped=False)[0].reason is Reason.MAPPING_CHANGED
+    ad: dict[str, Any] = {"wanted": "a", "accounts": {}}
+    assert recheck_undo(frozen, there, (), **ad)[0].status is Status.PLANNED
+    assert recheck_undo(frozen, there, (), **ad, excluded={"a"})[0].reason is Reason.EXCLUDED
+    assert recheck_undo(frozen, there, (), **ad, is_mapped=False)[0].reason is Reason.MAPPING_CHANGED
+
+
+# -- additions against AD -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", ["a", None])
+def test_somebody_whom_ad_does_not_want_is_added_by_approval_only(user: str | None) -> None:
+    """Whom AD does not know, it does not want."""
+    present = replace(world(), wanted={"G": "bcdef"})
+    made = plan_undo(
+        "bad", [done("a", "remove", user_guid=user)], (), present, definition(), PlanContext(observed_at=NOON)
+    )
+    [row] = made.rows
+    assert (row.status, row.reason, row.error) == (Status.HELD, Reason.AGAINST_AD, None)
+    assert made.needs_approval == {row.key}
+    approved = replace(row, status=Status.PLANNED, reason=None, lane=FIRST_APPROVED_LANE)
+    for lane, status in ((FIRST_APPROVED_LANE, Status.PLANNED), (0, Status.HELD)):
+        again = recheck_undo([replace(approved, lane=lane)], frozenset(), (), wanted="bcdef", accounts={})
+        assert again[0].status is status
+
+
+def test_an_account_that_has_ended_is_not_added_whoever_approves_it() -> None:
+    ended = {"a": "the AD account is disabled"}
+    present = replace(world(), wanted={"G": "bcdef"}, accounts=ended)
+    made = plan_undo("bad", [done("a", "remove")], (), present, definition(), PlanContext(observed_at=NOON))
+    [row] = made.rows
+    assert (row.status, row.reason, row.error) == (Status.HELD, Reason.AGAINST_AD, ended["a"])
+    assert not made.needs_approval
+    approved = replace(row, status=Status.PLANNED, reason=None, lane=FIRST_APPROVED_LANE)
+    [again] = recheck_undo([approved], frozenset(), (), wanted="bcdef", accounts=ended)
+    assert (again.status, again.reason, again.error) == (Status.HELD, Reason.AGAINST_AD, ended["a"])
+
+
+def test_an_account_whose_membership_ad_wants_is_added_as_a_run_would() -> None:
+    """With `disabled_users: keep`, a disabled account is wanted."""
+    present = replace(world(), accounts={"a": "the AD account is disabled"})
+    made = plan_undo("bad", [done("a", "remove")], (), present, definition(), PlanContext(observed_at=NOON))
+    assert made.rows[0].status is Status.PLANNED
 
 
 def test_an_undo_goes_by_the_name_that_the_group_has_today() -> None:
@@ -156,6 +199,10 @@ OBSTACLES: dict[Reason, dict[str, Any]] = {
     Reason.NO_GENESYS_USER: {"user_state": None},
     Reason.INACTIVE: {"user_state": "inactive"},
 }
+AGAINST_AD: dict[Any, dict[str, Any]] = {
+    has_no_account: {"against_ad": True, "account_gone": True, "approved": True},
+    needs_approval: {"against_ad": True},
+}
 
 
 def test_what_no_rule_speaks_against_is_restored() -> None:
@@ -165,13 +212,14 @@ def test_what_no_rule_speaks_against_is_restored() -> None:
 
 
 def test_every_rule_of_an_undo_is_tested_here() -> None:
-    assert [reason for _, _, reason in UNDO_RULES] == list(OBSTACLES)
+    assert [reason for is_true, _, reason in UNDO_RULES if is_true not in AGAINST_AD] == list(OBSTACLES)
+    assert [is_true for is_true, _, reason in UNDO_RULES if reason is Reason.AGAINST_AD] == list(AGAINST_AD)
 
 
-@pytest.mark.parametrize("rule", UNDO_RULES, ids=lambda rule: rule[2].value)
+@pytest.mark.parametrize("rule", UNDO_RULES, ids=lambda rule: rule[0].__name__)
 def test_one_obstacle_is_enough(rule: tuple[Any, Status, Reason]) -> None:
     is_true, status, reason = rule
-    facts = replace(RESTORABLE, **OBSTACLES[reason])
+    facts = replace(RESTORABLE, **(AGAINST_AD.get(is_true) or OBSTACLES[reason]))
     assert is_true(facts)
     assert not is_true(RESTORABLE)
     assert decide_undo(facts) == (status, reason)
@@ -214,7 +262,7 @@ def test_an_undo_touches_only_what_the_run_wrote_and_brings_it_back(
 def test_a_recheck_of_an_undo_never_grows_it(rows: list[Row], present: frozenset[str], later: frozenset[str]) -> None:
     policy = definition(limits={"removals": 99, "removals_percent": 100})
     frozen = [row for row in undone(rows, world(*present), policy=policy).values() if row.status is Status.PLANNED]
-    again = recheck_undo(frozen, later, {row.key for row in frozen[:1]})
+    again = recheck_undo(frozen, later, {row.key for row in frozen[:1]}, wanted="abcdef", accounts={})
     assert [row.key for row in again] == [row.key for row in frozen]
     for row in again:
         assert row.status is Status.PLANNED or row.status in SETTLED

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.model import Match, MatchStatus, Reason, Rival, Status
+from genesys_ad_sync.model import Evidence, Match, MatchStatus, Objection, Reason, Rival, RunKey, Status
 from genesys_ad_sync.planning import Move, Relinking
 from tests.support.planning_examples import added, ambiguous, inactive, orphan, removed, whole
 from tests.support.sync_examples import NOON, change, genesys_group, grant, matched, matches, planned, target, told
+
+ANN_JOINS = target(wanted={"ann": ("g1",)}, changes=(change("add", "ann"),))
+DOUBTFUL = change("remove", "ann", held_reason=Reason.SCOPE_CHANGED)
 
 
 def contested(user: str, by: str) -> Match:
@@ -87,9 +90,50 @@ def test_a_leftover_of_a_former_mapping_does_not_hide_an_add_that_another_group_
     assert made.rows[0].group_guids == ("g2",)
 
 
-def test_an_add_that_a_person_rejected_or_undid_stays_held() -> None:
-    made = added(changes=(change("add", "ann", held_reason=Reason.UNDONE),))
-    assert told(made) == [("add", "ann", "held", "undone")]
+def objections(action: str, reason: Reason, person: str = "ann") -> dict[str, Any]:
+    decided = Objection(reason, RunKey("dag", "asked"), NOON, last_change=5, by="olivia")
+    return {"objections": {f"G:{person}:{action}": decided}}
+
+
+@pytest.mark.parametrize("reason", [Reason.REJECTED, Reason.UNDONE])
+def test_what_a_person_rejected_or_undid_stays_held_and_names_the_person(reason: Reason) -> None:
+    for action, made in (
+        ("add", planned(ANN_JOINS, known=matches("ann"), **objections("add", reason))),
+        ("remove", removed(context=objections("remove", reason))),
+        ("remove", removed(complete=False, context=objections("remove", reason))),  # whatever else holds it
+        ("remove", removed(changes=(DOUBTFUL,), context=objections("remove", reason))),
+    ):
+        assert told(made) == [(action, "ann", "held", reason.value)]
+        assert made.rows[0].about == {"run": "dag/asked", "by": "olivia", "at": "2026-03-02T12:00:00Z"}
+        assert not made.needs_approval
+
+
+def test_a_decision_holds_nothing_else() -> None:
+    for other in (objections("remove", Reason.UNDONE), objections("add", Reason.UNDONE, "bob")):
+        assert told(planned(ANN_JOINS, known=matches("ann"), **other)) == [("add", "ann", "planned", None)]
+
+
+def test_a_decision_ends_with_what_ad_reported_later_and_not_with_what_was_seen_later() -> None:
+    for evidence, held in ((Evidence.TOLD, False), (Evidence.SEEN, True), (Evidence.DOUBTED, True), (None, True)):
+        made = removed(
+            changes=(change("remove", "ann", id=6, evidence=evidence),), context=objections("remove", Reason.REJECTED)
+        )
+        assert made.rows[0].reason is (Reason.REJECTED if held else None), evidence
+
+
+def test_what_needs_no_write_is_settled_whatever_a_person_decided() -> None:
+    made = removed(members=frozenset(), context=objections("remove", Reason.REJECTED))
+    assert told(made) == [("remove", "ann", "unchanged", "already_so")]
+
+
+def test_a_decision_about_a_member_whom_ad_did_not_know_holds_for_the_account_too() -> None:
+    made = removed(context=objections("remove", Reason.UNDONE, "x-ann"))
+    assert told(made) == [("remove", "ann", "held", "undone")]
+
+
+def test_a_group_of_another_definition_says_so_first() -> None:
+    made = removed(claimed_by="sales", context=objections("remove", Reason.UNDONE))
+    assert told(made) == [("remove", "ann", "held", "claimed_by")]
 
 
 def test_an_add_that_only_a_doubted_domain_controller_shows_is_held() -> None:
@@ -413,7 +457,7 @@ def test_nobody_is_removed_by_a_changed_mapping(changed: dict[str, Any]) -> None
         assert told(made) == [("remove", "ann", "held", "mapping_changed")]
 
 
-@pytest.mark.parametrize("reason", [Reason.OTHER_DOMAIN_CONTROLLER, Reason.SCOPE_CHANGED, Reason.REJECTED])
+@pytest.mark.parametrize("reason", [Reason.OTHER_DOMAIN_CONTROLLER, Reason.SCOPE_CHANGED])
 def test_a_removal_is_held_with_the_reason_of_its_change(reason: Reason) -> None:
     made = removed(changes=(change("remove", "ann", held_reason=reason),))
     assert told(made) == [("remove", "ann", "held", reason.value)]

@@ -60,7 +60,7 @@ class Company:
             advance(self.journal, DirectoryView(), definition=name)
         if not dry:
             self._note_removals(name, run, now, waiting=waits and bool(told))
-            journal_identity.end_distrust(task)
+            journal_identity.end_distrust(task, compared=())
         self.journal.runs.finish(run, "success", now)
         if not dry:
             journal_identity.stamp_reports(task, run)

@@ -4,20 +4,8 @@ from __future__ import annotations
 
 from genesys_ad_sync.model import Reason, SkippedGroup
 from genesys_ad_sync.planning import UnmappedGroup
-from genesys_ad_sync.run.planning_inputs import overruled_pins, unmapped_groups
-from tests.support.sync_examples import change, directory_group, target
-
-PINS = {("G", "ann"): 10, ("G", "bob"): 10, ("H", "ann"): 10}
-
-
-def test_a_newer_change_in_ad_overrules_the_pin_of_its_membership() -> None:
-    changes = (change("add", "ann", id=11), change("add", "bob", id=10), change("add", "cid", id=12))
-    assert overruled_pins(PINS, [target(changes=changes)]) == {("G", "ann"): 10}
-
-
-def test_a_comparison_overrules_no_pin() -> None:
-    assert overruled_pins(PINS, [target(changes=(change("add", "ann", id=11, origin="comparison"),))]) == {}
-
+from genesys_ad_sync.run.planning_inputs import unmapped_groups
+from tests.support.sync_examples import change, directory_group
 
 SALES, NIGHTS = directory_group("Sales"), directory_group("Nights")
 KNOWN = {group.guid: group for group in (SALES, NIGHTS)}

@@ -1,0 +1,100 @@
+"""What persons decided against changes (an undo, a rejection), and what of it still holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from genesys_ad_sync.directory.accounts import AccountState
+from genesys_ad_sync.model import Action, Guid, Objection, RowKey
+from genesys_ad_sync.run.context import TaskContext
+from genesys_ad_sync.run.facts import ACCOUNTS, MAPPING
+
+GONE_ACCOUNTS = frozenset({AccountState.DISABLED, AccountState.EXPIRED, AccountState.DELETED})
+"""Nobody is kept in a group, or put back, whose account is in one of these states."""
+
+
+@dataclass(frozen=True)
+class Objections:
+    """``standing``: by row key. ``ended_pins``: (Genesys group, `Row.person`). ``ended_rejections``: row keys."""
+
+    standing: Mapping[str, Objection] = field(default_factory=dict)
+    ended_pins: frozenset[tuple[str, str]] = frozenset()
+    ended_rejections: frozenset[str] = frozenset()
+
+
+def objections(task: TaskContext) -> Objections:
+    """Return what persons decided against changes, as far as AD has reported nothing newer since.
+
+    - A newer change of that membership ends it, through whatever AD group.
+    - What keeps somebody in a group ends with the account: when it is disabled, expired or deleted.
+    """
+    pins, rejections = task.journal.pins.all(), task.journal.questions.rejections()
+    if not pins and not rejections:
+        return Objections()
+    rejected = {subject: RowKey.parse(subject) for subject in rejections}
+    newest = newest_told(task, {*pins, *((key.target, key.person) for key in rejected.values())})
+    gone = gone_accounts(task)
+    ended_pins = {
+        membership
+        for membership, pin in pins.items()
+        if newest[membership] > pin.last_change or (pin.action is not Action.ADD and membership[1] in gone)
+    }
+    ended_rejections = {
+        subject for subject, key in rejected.items() if newest[key.target, key.person] > rejections[subject].last_change
+    }
+    standing = {subject: one for subject, one in rejections.items() if subject not in ended_rejections}
+    for membership, pin in pins.items():
+        if membership not in ended_pins:
+            standing |= {str(RowKey(*membership, action)): pin for action in _held_by(pin)}
+    return Objections(standing, frozenset(ended_pins), frozenset(ended_rejections))
+
+
+def _held_by(pin: Objection) -> Iterable[Action]:
+    return Action if pin.action is None else (pin.action,)
+
+
+def end(task: TaskContext, decided: Objections) -> None:
+    """Delete what has ended."""
+    task.journal.pins.remove(decided.ended_pins)
+    task.journal.questions.end_rejections(decided.ended_rejections)
+
+
+def newest_told(
+    task: TaskContext, memberships: Iterable[tuple[str, str]], *, or_not_known: bool = False
+) -> dict[tuple[str, str], int]:
+    """Return the id of the newest change that AD reported, by (Genesys group, person); 0: none.
+
+    Every AD group counts that feeds the Genesys group, or did so once.
+    """
+    sources = sources_ever(task)
+    subjects = {
+        (group_id, person): {(guid, person) for guid in sources.get(group_id, ())} for group_id, person in memberships
+    }
+    newest = task.journal.changes.newest_told_ids(set().union(*subjects.values()), or_not_known=or_not_known)
+    return {
+        membership: max((newest.get(subject, 0) for subject in of_it), default=0)
+        for membership, of_it in subjects.items()
+    }
+
+
+def sources_ever(task: TaskContext) -> dict[str, set[Guid]]:
+    """Return the AD groups that feed each Genesys group, or did so once."""
+    sources: dict[str, set[Guid]] = {}
+    mapped = task.facts.required(MAPPING).pairs
+    for pair in (*mapped, *task.journal.pairs.active(), *task.journal.pairs.former()):
+        sources.setdefault(pair.genesys_group_id, set()).add(pair.group_guid)
+    return sources
+
+
+def pinned_accounts(task: TaskContext) -> set[Guid]:
+    """Return the people whom an undo keeps in a group. A Genesys user without AD account is among them."""
+    return {person for (_, person), pin in task.journal.pins.all().items() if pin.action is not Action.ADD}
+
+
+def gone_accounts(task: TaskContext) -> frozenset[Guid]:
+    """Return the pinned accounts that are disabled, expired or deleted."""
+    states = task.facts[ACCOUNTS]
+    return (
+        frozenset(guid for guid, state in states.items() if state in GONE_ACCOUNTS) | task.journal.views.deleted_users()
+    )
