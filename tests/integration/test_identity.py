@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from genesys_ad_sync.errors import ParamError
+from genesys_ad_sync.stages.approve_removals import apply_answer
 from genesys_ad_sync.stages.map_groups import map_groups
 from genesys_ad_sync.stages.plan import plan
 from genesys_ad_sync.stages.poll import poll
@@ -477,3 +478,79 @@ def test_a_change_that_comes_after_the_look_up_does_not_bring_the_old_link_back(
     assert not in_group(small, "Chat", quinn)
     assert not in_group(small, "Voice", quinn)
     assert "ann" in members(small, "Voice")
+
+
+def test_the_former_user_stays_where_it_belongs_to_another_account(small: Pipeline) -> None:
+    quinn = with_a_mistyped_mail(small)
+    small.directory.apply([AddUser(User("quinn", "Quinn", mail="quinn@example.com")), AddMember("voice", "quinn")])
+    small.run(mode="full")
+    run_id, options = relinked(small, f"{small.directory.guid_of('ann')}={genesys_id('ann')}")
+    small.answer(run_id, next(option for option in options if option.startswith("Voice")))
+    assert in_group(small, "Voice", quinn)
+    assert "ann" in members(small, "Voice")
+    full = small.run(mode="full")
+    assert full["held"] == 0
+    assert link_of(small, "quinn") == quinn
+    # each of them leaves alone
+    small.directory.apply([RemoveMember("voice", "ann")])
+    small.run()
+    assert in_group(small, "Voice", quinn)
+    small.directory.apply([RemoveMember("voice", "quinn")])
+    small.run()
+    assert not in_group(small, "Voice", quinn)
+    assert members(small, "Voice") == {"bob", "cid", "mia"}
+
+
+def test_a_removal_that_a_contradicted_link_holds_is_settled_by_a_relink(small: Pipeline) -> None:
+    quinn = with_a_mistyped_mail(small)
+    small.run(mode="full")
+    small.directory.apply([RemoveMember("voice", "ann")])
+    assert row_of(small.run(), "remove", "link_contradicted")["user_id"] == quinn
+    run_id, options = relinked(small, f"{small.directory.guid_of('ann')}={genesys_id('ann')}")
+    voice = next(option for option in options if option.startswith("Voice"))
+    small.answer(run_id, voice)
+    assert not in_group(small, "Voice", quinn)
+    assert small.report(run_id)["held"] == 0
+    assert small.run()["total_changes"] == 0
+
+
+def test_an_answer_that_is_applied_twice_moves_a_link_once(small: Pipeline) -> None:
+    quinn = with_a_mistyped_mail(small)
+    ann = small.directory.guid_of("ann")
+    run_id, options = relinked(small, f"{ann}={genesys_id('ann')}")
+    voice = next(option for option in options if option.startswith("Voice"))
+    small.answer(run_id, voice)
+    batches = apply_answer(small.task(run_id, "approve_removals"), None)["batches"]  # a task that died is tried again
+    for batch in batches:
+        small.patch(run_id, {"batches": [batch]})
+    former = small.journal.of(small.definition.name).links.former()
+    assert [(link.user_guid, link.genesys_user_id, link.by) for link in former] == [(ann, quinn, "olivia")]
+    assert "ann" in members(small, "Voice")
+    assert not in_group(small, "Voice", quinn)
+
+
+def test_a_former_user_that_could_not_be_removed_goes_with_the_next_comparison(small: Pipeline) -> None:
+    quinn = with_a_mistyped_mail(small)
+    run_id, options = relinked(small, f"{small.directory.guid_of('ann')}={genesys_id('ann')}")
+    small.genesys.add_fault("status", method="PATCH", path="/scim/", status=400, times=None)
+    small.answer(run_id, next(option for option in options if option.startswith("Voice")))
+    small.report(run_id)
+    assert in_group(small, "Voice", quinn)
+    small.genesys.clear_faults()
+    report = small.run()
+    assert {(row["action"], row["status"], row["user_id"]) for row in report["details"]} == {
+        ("add", "success", genesys_id("ann")),
+        ("remove", "success", quinn),
+    }
+
+
+def test_a_link_that_moved_for_another_groups_sake_takes_all_its_grants_along(small: Pipeline) -> None:
+    small.run()
+    new = replaced(small, "ann")
+    small.directory.apply([AddMember("chat", "ann")])
+    small.run()  # moves the link, and does not look at Voice
+    assert in_group(small, "Chat", new)
+    small.directory.apply([RemoveMember("voice", "ann"), RemoveMember("chat", "ann")])
+    small.run()
+    assert not in_group(small, "Voice", new)
+    assert not in_group(small, "Chat", new)

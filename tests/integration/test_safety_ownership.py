@@ -348,6 +348,7 @@ def test_mails_swapped_between_two_people_move_nobody(pipeline: Pipeline) -> Non
 
 
 def test_a_mail_given_to_a_newcomer_takes_the_former_owner_nowhere(pipeline: Pipeline) -> None:
+    """Rosa leaves Dispatch herself: the newcomer, who may be the same Genesys user, is not wanted there."""
     pipeline.run()
     before = everybody(pipeline)
     pipeline.directory.apply(
@@ -360,8 +361,25 @@ def test_a_mail_given_to_a_newcomer_takes_the_former_owner_nowhere(pipeline: Pip
     )
     report = pipeline.run()
     assert rows(report, "Support", "add")["held", "ambiguous"] == 1
+    before["Dispatch"] -= ids("rosa.richter")
     nobody_is_lost(pipeline, before)
     assert not ids("rosa.richter") & pipeline.individuals("Support")
+
+
+def test_a_mail_given_to_a_newcomer_who_is_wanted_there_takes_nobody_away(pipeline: Pipeline) -> None:
+    pipeline.run()
+    before = everybody(pipeline)
+    pipeline.directory.apply(
+        [
+            SetAttributes("rosa.richter", {"mail": "rosa.alt@example.com"}),
+            SetAttributes("quirin.quast", {"mail": "rosa.richter@example.com"}),
+            AddMember("dispatch", "quirin.quast"),
+            RemoveMember("dispatch", "rosa.richter"),
+        ]
+    )
+    for report in runs(pipeline):
+        nobody_is_lost(pipeline, before)
+        assert rows(report, "Dispatch", "remove")["held", "ambiguous"] == 1
 
 
 def test_two_ad_accounts_with_one_mail_are_held_and_listed(pipeline: Pipeline) -> None:

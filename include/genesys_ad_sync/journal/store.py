@@ -76,6 +76,12 @@ class Journal:
         """Return the journal of one sync definition: the same object for the same name."""
         return self._of.setdefault(definition, DefinitionJournal(self, self._database, definition))
 
+    def definitions_with_links(self) -> list[str]:
+        """Return the names of the sync definitions that have links, sorted."""
+        with self._database.reading() as connection:
+            names = connection.scalars(select(tables.link.c.definition).distinct())
+            return sorted(names)
+
     def close(self) -> None:
         """Close the connections."""
         self._database.engine.dispose()

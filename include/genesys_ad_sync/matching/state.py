@@ -83,7 +83,7 @@ def values_digest(rules: Sequence[UserRule], user: DirectoryUser | None) -> str:
 
 
 class Standing(Enum):
-    """How a link stands, of which the Genesys user was looked at."""
+    """The state of a link after a look at its Genesys user."""
 
     CONFIRMED = "confirmed"  # nothing speaks against it
     DOUBTFUL = "doubtful"  # the user shows none of the account's values: the rules are asked
@@ -91,7 +91,7 @@ class Standing(Enum):
 
 
 def standing(state: MatchState, guid: Guid) -> Standing:
-    """Return how a link stands before the rules are asked.
+    """Return the state of a link before the rules are asked.
 
     - A user does not show its external ids: they are asked for when the account is due.
     - What a person decided is in doubt only after the account's values have changed.
@@ -114,7 +114,7 @@ def asks_rule(state: MatchState, guid: Guid, rule: UserRule) -> bool:
     seen = sight(state, guid)
     if seen is Sight.BELIEVED or (seen is Sight.ALIVE and standing(state, guid) is not Standing.DOUBTFUL):
         return False
-    # whether a linked user has the external id matters, whomever another rule finds
+    # whether a linked user has the external id matters, whatever another rule finds
     return not found_by_rules(state, guid).users or (seen is Sight.ALIVE and rule.genesys.needs_authority)
 
 

@@ -45,8 +45,8 @@ def carried_grants(facts: TargetFacts) -> Iterable[Grant]:
 def stale_grants(facts: TargetFacts) -> Iterable[Grant]:
     """Yield the grants that stand for nothing any more.
 
-    - Of a Genesys user whom Genesys showed as deleted, and whose account is linked to another one.
-    - Of a former Genesys user whom another account wants there now.
+    - Of a former Genesys user that Genesys showed as deleted.
+    - Of a former Genesys user that belongs there through another account now.
     - Through former AD groups of users who are wanted through others now.
     """
     yield from _grants_of_former_users(facts)

@@ -201,7 +201,7 @@ def _identity_obstacle(guid: Guid, facts: TargetFacts) -> Verdict | None:
 
 
 def _ambiguous(match: Match) -> Verdict:
-    """Hold somebody of whom it is not certain which Genesys user it is."""
+    """Hold a person whose Genesys user is not certain."""
     linked = match.candidates[0] if match.reason is Reason.LINK_CONTRADICTED and match.candidates else None
     return Verdict(Status.HELD, match.reason or Reason.AMBIGUOUS, linked, rivals=match.rivals)
 

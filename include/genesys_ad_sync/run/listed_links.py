@@ -1,4 +1,4 @@
-"""The links of a definition, for people: which Genesys user each AD account is, and which links are contradicted."""
+"""The links, for people: which Genesys user each AD account is, and which links are contradicted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from genesys_ad_sync.journal import DefinitionJournal
+from genesys_ad_sync.journal import DefinitionJournal, Journal
 from genesys_ad_sync.model import Guid, Link
 
 
@@ -14,6 +14,7 @@ from genesys_ad_sync.model import Guid, Link
 class ListedLink:
     """A link with what AD says of the account. ``also``: other accounts that are linked to the same Genesys user."""
 
+    definition: str
     link: Link
     name: str | None
     mail: str | None
@@ -28,6 +29,7 @@ class ListedLink:
         """Return it as a JSON object."""
         link = self.link
         return {
+            "definition": self.definition,
             "guid": link.user_guid,
             "name": self.name,
             "mail": self.mail,
@@ -40,20 +42,20 @@ class ListedLink:
             "relink": self.relink,
         }
 
-    def as_line(self) -> str:
-        """Return it as a line of text."""
-        link = self.link
-        text = f"{link.user_guid}  {self.name or '-'}  {self.mail or '-'}  {link.genesys_user_id}  {link.matched_by}"
-        if link.contradicted_since:
-            found = f"the rules find {', '.join(link.others)}" if link.others else "the rules find nobody else"
-            text += f"  contradicted since {link.contradicted_since:%Y-%m-%d %H:%M} UTC: {found}"
-        if self.also:
-            text += f"  also linked: {', '.join(self.also)}"
-        return text
+
+def listed_links(journal: Journal, *, contradicted: bool = False) -> list[ListedLink]:
+    """Return the links of all definitions, sorted by definition and name.
+
+    ``contradicted``: only those that the rules contradict.
+    """
+    return [
+        one
+        for name in journal.definitions_with_links()
+        for one in _of_definition(journal.of(name), contradicted=contradicted)
+    ]
 
 
-def listed_links(journal: DefinitionJournal, *, contradicted: bool = False) -> list[ListedLink]:
-    """Return the links of a definition, sorted by name. ``contradicted``: only those that the rules contradict."""
+def _of_definition(journal: DefinitionJournal, *, contradicted: bool) -> list[ListedLink]:
     links = journal.links.all()
     chosen = [link for link in links.values() if link.contradicted_since or not contradicted]
     people = journal.views.users({link.user_guid for link in chosen})
@@ -62,7 +64,9 @@ def listed_links(journal: DefinitionJournal, *, contradicted: bool = False) -> l
     for link in chosen:
         user = people.get(link.user_guid)
         also = tuple(guid for guid in accounts[link.genesys_user_id] if guid != link.user_guid)
-        listed.append(ListedLink(link, user.name if user else None, user.mail if user else None, also))
+        listed.append(
+            ListedLink(journal.definition, link, user.name if user else None, user.mail if user else None, also)
+        )
     return sorted(listed, key=lambda one: ((one.name or "").casefold(), one.link.user_guid))
 
 

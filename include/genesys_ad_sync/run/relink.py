@@ -272,7 +272,7 @@ def apply_approved(task: TaskContext, rows: Sequence[Row], given: Mapping[str, D
 
 
 def _is_current(task: TaskContext, relink: Relink) -> bool:
-    """Return True if the links are still those of which the approver was told."""
+    """Return True if the links are still those that the approver saw."""
     links = task.journal.links.all()
     former = links[relink.guid].genesys_user_id if relink.guid in links else None
     taken = {guid for guid, link in links.items() if link.genesys_user_id == relink.new and guid != relink.guid}

@@ -157,7 +157,7 @@ def _leavers(target: Target) -> set[Guid]:
 
 
 def _link_of_grant(guid: Guid, genesys_user_id: str | None, now: datetime) -> Link | None:
-    """Return a link to whom the membership was granted. The link itself ends when AD deletes the account."""
+    """Return a link to the Genesys user of a grant. The stored link ends when AD deletes the account."""
     return Link(guid, genesys_user_id, BY_GRANT, now) if genesys_user_id else None
 
 
@@ -190,7 +190,7 @@ def _matching(
         return _ask(task, start(users.values(), task.definition.users, links, gone=gone, checked=looked_at, due=due))
 
     state = asked(checked)
-    # Where users are listed, a look costs nothing. Whom Genesys refuses to look up may be one of the believed users.
+    # Where users are listed, a look costs nothing. A person that Genesys refuses to look up may be a believed user.
     if own - set(checked) and (task.genesys.has_listed_users or state.refused):
         state = asked(own)
     others = task.journal.views.users(outsiders(state))
