@@ -50,8 +50,8 @@ KINDS = {  # of changes -> how often
 }  # fmt: skip
 
 RUNS = {  # how often
-    "none": 2, "live": 8, "two": 3, "late": 5, "full": 1, "changes": 2, "dry": 2, "groups": 2, "window": 4, "cleared": 2,
-    "cleared_patch": 2, "undo": 4, "release": 2,
+    "none": 2, "live": 8, "two": 3, "late": 5, "full": 1, "changes": 2, "dry": 2, "groups": 2, "window": 4,
+    "cleared": 2, "cleared_patch": 2, "undo": 4, "release": 2,
 }  # fmt: skip
 
 _NAMESPACE = uuid.UUID(int=0xF022)

@@ -188,7 +188,7 @@ class DirectoryPoller:
             listed = replica_trust.without_unreported_losses(before, after, delta)
             sure = self._difference(before, listed, roots, stored, observed_at)
             changes = replica_trust.hold_doubted(changes, sure, Reason.OTHER_DOMAIN_CONTROLLER, cursor)
-        changes = with_evidence(self._journal, self.scope, cursor, changes, before, after, delta)
+        changes = with_evidence(self._journal, self.scope, (stored.cursor, cursor), changes, before, after, delta)
         return self._with_times(changes, before, after, delta)
 
     def _include_parent_groups(
@@ -274,7 +274,7 @@ class DirectoryPoller:
             )
             sure = self._difference(before, listed, roots, stored, reading.read_until, as_now=True)
             changes = replica_trust.hold_doubted(changes, sure, doubt, cursor)
-        changes = with_evidence(self._journal, self.scope, cursor, changes, before, view, delta)
+        changes = with_evidence(self._journal, self.scope, (stored.cursor, cursor), changes, before, view, delta)
         return self._with_times(changes, before, view, None)
 
     def _delta_as_evidence(self, stored: StoredCursor) -> Delta | None:

@@ -28,6 +28,7 @@ from genesys_ad_sync.run.facts import (
     FrozenQuestion,
     StoredApproval,
 )
+from genesys_ad_sync.run.questions import ended_accounts
 from genesys_ad_sync.run.targets import target_of
 
 
@@ -71,6 +72,7 @@ def build_form(task: TaskContext) -> ApprovalForm | None:
         last_change=task.facts[LAST_CHANGE],
         at=now,
         until=now + task.definition.limits.answer_within,
+        ended_accounts=ended_accounts(task, [rows[key] for key in frozen.rows]),
     )
     undone = task.facts[UNDO]
     text = body(
