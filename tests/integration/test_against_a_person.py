@@ -10,9 +10,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, insert, update
 
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import CursorRejected
+from genesys_ad_sync.journal import tables
 from sandbox.directory_objects import (
     CONTACT_CENTER,
     OTHER_GROUPS,
@@ -238,6 +240,15 @@ def test_an_undo_that_is_released_is_carried_out_by_that_run(undone: Pipeline) -
     }
 
 
+def test_an_undo_of_a_definition_that_had_another_name_can_be_released(undone: Pipeline) -> None:
+    """The journal took the rows over; the runs were those of another DAG."""
+    with undone.journal._database.writing() as connection:
+        connection.execute(update(tables.pin).values(dag_id="genesys_ad_group_sync__formerly"))
+    assert all("sync__formerly/undo" in row["remedy"] for row in details(undone.run(), "undone"))
+    report = undone.run(release_run="genesys_ad_group_sync__formerly/undo")
+    assert report["successes"] == 3
+
+
 def test_an_undo_undoes_what_only_a_view_that_came_and_went_has_changed_since(small: Pipeline) -> None:
     small.run("first")
     small.directory.apply([AddMember("voice", "eve")])
@@ -301,6 +312,27 @@ def test_a_newer_report_of_ad_ends_a_rejection(rejected: Pipeline) -> None:
     }
 
 
+@pytest.mark.parametrize("how", ["disabled", "deleted"])
+def test_a_rejected_removal_ends_with_the_account(rejected: Pipeline, how: str) -> None:
+    """bob is in no group any more that the view holds: only his account tells."""
+    end_of_the_account(how, rejected)
+    report = rejected.run()
+    assert rows(report, "bob") == [("remove", "bob", "held", "protected", None)]
+    redefine(rejected)
+    assert rows(rejected.run(), "bob") == [("remove", "bob", "success", None, None)]
+
+
+def test_a_rejected_removal_of_a_disabled_account_stays_rejected(small: Pipeline) -> None:
+    """That the account is disabled was known when the person said no."""
+    small.run("first")
+    redefine(small, limits=ASKED)
+    small.directory.apply([Disable("bob")])
+    reject(small, "asked")
+    redefine(small)
+    for mode in ("auto", "full"):
+        assert rows(small.run(mode=mode), "bob") == [("remove", "bob", "held", "rejected", None)]
+
+
 def test_a_rejected_row_names_the_run_the_person_the_time_and_the_remedy(rejected: Pipeline) -> None:
     for report in (rejected.report("asked"), rejected.run(), rejected.run(mode="full")):
         for row in details(report, "rejected"):
@@ -348,10 +380,6 @@ def test_what_was_undone_is_not_done_again_unasked_by_a_restored_journal(undone:
 
 
 def _lose_journal(pipeline: Pipeline) -> None:
-    from sqlalchemy import delete, insert
-
-    from genesys_ad_sync.journal import tables
-
     with pipeline.journal._database.writing() as connection:
         for table in reversed(tables.metadata.sorted_tables):
             connection.execute(delete(table))

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks
-from genesys_ad_sync.model import Decision, Objection, Reason, RunKey
+from genesys_ad_sync.model import Decision, Objection, Reason, RowKey, RunKey
 
 _QUESTION = tables.question.c
 
@@ -22,7 +22,14 @@ class Questions(DefinitionStore):
     """The approval requests of the definition's runs."""
 
     def open(
-        self, key: RunKey, subjects: Mapping[str, Sequence[int]], *, last_change: int, at: datetime, until: datetime
+        self,
+        key: RunKey,
+        subjects: Mapping[str, Sequence[int]],
+        *,
+        last_change: int,
+        at: datetime,
+        until: datetime,
+        ended_accounts: Collection[str] = (),
     ) -> set[str]:
         """Open questions of a run about rows, and return the keys of the rows that it asks about now.
 
@@ -30,6 +37,7 @@ class Questions(DefinitionStore):
 
         :param subjects: row key -> ids of the row's changes.
         :param last_change: id of the newest change that the plan considered.
+        :param ended_accounts: the row keys among them whose AD account is disabled or deleted already.
         :param until: from then on, an unanswered question may be asked again.
         """
         with self._database.writing() as connection:
@@ -47,6 +55,7 @@ class Questions(DefinitionStore):
                             "dag_id": key.dag_id,
                             "run_id": key.run_id,
                             "last_change": last_change,
+                            "account_ended": subject in ended_accounts,
                             "asked_at": at,
                             "expires_at": until,
                         }
@@ -104,6 +113,8 @@ class Questions(DefinitionStore):
                     at=question.closed_at,
                     last_change=question.last_change or max(question.change_ids),
                     by=question.decided_by,
+                    action=RowKey.parse(question.subject).action,
+                    account_ended=question.account_ended,
                 )
                 for question in connection.execute(statement)
                 if question.change_ids

@@ -115,6 +115,7 @@ class Objection:
     - ``by``, ``at``: who decided, and when. ``by`` None: not known.
     - ``last_change``: id of the newest change that the journal had then.
     - ``action``: what it holds; None: both, in a journal from before this was kept.
+    - ``account_ended``: whether the AD account was disabled or deleted already; None: not known.
     """
 
     reason: Reason
@@ -123,6 +124,7 @@ class Objection:
     last_change: int
     by: str | None = None
     action: Action | None = None
+    account_ended: bool | None = None
 
     @property
     def about(self) -> dict[str, str]:

@@ -282,7 +282,9 @@ class DirectoryPoller:
             untold = replica_trust.not_told(changes, self._difference(step, before, told, roots, self.scope))
             changes = hold_doubtful(self._journal, self.scope, step, changes, untold)
         changes = without_hold_if_told(changes, step.delta)
-        return with_evidence(self._journal, self.scope, step.cursor, changes, before, after, step.delta)
+        return with_evidence(
+            self._journal, self.scope, (step.stored.cursor, step.cursor), changes, before, after, step.delta
+        )
 
     def _difference(
         self, step: Step, before: DirectoryView, after: DirectoryView, roots: Iterable[Guid], was: Scope

@@ -10,9 +10,6 @@ from genesys_ad_sync.model import Action, Guid, Objection, RowKey
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import ACCOUNTS, MAPPING
 
-GONE_ACCOUNTS = frozenset({AccountState.DISABLED, AccountState.EXPIRED, AccountState.DELETED})
-"""Nobody is kept in a group, or put back, whose account is in one of these states."""
-
 
 @dataclass(frozen=True)
 class Objections:
@@ -27,21 +24,24 @@ def objections(task: TaskContext) -> Objections:
     """Return what persons decided against changes, as far as AD has reported nothing newer since.
 
     - A newer change of that membership ends it, through whatever AD group.
-    - What keeps somebody in a group ends with the account: when it is disabled, expired or deleted.
+    - What keeps somebody in a group ends with the account: when it is disabled or deleted; an undo, when it expires.
     """
     pins, rejections = task.journal.pins.all(), task.journal.questions.rejections()
     if not pins and not rejections:
         return Objections()
     rejected = {subject: RowKey.parse(subject) for subject in rejections}
     newest = newest_told(task, {*pins, *((key.target, key.person) for key in rejected.values())})
-    gone = gone_accounts(task)
+    expired, gone = _ended_accounts(task)
     ended_pins = {
         membership
         for membership, pin in pins.items()
-        if newest[membership] > pin.last_change or (pin.action is not Action.ADD and membership[1] in gone)
+        if newest[membership] > pin.last_change or (pin.action is not Action.ADD and membership[1] in expired | gone)
     }
     ended_rejections = {
-        subject for subject, key in rejected.items() if newest[key.target, key.person] > rejections[subject].last_change
+        subject
+        for subject, key in rejected.items()
+        if newest[key.target, key.person] > rejections[subject].last_change
+        or (_ends_with_account(rejections[subject]) and key.person in gone)
     }
     standing = {subject: one for subject, one in rejections.items() if subject not in ended_rejections}
     for membership, pin in pins.items():
@@ -87,14 +87,21 @@ def sources_ever(task: TaskContext) -> dict[str, set[Guid]]:
     return sources
 
 
-def pinned_accounts(task: TaskContext) -> set[Guid]:
-    """Return the people whom an undo keeps in a group. A Genesys user without AD account is among them."""
-    return {person for (_, person), pin in task.journal.pins.all().items() if pin.action is not Action.ADD}
+def accounts_to_watch(task: TaskContext) -> set[Guid]:
+    """Return the people whom a person keeps in a group. A Genesys user without AD account is among them."""
+    pinned = {person for (_, person), pin in task.journal.pins.all().items() if pin.action is not Action.ADD}
+    rejections = task.journal.questions.rejections()
+    return pinned | {RowKey.parse(subject).person for subject, one in rejections.items() if _ends_with_account(one)}
 
 
-def gone_accounts(task: TaskContext) -> frozenset[Guid]:
-    """Return the pinned accounts that are disabled, expired or deleted."""
+def _ends_with_account(rejection: Objection) -> bool:
+    """Return True for the rejected removal of somebody whose account could be used at that time."""
+    return rejection.action is Action.REMOVE and rejection.account_ended is False
+
+
+def _ended_accounts(task: TaskContext) -> tuple[set[Guid], set[Guid]]:
+    """Return the watched accounts that have expired, and those that are disabled or deleted."""
     states = task.facts[ACCOUNTS]
-    return (
-        frozenset(guid for guid, state in states.items() if state in GONE_ACCOUNTS) | task.journal.views.deleted_users()
-    )
+    expired = {guid for guid, state in states.items() if state is AccountState.EXPIRED}
+    gone = {guid for guid, state in states.items() if state in (AccountState.DISABLED, AccountState.DELETED)}
+    return expired, gone | task.journal.views.deleted_users()

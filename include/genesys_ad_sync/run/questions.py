@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from genesys_ad_sync.approval import question
@@ -28,6 +28,7 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
         last_change=task.facts[LAST_CHANGE],
         at=now,
         until=now + task.definition.limits.answer_within,
+        ended_accounts=ended_accounts(task, needs_approval),
     )
     asked = [row for row in needs_approval if row.key in mine]
     task.facts[QUESTION] = _frozen(decided, asked) if asked else None
@@ -39,6 +40,14 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
         else row
         for row in rows
     ]
+
+
+def ended_accounts(task: TaskContext, rows: Iterable[Row]) -> set[str]:
+    """Return the keys of the rows whose AD account is disabled or deleted, by the newest view."""
+    rows = list(rows)
+    known = task.journal.views.users({row.user_guid for row in rows if row.user_guid})
+    ended = task.journal.views.deleted_users() | {guid for guid, user in known.items() if user.disabled}
+    return {row.key for row in rows if row.user_guid in ended}
 
 
 def close_abandoned_questions(task: TaskContext) -> None:

@@ -5,7 +5,7 @@ An undo run reads AD (to know what has changed since) and acts on nothing but wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from genesys_ad_sync.directory.accounts import AccountState
@@ -74,25 +74,28 @@ def _release(task: TaskContext, run: RunRecord, asked: str) -> str:
     note = task.facts[RELEASED]
     if note is not None:
         return note
-    # a rejection and a pin outlive the run itself, see `Journal.forget_runs`
+    # a rejection and a pin outlive the run itself (see `Runs.forget`) and the name of the definition
+    pins, rejections = task.journal.pins.all(), task.journal.questions.rejections()
     key = _find(
         task,
         asked,
         lambda key: _knows(task, key) or task.journal.pins.exist(key) or task.journal.questions.exists(key),
+        former={one.run.dag_id for one in (*pins.values(), *rejections.values())},
     )
     if run.dry_run:
         return f"dry run: nothing of run {key.run_id} of {key.dag_id} was released"
-    pins = task.journal.pins.release(key)
+    released = task.journal.pins.release(key)
     rejected = task.journal.questions.reopen_rejected(key)
-    note = f"run {key.run_id} of {key.dag_id} was released: {pins} undone pairs, {rejected} rejected changes"
+    note = f"run {key.run_id} of {key.dag_id} was released: {released} undone pairs, {rejected} rejected changes"
     task.facts[RELEASED] = note
     return note
 
 
-def _find(task: TaskContext, asked: str, knows: Callable[[RunKey], bool]) -> RunKey:
-    """Return the run that is meant by a run id, or by DAG id/run id."""
+def _find(task: TaskContext, asked: str, knows: Callable[[RunKey], bool], former: Collection[str] = ()) -> RunKey:
+    """Return the run that is meant by a run id, or by DAG id/run id. ``former``: other DAG ids that are searched."""
     definition = task.definition
-    dag_ids = dict.fromkeys((task.key.dag_id, definition.dag_id, definition.full_dag_id, *definition.former_dag_ids))
+    own = (task.key.dag_id, definition.dag_id, definition.full_dag_id, *definition.former_dag_ids)
+    dag_ids = dict.fromkeys((*own, *sorted(former)))
     meant = [RunKey(dag_id, run_id) for dag_id in dag_ids for run_id in {asked, asked.removeprefix(f"{dag_id}/")}]
     known = [key for key in meant if key != task.key and knows(key)]
     if not known:

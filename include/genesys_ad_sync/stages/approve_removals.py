@@ -29,6 +29,7 @@ from genesys_ad_sync.run.facts import (
     FrozenQuestion,
     StoredApproval,
 )
+from genesys_ad_sync.run.questions import ended_accounts
 from genesys_ad_sync.run.targets import target_of
 
 _LINK_STAYS = "not every group of this person was approved: the link stays as it is, and no later run asks again"
@@ -76,6 +77,7 @@ def build_form(task: TaskContext) -> ApprovalForm | None:
         last_change=task.facts[LAST_CHANGE],
         at=now,
         until=now + task.definition.limits.answer_within,
+        ended_accounts=ended_accounts(task, [rows[key] for key in frozen.rows]),
     )
     undone = task.facts[UNDO]
     text = body(

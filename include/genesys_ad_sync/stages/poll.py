@@ -87,7 +87,7 @@ def _read_directory(task: TaskContext, request: RunRequest, run: RunRecord) -> P
         if run.bounded and task.facts[UNDO] is None:  # an undo leaves nothing for other runs to do
             polled = _with_notes(polled, rebuild_window(task, poller, run, polled.polled_at))
         polled = _prove(task, poller, polled, run)
-        task.facts[ACCOUNTS] = account_states(poller.reader, undo.put_back(task) | objections.pinned_accounts(task))
+        task.facts[ACCOUNTS] = account_states(poller.reader, undo.put_back(task) | objections.accounts_to_watch(task))
         polled = _with_notes(polled, poller.final_notes())
     _keep(task, run, polled)
     return polled

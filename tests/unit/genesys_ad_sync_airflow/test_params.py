@@ -138,3 +138,10 @@ def test_a_run_that_is_refused_has_a_report_that_says_why(
     validate(report)
     assert f"poll failed: {fact}" in " ".join(report["notes"])
     assert event.extra["total_changes"] == 0
+
+
+def test_who_triggered_a_run_is_known_if_airflow_knows() -> None:
+    asked = context({})
+    assert params.request_of_run(definition(), asked).requested_by is None
+    asked["dag_run"].triggering_user_name = "olivia"
+    assert params.request_of_run(definition(), asked).requested_by == "olivia"

@@ -93,7 +93,8 @@ definition = Table(
 # -- persons ---------------------------------------------------------------------------------------
 
 # What persons are, or were, asked about: rows of a plan, by their key. Open while `closed_at` is null and
-# `expires_at` has not come. `last_change`: the newest change that the journal had when it was asked.
+# `expires_at` has not come. When it was asked: `last_change` was the newest change of the journal, and `account_ended`
+# says whether the AD account was disabled or deleted.
 question = Table(
     "journal_question",
     metadata,
@@ -109,6 +110,7 @@ question = Table(
     Column("decision", String),
     Column("decided_by", String),
     Column("last_change", Number),
+    Column("account_ended", Boolean),
     Index("journal_question_by_definition", "definition", "closed_at"),
     sqlite_autoincrement=True,
 )

@@ -65,7 +65,9 @@ def test_a_rejection_is_kept_until_its_run_is_released(journal: Journal) -> None
     questions = journal.of(DEFINITION).questions
     asked(journal, A, change_ids=(7,))
     questions.close(A, {SUBJECT: Decision.REJECTED}, by="olivia", at=T0)
-    assert questions.rejections() == {SUBJECT: Objection(Reason.REJECTED, A, T0, 9, "olivia")}
+    assert questions.rejections() == {
+        SUBJECT: Objection(Reason.REJECTED, A, T0, 9, "olivia", Action.REMOVE, account_ended=False)
+    }
     assert journal.of("other").questions.rejections() == {}
     for other in (B, RunKey("dag_full", A.run_id)):
         assert not questions.exists(other)

@@ -17,6 +17,7 @@ def upgrade() -> None:
     op.add_column("journal_change", sa.Column("evidence", sa.String()))
     op.create_index("journal_change_by_user", "journal_change", ["definition", "user_guid"])
     op.add_column("journal_question", sa.Column("last_change", sa.BigInteger().with_variant(sa.Integer(), "sqlite")))
+    op.add_column("journal_question", sa.Column("account_ended", sa.Boolean()))
     op.add_column("journal_pin", sa.Column("action", sa.String()))
     op.add_column("journal_pin", sa.Column("decided_by", sa.String()))
     connection = op.get_bind()
