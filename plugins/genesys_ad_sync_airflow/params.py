@@ -72,7 +72,19 @@ def params(mode: str) -> dict[str, Param]:
             description="The run id of an earlier run: what was undone or rejected in it may be done again."
             " If both DAGs have a run of that id: DAG id/run id.",
         ),
+        "mirror_once": _mirror_once(),
     }
+
+
+def _mirror_once() -> Param:
+    return Param(
+        False,
+        type="boolean",
+        title="Mirror once",
+        description="true: compare every mapped group completely, and ask a person about each member whom Active"
+        " Directory does not own. What is not approved ends with this run. Not with a window, mode changes,"
+        " undo_run or removals: never.",
+    )
 
 
 def request_of_run(definition: SyncDefinition, context: Context | None = None) -> RunRequest:
@@ -132,6 +144,7 @@ def _without_window(definition: SyncDefinition, context: Context) -> RunRequest:
         groups=tuple(params.get("groups") or ()),
         undo_run=params.get("undo_run") or None,
         release_run=params.get("release_run") or None,
+        mirror_once=bool(params.get("mirror_once")),
     )
 
 

@@ -48,6 +48,7 @@ class GenesysGateway:
         self._first_pages: dict[str, Page] = {}  # state -> first page of its listing
         self._listed: dict[str, tuple[GenesysUser, ...]] = {}  # state -> users
         self._external_ids: dict[str, str] | None = None  # group id -> SCIM externalId
+        self._members: dict[str, GenesysUser] = {}  # as the last listing of a group's individuals showed them
 
     # -- groups ---------------------------------------------------------------------------------------
 
@@ -97,22 +98,30 @@ class GenesysGateway:
         """Read the ids of the members who were added individually.
 
         Not `/members`: that also lists owners and users included by rules, who cannot be removed. Raises NotFound if
-        there is no such group, IncompleteListing if the answer is not complete.
+        there is no such group, IncompleteListing if the answer is not complete. The answer shows whole users, which
+        ``members`` returns.
         """
         path = f"/api/v2/groups/{path_segment(group_id)}/individuals"
 
         def read() -> frozenset[str]:
             page = page_of(self._client.call("GET", path), "GET", path)
             ids = frozenset(id_of(entity, path) for entity in page.entities)
+            shown = {id_of(entity, path): _user(entity, path) for entity in page.entities if entity.get("name")}
             if page.count > 1 or len(ids) != page.total or len(ids) != len(page.entities):
                 raise IncompleteListing(
                     f"The group's individuals are not complete: {len(ids)} of {page.total} answered",
                     method="GET",
                     path=path,
                 )
+            with self._lock:  # one object for a user, in however many groups
+                self._members.update({id_: user for id_, user in shown.items() if self._members.get(id_) != user})
             return ids
 
         return _complete(read)
+
+    def members(self, user_ids: Collection[str]) -> dict[str, GenesysUser]:
+        """Return these users as the last listing of individuals showed them. No request; others are missing."""
+        return {id_: self._members[id_] for id_ in user_ids if id_ in self._members}
 
     # -- users ----------------------------------------------------------------------------------------
 
@@ -174,6 +183,13 @@ class GenesysGateway:
         with self._lock:
             return self._users_by_id(wanted)
 
+    def user_states(self, user_ids: Collection[str]) -> dict[str, str]:
+        """Return the state of each user, deleted ones included: 50 per request.
+
+        An id that is missing in the answer is missing here, which proves nothing.
+        """
+        return {user.id: user.state for user in self._by_id(sorted(set(user_ids)))}
+
     @property
     def has_listed_users(self) -> bool:
         """Whether all active and inactive users are known: finding one takes no request."""
@@ -195,12 +211,14 @@ class GenesysGateway:
                 return [user for user in self.list_users(STATES) if user.id in wanted]
             except BadRequest:
                 pass  # above 10,000 inactive users the listing is refused
-        path, ids, found = "/api/v2/users", sorted(wanted), []
+        return [user for user in self._by_id(sorted(wanted)) if user.state in STATES]
+
+    def _by_id(self, ids: Sequence[str]) -> list[GenesysUser]:
+        found: list[GenesysUser] = []
         for start in range(0, len(ids), SEARCH_BATCH):
-            batch = ids[start : start + SEARCH_BATCH]
-            params = {"id": batch, "state": "any"}
-            found += _complete(partial(self._users_with, path, params))
-        return [user for user in found if user.state in STATES]
+            params = {"id": list(ids[start : start + SEARCH_BATCH]), "state": "any"}
+            found += _complete(partial(self._users_with, "/api/v2/users", params))
+        return found
 
     def _users_with(self, path: str, params: dict[str, Any]) -> list[GenesysUser]:
         return [_user(entity, path) for entity in self._client.pages(path, params=params, page_size=LIST_PAGE_SIZE)]

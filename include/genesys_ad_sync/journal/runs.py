@@ -41,6 +41,8 @@ class Runs(Store):
             "groups": list(request.groups),
         }
         asked_back = {"undo_run": request.undo_run, "release_run": request.release_run}
+        if request.mirror_once:  # only then: an older version stored no such key
+            asked_back["mirror_once"] = "true"
         with self._database.writing() as connection:
             last = _last_attempt(connection, key)
             if (

@@ -15,7 +15,7 @@ from genesys_ad_sync.model.directory import (
     Scope,
 )
 from genesys_ad_sync.model.genesys import MEMBERS_PER_REQUEST, GenesysGroup, GenesysUser, UserKey, WriteStrategy
-from genesys_ad_sync.model.identity import Grant, GroupPair, Link, Match, MatchStatus, SkippedGroup
+from genesys_ad_sync.model.identity import DryEvidence, Grant, GroupPair, Link, Match, MatchStatus, SkippedGroup
 from genesys_ad_sync.model.outcome import SETTLED, Outcome, Reason, Status
 from genesys_ad_sync.model.rows import ABOUT_KEYS, GroupResult, Rival, Row, RowKey
 from genesys_ad_sync.model.runs import Decision, RunKey, RunRecord, RunRequest, StoredCursor, WrittenRow
@@ -31,6 +31,7 @@ __all__ = [
     "DirectoryGroup",
     "DirectoryUser",
     "DirectoryView",
+    "DryEvidence",
     "GenesysGroup",
     "GenesysUser",
     "Grant",

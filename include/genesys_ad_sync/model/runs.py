@@ -36,6 +36,7 @@ class RunRequest:
     groups: tuple[str, ...] = ()  # shell patterns on AD group names; empty: all
     undo_run: str | None = None  # reverse what this run did, and do nothing else
     release_run: str | None = None  # allow again what was undone or rejected in this run
+    mirror_once: bool = False  # compare everything as `removals: mirror`, and ask about each removal of a stranger
     refused: str | None = None  # why `poll` refused the request; for the report
 
 

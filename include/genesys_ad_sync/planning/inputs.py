@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from genesys_ad_sync.model import Change, DirectoryGroup, DirectoryUser, GenesysGroup, Grant, Guid, SkippedGroup
+from genesys_ad_sync.model import (
+    Change,
+    DirectoryGroup,
+    DirectoryUser,
+    DryEvidence,
+    GenesysGroup,
+    GenesysUser,
+    Grant,
+    Guid,
+    SkippedGroup,
+)
 
 if TYPE_CHECKING:  # a pure data class, but its package opens databases
     from genesys_ad_sync.model import Outcome
@@ -25,6 +35,14 @@ class Target:
     ``members``: Genesys user ids of its members (individuals). None: could not be read, which is not "nobody".
     ``changes``: changes to act on. In a bounded run also settled changes of the window, which are listed again.
     ``claimed_by``: another sync definition that feeds the Genesys group already.
+
+    Only under `mirror`: ``unseen``: members of AD groups that feed it which AD lists and the account cannot read.
+    ``mirror_confirmed``: a person has answered the first question of each pair. ``empty_sources``: AD groups that read
+    as having nobody, and for which no person has answered since they had members.
+    ``profiles``: the members as `/individuals` shows them, as far as they were read in this task.
+
+    ``trial``: what dry comparisons saw of pairs that no live run has compared. ``trial_rules``: AD group of such a pair
+    -> its rule of `groups:`, as it is written.
     """
 
     genesys_group: GenesysGroup
@@ -37,6 +55,12 @@ class Target:
     changes: tuple[Change, ...] = ()
     claimed_by: str | None = None
     former_sources: frozenset[Guid] = frozenset()
+    unseen: frozenset[Guid] = frozenset()
+    mirror_confirmed: bool = True
+    empty_sources: tuple[Guid, ...] = ()
+    profiles: Mapping[str, GenesysUser] = field(default_factory=dict)
+    trial: tuple[DryEvidence, ...] = ()
+    trial_rules: Mapping[Guid, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,6 +90,10 @@ class PlanContext:
     ``in_flight``: another run is writing to Genesys, or has written since ``Target.members`` was read. A row that needs
     no write then stays ``planned`` with the reason ``already_so``, and `patch` checks it again under the lease.
     ``deleted_users``: AD users whose tombstone was seen. A new account of the same person takes over their memberships.
+    ``mirror_once``: the policy of this run is `mirror`, and each removal of a stranger needs an approver.
+    ``user_states``: states of Genesys users that are to be removed and were not among the members, as just read;
+    ``unknown`` where Genesys did not show the user.
+    ``scope``: what the definition reads of AD, as far as it decides memberships.
     """
 
     observed_at: datetime
@@ -80,3 +108,6 @@ class PlanContext:
     pending_elsewhere: frozenset[str] = frozenset()
     in_flight: bool = False
     deleted_users: frozenset[Guid] = frozenset()
+    mirror_once: bool = False
+    scope: str = ""
+    user_states: Mapping[str, str] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from genesys_ad_sync.model import Action, Guid, Match, MatchStatus, Reason, Rival, Status
-from genesys_ad_sync.planning import guards
+from genesys_ad_sync.planning import guards, sleeping, strangers
 from genesys_ad_sync.planning.facts import Person, TargetFacts
 
 
@@ -19,7 +19,8 @@ class Proposal:
     """An add or removal that AD or a comparison suggests, before any guard.
 
     ``groups``: AD groups that its changes are about. ``held_reason``: see `evidence.held_reason`.
-    ``newest``: id of the newest of its changes that a poll saw; 0: none, as in a comparison.
+    ``newest``: id of the newest of its changes that a poll saw; 0: none, as in a comparison. ``untold``: see
+    `evidence.untold`.
     """
 
     person: Person
@@ -27,13 +28,14 @@ class Proposal:
     groups: tuple[Guid, ...] = ()
     held_reason: Reason | None = None
     newest: int = 0
+    untold: bool = False
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What becomes of a proposal.
 
-    ``genesys_user_id``: the Genesys user that it is about; None: not known. ``about``, ``rivals``: see `Row`.
+    ``genesys_user_id``: the Genesys user that it is about; None: not known. The others: see `Row`.
     """
 
     status: Status
@@ -42,6 +44,7 @@ class Verdict:
     error: str | None = None
     about: Mapping[str, str] = field(default_factory=dict)
     rivals: tuple[Rival, ...] = ()
+    unseen: bool = False
 
 
 _NOT_LOOKED_UP = Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, error="this person was not looked up in Genesys")
@@ -53,7 +56,8 @@ def decide(proposal: Proposal, facts: TargetFacts) -> Verdict:
         return Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, facts.only_id(proposal.person))
     verdict = _decide_add(proposal, facts) if proposal.action is Action.ADD else _decide_removal(proposal, facts)
     if facts.target.claimed_by and verdict.status in {Status.PLANNED, Status.HELD}:
-        error, about = claim_error(facts.target.claimed_by), {"definition": facts.target.claimed_by}
+        error = claim_error(facts.target.claimed_by)
+        about = {**verdict.about, "definition": facts.target.claimed_by}
         return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.CLAIMED_BY, error=error, about=about)
     pin = _pin(proposal.person.user_guid, verdict.genesys_user_id, facts)
     if verdict.status is Status.PLANNED and verdict.reason is None and guards.undone(pin, proposal.newest):
@@ -160,13 +164,20 @@ def _settled_without_write(proposal: Proposal, facts: TargetFacts) -> Verdict | 
     ids = _ids(proposal.person, facts)
     if not ids:
         return _removal_of_unknown(facts.matches.get(guid) if guid is not None else None, facts)
-    if not ids & facts.members:
-        return _already_in_effect(proposal, min(ids), facts)
-    genesys_id = min(ids & facts.members)
+    if not ids & facts.members and not (hidden := sleeping.possibly_hidden(ids, facts)):
+        gone = sleeping.seen_as_deleted(ids, facts)
+        return dataclasses.replace(_already_in_effect(proposal, min(ids), facts), unseen=gone)
+    genesys_id = min(ids & facts.members or hidden)
     if guid is not None and facts.successor(guid, genesys_id) is not None:
         return Verdict(Status.UNCHANGED, Reason.STILL_GRANTED, genesys_id)
-    if facts.definition.removals == "never":
+    return _left_out_by_policy(proposal, genesys_id, facts)
+
+
+def _left_out_by_policy(proposal: Proposal, genesys_id: str, facts: TargetFacts) -> Verdict | None:
+    if facts.policy == "never":
         return Verdict(Status.SKIPPED, Reason.REMOVALS_NEVER, genesys_id)
+    if proposal.untold and not facts.mirrors and not facts.grants_of.get(genesys_id):
+        return Verdict(Status.SKIPPED, Reason.NOT_OWNED, genesys_id)  # only a former definition wanted it
     return None
 
 
@@ -174,25 +185,32 @@ def _guarded(proposal: Proposal, facts: TargetFacts) -> Verdict:
     """Plan the removal of a present member, or hold it for a guard."""
     target, guid = facts.target, proposal.person.user_guid
     ids = _ids(proposal.person, facts)
-    genesys_id = min(ids & facts.members)
+    genesys_id = min(ids & facts.members or sleeping.possibly_hidden(ids, facts))
+    grants = facts.grants_of.get(genesys_id, ())
+    stranger = facts.mirrors and not grants
     reason = guards.why_held(
         guards.Removal(
             genesys_user_id=genesys_id,
             user_guid=guid,
-            policy=facts.definition.removals,
+            policy=facts.policy,
             complete=target.complete,
             sources=frozenset(target.sources),
             former_sources=target.former_sources,
             lost=proposal.groups,
-            grants=facts.grants_of.get(genesys_id, ()),
+            grants=grants,
             match=facts.matches.get(guid) if guid is not None else None,
             known_ids=ids,
             claimants=facts.possibly_wanted_claimants(guid, genesys_id),
             all_wanted_looked_up=facts.matches.keys() >= target.wanted.keys(),
             held_reason=proposal.held_reason,
+            may_be_unidentified=stranger and strangers.may_be_unidentified(genesys_id, facts),
         )
     )
-    return Verdict(Status.HELD if reason else Status.PLANNED, reason, genesys_id)
+    unseen = genesys_id not in facts.members
+    verdict = Verdict(Status.HELD if reason else Status.PLANNED, reason, genesys_id, unseen=unseen)
+    if not stranger:
+        return verdict
+    return dataclasses.replace(verdict, about=strangers.about(genesys_id, facts), rivals=strangers.rivals(facts))
 
 
 def _ids(person: Person, facts: TargetFacts) -> frozenset[str]:

@@ -12,6 +12,7 @@ from genesys_ad_sync.directory.membership import wanted_members
 from genesys_ad_sync.errors import RunAmbiguous, RunUnknown
 from genesys_ad_sync.model import Action, Guid, Row, RunKey, RunRecord, RunRequest, Status, WrittenRow
 from genesys_ad_sync.planning import Plan, PlanContext
+from genesys_ad_sync.planning.sleeping import Sleepers
 from genesys_ad_sync.planning.undo import Present, plan_undo
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
@@ -115,6 +116,8 @@ class UndoInputs:
     fence: int | None
     compared_in_full: frozenset[str] = frozenset()
     overruled: Mapping[tuple[str, Guid], int] = field(default_factory=dict)
+    sleepers: Sleepers = field(default_factory=Sleepers)
+    empty_sources: dict[str, tuple[Guid, ...]] = field(default_factory=dict)
 
     def decide(self, definition: SyncDefinition) -> Plan:
         """Return the plan. Pure."""

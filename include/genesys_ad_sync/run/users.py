@@ -12,6 +12,7 @@ from genesys_ad_sync.names import normal_mail
 from genesys_ad_sync.planning import Target
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MATCHES, RESOLVED_TO
+from genesys_ad_sync.run.targets import mirrors
 
 # -- which users --------------------------------------------------------------------------------------
 
@@ -22,7 +23,7 @@ def users_of_targets(task: TaskContext, targets: Sequence[Target]) -> set[Guid]:
     - The users of the changes.
     - All wanted users of a target that is compared in full.
     - All wanted users of a target that may lose a member: one of them may be that Genesys user by another name.
-    - Under `mirror`, the users of `exclude:`, where strangers may be removed.
+    - The users of `exclude:`, where strangers may be removed or listed.
 
     A user with a link costs no request.
     """
@@ -38,8 +39,8 @@ def _may_lose_members(target: Target) -> bool:
 
 
 def _may_lose_strangers(task: TaskContext, target: Target) -> bool:
-    """Return True if `mirror` may remove members that `exclude:` must protect."""
-    if task.definition.removals != "mirror" or not task.definition.exclude.users:
+    """Return True if `mirror` may remove members that `exclude:` must protect, or mode full lists them as manual."""
+    if not task.definition.exclude.users or not (mirrors(task) or task.run.mode is Mode.FULL):
         return False
     return target.full or any(change.user_guid is None and change.settled_by is None for change in target.changes)
 
@@ -213,23 +214,30 @@ def _with_external_ids(task: TaskContext, authority: str, keys: Collection[str])
     return found, refused
 
 
+def states_of(task: TaskContext, user_ids: Collection[str]) -> dict[str, str]:
+    """Return the state of each Genesys user: ``unknown`` where Genesys shows none. Raises GenesysError."""
+    return {**dict.fromkeys(user_ids, "unknown"), **task.genesys.user_states(user_ids)} if user_ids else {}
+
+
 # -- after a refusal ----------------------------------------------------------------------------------
 
 
 def recheck_refused_users(task: TaskContext, rows: Sequence[Row]) -> list[Row]:
     """Return the rows, with refused adds of missing or inactive users as orphaned.
 
-    A link to a user who is gone is dropped: the next run looks the user up by the rules.
+    A link to a user whom Genesys shows as deleted is dropped: the next run looks the user up by the rules. A user who
+    merely does not occur in the answer keeps link and grants.
     """
     refused = _refused_users(rows)
     if not refused:
         return list(rows)
     try:
         known = {user.id: user for user in task.genesys.users_by_id(refused)}
+        states = states_of(task, refused - known.keys())
     except GenesysError as error:
         task.log(f"{len(refused)} refused users could not be looked up in Genesys: {error}")
         return list(rows)
-    _forget_gone(task, rows, refused - known.keys())
+    _forget_gone(task, rows, {id_ for id_, state in states.items() if state == "deleted"})
     return [_as_orphan(row, known.get(row.genesys_user_id or "")) if _is_refused_add(row) else row for row in rows]
 
 

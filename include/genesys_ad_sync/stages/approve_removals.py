@@ -6,16 +6,26 @@ that may shrink what was approved, never grow it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from genesys_ad_sync.approval import SHORT_HASH, Background, Question, body, chosen_groups, is_decided, question
-from genesys_ad_sync.model import Change, Decision, Reason, Row, RowKey, RunRecord, Status
+from genesys_ad_sync.approval import (
+    SHORT_HASH,
+    Background,
+    Question,
+    body,
+    chosen_groups,
+    chosen_rows,
+    is_decided,
+    question,
+)
+from genesys_ad_sync.model import Change, Decision, Reason, Row, RunRecord, Status
 from genesys_ad_sync.planning import assign_lanes
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE, lane_batches
 from genesys_ad_sync.polling.poller import DirectoryPoller
+from genesys_ad_sync.run import mirror
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import (
     APPROVAL,
@@ -25,6 +35,7 @@ from genesys_ad_sync.run.facts import (
     FrozenQuestion,
     StoredApproval,
 )
+from genesys_ad_sync.run.questions import subjects
 from genesys_ad_sync.run.targets import target_of
 
 
@@ -64,7 +75,7 @@ def build_form(task: TaskContext) -> ApprovalForm | None:
     # the time to answer begins when the form is there
     task.journal.questions.open(
         run.key,
-        {key: rows[key].change_ids for key in frozen.rows},
+        subjects(rows[key] for key in frozen.rows),
         at=now,
         until=now + task.definition.limits.answer_within,
     )
@@ -151,26 +162,29 @@ def _background(task: TaskContext, run: RunRecord, made: Question, frozen: Froze
 def _load_or_store_answer(task: TaskContext, frozen: FrozenQuestion, given: ApprovalAnswer | None) -> StoredApproval:
     """Store the answer first of all: whatever fails afterwards, nobody has to be asked again."""
     if given is not None:
-        task.facts[APPROVAL] = _approval(frozen.options, given)
+        task.facts[APPROVAL] = _approval(frozen, given)
     return task.facts.required(APPROVAL)
 
 
-def _approval(options: Mapping[str, str], given: ApprovalAnswer) -> StoredApproval:
-    """Return what the answer means for each Genesys group. ``options``: Genesys group id -> its line in the form."""
+def _approval(frozen: FrozenQuestion, given: ApprovalAnswer) -> StoredApproval:
+    """Return what the answer means for each Genesys group, and for rows that were chosen alone."""
+    options, singles = frozen.options, frozen.singles
     if given.by is None or given.outdated or not is_decided(given.chosen):
         decisions = dict.fromkeys(options, Decision.UNANSWERED)
-    else:
-        approved = chosen_groups(options, given.chosen)
-        decisions = {id_: Decision.APPROVED if id_ in approved else Decision.REJECTED for id_ in options}
-    kinds = set(decisions.values())
-    decision = next(iter(kinds)).value if len(kinds) == 1 else "approved_in_part"
-    return StoredApproval(given.by, given.at, decision, decisions)
+        return StoredApproval(given.by, given.at, Decision.UNANSWERED.value, decisions)
+    approved = chosen_groups(options, given.chosen, singles)
+    decisions = {id_: Decision.APPROVED if id_ in approved else Decision.REJECTED for id_ in options}
+    alone = dict.fromkeys(sorted(chosen_rows(options, singles, given.chosen)), Decision.APPROVED)
+    answer = StoredApproval(given.by, given.at, "approved_in_part", decisions, alone)
+    kinds = {answer.of(key) for key in frozen.rows}
+    return replace(answer, decision=next(iter(kinds)).value) if len(kinds) == 1 else answer
 
 
 def _close(task: TaskContext, run: RunRecord, frozen: FrozenQuestion, approval: StoredApproval) -> None:
     """Close the question of each row with the decision on its Genesys group."""
-    decisions = {key: approval.groups[RowKey.parse(key).target] for key in frozen.rows}
+    decisions = {key: approval.of(key) for key in frozen.rows}
     task.journal.questions.close(run.key, decisions, by=approval.by, at=approval.at)
+    mirror.confirm(task, decisions, [row for row in task.journal.rows.of_run(run) if row.key in decisions])
 
 
 def _release_approved(task: TaskContext, run: RunRecord, frozen: FrozenQuestion, approval: StoredApproval) -> list[Row]:
@@ -183,11 +197,11 @@ def _release_approved(task: TaskContext, run: RunRecord, frozen: FrozenQuestion,
     rows = rows_asked()
     if any(row.lane is not None for row in rows):
         return rows
-    approved = [row for row in rows if approval.groups[row.genesys_group_id or ""] is Decision.APPROVED]
+    approved = [row for row in rows if approval.of(row.key) is Decision.APPROVED]
     task.journal.changes.clear_hold(
         {id_ for row in approved if row.reason is Reason.SCOPE_CHANGED for id_ in row.change_ids}
     )
-    decided = [_decided(row, approval.groups[row.genesys_group_id or ""]) for row in rows]
+    decided = [_decided(row, approval.of(row.key)) for row in rows]
     task.journal.rows.record_outcomes(run, _with_approved_lanes(task, decided), at=task.clock())
     return rows_asked()
 
@@ -195,6 +209,8 @@ def _release_approved(task: TaskContext, run: RunRecord, frozen: FrozenQuestion,
 def _decided(row: Row, decision: Decision) -> Row:
     if decision is Decision.APPROVED:
         return replace(row, status=Status.PLANNED, reason=None, error=None)
+    if row.reason is Reason.MIRROR_ONCE:
+        return replace(row, error="nobody approved it; it ends with this run")
     if decision is Decision.REJECTED:
         return replace(row, status=Status.HELD, reason=Reason.REJECTED, error=None)
     return replace(row, error="nobody answered; a later run asks again")

@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from genesys_ad_sync.errors import WindowError
+from genesys_ad_sync.errors import ParamError, WindowError
 from genesys_ad_sync.model import Action, Change, Guid, Mode, RunRecord, RunRequest
 from genesys_ad_sync.polling.poller import DirectoryPoller, PollResult
 from genesys_ad_sync.polling.window_history import rebuild_window
 from genesys_ad_sync.run import journal_identity, undo
 from genesys_ad_sync.run.changes import changes_to_act_on
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import COMPLETE, NOTES, UNDO
+from genesys_ad_sync.run.facts import COMPLETE, MIRROR_ONCE, NOTES, UNDO
 from genesys_ad_sync.run.failures import records_failure
+from genesys_ad_sync.settings import SyncDefinition
 
 PROOF_ROUNDS = 3
 
@@ -29,10 +30,14 @@ def poll(task: TaskContext, request: RunRequest) -> dict[str, Any]:
     """Read AD, move the journal's view and cursor, and choose what the run acts on.
 
     Returns ids and counts for the XCom. Raises DirectoryError if AD cannot be read, ReportPathError if the report could
-    not be written later, WindowError for a window that ends before it begins, SettingsError or GenesysError for a
+    not be written later, WindowError for a window that ends before it begins, ParamError for params that exclude each
+    other, SettingsError or GenesysError for a
     connection to Genesys Cloud that is filled in wrongly.
     """
     check_window(request)
+    check_mirror_once(request, task.definition)
+    if request.mirror_once:
+        request = replace(request, mode=Mode.FULL)
     run = _begin(task, request)
     task.log(f"Genesys Cloud is at {task.organisation}")  # a connection that makes no sense is found out here
     polled = _read_directory(task, request, run)
@@ -53,6 +58,23 @@ def check_window(request: RunRequest) -> None:
         )
 
 
+def check_mirror_once(request: RunRequest, definition: SyncDefinition) -> None:
+    """Refuse `mirror_once` where it cannot be meant. Raises ParamError."""
+    if not request.mirror_once:
+        return
+    contradictions = {
+        "the definition says removals: never": definition.removals == "never",
+        "the run has a window": request.window is not None,
+        "undo_run is given": bool(request.undo_run),
+        "mode is changes": request.mode is Mode.CHANGES,
+    }
+    for what, is_so in contradictions.items():
+        if is_so:
+            raise ParamError(
+                f"mirror_once compares every mapped group in full, and {what}. Nothing was done: leave one of them out."
+            )
+
+
 def _begin(task: TaskContext, request: RunRequest) -> RunRecord:
     """Begin the attempt in the journal, or resume it, with the first notes."""
     task.reports.check_writable(task.key.dag_id)
@@ -60,6 +82,7 @@ def _begin(task: TaskContext, request: RunRequest) -> RunRecord:
     run = task.journal.runs.begin(task.key, task.definition.name, request, task.clock())
     notes = journal_identity.begin_distrust(task, run, replaced=replaced)
     task.facts[NOTES] = (*notes, *undo.begin(task, run, request))
+    task.facts[MIRROR_ONCE] = request.mirror_once
     return run
 
 
@@ -115,9 +138,10 @@ def _groups_to_prove(task: TaskContext, changes: Sequence[Change]) -> set[Guid]:
     """
     pairs = task.journal.pairs.active()
     in_scope = {group.guid for group in task.journal.views.groups_in_scope()}
-    if not pairs:  # nothing was ever mapped but in a dry run
-        return in_scope
     losing = {c.group_guid for c in changes if c.action is Action.REMOVE and c.settled_by is None}
+    mapped = {pair.group_guid for pair in pairs}
+    if not pairs or (task.run.dry_run and losing - mapped):  # a dry run stores no pairs: others may feed the same group
+        return in_scope
     targets = {pair.genesys_group_id for pair in pairs if pair.group_guid in losing}
     sources = {pair.group_guid for pair in pairs if pair.genesys_group_id in targets}
     without_baseline = {pair.group_guid for pair in pairs if not pair.has_baseline}

@@ -35,9 +35,14 @@ def take_back_grants(task: TaskContext, rows: Sequence[Row]) -> None:
 
 
 def drop_grants_of_settled_removals(task: TaskContext, rows: Sequence[Row]) -> None:
-    """End the grants of removals that are in effect."""
+    """End the grants of removals that are in effect.
+
+    Where nobody can see whether a removal is in effect, they sleep.
+    """
     group_ids = {row.genesys_group_id for row in settled_removals(rows) if row.genesys_group_id}
     if not group_ids:
         return
     grants = task.journal.grants.of_groups(sorted(group_ids))
-    task.journal.grants.remove(grants_ended_by(rows, grants, task.journal.views.deleted_users()))
+    deleted = task.journal.views.deleted_users()
+    task.journal.grants.remove(grants_ended_by([row for row in rows if not row.unseen], grants, deleted))
+    task.journal.grants.sleep(grants_ended_by([row for row in rows if row.unseen], grants, deleted), task.clock())

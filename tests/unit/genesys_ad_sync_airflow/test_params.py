@@ -92,3 +92,11 @@ def test_a_run_that_is_refused_has_a_report_that_says_why(
     validate(report)
     assert f"poll failed: {fact}" in " ".join(report["notes"])
     assert event.extra["total_changes"] == 0
+
+
+@pytest.mark.parametrize("asked", [None, False, True])
+def test_a_run_mirrors_once_only_if_it_is_asked_to(asked: bool | None) -> None:
+    conf = {} if asked is None else {"mirror_once": asked}
+    told = {**context({}), "params": {**PARAMS, **conf}}
+    assert params.request_of_run(definition(), told).mirror_once is bool(asked)
+    assert params.params("auto")["mirror_once"].resolve() is False

@@ -9,11 +9,11 @@ import uuid
 
 from genesys_ad_sync.journal.tables.columns import UtcDateTime, metadata
 from genesys_ad_sync.journal.tables.directory import cursor, group, known_dc, membership, user
-from genesys_ad_sync.journal.tables.ownership import claim, grant, link, pair, pin, question, restored
+from genesys_ad_sync.journal.tables.ownership import claim, dry_evidence, grant, link, pair, pin, question, restored
 from genesys_ad_sync.journal.tables.runs import change, fact, group_result, outcome, request, row, run
 from genesys_ad_sync.journal.tables.shared import external_id, lease, lease_holder, meta, shared_secret
 
-HEAD = "0002"
+HEAD = "0008"
 """The newest revision of ``migrations/versions``. Kept here, so that opening a current journal loads no alembic."""
 
 VERSION_TABLE = "journal_version"  # not alembic's default name: Airflow's own database uses that one
@@ -25,6 +25,7 @@ __all__ = [
     "change",
     "claim",
     "cursor",
+    "dry_evidence",
     "external_id",
     "fact",
     "grant",
