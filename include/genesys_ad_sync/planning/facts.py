@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from genesys_ad_sync.model import Change, DryEvidence, Grant, Guid, Match, MatchStatus
+from genesys_ad_sync.model import Change, DryEvidence, Grant, Guid, Match
 from genesys_ad_sync.planning.inputs import PlanContext, Target
 from genesys_ad_sync.settings import SyncDefinition
 
@@ -75,10 +75,8 @@ class TargetFacts:
 
     def _is_identified(self, guid: Guid) -> bool:
         match = self.matches.get(guid)
-        if match is None or match.genesys_user_id is None:
-            return False
-        known = match.status in {MatchStatus.MATCHED, MatchStatus.INACTIVE}
-        return known and self.matched_by_one(match.genesys_user_id, guid)
+        known_as = match.genesys_user_id if match else None
+        return known_as is not None and self.matched_by_one(known_as, guid)
 
     @property
     def members(self) -> frozenset[str]:

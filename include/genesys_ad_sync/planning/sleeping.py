@@ -43,7 +43,8 @@ def not_among_members(targets: Iterable[Target], matches: Mapping[Guid, Match]) 
     """Return the Genesys users of removals that are no members, as far as Genesys shows: their state decides."""
     users: set[str] = set()
     for target in targets:
-        leaving = {c.user_guid for c in target.changes if c.action is Action.REMOVE and c.settled_by is None}
+        removals = (c for c in target.changes if c.action is Action.REMOVE and c.settled_by is None)
+        leaving = {change.user_guid for change in removals if change.user_guid is not None}
         leaving -= target.wanted.keys()
         known = {grant.genesys_user_id for grant in target.grants if grant.user_guid in leaving}
         known |= {id_ for guid in leaving if guid in matches and (id_ := matches[guid].genesys_user_id)}

@@ -274,6 +274,8 @@ def test_every_row_without_a_change_is_given_to_the_journal(world: World) -> Non
     lasting = [
         row for row in made.rows if (row.user_guid or row.genesys_user_id) and row.reason is not Reason.MAPPING_CHANGED
     ]
+    if world[3].mirror_once:  # a stranger's removal ends with the run
+        lasting = [row for row in lasting if not row.about.get("member")]
     assert recorded == {row.key for row in lasting if not row.change_ids and not row.settled_by}
 
 
