@@ -250,9 +250,16 @@ class SyntheticRuns:
             self.poll(run_id, mode)
         with self._timed("map_groups"):
             map_groups(self.task(run_id, "map_groups"))
+        self._confirm_mirrors()
         with self._timed("resolve_users"):
             resolve_users(self.task(run_id, "resolve_users"))
         return run_id
+
+    def _confirm_mirrors(self) -> None:
+        """Confirm the first comparison of each mirror, as a person would."""
+        if self.definition.removals == "mirror":
+            pairs = self.journal.of(self.definition.name).pairs
+            pairs.confirm_mirror({pair.genesys_group_id for pair in pairs.active()}, datetime.now(timezone.utc))
 
     def finish(self, run_id: str, mode: Mode = Mode.AUTO) -> dict[str, Any]:
         with self._timed("report"):

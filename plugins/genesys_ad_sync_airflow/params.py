@@ -84,6 +84,7 @@ def _settling_params() -> dict[str, Param]:
         ),
         "release_claim": _release_claim(),
         "relink": _relink(),
+        "mirror_once": _mirror_once(),
     }
 
 
@@ -106,6 +107,17 @@ def _relink() -> Param:
         title="Relink people",
         description="Which Genesys user an AD account is: objectGUID=Genesys user id, one a line. The objectGUID alone"
         " forgets the link and asks the rules again. A person must approve it. Not with a window, groups or undo_run.",
+    )
+
+
+def _mirror_once() -> Param:
+    return Param(
+        False,
+        type="boolean",
+        title="Mirror once",
+        description="true: compare every mapped group completely, and ask a person about each member whom Active"
+        " Directory does not own. What is not approved ends with this run. Not with a window, mode changes,"
+        " undo_run or removals: never.",
     )
 
 
@@ -171,6 +183,7 @@ def _without_window(definition: SyncDefinition, context: Context) -> RunRequest:
         due_at=_utc(getattr(dag_run, "run_after", None)),
         relink=tuple(params.get("relink") or ()),
         requested_by=getattr(dag_run, "triggering_user_name", None),
+        mirror_once=bool(params.get("mirror_once")),
     )
 
 

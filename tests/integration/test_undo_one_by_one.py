@@ -120,6 +120,7 @@ def test_an_undo_keeps_to_the_groups_that_are_chosen(ready: Pipeline) -> None:
 def test_the_undo_of_a_mirrored_removal_stays_undone_until_it_is_released(ready: Pipeline) -> None:
     """Mia is nobody whom AD knows."""
     ready.redefine(**{**definition_keys(), "removals": "mirror"})
+    ready.journal.of("default").pairs.confirm_mirror({genesys_id("Voice")}, ready.task("none", "none").clock())
     assert rows(ready.run("bad", mode="full")) == [("remove", MANUAL, "success", None, None)]
     assert rows(ready.run_approved("undo", undo_run="bad")) == [("add", MANUAL, "success", None, None)]
     assert rows(ready.run(mode="full")) == [("remove", MANUAL, "held", "undone", None)]

@@ -8,6 +8,7 @@ from genesys_ad_sync.approval.question import (
     AskedGroup,
     Question,
     chosen_groups,
+    chosen_rows,
     is_decided,
     question,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "Question",
     "body",
     "chosen_groups",
+    "chosen_rows",
     "is_decided",
     "question",
 ]

@@ -93,14 +93,14 @@ def _group(group: AskedGroup, background: Background) -> list[str]:
     of = f" (it has {members:,} {'member' if members == 1 else 'members'} now)" if members is not None else ""
     lines = [f"### {escape_markdown(group.name)}: {amounts(group.additions, group.removals)}{of}", ""]
     lines += ["You are asked because: " + "; ".join(text.rstrip(".") for text in _reasons(group, background)) + ".", ""]
-    if any(
-        row.action is Action.REMOVE and not row.undoes_run and row.reason is not Reason.RELINK for row in group.rows
-    ):
-        lines += [
-            "Every AD group that feeds it was read completely in this run. "
-            "None of the members to remove is in one of them.",
-            "",
-        ]
+    removals = [row for row in group.rows if row.action is Action.REMOVE and not row.undoes_run]
+    if any(row.reason is not Reason.RELINK for row in removals):
+        known = not any(row.about.get("unidentified") for row in group.rows)
+        none = " None of the members to remove is in one of them." if known else ""
+        lines += [f"Every AD group that feeds it was read completely in this run.{none}", ""]
+    unidentified = next((text for row in group.rows if (text := row.about.get("unidentified"))), None)
+    if unidentified:
+        lines += [f"Wanted in this group, and not identified in Genesys Cloud: {escape_markdown(unidentified)}.", ""]
     lines += ["| | Person | Mail | AD group | When (UTC) | Why |", "|---|---|---|---|---|---|"]
     lines += ["| " + " | ".join(_cells(row, background)) + " |" for row in group.rows[:PEOPLE_SHOWN]]
     more = len(group.rows) - PEOPLE_SHOWN
@@ -114,7 +114,8 @@ def _reasons(group: AskedGroup, background: Background) -> list[str]:
 
     "Over limit" appears only if no limit is named.
     """
-    limits = [escape_markdown(text) for text in background.limits.get(group.id, ())]
+    of_rows = [text for row in group.rows if row.reason is Reason.OVER_LIMIT and (text := row.about.get("limit"))]
+    limits = [escape_markdown(text) for text in dict.fromkeys((*background.limits.get(group.id, ()), *of_rows))]
     doubts = sorted({escape_markdown(words) for row in group.rows if (words := doubt_words(row))})
     reasons = sorted({row.reason for row in group.rows if row.reason})
     return [
@@ -132,12 +133,22 @@ def _cells(row: Row, background: Background) -> list[str]:
     through = [_path(guid, changes, background) for guid in row.group_guids]
     return [
         "**add**" if row.action is Action.ADD else "remove",
-        escape_markdown(name) if name else f"Genesys user {markdown_code(row.genesys_user_id or 'unknown')}",
+        _person(row, name),
         markdown_code(mail) if mail else "-",
         "; ".join(through) or "-",
         _when(row),
         _why(row, changes, user, background),
     ]
+
+
+def _person(row: Row, name: str | None) -> str:
+    """Name the AD user. A member whom AD does not own is named as Genesys shows the user, too."""
+    shown = row.about.get("member")
+    if name and shown:
+        return f"{escape_markdown(name)}, in Genesys {escape_markdown(shown)}"
+    if name or shown:
+        return escape_markdown(name or shown or "")
+    return f"Genesys user {markdown_code(row.genesys_user_id or 'unknown')}"
 
 
 def _path(group_guid: Guid, changes: Sequence[Change], background: Background) -> str:
@@ -199,7 +210,9 @@ def _why_left(changes: Sequence[Change]) -> str:
 def _how_to_answer(asked: Question, answer_within: timedelta) -> list[str]:
     hours = answer_within.total_seconds() / 3600
     within = f"{hours:g} hours" if hours >= 1 else f"{answer_within.total_seconds() / 60:g} minutes"
-    if len(asked.groups) > 1:
+    if asked.singles:
+        approve = "choose groups, or members one by one. What you do not choose is rejected."
+    elif len(asked.groups) > 1:
         approve = f"choose **{ALL}**, or the groups that you approve. What you do not choose is rejected."
     else:
         approve = "choose the group."

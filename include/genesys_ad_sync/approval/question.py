@@ -5,9 +5,11 @@ Pure: knows neither Airflow's form nor the journal.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from genesys_ad_sync.model import UNDECIDED, Action, Row
 from genesys_ad_sync.text import one_line
@@ -20,18 +22,22 @@ SHORT_HASH = 12
 
 LABEL_LENGTH = 80
 
+SINGLES = 200
+"""So many members can be chosen one by one in a form; with more, some groups only as a whole."""
+
 
 @dataclass(frozen=True)
 class AskedGroup:
     """The rows of one Genesys group that wait for an answer.
 
-    ``option``: its name in the form.
+    ``option``: its name in the form. ``singles``: row key -> name in the form of a row that can be chosen alone.
     """
 
     id: str
     name: str
     option: str
     rows: tuple[Row, ...]
+    singles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def additions(self) -> int:
@@ -54,8 +60,13 @@ class Question:
     @property
     def options(self) -> list[str]:
         """The choices of the form. With one group, "all groups" would only repeat it."""
-        own = [group.option for group in self.groups]
-        return [*([ALL] if len(own) > 1 else []), *own, NONE, UNDECIDED]
+        own = [option for group in self.groups for option in (group.option, *group.singles.values())]
+        return [*([ALL] if len(self.groups) > 1 else []), *own, NONE, UNDECIDED]
+
+    @property
+    def singles(self) -> dict[str, str]:
+        """The rows that can be chosen alone: row key -> name in the form."""
+        return {key: option for group in self.groups for key, option in group.singles.items()}
 
     @property
     def additions(self) -> int:
@@ -89,21 +100,62 @@ def question(rows: Sequence[Row], plan_hash: str) -> Question:
             option = f"{option} ({group_id})"
         groups.append(AskedGroup(group_id, group_rows[0].group_name, option, tuple(group_rows)))
     groups.sort(key=lambda group: (-len(group.rows), group.name.casefold(), group.id))
-    return Question(tuple(groups), plan_hash)
+    return Question(_with_singles(groups), plan_hash)
 
 
-def chosen_groups(options: Mapping[str, str], chosen: Collection[str]) -> frozenset[str]:
+def _with_singles(groups: Sequence[AskedGroup]) -> tuple[AskedGroup, ...]:
+    """Return the groups with the members that can be chosen alone, `SINGLES` at most.
+
+    Those are members whom AD does not own: one of them may be a person who is wanted, the others not.
+    """
+    left = SINGLES
+    offered: dict[str, list[Row]] = {}
+    for group in groups:
+        rows = [row for row in group.rows if row.about.get("member")]
+        if len(group.rows) > 1 and len(rows) <= left:
+            left -= len(rows)
+            offered[group.id] = rows
+    names = {row.key: _single(row) for rows in offered.values() for row in rows}
+    uses = Counter(names.values())
+    for group_id, rows in offered.items():
+        for row in rows:
+            if uses[_single(row)] > 1:
+                names[row.key] += f" ({group_id}, {row.genesys_user_id})"
+    return tuple(
+        dataclasses.replace(group, singles={row.key: names[row.key] for row in offered.get(group.id, ())})
+        for group in groups
+    )
+
+
+def _single(row: Row) -> str:
+    return f"{_label(row.group_name)}: only {_label(row.about['member'])}"
+
+
+def chosen_groups(
+    options: Mapping[str, str], chosen: Collection[str], singles: Mapping[str, str] = MappingProxyType({})
+) -> frozenset[str]:
     """Return the Genesys groups that an answer approves.
 
     ``options``: Genesys group id -> its option. A choice that was not offered approves nothing, and neither does "None"
-    beside another choice.
+    beside another choice. ``singles``: see `chosen_rows`.
     """
     picked = set(chosen) - {UNDECIDED}
-    if not picked <= {ALL, *options.values()}:  # NONE is not among these
+    if not picked <= {ALL, *options.values(), *singles.values()}:  # NONE is not among these
         return frozenset()
     if ALL in picked:
         return frozenset(options)
     return frozenset(group_id for group_id, option in options.items() if option in picked)
+
+
+def chosen_rows(options: Mapping[str, str], singles: Mapping[str, str], chosen: Collection[str]) -> frozenset[str]:
+    """Return the keys of the rows that an answer approves one by one.
+
+    ``options``: as for `chosen_groups`. ``singles``: row key -> its option.
+    """
+    picked = set(chosen) - {UNDECIDED}
+    if not picked <= {ALL, *options.values(), *singles.values()}:
+        return frozenset()
+    return frozenset(key for key, option in singles.items() if option in picked)
 
 
 def is_decided(chosen: Collection[str]) -> bool:

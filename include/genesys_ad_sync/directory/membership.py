@@ -9,9 +9,19 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from genesys_ad_sync.model import Action, Change, DirectoryView, Guid, MembershipPolicy, PrincipalKind, Reason
+from genesys_ad_sync.model import (
+    Action,
+    Change,
+    DirectoryUser,
+    DirectoryView,
+    Guid,
+    MembershipPolicy,
+    PrincipalKind,
+    Reason,
+)
 
 Paths = dict[Guid, tuple[Guid, ...]]
+_FOREIGN = ",cn=foreignsecurityprincipals,"
 
 
 def nested_groups(view: DirectoryView, root: Guid, *, nested: bool = True) -> set[Guid]:
@@ -50,6 +60,21 @@ def wanted_members(view: DirectoryView, sources: Collection[Guid], policy: Membe
         for user in _members_in_scope(view, group, policy) or ():
             granted_by[user].append(group)
     return {user: tuple(groups) for user, groups in granted_by.items()}
+
+
+def unreadable_members(view: DirectoryView, roots: Collection[Guid], *, nested: bool) -> frozenset[Guid]:
+    """Return members below ``roots`` that AD lists and nobody here can read.
+
+    An account of another domain, one that is not visible, or one whose state is not readable. Any of them may be a
+    person. A foreign security principal is a person of another domain, too.
+    """
+    groups = {group for root in roots if root in view.groups for group in nested_groups(view, root, nested=nested)}
+    listed = {guid for group in groups for guid in view.members[group]} - view.groups.keys()
+    return frozenset(guid for guid in listed if guid not in view.users or _is_foreign(view.users[guid]))
+
+
+def _is_foreign(user: DirectoryUser) -> bool:
+    return user.kind is PrincipalKind.OTHER and _FOREIGN in user.dn.casefold()
 
 
 def count_non_users(view: DirectoryView, *roots: Guid, nested: bool = True) -> Counter[str]:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from genesys_ad_sync.genesys.client import GenesysClient, path_segment
+from genesys_ad_sync.genesys.entities import entity_of, group_of, user_of
 from genesys_ad_sync.genesys.errors import (
     AmbiguousExternalId,
     BadRequest,
@@ -58,6 +59,7 @@ class GenesysGateway:
         self._first_pages: dict[str, Page] = {}  # state -> first page of its listing
         self._listed: dict[str, tuple[GenesysUser, ...]] = {}  # state -> users
         self._external_ids: dict[str, str] | None = None  # group id -> SCIM externalId
+        self._members: dict[str, GenesysUser] = {}  # as the last listing of a group's individuals showed them
 
     # -- groups ---------------------------------------------------------------------------------------
 
@@ -65,7 +67,7 @@ class GenesysGateway:
         """Read all groups: one request per 500."""
         path = "/api/v2/groups"
         return _complete(
-            lambda: [_group(entity, path) for entity in self._client.pages(path, page_size=LIST_PAGE_SIZE)]
+            lambda: [group_of(entity, path) for entity in self._client.pages(path, page_size=LIST_PAGE_SIZE)]
         )
 
     def group_id_by_external_id(self, external_id: str) -> str | None:
@@ -101,28 +103,36 @@ class GenesysGateway:
             answer = self._client.call("GET", path)
         except NotFound:
             return None
-        return _group(_entity(answer.body, path), path)
+        return group_of(entity_of(answer.body, path), path)
 
     def individuals(self, group_id: str) -> frozenset[str]:
         """Read the ids of the members who were added individually.
 
         Not `/members`: that also lists owners and users included by rules, who cannot be removed. Raises NotFound if
-        there is no such group, IncompleteListing if the answer is not complete.
+        there is no such group, IncompleteListing if the answer is not complete. The answer shows whole users, which
+        ``members`` returns.
         """
         path = f"/api/v2/groups/{path_segment(group_id)}/individuals"
 
         def read() -> frozenset[str]:
             page = page_of(self._client.call("GET", path), "GET", path)
             ids = frozenset(id_of(entity, path) for entity in page.entities)
+            shown = {id_of(entity, path): user_of(entity, path) for entity in page.entities if entity.get("name")}
             if page.count > 1 or len(ids) != page.total or len(ids) != len(page.entities):
                 raise IncompleteListing(
                     f"The group's individuals are not complete: {len(ids)} of {page.total} answered",
                     method="GET",
                     path=path,
                 )
+            with self._lock:  # one object for a user, in however many groups
+                self._members.update({id_: user for id_, user in shown.items() if self._members.get(id_) != user})
             return ids
 
         return _complete(read)
+
+    def members(self, user_ids: Collection[str]) -> dict[str, GenesysUser]:
+        """Return these users as the last listing of individuals showed them. No request; others are missing."""
+        return {id_: self._members[id_] for id_ in user_ids if id_ in self._members}
 
     # -- users ----------------------------------------------------------------------------------------
 
@@ -189,6 +199,13 @@ class GenesysGateway:
         with self._lock:
             return self._users_by_id(wanted)
 
+    def user_states(self, user_ids: Collection[str]) -> dict[str, str]:
+        """Return the state of each user, deleted ones included: 50 per request.
+
+        An id that is missing in the answer is missing here, which proves nothing.
+        """
+        return {user.id: user.state for user in self._by_id(sorted(set(user_ids)))}
+
     @property
     def has_listed_users(self) -> bool:
         """Whether all active and inactive users are known: finding one takes no request."""
@@ -211,22 +228,24 @@ class GenesysGateway:
                 found = [user for user in self.list_users(STATES) if user.id in wanted]
             except BadRequest:
                 self._refuses_listing = True
-        path, ids = "/api/v2/users", sorted(wanted - {user.id for user in found})  # a listing shows no deleted ones
+        return found + self._by_id(sorted(wanted - {user.id for user in found}))  # a listing shows no deleted ones
+
+    def _by_id(self, ids: Sequence[str]) -> list[GenesysUser]:
+        found: list[GenesysUser] = []
         for start in range(0, len(ids), SEARCH_BATCH):
-            batch = ids[start : start + SEARCH_BATCH]
-            params = {"id": batch, "state": "any"}
-            found += _complete(partial(self._users_with, path, params))
+            params = {"id": list(ids[start : start + SEARCH_BATCH]), "state": "any"}
+            found += _complete(partial(self._users_with, "/api/v2/users", params))
         return found
 
     def _users_with(self, path: str, params: dict[str, Any]) -> list[GenesysUser]:
-        return [_user(entity, path) for entity in self._client.pages(path, params=params, page_size=LIST_PAGE_SIZE)]
+        return [user_of(entity, path) for entity in self._client.pages(path, params=params, page_size=LIST_PAGE_SIZE)]
 
     def _one_user(self, path: str) -> GenesysUser | None:
         try:
             answer = self._client.call("GET", path)
         except NotFound:
             return None
-        return _user(_entity(answer.body, path), path)
+        return user_of(entity_of(answer.body, path), path)
 
     def _is_listed(self, states: Iterable[str]) -> bool:
         return all(state in self._listed for state in states)
@@ -268,7 +287,7 @@ class GenesysGateway:
         path = "/api/v2/users"
         first = self._first_pages.pop(state, None)  # serves one reading: a second one starts again
         entities = read_pages(lambda number: self._user_page(state, number), path, first)
-        return [_user(entity, path) for entity in entities]
+        return [user_of(entity, path) for entity in entities]
 
     def _search_in_halves(self, field: UserKey, batch: Sequence[str]) -> FoundUsers:
         """Search; halve a refused batch until the refused values are alone."""
@@ -301,7 +320,7 @@ class GenesysGateway:
             body = {"pageSize": SEARCH_PAGE_SIZE, "pageNumber": number, "query": query}
             return page_of(self._client.call("POST", path, json=body, idempotent=True), "POST", path, "results")
 
-        users = _complete(lambda: [_user(entity, path) for entity in read_pages(fetch, path)])
+        users = _complete(lambda: [user_of(entity, path) for entity in read_pages(fetch, path)])
         return _matching(field, frozenset(values), users)
 
     def _read_external_ids(self) -> dict[str, str]:
@@ -354,33 +373,3 @@ def _normalised(values: Iterable[str]) -> frozenset[str]:
 
 def _matching(field: UserKey, wanted: frozenset[str], users: Iterable[GenesysUser]) -> list[GenesysUser]:
     return [user for user in users if user.state in STATES and (field.of(user) or "").strip().lower() in wanted]
-
-
-def _entity(body: Any, path: str) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise UnexpectedAnswer("The answer is not an entity", method="GET", path=path)
-    return body
-
-
-def _group(entity: dict[str, Any], path: str) -> GenesysGroup:
-    version = str(entity.get("version"))  # an int; in older texts a string of digits
-    return GenesysGroup(
-        id=id_of(entity, path),
-        name=str(entity.get("name") or ""),
-        state=str(entity.get("state") or "active"),
-        version=int(version) if version.isdigit() else None,
-        member_count=entity.get("memberCount"),
-    )
-
-
-def _user(entity: dict[str, Any], path: str) -> GenesysUser:
-    state = entity.get("state")
-    if not isinstance(state, str):
-        raise UnexpectedAnswer("A user of the answer has no state", method="GET", path=path)
-    return GenesysUser(
-        id=id_of(entity, path),
-        name=str(entity.get("name") or ""),
-        email=entity.get("email"),
-        username=entity.get("username"),
-        state=state.lower(),
-    )

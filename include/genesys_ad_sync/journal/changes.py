@@ -142,6 +142,24 @@ class Changes(DefinitionStore):
                 .values(evidence=Evidence.SEEN.value)
             )
 
+    def newest_adds(self, group_guids: Collection[Guid]) -> dict[Guid, int]:
+        """Return the id of the newest add that a poll found in each of these AD groups; those without are missing."""
+        statement = (
+            select(_CHANGE.group_guid, func.max(_CHANGE.id).label("id"))
+            .where(
+                _CHANGE.definition == self._definition,
+                _CHANGE.action == Action.ADD.value,
+                _CHANGE.origin != "comparison",
+            )
+            .group_by(_CHANGE.group_guid)
+        )
+        with self._database.reading() as connection:
+            return {
+                row.group_guid: row.id
+                for chunk in chunks(group_guids)
+                for row in connection.execute(statement.where(_CHANGE.group_guid.in_(chunk)))
+            }
+
     def add_compared(self, changes: Sequence[Change]) -> list[Change]:
         """Add what a full comparison with Genesys found; return it in the same order, with ids.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select, update
 
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import DefinitionStore, chunks, insert_new
+from genesys_ad_sync.journal.database import DefinitionStore, chunks, insert_new, upsert
 from genesys_ad_sync.model import Grant, Guid
 
 _GRANT = tables.grant.c
@@ -18,14 +18,21 @@ class Grants(DefinitionStore):
     """The memberships that AD owns."""
 
     def of_groups(self, genesys_group_ids: Collection[str]) -> list[Grant]:
-        """Return the grants in these Genesys groups."""
+        """Return the grants in these Genesys groups that are awake."""
+        return self._of_groups(genesys_group_ids, _GRANT.asleep_since.is_(None))
+
+    def asleep_in(self, genesys_group_ids: Collection[str]) -> list[Grant]:
+        """Return the sleeping grants in these Genesys groups: see `sleep`."""
+        return self._of_groups(genesys_group_ids, _GRANT.asleep_since.is_not(None))
+
+    def _of_groups(self, genesys_group_ids: Collection[str], which: ColumnElement[bool]) -> list[Grant]:
         with self._database.reading() as connection:
             return [
-                Grant(row.genesys_group_id, row.genesys_user_id, row.user_guid, row.group_guid)
+                Grant(row.genesys_group_id, row.genesys_user_id, row.user_guid, row.group_guid, row.by_dry_run)
                 for chunk in chunks(genesys_group_ids)
                 for row in connection.execute(
                     select(tables.grant).where(
-                        _GRANT.definition == self._definition, _GRANT.genesys_group_id.in_(chunk)
+                        _GRANT.definition == self._definition, _GRANT.genesys_group_id.in_(chunk), which
                     )
                 )
             ]
@@ -42,7 +49,10 @@ class Grants(DefinitionStore):
             ]
 
     def add(self, grants: Collection[Grant], at: datetime) -> None:
-        """Store grants; one that exists keeps its first time."""
+        """Store grants; one that exists keeps its first time, and is awake.
+
+        One that only dry runs saw does not replace another.
+        """
         rows = [
             {
                 "definition": self._definition,
@@ -51,11 +61,38 @@ class Grants(DefinitionStore):
                 "user_guid": grant.user_guid,
                 "group_guid": grant.group_guid,
                 "since": at,
+                "by_dry_run": grant.by_dry_run,
+                "asleep_since": None,
             }
             for grant in grants
         ]
         with self._database.writing() as connection:
-            insert_new(connection, tables.grant, rows)
+            insert_new(connection, tables.grant, [row for row in rows if row["by_dry_run"]])
+            live = [row for row in rows if not row["by_dry_run"]]
+            upsert(connection, tables.grant, live, ["by_dry_run", "asleep_since"])
+
+    def sleep(self, grants: Collection[Grant], at: datetime) -> None:
+        """Let grants sleep: their removal is settled, and nobody can see whether the membership is gone."""
+        self._set_asleep(grants, at)
+
+    def wake(self, grants: Collection[Grant]) -> None:
+        """Wake grants: Genesys shows the membership again."""
+        self._set_asleep(grants, None)
+
+    def _set_asleep(self, grants: Collection[Grant], since: datetime | None) -> None:
+        with self._database.writing() as connection:
+            for grant in grants:
+                connection.execute(
+                    update(tables.grant)
+                    .where(
+                        _GRANT.definition == self._definition,
+                        _GRANT.genesys_group_id == grant.genesys_group_id,
+                        _GRANT.genesys_user_id == grant.genesys_user_id,
+                        _GRANT.user_guid == grant.user_guid,
+                        _GRANT.group_guid == grant.group_guid,
+                    )
+                    .values(asleep_since=since)
+                )
 
     def remove(self, grants: Collection[Grant]) -> None:
         """Delete these grants: AD no longer owns the memberships."""

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import DefinitionStore, upsert
+from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
 from genesys_ad_sync.model import GroupPair, Guid
 
 _PAIR = tables.pair.c
+
+
+@dataclass(frozen=True)
+class MirrorPair:
+    """A pair, and what a person has confirmed of it under `removals: mirror`.
+
+    ``empty_confirmed_change``: the journal's newest change when a person answered for an AD group without members.
+    """
+
+    group_guid: Guid
+    genesys_group_id: str
+    confirmed: bool
+    empty_confirmed_change: int | None
 
 
 class Pairs(DefinitionStore):
@@ -81,6 +95,43 @@ class Pairs(DefinitionStore):
                     .values(baseline_dag_id=dag_id, baseline_run_id=run_id, baseline_at=at)
                 )
 
+    def mirrors(self, genesys_group_ids: Collection[str]) -> list[MirrorPair]:
+        """Return the active pairs of these Genesys groups, with what a person has confirmed of them."""
+        with self._database.reading() as connection:
+            return [
+                MirrorPair(
+                    row.group_guid,
+                    row.genesys_group_id,
+                    row.mirror_confirmed_at is not None,
+                    row.empty_confirmed_change,
+                )
+                for chunk in chunks(genesys_group_ids)
+                for row in connection.execute(
+                    select(tables.pair).where(
+                        _PAIR.definition == self._definition, _PAIR.active, _PAIR.genesys_group_id.in_(chunk)
+                    )
+                )
+            ]
+
+    def confirm_mirror(self, genesys_group_ids: Collection[str], at: datetime) -> None:
+        """Note that a person has answered the first question of these mirrors."""
+        self._confirm(genesys_group_ids, (_PAIR.mirror_confirmed_at.is_(None),), mirror_confirmed_at=at)
+
+    def confirm_empty(self, genesys_group_id: str, group_guids: Collection[Guid], change_id: int) -> None:
+        """Note that a person has answered what these AD groups without members asked.
+
+        :param change_id: the newest change of the journal; members that come later are asked about again.
+        """
+        self._confirm([genesys_group_id], (_PAIR.group_guid.in_(group_guids),), empty_confirmed_change=change_id)
+
+    def _confirm(
+        self, genesys_group_ids: Collection[str], which: tuple[ColumnElement[bool], ...], **values: Any
+    ) -> None:
+        with self._database.writing() as connection:
+            for chunk in chunks(genesys_group_ids):
+                mapped = (_PAIR.definition == self._definition, _PAIR.active, _PAIR.genesys_group_id.in_(chunk))
+                connection.execute(update(tables.pair).where(*mapped, *which).values(**values))
+
 
 def void_baselines(connection: Connection, definitions: Collection[str]) -> None:
     """Make every pair of these definitions be compared completely again."""
@@ -124,4 +175,6 @@ def _as_columns(definition: str, pair: GroupPair, at: datetime) -> dict[str, Any
         "baseline_dag_id": None,
         "baseline_run_id": None,
         "baseline_at": None,
+        "mirror_confirmed_at": None,
+        "empty_confirmed_change": None,
     }

@@ -43,6 +43,8 @@ class Runs(Store):
         asked_back: dict[str, Any] = {"undo_run": request.undo_run, "release_run": request.release_run}
         if request.release_claim:  # absent in what an earlier version stored
             asked_back["release_claim"] = list(request.release_claim)
+        if request.mirror_once:  # likewise
+            asked_back["mirror_once"] = "true"
         with self._database.writing() as connection:
             last = _last_attempt(connection, key)
             if (

@@ -16,6 +16,7 @@ from genesys_ad_sync.journal.changes import Changes
 from genesys_ad_sync.journal.claims import AllClaims, Claims
 from genesys_ad_sync.journal.database import Database
 from genesys_ad_sync.journal.definitions import Definitions
+from genesys_ad_sync.journal.dry_evidence import DryEvidences
 from genesys_ad_sync.journal.external_ids import ExternalIds
 from genesys_ad_sync.journal.facts import Facts
 from genesys_ad_sync.journal.figures import Figures
@@ -118,6 +119,7 @@ class DefinitionJournal:
         self.changes = Changes(database, definition)
         self.pairs = Pairs(database, definition)
         self.grants = Grants(database, definition)
+        self.dry_evidence = DryEvidences(database, definition)
         self.links = Links(database, definition)
         self.claims = Claims(database, definition)
         self.definitions = Definitions(database, definition)

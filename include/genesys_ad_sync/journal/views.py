@@ -145,6 +145,11 @@ class Views(DefinitionStore):
             )
             return [_as_group(row) for row in groups]
 
+    def known_groups(self) -> frozenset[Guid]:
+        """Return every AD group that the definition has ever seen."""
+        with self._database.reading() as connection:
+            return frozenset(connection.scalars(select(_GROUP.guid).where(_GROUP.definition == self._definition)))
+
     def groups(self, guids: Collection[Guid]) -> dict[Guid, DirectoryGroup]:
         """Return these groups as last read, gone ones included; unknown guids are missing."""
         with self._database.reading() as connection:

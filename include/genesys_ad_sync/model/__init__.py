@@ -19,6 +19,7 @@ from genesys_ad_sync.model.genesys import MEMBERS_PER_REQUEST, GenesysGroup, Gen
 from genesys_ad_sync.model.identity import (
     BY_LINK,
     BY_PERSON,
+    DryEvidence,
     FormerLink,
     Grant,
     GroupPair,
@@ -55,6 +56,7 @@ __all__ = [
     "DirectoryUser",
     "DirectoryView",
     "Doubt",
+    "DryEvidence",
     "Evidence",
     "FormerLink",
     "GenesysGroup",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
@@ -39,12 +39,30 @@ class SkippedGroup:
 
 @dataclass(frozen=True)
 class Grant:
-    """A membership that AD owns: ``user_guid`` was granted it through ``group_guid``."""
+    """A membership that AD owns: ``user_guid`` was granted it through ``group_guid``.
+
+    ``by_dry_run``: only dry runs saw that AD and Genesys both had it.
+    """
 
     genesys_group_id: str
     genesys_user_id: str
     user_guid: Guid
     group_guid: Guid
+    by_dry_run: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True)
+class DryEvidence:
+    """A membership that AD and Genesys both had at a dry comparison of a pair.
+
+    ``rule``: the rule of `groups:` that made the pair. ``matched_by``: what found the Genesys user. ``scope``: what
+    the definition read of AD.
+    """
+
+    grant: Grant
+    rule: str
+    matched_by: str
+    scope: str
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,9 @@ ABOUT_KEYS = frozenset(
         "new_user",  # Genesys user of the link from now on
         "limit",  # the exceeded limit in words
         "on_excess",  # the definition's `limits.on_excess`
+        "group",  # the AD group, by name
+        "member",  # the member as Genesys Cloud shows it: name, mail, user name
+        "unidentified",  # the AD accounts whose Genesys user is not known: name and mail of each
     }
 )
 """What the reason of a row may name, beside the row's own group and person. The values are texts for people."""
@@ -95,6 +98,7 @@ class Row:
     undoes_run: str | None = None  # run_id of the run whose change this row reverses
     about: Mapping[str, str] = field(default_factory=dict)
     rivals: tuple[Rival, ...] = ()
+    unseen: bool = False  # a removal of a user whom Genesys does not show: not as a member, and not as active
 
     @property
     def person(self) -> str:
@@ -128,7 +132,11 @@ class Row:
 
 @dataclass(frozen=True)
 class GroupResult:
-    """The figures of one Genesys group in the report. Counts are of individuals; None: not read."""
+    """The figures of one Genesys group in the report. Counts are of individuals; None: not read.
+
+    ``manual_member_ids``: None where the group was not compared in full. ``manual_member_names``: by id, for the
+    page.
+    """
 
     genesys_group_id: str
     genesys_group_name: str
@@ -139,3 +147,5 @@ class GroupResult:
     added: int
     removed: int
     manual_members: int | None
+    manual_member_ids: tuple[str, ...] | None = None
+    manual_member_names: Mapping[str, str] = field(default_factory=dict)

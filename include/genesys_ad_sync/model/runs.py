@@ -41,6 +41,7 @@ class RunRequest:
     due_at: datetime | None = None  # when the run was due; None: now
     relink: tuple[str, ...] = ()  # objectGUID, or objectGUID=Genesys user id: links that a person moves
     requested_by: str | None = None  # the Airflow user who triggered the run
+    mirror_once: bool = False  # compare everything as `removals: mirror`, and ask about each removal of a stranger
     refused: str | None = None  # why `poll` refused the request; for the report
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from genesys_ad_sync.model import Action, Reason, Row, RowKey, Status
 from genesys_ad_sync.planning import guards
@@ -27,11 +28,18 @@ class LimitedRows:
 
 
 def apply_limits(
-    rows: Iterable[Row], pending: Iterable[PendingRemovals], definition: SyncDefinition, context: PlanContext
+    rows: Iterable[Row],
+    pending: Iterable[PendingRemovals],
+    definition: SyncDefinition,
+    context: PlanContext,
+    asks: Mapping[str, Reason] = MappingProxyType({}),
 ) -> LimitedRows:
-    """Check the limits against the pending removals, and hold the rows that need approval."""
+    """Check the limits against the pending removals, and hold the rows that need approval.
+
+    ``asks``: row key -> why an approver must confirm it, whatever the limits say.
+    """
     check = check_limits(pending, context.removed_today, definition.limits)
-    held, needs_approval = hold_for_approval(rows, check, definition, context)
+    held, needs_approval = hold_for_approval(rows, check, definition, context, asks)
     return LimitedRows(tuple(held), needs_approval, check)
 
 
@@ -86,7 +94,11 @@ def _owned_members(target: Target, definition: SyncDefinition) -> int:
 
 
 def hold_for_approval(
-    rows: Iterable[Row], check: LimitCheck, definition: SyncDefinition, context: PlanContext
+    rows: Iterable[Row],
+    check: LimitCheck,
+    definition: SyncDefinition,
+    context: PlanContext,
+    asks: Mapping[str, Reason] = MappingProxyType({}),
 ) -> tuple[list[Row], frozenset[str]]:
     """Hold rows that need approval.
 
@@ -98,10 +110,10 @@ def hold_for_approval(
     result = []
     needs_approval = set()
     for row in rows:
-        reason = _approval_reason(row, check, definition, context) if _will_be_written(row) else None
+        reason = _approval_reason(row, check, definition, context, asks.get(row.key)) if _will_be_written(row) else None
         if reason is not None:
             result.append(dataclasses.replace(row, status=Status.HELD, reason=reason))
-            if reason is not Reason.OVER_LIMIT or definition.limits.on_excess == "approve":
+            if reason is not Reason.OVER_LIMIT or definition.limits.on_excess == "approve" or row.key in asks:
                 needs_approval.add(row.key)
             continue
         if row.status is Status.HELD and (row.reason in _ASK_ALWAYS or "ask" in row.about):
@@ -115,9 +127,11 @@ def _will_be_written(row: Row) -> bool:
     return row.status is Status.PLANNED and row.reason is None
 
 
-def _approval_reason(row: Row, check: LimitCheck, definition: SyncDefinition, context: PlanContext) -> Reason | None:
+def _approval_reason(
+    row: Row, check: LimitCheck, definition: SyncDefinition, context: PlanContext, asked: Reason | None
+) -> Reason | None:
     name = (row.genesys_group or {}).get("name") or ""
     reason = guards.protected(name, definition.protect) or guards.journal_restored(restored=context.journal_restored)
     if row.action is Action.REMOVE:
-        reason = reason or (Reason.OVER_LIMIT if row.genesys_group_id in check.held_groups else None)
+        reason = reason or asked or (Reason.OVER_LIMIT if row.genesys_group_id in check.held_groups else None)
     return reason

@@ -23,6 +23,14 @@ def newest_polled_change(changes: Iterable[Change]) -> int:
     return max((change.id or 0 for change in changes if change.evidence is Evidence.TOLD), default=0)
 
 
+def untold(changes: Iterable[Change]) -> bool:
+    """Return True if nothing in AD is behind these changes: a comparison, or an edit of the definition, made them."""
+    changes = list(changes)
+    return bool(changes) and all(
+        change.origin == "comparison" or change.held_reason is Reason.SCOPE_CHANGED for change in changes
+    )
+
+
 def held_reason(changes: Iterable[Change]) -> Reason | None:
     """Return the reason of the first AD group, by guid, whose newest change is held.
 

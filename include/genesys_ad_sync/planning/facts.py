@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
-from genesys_ad_sync.model import BY_LINK, Change, Grant, Guid, Match
+from genesys_ad_sync.model import BY_LINK, Change, DryEvidence, Grant, Guid, Match
 from genesys_ad_sync.planning.inputs import PlanContext, Relinking, Target
 from genesys_ad_sync.settings import SyncDefinition
 
@@ -43,6 +44,7 @@ class TargetFacts:
     former: Mapping[str, frozenset[Guid]]
     wanted_ids: frozenset[str]
     excluded_ids: frozenset[str]
+    trial: tuple[DryEvidence, ...] = ()
 
     @classmethod
     def of(
@@ -61,7 +63,8 @@ class TargetFacts:
             former.setdefault(grant.genesys_user_id, set()).add(grant.user_guid)
         grants_of: dict[str, tuple[Grant, ...]] = {}
         grants_by: dict[Guid, tuple[Grant, ...]] = {}
-        for grant in dict.fromkeys((*target.grants, *carried)):
+        trial = tuple(_left_since(target, matches)) if _can_be_compared(target, context) else ()
+        for grant in dict.fromkeys((*target.grants, *carried, *(one.grant for one in trial))):
             grants_of[grant.genesys_user_id] = (*grants_of.get(grant.genesys_user_id, ()), grant)
             if grant.user_guid not in former.get(grant.genesys_user_id, ()):
                 grants_by[grant.user_guid] = (*grants_by.get(grant.user_guid, ()), grant)
@@ -81,7 +84,32 @@ class TargetFacts:
             {genesys_id: frozenset(guids) for genesys_id, guids in former.items()},
             frozenset(wanted),
             frozenset(excluded),
+            trial,
         )
+
+    @property
+    def policy(self) -> str:
+        """Return the policy of removals in this run."""
+        return "mirror" if self.context.mirror_once else self.definition.removals
+
+    @property
+    def mirrors(self) -> bool:
+        """True if members whom AD does not own go, too."""
+        return self.policy == "mirror"
+
+    @cached_property
+    def unidentified(self) -> tuple[Guid, ...]:
+        """Return the wanted accounts whose Genesys user is not known for certain, sorted.
+
+        With them, the members of AD groups that cannot be read: any of them may be a person.
+        """
+        wanted = {guid for guid in self.target.wanted if not self._is_identified(guid)}
+        return tuple(sorted(wanted | self.target.unreadable))
+
+    def _is_identified(self, guid: Guid) -> bool:
+        match = self.matches.get(guid)
+        known_as = match.genesys_user_id if match else None
+        return known_as is not None and self.matched_by_one(known_as, guid)
 
     @property
     def members(self) -> frozenset[str]:
@@ -91,8 +119,12 @@ class TargetFacts:
     @property
     def is_compared(self) -> bool:
         """True if the target is ours alone and can be compared completely."""
-        target = self.target
-        return target.full and target.members is not None and not target.claimed_by and not self.context.in_flight
+        return _can_be_compared(self.target, self.context)
+
+    def rests_on_trial(self, genesys_user_id: str | None) -> bool:
+        """Return True if AD owns this membership by what dry runs saw, and by nothing else."""
+        grants = self.grants_of.get(genesys_user_id or "", ())
+        return bool(grants) and all(grant.by_dry_run for grant in grants)
 
     def known_ids(self, guid: Guid) -> frozenset[str]:
         """Return the Genesys users that an AD user is, by match and grants."""
@@ -183,6 +215,29 @@ class TargetFacts:
         if person.user_guid is not None:
             return person.user_guid in relinks
         return not relinks.isdisjoint(self.former.get(person.genesys_user_id or "", ()))
+
+
+def _can_be_compared(target: Target, context: PlanContext) -> bool:
+    return target.full and target.members is not None and not target.claimed_by and not context.in_flight
+
+
+def _left_since(target: Target, matches: Mapping[Guid, Match]) -> Iterator[DryEvidence]:
+    """Yield the evidence of members who have left AD since, and are still in Genesys.
+
+    Not of an account that is another Genesys user by today's rules: the trial was wrong about the person.
+    """
+    known = frozenset(target.grants)
+    for one in target.trial:
+        grant = one.grant
+        match = matches.get(grant.user_guid)
+        still_the_same = match is not None and match.genesys_user_id in {None, grant.genesys_user_id}
+        if (
+            still_the_same
+            and grant not in known
+            and grant.user_guid not in target.wanted
+            and grant.genesys_user_id in (target.members or ())
+        ):
+            yield one
 
 
 def claims_by_genesys_user(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable
 
-from genesys_ad_sync.model import SETTLED, Action, Change, Grant, Guid, Reason, Row, Status
+from genesys_ad_sync.model import SETTLED, Action, Change, DryEvidence, Grant, Guid, Reason, Row, Status
 from genesys_ad_sync.planning.evidence import doubted_groups
 from genesys_ad_sync.planning.facts import TargetFacts
 
@@ -13,13 +13,36 @@ from genesys_ad_sync.planning.facts import TargetFacts
 
 
 def new_grants(facts: TargetFacts) -> Iterable[Grant]:
-    """Yield the grants of memberships that AD wants and Genesys already has."""
+    """Yield the grants of memberships that AD wants and Genesys already has.
+
+    With them, those of the trial whose members have left AD since.
+    """
     target = facts.target
+    yield from (one.grant for one in facts.trial)
     for guid, genesys_id in wanted_members_present(facts):
+        known = [grant for grant in facts.grants_of.get(genesys_id, ()) if not grant.by_dry_run]
         for group_guid in target.wanted[guid]:
             grant = Grant(target.genesys_group.id, genesys_id, guid, group_guid)
-            if grant not in facts.grants_of.get(genesys_id, ()):
+            if grant not in known:
                 yield grant
+
+
+def dry_evidence(facts: TargetFacts) -> Iterable[DryEvidence]:
+    """Yield what a dry comparison has seen, in place of all that earlier ones saw of the target.
+
+    Memberships that AD wants and Genesys already has, and earlier ones whose members have left AD since.
+    """
+    target = facts.target
+    yield from facts.trial
+    for guid, genesys_id in wanted_members_present(facts):
+        for group_guid in target.wanted[guid]:
+            if group_guid in target.trial_rules:
+                yield DryEvidence(
+                    Grant(target.genesys_group.id, genesys_id, guid, group_guid, by_dry_run=True),
+                    target.trial_rules[group_guid],
+                    facts.matches[guid].matched_by or "",
+                    facts.context.scope,
+                )
 
 
 def transferred_grants(facts: TargetFacts, rows: Iterable[Row]) -> Iterable[Grant]:

@@ -31,6 +31,7 @@ class Removal:
     claimants: frozenset[Guid]  # AD accounts that are, or may be, this Genesys user, and belong into the group
     all_wanted_looked_up: bool = True  # every AD user who belongs in the Genesys group was looked up in Genesys
     held_reason: Reason | None = None  # the change's own
+    may_be_unidentified: bool = False  # a wanted person who is not identified has a value of this member
 
 
 # -- no guard may object ------------------------------------------------------------------------------
@@ -47,6 +48,14 @@ def unproven(removal: Removal) -> Reason | None:
 def not_owned(removal: Removal) -> Reason | None:
     """Hold what AD never granted, unless the policy is `mirror`."""
     return None if removal.grants or removal.policy == "mirror" else Reason.NOT_OWNED
+
+
+def unidentified_member(removal: Removal) -> Reason | None:
+    """Hold a member whom AD does not own if a wanted person, not identified, has the same mail or user name.
+
+    Nobody is asked: such a member is most likely that person.
+    """
+    return Reason.UNIDENTIFIED_MEMBERS if removal.may_be_unidentified and not removal.grants else None
 
 
 def ambiguous_identity(removal: Removal) -> Reason | None:
@@ -96,6 +105,7 @@ def held_by_evidence(removal: Removal) -> Reason | None:
 GUARDS = (
     unproven,
     not_owned,
+    unidentified_member,
     ambiguous_identity,
     claimed_by_other_account,
     unresolved_members,

@@ -11,7 +11,9 @@ from genesys_ad_sync.model import (
     Change,
     DirectoryGroup,
     DirectoryUser,
+    DryEvidence,
     GenesysGroup,
+    GenesysUser,
     Grant,
     Guid,
     Objection,
@@ -35,7 +37,14 @@ class Target:
     ``members``: Genesys user ids of its members (individuals). None: could not be read, which is not "nobody".
     ``changes``: changes to act on. In a bounded run also settled changes of the window, which are listed again.
     ``claimed_by``: another sync definition that feeds the Genesys group already.
-    ``unreadable``: members below ``sources`` that AD lists and of which nothing could be read.
+    ``unreadable``: members below ``sources`` that AD lists and that cannot be read. Each of them may be a person.
+
+    Only under `mirror`: ``mirror_confirmed``: a person has answered the first question of each pair.
+    ``empty_sources``: AD groups that read as having nobody, unconfirmed since they had members.
+    ``profiles``: the members as `/individuals` shows them, as far as they were read in this task.
+
+    ``trial``: what dry comparisons saw of pairs that no live run has compared. ``trial_rules``: AD group of such a pair
+    -> its rule of `groups:`, as it is written.
     """
 
     genesys_group: GenesysGroup
@@ -50,6 +59,11 @@ class Target:
     former_sources: frozenset[Guid] = frozenset()
     unreadable: frozenset[Guid] = frozenset()
     proven_by: int | None = None
+    mirror_confirmed: bool = True
+    empty_sources: tuple[Guid, ...] = ()
+    profiles: Mapping[str, GenesysUser] = field(default_factory=dict)
+    trial: tuple[DryEvidence, ...] = ()
+    trial_rules: Mapping[Guid, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,6 +117,10 @@ class PlanContext:
     ``moves``: (AD user, former Genesys user) -> what became of that link. Grants follow it.
     ``relinks``: AD users whose link is to move in this run. No person has approved it yet.
     ``remarks``: AD user -> what its rows say in addition.
+    ``mirror_once``: the policy of this run is `mirror`, and each removal of a stranger needs an approver.
+    ``user_states``: states of Genesys users that are to be removed and were not among the members, as just read;
+    ``unknown`` where Genesys did not show the user.
+    ``scope``: what the definition reads of AD, as far as it decides memberships.
     """
 
     observed_at: datetime
@@ -121,6 +139,9 @@ class PlanContext:
     moves: Mapping[tuple[Guid, str], Move] = field(default_factory=dict)
     relinks: Mapping[Guid, Relinking] = field(default_factory=dict)
     remarks: Mapping[Guid, str] = field(default_factory=dict)
+    mirror_once: bool = False
+    scope: str = ""
+    user_states: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def without_veto(self) -> frozenset[Guid]:

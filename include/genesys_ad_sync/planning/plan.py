@@ -7,14 +7,22 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from genesys_ad_sync.model import Change, Grant, GroupResult, Guid, Match, Row
+from genesys_ad_sync.model import Change, DryEvidence, Grant, GroupResult, Guid, Match, Reason, Row
 from genesys_ad_sync.planning.approvals import LimitedRows, apply_limits, fail_reason, pending_removals
 from genesys_ad_sync.planning.facts import TargetFacts, claims_by_genesys_user
-from genesys_ad_sync.planning.grants import carried_grants, new_grants, stale_grants, transferred_grants
+from genesys_ad_sync.planning.grants import (
+    carried_grants,
+    dry_evidence,
+    new_grants,
+    stale_grants,
+    transferred_grants,
+)
 from genesys_ad_sync.planning.inputs import PlanContext, Target, UnmappedGroup
 from genesys_ad_sync.planning.lanes import assign_lanes
 from genesys_ad_sync.planning.limits import NOTHING_EXCEEDED, LimitCheck
 from genesys_ad_sync.planning.rows import comparison_changes, group_result, order, rows_of_target, rows_of_unmapped
+from genesys_ad_sync.planning.strangers import why_asked
+from genesys_ad_sync.planning.trial import needs_person_after_trial, with_trial_limit
 from genesys_ad_sync.settings import SyncDefinition
 
 
@@ -27,6 +35,7 @@ class Plan:
     ``new_grants``: grants to add. Memberships that AD wants and Genesys already has (complete comparison only), and
     grants that pass from one AD group, account or Genesys user to another.
     ``stale_grants``: grants to remove. See `stale_grants`.
+    ``trial``: of a dry run: the evidence of its comparisons.
     ``compared_groups``: ids of Genesys groups that were compared completely.
     ``hash``: see `content_hash`.
     ``fail_reason``: why nothing may be written (`limits.on_excess: fail`).
@@ -44,6 +53,7 @@ class Plan:
     excess: LimitCheck = NOTHING_EXCEEDED
     compared_groups: frozenset[str] = frozenset()
     stale_grants: tuple[Grant, ...] = ()
+    trial: tuple[DryEvidence, ...] = ()
 
     @property
     def lanes(self) -> tuple[tuple[Row, ...], ...]:
@@ -78,8 +88,11 @@ def plan(
     """
     drafts = _drafts(targets, matches, definition, context)
     rows = [row for draft in drafts for row in draft.rows]
-    pending = pending_removals(targets, rows, context.pending_elsewhere, definition)
-    limited = apply_limits(rows, pending, definition, context)
+    asks = {row.key: Reason.OVER_LIMIT for draft in drafts for row in draft.rows if needs_person_after_trial(row)}
+    asks |= {row.key: reason for draft in drafts for row in draft.rows if (reason := why_asked(row, draft.facts))}
+    counted = [row for row in rows if asks.get(row.key) is not Reason.MIRROR_ONCE]  # they ask whatever the limits say
+    pending = pending_removals(targets, counted, context.pending_elsewhere, definition)
+    limited = apply_limits(rows, pending, definition, context, asks)
     skipped = [row for group in unmapped for row in rows_of_unmapped(group, context)]
     return _assemble(drafts, limited, skipped, definition, context)
 
@@ -93,7 +106,7 @@ def _drafts(
     drafts = []
     for target in targets:
         facts = TargetFacts.of(target, matches, claims, definition, context)
-        drafts.append(_Draft(facts, tuple(rows_of_target(facts))))
+        drafts.append(_Draft(facts, tuple(with_trial_limit(rows_of_target(facts), facts))))
     return drafts
 
 
@@ -128,6 +141,7 @@ def _assemble(
             )
         ),
         stale_grants=tuple(grant for facts in all_facts for grant in stale_grants(facts)),
+        trial=tuple(one for facts in all_facts for one in dry_evidence(facts)) if context.dry_run else (),
         compared_groups=frozenset(facts.target.genesys_group.id for facts in all_facts if facts.is_compared),
         hash=content_hash(rows),
         fail_reason=fail_reason(limited.check, definition),

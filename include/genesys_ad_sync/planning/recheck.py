@@ -6,10 +6,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from genesys_ad_sync.model import Action, Change, Guid, Match, Reason, Row, Status
-from genesys_ad_sync.planning import guards
+from genesys_ad_sync.planning import guards, strangers
 from genesys_ad_sync.planning.evidence import change_ids
 from genesys_ad_sync.planning.facts import Person, TargetFacts, claims_by_genesys_user
 from genesys_ad_sync.planning.inputs import PlanContext, Target
+from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.planning.verdicts import Proposal, Verdict, decide
 from genesys_ad_sync.settings import SyncDefinition
 
@@ -47,7 +48,11 @@ def _rechecked(row: Row, unsettled: Mapping[tuple[Person, Action], Sequence[Chan
     proposal = Proposal.of(person, row.action, row.group_guids, changes)
     verdict = _narrowed(decide(proposal, facts), row, facts)
     if verdict.status is Status.PLANNED:
-        return dataclasses.replace(row, status=Status.PLANNED, reason=None, error=None, about={}, rivals=())
+        # who was seen by the plan, or is seen now, was seen before the write
+        unseen = row.unseen and verdict.unseen
+        return dataclasses.replace(
+            row, status=Status.PLANNED, reason=None, error=None, about={}, rivals=(), unseen=unseen
+        )
     return dataclasses.replace(
         row,
         status=verdict.status,
@@ -55,6 +60,7 @@ def _rechecked(row: Row, unsettled: Mapping[tuple[Person, Action], Sequence[Chan
         error=verdict.error,
         about=verdict.about,
         rivals=verdict.rivals,
+        unseen=verdict.unseen,
     )
 
 
@@ -62,11 +68,17 @@ def _narrowed(verdict: Verdict, row: Row, facts: TargetFacts) -> Verdict:
     """Return the verdict, or a stricter one where it would go beyond the planned row."""
     if verdict.status is Status.PLANNED and verdict.genesys_user_id != row.genesys_user_id:
         verdict = Verdict(Status.HELD, Reason.AMBIGUOUS)
+    if verdict.status is Status.PLANNED and _was_not_approved(row) and (reason := strangers.why_asked(row, facts)):
+        verdict = dataclasses.replace(verdict, status=Status.HELD, reason=reason)
     if verdict.reason is Reason.STILL_GRANTED:  # no AD group granted it when the plan was made
         verdict = Verdict(Status.SUPERSEDED, Reason.NEWER_VIEW)
     if verdict.status is Status.PLANNED and row.reason is Reason.ALREADY_SO and not _needs_no_approval(row, facts):
         verdict = Verdict(Status.HELD, Reason.IN_FLIGHT)
     return verdict
+
+
+def _was_not_approved(row: Row) -> bool:
+    return row.lane is None or row.lane < FIRST_APPROVED_LANE
 
 
 def _needs_no_approval(row: Row, facts: TargetFacts) -> bool:

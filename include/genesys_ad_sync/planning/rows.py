@@ -70,7 +70,7 @@ def _differences(facts: TargetFacts) -> Iterable[tuple[Person, Action]]:
     for guid in target.wanted:
         yield Person(guid), Action.ADD
     # Any other member was added by hand: counted as a manual member, and only `mirror` removes it.
-    mirrored = facts.definition.removals == "mirror" and target.sources
+    mirrored = facts.mirrors and target.sources
     for genesys_user_id in target.members - facts.wanted_ids:
         left_alone = facts.person(genesys_user_id).user_guid in facts.context.excluded_users & target.wanted.keys()
         if genesys_user_id in facts.grants_of or (mirrored and not left_alone):
@@ -96,6 +96,7 @@ def _row(proposal: Proposal, verdict: Verdict, changes: Sequence[Change], facts:
         genesys_user_id=verdict.genesys_user_id or proposal.person.genesys_user_id,
         reason=verdict.reason,
         error=verdict.error or facts.context.remarks.get(proposal.person.user_guid or ""),
+        unseen=verdict.unseen,
         about=verdict.about,
         rivals=verdict.rivals,
         change_ids=change_ids(changes),
@@ -246,6 +247,8 @@ def comparison_changes(row: Row, context: PlanContext, proven_by: int) -> Iterab
         return  # left behind in a group that the AD group feeds no more: not a change of that AD group
     if row.user_guid is None and row.genesys_user_id is None:  # see _not_compared
         return
+    if context.mirror_once and row.about.get("member"):
+        return  # a stranger, in a run that ends with its answer: no later run lists it
     for guid in row.group_guids:
         yield Change(
             group_guid=guid,
@@ -264,9 +267,9 @@ def group_result(facts: TargetFacts) -> GroupResult:
     The run fills in the rest.
     """
     target = facts.target
-    manual = None
-    if target.members is not None:
-        manual = len(target.members - facts.wanted_ids - facts.excluded_ids - facts.grants_of.keys())
+    manual = manual_members(facts) if target.members is not None else None
+    listed = tuple(sorted(manual)) if manual is not None and target.full else None
+    shown = {id_: target.profiles[id_].name for id_ in listed or () if id_ in target.profiles}
     return GroupResult(
         genesys_group_id=target.genesys_group.id,
         genesys_group_name=target.genesys_group.name,
@@ -276,5 +279,13 @@ def group_result(facts: TargetFacts) -> GroupResult:
         after=None,
         added=0,
         removed=0,
-        manual_members=manual,
+        manual_members=None if manual is None else len(manual),
+        manual_member_ids=listed,
+        manual_member_names=shown,
     )
+
+
+def manual_members(facts: TargetFacts) -> frozenset[str]:
+    """Return the members that AD neither wants nor owns, and that no excluded account is."""
+    excluded = {id_ for guid in facts.context.excluded_users for id_ in facts.known_ids(guid)}
+    return facts.members - facts.wanted_ids - facts.grants_of.keys() - excluded - facts.excluded_ids

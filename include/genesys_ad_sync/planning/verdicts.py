@@ -22,7 +22,7 @@ from genesys_ad_sync.model import (
     RowKey,
     Status,
 )
-from genesys_ad_sync.planning import evidence, guards
+from genesys_ad_sync.planning import evidence, guards, sleeping, strangers
 from genesys_ad_sync.planning.facts import Person, TargetFacts
 
 
@@ -33,7 +33,7 @@ class Proposal:
     ``groups``: AD groups that its changes are about. ``held_reason``: see `evidence.held_reason`.
     ``newest``: id of the newest of its changes that AD reported; 0: none, as in a comparison.
     ``recorded``: newest poll that recorded one of its changes. ``about``: see `evidence.about_doubt`.
-    ``doubted_groups``: see `evidence.doubted_groups`.
+    ``doubted_groups``: see `evidence.doubted_groups`. ``untold``: see `evidence.untold`.
     """
 
     person: Person
@@ -44,6 +44,7 @@ class Proposal:
     recorded: int = 0
     about: Mapping[str, str] = field(default_factory=dict)
     doubted_groups: frozenset[Guid] = frozenset()
+    untold: bool = False
 
     @classmethod
     def of(cls, person: Person, action: Action, groups: tuple[Guid, ...], changes: Sequence[Change]) -> Proposal:
@@ -57,6 +58,7 @@ class Proposal:
             evidence.recorded_by(changes),
             evidence.about_doubt(changes),
             evidence.doubted_groups(changes),
+            evidence.untold(changes),
         )
 
 
@@ -64,7 +66,7 @@ class Proposal:
 class Verdict:
     """What becomes of a proposal.
 
-    ``genesys_user_id``: the Genesys user that it is about; None: not known. ``about``, ``rivals``: see `Row`.
+    ``genesys_user_id``: the Genesys user that it is about; None: not known. The others: see `Row`.
     """
 
     status: Status
@@ -73,6 +75,7 @@ class Verdict:
     error: str | None = None
     about: Mapping[str, str] = field(default_factory=dict)
     rivals: tuple[Rival, ...] = ()
+    unseen: bool = False
 
 
 _NOT_LOOKED_UP = Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, error="this person was not looked up in Genesys")
@@ -84,7 +87,8 @@ def decide(proposal: Proposal, facts: TargetFacts) -> Verdict:
         return Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, facts.only_id(proposal.person))
     verdict = _decide_add(proposal, facts) if proposal.action is Action.ADD else _decide_removal(proposal, facts)
     if facts.target.claimed_by and verdict.status in {Status.PLANNED, Status.HELD}:
-        error, about = claim_error(facts.target.claimed_by), {"definition": facts.target.claimed_by}
+        error = claim_error(facts.target.claimed_by)
+        about = {**verdict.about, "definition": facts.target.claimed_by}
         return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.CLAIMED_BY, error=error, about=about)
     return _awaiting_relink(_unless_objected(verdict, proposal, facts), proposal, facts)
 
@@ -239,13 +243,21 @@ def _settled_without_write(proposal: Proposal, facts: TargetFacts) -> Verdict | 
     ids = _ids(proposal.person, facts)
     if not ids:
         return _removal_of_unknown(facts.matches.get(guid) if guid is not None else None, facts)
-    if not ids & facts.members:
-        return _maybe_another_user(guid, facts) or _already_in_effect(proposal, min(ids), facts)
-    genesys_id = min(ids & facts.members)
+    if not ids & facts.members and not (hidden := sleeping.possibly_hidden(ids, facts)):
+        gone = sleeping.seen_as_deleted(ids, facts)
+        settled = dataclasses.replace(_already_in_effect(proposal, min(ids), facts), unseen=gone)
+        return _maybe_another_user(guid, facts) or settled
+    genesys_id = min(ids & facts.members or hidden)
     if guid is not None and facts.successor(guid, genesys_id) is not None:
         return Verdict(Status.UNCHANGED, Reason.STILL_GRANTED, genesys_id)
-    if facts.definition.removals == "never":
+    return _left_out_by_policy(proposal, genesys_id, facts)
+
+
+def _left_out_by_policy(proposal: Proposal, genesys_id: str, facts: TargetFacts) -> Verdict | None:
+    if facts.policy == "never":
         return Verdict(Status.SKIPPED, Reason.REMOVALS_NEVER, genesys_id)
+    if proposal.untold and not facts.mirrors and not facts.grants_of.get(genesys_id):
+        return Verdict(Status.SKIPPED, Reason.NOT_OWNED, genesys_id)  # only a former definition wanted it
     return None
 
 
@@ -261,32 +273,40 @@ def _guarded(proposal: Proposal, facts: TargetFacts) -> Verdict:
     """Plan the removal of a present member, or hold it for a guard."""
     target, guid = facts.target, proposal.person.user_guid
     ids = _ids(proposal.person, facts)
-    genesys_id = min(ids & facts.members)
+    genesys_id = min(ids & facts.members or sleeping.possibly_hidden(ids, facts))
+    grants = facts.grants_of.get(genesys_id, ())
+    stranger = facts.mirrors and not grants
     reason = guards.why_held(
         guards.Removal(
             genesys_user_id=genesys_id,
             user_guid=guid,
-            policy=facts.definition.removals,
+            policy=facts.policy,
             complete=target.complete and (target.proven_by is None or target.proven_by >= proposal.recorded),
             sources=frozenset(target.sources),
             former_sources=target.former_sources,
             lost=proposal.groups,
-            grants=facts.grants_of.get(genesys_id, ()),
+            grants=grants,
             match=facts.matches.get(guid) if guid is not None else None,
             known_ids=ids,
             claimants=facts.wanted_claimants(genesys_id),
             all_wanted_looked_up=facts.matches.keys() >= target.wanted.keys(),
             held_reason=proposal.held_reason,
+            may_be_unidentified=stranger and strangers.may_be_unidentified(genesys_id, facts),
         )
     )
-    if reason in {Reason.AMBIGUOUS, Reason.LINK_CONTRADICTED}:
-        return Verdict(Status.HELD, reason, genesys_id, rivals=_rivals(proposal.person, genesys_id, facts))
     if reason is Reason.GENESYS_UNREADABLE:
         missing = len(target.wanted.keys() - facts.matches.keys())
         error = f"{missing} people who belong into the group were not looked up in Genesys; one may be this member"
         return Verdict(Status.HELD, reason, genesys_id, error=error)
     about = proposal.about if reason is proposal.held_reason else {}
-    return Verdict(Status.HELD if reason else Status.PLANNED, reason, genesys_id, about=about)
+    rivals: tuple[Rival, ...] = ()
+    if reason in {Reason.AMBIGUOUS, Reason.LINK_CONTRADICTED}:
+        rivals = _rivals(proposal.person, genesys_id, facts)
+    if stranger:
+        about = {**about, **strangers.about(genesys_id, facts)}
+        rivals = tuple(dict.fromkeys((*rivals, *strangers.rivals(facts))))
+    status, unseen = Status.HELD if reason else Status.PLANNED, genesys_id not in facts.members
+    return Verdict(status, reason, genesys_id, about=about, rivals=rivals, unseen=unseen)
 
 
 def _rivals(person: Person, genesys_id: str, facts: TargetFacts) -> tuple[Rival, ...]:

@@ -75,7 +75,7 @@ def build_report(
         "total_changes": len(details),
         **{key: counts[status] for status, key in COUNT_KEYS.items()},
         "details": details,
-        "groups": sorted((_group(result, directory_groups) for result in groups), key=_group_place),
+        "groups": sorted((_group(result, directory_groups, mode) for result in groups), key=_group_place),
         "requests": _requests(requests or {}),
         "approval": _approval(approval),
         "notes": list(notes),
@@ -137,7 +137,7 @@ def _directory_user(row: Row) -> dict[str, str | None] | None:
     return None
 
 
-def _group(result: GroupResult, directory_groups: Mapping[Guid, Named]) -> dict[str, Any]:
+def _group(result: GroupResult, directory_groups: Mapping[Guid, Named], mode: Mode) -> dict[str, Any]:
     return {
         "genesys_group": {"id": result.genesys_group_id, "name": result.genesys_group_name},
         "directory_groups": _named_groups(result.group_guids, directory_groups),
@@ -147,7 +147,12 @@ def _group(result: GroupResult, directory_groups: Mapping[Guid, Named]) -> dict[
         "added": result.added,
         "removed": result.removed,
         "manual_members": result.manual_members,
+        "manual_member_ids": _listed(result) if mode is Mode.FULL else None,
     }
+
+
+def _listed(result: GroupResult) -> list[str] | None:
+    return None if result.manual_member_ids is None else list(result.manual_member_ids)
 
 
 def _window(mode: Mode, window: Window | None) -> dict[str, str | None] | None:

@@ -31,12 +31,16 @@ from genesys_ad_sync.report.wording import (
 from genesys_ad_sync.text import one_line
 
 
-def render_page(report: Mapping[str, Any]) -> str:
-    """Return the page of a report that `build_report` made or that was read from its file."""
+def render_page(report: Mapping[str, Any], member_names: Mapping[str, str] | None = None) -> str:
+    """Return the page of a report that `build_report` made or that was read from its file.
+
+    ``member_names``: names of manual members by Genesys user id, which a report does not hold.
+    """
     used_reasons = sorted({detail["reason"] for detail in report["details"] if detail["reason"]})
     template = _environment().get_template("report.html.j2")
     return template.render(
         report=report,
+        member_names=member_names or {},
         headline=headline(report),
         mode_words=MODE_WORDS[report["mode"]],
         counts=[(status.value, report[COUNT_KEYS[status]], words) for status, words in STATUS_WORDS.items()],

@@ -118,6 +118,32 @@ def _not_looked_up(row: Row) -> str:
     return f"Correct the value{f' {value!r}' if value else ''} in AD{f' (rule {rule})' if rule else ''}."
 
 
+def _unidentified_members(row: Row) -> str:
+    member = row.about.get("member", f"Genesys user {row.genesys_user_id}")
+    people = row.about.get("unidentified", "an AD account")
+    return (
+        f"Not identified in Genesys Cloud: {people}. The member is {member}. Correct the values under users: on one "
+        "side, or name the account in exclude: users. If a question is open, answer it in the task approve_removals."
+    )
+
+
+def _mirror(row: Row) -> str:
+    member = row.about.get("member", f"Genesys user {row.genesys_user_id}")
+    return f"The member is {member}. {_ANSWER}"
+
+
+def _mirror_once(row: Row) -> str:
+    again = "What nobody approves ends with this run: trigger the DAG with mirror_once: true to be asked again."
+    return f"{_mirror(row)} {again}"
+
+
+def _empty_group(row: Row) -> str:
+    if "member" not in row.about:
+        return _over_limit(row)
+    source = row.about.get("group")
+    return f"AD group {source} has no members. {_mirror(row)}" if source else _mirror(row)
+
+
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -140,7 +166,7 @@ REMEDIES: dict[Reason, Callable[[Row], str | None]] = {
     Reason.OTHER_DOMAIN_CONTROLLER: _other_domain_controller,
     Reason.OVER_LIMIT: _over_limit,
     Reason.OVER_ADDITIONS: _over_limit,
-    Reason.EMPTY_GROUP: _over_limit,
+    Reason.EMPTY_GROUP: _empty_group,
     Reason.PROTECTED: _says(_ANSWER),
     Reason.GENESYS_UNREADABLE: _says("See the error. A later run reads again."),
     Reason.JOURNAL_RESTORED: _says(_ANSWER),
@@ -150,9 +176,9 @@ REMEDIES: dict[Reason, Callable[[Row], str | None]] = {
     Reason.NOT_LOOKED_UP: _not_looked_up,
     Reason.LINK_CONTRADICTED: _link_contradicted,
     Reason.RELINK: _says(_ANSWER),
-    Reason.UNIDENTIFIED_MEMBERS: _says(_ANSWER),
-    Reason.FIRST_MIRROR: _says(_ANSWER),
-    Reason.MIRROR_ONCE: _says(_ANSWER),
+    Reason.UNIDENTIFIED_MEMBERS: _unidentified_members,
+    Reason.FIRST_MIRROR: _mirror,
+    Reason.MIRROR_ONCE: _mirror_once,
     Reason.AGAINST_AD: _against_ad,
     Reason.IN_FLIGHT: _says("Nothing: a later run looks again."),
     Reason.REFUSED: _says("See the HTTP status and the error. Genesys support finds the request by correlation_id."),

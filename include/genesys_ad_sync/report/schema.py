@@ -100,6 +100,7 @@ class Group(_Strict):
     added: Count
     removed: Count
     manual_members: Count | None
+    manual_member_ids: list[str] | None
 
 
 class Requests(_Strict):

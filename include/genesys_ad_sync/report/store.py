@@ -76,8 +76,10 @@ class ReportStore:
                     f"Reports cannot be kept in {self._base}: a file that was written there reads differently."
                 )
 
-    def write(self, report: Mapping[str, Any]) -> StorePath:
+    def write(self, report: Mapping[str, Any], member_names: Mapping[str, str] | None = None) -> StorePath:
         """Write the JSON file and the page, and return the path of the JSON file.
+
+        ``member_names``: by Genesys user id, for the page only.
 
         A report of an earlier attempt is kept as `{run_id}.{attempt}.json` and `.html` first; one of the same
         attempt is replaced. A late report of an earlier attempt never displaces a newer one: it gets the numbered
@@ -85,7 +87,7 @@ class ReportStore:
         Raises ReportPathError if the store refuses.
         """
         dag_id, run_id, attempt = report["dag_id"], report["run_id"], report["attempt"]
-        page = render_page(report)
+        page = render_page(report, member_names)
         with self._refusals("written to"):
             path = self.path_for(dag_id, run_id)
             path.parent.mkdir(parents=True, exist_ok=True)

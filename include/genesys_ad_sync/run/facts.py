@@ -27,6 +27,7 @@ from genesys_ad_sync.model import (
     MatchStatus,
     Reason,
     Rival,
+    RowKey,
     RunKey,
     RunRecord,
     SkippedGroup,
@@ -184,6 +185,9 @@ ACCOUNTS = Fact[dict[Guid, AccountState]]("accounts", TypeAdapter(dict[Guid, Acc
 REQUESTED_BY = Fact[str | None]("requested_by", TypeAdapter(str | None), None)
 """The Airflow user who triggered the run; None: the scheduler did, or it is not known."""
 
+MIRROR_ONCE = Fact[bool]("mirror_once", TypeAdapter(bool), False)
+"""The policy of this run is `mirror`, and each removal of a stranger asks."""
+
 RELEASED = Fact[str | None]("released", TypeAdapter(str | None), None)
 """The note on the run that was released."""
 
@@ -289,6 +293,9 @@ PLAN = Fact[StoredPlan | None]("plan", TypeAdapter(StoredPlan | None), None)
 WHOLE = Fact[frozenset[str]]("whole", TypeAdapter(_SortedIds), frozenset())
 """Genesys groups that were to be compared in full."""
 
+EMPTY_SOURCES = Fact[dict[str, tuple[Guid, ...]]]("empty_sources", TypeAdapter(dict[str, tuple[Guid, ...]]), {})
+"""Genesys group id -> its AD groups that read as having nobody when the plan was made: see `Target.empty_sources`."""
+
 COMPARED = Fact[frozenset[str]]("compared", TypeAdapter(_SortedIds), frozenset())
 """Genesys groups that could be compared in full."""
 
@@ -305,7 +312,8 @@ class FrozenQuestion:
     """The approval request as the plan left it.
 
     ``rows``: their keys. ``options``: Genesys group id -> its line in the form. ``limits``: Genesys group id -> the
-    limits that it exceeds, in words; ``limits_of_run``: those of the run.
+    limits that it exceeds, in words; ``limits_of_run``: those of the run. ``singles``: row key -> the line of a
+    row that can be chosen alone.
     """
 
     hash: str
@@ -313,16 +321,25 @@ class FrozenQuestion:
     options: dict[str, str]
     limits: dict[str, list[str]]
     limits_of_run: list[str]
+    singles: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class StoredApproval:
-    """The answer. ``groups``: the decision on each Genesys group; ``decision``: their common one, else a word."""
+    """The answer. ``groups``: the decision on each Genesys group; ``decision``: their common one, else a word.
+
+    ``rows``: by row key, the decisions on rows that were chosen alone.
+    """
 
     by: str | None
     at: _Moment
     decision: str
     groups: dict[str, Decision]
+    rows: dict[str, Decision] = field(default_factory=dict)
+
+    def of(self, row_key: str) -> Decision:
+        """Return the decision on a row of the question."""
+        return self.rows.get(row_key) or self.groups[RowKey.parse(row_key).target]
 
 
 QUESTION = Fact[FrozenQuestion | None]("question", TypeAdapter(FrozenQuestion | None), None)

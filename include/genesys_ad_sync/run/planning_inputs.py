@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from genesys_ad_sync.genesys.errors import GenesysError
@@ -23,13 +23,17 @@ from genesys_ad_sync.model import (
     SkippedGroup,
 )
 from genesys_ad_sync.planning import Plan, PlanContext, Target, UnmappedGroup, plan
+from genesys_ad_sync.planning.sleeping import Sleepers, not_among_members
+from genesys_ad_sync.planning.sleeping import sleepers as find_sleepers
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, READING, PlanReading
+from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, MIRROR_ONCE, READING, PlanReading
+from genesys_ad_sync.run.mirror import read_mirror
 from genesys_ad_sync.run.objections import Objections, objections
 from genesys_ad_sync.run.relink import LinkMoves, link_moves
-from genesys_ad_sync.run.targets import Work, collect, newest_pairs
-from genesys_ad_sync.run.users import look_up_absent, resolve_late_arrivals
+from genesys_ad_sync.run.targets import Work, collect, mirrors, newest_pairs
+from genesys_ad_sync.run.trial import read_trial, scope_of_memberships
+from genesys_ad_sync.run.users import look_up_absent, resolve_late_arrivals, states_of
 from genesys_ad_sync.settings import SyncDefinition
 
 PLAN_LIFETIME = timedelta(hours=2)
@@ -55,11 +59,17 @@ class PlanInputs:
     context: PlanContext
     fence: int | None
     decisions: Objections
+    sleepers: Sleepers = field(default_factory=Sleepers)
 
     @property
     def compared_in_full(self) -> frozenset[str]:
         """The Genesys groups that are to be compared in full."""
         return frozenset(target.genesys_group.id for target in self.targets if target.full)
+
+    @property
+    def empty_sources(self) -> dict[str, tuple[Guid, ...]]:
+        """AD groups that read as having nobody, by Genesys group."""
+        return {target.genesys_group.id: target.empty_sources for target in self.targets if target.empty_sources}
 
     def decide(self, definition: SyncDefinition) -> Plan:
         """Return the plan. Pure."""
@@ -149,6 +159,8 @@ def planning_targets(
     task: TaskContext, targets: Sequence[Target], present: Members, claimed: Mapping[str, str]
 ) -> tuple[Target, ...]:
     """Return the targets with present members, grants and claims. ``claimed``: see `claimed_by_others`."""
+    mirror = read_mirror(task, targets)
+    trial = read_trial(task, targets)
     grants: dict[str, list[Grant]] = {target.genesys_group.id: [] for target in targets}
     for grant in task.journal.grants.of_groups(list(grants)):
         grants[grant.genesys_group_id].append(grant)
@@ -158,6 +170,11 @@ def planning_targets(
             members=present.get(target.genesys_group.id),
             grants=tuple(grants[target.genesys_group.id]),
             claimed_by=claimed.get(target.genesys_group.id),
+            mirror_confirmed=target.genesys_group.id not in mirror.unconfirmed,
+            empty_sources=mirror.empty_sources.get(target.genesys_group.id, ()),
+            profiles=task.genesys.members(present.get(target.genesys_group.id) or ()),
+            trial=tuple(trial.evidence.get(target.genesys_group.id, ())),
+            trial_rules=trial.rules.get(target.genesys_group.id, {}),
         )
         for target in targets
     )
@@ -195,6 +212,7 @@ def planning_context(
         groups=task.journal.views.groups(groups),
         users=people,
         deleted_users=task.journal.views.deleted_users(),
+        mirror_once=task.facts[MIRROR_ONCE],
     )
 
 
@@ -260,6 +278,7 @@ def _inputs(
     skipped = task.facts.required(MAPPING).skipped
     decisions = objections(task)
     targets = planning_targets(task, work.targets, present, claimed_by_others(task, run))
+    targets, sleepers, states = _with_sleepers(task, targets, matches)
     unmapped = _unmapped(task, run, skipped, work.unmapped)
     groups = {s.group_guid for s in skipped} | set(work.unmapped)
     groups |= {guid for target in targets for guid in (*target.sources, *target.former_sources)}
@@ -267,6 +286,8 @@ def _inputs(
     users = {change.user_guid for changes in work.unmapped.values() for change in changes if change.user_guid}
     # a comparison may find a user through a grant, without any change: to be left alone if excluded
     users |= {grant.user_guid for target in targets for grant in target.grants}
+    if mirrors(task):
+        users = users.union(*(target.wanted for target in targets))  # a row may name who is not identified
     links = link_moves(task, matches)
     context = planning_context(task, run, groups, users | matches.keys(), decisions.standing, links)
     return PlanInputs(
@@ -274,10 +295,36 @@ def _inputs(
         targets=targets,
         unmapped=unmapped,
         matches=matches,
-        context=replace(context, in_flight=fence is None and not run.dry_run),
+        context=replace(
+            context,
+            in_flight=fence is None and not run.dry_run,
+            scope=scope_of_memberships(task),
+            user_states=states,
+        ),
         fence=fence,
         decisions=decisions,
+        sleepers=sleepers,
     )
+
+
+def _with_sleepers(
+    task: TaskContext, targets: tuple[Target, ...], matches: Mapping[Guid, Match]
+) -> tuple[tuple[Target, ...], Sleepers, dict[str, str]]:
+    """Return the targets with the grants that wake, these, and the states of users who are not among the members.
+
+    Sleeping grants are looked at where a group is compared in full.
+    """
+    present = {target.genesys_group.id: target.members for target in targets if target.full}
+    asleep = task.journal.grants.asleep_in(present)
+    members = {id_: ids or frozenset() for id_, ids in present.items()}
+    absent = {g.genesys_user_id for g in asleep if g.genesys_user_id not in members[g.genesys_group_id]}
+    states = states_of(task, absent | not_among_members(targets, matches))
+    found = find_sleepers(asleep, present, states)
+    awake: dict[str, tuple[Grant, ...]] = {}
+    for grant in found.awake:
+        awake[grant.genesys_group_id] = (*awake.get(grant.genesys_group_id, ()), grant)
+    woken = (replace(t, grants=(*t.grants, *awake.get(t.genesys_group.id, ()))) for t in targets)
+    return tuple(woken), found, states
 
 
 def _unmapped(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from genesys_ad_sync.approval import question
-from genesys_ad_sync.model import Row, RunRecord
+from genesys_ad_sync.model import Reason, Row, RunRecord
 from genesys_ad_sync.planning import Plan, content_hash
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import APPROVAL, LAST_CHANGE, QUESTION, FrozenQuestion
@@ -24,7 +24,7 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
     now = task.clock()
     mine = task.journal.questions.open(
         run.key,
-        {row.key: row.change_ids for row in needs_approval},
+        subjects(needs_approval),
         last_change=task.facts[LAST_CHANGE],
         at=now,
         until=now + task.definition.limits.answer_within,
@@ -65,6 +65,14 @@ def close_abandoned_questions(task: TaskContext) -> None:
         )
 
 
+def subjects(rows: Iterable[Row]) -> dict[str, tuple[int, ...]]:
+    """Return row key -> the changes that an answer decides.
+
+    An answer to `mirror_once` ends with its run, so that no change keeps it.
+    """
+    return {row.key: () if row.reason is Reason.MIRROR_ONCE else row.change_ids for row in rows}
+
+
 def _frozen(decided: Plan, asked: Sequence[Row]) -> FrozenQuestion:
     made = question(asked, content_hash(asked))
     by_group = decided.excess.by_group
@@ -75,4 +83,5 @@ def _frozen(decided: Plan, asked: Sequence[Row]) -> FrozenQuestion:
         options={group.id: group.option for group in made.groups},
         limits={group.id: list(by_group.get(group.id, ())) for group in made.groups},
         limits_of_run=[text for text in decided.excess.texts if text not in of_groups],
+        singles=made.singles,
     )

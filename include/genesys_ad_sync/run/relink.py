@@ -233,9 +233,9 @@ def note_without_rows(task: TaskContext, rows: Iterable[Row]) -> None:
 # -- after the answer ---------------------------------------------------------------------------------
 
 
-def decisions(task: TaskContext, rows: Sequence[Row], by_group: Mapping[str, Decision]) -> dict[str, Decision]:
-    """Return the decision on each row, by key. A link moves only if every group of its account was approved."""
-    given = {row.key: by_group[row.genesys_group_id or ""] for row in rows}
+def decisions(task: TaskContext, by_row: Mapping[str, Decision]) -> dict[str, Decision]:
+    """Return the decisions on rows, by key. A link moves only if every group of its account was approved."""
+    given = dict(by_row)
     relinks = task.facts[RELINKS]
     held = [row for row in task.journal.rows.of_run(task.run) if row.reason is Reason.RELINK] if relinks else []
     for relink in relinks:

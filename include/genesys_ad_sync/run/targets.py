@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from genesys_ad_sync.directory.membership import nested_groups, wanted_members
-from genesys_ad_sync.model import Change, GenesysGroup, GroupPair, Guid, Mode, RunRecord
+from genesys_ad_sync.directory.membership import nested_groups, unreadable_members, wanted_members
+from genesys_ad_sync.model import Change, DirectoryView, GenesysGroup, GroupPair, Guid, Mode, RunRecord
 from genesys_ad_sync.planning import Target
 from genesys_ad_sync.run.changes import changes_to_act_on, groups_in_param
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import COMPLETE, MAPPING, UNDO
+from genesys_ad_sync.run.facts import COMPLETE, MAPPING, MIRROR_ONCE, UNDO
 from genesys_ad_sync.run.relink import groups_concerned
 
 Changes = dict[str, list[Change]]
@@ -175,13 +175,13 @@ def _targets(
     sources, former_sources = _sources(pairs), _sources(former)
     view = task.journal.views.load({guid for id_ in changes for guid in sources.get(id_, ())})
     nested = task.definition.directory.nested_groups
+    unreadable = Unreadable(task, view, nested=nested)
     complete = task.facts[COMPLETE]
     genesys_groups = task.facts.required(MAPPING).genesys_groups
     targets = []
     for group_id in sorted(changes):
         guids = sources.get(group_id, ())
         below = set().union(*(nested_groups(view, guid, nested=nested) for guid in guids if guid in view.groups))
-        listed = set().union(*(view.members[guid] for guid in below))
         proofs = [complete[guid] for guid in below if guid in complete]
         targets.append(
             Target(
@@ -194,11 +194,29 @@ def _targets(
                 members=None,
                 changes=tuple(changes[group_id]),
                 former_sources=frozenset(former_sources.get(group_id, ())),
-                unreadable=frozenset(listed - view.users.keys() - view.groups.keys()),
+                unreadable=unreadable.below(guids),
                 proven_by=min(proofs, default=None),
             )
         )
     return tuple(targets)
+
+
+class Unreadable:
+    """The members below AD groups that AD lists and that cannot be read."""
+
+    def __init__(self, task: TaskContext, view: DirectoryView, *, nested: bool) -> None:
+        self._view = view
+        self._nested = nested
+        self._known_groups = task.journal.views.known_groups() if not nested else frozenset()
+
+    def below(self, guids: Collection[Guid]) -> frozenset[Guid]:
+        """Return those below these AD groups. A nested group that does not count is none of them."""
+        return unreadable_members(self._view, guids, nested=self._nested) - self._known_groups
+
+
+def mirrors(task: TaskContext) -> bool:
+    """Return True if members whom AD does not own go in this run."""
+    return task.facts[MIRROR_ONCE] or task.definition.removals == "mirror"
 
 
 def _sources(pairs: Iterable[GroupPair]) -> dict[str, tuple[Guid, ...]]:

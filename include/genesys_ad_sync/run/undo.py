@@ -26,6 +26,7 @@ from genesys_ad_sync.model import (
 )
 from genesys_ad_sync.planning import Plan, PlanContext
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
+from genesys_ad_sync.planning.sleeping import Sleepers
 from genesys_ad_sync.planning.undo import INVERSE, Present, plan_undo
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
@@ -135,6 +136,8 @@ class UndoInputs:
     fence: int | None
     compared_in_full: frozenset[str] = frozenset()
     decisions: Objections = field(default_factory=Objections)
+    sleepers: Sleepers = field(default_factory=Sleepers)
+    empty_sources: dict[str, tuple[Guid, ...]] = field(default_factory=dict)
 
     def decide(self, definition: SyncDefinition) -> Plan:
         """Return the plan. Pure."""

@@ -24,6 +24,7 @@ from genesys_ad_sync.planning import Target
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MATCHES, RESOLVED_TO
 from genesys_ad_sync.run.links import BY_GRANT, due_for_external_ids, save_links
+from genesys_ad_sync.run.targets import mirrors
 
 # -- which users --------------------------------------------------------------------------------------
 
@@ -35,7 +36,7 @@ def users_of_targets(task: TaskContext, targets: Sequence[Target]) -> set[Guid]:
     - All wanted users of a target that is compared in full.
     - All wanted users of a target that may lose a member: one of them may be that Genesys user by another name.
     - Members of these targets that AD lists and does not show: the journal may know who they are.
-    - Under `mirror`, the users of `exclude:`, where strangers may be removed.
+    - The users of `exclude:`, where strangers may be removed or listed.
 
     A user with a link costs no request.
     """
@@ -52,8 +53,8 @@ def _may_lose_members(target: Target) -> bool:
 
 
 def _may_lose_strangers(task: TaskContext, target: Target) -> bool:
-    """Return True if `mirror` may remove members that `exclude:` must protect."""
-    if task.definition.removals != "mirror" or not task.definition.exclude.users:
+    """Return True if `mirror` may remove members that `exclude:` must protect, or mode full lists them as manual."""
+    if not task.definition.exclude.users or not (mirrors(task) or task.run.mode is Mode.FULL):
         return False
     return target.full or any(change.user_guid is None and change.settled_by is None for change in target.changes)
 
@@ -247,6 +248,11 @@ def _with_external_ids(
         else:
             found[key] = [user] if user else []
     return found, refused
+
+
+def states_of(task: TaskContext, user_ids: Collection[str]) -> dict[str, str]:
+    """Return the state of each Genesys user: ``unknown`` where Genesys shows none. Raises GenesysError."""
+    return {**dict.fromkeys(user_ids, "unknown"), **task.genesys.user_states(user_ids)} if user_ids else {}
 
 
 # -- after a refusal ----------------------------------------------------------------------------------

@@ -6,18 +6,27 @@ that may shrink what was approved, never grow it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from genesys_ad_sync.approval import SHORT_HASH, Background, Question, body, chosen_groups, is_decided, question
+from genesys_ad_sync.approval import (
+    SHORT_HASH,
+    Background,
+    Question,
+    body,
+    chosen_groups,
+    chosen_rows,
+    is_decided,
+    question,
+)
 from genesys_ad_sync.directory.accounts import account_states
-from genesys_ad_sync.model import Action, Change, Decision, Objection, Reason, Row, RowKey, RunRecord, Status
+from genesys_ad_sync.model import Action, Change, Decision, Objection, Reason, Row, RunRecord, Status
 from genesys_ad_sync.planning import assign_lanes
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE, lane_batches
 from genesys_ad_sync.polling.poller import DirectoryPoller
-from genesys_ad_sync.run import relink
+from genesys_ad_sync.run import mirror, relink
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import (
     ACCOUNTS,
@@ -29,7 +38,7 @@ from genesys_ad_sync.run.facts import (
     FrozenQuestion,
     StoredApproval,
 )
-from genesys_ad_sync.run.questions import ended_accounts
+from genesys_ad_sync.run.questions import ended_accounts, subjects
 from genesys_ad_sync.run.targets import target_of
 
 _LINK_STAYS = "not every group of this person was approved: the link stays as it is, and no later run asks again"
@@ -73,7 +82,7 @@ def build_form(task: TaskContext) -> ApprovalForm | None:
     # the time to answer begins when the form is there
     task.journal.questions.open(
         run.key,
-        {key: rows[key].change_ids for key in frozen.rows},
+        subjects(rows[key] for key in frozen.rows),
         last_change=task.facts[LAST_CHANGE],
         at=now,
         until=now + task.definition.limits.answer_within,
@@ -166,30 +175,33 @@ def _background(task: TaskContext, run: RunRecord, made: Question, frozen: Froze
 def _load_or_store_answer(task: TaskContext, frozen: FrozenQuestion, given: ApprovalAnswer | None) -> StoredApproval:
     """Store the answer first of all: whatever fails afterwards, nobody has to be asked again."""
     if given is not None:
-        task.facts[APPROVAL] = _approval(frozen.options, given)
+        task.facts[APPROVAL] = _approval(frozen, given)
     return task.facts.required(APPROVAL)
 
 
-def _approval(options: Mapping[str, str], given: ApprovalAnswer) -> StoredApproval:
-    """Return what the answer means for each Genesys group. ``options``: Genesys group id -> its line in the form."""
+def _approval(frozen: FrozenQuestion, given: ApprovalAnswer) -> StoredApproval:
+    """Return what the answer means for each Genesys group, and for rows that were chosen alone."""
+    options, singles = frozen.options, frozen.singles
     if given.by is None or given.outdated or not is_decided(given.chosen):
         decisions = dict.fromkeys(options, Decision.UNANSWERED)
-    else:
-        approved = chosen_groups(options, given.chosen)
-        decisions = {id_: Decision.APPROVED if id_ in approved else Decision.REJECTED for id_ in options}
-    kinds = set(decisions.values())
-    decision = next(iter(kinds)).value if len(kinds) == 1 else "approved_in_part"
-    return StoredApproval(given.by, given.at, decision, decisions)
+        return StoredApproval(given.by, given.at, Decision.UNANSWERED.value, decisions)
+    approved = chosen_groups(options, given.chosen, singles)
+    decisions = {id_: Decision.APPROVED if id_ in approved else Decision.REJECTED for id_ in options}
+    alone = dict.fromkeys(sorted(chosen_rows(options, singles, given.chosen)), Decision.APPROVED)
+    answer = StoredApproval(given.by, given.at, "approved_in_part", decisions, alone)
+    kinds = {answer.of(key) for key in frozen.rows}
+    return replace(answer, decision=next(iter(kinds)).value) if len(kinds) == 1 else answer
 
 
 def _close(task: TaskContext, run: RunRecord, frozen: FrozenQuestion, approval: StoredApproval) -> None:
     """Close the question of each row with the decision on its Genesys group."""
-    decisions = {key: approval.groups[RowKey.parse(key).target] for key in frozen.rows}
+    decisions = {key: approval.of(key) for key in frozen.rows}
     for row in task.journal.rows.of_run(run):
         # A link that stays rejects no change: the person may be relinked in another way.
         if row.key in decisions and row.reason is Reason.RELINK and decisions[row.key] is not Decision.APPROVED:
             decisions[row.key] = Decision.UNANSWERED
     task.journal.questions.close(run.key, decisions, by=approval.by, at=approval.at)
+    mirror.confirm(task, decisions, [row for row in task.journal.rows.of_run(run) if row.key in decisions])
 
 
 def _release_approved(task: TaskContext, run: RunRecord, frozen: FrozenQuestion, approval: StoredApproval) -> list[Row]:
@@ -202,7 +214,7 @@ def _release_approved(task: TaskContext, run: RunRecord, frozen: FrozenQuestion,
     rows = rows_asked()
     if any(row.lane is not None for row in rows):
         return rows
-    given = relink.decisions(task, rows, approval.groups)
+    given = relink.decisions(task, {row.key: approval.of(row.key) for row in rows})
     approved = [row for row in rows if given[row.key] is Decision.APPROVED]
     with task.journal.together():
         task.journal.changes.clear_hold(
@@ -219,6 +231,8 @@ def _decided(row: Row, decision: Decision, run: RunRecord, approval: StoredAppro
         return replace(row, status=Status.PLANNED, reason=None, error=None, about={})
     if row.reason is Reason.RELINK:
         return replace(row, error=_LINK_STAYS)
+    if row.reason is Reason.MIRROR_ONCE:
+        return replace(row, error="nobody approved it; it ends with this run")
     if decision is Decision.REJECTED:
         about = Objection(Reason.REJECTED, run.key, approval.at, last_change=0, by=approval.by).about
         return replace(row, status=Status.HELD, reason=Reason.REJECTED, error=None, about=about)

@@ -14,11 +14,12 @@ from genesys_ad_sync.planning import Plan
 from genesys_ad_sync.planning.lanes import lane_batches
 from genesys_ad_sync.run import objections
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import COMPARED, PLAN, WHOLE, StoredPlan
+from genesys_ad_sync.run.facts import COMPARED, EMPTY_SOURCES, PLAN, WHOLE, StoredPlan
 from genesys_ad_sync.run.failures import records_failure
 from genesys_ad_sync.run.planning_inputs import PlanInputs, gather_plan_inputs, next_fence
 from genesys_ad_sync.run.questions import close_abandoned_questions, open_question
 from genesys_ad_sync.run.relink import note_without_rows
+from genesys_ad_sync.run.trial import record_trial
 from genesys_ad_sync.run.undo import UndoInputs, gather_undo_inputs, undo_run
 from genesys_ad_sync.writing.ownership import drop_grants_of_settled_removals, grant_settled_adds
 
@@ -69,12 +70,15 @@ def record_plan(task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Pla
     finished = [row for row in rows if row.lane is None]
     if not run.dry_run:
         _record_ownership(task, inputs, decided, finished)
+    if isinstance(inputs, PlanInputs):
+        record_trial(task, decided)
     settled_elsewhere = task.journal.rows.record_outcomes(
         run, [row for row in finished if row.settled_by is None], at=now
     )
     task.facts[PLAN] = StoredPlan(decided.hash, decided.fail_reason, now)
     task.facts[WHOLE] = inputs.compared_in_full
     task.facts[COMPARED] = decided.compared_groups
+    task.facts[EMPTY_SOURCES] = inputs.empty_sources
     return Recorded(decided, rows, settled_elsewhere)
 
 
@@ -101,6 +105,8 @@ def _record_ownership(
 ) -> None:
     """Store what AD owns by rows that write nothing. `patch` does it for the others."""
     objections.end(task, inputs.decisions)
+    task.journal.grants.wake(inputs.sleepers.awake)
+    task.journal.grants.remove(inputs.sleepers.ended)
     task.journal.grants.add(decided.new_grants, task.clock())
     task.journal.grants.remove(decided.stale_grants)
     grant_settled_adds(task, finished)

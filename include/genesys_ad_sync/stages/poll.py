@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from genesys_ad_sync.directory.accounts import account_states
-from genesys_ad_sync.errors import WindowError
+from genesys_ad_sync.errors import ParamError, WindowError
 from genesys_ad_sync.model import Action, Change, Guid, Mode, Reason, RunRecord, RunRequest
 from genesys_ad_sync.polling.poller import DirectoryPoller, PollResult
 from genesys_ad_sync.polling.window_history import rebuild_window
@@ -20,9 +20,10 @@ from genesys_ad_sync.run import journal_identity, objections, relink, undo
 from genesys_ad_sync.run.changes import changes_to_act_on
 from genesys_ad_sync.run.claims import release_claims
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import ACCOUNTS, COMPLETE, NOTES, UNDO
+from genesys_ad_sync.run.facts import ACCOUNTS, COMPLETE, MIRROR_ONCE, NOTES, UNDO
 from genesys_ad_sync.run.failures import records_failure
 from genesys_ad_sync.run.renaming import take_over_former
+from genesys_ad_sync.settings import SyncDefinition
 
 PROOF_ROUNDS = 3
 _IN_DOUBT = Reason.OTHER_DOMAIN_CONTROLLER
@@ -33,12 +34,16 @@ def poll(task: TaskContext, request: RunRequest) -> dict[str, Any]:
     """Read AD, move the journal's view and cursor, and choose what the run acts on.
 
     Returns ids and counts for the XCom. Raises DirectoryError if AD cannot be read, ReportPathError if the report could
-    not be written later, ParamError for `dry_run: false` against a dry definition, WindowError for a window that ends
-    before it begins, SettingsError or GenesysError for a connection to Genesys Cloud that is filled in wrongly.
+    not be written later, ParamError for `dry_run: false` against a dry definition or for params that exclude each
+    other, WindowError for a window that ends before it begins, SettingsError or GenesysError for a connection to
+    Genesys Cloud that is filled in wrongly.
     """
     _note_definition(task, request)
     check_window(request)
+    check_mirror_once(request, task.definition)
     task.definition.is_dry(asked=request.dry_run)
+    if request.mirror_once:
+        request = replace(request, mode=Mode.FULL)
     run = _begin(task, request)
     task.log(f"Genesys Cloud is at {task.organisation}")  # a connection that makes no sense is found out here
     polled = _read_directory(task, request, run)
@@ -65,6 +70,23 @@ def check_window(request: RunRequest) -> None:
         )
 
 
+def check_mirror_once(request: RunRequest, definition: SyncDefinition) -> None:
+    """Refuse `mirror_once` where it cannot be meant. Raises ParamError."""
+    if not request.mirror_once:
+        return
+    contradictions = {
+        "the definition says removals: never": definition.removals == "never",
+        "the run has a window": request.window is not None,
+        "undo_run is given": bool(request.undo_run),
+        "mode is changes": request.mode is Mode.CHANGES,
+    }
+    for what, is_so in contradictions.items():
+        if is_so:
+            raise ParamError(
+                f"mirror_once compares every mapped group in full, and {what}. Nothing was done: leave one of them out."
+            )
+
+
 def _begin(task: TaskContext, request: RunRequest) -> RunRecord:
     """Begin the attempt in the journal, or resume it, with the first notes."""
     task.reports.check_writable(task.key.dag_id)
@@ -75,6 +97,7 @@ def _begin(task: TaskContext, request: RunRequest) -> RunRecord:
     notes += release_claims(task, run, request)
     task.facts[NOTES] = (*notes, *undo.begin(task, run, request))
     relink.begin(task, request)
+    task.facts[MIRROR_ONCE] = request.mirror_once
     return run
 
 
@@ -133,11 +156,13 @@ def _groups_to_prove(task: TaskContext, changes: Sequence[Change]) -> dict[Guid,
     """
     active = task.journal.pairs.active()
     in_scope = {group.guid for group in task.journal.views.groups_in_scope()}
-    if not active:  # nothing was ever mapped but in a dry run
-        return dict.fromkeys(in_scope, 0)
+    open_since = _open_since(changes)
+    mapped = {pair.group_guid for pair in active}
+    if not active or (task.run.dry_run and open_since.keys() - mapped):
+        # a dry run stores no pairs: others may feed the same group
+        return dict.fromkeys(in_scope, max(open_since.values(), default=0))
     pairs = [*task.journal.pairs.former(), *active]  # a group that comes back is mapped later in this run
     targets = dict.fromkeys(relink.groups_concerned(task, active), 0)
-    open_since = _open_since(changes)
     for pair in pairs:
         if pair.group_guid in open_since:
             since = max(open_since[pair.group_guid], targets.get(pair.genesys_group_id, 0))

@@ -32,7 +32,7 @@ def write_report(task: TaskContext, request: RunRequest) -> tuple[dict[str, Any]
         return document, str(task.reports.write(document))
     rows = _final_rows(task, run)
     document = _document(task, run, rows)
-    path = str(task.reports.write(document))
+    path = str(task.reports.write(document, _member_names(task, run)))
     _close(task, run, rows)
     return document, path
 
@@ -47,7 +47,7 @@ def write_interim_report(task: TaskContext) -> str | None:
         return None
     run = task.run
     rows = merge_earlier_attempts(task, run, task.journal.rows.of_run(run))
-    return str(task.reports.write(_document(task, run, rows)))
+    return str(task.reports.write(_document(task, run, rows), _member_names(task, run)))
 
 
 def fail_reason(task: TaskContext) -> str | None:
@@ -138,6 +138,12 @@ def _document(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> dict[st
         approval=_approval(task),
         notes=_notes(task, run, rows),
     )
+
+
+def _member_names(task: TaskContext, run: RunRecord) -> dict[str, str]:
+    """Return the names of the manual members that the report lists by id."""
+    results = task.journal.figures.groups(run)
+    return {id_: name for result in results for id_, name in result.manual_member_names.items()}
 
 
 def report_of_failed_start(task: TaskContext, request: RunRequest) -> dict[str, Any]:

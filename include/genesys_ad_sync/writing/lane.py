@@ -22,9 +22,9 @@ from genesys_ad_sync.run.objections import objections
 from genesys_ad_sync.run.planning_inputs import claimed_by_others, planning_context, planning_targets
 from genesys_ad_sync.run.relink import link_moves
 from genesys_ad_sync.run.stop import Stop
-from genesys_ad_sync.run.targets import target_of
+from genesys_ad_sync.run.targets import mirrors, target_of
 from genesys_ad_sync.run.undo import changed_since_plan, pin_undone, undo_run, unusable_accounts
-from genesys_ad_sync.run.users import look_up, matched, recheck_refused_users
+from genesys_ad_sync.run.users import look_up, matched, recheck_refused_users, states_of
 from genesys_ad_sync.writing.lease import Lease
 from genesys_ad_sync.writing.ownership import (
     drop_grants_of_settled_removals,
@@ -168,14 +168,16 @@ class LaneWriter:
         concerned = users | target.wanted.keys() | target.unreadable
         claimants = {guid for row in rows for guid in self._accounts_of.get(row.genesys_user_id or "", ())}
         changes = task.journal.changes.unsettled({*target.sources, *target.former_sources})
+        named = users | claimants
+        if mirrors(task):
+            named |= target.wanted.keys()  # a row may name who is not identified
+        context = planning_context(task, self._run, target.sources, named, objections(task).standing, self._links)
         return recheck(
             rows,
             planning_targets(task, [target], {group_id: members}, self._claimed)[0],
             {guid: self._matches[guid] for guid in concerned if guid in self._matches},
             task.definition,
-            planning_context(
-                task, self._run, target.sources, users | claimants, objections(task).standing, self._links
-            ),
+            replace(context, user_states=_states_of_absent(task, rows, members)),
             changes,
         )
 
@@ -246,6 +248,20 @@ class LaneWriter:
         )
 
 
+def _states_of_absent(task: TaskContext, rows: Sequence[Row], members: Collection[str]) -> dict[str, str]:
+    """Return the states of users who are to be removed and are not among the members."""
+    absent = {
+        row.genesys_user_id
+        for row in rows
+        if row.action is Action.REMOVE and row.genesys_user_id and row.genesys_user_id not in members
+    }
+    try:
+        return states_of(task, absent)
+    except GenesysError as error:
+        task.log(f"the states of {len(absent)} Genesys users could not be read: {error}")
+        return dict.fromkeys(absent, "unknown")
+
+
 def claim_own_success(row: Row) -> Row:
     """Return a sent row as a success if it is in effect.
 
@@ -257,7 +273,10 @@ def claim_own_success(row: Row) -> Row:
 
 
 def _removed_by(rows: Sequence[Row]) -> frozenset[str]:
-    return frozenset(row.genesys_user_id for row in rows if row.action is Action.REMOVE and row.genesys_user_id)
+    """Return the members to remove, without those that the plan has not seen."""
+    return frozenset(
+        row.genesys_user_id for row in rows if row.action is Action.REMOVE and row.genesys_user_id and not row.unseen
+    )
 
 
 def _send(

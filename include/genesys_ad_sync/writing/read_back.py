@@ -45,9 +45,10 @@ def read_back(
     """
     answered = [_with_result(row, results.get((row.genesys_user_id or "", row.action))) for row in rows]
     if not verify or all(row.reason is Reason.NOT_ATTEMPTED for row in answered):
-        return ReadBack(answered)
+        return ReadBack([_not_visible(row) for row in answered])
     observed = _wait_until_in_effect(task, writer, group_id, [row for row in answered if _may_be_in_effect(row)])
-    return ReadBack([_verified(row, observed) for row in answered], observed.members, observed.error)
+    rows = [_not_visible(_verified(row, observed)) for row in answered]
+    return ReadBack(rows, observed.members, observed.error)
 
 
 def _wait_until_in_effect(
@@ -130,6 +131,13 @@ def _judged(row: Row, *, in_effect: bool) -> Row:
         return replace(row, status=Status.FAILED, reason=Reason.NOT_IN_EFFECT, error="accepted, but not in effect")
     if row.reason is Reason.UNVERIFIED:
         return replace(row, reason=Reason.NOT_IN_EFFECT)
+    return row
+
+
+def _not_visible(row: Row) -> Row:
+    """Return the row as settled if it removes a user whom Genesys shows nowhere: no later reading can show more."""
+    if row.action is Action.REMOVE and row.unseen and (row.status is Status.SUCCESS or row.reason is Reason.REFUSED):
+        return replace(row, status=Status.UNCHANGED, reason=Reason.MEMBER_NOT_VISIBLE, error=None)
     return row
 
 

@@ -145,3 +145,11 @@ def test_who_triggered_a_run_is_known_if_airflow_knows() -> None:
     assert params.request_of_run(definition(), asked).requested_by is None
     asked["dag_run"].triggering_user_name = "olivia"
     assert params.request_of_run(definition(), asked).requested_by == "olivia"
+
+
+@pytest.mark.parametrize("asked", [None, False, True])
+def test_a_run_mirrors_once_only_if_it_is_asked_to(asked: bool | None) -> None:
+    conf = {} if asked is None else {"mirror_once": asked}
+    told = {**context({}), "params": {**PARAMS, **conf}}
+    assert params.request_of_run(definition(), told).mirror_once is bool(asked)
+    assert params.params("auto")["mirror_once"].resolve() is False

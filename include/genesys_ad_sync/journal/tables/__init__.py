@@ -12,6 +12,7 @@ from genesys_ad_sync.journal.tables.directory import cursor, group, known_dc, me
 from genesys_ad_sync.journal.tables.ownership import (
     claim,
     definition,
+    dry_evidence,
     former_link,
     grant,
     link,
@@ -23,7 +24,7 @@ from genesys_ad_sync.journal.tables.ownership import (
 from genesys_ad_sync.journal.tables.runs import change, fact, group_result, outcome, request, row, run
 from genesys_ad_sync.journal.tables.shared import external_id, lease, lease_holder, meta, shared_secret
 
-HEAD = "0006"
+HEAD = "0008"
 """The newest revision of ``migrations/versions``. Kept here, so that opening a current journal loads no alembic."""
 
 VERSION_TABLE = "journal_version"  # not alembic's default name: Airflow's own database uses that one
@@ -36,6 +37,7 @@ __all__ = [
     "claim",
     "cursor",
     "definition",
+    "dry_evidence",
     "external_id",
     "fact",
     "former_link",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Index, Integer, String, Table
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, String, Table, false
 
 from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_column, metadata
 
 # -- mapping and ownership -------------------------------------------------------------------------
 
 # AD group -> Genesys group, now (`active`) or once. The baseline is the first completed whole comparison.
+# `mirror_confirmed_at`: a person has answered the first question of a mirror. `empty_confirmed_change`: the newest
+# change when a person answered what an AD group without members asks.
 pair = Table(
     "journal_pair",
     metadata,
@@ -23,9 +25,12 @@ pair = Table(
     Column("baseline_dag_id", String),
     Column("baseline_run_id", String),
     Column("baseline_at", UtcDateTime),
+    Column("mirror_confirmed_at", UtcDateTime),
+    Column("empty_confirmed_change", BigInteger),
 )
 
-# Memberships that AD owns.
+# Memberships that AD owns. `by_dry_run`: only dry runs saw that AD and Genesys both had it. `asleep_since`: its removal
+# is settled, and Genesys did not show whether the user is still a member.
 grant = Table(
     "journal_grant",
     metadata,
@@ -35,7 +40,24 @@ grant = Table(
     Column("user_guid", String, primary_key=True),
     Column("group_guid", String, primary_key=True),
     Column("since", UtcDateTime, nullable=False),
+    Column("by_dry_run", Boolean, nullable=False, server_default=false()),
+    Column("asleep_since", UtcDateTime),
     sqlite_with_rowid=False,
+)
+
+# Memberships that AD and Genesys both had at the last dry comparison of a pair, and those whose removal waits since.
+dry_evidence = Table(
+    "journal_dry_evidence",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("genesys_group_id", String, primary_key=True),
+    Column("genesys_user_id", String, primary_key=True),
+    Column("user_guid", String, primary_key=True),
+    Column("group_guid", String, primary_key=True),
+    Column("rule", String, nullable=False),
+    Column("matched_by", String, nullable=False),
+    Column("scope", String, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
 )
 
 # Who an AD user is in Genesys Cloud. `confirmed_values`: a digest of the account's values when an external id or a

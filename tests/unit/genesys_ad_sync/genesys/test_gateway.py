@@ -131,6 +131,30 @@ def test_individuals_are_all_or_an_error() -> None:
         gateway.individuals("g1")
 
 
+def test_individuals_are_remembered_as_they_were_shown_last() -> None:
+    entities = [person(1), {"id": "u2"}]  # an id that nobody has
+    gateway = GenesysGateway(FakeGenesysClient(lambda _: {"entities": entities, "total": 2, "pageCount": 1}))
+    gateway.individuals("g1")
+    first = gateway.members(["u1", "u2", "u3"])
+    assert {id_: user.email for id_, user in first.items()} == {"u1": "Person1@x.example"}
+    gateway.individuals("g2")
+    assert gateway.members(["u1"])["u1"] is first["u1"]  # one object, in however many groups
+    entities[0] = person(1, email="new@x.example")
+    gateway.individuals("g1")
+    assert gateway.members(["u1"])["u1"].email == "new@x.example"
+
+
+def test_states_of_users_show_the_deleted_ones_and_lack_those_that_do_not_occur() -> None:
+    users = [person(1), person(2, "inactive"), person(3, "deleted"), *(person(n) for n in range(10, 120))]
+    client = organisation(users)
+    gateway = GenesysGateway(client)
+    assert gateway.user_states(["u1", "u2", "u3", "u4"]) == {"u1": "active", "u2": "inactive", "u3": "deleted"}
+    assert gateway.user_states([]) == {}
+    client.called.clear()
+    assert len(gateway.user_states([f"u{n}" for n in range(10, 120)])) == 110
+    assert [len(one.params["id"]) for one in client.called] == [50, 50, 10]
+
+
 def test_an_empty_group_is_empty() -> None:
     body = {"entities": [], "total": 0, "pageCount": 0, "pageNumber": 1}
     assert GenesysGateway(FakeGenesysClient(lambda _: body)).individuals("g1") == frozenset()

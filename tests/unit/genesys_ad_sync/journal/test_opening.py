@@ -132,6 +132,39 @@ def test_a_rejection_of_an_older_journal_is_kept_with_the_doubt_that_it_hid(
         assert mine.changes.newest_told_ids({("g", "u1")}, or_not_known=True) == {("g", "u1"): 1}
 
 
+def test_an_upgrade_to_confirmed_mirrors_keeps_pairs_and_grants(
+    journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = importlib.import_module("alembic.command")
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0002"))
+    with Journal.open(journal_url) as old, old._database.writing() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO journal_pair (definition, group_guid, genesys_group_id, genesys_group_name, rule, active, "
+                "since, baseline_at) VALUES ('default', 'g1', 'G', 'Sales', 0, true, :at, :at)"
+            ),
+            {"at": "2026-03-02 12:00:00+00:00"},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO journal_grant (definition, genesys_group_id, genesys_user_id, user_guid, group_guid, "
+                "since) VALUES ('default', 'G', 'x-ann', 'ann', 'g1', :at)"
+            ),
+            {"at": "2026-03-02 12:00:00+00:00"},
+        )
+    monkeypatch.undo()
+    with Journal.open(journal_url) as new:
+        mine = new.of("default")
+        [pair] = mine.pairs.active()
+        assert pair.has_baseline
+        [mirror] = mine.pairs.mirrors(["G"])
+        assert not mirror.confirmed
+        [grant] = mine.grants.of_groups(["G"])
+        assert (grant.genesys_user_id, grant.by_dry_run) == ("x-ann", False)
+        assert mine.grants.asleep_in(["G"]) == []
+
+
 def _identity(url: str) -> tuple[str, int]:
     with Journal.open(url) as opened:
         return opened.identity()

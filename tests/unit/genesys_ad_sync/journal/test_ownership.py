@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from genesys_ad_sync.journal import Journal, Link
-from genesys_ad_sync.model import FormerLink, Grant, GroupPair
+from genesys_ad_sync.model import DryEvidence, FormerLink, Grant, GroupPair
 from tests.support.journal import (
     DEFINITION,
     T0,
@@ -87,6 +87,62 @@ def test_grants_are_added_once_and_removed_one_by_one(journal: Journal) -> None:
     journal.of(DEFINITION).grants.remove([grants[0], Grant("G1", "U2", "u2", "b")])
     assert set(journal.of(DEFINITION).grants.of_groups(["G1"])) == {grants[1], grants[2]}
     assert journal.of(DEFINITION).grants.of_groups(["G2"]) == [grants[3]]
+
+
+def test_a_grant_sleeps_until_it_is_woken_or_granted_again(journal: Journal) -> None:
+    grants = journal.of(DEFINITION).grants
+    one, two = Grant("G1", "U1", "u1", "a"), Grant("G1", "U2", "u2", "a")
+    grants.add([one, two], T0)
+    grants.sleep([one, two], T0)
+    assert grants.of_groups(["G1"]) == []
+    assert set(grants.asleep_in(["G1", "G2"])) == {one, two}
+    grants.wake([one])
+    grants.add([two], T0 + minutes(1))
+    assert grants.asleep_in(["G1"]) == []
+    assert set(grants.of_groups(["G1"])) == {one, two}
+
+
+def test_a_grant_of_a_dry_run_never_replaces_another_and_is_replaced(journal: Journal) -> None:
+    grants = journal.of(DEFINITION).grants
+    live, dry = Grant("G1", "U1", "u1", "a"), Grant("G1", "U1", "u1", "a", by_dry_run=True)
+    grants.add([dry], T0)
+    assert [grant.by_dry_run for grant in grants.of_groups(["G1"])] == [True]
+    grants.add([live], T0)
+    grants.add([dry], T0)
+    assert [grant.by_dry_run for grant in grants.of_groups(["G1"])] == [False]
+
+
+def test_evidence_of_dry_runs_is_replaced_by_group_and_dropped_with_pair_or_scope(journal: Journal) -> None:
+    evidence = journal.of(DEFINITION).dry_evidence
+
+    def seen(group: str, user: str, source: str = "a", scope: str = "s") -> DryEvidence:
+        return DryEvidence(Grant(group, f"x-{user}", user, source, by_dry_run=True), "rule", "mail=email", scope)
+
+    evidence.replace(["G1", "G2"], [seen("G1", "ann"), seen("G1", "bob", "b"), seen("G2", "ann")], T0)
+    evidence.replace(["G1"], [seen("G1", "ann"), seen("G1", "cid", "b")], T0)
+    assert set(evidence.of_groups(["G1"])) == {seen("G1", "ann"), seen("G1", "cid", "b")}
+    assert journal.of("other").dry_evidence.of_groups(["G1", "G2"]) == []
+    journal.of("other").dry_evidence.keep_only([], "another")
+    evidence.keep_only([("a", "G1"), ("a", "G2")], "s")
+    assert set(evidence.of_groups(["G1", "G2"])) == {seen("G1", "ann"), seen("G2", "ann")}
+    evidence.keep_only([("a", "G1"), ("a", "G2")], "another")
+    assert evidence.of_groups(["G1", "G2"]) == []
+
+
+def test_what_a_person_confirmed_of_a_mirror_ends_with_the_pair(journal: Journal) -> None:
+    pairs = journal.of(DEFINITION).pairs
+    pairs.replace([A, B, C], T0)
+    pairs.confirm_mirror(["G1"], T0)
+    pairs.confirm_empty("G1", ["b"], 7)
+
+    def state() -> dict[tuple[str, str], tuple[bool, int | None]]:
+        found = pairs.mirrors(["G1", "G2"])
+        return {(p.group_guid, p.genesys_group_id): (p.confirmed, p.empty_confirmed_change) for p in found}
+
+    assert state() == {("a", "G1"): (True, None), ("b", "G1"): (True, 7), ("c", "G2"): (False, None)}
+    pairs.replace([A, C], T0)
+    pairs.replace([A, B, C], T0)
+    assert state()["b", "G1"] == (False, None)
 
 
 # -- links --

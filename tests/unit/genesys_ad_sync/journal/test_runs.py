@@ -339,6 +339,6 @@ def test_a_row_of_an_undo_is_stored_under_the_names_that_older_journals_have(jou
     assert set(data) == {
         *("action", "status", "genesys_group_id", "user_guid", "group_guids", "genesys_user_id", "reason", "error"),
         *("http_code", "correlation_id", "changed_at", "observed_after", "observed_at", "settled_by", "change_ids"),
-        *("lane", "genesys_group", "directory_groups", "directory_user", "undoes", "about", "rivals"),
+        *("lane", "genesys_group", "directory_groups", "directory_user", "undoes", "about", "rivals", "unseen"),
     }
     assert journal.rows.of_run(run) == [undone]

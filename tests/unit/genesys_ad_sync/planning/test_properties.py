@@ -69,6 +69,9 @@ def targets(draw: st.DrawFn, group: str, first_id: int) -> Target:
         changes=changes,
         claimed_by=draw(st.sampled_from([None, None, None, "other"])),
         former_sources=RETIRED,
+        unseen=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"hidden"})])),
+        mirror_confirmed=draw(st.sampled_from([True, True, False])),
+        empty_sources=draw(st.sampled_from([(), (), feeding[:1]])),
     )
 
 
@@ -115,10 +118,15 @@ def worlds(draw: st.DrawFn) -> tuple[list[Target], dict[str, Match], SyncDefinit
         removed_today=draw(st.sampled_from([0, 1, 600])),
         journal_restored=draw(st.sampled_from([False, False, True])),
         excluded_users=draw(st.frozensets(st.sampled_from(USERS), max_size=2)),
+        user_states=draw(
+            st.dictionaries(st.sampled_from(IDS), st.sampled_from(["active", "inactive", "deleted", "unknown"]))
+        ),
+        mirror_once=draw(st.sampled_from([False, False, False, True])),
     )
     return [draw(targets("G", 1)), draw(targets("H", 101))], draw(match_tables()), draw(policies), context
 
 
+IDENTIFIED = {MatchStatus.MATCHED, MatchStatus.INACTIVE}
 World = tuple[list[Target], dict[str, Match], SyncDefinition, PlanContext]
 
 
@@ -191,11 +199,16 @@ def test_no_member_is_removed_unless_it_is_proven_owned_and_unclaimed(world: Wor
         grants = [grant for grant in group.grants if grant.genesys_user_id == row.genesys_user_id]
         assert group.complete
         assert group.members is not None
-        assert row.genesys_user_id in group.members
+        assert row.genesys_user_id in group.members or (row.unseen and grants)
         assert group.claimed_by is None
         assert group.sources
         assert policy.removals != "never"
-        assert grants or policy.removals == "mirror"
+        assert grants or (policy.removals == "mirror" and not context.mirror_once)
+        if not grants:  # could not be read, could not be identified and is not there are three things
+            assert not group.unseen
+            assert group.mirror_confirmed
+            assert not group.empty_sources
+            assert all(user in known and known[user].status in IDENTIFIED for user in group.wanted)
         assert {grant.group_guid for grant in grants} <= set(group.sources)
         claimants = group.wanted.keys() - context.excluded_users
         assert claimants.isdisjoint(grant.user_guid for grant in grants)
@@ -263,6 +276,8 @@ def test_every_row_without_a_change_is_given_to_the_journal(world: World) -> Non
     lasting = [
         row for row in made.rows if (row.user_guid or row.genesys_user_id) and row.reason is not Reason.MAPPING_CHANGED
     ]
+    if world[3].mirror_once:  # a stranger's removal ends with the run
+        lasting = [row for row in lasting if not row.about.get("member")]
     assert recorded == {row.key for row in lasting if not row.change_ids and not row.settled_by}
 
 

@@ -56,7 +56,8 @@ def test_a_plan_that_still_holds_stays_as_it_is(frozen: Plan) -> None:
             ("planned", None),
             ("superseded", "newer_view"),
         ),
-        ({"members": frozenset({"x-ann"})}, ("unchanged", "already_so"), ("unchanged", "already_so")),
+        # nobody has looked whether carl's Genesys user is active: it may be a hidden member
+        ({"members": frozenset({"x-ann"})}, ("unchanged", "already_so"), ("planned", None)),
         ({"complete": False}, ("planned", None), ("held", "unproven")),
         ({"grants": ()}, ("planned", None), ("held", "genesys_unreadable")),
         ({"members": None}, ("held", "genesys_unreadable"), ("held", "genesys_unreadable")),

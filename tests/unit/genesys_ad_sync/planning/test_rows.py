@@ -97,7 +97,7 @@ def test_a_whole_comparison_lists_differences_and_nothing_else() -> None:
     made = whole()
     assert told(made) == [("add", "ann", "planned", None), ("remove", "carl", "planned", None)]
     result = made.group_results[0]
-    assert result == GroupResult("G", "Sales", ("g1",), True, 3, None, 0, 0, 1)
+    assert result == GroupResult("G", "Sales", ("g1",), True, 3, None, 0, 0, 1, ("x-dora",))
 
 
 def test_what_a_comparison_finds_is_given_as_changes_to_record() -> None:

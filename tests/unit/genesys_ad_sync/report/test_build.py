@@ -28,6 +28,7 @@ DETAIL_KEYS = [
 ]  # fmt: skip
 GROUP_KEYS = [
     "genesys_group", "directory_groups", "complete", "before", "after", "added", "removed", "manual_members",
+    "manual_member_ids",
 ]  # fmt: skip
 
 

@@ -101,12 +101,13 @@ STORED: list[tuple[Fact[Any], Any, Any]] = [
             "options": {"G": "Sales"},
             "limits": {"G": ["too many"]},
             "limits_of_run": [],
+            "singles": {},
         },
     ),
     (
         facts_module.APPROVAL,
         facts_module.StoredApproval("olivia", AT, "approved", {"G": Decision.APPROVED}),
-        {"by": "olivia", "at": AT_TEXT, "decision": "approved", "groups": {"G": "approved"}},
+        {"by": "olivia", "at": AT_TEXT, "decision": "approved", "groups": {"G": "approved"}, "rows": {}},
     ),
     (facts_module.failure_of("plan"), "why", "why"),
 ]
@@ -129,6 +130,15 @@ def test_a_fact_is_stored_as_an_older_version_would_read_it(
     opened(journal, run)[fact] = value
     assert journal.facts.get(run, fact.key) == stored
     journal.facts.put(run, fact.key, stored)
+    assert opened(journal, run)[fact] == value
+
+
+@pytest.mark.parametrize(("fact", "key"), [(facts_module.QUESTION, "singles"), (facts_module.APPROVAL, "rows")])
+def test_a_fact_that_an_older_version_stored_lacks_the_choices_of_single_rows(
+    journal: Journal, run: RunRecord, fact: Fact[Any], key: str
+) -> None:
+    [(value, stored)] = [(value, stored) for known, value, stored in STORED if known is fact]
+    journal.facts.put(run, fact.key, {name: part for name, part in stored.items() if name != key})
     assert opened(journal, run)[fact] == value
 
 
