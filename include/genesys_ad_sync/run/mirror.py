@@ -9,7 +9,8 @@ from genesys_ad_sync.model import Decision, Guid, Reason, Row
 from genesys_ad_sync.planning import Target
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPARED, EMPTY_SOURCES, LAST_CHANGE
-from genesys_ad_sync.run.targets import mirrors, newest_pairs
+from genesys_ad_sync.run.policy import mirrors
+from genesys_ad_sync.run.targets import newest_pairs
 
 
 @dataclass(frozen=True)

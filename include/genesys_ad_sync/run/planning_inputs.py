@@ -30,8 +30,9 @@ from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, MIRROR_ONCE, READING, PlanReading
 from genesys_ad_sync.run.mirror import read_mirror
 from genesys_ad_sync.run.objections import Objections, objections
+from genesys_ad_sync.run.policy import mirrors
 from genesys_ad_sync.run.relink import LinkMoves, link_moves
-from genesys_ad_sync.run.targets import Work, collect, mirrors, newest_pairs
+from genesys_ad_sync.run.targets import Work, collect, newest_pairs
 from genesys_ad_sync.run.trial import read_trial, scope_of_memberships
 from genesys_ad_sync.run.users import look_up_absent, resolve_late_arrivals, states_of
 from genesys_ad_sync.settings import SyncDefinition

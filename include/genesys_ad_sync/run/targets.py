@@ -13,7 +13,7 @@ from genesys_ad_sync.model import Change, DirectoryView, GenesysGroup, GroupPair
 from genesys_ad_sync.planning import Target
 from genesys_ad_sync.run.changes import changes_to_act_on, groups_in_param
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import COMPLETE, MAPPING, MIRROR_ONCE, UNDO
+from genesys_ad_sync.run.facts import COMPLETE, MAPPING, UNDO
 from genesys_ad_sync.run.relink import groups_concerned
 
 Changes = dict[str, list[Change]]
@@ -212,11 +212,6 @@ class Unreadable:
     def below(self, guids: Collection[Guid]) -> frozenset[Guid]:
         """Return those below these AD groups. A nested group that does not count is none of them."""
         return unreadable_members(self._view, guids, nested=self._nested) - self._known_groups
-
-
-def mirrors(task: TaskContext) -> bool:
-    """Return True if members whom AD does not own go in this run."""
-    return task.facts[MIRROR_ONCE] or task.definition.removals == "mirror"
 
 
 def _sources(pairs: Iterable[GroupPair]) -> dict[str, tuple[Guid, ...]]:

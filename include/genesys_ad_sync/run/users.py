@@ -24,7 +24,7 @@ from genesys_ad_sync.planning import Target
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MATCHES, RESOLVED_TO
 from genesys_ad_sync.run.links import BY_GRANT, due_for_external_ids, save_links
-from genesys_ad_sync.run.targets import mirrors
+from genesys_ad_sync.run.policy import mirrors
 
 # -- which users --------------------------------------------------------------------------------------
 

@@ -20,9 +20,10 @@ from genesys_ad_sync.planning.undo import recheck_undo
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.objections import objections
 from genesys_ad_sync.run.planning_inputs import claimed_by_others, planning_context, planning_targets
+from genesys_ad_sync.run.policy import mirrors
 from genesys_ad_sync.run.relink import link_moves
 from genesys_ad_sync.run.stop import Stop
-from genesys_ad_sync.run.targets import mirrors, target_of
+from genesys_ad_sync.run.targets import target_of
 from genesys_ad_sync.run.undo import changed_since_plan, pin_undone, undo_run, unusable_accounts
 from genesys_ad_sync.run.users import look_up, matched, recheck_refused_users, states_of
 from genesys_ad_sync.writing.lease import Lease
