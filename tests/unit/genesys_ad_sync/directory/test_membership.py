@@ -15,7 +15,7 @@ from genesys_ad_sync.directory.membership import (
     effective_members,
     nested_groups,
     prune,
-    unseen_members,
+    unreadable_members,
     wanted_members,
 )
 from genesys_ad_sync.model import Action, DirectoryGroup, DirectoryUser, DirectoryView, PrincipalKind, Reason
@@ -86,14 +86,14 @@ def test_contacts_computers_and_strangers_are_left_out_with_a_count():
 
 def test_members_that_nobody_can_read_may_be_people():
     some = view({"A": "Bxc?", "B": "o"})
-    assert unseen_members(some, ["A", "gone"], nested=True) == {"?"}
-    assert unseen_members(some, ["B"], nested=True) == frozenset()
+    assert unreadable_members(some, ["A", "gone"], nested=True) == {"?"}
+    assert unreadable_members(some, ["B"], nested=True) == frozenset()
     foreign = dataclasses.replace(
         some.users["o"], dn="CN=S-1-5-21-1-2-3-4,CN=ForeignSecurityPrincipals,DC=example,DC=com"
     )
     some.users["o"] = foreign
-    assert unseen_members(some, ["A"], nested=True) == {"?", "o"}
-    assert unseen_members(some, ["A"], nested=False) == {"?"}
+    assert unreadable_members(some, ["A"], nested=True) == {"?", "o"}
+    assert unreadable_members(some, ["A"], nested=False) == {"?"}
 
 
 def test_a_group_that_was_not_read_is_not_an_empty_one():

@@ -69,7 +69,7 @@ def targets(draw: st.DrawFn, group: str, first_id: int) -> Target:
         changes=changes,
         claimed_by=draw(st.sampled_from([None, None, None, "other"])),
         former_sources=RETIRED,
-        unseen=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"hidden"})])),
+        unreadable=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"hidden"})])),
         mirror_confirmed=draw(st.sampled_from([True, True, False])),
         empty_sources=draw(st.sampled_from([(), (), feeding[:1]])),
     )
@@ -205,7 +205,7 @@ def test_no_member_is_removed_unless_it_is_proven_owned_and_unclaimed(world: Wor
         assert policy.removals != "never"
         assert grants or (policy.removals == "mirror" and not context.mirror_once)
         if not grants:  # could not be read, could not be identified and is not there are three things
-            assert not group.unseen
+            assert not group.unreadable
             assert group.mirror_confirmed
             assert not group.empty_sources
             assert all(user in known and known[user].status in IDENTIFIED for user in group.wanted)

@@ -50,7 +50,7 @@ UNKNOWN = {
     "claimed by two": {
         "known": matches("ann", "bob", Match("eve", matches("bob")["bob"].status, "x-bob", "mail=email"))
     },
-    "not readable": {"unseen": frozenset({"zoe"})},
+    "not readable": {"unreadable": frozenset({"zoe"})},
 }
 
 
