@@ -5,6 +5,7 @@ The organisation hides inactive members: `/individuals` lists active users only.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -152,10 +153,12 @@ def test_the_removal_of_a_hidden_member_needs_a_person_as_any_other(ready: Pipel
     assert ("remove", "bob", "held") in [row[:3] for row in rows(ready.run(mode="full"), "bob")]
 
 
-def test_a_leaver_who_is_deactivated_between_plan_and_patch_is_a_success(ready: Pipeline) -> None:
+@pytest.mark.parametrize("minutes", [0, 20], ids=["at once", "later, so that members are read again"])
+def test_a_leaver_who_is_deactivated_between_plan_and_patch_is_a_success(ready: Pipeline, minutes: int) -> None:
     ready.directory.apply([RemoveMember("voice", "bob")])
     run_id, planned = ready.plan()
     set_state(ready, "bob", "inactive")
+    ready.clock_offset = timedelta(minutes=minutes)
     ready.patch(run_id, planned)
     assert rows(ready.report(run_id), "bob") == [("remove", "bob", "success", None, None)]
     assert "bob" not in members(ready, "Voice")

@@ -55,7 +55,11 @@ def scope_of_memberships(task: TaskContext) -> str:
     stored = task.journal.views.cursor()
     if stored is None:
         return ""
-    return replace(Scope.of_fingerprint(stored.scope), group_attributes=(), user_attributes=()).fingerprint
+    try:
+        scope = Scope.of_fingerprint(stored.scope)
+    except ValueError:  # written by another version: compared as it is
+        return stored.scope
+    return replace(scope, group_attributes=(), user_attributes=()).fingerprint
 
 
 def record_trial(task: TaskContext, decided: Plan) -> None:
