@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.directory_objects import CONTACT_CENTER, OTHER_GROUPS, AddMember, Move, RemoveMember
+from sandbox.directory_objects import CONTACT_CENTER, OTHER_GROUPS, AddMember, Delete, Move, RemoveMember
+from tests.integration.test_failover import refuse_cookies
 from tests.support.pipeline import Pipeline
 from tests.support.rights import MEMBER, changed_rights
 from tests.support.small_company import definition_keys, members, rows
@@ -100,3 +101,14 @@ def test_a_nested_group_that_comes_back_without_its_members_loses_nobody(small: 
         small.run(mode="full")
         small.run()
     assert members(small, "Chat") == {"dan", "eve"}
+
+
+def test_tombstones_explain_an_empty_group_when_dirsync_can_tell_nothing(
+    small: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.run()
+    small.directory.apply([Delete(name) for name in ("ann", "bob", "cid")])
+    refuse_cookies(monkeypatch)
+    monkeypatch.setattr("genesys_ad_sync.polling.poller.DirectoryPoller._delta_as_evidence", lambda *_: None)
+    assert [row[:4] for row in rows(small.run())] == [("remove", n, "success", None) for n in ("ann", "bob", "cid")]
+    assert members(small, "Voice") == {"mia"}

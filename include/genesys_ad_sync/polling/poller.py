@@ -228,6 +228,7 @@ class DirectoryPoller:
             delta,
             self._limits,
             whole=stored.scope == self.scope.fingerprint,
+            deleted=deleted,
         )
         complete = self._unless_canary_missing(reading.complete - kept - shrinking.groups)
         if complete >= reading.complete and not kept and step.fresh.vector is not None:

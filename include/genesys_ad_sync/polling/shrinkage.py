@@ -35,20 +35,21 @@ def restore_unexplained_losses(
     limits: Limits,
     *,
     whole: bool,
+    deleted: Collection[Guid] = (),
 ) -> Shrinkage:
     """Put memberships back into ``after`` that are missing without explanation, where they are too many.
 
     Too many of one group, or (``whole``) of all that is known together. ``read``: the groups that were read now.
-    ``delta``: what DirSync listed since ``before``; None: nothing.
+    ``delta``: what DirSync listed since ``before``; None: nothing. ``deleted``: objects whose tombstone was seen.
     """
-    losses = _group_losses(before, after, read, delta)
+    losses = {guid: lost.difference(deleted) for guid, lost in _group_losses(before, after, read, delta).items()}
     doubted = {
         guid for guid, lost in losses.items() if shrinks_implausibly(len(before.members[guid]), len(lost), limits)
     }
     notes = [_note_on_groups(len(doubted))] if doubted else []
     if whole:
         known = sum(map(len, before.members.values()))
-        missing = _total_loss(before, after, losses, delta)
+        missing = _total_loss(before, after, losses, delta, deleted)
         if shrinks_implausibly(known, missing, limits):
             doubted = set(after.groups)
             notes.append(_note_on_all(missing, known))
@@ -81,10 +82,15 @@ def _group_losses(
 
 
 def _total_loss(
-    before: DirectoryView, after: DirectoryView, losses: Mapping[Guid, Collection[Guid]], delta: Delta | None
+    before: DirectoryView,
+    after: DirectoryView,
+    losses: Mapping[Guid, Collection[Guid]],
+    delta: Delta | None,
+    deleted: Collection[Guid],
 ) -> int:
     """Return how many memberships are missing, those of vanished groups included."""
-    vanished = {guid for guid in before.groups if guid not in after.groups and not _is_listed(guid, delta)}
+    gone = before.groups.keys() - after.groups.keys() - set(deleted)
+    vanished = {guid for guid in gone if not _is_listed(guid, delta)}
     return sum(map(len, losses.values())) + sum(len(before.members[guid]) for guid in vanished)
 
 

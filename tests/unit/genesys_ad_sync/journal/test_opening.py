@@ -165,6 +165,40 @@ def test_an_upgrade_to_confirmed_mirrors_keeps_pairs_and_grants(
         assert mine.grants.asleep_in(["G"]) == []
 
 
+def test_a_doubt_of_an_older_version_is_kept_and_only_time_can_end_it(
+    journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = importlib.import_module("alembic.command")
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0002"))
+    at = "2024-05-01 12:00:00"
+    with Journal.open(journal_url) as old, old._database.writing() as connection:
+        for statement in (
+            "INSERT INTO journal_cursor (definition, scope, poll, domain_controller, invocation_id, "
+            "highest_committed_usn, cookie, polled_at, began_at, doubted_since, trusted_dc) "
+            f"VALUES ('default', 'scope', 7, 'dc2', 'i2', 5, NULL, '{at}', '{at}', '{at}', 'dc1')",
+            "INSERT INTO journal_known_dc (definition, domain_controller, invocation_id, highest_committed_usn) "
+            "VALUES ('default', 'dc1', 'i1', 4)",
+            "INSERT INTO journal_change (id, definition, group_guid, user_guid, action, observed_at, origin, path, "
+            "held_reason, trusted_dc, settled) VALUES (1, 'default', 'g', 'u', 'remove', "
+            f"'{at}', 'poll', '[]', 'other_domain_controller', 'dc1', false)",
+        ):
+            connection.execute(text(statement))
+    monkeypatch.undo()
+    with Journal.open(journal_url) as new:
+        stored = new.of("default").views.cursor()
+        assert stored is not None
+        assert (stored.poll, stored.cursor.trusted_dc, stored.cursor.vector) == (7, "dc1", None)
+        assert (stored.known_dcs, stored.read_at) == ({"dc1": ("i1", 4)}, {})
+        [held] = new.of("default").changes.unsettled()
+        assert (held.held_reason, held.trusted_dc, held.doubt, held.poll) == (
+            Reason.OTHER_DOMAIN_CONTROLLER,
+            "dc1",
+            None,
+            0,
+        )
+
+
 def _identity(url: str) -> tuple[str, int]:
     with Journal.open(url) as opened:
         return opened.identity()

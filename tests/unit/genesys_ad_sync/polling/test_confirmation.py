@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.model import Action, Change, Cursor, DirectoryView, Doubt, Reason, Scope, StoredCursor
-from genesys_ad_sync.polling.confirmation import Evidence, is_shown, rule
+from genesys_ad_sync.polling.confirmation import Evidence, is_shown, rule, told_again
 from genesys_ad_sync.polling.doubts import Step
 from tests.support.journal import T0, change, cursor, view
 
@@ -128,6 +129,14 @@ def test_nobody_is_asked_about_a_group_that_is_not_back_or_shown_by_a_lagging_do
     assert ruled(gone, view({"h": ""}), cursor(), complete="g")[1].ask is False  # type: ignore[union-attr]
     assert ruled(gone, IN, cursor())[1].ask is False  # type: ignore[union-attr]
     assert ruled(gone, OUT, dc2())[1].ask is False  # type: ignore[union-attr]
+
+
+def test_a_removal_that_ad_takes_back_while_the_group_is_out_of_view_is_held_again() -> None:
+    told = change("g", "u1", Action.REMOVE)
+    back = replace(delta(), member_changes={"g": (frozenset({"u1"}), frozenset())})
+    others = [change("g", "u1"), change("g", "u2", Action.REMOVE), held(Reason.REJECTED)]
+    assert told_again([told, *others], back) == [told]
+    assert told_again([told], delta("u1")) == told_again([told], None) == []
 
 
 def test_what_is_held_for_another_reason_is_nothing_that_a_poll_decides() -> None:

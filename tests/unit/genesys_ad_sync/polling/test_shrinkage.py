@@ -45,6 +45,13 @@ def test_what_dirsync_told_explains_a_shrink() -> None:
     assert after.members["g"] == set()
 
 
+def test_tombstones_explain_a_shrink_where_dirsync_tells_nothing() -> None:
+    before, after = view({"g": "u1 u2", "h": "u3"}), view({"g": ""})
+    doubt = restore_unexplained_losses(before, after, {"g"}, None, LIMITS, whole=True, deleted={"u1", "u2", "h"})
+    assert doubt.groups == frozenset()
+    assert after.members["g"] == set()
+
+
 def test_a_few_of_many_are_believed() -> None:
     after = view({"g": "u1 u2 u3"})
     assert not restore_unexplained_losses(view({"g": "u1 u2 u3 u4"}), after, {"g"}, None, LIMITS, whole=False).groups

@@ -1,0 +1,11 @@
+"""The policy of removals in this run."""
+
+from __future__ import annotations
+
+from genesys_ad_sync.run.context import TaskContext
+from genesys_ad_sync.run.facts import MIRROR_ONCE
+
+
+def mirrors(task: TaskContext) -> bool:
+    """Return True if members whom AD does not own go in this run."""
+    return task.facts[MIRROR_ONCE] or task.definition.removals == "mirror"
