@@ -96,25 +96,53 @@ class TokenSource:
         self._fetch = fetch
         self._store = store
         self._clock = clock
+        self._lock = threading.Lock()
+        self._dead: set[str] = set()  # refused here; another task may not know yet, and keep it in the store
+        self._lost = False  # a token died, and no other was accepted since
+        self._unproven: set[str] = set()  # fetched in place of one that died, and not accepted by the API since
 
     def token(self) -> str:
-        """Return a valid token; fetch one if needed."""
+        """Return a valid token that was not refused; fetch one if needed."""
         if valid := self._stored():
             return valid
         with self._store.lock(self._key):
             if valid := self._stored():  # another thread or task fetched it meanwhile
                 return valid
             token = self._fetch()
+            with self._lock:
+                if self._lost:
+                    self._unproven.add(token.value)
+                self._dead.discard(token.value)
             self._store.put(self._key, token)
             return token.value
 
-    def refused(self, value: str) -> None:
-        """Forget a token that was answered with 401, unless it was replaced meanwhile."""
+    def accepted(self, value: str) -> None:
+        """Note that the API took the token. A later 401 then means that it died."""
+        if self._lost:
+            with self._lock:
+                if value not in self._dead:
+                    self._lost = False
+                self._unproven.discard(value)
+
+    def refused(self, value: str) -> bool:
+        """Note that the API answered 401 for the token. Return whether another token may help.
+
+        It does not if this one was fetched in place of one that died: then the client itself is refused.
+        """
+        with self._lock:
+            self._lost = True
+            self._dead.add(value)
+            may_help = value not in self._unproven
         self._store.forget(self._key, value)
+        return may_help
 
     def _stored(self) -> str | None:
         token = self._store.get(self._key)
-        if token is None or token.renew_at <= self._clock():
+        if token is not None and token.value in self._dead:
+            # Another thread read it from the shared store just before it was dropped: look there again.
+            self._store.forget(self._key, token.value)
+            token = self._store.get(self._key)
+        if token is None or token.value in self._dead or token.renew_at <= self._clock():
             return None
         return token.value
 

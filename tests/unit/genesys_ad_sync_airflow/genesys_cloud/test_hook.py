@@ -32,7 +32,13 @@ from genesys_ad_sync.genesys.errors import (
     VersionConflict,
 )
 from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
-from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore, Token, TokenSource, fetch_token
+from genesys_ad_sync_airflow.genesys_cloud.oauth import (
+    ProcessTokenStore,
+    Token,
+    TokenSource,
+    fetch_token,
+    token_key,
+)
 from genesys_ad_sync_airflow.genesys_cloud.regions import REGIONS, region_domain
 from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
 from tests.support.stub_genesys import Answer, FakeClock, Received, StubGenesys, error_body, running_stub
@@ -209,6 +215,31 @@ def test_threads_that_meet_a_401_at_once_fetch_one_new_token(stub: StubGenesys, 
 
 
 def _once(barrier: threading.Barrier) -> Callable[[], None]:
+def test_a_token_that_another_task_fetched_may_have_died_too(stub: StubGenesys, new_hook: NewHook) -> None:
+    store = ProcessTokenStore()
+    hook = new_hook(token_store=store)
+    key = token_key(stub.url, "client-id", "client-secret")
+    store.put(key, Token("dead-1", 1e12))
+
+    def only_a_new_token_is_good(request: Received) -> Answer:
+        token = request.headers["Authorization"].removeprefix("Bearer ")
+        if token == "dead-1":
+            store.put(key, Token("dead-2", 1e12))  # by another task, and revoked soon after
+        return error_body(401, "bad.credentials", "revoked") if token.startswith("dead") else Answer(200, {})
+
+    stub.otherwise = only_a_new_token_is_good
+    assert hook.call("POST", "/api/v2/x").status == 200
+    assert (len(stub.calls), stub.tokens) == (3, 1)
+
+
+def test_a_token_that_was_good_and_died_is_renewed_however_often(stub: StubGenesys, hook: GenesysCloudHook) -> None:
+    for number in range(1, 5):
+        assert hook.call("GET", GROUPS).status == 200
+        stub.answers = [error_body(401, "bad.credentials", "revoked")]
+        assert stub.tokens == number
+    assert hook.call("GET", GROUPS).status == 200
+
+
     first = [True]
 
     def wait() -> None:
