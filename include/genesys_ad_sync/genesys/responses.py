@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -147,12 +148,14 @@ def _seconds_of_header(value: str | None, now: datetime | None) -> float | None:
         return seconds
     try:
         date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
     return (date - (now or datetime.now(timezone.utc))).total_seconds()
 
 
 def _result(content: bytes, headers: Mapping[str, str], facts: Mapping[str, Any]) -> Any:
+    if date.tzinfo is None:  # HTTP dates are UTC; "-0000" and a missing zone are read as no zone at all
+        date = date.replace(tzinfo=timezone.utc)
     if not content.strip():
         return None
     try:
@@ -200,6 +203,7 @@ def _without_addresses(text: str) -> str:
 def header_number(value: str | None) -> float | None:
     """Return the number in a header; None if the header is missing or holds none."""
     try:
-        return float(value) if value is not None else None
+        number = float(value) if value is not None else None
     except ValueError:
         return None
+    return number if number is not None and math.isfinite(number) else None

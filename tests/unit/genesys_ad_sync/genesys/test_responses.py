@@ -187,3 +187,15 @@ def test_retry_after_is_read_in_all_its_forms(headers: dict[str, str], message: 
 
 def test_the_end_of_the_budgets_window_is_a_wait_only_for_the_throttled() -> None:
     assert retry_after({"inin-ratelimit-reset": "17"}) is None
+        ({"Retry-After": "Tue, 24 Nov 2026 10:00:30 -0000"}, "", 30),
+        ({"Retry-After": "Tue, 24 Nov 2026 10:00:30"}, "", 30),
+        ({"Retry-After": "Tue Nov 24 10:00:30 2026"}, "", 30),
+        ({"Retry-After": "Tuesday, 24-Nov-26 10:00:30 GMT"}, "", 30),
+        ({"Retry-After": "Tue, 24 Nov 2026 12:00:30 +0200"}, "", 30),
+        ({"Retry-After": "Tue, 24 Nov 99999999999 10:00:30 GMT"}, "", None),
+        ({"Retry-After": "Tue, 99 Nov 2026 10:00:30 GMT"}, "", None),
+        ({"Retry-After": ""}, "", None),
+        ({"Retry-After": "inf"}, "", None),
+        ({"Retry-After": "nan"}, "", None),
+        ({"Retry-After": "-5"}, "", 0),
+        ({"Retry-After": "1.5"}, "", 1.5),
