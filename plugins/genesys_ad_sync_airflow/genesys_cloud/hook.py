@@ -349,11 +349,11 @@ class GenesysCloudHook(HttpHook):
             self._retry_policy = patience
         found = f"{host} answers; it has {page.total} groups"
         if missing:
-            return False, f"{found}. But the role of the OAuth client lacks {' and '.join(missing)}"
+            return False, f"{found}. But {'. '.join(missing)}"
         return True, found
 
     def _missing_rights(self, group_id: str) -> list[str]:
-        """Return the missing rights.
+        """Return what the client may not do, in words.
 
         SCIM demands the right to write even for reading, so nothing is written.
         """
@@ -366,7 +366,7 @@ class GenesysCloudHook(HttpHook):
             try:
                 self.call(method, path, json=body, idempotent=True)
             except PermissionMissing as error:
-                missing.extend(error.permissions or (str(error),))
+                missing.append(error.message)
         return list(dict.fromkeys(missing))
 
 

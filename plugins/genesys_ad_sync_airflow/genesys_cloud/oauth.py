@@ -23,7 +23,7 @@ from genesys_ad_sync.genesys.errors import (
     Throttled,
     UnexpectedAnswer,
 )
-from genesys_ad_sync.genesys.responses import retry_after
+from genesys_ad_sync.genesys.responses import json_object, retry_after, words_of
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path, no secret
 RENEW_BEFORE = 60.0  # seconds before its end; Genesys' own Go client does the same
@@ -205,37 +205,43 @@ def _raise_for(response: requests.Response, login_url: str, connection_id: str, 
         "correlation_id": response.headers.get("ININ-Correlation-Id"),
     }
     host = urlsplit(login_url).netloc
-    text = f"{error} {description} {_description(response)}".lower()
+    body = json_object(response.content)
+    words = words_of({**body, "error": error, "error_description": body.get("error_description") or description})
+    said = f". It says: {words}" if words else ""
     status = response.status_code
     # None of these errors is ambiguous: fetching a token twice does no harm.
-    if status == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in text:
+    if status == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in words.lower():
         raise Throttled(
-            f"The login host {host} limits the rate of token requests",
-            retry_after=retry_after(response.headers, text, rate_limited=True),
+            f"The login host {host} limits the rate of token requests{said}",
+            retry_after=retry_after(response.headers, words, rate_limited=True),
             **facts,
         ) from None
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise ServerError(f"The login host {host} fails", retry_after=retry_after(response.headers), **facts) from None
-    if status in (400, 401, 403) and error:
+        raise ServerError(
+            f"The login host {host} fails{said}", retry_after=retry_after(response.headers), **facts
+        ) from None
+    if status in (400, 401, 403) and words:
         raise AuthenticationFailed(
-            f"The login host {host} does not accept the OAuth client. Check Login (client id) and Password (client "
-            f"secret) of the connection {connection_id}, and that its Host names the client's region; the client's "
-            f"grant type must be Client Credentials",
-            **facts,
+            f"The login host {host} refuses the OAuth client{said}. {_guess(error, connection_id)}", **facts
         ) from None
     raise UnexpectedAnswer(
-        f"The login host {host} answers no token: check the Host (or `login_url`) of the connection {connection_id}",
+        f"The login host {host} answers no token: check the Host (or `login_url`) of the connection {connection_id}"
+        + said,
         **facts,
     ) from None
 
 
-def _description(response: requests.Response) -> str:
-    """Return Genesys' `description`, which RFC 6749 calls `error_description`."""
-    try:
-        body = response.json()
-    except ValueError:
-        return ""
-    return str(body.get("description") or "") if isinstance(body, dict) else ""
+def _guess(error: str, connection_id: str) -> str:
+    """Return what may be the cause: the error's name tells little, and its words were shown before."""
+    if error in ("invalid_client", "unauthorized_client", "invalid_grant", "unsupported_grant_type"):
+        return (
+            f"A guess: check Login (client id) and Password (client secret) of the connection {connection_id}, and "
+            f"that its Host names the client's region; the client's grant type must be Client Credentials"
+        )
+    return (
+        f"A guess: the allowed IP addresses of the OAuth client, or of the organisation, may lack the address of this "
+        f"machine. Else check the client in Genesys Cloud and the connection {connection_id}"
+    )
 
 
 def hide_from_logs(secret: str) -> None:

@@ -266,6 +266,25 @@ def test_a_wrong_client_is_told_with_the_fields_to_check(
 
 
 def test_the_token_endpoints_rate_limit_is_a_400_and_is_repeated(
+def test_the_login_hosts_own_words_are_shown_and_the_guess_is_called_one(
+    stub: StubGenesys, hook: GenesysCloudHook
+) -> None:
+    refusal = {"error": "access_denied", "error_description": "IP address is not allowed"}
+    stub.token_answers = [Answer(403, refusal)]
+    with pytest.raises(AuthenticationFailed) as caught:
+        hook.call("GET", GROUPS)
+    text = str(caught.value)
+    assert "IP address is not allowed" in text
+    assert "A guess: the allowed IP addresses" in text
+    assert "Password" not in text
+
+
+def test_a_login_host_that_answers_an_error_body_is_shown_too(stub: StubGenesys, hook: GenesysCloudHook) -> None:
+    stub.token_answers = [error_body(403, "forbidden", "Organisation is suspended")]
+    with pytest.raises(AuthenticationFailed, match="Organisation is suspended"):
+        hook.call("GET", GROUPS)
+
+
     stub: StubGenesys, hook: GenesysCloudHook, clock: FakeClock
 ) -> None:
     limited = {"error": "invalid_request", "error_description": "rate limit exceeded; retry later"}
@@ -559,7 +578,10 @@ def test_the_test_button_tells_which_rights_are_missing(stub: StubGenesys, hook:
     stub.otherwise = answer
     ok, text = hook.test_connection()
     assert not ok
-    assert text.endswith("lacks directory:group:edit and directory:user:view")
+    assert "A guess" in text
+    assert "may lack directory:group:edit" in text
+    assert "may lack directory:user:view" in text
+    assert "Genesys says: You are not authorized" in text
 
 
 @pytest.mark.parametrize(
