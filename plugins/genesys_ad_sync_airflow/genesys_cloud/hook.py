@@ -29,7 +29,7 @@ from genesys_ad_sync.genesys.errors import (
     UnexpectedAnswer,
 )
 from genesys_ad_sync.genesys.paging import list_page, read_pages
-from genesys_ad_sync.genesys.request_counts import RequestCounts
+from genesys_ad_sync.genesys.request_counts import RequestCounts, endpoint_family
 from genesys_ad_sync.genesys.responses import correlation_id, parse_response
 from genesys_ad_sync_airflow.genesys_cloud.connection import GenesysConnection, read_connection
 from genesys_ad_sync_airflow.genesys_cloud.no_answer import no_answer
@@ -161,15 +161,16 @@ class GenesysCloudHook(HttpHook):
         raise AssertionError("the last token ends the loop")
 
     def _send(self, request: _Request, token: str, *, again: bool) -> ApiResponse:
-        self._pacer.before()
+        family = endpoint_family(request.path)
+        self._pacer.before(family)
         try:
             if request.before_attempt is not None:
                 request.before_attempt()  # last of all: the waiting is over, the request goes out now
             response = self._exchange(request, token, again=again)
         except BaseException:
-            self._pacer.observe({})  # no answer to learn from
+            self._pacer.observe({}, family)  # no answer to learn from
             raise
-        self._pacer.observe(response.headers)
+        self._pacer.observe(response.headers, family)
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             self.request_counts.was_throttled()
         elif response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR and (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import math
 import socket
 import subprocess
 import sys
@@ -214,7 +215,6 @@ def test_threads_that_meet_a_401_at_once_fetch_one_new_token(stub: StubGenesys, 
     assert stub.tokens == 2
 
 
-def _once(barrier: threading.Barrier) -> Callable[[], None]:
 def test_a_token_that_another_task_fetched_may_have_died_too(stub: StubGenesys, new_hook: NewHook) -> None:
     store = ProcessTokenStore()
     hook = new_hook(token_store=store)
@@ -240,6 +240,7 @@ def test_a_token_that_was_good_and_died_is_renewed_however_often(stub: StubGenes
     assert hook.call("GET", GROUPS).status == 200
 
 
+def _once(barrier: threading.Barrier) -> Callable[[], None]:
     first = [True]
 
     def wait() -> None:
@@ -265,7 +266,6 @@ def test_a_wrong_client_is_told_with_the_fields_to_check(
     assert len(stub.received) == 1  # not tried again
 
 
-def test_the_token_endpoints_rate_limit_is_a_400_and_is_repeated(
 def test_the_login_hosts_own_words_are_shown_and_the_guess_is_called_one(
     stub: StubGenesys, hook: GenesysCloudHook
 ) -> None:
@@ -285,6 +285,7 @@ def test_a_login_host_that_answers_an_error_body_is_shown_too(stub: StubGenesys,
         hook.call("GET", GROUPS)
 
 
+def test_the_token_endpoints_rate_limit_is_a_400_and_is_repeated(
     stub: StubGenesys, hook: GenesysCloudHook, clock: FakeClock
 ) -> None:
     limited = {"error": "invalid_request", "error_description": "rate limit exceeded; retry later"}
@@ -363,6 +364,41 @@ def test_a_used_up_budget_is_waited_for_before_the_next_request(
     hook.call("GET", GROUPS)
     hook.call("GET", GROUPS)
     assert clock.slept == [25]
+
+
+def test_an_endpoint_family_with_a_limit_of_its_own_does_not_slow_the_others(
+    stub: StubGenesys, hook: GenesysCloudHook, clock: FakeClock
+) -> None:
+    began, spent = clock.now, {60: 0, 300: 0}
+
+    def limited(request: Received) -> Answer:
+        limit = 60 if "/scim/" in request.path else 300
+        spent[limit] += 1
+        left = began + 60 - clock.now
+        if left <= 0:
+            return error_body(501, "too.slow", "All of this fits into one minute")
+        headers = {"allowed": limit, "count": spent[limit], "reset": math.ceil(left)}
+        return Answer(200, {}, {f"inin-ratelimit-{name}": str(value) for name, value in headers.items()})
+
+    stub.otherwise = limited
+    for number in range(250):
+        hook.call("GET", f"/api/v2/groups/{number}/individuals")
+        if number % 5 == 0:
+            hook.call("PATCH", f"/api/v2/scim/v2/groups/{number}", json={})
+    assert spent == {60: 50, 300: 250}
+
+
+def test_a_429_of_one_endpoint_family_stops_that_family_alone(
+    stub: StubGenesys, hook: GenesysCloudHook, clock: FakeClock
+) -> None:
+    stub.answers = [error_body(429, "too.many.requests.retry.after", "…", Retry_After="900")]
+    with pytest.raises(Throttled):
+        hook.call("PATCH", "/api/v2/scim/v2/groups/g", json={})
+    assert hook.call("GET", GROUPS).status == 200
+    assert clock.slept == []
+    with pytest.raises(Throttled):
+        hook.call("PATCH", "/api/v2/scim/v2/groups/h", json={})
+    assert len(stub.calls) == 2
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
