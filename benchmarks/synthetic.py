@@ -125,7 +125,7 @@ def directory_view(members: Mapping[int, Iterable[int]]) -> DirectoryView:
 def definition_for(folder: Path, **more: Any) -> SyncDefinition:
     keys: dict[str, Any] = {
         "directory": {"group_base": BASE},
-        "genesys": {key: more.pop(key) for key in ("write", "rate_reserve", "workers") if key in more},
+        "genesys": {key: more.pop(key) for key in ("write", "rate_reserve", "workers", "verify_within") if key in more},
         "groups": [{"name": "(?P<same>.+)", "genesys_name": "{same}"}],
         "limits": {"removals": 10**6, "removals_percent": 100, "per_run": 10**6, "per_day": 10**7},
         "report": {"path": (folder / "reports").as_uri()},

@@ -96,10 +96,13 @@ class JournalTokenStore:
     def forget(self, key: str, value: str) -> None:
         with self._lock:
             known = self._read.get(key)
-            if known is None or known[0].value != value:
-                return
-            del self._read[key]
+        if known is None or known[0].value != value:
+            return
+        # The journal first: a thread that finds nothing in memory must not read the refused token there.
         self._journal().secrets.forget(key, known[1])
+        with self._lock:
+            if self._read.get(key) == known:
+                del self._read[key]
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:

@@ -81,12 +81,13 @@ class Access:
             if limit is not None and self._token_requests.count > limit:
                 text = f"rate limit exceeded; retry in {max(1, math.ceil(left))} seconds"
                 return refusals.oauth_error(400, "invalid_request", text)
+        if not self._options.address_is_allowed:
+            return refusals.oauth_error(403, "access_denied", "IP address is not allowed")
         form = parse_qs(body.decode("utf-8", "replace"))
         grant = form.get("grant_type", [""])[0]
-        if not grant:
-            return refusals.oauth_error(400, "invalid_request", "grant_type is missing")
         if grant != "client_credentials":
-            return refusals.oauth_error(400, "unsupported_grant_type", f"grant type not supported: {grant}")
+            why = f"grant type not supported: {grant}" if grant else "grant_type is missing"
+            return refusals.oauth_error(400, "unsupported_grant_type" if grant else "invalid_request", why)
         login, password = basic_credentials(authorization)
         good = hmac.compare_digest(login.encode(), self.client_id.encode())
         good &= hmac.compare_digest(password.encode(), self.client_secret.encode())
@@ -131,25 +132,33 @@ class Access:
         """
         options, now = self._options, self._clock()
         with self._lock:
+            scim_headers: dict[str, str] = {}
             if scim and options.scim_rate_allowed is not None:
                 left = token.scim_requests.spend(now, options.rate_window)
                 if token.scim_requests.count > options.scim_rate_allowed:
                     raise refusals.too_many_requests(max(1, math.ceil(left)))
+                scim_headers = _rate_headers(token.scim_requests.count, options.scim_rate_allowed, left)
             if options.rate_allowed is None:
-                return {}
+                return scim_headers if options.scim_rate_headers else {}
             left = token.requests.spend(now, options.rate_window)
             if token.requests.count > options.rate_allowed:
                 raise refusals.too_many_requests(max(1, math.ceil(left)))
-            return {
-                "inin-ratelimit-count": str(token.requests.count),
-                "inin-ratelimit-allowed": str(options.rate_allowed),
-                "inin-ratelimit-reset": str(math.ceil(left)),
-            }
+            if scim_headers and options.scim_rate_headers:
+                return scim_headers
+            return _rate_headers(token.requests.count, options.rate_allowed, left)
 
     def require(self, *any_of: str) -> None:
         """Raise RefusalError (403) unless the OAuth client has one of these permissions."""
         if not set(any_of) & set(self._options.permissions):
             raise refusals.missing_permissions(any_of)
+
+
+def _rate_headers(count: int, allowed: int, left: float) -> dict[str, str]:
+    return {
+        "inin-ratelimit-count": str(count),
+        "inin-ratelimit-allowed": str(allowed),
+        "inin-ratelimit-reset": str(math.ceil(left)),
+    }
 
 
 def basic_credentials(authorization: str) -> tuple[str, str]:

@@ -27,8 +27,10 @@ async def list_groups(request: Request, platform: CurrentPlatform) -> Response:
         if paging.listed(request, "jabberId"):
             raise refusals.bad_request("Specify either id or jabberId, not both.")
         groups = [group for group in groups if group.id in set(wanted)]
-    _sort(groups, descending=paging.descending(request))
-    return paging.entities(request, map(_text, page.of(groups)), page, len(groups))
+    shown = [group for group in groups if group.id not in platform.options.private_groups]
+    _sort(shown, descending=paging.descending(request))
+    total = len(groups if platform.options.totals_count_hidden else shown)
+    return paging.entities(request, map(_text, page.of(shown)), page, total)
 
 
 @routes.get("/search")

@@ -58,6 +58,11 @@ def removable(platform: Platform, group: Group, user_ids: Sequence[str]) -> list
 
 
 def check_writable(platform: Platform, group: Group) -> None:
+    """Raise RefusalError if nobody's membership of the group may be written."""
+    if group.id in platform.options.forbidden_groups:
+        raise RefusalError(403, "not.authorized", "You are not authorized to perform the requested action.")
+    if group.id in platform.options.failing_groups:
+        raise refusals.with_status(500)
     if group.dynamic and platform.options.dynamic_group_writes == "refuse":
         raise refusals.bad_request(f"The membership of group {group.id} is dynamic.", scim_type="mutability")
 

@@ -25,6 +25,7 @@ class SandboxOptions:
     # -- OAuth ---------------------------------------------------------------------------------------------------
     token_valid_seconds: float = 86400  # [V] default of a client; 300 to 172800 in real life
     bad_client_status: Literal[400, 401] = 401  # [S] either is seen
+    address_is_allowed: bool = True  # False: the client's list of allowed IP addresses lacks the caller's (403)
     token_requests_per_window: int | None = None  # [U] the number; [V] that excess is a 400 invalid_request
     permissions: tuple[str, ...] = ALL_PERMISSIONS  # of the OAuth client's roles
     members_need_permission: bool = True  # writing members needs directory:group:edit (annotated "none", practised so)
@@ -34,6 +35,7 @@ class SandboxOptions:
     rate_window: float = 60.0
     rate_headers: Literal["success", "always", "never"] = "success"  # [V] for success
     scim_rate_allowed: int | None = None  # [U] SCIM's own limit, per token and window
+    scim_rate_headers: bool = False  # [U] its answers' headers speak of that limit, not of the token's
 
     # -- paging --------------------------------------------------------------------------------------------------
     max_page_size: int = 500  # [V] 500 works; above [U]
@@ -43,6 +45,8 @@ class SandboxOptions:
     max_user_ids: int | None = 100  # [V] "Only 100 users can be requested at a time."
     inactive_users_cap: int | None = 10_000  # [V] by Terraform
     individuals_paging: Literal["refuse", "ignore"] = "refuse"  # what paging params on /individuals do [U]
+    private_groups: tuple[str, ...] = ()  # ids: not listed, as for a client without Private Group > View [S]
+    totals_count_hidden: bool = False  # [U] whether the `total` of a listing counts them
     individuals_limit: int | None = None  # [U] whether all are returned; `total` still tells the whole number
     individuals_states: tuple[str, ...] = ("active", "inactive")  # [U] whether inactive members are listed
 
@@ -67,6 +71,8 @@ class SandboxOptions:
     member_not_there: Literal["ignore", "refuse"] = "ignore"  # [U] idempotence of a remove
     max_groups_per_user: int | None = 100  # [V] help: 100 official + 100 social
     dynamic_group_writes: Literal["accept", "refuse"] = "accept"  # [U] on groups with dynamicsettings
+    forbidden_groups: tuple[str, ...] = ()  # ids: their members may be read and not written (403), as by a division [S]
+    failing_groups: tuple[str, ...] = ()  # ids: each write of their members fails (500)
     user_patch_groups: Literal["honoured", "ignored", "rejected"] = "ignored"  # [U]
 
     # -- SCIM ----------------------------------------------------------------------------------------------------

@@ -244,7 +244,41 @@ def test_the_rate_limit_can_be_off_and_scim_can_have_its_own(api: Api, genesys: 
     assert api.get("groups").status_code == 200
 
 
+def test_the_headers_of_scim_can_speak_of_its_own_limit(api: Api, genesys: SandboxGenesys) -> None:
+    genesys.set_options(rate_allowed=300, scim_rate_allowed=60, scim_rate_headers=True)
+    assert api.get("groups").headers["inin-ratelimit-allowed"] == "300"
+    headers = api.get(f"scim/v2/groups/{BILLING}").headers
+    assert (headers["inin-ratelimit-allowed"], headers["inin-ratelimit-count"]) == ("60", "1")
+
+
+def test_an_address_that_is_not_allowed_gets_no_token(genesys: SandboxGenesys) -> None:
+    genesys.set_options(address_is_allowed=False)
+    answer = token(genesys)
+    assert answer.status_code == 403
+    assert answer.json()["error"] == "access_denied"
+    assert answer.json()["error_description"] == "IP address is not allowed"
+
+
 # -- groups ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_private_group_is_not_listed_and_may_be_counted_all_the_same(api: Api, genesys: SandboxGenesys) -> None:
+    listed = ids_of(api.get("groups"))
+    genesys.set_options(private_groups=[TIER_2])
+    hidden = api.get("groups")
+    assert ids_of(hidden) == [group for group in listed if group != TIER_2]
+    assert hidden.json()["total"] == len(listed) - 1
+    genesys.set_options(totals_count_hidden=True)
+    assert api.get("groups").json()["total"] == len(listed)
+
+
+def test_a_forbidden_group_can_be_read_and_not_written(api: Api, genesys: SandboxGenesys) -> None:
+    genesys.set_options(forbidden_groups=[TIER_2])
+    adding = {"op": "add", "path": "members", "value": [{"value": ANNA}]}
+    assert api.patch(TIER_2, adding).status_code == 403
+    assert api.add(TIER_2, [ANNA]).status_code == 403
+    assert api.delete(BILLING, [ANNA]).status_code == 202
+    assert api.get(f"groups/{TIER_2}/individuals").status_code == 200
 
 
 def test_groups_are_listed_in_pages_of_25_with_an_envelope(genesys_factory: GenesysFactory) -> None:

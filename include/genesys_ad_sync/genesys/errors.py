@@ -74,11 +74,14 @@ class AuthenticationFailed(GenesysError):
 
 
 class PermissionMissing(GenesysError):
-    """403. ``permissions``: as named by Genesys, else as named by the reference for the call."""
+    """403. ``permissions``: as named by Genesys, else (``is_guess``) as named by the reference for the call."""
 
-    def __init__(self, message: str, *, permissions: tuple[str, ...] = (), **facts: Any) -> None:
+    def __init__(
+        self, message: str, *, permissions: tuple[str, ...] = (), is_guess: bool = False, **facts: Any
+    ) -> None:
         super().__init__(message, **facts)
         self.permissions = permissions
+        self.is_guess = is_guess
 
 
 class NotFound(GenesysError):

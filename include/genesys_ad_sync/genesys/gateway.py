@@ -23,7 +23,7 @@ from genesys_ad_sync.genesys.errors import (
     NotFound,
     UnexpectedAnswer,
 )
-from genesys_ad_sync.genesys.paging import Page, id_of, list_page, page_of, read_pages
+from genesys_ad_sync.genesys.paging import HIDDEN, Page, id_of, list_page, page_of, read_pages
 from genesys_ad_sync.model import GenesysGroup, GenesysUser, UserKey
 
 LIST_PAGE_SIZE = 500  # more is unknown; Terraform's provider uses 500 in production
@@ -120,7 +120,7 @@ class GenesysGateway:
             shown = {id_of(entity, path): user_of(entity, path) for entity in page.entities if entity.get("name")}
             if page.count > 1 or len(ids) != page.total or len(ids) != len(page.entities):
                 raise IncompleteListing(
-                    f"The group's individuals are not complete: {len(ids)} of {page.total} answered",
+                    f"The group's individuals are not complete: {len(ids)} of {page.total} answered{HIDDEN}",
                     method="GET",
                     path=path,
                 )

@@ -11,6 +11,11 @@ from genesys_ad_sync.genesys.errors import IncompleteListing, UnexpectedAnswer
 if TYPE_CHECKING:
     from genesys_ad_sync.genesys.client import ApiResponse, GenesysClient
 
+HIDDEN = (
+    ". If this stays so, a guess: the total counts what the OAuth client may not see. Its role may lack "
+    "Directory > Private Group > View, or the division of a group or user"
+)
+
 
 @dataclass(frozen=True)
 class Page:
@@ -52,7 +57,8 @@ def read_pages(fetch: Callable[[int], Page], path: str, first: Page | None = Non
         if page.number != number:
             raise _incomplete(path, f"page {number} was asked for and page {page.number} answered")
     if len(seen) != total:
-        raise _incomplete(path, f"{len(seen)} of {total} entities were answered")
+        why = f"{len(seen)} of {total} entities were answered"
+        raise _incomplete(path, why + (HIDDEN if len(seen) < total else ""))
 
 
 def list_page(

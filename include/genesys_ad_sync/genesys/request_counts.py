@@ -54,6 +54,11 @@ class RequestCounts:
 
 def endpoint_of(method: str, path: str) -> str:
     """Return method and path with ids replaced, so that it can be counted and shown."""
+    return f"{method.upper()} {endpoint_family(path)}"
+
+
+def endpoint_family(path: str) -> str:
+    """Return the path with ids replaced, whatever the method."""
     path = path.partition("?")[0]
     path = re.sub(r"/externalid/[^/]+/.+", "/externalid/{authority}/{key}", path)
-    return f"{method.upper()} " + re.sub(r"/(groups|users)/(?!search$|externalid/|bulk$)[^/]+", r"/\1/{id}", path)
+    return re.sub(r"/(groups|users)/(?!search$|externalid/|bulk$)[^/]+", r"/\1/{id}", path)

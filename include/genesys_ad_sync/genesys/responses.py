@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -62,7 +63,7 @@ def parse_response(method: str, path: str, status: int, headers: Mapping[str, st
 
     ``headers``: a mapping that ignores case. Raises the GenesysError that any other answer means.
     """
-    error_body = _error_body(content)
+    error_body = _error_body(content, status)
     facts: dict[str, Any] = {
         "method": method,
         "path": path,
@@ -84,7 +85,7 @@ def _error(body: Mapping[str, Any], headers: Mapping[str, str], facts: dict[str,
     ``body``: an ErrorBody or ScimError; empty if it is neither.
     """
     status = facts["status"]
-    message = _without_addresses(str(body.get("message") or body.get("detail") or ""))
+    message = words_of(body)
     facts = {**facts, "code": str(body.get("code") or body.get("scimType") or "") or None}
     error, default_text = _meaning(status, facts["code"], message)
     if not body and error not in _FROM_ANY_SENDER and status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -108,13 +109,17 @@ def _meaning(status: int, code: str | None, message: str) -> _Meaning:
 
 
 def _permission_error(body: Mapping[str, Any], message: str, facts: Mapping[str, Any]) -> PermissionMissing:
-    permissions = _permissions(body, message)
-    guessed = () if permissions else _needed(facts["method"], facts["path"])
+    named = _permissions(body, message)
+    guessed = () if named else _needed(facts["method"], facts["path"])
+    if named:
+        text = f"The role of the OAuth client lacks {', '.join(named)}"
+    else:
+        text = (
+            f"Genesys refuses the request. A guess: the role of the OAuth client may lack "
+            f"{', '.join(guessed) or 'a permission'}, or the division of the group or user"
+        )
     return PermissionMissing(
-        f"The role of the OAuth client lacks {', '.join(permissions or guessed) or 'a permission'}"
-        + ("" if permissions else f"; Genesys says: {message}"),
-        permissions=permissions or guessed,
-        **facts,
+        f"{text}. Genesys says: {message}", permissions=named or guessed, is_guess=not named, **facts
     )
 
 
@@ -147,8 +152,10 @@ def _seconds_of_header(value: str | None, now: datetime | None) -> float | None:
         return seconds
     try:
         date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
+    if date.tzinfo is None:  # HTTP dates are UTC; "-0000" and a missing zone are read as no zone at all
+        date = date.replace(tzinfo=timezone.utc)
     return (date - (now or datetime.now(timezone.utc))).total_seconds()
 
 
@@ -172,14 +179,35 @@ def _result(content: bytes, headers: Mapping[str, str], facts: Mapping[str, Any]
         ) from None  # the JSON error would show the body
 
 
-def _error_body(content: bytes) -> dict[str, Any]:
-    """Return an ErrorBody or ScimError as a dict; empty if the body is neither."""
+def _error_body(content: bytes, status: int) -> dict[str, Any]:
+    """Return an ErrorBody or ScimError as a dict; empty if the body is neither.
+
+    OAuth's shape counts for 401 and 403 only. A proxy's 404 must not pass for "there is no such user".
+    """
+    known = {"message", "code", "detail", "scimType"}
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        known |= {"error", "error_description"}
+    body = json_object(content)
+    return body if known & body.keys() else {}
+
+
+def json_object(content: bytes) -> dict[str, Any]:
+    """Return the JSON object that a body holds; empty if it holds none."""
     try:
         body = json.loads(content)
     except ValueError:
         return {}
-    known = ("message", "code", "detail", "scimType")
-    return body if isinstance(body, dict) and any(key in body for key in known) else {}
+    return body if isinstance(body, dict) else {}
+
+
+def words_of(body: Mapping[str, Any]) -> str:
+    """Return what an error body says, in whatever shape: ErrorBody, ScimError or OAuth's. No mail addresses."""
+    said = [body.get(key) for key in ("message", "detail", "error_description", "description")]
+    words = next((text for text in said if isinstance(text, str) and text), "")
+    error = body.get("error")
+    if isinstance(error, str) and error and error not in words:
+        words = f"{error}: {words}" if words else error
+    return _without_addresses(words)
 
 
 def _permissions(body: Mapping[str, Any], message: str) -> tuple[str, ...]:
@@ -200,6 +228,7 @@ def _without_addresses(text: str) -> str:
 def header_number(value: str | None) -> float | None:
     """Return the number in a header; None if the header is missing or holds none."""
     try:
-        return float(value) if value is not None else None
+        number = float(value) if value is not None else None
     except ValueError:
         return None
+    return number if number is not None and math.isfinite(number) else None

@@ -54,6 +54,19 @@ class Rows(Store):
         with self._database.reading() as connection:
             return {int(lane) for lane in connection.scalars(statement) if lane is not None}
 
+    def groups_that_failed_before(self, run: RunRecord) -> set[str]:
+        """Return the Genesys groups with a failed row in the last live run of the definition before this one."""
+        before = (
+            select(func.max(_RUN.id))
+            .where(_RUN.definition == run.definition, _RUN.id < run.id, _RUN.dry_run == false())
+            .scalar_subquery()
+        )
+        statement = select(_ROW.data["genesys_group_id"].as_string()).where(
+            _ROW.run == before, _ROW.replaced == 0, _ROW.status == Status.FAILED.value
+        )
+        with self._database.reading() as connection:
+            return {group_id for group_id in connection.scalars(statement.distinct()) if group_id}
+
     def settled_earlier(self, run: RunRecord) -> list[Row]:
         """Return what earlier attempts of the run, and earlier plans of this one, settled; oldest first.
 

@@ -115,6 +115,13 @@ class GenesysSettings(Section):
         default=10,
         description="Percentage of the rate limit left to other integrations that use the same token.",
     )
+    verify_within: Duration = Field(
+        default=timedelta(seconds=30),
+        description="How long Genesys Cloud may lag behind a write it accepted. A membership that is not in effect by "
+        "then is `failed`. Groups that lag are read once more at the end of the task.",
+    )
+
+    _check_verify_within = field_validator("verify_within")(values.longer_than_nothing)
 
 
 class ExcludeSettings(Section):

@@ -57,8 +57,9 @@ def _write(task: TaskContext, run: RunRecord, lane: int, groups: _Groups) -> Non
         writer = writer_for(task.definition.genesys.write, task.genesys_client, versions)
         lane_writer = LaneWriter(task, run, lease, writer, _fresh_until(task, lane, lease.fence))
         try:
-            for number, group_id in enumerate(_in_order(pool, lane_writer, groups), 1):
+            for number, group_id in enumerate(_in_order(pool, lane_writer, _failed_last(task, run, groups)), 1):
                 task.log(f"{number} of {len(groups)} groups done: {group_id}")
+            lane_writer.read_late_groups()
         finally:
             task.count_requests()
         lane_writer.errors.raise_worst()
@@ -72,6 +73,16 @@ def _in_order(pool: ThreadPoolExecutor, lane_writer: LaneWriter, groups: _Groups
     for losing in (False, True):
         these = [item for item in groups.items() if all(row.action is Action.REMOVE for row in item[1]) is losing]
         yield from pool.map(lambda item: lane_writer.write_group(*item), these)
+
+
+def _failed_last(task: TaskContext, run: RunRecord, groups: _Groups) -> _Groups:
+    """Order the groups: what failed in the run before, or in an earlier try of this one, comes last.
+
+    So a group that Genesys refuses or fails to serve never keeps the others from being served.
+    """
+    failed = task.journal.rows.groups_that_failed_before(run)
+    failed |= {group for group, rows in groups.items() if any(row.status is Status.FAILED for row in rows)}
+    return {group: groups[group] for group in sorted(groups, key=lambda group: group in failed)}
 
 
 def _fresh_until(task: TaskContext, lane: int, fence: int) -> datetime | None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from genesys_ad_sync.genesys.errors import GenesysError, Throttled, needs_a_person, passes_by_itself
+from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.genesys.writers import MembershipWriter, WriteResult
 from genesys_ad_sync.matching import excluded_users
 from genesys_ad_sync.model import SETTLED, Action, Reason, Row, RunRecord, Status
@@ -26,41 +26,29 @@ from genesys_ad_sync.run.stop import Stop
 from genesys_ad_sync.run.targets import target_of
 from genesys_ad_sync.run.undo import changed_since_plan, pin_undone, undo_run, unusable_accounts
 from genesys_ad_sync.run.users import look_up, matched, recheck_refused_users, states_of
-from genesys_ad_sync.writing.lease import Lease
+from genesys_ad_sync.writing.lane_errors import LaneErrors
+from genesys_ad_sync.writing.lease import LEASE_RENEWALS_PER_TTL, Lease
 from genesys_ad_sync.writing.ownership import (
     drop_grants_of_settled_removals,
     grant_announced_adds,
     grant_settled_adds,
     take_back_grants,
 )
-from genesys_ad_sync.writing.read_back import read_back
-
-FAILURES_TOLERATED = 3
-"""Groups of a lane that Genesys may fail to serve before the rest is left to Airflow's retry."""
+from genesys_ad_sync.writing.read_back import READ_AT_ONCE, READ_BACK_WAITS, read_back
 
 
-class LaneErrors:
-    """Errors that keep a lane from being finished. Shared by the lane's threads."""
+@dataclass(frozen=True)
+class Late:
+    """Rows of a group that may be in effect and were not seen so when they were read back.
 
-    def __init__(self) -> None:
-        self._errors: list[GenesysError] = []
+    ``is_rest_settled``: the other rows that were sent are at their end.
+    """
 
-    def add(self, error: GenesysError | None) -> None:
-        """Keep an error that a retry, or a person, can do something about."""
-        if error is not None and (needs_a_person(error) or passes_by_itself(error)):
-            self._errors.append(error)
-
-    @property
-    def should_stop(self) -> bool:
-        """True if the other groups need not be tried."""
-        return len(self._errors) >= FAILURES_TOLERATED or any(
-            needs_a_person(error) or isinstance(error, Throttled) for error in self._errors
-        )
-
-    def raise_worst(self) -> None:
-        """Raise the error that says most about what to do, if there was any."""
-        if self._errors:
-            raise max(self._errors, key=lambda error: (needs_a_person(error), error.retry_after or 0.0))
+    group_id: str
+    rows: tuple[Row, ...]
+    results: Mapping[tuple[str, Action], WriteResult]
+    sent_at: datetime
+    is_rest_settled: bool
 
 
 @dataclass(frozen=True)
@@ -92,6 +80,9 @@ class LaneWriter:
         self._links = link_moves(task, self._matches)
         self._claimed = claimed_by_others(task, run)  # once for the lane: no definition can take what is ours
         self._stop = Stop(task)
+        # `user_patch` is documented nowhere as honoured: only a read-back shows its effect
+        self._verifies = task.definition.verify or task.definition.genesys.write == "user_patch"
+        self._late: list[Late] = []
         self.errors = LaneErrors()
 
     def write_group(self, group_id: str, rows: Sequence[Row]) -> str:
@@ -112,14 +103,64 @@ class LaneWriter:
         to_send = [row for row in checked if row.status is Status.PLANNED]
         after = members.read
         if to_send:
-            self._announce(to_send)
-            results, error = _send(self._lease, self._writer, group_id, to_send)
-            self.errors.add(error)
-            self._lease.renew()
-            done, after = self._verify(group_id, to_send, results, error)
-            self._record(done)
+            after = self._write(group_id, to_send)
         self._save_figures(group_id, after, written=bool(to_send))
         return group_id
+
+    def read_late_groups(self) -> None:
+        """Read groups once more that lagged behind, at the end of the lane: their time has passed by then, mostly."""
+        if self.errors.should_stop:
+            return  # Airflow's retry reads them
+        within = self._task.definition.genesys.verify_within
+        for late in self._late:
+            self._wait((late.sent_at + within - self._task.clock()).total_seconds())
+            self._lease.renew()
+            done, after = self._verify(late.group_id, late.rows, late.results, None, waits=READ_AT_ONCE)
+            self._record(done)
+            if late.is_rest_settled and all(row.status in SETTLED for row in done):
+                self.errors.withdraw(late.group_id)
+            if after is not None:
+                self._save_figures(late.group_id, after, written=True)
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep, and keep the lease meanwhile."""
+        step = self._task.lease_ttl.total_seconds() / LEASE_RENEWALS_PER_TTL
+        while seconds > 0:
+            self._lease.renew()
+            self._task.sleep(min(step, seconds))
+            seconds -= step
+
+    def _write(self, group_id: str, rows: Sequence[Row]) -> frozenset[str] | None:
+        """Announce, send, read back and record; return the members afterwards, None if they were not read."""
+        self._announce(rows)
+        results, error = _send(self._lease, self._writer, group_id, rows)
+        sent_at = self._task.clock()
+        self._lease.renew()
+        done, after = self._verify(group_id, rows, results, error)
+        if any(row.status not in SETTLED for row in done):
+            # not where the answer was an error and the membership is as it should be all the same
+            self.errors.add(group_id, error)
+        if error is None and (after is not None or not self._verifies):
+            self.errors.served(accepted=any(result.ok for result in results.values()))
+        self._record(done)
+        if self._verifies:
+            self._keep_late(group_id, rows, results, sent_at, done)
+        return after
+
+    def _keep_late(
+        self,
+        group_id: str,
+        rows: Sequence[Row],
+        results: Mapping[tuple[str, Action], WriteResult],
+        sent_at: datetime,
+        done: Sequence[Row],
+    ) -> None:
+        """Keep the rows that lag behind for `read_late_groups`."""
+        late = {row.key for row in done if row.reason in (Reason.NOT_IN_EFFECT, Reason.UNVERIFIED)}
+        if late:
+            is_rest_settled = all(row.status in SETTLED for row in done if row.key not in late)
+            these = tuple(row for row in rows if row.key in late)
+            self._late.append(Late(group_id, these, results, sent_at, is_rest_settled))
 
     def _read_members(self, group_id: str, rows: Sequence[Row], sent_before: Collection[str]) -> Members | None:
         """Return the group's members. If they cannot be read, record that and return None."""
@@ -129,7 +170,7 @@ class LaneWriter:
         try:
             read = self._task.genesys.individuals(group_id)
         except GenesysError as error:
-            self.errors.add(error)
+            self.errors.add(group_id, error)
             # what was sent may be in effect: that is not the same as not to know the members
             self._record(
                 [
@@ -209,16 +250,15 @@ class LaneWriter:
         rows: Sequence[Row],
         results: Mapping[tuple[str, Action], WriteResult],
         error: GenesysError | None,
+        waits: Sequence[float] = READ_BACK_WAITS,
     ) -> tuple[list[Row], frozenset[str] | None]:
         """Return the sent rows with their outcomes, and the group's members afterwards.
 
         The members are None if they were not read. ``error``: what ended the requests before their end.
         """
-        definition = self._task.definition
-        # `user_patch` is documented nowhere as honoured: only a read-back shows its effect
-        verify = definition.verify or definition.genesys.write == "user_patch"
-        outcome = read_back(self._task, self._writer, group_id, rows, results, verify=verify)
-        self.errors.add(outcome.error)
+        waits = waits if self._verifies else ()
+        outcome = read_back(self._task, self._writer, group_id, rows, results, waits)
+        self.errors.add(group_id, outcome.error)
         return [_with_error(row, error) for row in recheck_refused_users(self._task, outcome.rows)], outcome.members
 
     def _record(self, rows: Sequence[Row]) -> None:

@@ -11,6 +11,7 @@ from genesys_ad_sync.model import Action, Reason, Row, Status
 from genesys_ad_sync.run.context import TaskContext
 
 READ_BACK_WAITS = (0.0, 1.0, 2.0, 4.0, 8.0)  # seconds before each read-back: Genesys answers before it is in effect
+READ_AT_ONCE = (0.0,)
 
 Results = Mapping[tuple[str, Action], WriteResult]
 Losses = Mapping[str, frozenset[str] | None]
@@ -36,28 +37,35 @@ class Observed:
 
 
 def read_back(
-    task: TaskContext, writer: MembershipWriter, group_id: str, rows: Sequence[Row], results: Results, *, verify: bool
+    task: TaskContext,
+    writer: MembershipWriter,
+    group_id: str,
+    rows: Sequence[Row],
+    results: Results,
+    waits: Sequence[float] = READ_BACK_WAITS,
 ) -> ReadBack:
     """Return the rows with their outcomes.
 
     Reads the group again until everything that may be in effect is, or the waits are over: what then is not, has
-    failed. Without ``verify``, the answers to the write decide.
+    failed. ``waits``: seconds before each reading, cut to `genesys.verify_within`. Without any, the answers to the
+    write decide.
     """
     answered = [_with_result(row, results.get((row.genesys_user_id or "", row.action))) for row in rows]
-    if not verify or all(row.reason is Reason.NOT_ATTEMPTED for row in answered):
+    if not waits or all(row.reason is Reason.NOT_ATTEMPTED for row in answered):
         return ReadBack([_not_visible(row) for row in answered])
-    observed = _wait_until_in_effect(task, writer, group_id, [row for row in answered if _may_be_in_effect(row)])
+    expected = [row for row in answered if _may_be_in_effect(row)]
+    observed = _wait_until_in_effect(task, writer, group_id, expected, _within(task, waits))
     rows = [_not_visible(_verified(row, observed)) for row in answered]
     return ReadBack(rows, observed.members, observed.error)
 
 
 def _wait_until_in_effect(
-    task: TaskContext, writer: MembershipWriter, group_id: str, expected: Sequence[Row]
+    task: TaskContext, writer: MembershipWriter, group_id: str, expected: Sequence[Row], waits: Sequence[float]
 ) -> Observed:
     """Read the group until these rows are in effect, or the waits are over."""
     users = [row.genesys_user_id for row in expected if row.genesys_user_id]
     observed = Observed()
-    for wait in READ_BACK_WAITS:
+    for wait in waits:
         if wait:
             task.sleep(wait)
         try:
@@ -70,6 +78,12 @@ def _wait_until_in_effect(
         if not lost and all(_in_effect(row, present) for row in expected):
             break
     return observed
+
+
+def _within(task: TaskContext, waits: Sequence[float]) -> list[float]:
+    """Return the waits whose sum is within `genesys.verify_within`, the first one in any case."""
+    longest = task.definition.genesys.verify_within.total_seconds()
+    return [wait for number, wait in enumerate(waits) if number == 0 or sum(waits[: number + 1]) <= longest]
 
 
 def _without_our_removals(task: TaskContext, lost: Losses) -> Losses:

@@ -29,7 +29,7 @@ from genesys_ad_sync.genesys.errors import (
     UnexpectedAnswer,
 )
 from genesys_ad_sync.genesys.paging import list_page, read_pages
-from genesys_ad_sync.genesys.request_counts import RequestCounts
+from genesys_ad_sync.genesys.request_counts import RequestCounts, endpoint_family
 from genesys_ad_sync.genesys.responses import correlation_id, parse_response
 from genesys_ad_sync_airflow.genesys_cloud.connection import GenesysConnection, read_connection
 from genesys_ad_sync_airflow.genesys_cloud.no_answer import no_answer
@@ -45,6 +45,9 @@ from genesys_ad_sync_airflow.genesys_cloud.oauth import (
 )
 from genesys_ad_sync_airflow.genesys_cloud.pacing import Pacer, WindowPacer
 from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy, retrying
+
+TOKENS_PER_ATTEMPT = 4
+"""A token may die while it waits for the rate limit; four in a row do not."""
 
 
 class GenesysCloudHook(HttpHook):
@@ -91,6 +94,7 @@ class GenesysCloudHook(HttpHook):
         self._rate_reserve = rate_reserve
         self._pacer_given = pacer
         self._token_store = token_store or PROCESS_STORE
+        self._token_source: TokenSource | None = None
         self._clock = clock
         self._sleep = sleep
         self._host_is_right = False  # it has answered as the API does
@@ -142,29 +146,37 @@ class GenesysCloudHook(HttpHook):
     # -- one attempt ----------------------------------------------------------------------------------
 
     def _attempt(self, request: _Request, *, again: bool) -> ApiResponse:
-        try:
-            return self._send(request, again=again)
-        except AuthenticationFailed as error:
-            if error.path == TOKEN_PATH:
-                raise
-            # The token may have been revoked before its end: once more, with a new one.
-        return self._send(request, again=True)
+        """Send the request; once more with each newer token while tokens die.
 
-    def _send(self, request: _Request, *, again: bool) -> ApiResponse:
-        token = self._tokens.token()
-        self._pacer.before()
+        Nothing was carried out where the answer is 401.
+        """
+        for number in range(TOKENS_PER_ATTEMPT):
+            token = self._tokens.token()
+            try:
+                return self._send(request, token, again=again or number > 0)
+            except AuthenticationFailed as error:
+                if not self._tokens.refused(token) or number == TOKENS_PER_ATTEMPT - 1:
+                    raise
+                self.log.info("The access token is no longer accepted, so the next one is taken: %s", error)
+        raise AssertionError("the last token ends the loop")
+
+    def _send(self, request: _Request, token: str, *, again: bool) -> ApiResponse:
+        family = endpoint_family(request.path)
+        self._pacer.before(family)
         try:
             if request.before_attempt is not None:
                 request.before_attempt()  # last of all: the waiting is over, the request goes out now
             response = self._exchange(request, token, again=again)
         except BaseException:
-            self._pacer.observe({})  # no answer to learn from
+            self._pacer.observe({}, family)  # no answer to learn from
             raise
-        self._pacer.observe(response.headers)
+        self._pacer.observe(response.headers, family)
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             self.request_counts.was_throttled()
-        elif response.status_code == HTTPStatus.UNAUTHORIZED:
-            self._tokens.refused(token)
+        elif response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR and (
+            response.status_code != HTTPStatus.UNAUTHORIZED
+        ):
+            self._tokens.accepted(token)
         try:
             body = parse_response(
                 request.method, request.path, response.status_code, response.headers, response.content
@@ -202,9 +214,13 @@ class GenesysCloudHook(HttpHook):
 
     @property
     def _tokens(self) -> TokenSource:
-        settings = self.settings
-        key = token_key(settings.login_url, settings.client_id, settings.client_secret)
-        return TokenSource(key, self._fetch_token, self._token_store)
+        """One for all threads: it knows which tokens were refused."""
+        with self._lock:
+            if self._token_source is None:
+                settings = self.settings
+                key = token_key(settings.login_url, settings.client_id, settings.client_secret)
+                self._token_source = TokenSource(key, self._fetch_token, self._token_store)
+            return self._token_source
 
     def _fetch_token(self) -> Token:
         settings = self.settings
@@ -334,11 +350,11 @@ class GenesysCloudHook(HttpHook):
             self._retry_policy = patience
         found = f"{host} answers; it has {page.total} groups"
         if missing:
-            return False, f"{found}. But the role of the OAuth client lacks {' and '.join(missing)}"
+            return False, f"{found}. But {'. '.join(missing)}"
         return True, found
 
     def _missing_rights(self, group_id: str) -> list[str]:
-        """Return the missing rights.
+        """Return what the client may not do, in words.
 
         SCIM demands the right to write even for reading, so nothing is written.
         """
@@ -351,7 +367,7 @@ class GenesysCloudHook(HttpHook):
             try:
                 self.call(method, path, json=body, idempotent=True)
             except PermissionMissing as error:
-                missing.extend(error.permissions or (str(error),))
+                missing.append(error.message)
         return list(dict.fromkeys(missing))
 
 

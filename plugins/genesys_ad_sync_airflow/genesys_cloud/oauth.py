@@ -23,7 +23,7 @@ from genesys_ad_sync.genesys.errors import (
     Throttled,
     UnexpectedAnswer,
 )
-from genesys_ad_sync.genesys.responses import retry_after
+from genesys_ad_sync.genesys.responses import json_object, retry_after, words_of
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path, no secret
 RENEW_BEFORE = 60.0  # seconds before its end; Genesys' own Go client does the same
@@ -96,25 +96,53 @@ class TokenSource:
         self._fetch = fetch
         self._store = store
         self._clock = clock
+        self._lock = threading.Lock()
+        self._dead: set[str] = set()  # refused here; another task may not know yet, and keep it in the store
+        self._lost = False  # a token died, and no other was accepted since
+        self._unproven: set[str] = set()  # fetched in place of one that died, and not accepted by the API since
 
     def token(self) -> str:
-        """Return a valid token; fetch one if needed."""
+        """Return a valid token that was not refused; fetch one if needed."""
         if valid := self._stored():
             return valid
         with self._store.lock(self._key):
             if valid := self._stored():  # another thread or task fetched it meanwhile
                 return valid
             token = self._fetch()
+            with self._lock:
+                if self._lost:
+                    self._unproven.add(token.value)
+                self._dead.discard(token.value)
             self._store.put(self._key, token)
             return token.value
 
-    def refused(self, value: str) -> None:
-        """Forget a token that was answered with 401, unless it was replaced meanwhile."""
+    def accepted(self, value: str) -> None:
+        """Note that the API took the token. A later 401 then means that it died."""
+        if self._lost:
+            with self._lock:
+                if value not in self._dead:
+                    self._lost = False
+                self._unproven.discard(value)
+
+    def refused(self, value: str) -> bool:
+        """Note that the API answered 401 for the token. Return whether another token may help.
+
+        It does not if this one was fetched in place of one that died: then the client itself is refused.
+        """
+        with self._lock:
+            self._lost = True
+            self._dead.add(value)
+            may_help = value not in self._unproven
         self._store.forget(self._key, value)
+        return may_help
 
     def _stored(self) -> str | None:
         token = self._store.get(self._key)
-        if token is None or token.renew_at <= self._clock():
+        if token is not None and token.value in self._dead:
+            # Another thread read it from the shared store just before it was dropped: look there again.
+            self._store.forget(self._key, token.value)
+            token = self._store.get(self._key)
+        if token is None or token.value in self._dead or token.renew_at <= self._clock():
             return None
         return token.value
 
@@ -177,37 +205,43 @@ def _raise_for(response: requests.Response, login_url: str, connection_id: str, 
         "correlation_id": response.headers.get("ININ-Correlation-Id"),
     }
     host = urlsplit(login_url).netloc
-    text = f"{error} {description} {_description(response)}".lower()
+    body = json_object(response.content)
+    words = words_of({**body, "error": error, "error_description": body.get("error_description") or description})
+    said = f". It says: {words}" if words else ""
     status = response.status_code
     # None of these errors is ambiguous: fetching a token twice does no harm.
-    if status == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in text:
+    if status == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in words.lower():
         raise Throttled(
-            f"The login host {host} limits the rate of token requests",
-            retry_after=retry_after(response.headers, text, rate_limited=True),
+            f"The login host {host} limits the rate of token requests{said}",
+            retry_after=retry_after(response.headers, words, rate_limited=True),
             **facts,
         ) from None
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise ServerError(f"The login host {host} fails", retry_after=retry_after(response.headers), **facts) from None
-    if status in (400, 401, 403) and error:
+        raise ServerError(
+            f"The login host {host} fails{said}", retry_after=retry_after(response.headers), **facts
+        ) from None
+    if status in (400, 401, 403) and words:
         raise AuthenticationFailed(
-            f"The login host {host} does not accept the OAuth client. Check Login (client id) and Password (client "
-            f"secret) of the connection {connection_id}, and that its Host names the client's region; the client's "
-            f"grant type must be Client Credentials",
-            **facts,
+            f"The login host {host} refuses the OAuth client{said}. {_guess(error, connection_id)}", **facts
         ) from None
     raise UnexpectedAnswer(
-        f"The login host {host} answers no token: check the Host (or `login_url`) of the connection {connection_id}",
+        f"The login host {host} answers no token: check the Host (or `login_url`) of the connection {connection_id}"
+        + said,
         **facts,
     ) from None
 
 
-def _description(response: requests.Response) -> str:
-    """Return Genesys' `description`, which RFC 6749 calls `error_description`."""
-    try:
-        body = response.json()
-    except ValueError:
-        return ""
-    return str(body.get("description") or "") if isinstance(body, dict) else ""
+def _guess(error: str, connection_id: str) -> str:
+    """Return what may be the cause: the error's name tells little, and its words were shown before."""
+    if error in ("invalid_client", "unauthorized_client", "invalid_grant", "unsupported_grant_type"):
+        return (
+            f"A guess: check Login (client id) and Password (client secret) of the connection {connection_id}, and "
+            f"that its Host names the client's region; the client's grant type must be Client Credentials"
+        )
+    return (
+        f"A guess: the allowed IP addresses of the OAuth client, or of the organisation, may lack the address of this "
+        f"machine. Else check the client in Genesys Cloud and the connection {connection_id}"
+    )
 
 
 def hide_from_logs(secret: str) -> None:

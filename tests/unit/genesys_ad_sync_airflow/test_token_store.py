@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import airflow.sdk.log  # noqa: F401  # a second that each of the processes would take for itself
 import pytest
@@ -133,3 +137,67 @@ def test_without_a_usable_fernet_key_each_process_keeps_its_own(
     assert "not a key" not in caplog.text
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", f"{Fernet.generate_key().decode()},{KEY.decode()}")
     assert token_store.airflow_cipher() is not None
+
+
+class _SlowForgetting:
+    """The journal's secrets: a token is dropped only after another thread has looked for one."""
+
+    def __init__(self, secrets: Any) -> None:
+        self._secrets = secrets
+        self._forgetting = False
+        self._read_meanwhile = threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._secrets, name)
+
+    def get(self, key: str) -> Any:
+        found = self._secrets.get(key)
+        if self._forgetting:
+            self._read_meanwhile.set()
+        return found
+
+    def forget(self, key: str, value: bytes) -> None:
+        self._forgetting = True
+        self._read_meanwhile.wait(2)
+        self._secrets.forget(key, value)
+
+
+def numbered_tokens() -> tuple[list[str], Callable[[], Token]]:
+    fetched: list[str] = []
+
+    def fetch() -> Token:
+        fetched.append(f"token-{len(fetched) + 2}")
+        return Token(fetched[-1], later())
+
+    return fetched, fetch
+
+
+def test_threads_whose_token_died_never_get_the_dead_one_again(journal: Journal) -> None:  # noqa: F811
+    class Slow:
+        secrets = _SlowForgetting(journal.secrets)
+
+    mine = JournalTokenStore(Slow, MultiFernet([Fernet(KEY)]))  # type: ignore[arg-type]  # no more of it is used
+    mine.put("k", Token("token-1", later()))
+    fetched, fetch = numbered_tokens()
+    source = TokenSource("k", fetch, mine)
+    assert source.token() == "token-1"
+
+    def meet_a_401(_: int) -> str:
+        source.refused("token-1")
+        return source.token()
+
+    with ThreadPoolExecutor(5) as pool:
+        assert set(pool.map(meet_a_401, range(5))) == {"token-2"}
+    assert source.token() == "token-2"
+    assert fetched == ["token-2"]
+
+
+def test_a_task_whose_token_died_takes_the_one_that_another_task_fetched(journal: Journal) -> None:  # noqa: F811
+    fetched, fetch = numbered_tokens()
+    one, other = TokenSource("k", fetch, store(journal)), TokenSource("k", fetch, store(journal))
+    assert one.token() == other.token() == "token-2"
+    one.refused("token-2")
+    assert one.token() == "token-3"
+    other.refused("token-2")
+    assert other.token() == "token-3"
+    assert fetched == ["token-2", "token-3"]

@@ -416,3 +416,10 @@ def test_an_id_that_comes_twice_is_found_also_where_the_total_fits() -> None:
 
     with pytest.raises(IncompleteListing, match="was on a page before"):
         GenesysGateway(FakeGenesysClient(answer)).groups()
+
+
+def test_a_total_that_counts_what_is_hidden_is_named_with_the_permission() -> None:
+    answer = {"entities": [{"id": "g1", "name": "One"}], "total": 2, "pageNumber": 1, "pageCount": 1}
+    with pytest.raises(IncompleteListing, match=r"1 of 2 .*a guess.*Private Group > View") as caught:
+        GenesysGateway(FakeGenesysClient(lambda _: answer)).groups()
+    assert "division" in str(caught.value)

@@ -116,11 +116,43 @@ def test_a_403_names_the_permission_that_genesys_names() -> None:
     assert "directory:group:edit" in str(caught.value)
 
 
-def test_a_403_that_names_none_tells_the_one_that_the_call_needs() -> None:
-    with pytest.raises(PermissionMissing, match="lacks directory:group:edit; Genesys says: No"):
+def test_a_403_that_names_none_shows_genesys_words_and_calls_its_guess_one() -> None:
+    with pytest.raises(PermissionMissing) as caught:
         parsed(403, said(403, "not.authorized", "No"), method="PATCH", path="/api/v2/scim/v2/groups/g1")
-    with pytest.raises(PermissionMissing, match="directory:user:view"):
+    text = str(caught.value)
+    assert "Genesys says: No" in text
+    assert "A guess" in text
+    assert "may lack directory:group:edit" in text
+    assert "lacks" not in text
+    assert caught.value.is_guess
+    with pytest.raises(PermissionMissing, match="may lack directory:user:view"):
         parsed(403, said(403, "not.authorized", "No"), method="POST", path="/api/v2/users/search")
+
+
+def test_genesys_own_words_are_shown_where_it_names_the_permission_too() -> None:
+    with pytest.raises(PermissionMissing, match=r"lacks a:b:c\. Genesys says: Division X: needs a:b:c") as caught:
+        parsed(403, said(403, "missing.permissions", "Division X: needs a:b:c"))
+    assert not caught.value.is_guess
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"error": "access_denied", "error_description": "IP address is not allowed"}, "IP address is not allowed"),
+        ({"error": "access_denied", "description": "not from here"}, "access_denied: not from here"),
+        ({"message": "IP 192.0.2.1 is not allowed", "code": "ip.not.allowed"}, "IP 192.0.2.1 is not allowed"),
+    ],
+)
+def test_a_403_is_shown_with_its_words_in_whatever_shape(body: dict[str, Any], words: str) -> None:
+    with pytest.raises(PermissionMissing) as caught:
+        parsed(403, body)
+    assert words in str(caught.value)
+
+
+def test_a_404_in_oauths_shape_is_not_from_genesys() -> None:
+    """A proxy may answer like that; "there is no such user" must not be concluded from it."""
+    with pytest.raises(UnexpectedAnswer):
+        parsed(404, {"error": "not_found", "error_description": "no route"})
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 404])
@@ -174,6 +206,18 @@ def test_an_error_survives_pickling() -> None:
         ({"Retry-After": "42"}, "", 42),
         ({"Retry-After": "Tue, 24 Nov 2026 10:00:30 GMT"}, "", 30),
         ({"Retry-After": "Tue, 24 Nov 2026 09:00:00 GMT"}, "", 0),
+        ({"Retry-After": "Tue, 24 Nov 2026 10:00:30 -0000"}, "", 30),
+        ({"Retry-After": "Tue, 24 Nov 2026 10:00:30"}, "", 30),
+        ({"Retry-After": "Tue Nov 24 10:00:30 2026"}, "", 30),
+        ({"Retry-After": "Tuesday, 24-Nov-26 10:00:30 GMT"}, "", 30),
+        ({"Retry-After": "Tue, 24 Nov 2026 12:00:30 +0200"}, "", 30),
+        ({"Retry-After": "Tue, 24 Nov 99999999999 10:00:30 GMT"}, "", None),
+        ({"Retry-After": "Tue, 99 Nov 2026 10:00:30 GMT"}, "", None),
+        ({"Retry-After": ""}, "", None),
+        ({"Retry-After": "inf"}, "", None),
+        ({"Retry-After": "nan"}, "", None),
+        ({"Retry-After": "-5"}, "", 0),
+        ({"Retry-After": "1.5"}, "", 1.5),
         ({"Retry-After": "soon"}, "", None),
         ({}, "Rate limit exceeded the maximum. Retry the request in [42] seconds", 42),
         ({"inin-ratelimit-reset": "17"}, "", 17),

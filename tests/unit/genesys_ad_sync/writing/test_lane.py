@@ -6,17 +6,29 @@ from dataclasses import replace
 
 import pytest
 
-from genesys_ad_sync.genesys.errors import BadRequest, GenesysError, PermissionMissing, ServerError, Throttled
+from genesys_ad_sync.genesys.errors import (
+    AuthenticationFailed,
+    BadRequest,
+    GenesysError,
+    PermissionMissing,
+    ServerError,
+    Throttled,
+)
 from genesys_ad_sync.model import Action, Reason, Row, Status
-from genesys_ad_sync.writing.lane import FAILURES_TOLERATED, LaneErrors, claim_own_success
+from genesys_ad_sync.writing.lane import claim_own_success
+from genesys_ad_sync.writing.lane_errors import FAILURES_TOLERATED, LaneErrors
 
 ROW = Row(Action.ADD, Status.UNCHANGED, "G", "ann", ("g1",), genesys_user_id="x-ann", reason=Reason.ALREADY_SO)
 
 
+DOWN = ServerError("down", status=503)
+NO = PermissionMissing("no", status=403, code="not.authorized")
+
+
 def errors(*of_groups: GenesysError | None) -> LaneErrors:
     kept = LaneErrors()
-    for error in of_groups:
-        kept.add(error)
+    for number, error in enumerate(of_groups):
+        kept.add(f"G{number}", error)
     return kept
 
 
@@ -27,21 +39,63 @@ def test_a_lane_without_errors_goes_on_and_raises_nothing() -> None:
 
 
 def test_a_few_failures_do_not_stop_a_lane() -> None:
-    failing = [ServerError("down", status=503)] * (FAILURES_TOLERATED - 1)
+    failing = [DOWN] * (FAILURES_TOLERATED - 1)
     assert not errors(*failing).should_stop
-    assert errors(*failing, ServerError("down", status=503)).should_stop
+    assert errors(*failing, DOWN).should_stop
 
 
-@pytest.mark.parametrize("error", [PermissionMissing("no", status=403), Throttled("wait", status=429)])
+def test_failures_between_groups_that_are_served_do_not_stop_a_lane() -> None:
+    kept = LaneErrors()
+    for number in range(3 * FAILURES_TOLERATED):
+        kept.add(f"G{number}", DOWN)
+        assert not kept.should_stop
+        kept.served(accepted=False)
+    with pytest.raises(ServerError):
+        kept.raise_worst()
+
+
+@pytest.mark.parametrize("error", [AuthenticationFailed("no", status=401), Throttled("wait", status=429)])
 def test_an_error_that_all_groups_will_meet_stops_a_lane_at_once(error: GenesysError) -> None:
     assert errors(error).should_stop
 
 
-def test_the_error_that_a_person_must_solve_is_raised_first() -> None:
+def test_a_403_is_its_groups_trouble_until_three_groups_are_refused_alike() -> None:
+    assert not errors(NO, NO).should_stop
+    assert not errors(NO, NO, PermissionMissing("other", status=403, code="missing.permissions")).should_stop
+    assert errors(NO, NO, NO).should_stop
+
+
+def test_where_a_write_was_accepted_no_403_stops_a_lane() -> None:
+    kept = errors(NO, NO)
+    kept.served(accepted=False)  # only read
+    kept.add("G2", NO)
+    assert kept.should_stop
+    kept.served(accepted=True)
+    kept.add("G3", NO)
+    assert not kept.should_stop
     with pytest.raises(PermissionMissing):
-        errors(Throttled("wait", status=429, retry_after=900), PermissionMissing("no", status=403)).raise_worst()
+        kept.raise_worst()
+
+
+def test_the_error_that_a_person_must_solve_is_raised_first() -> None:
+    with pytest.raises(AuthenticationFailed):
+        errors(Throttled("wait", status=429, retry_after=900), AuthenticationFailed("no", status=401)).raise_worst()
     with pytest.raises(Throttled):
-        errors(ServerError("down", status=503), Throttled("wait", status=429, retry_after=900)).raise_worst()
+        errors(DOWN, Throttled("wait", status=429, retry_after=900)).raise_worst()
+    with pytest.raises(PermissionMissing):
+        errors(NO, NO, NO, DOWN).raise_worst()
+
+
+def test_what_a_retry_can_serve_is_raised_before_the_refusal_of_one_group() -> None:
+    """A 403 ends a task without a retry, and the other groups would wait for the next run."""
+    with pytest.raises(ServerError):
+        errors(NO, DOWN).raise_worst()
+
+
+def test_an_error_that_was_overtaken_is_not_raised() -> None:
+    kept = errors(DOWN)
+    kept.withdraw("G0")
+    kept.raise_worst()
 
 
 def test_what_is_in_effect_after_it_was_sent_is_our_success() -> None:

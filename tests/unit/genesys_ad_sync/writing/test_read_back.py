@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +28,11 @@ class Genesys:
     slept: list[float] = field(default_factory=list)
     journal: Any = None
     run: Any = None
+    verify_within: float = 30.0
+
+    @property
+    def definition(self) -> Any:
+        return SimpleNamespace(genesys=SimpleNamespace(verify_within=timedelta(seconds=self.verify_within)))
 
     @property
     def genesys(self) -> Any:
@@ -53,7 +59,7 @@ def result(row: Row, **more: Any) -> WriteResult:
 def after(genesys: Genesys, *results: WriteResult, rows: Sequence[Row] = (ANN, BOB), verify: bool = True) -> ReadBack:
     given: Any = {(one.user_id, one.action): one for one in results}
     stand_in: Any = genesys
-    return read_back(stand_in, stand_in, "G", rows, given, verify=verify)
+    return read_back(stand_in, stand_in, "G", rows, given, READ_BACK_WAITS if verify else ())
 
 
 def outcomes(done: ReadBack) -> list[tuple[Status, Reason | None]]:
@@ -73,6 +79,13 @@ def test_what_is_accepted_and_never_in_effect_has_failed() -> None:
     done = after(genesys, result(ANN), result(BOB))
     assert outcomes(done) == [(Status.FAILED, Reason.NOT_IN_EFFECT)] * 2
     assert genesys.slept == list(READ_BACK_WAITS[1:])
+
+
+@pytest.mark.parametrize(("within", "slept"), [(0.5, []), (3.0, [1.0, 2.0]), (6.9, [1.0, 2.0])])
+def test_no_wait_goes_beyond_the_time_that_the_definition_allows(within: float, slept: list[float]) -> None:
+    genesys = Genesys([{"x-bob"}], verify_within=within)
+    assert outcomes(after(genesys, result(ANN), rows=[ANN])) == [(Status.FAILED, Reason.NOT_IN_EFFECT)]
+    assert genesys.slept == slept
 
 
 def test_what_got_no_answer_is_a_success_if_it_is_in_effect() -> None:

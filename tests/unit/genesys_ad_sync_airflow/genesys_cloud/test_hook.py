@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import math
 import socket
 import subprocess
 import sys
@@ -32,7 +33,13 @@ from genesys_ad_sync.genesys.errors import (
     VersionConflict,
 )
 from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
-from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore, Token, TokenSource, fetch_token
+from genesys_ad_sync_airflow.genesys_cloud.oauth import (
+    ProcessTokenStore,
+    Token,
+    TokenSource,
+    fetch_token,
+    token_key,
+)
 from genesys_ad_sync_airflow.genesys_cloud.regions import REGIONS, region_domain
 from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
 from tests.support.stub_genesys import Answer, FakeClock, Received, StubGenesys, error_body, running_stub
@@ -208,6 +215,31 @@ def test_threads_that_meet_a_401_at_once_fetch_one_new_token(stub: StubGenesys, 
     assert stub.tokens == 2
 
 
+def test_a_token_that_another_task_fetched_may_have_died_too(stub: StubGenesys, new_hook: NewHook) -> None:
+    store = ProcessTokenStore()
+    hook = new_hook(token_store=store)
+    key = token_key(stub.url, "client-id", "client-secret")
+    store.put(key, Token("dead-1", 1e12))
+
+    def only_a_new_token_is_good(request: Received) -> Answer:
+        token = request.headers["Authorization"].removeprefix("Bearer ")
+        if token == "dead-1":
+            store.put(key, Token("dead-2", 1e12))  # by another task, and revoked soon after
+        return error_body(401, "bad.credentials", "revoked") if token.startswith("dead") else Answer(200, {})
+
+    stub.otherwise = only_a_new_token_is_good
+    assert hook.call("POST", "/api/v2/x").status == 200
+    assert (len(stub.calls), stub.tokens) == (3, 1)
+
+
+def test_a_token_that_was_good_and_died_is_renewed_however_often(stub: StubGenesys, hook: GenesysCloudHook) -> None:
+    for number in range(1, 5):
+        assert hook.call("GET", GROUPS).status == 200
+        stub.answers = [error_body(401, "bad.credentials", "revoked")]
+        assert stub.tokens == number
+    assert hook.call("GET", GROUPS).status == 200
+
+
 def _once(barrier: threading.Barrier) -> Callable[[], None]:
     first = [True]
 
@@ -232,6 +264,25 @@ def test_a_wrong_client_is_told_with_the_fields_to_check(
     assert "client-secret" not in text
     assert stub.calls == []
     assert len(stub.received) == 1  # not tried again
+
+
+def test_the_login_hosts_own_words_are_shown_and_the_guess_is_called_one(
+    stub: StubGenesys, hook: GenesysCloudHook
+) -> None:
+    refusal = {"error": "access_denied", "error_description": "IP address is not allowed"}
+    stub.token_answers = [Answer(403, refusal)]
+    with pytest.raises(AuthenticationFailed) as caught:
+        hook.call("GET", GROUPS)
+    text = str(caught.value)
+    assert "IP address is not allowed" in text
+    assert "A guess: the allowed IP addresses" in text
+    assert "Password" not in text
+
+
+def test_a_login_host_that_answers_an_error_body_is_shown_too(stub: StubGenesys, hook: GenesysCloudHook) -> None:
+    stub.token_answers = [error_body(403, "forbidden", "Organisation is suspended")]
+    with pytest.raises(AuthenticationFailed, match="Organisation is suspended"):
+        hook.call("GET", GROUPS)
 
 
 def test_the_token_endpoints_rate_limit_is_a_400_and_is_repeated(
@@ -313,6 +364,41 @@ def test_a_used_up_budget_is_waited_for_before_the_next_request(
     hook.call("GET", GROUPS)
     hook.call("GET", GROUPS)
     assert clock.slept == [25]
+
+
+def test_an_endpoint_family_with_a_limit_of_its_own_does_not_slow_the_others(
+    stub: StubGenesys, hook: GenesysCloudHook, clock: FakeClock
+) -> None:
+    began, spent = clock.now, {60: 0, 300: 0}
+
+    def limited(request: Received) -> Answer:
+        limit = 60 if "/scim/" in request.path else 300
+        spent[limit] += 1
+        left = began + 60 - clock.now
+        if left <= 0:
+            return error_body(501, "too.slow", "All of this fits into one minute")
+        headers = {"allowed": limit, "count": spent[limit], "reset": math.ceil(left)}
+        return Answer(200, {}, {f"inin-ratelimit-{name}": str(value) for name, value in headers.items()})
+
+    stub.otherwise = limited
+    for number in range(250):
+        hook.call("GET", f"/api/v2/groups/{number}/individuals")
+        if number % 5 == 0:
+            hook.call("PATCH", f"/api/v2/scim/v2/groups/{number}", json={})
+    assert spent == {60: 50, 300: 250}
+
+
+def test_a_429_of_one_endpoint_family_stops_that_family_alone(
+    stub: StubGenesys, hook: GenesysCloudHook, clock: FakeClock
+) -> None:
+    stub.answers = [error_body(429, "too.many.requests.retry.after", "…", Retry_After="900")]
+    with pytest.raises(Throttled):
+        hook.call("PATCH", "/api/v2/scim/v2/groups/g", json={})
+    assert hook.call("GET", GROUPS).status == 200
+    assert clock.slept == []
+    with pytest.raises(Throttled):
+        hook.call("PATCH", "/api/v2/scim/v2/groups/h", json={})
+    assert len(stub.calls) == 2
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
@@ -528,7 +614,10 @@ def test_the_test_button_tells_which_rights_are_missing(stub: StubGenesys, hook:
     stub.otherwise = answer
     ok, text = hook.test_connection()
     assert not ok
-    assert text.endswith("lacks directory:group:edit and directory:user:view")
+    assert "A guess" in text
+    assert "may lack directory:group:edit" in text
+    assert "may lack directory:user:view" in text
+    assert "Genesys says: You are not authorized" in text
 
 
 @pytest.mark.parametrize(

@@ -231,3 +231,27 @@ def test_threads_together_send_no_more_than_the_budget() -> None:
     for thread in threads:
         thread.join()
     assert len(passed) == 50  # the half that is free at once
+
+
+def test_two_limits_of_one_family_both_hold_until_the_older_one_is_over() -> None:
+    clock = FakeClock()
+    pacer = new_pacer(clock)
+    pacer.observe(budget(count=60, allowed=60, reset=20), "scim")
+    pacer.observe(budget(count=80, allowed=300, reset=50), "scim")
+    pacer.before("groups")
+    assert clock.slept == []
+    pacer.before("scim")
+    assert clock.slept == [20]
+    for _ in range(70):  # the smaller limit was named by no answer since: it does not count on
+        pacer.observe({}, "scim")
+    pacer.before("scim")
+    assert sum(clock.slept) < 50
+
+
+def test_a_date_in_retry_after_stops_the_family_too() -> None:
+    clock = FakeClock()
+    pacer = new_pacer(clock, longest_wait=10.0)
+    pacer.observe({"Retry-After": "Fri, 01 Jan 2100 00:00:00 -0000"}, "scim")
+    pacer.before("groups")
+    with pytest.raises(Throttled):
+        pacer.before("scim")
