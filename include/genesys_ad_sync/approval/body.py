@@ -16,6 +16,7 @@ from genesys_ad_sync.text import escape_markdown, markdown_code
 
 PEOPLE_SHOWN = 20
 GROUPS_SHOWN = 20
+_LIMITS = (Reason.OVER_LIMIT, Reason.OVER_ADDITIONS, Reason.EMPTY_GROUP)
 
 
 @dataclass(frozen=True)
@@ -114,10 +115,7 @@ def _reasons(group: AskedGroup, background: Background) -> list[str]:
     """
     limits = [escape_markdown(text) for text in background.limits.get(group.id, ())]
     reasons = sorted({row.reason for row in group.rows if row.reason})
-    return [
-        *limits,
-        *(reason_words(reason.value) for reason in reasons if reason is not Reason.OVER_LIMIT or not limits),
-    ]
+    return [*limits, *(reason_words(reason.value) for reason in reasons if reason not in _LIMITS or not limits)]
 
 
 def _cells(row: Row, background: Background) -> list[str]:

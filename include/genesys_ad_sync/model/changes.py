@@ -51,6 +51,7 @@ class Change:
     settled_by: str | None = None  # DAG id/run id
     held_reason: Reason | None = None  # AD-side reason that forbids it until it is confirmed
     trusted_dc: str | None = None  # the domain controller that can confirm it, while it is doubted
+    over_limit: str | None = None  # the limits that it went over, see `planning.limits.still_over`
 
 
 @dataclass(frozen=True)

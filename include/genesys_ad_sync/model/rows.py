@@ -43,7 +43,8 @@ ABOUT_KEYS = frozenset(
         "rule",  # the rule of the definition, as it is written there
         "value",  # the value that was looked up
         "limit",  # the exceeded limit in words
-        "on_excess",  # the definition's `limits.on_excess`
+        "on_excess",  # the definition's `limits.on_excess`, where it asks nobody
+        "asked_by",  # run_id of the run that asks about it already
     }
 )
 """What the reason of a row may name, beside the row's own group and person. The values are texts for people."""
@@ -88,6 +89,8 @@ class Row:
     undoes_run: str | None = None  # run_id of the run whose change this row reverses
     about: Mapping[str, str] = field(default_factory=dict)
     rivals: tuple[Rival, ...] = ()
+    first_seen_at: datetime | None = None  # when a run first listed the oldest of its changes; set for the report
+    first_seen_run: str | None = None  # DAG id/run id
 
     @property
     def person(self) -> str:

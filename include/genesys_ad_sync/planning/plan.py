@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from genesys_ad_sync.model import Change, Grant, GroupResult, Guid, Match, Row
-from genesys_ad_sync.planning.approvals import LimitedRows, apply_limits, fail_reason, pending_removals
+from genesys_ad_sync.planning.approvals import LimitedRows, apply_limits, fail_reason
 from genesys_ad_sync.planning.facts import TargetFacts, claims_by_genesys_user
 from genesys_ad_sync.planning.grants import new_grants, stale_grants, transferred_grants
 from genesys_ad_sync.planning.inputs import PlanContext, Target, UnmappedGroup
 from genesys_ad_sync.planning.lanes import assign_lanes
 from genesys_ad_sync.planning.limits import NOTHING_EXCEEDED, LimitCheck
+from genesys_ad_sync.planning.pending import GroupMembers
 from genesys_ad_sync.planning.rows import comparison_changes, group_result, order, rows_of_target, rows_of_unmapped
 from genesys_ad_sync.settings import SyncDefinition
 
@@ -79,8 +80,7 @@ def plan(
     """
     drafts = _drafts(targets, matches, definition, context)
     rows = [row for draft in drafts for row in draft.rows]
-    pending = pending_removals(targets, rows, context.pending_elsewhere, definition)
-    limited = apply_limits(rows, pending, definition, context)
+    limited = apply_limits(rows, [GroupMembers.of(target) for target in targets], definition, context)
     skipped = [row for group in unmapped for row in rows_of_unmapped(group, context)]
     return _assemble(drafts, limited, skipped, definition, context)
 

@@ -74,4 +74,5 @@ def _needs_no_approval(row: Row, facts: TargetFacts) -> bool:
 
     A row that seemed to need no write was not counted in the limits, and no approver was asked about it.
     """
-    return row.action is Action.ADD and not guards.protected(facts.target.genesys_group.name, facts.definition.protect)
+    group = facts.target.genesys_group
+    return row.action is Action.ADD and not guards.protected(group.id, group.name, facts.definition.protect)

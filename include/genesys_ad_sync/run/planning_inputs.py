@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.matching import excluded_users
-from genesys_ad_sync.model import Change, DirectoryGroup, Grant, Guid, Match, Mode, Reason, RunRecord, SkippedGroup
+from genesys_ad_sync.model import (
+    Action,
+    Change,
+    DirectoryGroup,
+    Grant,
+    Guid,
+    Match,
+    Mode,
+    Reason,
+    RunRecord,
+    SkippedGroup,
+)
 from genesys_ad_sync.planning import Plan, PlanContext, Target, UnmappedGroup, newest_polled_change, plan
+from genesys_ad_sync.planning.inputs import LimitFacts
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, READING, PlanReading
+from genesys_ad_sync.run.limit_facts import gather_limit_facts
 from genesys_ad_sync.run.targets import Work, collect, newest_pairs
 from genesys_ad_sync.run.users import resolve_late_arrivals
 from genesys_ad_sync.settings import SyncDefinition
-
-PLAN_LIFETIME = timedelta(hours=2)
-"""A run writes its plan within that time, or it has died."""
 
 Members = dict[str, frozenset[str] | None]
 """Genesys group id -> ids of its individuals; None: could not be read."""
@@ -149,17 +158,13 @@ def planning_context(
     task: TaskContext, run: RunRecord, groups: Collection[Guid], users: Collection[Guid], pins: Pins | None = None
 ) -> PlanContext:
     """Return what the journal says beyond the targets. ``groups``, ``users``: those that the rows may name."""
-    name, now = task.definition.name, task.clock()
     people = task.journal.views.users(users)
     assert run.polled_at is not None
     return PlanContext(
         observed_at=run.polled_at,
         dry_run=run.dry_run,
-        removed_today=task.journal.rows.removals_since(name, now - timedelta(days=1)),
         journal_restored=task.facts[JOURNAL_RESTORED],
         pins=pins or {},
-        pending_elsewhere=frozenset(task.journal.questions.open_elsewhere(now, exclude=run.key))
-        | task.journal.rows.pending_removals(name, since=now - PLAN_LIFETIME, exclude=run.key),
         excluded_users=excluded_users(people.values(), task.definition),
         groups=task.journal.views.groups(groups),
         users=people,
@@ -252,10 +257,17 @@ def _inputs(
         targets=targets,
         unmapped=unmapped,
         matches=matches,
-        context=replace(context, in_flight=fence is None and not run.dry_run),
+        context=replace(context, in_flight=fence is None and not run.dry_run, limits=_limit_facts(task, run, targets)),
         fence=fence,
         overruled={} if run.dry_run else overruled_pins(pins, targets),
     )
+
+
+def _limit_facts(task: TaskContext, run: RunRecord, targets: Sequence[Target]) -> LimitFacts:
+    # a group that loses nobody cannot become empty
+    losing = [t for t in targets if t.full or any(change.action is Action.REMOVE for change in t.changes)]
+    grants = [grant for target in losing for grant in target.grants]
+    return gather_limit_facts(task, run, grants, [change for target in targets for change in target.changes])
 
 
 def _unmapped(

@@ -187,6 +187,7 @@ def _release_approved(task: TaskContext, run: RunRecord, frozen: FrozenQuestion,
     task.journal.changes.clear_hold(
         {id_ for row in approved if row.reason is Reason.SCOPE_CHANGED for id_ in row.change_ids}
     )
+    task.journal.changes.set_over_limit(dict.fromkeys((id_ for row in approved for id_ in row.change_ids), None))
     decided = [_decided(row, approval.groups[row.genesys_group_id or ""]) for row in rows]
     task.journal.rows.record_outcomes(run, _with_approved_lanes(task, decided), at=task.clock())
     return rows_asked()

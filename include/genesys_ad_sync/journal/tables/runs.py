@@ -10,7 +10,8 @@ from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_col
 
 # -- what is to be done, and what was done ---------------------------------------------------------
 
-# `settled_*` say which attempt of which run settled it; `status` is the last outcome.
+# `settled_*` say which attempt of which run settled it; `status` is the last outcome. `first_seen_*`: when a live run
+# first listed it. `over_limit`: the limits that it went over, until a person approves it; see `planning.limits`.
 change = Table(
     "journal_change",
     metadata,
@@ -32,6 +33,10 @@ change = Table(
     Column("settled_dag_id", String),
     Column("settled_run_id", String),
     Column("settled_attempt", Integer),
+    Column("first_seen_at", UtcDateTime),
+    Column("first_seen_dag_id", String),
+    Column("first_seen_run_id", String),
+    Column("over_limit", String),
     Index("journal_change_by_definition", "definition", "observed_at"),
     sqlite_autoincrement=True,
 )
