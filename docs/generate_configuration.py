@@ -36,7 +36,7 @@ SECTIONS: Mapping[str, str] = {
     "groups[]": "`groups`: which AD group feeds which Genesys group",
     "users[]": "`users`: which Genesys user an AD user is",
     "exclude": "`exclude`: what is never acted on",
-    "limits": "`limits`: how much may be removed without a person",
+    "limits": "`limits`: how much may be removed or added without a person",
     "report": "`report`: where reports are written",
 }
 """Headings, in the order of the page. A section that is missing here is an error."""

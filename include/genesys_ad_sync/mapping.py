@@ -116,11 +116,21 @@ def _filled_by_name(rule: GroupRule, group: DirectoryGroup) -> list[str]:
     """Fill a `name` rule in from cn, then from sAMAccountName; names that do not match are left out."""
     filled = []
     for name in (group.name, group.sam_account_name):
-        match = re.fullmatch(rule.name or "", unicodedata.normalize("NFC", name or "").strip(), re.IGNORECASE)
+        match = _match_name(rule.name or "", name or "")
         text = fill(rule.template, match.groupdict()).strip() if match and name else ""
         if text and text not in filled:
             filled.append(text)
     return filled
+
+
+def _match_name(expression: str, name: str) -> re.Match[str] | None:
+    """Match the whole name, as AD has it or as `names` compares it: a doubled space must not hide a group."""
+    expression = unicodedata.normalize("NFC", expression)
+    for form in dict.fromkeys((unicodedata.normalize("NFC", name).strip(), names.tidy(name))):
+        match = re.fullmatch(expression, form, re.IGNORECASE)
+        if match:
+            return match
+    return None
 
 
 # -- the Genesys side ---------------------------------------------------------------------------------

@@ -19,8 +19,13 @@ _HEX_PAIR = re.compile("[0-9a-fA-F]{2}")
 
 
 def normal_name(name: str) -> str:
-    """Return the form in which two names are equal: NFC, stripped, case folded."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).strip().casefold())
+    """Return the form in which two names are equal: NFC, case folded, single spaces inside, none around."""
+    return unicodedata.normalize("NFC", tidy(name).casefold())
+
+
+def tidy(name: str) -> str:
+    """Return the name in NFC, with single spaces inside and none around."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
 
 
 def normal_dn(dn: str) -> Dn:
@@ -111,9 +116,27 @@ def _unescape(value: str) -> str:
 
 
 def matches_any(patterns: Iterable[str], names: Iterable[str | None]) -> bool:
-    """Tell whether any name matches any shell pattern (``*``, ``?``, ``[…]``), whatever the case."""
+    """Tell whether any name matches any shell pattern (``*``, ``?``, ``[…]``), whatever case and spaces.
+
+    A pattern also matches with its brackets taken literally: many names have brackets, as in "[VIP] Voice".
+    """
     folded = [normal_name(name) for name in names if name]
-    return any(fnmatch.fnmatchcase(name, normal_name(pattern)) for pattern in patterns for name in folded)
+    return any(_matches(normal_name(pattern), name) for pattern in patterns for name in folded)
+
+
+def without_match(patterns: Iterable[str], names: Iterable[str | None]) -> list[str]:
+    """Return the patterns that match none of the names, in their order."""
+    folded = {normal_name(name) for name in names if name}
+    return [pattern for pattern in patterns if not any(_matches(normal_name(pattern), name) for name in folded)]
+
+
+def _matches(pattern: str, name: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern) or ("[" in pattern and fnmatch.fnmatchcase(name, _literal(pattern)))
+
+
+def _literal(pattern: str) -> str:
+    """Return the pattern with its brackets as characters of the name."""
+    return pattern.replace("[", "[[]")
 
 
 def normal_mail(address: str) -> str:

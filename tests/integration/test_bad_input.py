@@ -424,6 +424,7 @@ def test_a_page_that_breaks_off_once_is_read_again(pipeline: Pipeline) -> None:
     assert [fault["fired"] for fault in pipeline.genesys.faults_in_force()] == [1]
 
 
+@pytest.mark.follows_remedy("genesys_unreadable")
 def test_a_group_whose_members_cannot_be_read_is_held_and_the_others_go_on(pipeline: Pipeline) -> None:
     pipeline.run()
     pipeline.directory.apply([RemoveMember("support", "lena.lang"), AddMember("service", "lena.lang")])

@@ -173,6 +173,7 @@ def _held_by_the_whole_view(two: TwoControllers, monkeypatch: pytest.MonkeyPatch
     two.dc1.apply([SetAttributes("eve", {"mail": "eve@example.com"})])
 
 
+@pytest.mark.follows_remedy("other_domain_controller")
 def test_the_old_controller_confirms_it(two: TwoControllers, monkeypatch: pytest.MonkeyPatch) -> None:
     _held_by_the_whole_view(two, monkeypatch)
     assert rows(two.run_on(two.dc2), "ann") == [("remove", "ann", "held", "other_domain_controller", None)]

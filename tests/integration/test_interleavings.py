@@ -100,6 +100,7 @@ def doubt_newest_change(journal: Journal, definition: str) -> None:
 @pytest.mark.parametrize(
     ("first", "then", "person"), [(leave, join, "bob"), (join, leave, "fay")], ids=["removal", "add"]
 )
+@pytest.mark.follows_remedy("in_flight")
 def test_what_another_run_is_writing_is_not_taken_for_done(
     ready: Pipeline, monkeypatch: pytest.MonkeyPatch, first: Callable, then: Callable, person: str
 ) -> None:

@@ -155,6 +155,7 @@ def test_whom_genesys_refuses_because_of_what_happened_since_the_plan_is_an_orph
 
 
 @pytest.mark.parametrize("inactive_member", ["accept", "refuse"])
+@pytest.mark.follows_remedy("inactive")
 def test_a_linked_user_who_is_inactive_is_an_orphan_until_active_again(
     genesys: SandboxGenesys, runs: SyntheticRuns, inactive_member: str
 ) -> None:

@@ -57,6 +57,7 @@ def leave(pipeline: Pipeline, group: str, *people: str) -> None:
     pipeline.directory.apply([RemoveMember(group, person) for person in people])
 
 
+@pytest.mark.follows_remedy("over_limit")
 def test_a_group_emptied_on_purpose_trips_the_limit_is_approved_and_applied(limited: Pipeline) -> None:
     leave(limited, "billing", "hans.huber", "ines.iglesias", *BILLING)
     run_id, planned = limited.plan()
@@ -118,6 +119,7 @@ def test_a_rejection_stands_until_ad_changes_that_pair(limited: Pipeline) -> Non
     assert rows(report, "Billing (ERP)") == {("success", None): 1, ("held", "rejected"): 2}
 
 
+@pytest.mark.follows_remedy("rejected")
 def test_a_rejection_is_opened_again_by_release_run(limited: Pipeline) -> None:
     leave(limited, "billing", *BILLING)
     run_id, _ = limited.plan()
@@ -260,6 +262,7 @@ def test_who_answered_stands_in_the_report_and_not_in_the_xcom(limited: Pipeline
     assert limited.report(run_id)["approval"]["by"] == "olivia"
 
 
+@pytest.mark.follows_remedy("protected")
 def test_a_protected_group_asks_for_additions_and_for_removals(pipeline: Pipeline) -> None:
     pipeline.run()
     pipeline.redefine(protect=["disp*"])

@@ -131,6 +131,7 @@ def test_a_manual_member_is_counted_and_stays_under_granted_and_goes_under_mirro
 
 
 @pytest.mark.parametrize("first", ["default", "other"])
+@pytest.mark.follows_remedy("claimed_by")
 def test_two_definitions_never_write_the_same_genesys_group(pipeline: Pipeline, first: str) -> None:
     """Whoever came first goes on; the second is told who it is, until the first gives the group up."""
     mine = pipeline.definition
@@ -231,6 +232,7 @@ def restore(pipeline: Pipeline, copy: Path | None) -> None:
     pipeline.journal = Journal.open(f"sqlite:///{pipeline.folder / 'journal.db'}")
 
 
+@pytest.mark.follows_remedy("journal_restored")
 def test_a_journal_restored_from_this_morning_asks_before_it_removes(pipeline: Pipeline) -> None:
     """The backup does not know that somebody put Rosa back by hand.
 

@@ -67,6 +67,7 @@ def test_a_newer_change_in_ad_rules_an_undone_pair_again(changed: Pipeline) -> N
     assert not ids("quirin.quast") & changed.individuals("Support")
 
 
+@pytest.mark.follows_remedy("undone")
 def test_release_lets_the_next_whole_comparison_do_it_again(changed: Pipeline) -> None:
     changed.run_approved("undo", undo_run="bad")
     changed.run(release_run="undo", mode="full")

@@ -16,6 +16,7 @@ from genesys_ad_sync.text import escape_markdown, markdown_code
 
 PEOPLE_SHOWN = 20
 GROUPS_SHOWN = 20
+_LIMITS = (Reason.OVER_LIMIT, Reason.OVER_ADDITIONS, Reason.EMPTY_GROUP)
 
 
 @dataclass(frozen=True)
@@ -114,13 +115,13 @@ def _reasons(group: AskedGroup, background: Background) -> list[str]:
 
     "Over limit" appears only if no limit is named.
     """
-    of_rows = [text for row in group.rows if row.reason is Reason.OVER_LIMIT and (text := row.about.get("limit"))]
+    of_rows = [text for row in group.rows if row.reason in _LIMITS and (text := row.about.get("limit"))]
     limits = [escape_markdown(text) for text in dict.fromkeys((*background.limits.get(group.id, ()), *of_rows))]
     doubts = sorted({escape_markdown(words) for row in group.rows if (words := doubt_words(row))})
     reasons = sorted({row.reason for row in group.rows if row.reason})
     return [
         *limits,
-        *(reason_words(reason.value) for reason in reasons if reason is not Reason.OVER_LIMIT or not limits),
+        *(reason_words(reason.value) for reason in reasons if reason not in _LIMITS or not limits),
         *doubts,
     ]
 

@@ -6,6 +6,7 @@ Outcomes are recorded by ``rows``, because they belong to a run.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -263,6 +264,25 @@ class Changes(DefinitionStore):
                     update(tables.change).where(_CHANGE.id == change_id).values(doubt=_doubt_as_json(doubt))
                 )
 
+    def set_over_limit(self, exceeded: Mapping[int, str | None]) -> None:
+        """Note which limits changes went over; None: a person approved the change, or nothing is exceeded."""
+        by_text: dict[str | None, list[int]] = {}
+        for change_id, text in exceeded.items():
+            by_text.setdefault(text, []).append(change_id)
+        with self._database.writing() as connection:
+            for text, change_ids in by_text.items():
+                for chunk in chunks(change_ids):
+                    connection.execute(update(tables.change).where(_CHANGE.id.in_(chunk)).values(over_limit=text))
+
+    def first_seen(self, change_ids: Collection[int]) -> dict[int, tuple[datetime, RunKey]]:
+        """Return when these changes were first listed, and by which run; those that no live run listed are missing."""
+        with self._database.reading() as connection:
+            return {
+                row.id: (row.first_seen_at, RunKey(row.first_seen_dag_id, row.first_seen_run_id))
+                for row in _rows(connection, change_ids)
+                if row.first_seen_at is not None
+            }
+
 
 _Subject = tuple[str, str | None, str | None, str]
 
@@ -337,6 +357,7 @@ def _as_change(row: Row[Any]) -> Change:
         doubt=None if row.doubt is None else _DOUBT.validate_python(row.doubt),
         poll=row.poll or 0,
         evidence=None if row.evidence is None else Evidence(row.evidence),
+        over_limit=row.over_limit,
     )
 
 

@@ -9,14 +9,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, false, func, insert, or_, select, update
+from sqlalchemy import delete, false, func, insert, or_, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Store, chunks, upsert
 from genesys_ad_sync.journal.leases import check_fence
-from genesys_ad_sync.journal.settling import Settled, settled_before, write_outcomes
+from genesys_ad_sync.journal.settling import Settled, note_first_seen, settled_before, write_outcomes
 from genesys_ad_sync.journal.stored_row import row_from_json, row_to_json
-from genesys_ad_sync.model import Action, Reason, Row, RunKey, RunRecord, Status
+from genesys_ad_sync.model import Row, RunKey, RunRecord, Status
 
 _RUN = tables.run.c
 _ROW = tables.row.c
@@ -125,7 +125,7 @@ class Rows(Store):
         """Record what became of rows, in one transaction; return the changes that another run has settled.
 
         The transaction stores the rows' new state, an outcome for each of their changes, and settles the changes of
-        rows in ``SETTLED``. A dry run only updates its rows.
+        rows in ``SETTLED``. A dry run only updates its rows, and notes that their changes were listed.
 
         A change is settled once. One that another run has settled stays as it is and is returned: change id -> run.
         A row all of whose changes are such gets that run as ``settled_by``. The attempt that settled a change may
@@ -138,7 +138,9 @@ class Rows(Store):
             if fence is not None:
                 check_fence(connection, fence, organisation)
             settled = Settled()
-            if not run.dry_run:
+            if run.dry_run:
+                note_first_seen(connection, run, {id_ for row in rows for id_ in row.change_ids}, at)
+            else:
                 settled = settled_before(connection, run, rows)
                 write_outcomes(connection, run, rows, settled, at)
             written = [
@@ -152,55 +154,6 @@ class Rows(Store):
             ]
             upsert(connection, tables.row, written, keys=["run", "key", "replaced"])
             return settled.elsewhere
-
-    def removals_since(self, definition: str, since: datetime) -> int:
-        """Count the memberships that a sync definition removed from then on.
-
-        A removal that was sent and not read back counts, too.
-        """
-        done = and_(_ROW.status == Status.SUCCESS.value, _ROW.settled)
-        unknown = and_(
-            _ROW.status == Status.FAILED.value,
-            _ROW.sending_at.is_not(None),
-            _ROW.data["reason"].as_string() == Reason.UNVERIFIED.value,
-        )
-        statement = (
-            select(func.count())
-            .select_from(tables.row)
-            .join(tables.run, _RUN.id == _ROW.run)
-            .where(
-                _ROW.recorded_at >= since,
-                _ROW.action == Action.REMOVE.value,
-                or_(done, unknown),
-                _RUN.definition == definition,
-            )
-        )
-        with self._database.reading() as connection:
-            return int(connection.execute(statement).scalar_one())
-
-    def pending_removals(self, definition: str, *, since: datetime, exclude: RunKey) -> frozenset[str]:
-        """Return the keys of removals that other runs have planned and not carried out yet.
-
-        :param since: only runs that began from then on.
-        :param exclude: the run whose removals are left out.
-        """
-        statement = (
-            select(_ROW.key)
-            .join(tables.run, _RUN.id == _ROW.run)
-            .where(
-                _RUN.definition == definition,
-                _RUN.dry_run == false(),
-                _RUN.finished_at.is_(None),
-                _RUN.started_at >= since,
-                or_(_RUN.dag_id != exclude.dag_id, _RUN.run_id != exclude.run_id),
-                _ROW.replaced == 0,
-                _ROW.lane.is_not(None),
-                _ROW.action == Action.REMOVE.value,
-                _ROW.status == Status.PLANNED.value,
-            )
-        )
-        with self._database.reading() as connection:
-            return frozenset(connection.scalars(statement))
 
 
 def _as_columns(run: RunRecord, row: Row) -> dict[str, Any]:

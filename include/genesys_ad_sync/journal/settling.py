@@ -106,8 +106,19 @@ def write_outcomes(connection: Connection, run: RunRecord, rows: Iterable[Row], 
             )
     if outcomes:
         connection.execute(insert(tables.outcome), outcomes)
+        note_first_seen(connection, run, [id_ for ids in by_status.values() for id_ in ids], at)
     for status, change_ids in by_status.items():
         _update_changes(connection, run, change_ids, status)
+
+
+def note_first_seen(connection: Connection, run: RunRecord, change_ids: Collection[int], at: datetime) -> None:
+    """Note when and by which run these changes were listed, unless an earlier run listed them."""
+    for chunk in chunks(change_ids):
+        connection.execute(
+            update(tables.change)
+            .where(_CHANGE.id.in_(chunk), _CHANGE.first_seen_at.is_(None))
+            .values(first_seen_at=at, first_seen_dag_id=run.key.dag_id, first_seen_run_id=run.key.run_id)
+        )
 
 
 def _update_changes(connection: Connection, run: RunRecord, change_ids: Collection[int], status: Status) -> None:

@@ -22,6 +22,7 @@ from genesys_ad_sync.journal.facts import Facts
 from genesys_ad_sync.journal.figures import Figures
 from genesys_ad_sync.journal.grants import Grants
 from genesys_ad_sync.journal.leases import Leases
+from genesys_ad_sync.journal.limit_counts import LimitCounts
 from genesys_ad_sync.journal.links import Links
 from genesys_ad_sync.journal.opening import open_database
 from genesys_ad_sync.journal.pairs import Pairs
@@ -127,6 +128,7 @@ class DefinitionJournal:
         self.questions = Questions(database, definition)
         self.pins = Pins(database, definition)
         self.restoration = Restoration(database, definition)
+        self.limit_counts = LimitCounts(database, definition)
         self.runs = journal.runs
         self.facts = journal.facts
         self.rows = journal.rows

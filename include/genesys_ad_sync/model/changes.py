@@ -80,6 +80,7 @@ class Change:
     doubt: Doubt | None = None  # of a held one
     poll: int = 0  # the poll that recorded it; 0: not known
     evidence: Evidence | None = None  # None: no poll found it, or a journal from before it was kept
+    over_limit: str | None = None  # the limits that it went over, see `planning.limits.still_over`
 
 
 @dataclass(frozen=True)

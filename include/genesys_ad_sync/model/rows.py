@@ -50,7 +50,8 @@ ABOUT_KEYS = frozenset(
         "former_user",  # Genesys user of the link so far
         "new_user",  # Genesys user of the link from now on
         "limit",  # the exceeded limit in words
-        "on_excess",  # the definition's `limits.on_excess`
+        "on_excess",  # the definition's `limits.on_excess`, where it asks nobody
+        "asked_by",  # run_id of the run that asks about it already
         "group",  # the AD group, by name
         "member",  # the member as Genesys Cloud shows it: name, mail, user name
         "unidentified",  # the AD accounts whose Genesys user is not known: name and mail of each
@@ -99,6 +100,8 @@ class Row:
     about: Mapping[str, str] = field(default_factory=dict)
     rivals: tuple[Rival, ...] = ()
     unseen: bool = False  # a removal of a user whom Genesys does not show: not as a member, and not as active
+    first_seen_at: datetime | None = None  # when a run first listed the oldest of its changes; set for the report
+    first_seen_run: str | None = None  # DAG id/run id
 
     @property
     def person(self) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from genesys_ad_sync.model import Action, Reason, Row, RowKey, Status
+from genesys_ad_sync.model import Action, Reason, Row, Status
 from genesys_ad_sync.planning import guards
-from genesys_ad_sync.planning.inputs import PlanContext, Target
-from genesys_ad_sync.planning.limits import LimitCheck, PendingRemovals, check_limits
-from genesys_ad_sync.settings import SyncDefinition
+from genesys_ad_sync.planning.inputs import PlanContext
+from genesys_ad_sync.planning.limits import EMPTY_GROUP, LimitCheck, check_limits, in_words
+from genesys_ad_sync.planning.pending import GroupMembers, is_counted, is_to_be_written, pending_changes, removed_today
+from genesys_ad_sync.settings import Limits, SyncDefinition
 
 _ASK_ALWAYS = {Reason.SCOPE_CHANGED, Reason.RELINK}
 """Reasons of held rows that an approver is asked about whatever the limits say."""
@@ -28,17 +28,22 @@ class LimitedRows:
 
 
 def apply_limits(
-    rows: Iterable[Row],
-    pending: Iterable[PendingRemovals],
+    rows: Sequence[Row],
+    groups: Sequence[GroupMembers],
     definition: SyncDefinition,
     context: PlanContext,
     asks: Mapping[str, Reason] = MappingProxyType({}),
 ) -> LimitedRows:
-    """Check the limits against the pending removals, and hold the rows that need approval.
+    """Check the limits against all that is pending, and hold the rows that need approval.
 
-    ``asks``: row key -> why an approver must confirm it, whatever the limits say.
+    ``groups``: the Genesys groups of the rows. ``asks``: row key -> why an approver must confirm it, whatever the
+    limits say.
     """
-    check = check_limits(pending, context.removed_today, definition.limits)
+    facts = context.limits
+    counted = [row for row in rows if asks.get(row.key) is not Reason.MIRROR_ONCE]
+    pending = pending_changes(groups, counted, definition, facts)
+    removed = removed_today([row for row in counted if is_counted(row, facts)], facts).total()
+    check = check_limits(pending, removed, definition.limits, first_comparison=facts.first_comparison)
     held, needs_approval = hold_for_approval(rows, check, definition, context, asks)
     return LimitedRows(tuple(held), needs_approval, check)
 
@@ -48,49 +53,6 @@ def fail_reason(check: LimitCheck, definition: SyncDefinition) -> str | None:
     if not check.texts or definition.limits.on_excess != "fail":
         return None
     return f"{'; '.join(check.texts)}. limits.on_excess is fail: nothing is written."
-
-
-def pending_removals(
-    targets: Sequence[Target], rows: Sequence[Row], pending_elsewhere: frozenset[str], definition: SyncDefinition
-) -> list[PendingRemovals]:
-    """Count the removals that only a limit or an approver can stop, by Genesys group.
-
-    Removals that wait for another run's approver count too. Most are among the rows, because they are unsettled; a run
-    that acts on some groups only must add the others.
-    """
-    counts = Counter(row.genesys_group_id for row in rows if row.action is Action.REMOVE and _will_be_written(row))
-    if not counts:
-        return []  # nothing of this run can be over a limit
-    elsewhere = removals_by_group(pending_elsewhere - {row.key for row in rows})
-    known = {target.genesys_group.id for target in targets}
-    others = [
-        PendingRemovals(group_id, group_id, count, 0)
-        for group_id, count in sorted(elsewhere.items())
-        if group_id not in known
-    ]
-    return others + [
-        PendingRemovals(
-            target.genesys_group.id,
-            target.genesys_group.name,
-            counts[target.genesys_group.id] + elsewhere[target.genesys_group.id],
-            _owned_members(target, definition),
-        )
-        for target in targets
-    ]
-
-
-def removals_by_group(keys: Iterable[str]) -> Counter[str]:
-    """Return Genesys group id -> number of the row keys that are removals from it."""
-    parsed = map(RowKey.parse, keys)
-    return Counter(key.target for key in parsed if key.action is Action.REMOVE)
-
-
-def _owned_members(target: Target, definition: SyncDefinition) -> int:
-    """Count the present members that `limits.removals_percent` is about: owned by AD, or under `mirror` all."""
-    present = target.members or frozenset()
-    if definition.removals == "mirror":
-        return len(present)
-    return len({grant.genesys_user_id for grant in target.grants} & present)
 
 
 def hold_for_approval(
@@ -110,28 +72,60 @@ def hold_for_approval(
     result = []
     needs_approval = set()
     for row in rows:
-        reason = _approval_reason(row, check, definition, context, asks.get(row.key)) if _will_be_written(row) else None
-        if reason is not None:
-            result.append(dataclasses.replace(row, status=Status.HELD, reason=reason))
-            if reason is not Reason.OVER_LIMIT or definition.limits.on_excess == "approve" or row.key in asks:
-                needs_approval.add(row.key)
-            continue
-        if row.status is Status.HELD and (row.reason in _ASK_ALWAYS or "ask" in row.about):
+        held, asks_person = _limited(row, check, definition, context, asks.get(row.key))
+        if asks_person or (row.status is Status.HELD and (row.reason in _ASK_ALWAYS or "ask" in row.about)):
             needs_approval.add(row.key)
-        result.append(row)
+        result.append(held)
     return result, frozenset(needs_approval)
 
 
-def _will_be_written(row: Row) -> bool:
-    """Return True for a planned row that is not merely checked again."""
-    return row.status is Status.PLANNED and row.reason is None
-
-
-def _approval_reason(
+def _limited(
     row: Row, check: LimitCheck, definition: SyncDefinition, context: PlanContext, asked: Reason | None
-) -> Reason | None:
-    name = (row.genesys_group or {}).get("name") or ""
-    reason = guards.protected(name, definition.protect) or guards.journal_restored(restored=context.journal_restored)
-    if row.action is Action.REMOVE:
-        reason = reason or asked or (Reason.OVER_LIMIT if row.genesys_group_id in check.held_groups else None)
-    return reason
+) -> tuple[Row, bool]:
+    """Return the row, held if it needs approval, and whether an approver is asked.
+
+    ``asked``: why an approver must confirm it, whatever the limits say.
+    """
+    if not is_to_be_written(row):
+        return _not_limited(row, check, context), False
+    if row.key in context.limits.approved:
+        return _in_flight(row, f"a person approved it, and run {context.limits.approved[row.key]} writes it"), False
+    reason = _approval_reason(row, definition, context) or asked
+    if reason is not None:
+        return dataclasses.replace(row, status=Status.HELD, reason=reason), True
+    keys = check.limits_of(row.action, row.genesys_group_id)
+    if not keys:
+        return row, False
+    reason, asks = _limit_reason(row.action, keys, definition.limits)
+    about = {"limit": in_words(keys, definition.limits)}
+    if not asks:
+        about["on_excess"] = "hold" if reason is Reason.EMPTY_GROUP else definition.limits.on_excess
+    return dataclasses.replace(row, status=Status.HELD, reason=reason, about=about), asks
+
+
+def _not_limited(row: Row, check: LimitCheck, context: PlanContext) -> Row:
+    """Hold an addition that seemed to be made if no more additions may be made: it was counted, and nobody is asked."""
+    if is_counted(row, context.limits) and check.limits_of(row.action, row.genesys_group_id):
+        return _in_flight(row, None)
+    return row
+
+
+def _in_flight(row: Row, error: str | None) -> Row:
+    return dataclasses.replace(row, status=Status.HELD, reason=Reason.IN_FLIGHT, error=error)
+
+
+def _approval_reason(row: Row, definition: SyncDefinition, context: PlanContext) -> Reason | None:
+    """Return why an approver is asked whatever the limits say."""
+    reason = guards.protected(row.genesys_group_id or "", row.group_name, definition.protect)
+    return reason or guards.journal_restored(restored=context.journal_restored)
+
+
+def _limit_reason(action: Action, keys: Sequence[str], limits: Limits) -> tuple[Reason, bool]:
+    """Return the reason for exceeded limits, and whether an approver is asked. The strictest one decides."""
+    if action is Action.ADD:
+        return Reason.OVER_ADDITIONS, limits.on_excess == "approve"
+    if EMPTY_GROUP in keys and limits.empty_group == "hold":
+        return Reason.EMPTY_GROUP, False
+    if set(keys) - {EMPTY_GROUP}:
+        return Reason.OVER_LIMIT, limits.on_excess == "approve"
+    return Reason.EMPTY_GROUP, limits.on_excess != "hold"

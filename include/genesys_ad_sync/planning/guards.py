@@ -7,7 +7,7 @@ order in which an approver should read them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from genesys_ad_sync import names
@@ -122,9 +122,10 @@ def why_held(removal: Removal) -> Reason | None:
 # -- guards of rows that need no other reason ----------------------------------------------------------
 
 
-def protected(genesys_group_name: str, patterns: Iterable[str]) -> Reason | None:
-    """Hold adds and removals of Genesys groups that `protect:` names."""
-    return Reason.PROTECTED if names.matches_any(patterns, (genesys_group_name,)) else None
+def protected(genesys_group_id: str, name: str, patterns: Collection[str]) -> Reason | None:
+    """Hold adds and removals of Genesys groups that `protect:` names, by a pattern or by the id."""
+    by_id = names.normal_name(genesys_group_id) in {names.normal_name(pattern) for pattern in patterns}
+    return Reason.PROTECTED if by_id or names.matches_any(patterns, (name,)) else None
 
 
 def journal_restored(*, restored: bool) -> Reason | None:

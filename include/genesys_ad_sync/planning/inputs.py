@@ -99,17 +99,41 @@ class UnmappedGroup:
 
 
 @dataclass(frozen=True)
+class LimitFacts:
+    """What limits count beside the rows of a plan. Keys of rows are `Row.key`.
+
+    - ``removed``, ``added``: Genesys group id -> memberships that runs of the last 24 hours removed or added, without
+      those that a person approved.
+    - ``unverified``: keys of removals that were sent in that time and could not be read back.
+    - ``most_owned``: Genesys group id -> the most members that AD owned at one time of the last 24 hours; missing: no
+      more than it owns now.
+    - ``elsewhere``: key -> exceeded limits of changes that are pending and that this run does not act on. What another
+      run asks about, or is about to write, is among them.
+    - ``went_over``: change id -> limits that it went over in an earlier run, see `limits.still_over`.
+    - ``approved``: key -> the run that is about to write it, with a person's approval.
+    - ``first_comparison``: the definition has no baseline yet.
+    """
+
+    removed: Mapping[str, int] = field(default_factory=dict)
+    added: Mapping[str, int] = field(default_factory=dict)
+    unverified: frozenset[str] = frozenset()
+    most_owned: Mapping[str, int] = field(default_factory=dict)
+    elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    went_over: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    approved: Mapping[str, str] = field(default_factory=dict)
+    first_comparison: bool = False
+
+
+@dataclass(frozen=True)
 class PlanContext:
     """What else a plan depends on.
 
     ``observed_at``: AD's time of this run's poll.
-    ``removed_today``: number of memberships removed in the last 24 hours.
+    ``limits``: what the limits count beside the rows of the plan.
     ``excluded_users``: see `matching.excluded_users`.
     ``groups``, ``users``: names for the report.
     ``outcomes``: change id -> outcome of settled changes that are listed again. Their rows show its reason.
     ``objections``: row key -> a person's decision against that row, see `Objection`.
-    ``pending_elsewhere``: keys of rows that another run is asking about or is about to write. Their removals count in
-    the limits, even if this run does not act on them.
     ``in_flight``: another run is writing to Genesys, or has written since ``Target.members`` was read. A row that needs
     no write then stays ``planned`` with the reason ``already_so``, and `patch` checks it again under the lease.
     ``deleted_users``: AD users whose tombstone was seen. A new account of the same person takes over their memberships.
@@ -125,14 +149,13 @@ class PlanContext:
 
     observed_at: datetime
     dry_run: bool = False
-    removed_today: int = 0
+    limits: LimitFacts = LimitFacts()
     journal_restored: bool = False
     excluded_users: frozenset[Guid] = frozenset()
     groups: Mapping[Guid, DirectoryGroup] = field(default_factory=dict)
     users: Mapping[Guid, DirectoryUser] = field(default_factory=dict)
     outcomes: Mapping[int, Outcome] = field(default_factory=dict)
     objections: Mapping[str, Objection] = field(default_factory=dict)
-    pending_elsewhere: frozenset[str] = frozenset()
     in_flight: bool = False
     deleted_users: frozenset[Guid] = frozenset()
     disabled_users: frozenset[Guid] = frozenset()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from genesys_ad_sync.model import Change, DryEvidence, Grant, GroupResult, Guid, Match, Reason, Row
-from genesys_ad_sync.planning.approvals import LimitedRows, apply_limits, fail_reason, pending_removals
+from genesys_ad_sync.planning.approvals import LimitedRows, apply_limits, fail_reason
 from genesys_ad_sync.planning.facts import TargetFacts, claims_by_genesys_user
 from genesys_ad_sync.planning.grants import (
     carried_grants,
@@ -20,6 +20,7 @@ from genesys_ad_sync.planning.grants import (
 from genesys_ad_sync.planning.inputs import PlanContext, Target, UnmappedGroup
 from genesys_ad_sync.planning.lanes import assign_lanes
 from genesys_ad_sync.planning.limits import NOTHING_EXCEEDED, LimitCheck
+from genesys_ad_sync.planning.pending import GroupMembers
 from genesys_ad_sync.planning.rows import comparison_changes, group_result, order, rows_of_target, rows_of_unmapped
 from genesys_ad_sync.planning.strangers import why_asked
 from genesys_ad_sync.planning.trial import needs_person_after_trial, with_trial_limit
@@ -90,9 +91,7 @@ def plan(
     rows = [row for draft in drafts for row in draft.rows]
     asks = {row.key: Reason.OVER_LIMIT for draft in drafts for row in draft.rows if needs_person_after_trial(row)}
     asks |= {row.key: reason for draft in drafts for row in draft.rows if (reason := why_asked(row, draft.facts))}
-    counted = [row for row in rows if asks.get(row.key) is not Reason.MIRROR_ONCE]  # they ask whatever the limits say
-    pending = pending_removals(targets, counted, context.pending_elsewhere, definition)
-    limited = apply_limits(rows, pending, definition, context, asks)
+    limited = apply_limits(rows, [GroupMembers.of(target) for target in targets], definition, context, asks)
     skipped = [row for group in unmapped for row in rows_of_unmapped(group, context)]
     return _assemble(drafts, limited, skipped, definition, context)
 

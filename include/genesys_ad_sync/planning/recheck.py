@@ -88,4 +88,5 @@ def _needs_no_approval(row: Row, facts: TargetFacts) -> bool:
     """
     if row.action is Action.REMOVE or facts.context.journal_restored:
         return False
-    return not guards.protected(facts.target.genesys_group.name, facts.definition.protect)
+    group = facts.target.genesys_group
+    return not guards.protected(group.id, group.name, facts.definition.protect)

@@ -11,11 +11,11 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from genesys_ad_sync.model import Action, GenesysUser, GroupResult, Guid, Reason, Row, Status
-from genesys_ad_sync.planning.approvals import apply_limits, fail_reason, removals_by_group
+from genesys_ad_sync.model import Action, GenesysUser, Grant, GroupResult, Guid, Reason, Row, Status
+from genesys_ad_sync.planning.approvals import apply_limits, fail_reason
 from genesys_ad_sync.planning.inputs import PlanContext
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE, assign_lanes
-from genesys_ad_sync.planning.limits import PendingRemovals
+from genesys_ad_sync.planning.pending import GroupMembers
 from genesys_ad_sync.planning.plan import Plan, content_hash
 from genesys_ad_sync.planning.verdicts import claim_error
 from genesys_ad_sync.settings import SyncDefinition
@@ -28,7 +28,7 @@ class Present:
     """What Genesys has now.
 
     ``members``: Genesys group id -> Genesys user ids; None: could not be read.
-    ``owned``: Genesys group id -> number of members that AD owns.
+    ``grants``: Genesys group id -> memberships that AD owns there.
     ``users``: the users that may be put back, by id. Genesys does not know the others.
     ``claimed_by``: Genesys group id -> other sync definition that feeds it.
     ``mapped``: Genesys group id -> name, of the groups that a rule maps today. An undo writes to no other group.
@@ -37,7 +37,7 @@ class Present:
     """
 
     members: Mapping[str, frozenset[str] | None]
-    owned: Mapping[str, int]
+    grants: Mapping[str, tuple[Grant, ...]]
     users: Mapping[str, GenesysUser]
     claimed_by: Mapping[str, str]
     mapped: Mapping[str, str]
@@ -183,7 +183,7 @@ def plan_undo(
         drafts.append(_decided(inverse, present, definition, context, changed=membership in changed))
     drafts.sort(key=lambda row: (row.genesys_group_id or "", row.action is Action.REMOVE, row.key))
     against = {row.key for row in drafts if row.reason is Reason.AGAINST_AD and not row.error}
-    limited = apply_limits(drafts, _pending(drafts, present, context.pending_elsewhere), definition, context)
+    limited = apply_limits(drafts, _group_members(present), definition, context)
     rows = limited.rows if context.dry_run else assign_lanes(limited.rows, definition.genesys.write)
     return Plan(
         rows=rows,
@@ -289,15 +289,10 @@ def _decided(inverse: Row, present: Present, definition: SyncDefinition, context
     return dataclasses.replace(inverse, status=status, reason=reason, error=error, about=about)
 
 
-def _pending(rows: Sequence[Row], present: Present, pending_elsewhere: frozenset[str]) -> list[PendingRemovals]:
-    """Count the planned removals by Genesys group, those of other runs included (see `approvals.pending_removals`)."""
-    here = removals_by_group(row.key for row in rows if row.action is Action.REMOVE and row.status is Status.PLANNED)
-    if not here:
-        return []
-    counts = here + removals_by_group(pending_elsewhere - {row.key for row in rows})
+def _group_members(present: Present) -> list[GroupMembers]:
     return [
-        PendingRemovals(group_id, present.mapped.get(group_id, group_id), count, present.owned.get(group_id, 0))
-        for group_id, count in sorted(counts.items())
+        GroupMembers(group_id, name, present.members.get(group_id) or frozenset(), present.grants.get(group_id, ()))
+        for group_id, name in sorted(present.mapped.items())
     ]
 
 

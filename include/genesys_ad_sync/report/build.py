@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from genesys_ad_sync.model import GroupResult, Guid, Mode, Row, Window
-from genesys_ad_sync.report.remedies import remedy
+from genesys_ad_sync.report.remedies import Answer, remedy
 from genesys_ad_sync.report.schema import COUNT_KEYS, SCHEMA_VERSION
 
 Named = Mapping[str, str | None]
@@ -23,7 +23,8 @@ class ReportHeader:
     """The facts of the run that a report is about.
 
     ``mode``: what the run really did, ``changes`` or ``full``. ``window`` None: the run ended before it knew its
-    window; a ``full`` run has none, whatever is given. ``timestamp``: when the report is made.
+    window; a ``full`` run has none, whatever is given. ``timestamp``: when the report is made. ``answer``: when its
+    question can be answered.
     """
 
     dag_id: str
@@ -34,6 +35,7 @@ class ReportHeader:
     dry_run: bool
     timestamp: datetime
     window: Window | None
+    answer: Answer = Answer.LATER
 
 
 def build_report(
@@ -60,7 +62,7 @@ def build_report(
     if mode is Mode.AUTO:
         raise ValueError("A report says what was done: mode must be 'changes' or 'full', not 'auto'.")
     group_names = {result.genesys_group_id: result.genesys_group_name for result in groups}
-    details = sorted((_detail(header.dag_id, row, directory_groups, group_names) for row in rows), key=_place)
+    details = sorted((_detail(header, row, directory_groups, group_names) for row in rows), key=_place)
     counts = Counter(row.status for row in rows)
     report: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -85,7 +87,7 @@ def build_report(
 
 
 def _detail(
-    dag_id: str, row: Row, directory_groups: Mapping[Guid, Named], group_names: Mapping[str, str]
+    header: ReportHeader, row: Row, directory_groups: Mapping[Guid, Named], group_names: Mapping[str, str]
 ) -> dict[str, Any]:
     return {
         "action": row.action.value,
@@ -98,14 +100,20 @@ def _detail(
         "changed_at": _rfc3339(row.changed_at),
         "observed_after": _rfc3339(row.observed_after),
         "observed_at": _rfc3339(row.observed_at),
-        # of this DAG: its run id alone
-        "settled_by": row.settled_by and row.settled_by.removeprefix(f"{dag_id}/"),
-        "remedy": remedy(row),
+        "settled_by": _run_id(header.dag_id, row.settled_by),
+        "first_seen_at": _rfc3339(row.first_seen_at),
+        "first_seen_run": _run_id(header.dag_id, row.first_seen_run),
+        "remedy": remedy(row, Answer.DRY_RUN if header.dry_run else header.answer),
         "rivals": [{"guid": rival.guid, "genesys_user_id": rival.genesys_user_id} for rival in row.rivals],
         "directory_groups": _sources(row, directory_groups),
         "genesys_group": _genesys_group(row, group_names),
         "directory_user": _directory_user(row),
     }
+
+
+def _run_id(dag_id: str, run: str | None) -> str | None:
+    """Return the run id alone if the run is of this DAG."""
+    return run and run.removeprefix(f"{dag_id}/")
 
 
 def _sources(row: Row, directory_groups: Mapping[Guid, Named]) -> list[dict[str, str | None]]:

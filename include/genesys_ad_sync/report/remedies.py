@@ -6,18 +6,35 @@ Each text names the thing at hand: the run, the person, the rule, the value, the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 
 from genesys_ad_sync.model import Reason, Row, Status
 from genesys_ad_sync.report.wording import doubt_words
 
 _ANSWER = "Answer in the task approve_removals of this run."
-_REMOVE_BY_HAND = "Remove the member in Genesys Cloud if the membership is not wanted."
+"""Written by the remedies of all rows that an approver may release; `remedy` replaces it where it is not so."""
 
 
-def remedy(row: Row) -> str | None:
+class Answer(Enum):
+    """When a question of the reported run can be answered."""
+
+    NOW = "Answer in the task approve_removals of this run."
+    LATER = "A later run asks again: answer in its task approve_removals."
+    DRY_RUN = "A live run asks a person; a dry run asks nobody."
+
+
+def remedy(row: Row, answer: Answer = Answer.NOW) -> str | None:
     """Return what an operator can do about a row; None: there is nothing to do."""
     make = REMEDIES.get(row.reason) if row.reason else None
-    return make(row) if make else None
+    text = make(row) if make else None
+    return text.replace(_ANSWER, _where_to_answer(row, answer)) if text else None
+
+
+def _where_to_answer(row: Row, answer: Answer) -> str:
+    asker = row.about.get("asked_by")
+    if asker and answer is not Answer.DRY_RUN:
+        return f"Answer in the task approve_removals of run {asker}, which asks about it."
+    return answer.value
 
 
 def _says(text: str) -> Callable[[Row], str | None]:
@@ -61,10 +78,22 @@ def _inactive(row: Row) -> str:
 
 
 def _over_limit(row: Row) -> str:
-    limit = row.about.get("limit", "a limit")
-    if row.about.get("on_excess") == "hold":
-        return f"{_capital(limit)} is exceeded. Raise it in the definition, or set limits.on_excess: approve."
-    return _ANSWER
+    limit = row.about.get("limit")
+    exceeded = f"Exceeded: {limit}. " if limit else ""
+    way_out = {
+        "hold": "Nobody is asked. Raise the limit in the definition, or set limits.on_excess: approve.",
+        "fail": "The run stopped. Raise the limit in the definition, or set limits.on_excess: approve.",
+    }
+    return exceeded + way_out.get(row.about.get("on_excess", ""), _ANSWER)
+
+
+def _emptied(row: Row) -> str:
+    if row.about.get("on_excess") != "hold":
+        return _over_limit(row)
+    ask = "set limits.empty_group: approve and limits.on_excess: approve"
+    return (
+        f"Exceeded: {row.about.get('limit', 'limits.empty_group')}. Set limits.empty_group: allow; to be asked, {ask}."
+    )
 
 
 def _rejected(row: Row) -> str:
@@ -110,7 +139,7 @@ def _other_domain_controller(row: Row) -> str:
 
 def _mapping_changed(row: Row) -> str:
     words = doubt_words(row)
-    return f"{words} {_ANSWER}" if words else _REMOVE_BY_HAND
+    return f"{words} {_ANSWER}" if words else _by_hand(row)
 
 
 def _not_looked_up(row: Row) -> str:
@@ -139,9 +168,84 @@ def _mirror_once(row: Row) -> str:
 
 def _empty_group(row: Row) -> str:
     if "member" not in row.about:
-        return _over_limit(row)
+        return _emptied(row)
     source = row.about.get("group")
     return f"AD group {source} has no members. {_mirror(row)}" if source else _mirror(row)
+
+
+def _unmapped(row: Row) -> str:
+    return f"Add a rule under groups: for {_sources(row)} if it should be mapped."
+
+
+def _excluded(row: Row) -> str:
+    return f"Take {_sources(row)} or {_who(row)} out of exclude: in the definition if it should be acted on."
+
+
+def _removals_never(row: Row) -> str:
+    return f"Remove {_member(row)} by hand, or set removals: granted in the definition."
+
+
+def _group_missing(row: Row) -> str:
+    rule = f" ({row.error})" if row.error else ""
+    return f"Create or activate the Genesys group, or correct the rule of {_sources(row)}{rule}."
+
+
+def _no_genesys_user(row: Row) -> str | None:
+    if row.status is not Status.ORPHANED:
+        return None
+    return f"Create a user for {_who(row)} in Genesys Cloud, or correct the values under users: on one side."
+
+
+def _no_attribute(row: Row) -> str:
+    return f"Fill in AD the attribute of a rule under users:, such as mail, of {_who(row)}."
+
+
+def _unproven(row: Row) -> str:
+    return f"Read the notes: they say which group behind {_sources(row)} could not be read completely, and why."
+
+
+def _by_hand(row: Row) -> str:
+    return f"Remove {_member(row)} in Genesys Cloud if the membership is not wanted."
+
+
+def _unreadable(row: Row) -> str:
+    return f"See the error. A later run reads {_group(row)} again."
+
+
+def _in_flight(row: Row) -> str:
+    return f"Nothing: a later run looks at {_group(row)} again."
+
+
+def _refused(row: Row) -> str:
+    quoted = f" quote {row.correlation_id} to Genesys support" if row.correlation_id else " ask Genesys support"
+    status = f"HTTP {row.http_code} and the error" if row.http_code else "the error"
+    return f"See {status}. A later run tries {_group(row)} again; if it recurs,{quoted}."
+
+
+def _unverified(row: Row) -> str:
+    return f"Nothing: a later run reads {_group(row)} again."
+
+
+def _not_in_effect(row: Row) -> str:
+    return f"A later run tries {_group(row)} again. If it recurs, ask Genesys support."
+
+
+def _group(row: Row) -> str:
+    return f"the Genesys group {row.group_name!r}" if row.group_name else "the Genesys group"
+
+
+def _sources(row: Row) -> str:
+    names = [group.get("name") or group.get("guid") or "" for group in row.directory_groups] or list(row.group_guids)
+    return f"AD group {', '.join(map(repr, names))}" if names else "the AD group"
+
+
+def _who(row: Row) -> str:
+    user = row.directory_user or {}
+    return f"the AD account {user.get('dn') or user.get('mail') or row.user_guid or 'that is not known'}"
+
+
+def _member(row: Row) -> str:
+    return f"the user {row.genesys_user_id or row.user_guid} from {_group(row)}"
 
 
 def _capital(text: str) -> str:
@@ -149,18 +253,16 @@ def _capital(text: str) -> str:
 
 
 REMEDIES: dict[Reason, Callable[[Row], str | None]] = {
-    Reason.UNMAPPED: _says("Add a rule under groups: if the AD group should be mapped."),
-    Reason.GENESYS_GROUP_MISSING: _says("Create the Genesys group, or correct the rule that names it."),
-    Reason.NO_GENESYS_USER: lambda row: (
-        "Create the user in Genesys Cloud, or correct the values under users: on one side."
-        if row.status is Status.ORPHANED
-        else None
-    ),
+    Reason.UNMAPPED: _unmapped,
+    Reason.EXCLUDED: _excluded,
+    Reason.REMOVALS_NEVER: _removals_never,
+    Reason.GENESYS_GROUP_MISSING: _group_missing,
+    Reason.NO_GENESYS_USER: _no_genesys_user,
     Reason.INACTIVE: _inactive,
-    Reason.NO_MATCHING_ATTRIBUTE: _says("Fill in AD the attribute of a rule under users:, such as mail."),
+    Reason.NO_MATCHING_ATTRIBUTE: _no_attribute,
     Reason.AMBIGUOUS: _ambiguous,
-    Reason.UNPROVEN: _says("Read the notes: they name the AD group that could not be read completely, and why."),
-    Reason.NOT_OWNED: _says(_REMOVE_BY_HAND),
+    Reason.UNPROVEN: _unproven,
+    Reason.NOT_OWNED: _by_hand,
     Reason.MAPPING_CHANGED: _mapping_changed,
     Reason.SCOPE_CHANGED: _says(_ANSWER),
     Reason.OTHER_DOMAIN_CONTROLLER: _other_domain_controller,
@@ -168,7 +270,7 @@ REMEDIES: dict[Reason, Callable[[Row], str | None]] = {
     Reason.OVER_ADDITIONS: _over_limit,
     Reason.EMPTY_GROUP: _empty_group,
     Reason.PROTECTED: _says(_ANSWER),
-    Reason.GENESYS_UNREADABLE: _says("See the error. A later run reads again."),
+    Reason.GENESYS_UNREADABLE: _unreadable,
     Reason.JOURNAL_RESTORED: _says(_ANSWER),
     Reason.CLAIMED_BY: _claimed_by,
     Reason.REJECTED: _rejected,
@@ -180,10 +282,10 @@ REMEDIES: dict[Reason, Callable[[Row], str | None]] = {
     Reason.FIRST_MIRROR: _mirror,
     Reason.MIRROR_ONCE: _mirror_once,
     Reason.AGAINST_AD: _against_ad,
-    Reason.IN_FLIGHT: _says("Nothing: a later run looks again."),
-    Reason.REFUSED: _says("See the HTTP status and the error. Genesys support finds the request by correlation_id."),
-    Reason.UNVERIFIED: _says("Nothing: a later run reads the group again."),
-    Reason.NOT_IN_EFFECT: _says("A later run tries again. If it recurs, ask Genesys support."),
+    Reason.IN_FLIGHT: _in_flight,
+    Reason.REFUSED: _refused,
+    Reason.UNVERIFIED: _unverified,
+    Reason.NOT_IN_EFFECT: _not_in_effect,
     Reason.NOT_ATTEMPTED: _says("See the log of the task that ended early. A later run takes it up."),
 }
 """Reason -> its remedy. A reason that is not here needs none."""

@@ -77,6 +77,8 @@ class Detail(_Strict):
     observed_after: Timestamp | None
     observed_at: Timestamp | None
     settled_by: str | None
+    first_seen_at: Timestamp | None
+    first_seen_run: str | None
     remedy: str | None
     rivals: list[RivalRef]
     directory_groups: list[DirectoryGroupRef]

@@ -39,7 +39,7 @@ REASON_WORDS: dict[Reason, str] = {
     Reason.MAPPING_CHANGED: "It was granted under an earlier mapping, or through an AD group that was out of view.",
     Reason.SCOPE_CHANGED: "The sync definition looks at another part of AD than before.",
     Reason.OTHER_DOMAIN_CONTROLLER: "Only another domain controller than before shows it, which may lag behind.",
-    Reason.OVER_LIMIT: "More removals than the limits allow; they need approval.",
+    Reason.OVER_LIMIT: "More removals than the limits allow.",
     Reason.PROTECTED: "The Genesys group is protected; each change needs approval.",
     Reason.GENESYS_UNREADABLE: "The members of the Genesys group, or the person's Genesys user, could not be read.",
     Reason.JOURNAL_RESTORED: "The journal is new or older than the reports, so changes need approval.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.matching import disabled_users, excluded_users
@@ -23,11 +22,13 @@ from genesys_ad_sync.model import (
     SkippedGroup,
 )
 from genesys_ad_sync.planning import Plan, PlanContext, Target, UnmappedGroup, plan
+from genesys_ad_sync.planning.inputs import LimitFacts
 from genesys_ad_sync.planning.sleeping import Sleepers, not_among_members
 from genesys_ad_sync.planning.sleeping import sleepers as find_sleepers
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, MIRROR_ONCE, READING, PlanReading
+from genesys_ad_sync.run.limit_facts import gather_limit_facts
 from genesys_ad_sync.run.mirror import read_mirror
 from genesys_ad_sync.run.objections import Objections, objections
 from genesys_ad_sync.run.policy import mirrors
@@ -36,9 +37,6 @@ from genesys_ad_sync.run.targets import Work, collect, newest_pairs
 from genesys_ad_sync.run.trial import read_trial, scope_of_memberships
 from genesys_ad_sync.run.users import look_up_absent, resolve_late_arrivals, states_of
 from genesys_ad_sync.settings import SyncDefinition
-
-PLAN_LIFETIME = timedelta(hours=2)
-"""A run writes its plan within that time, or it has died."""
 
 Members = dict[str, frozenset[str] | None]
 """Genesys group id -> ids of its individuals; None: could not be read."""
@@ -194,17 +192,13 @@ def planning_context(
     ``groups``, ``users``: those that the rows may name, and the accounts that may contest their Genesys users.
     ``decisions``: see `PlanContext.objections`. ``links``: see `link_moves`.
     """
-    name, now = task.definition.name, task.clock()
     people = task.journal.views.users(users)
     assert run.polled_at is not None
     return PlanContext(
         observed_at=run.polled_at,
         dry_run=run.dry_run,
-        removed_today=task.journal.rows.removals_since(name, now - timedelta(days=1)),
         journal_restored=task.facts[JOURNAL_RESTORED],
         objections=decisions or {},
-        pending_elsewhere=frozenset(task.journal.questions.open_elsewhere(now, exclude=run.key))
-        | task.journal.rows.pending_removals(name, since=now - PLAN_LIFETIME, exclude=run.key),
         excluded_users=excluded_users(people.values(), task.definition),
         disabled_users=disabled_users(people.values(), task.definition),
         moves=links.moves if links else {},
@@ -301,6 +295,7 @@ def _inputs(
             in_flight=fence is None and not run.dry_run,
             scope=scope_of_memberships(task),
             user_states=states,
+            limits=_limit_facts(task, run, targets),
         ),
         fence=fence,
         decisions=decisions,
@@ -326,6 +321,13 @@ def _with_sleepers(
         awake[grant.genesys_group_id] = (*awake.get(grant.genesys_group_id, ()), grant)
     woken = (replace(t, grants=(*t.grants, *awake.get(t.genesys_group.id, ()))) for t in targets)
     return tuple(woken), found, states
+
+
+def _limit_facts(task: TaskContext, run: RunRecord, targets: Sequence[Target]) -> LimitFacts:
+    # a group that loses nobody cannot become empty
+    losing = [t for t in targets if t.full or any(change.action is Action.REMOVE for change in t.changes)]
+    grants = [grant for target in losing for grant in target.grants]
+    return gather_limit_facts(task, run, grants, [change for target in targets for change in target.changes])
 
 
 def _unmapped(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from genesys_ad_sync.approval import question
-from genesys_ad_sync.model import Reason, Row, RunRecord
+from genesys_ad_sync.model import Reason, Row, RunKey, RunRecord
 from genesys_ad_sync.planning import Plan, content_hash
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import APPROVAL, LAST_CHANGE, QUESTION, FrozenQuestion
@@ -35,9 +35,7 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
     task.facts[APPROVAL] = None
     elsewhere = task.journal.questions.open_elsewhere(now, exclude=run.key)
     return [
-        replace(row, error=f"run {elsewhere[row.key].run_id} is asking a person about it")
-        if row.key in decided.needs_approval and row.key in elsewhere
-        else row
+        _asked_by(row, elsewhere[row.key]) if row.key in decided.needs_approval and row.key in elsewhere else row
         for row in rows
     ]
 
@@ -71,6 +69,11 @@ def subjects(rows: Iterable[Row]) -> dict[str, tuple[int, ...]]:
     An answer to `mirror_once` ends with its run, so that no change keeps it.
     """
     return {row.key: () if row.reason is Reason.MIRROR_ONCE else row.change_ids for row in rows}
+
+
+def _asked_by(row: Row, asker: RunKey) -> Row:
+    about = {**row.about, "asked_by": asker.run_id}
+    return replace(row, error=f"run {asker.run_id} is asking a person about it", about=about)
 
 
 def _frozen(decided: Plan, asked: Sequence[Row]) -> FrozenQuestion:

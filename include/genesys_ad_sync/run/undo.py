@@ -6,7 +6,7 @@ An undo run reads AD (to know what has changed since) and acts on nothing but wh
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from genesys_ad_sync.directory.accounts import AccountState
 from genesys_ad_sync.directory.membership import wanted_members
@@ -14,6 +14,7 @@ from genesys_ad_sync.errors import RunAmbiguous, RunUnknown
 from genesys_ad_sync.model import (
     Action,
     Change,
+    Grant,
     Guid,
     Objection,
     Reason,
@@ -31,6 +32,7 @@ from genesys_ad_sync.planning.undo import INVERSE, Present, plan_undo
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import ACCOUNTS, APPROVAL, LAST_CHANGE, MAPPING, RELEASED, REQUESTED_BY, UNDO
+from genesys_ad_sync.run.limit_facts import gather_limit_facts
 from genesys_ad_sync.run.objections import Objections, newest_told
 from genesys_ad_sync.run.planning_inputs import begin_reading, claimed_by_others, planning_context, read_present
 from genesys_ad_sync.run.targets import target_of
@@ -161,9 +163,9 @@ def _inputs(task: TaskContext, undo: UndoRun, *, fence: int | None) -> UndoInput
     group_ids = sorted({row.genesys_group_id or "" for row in rows} & mapped.keys())
     members = read_present(task, group_ids)
     claimed = claimed_by_others(task, run)
-    granted: dict[str, set[str]] = {}
+    grants: dict[str, list[Grant]] = {}
     for grant in task.journal.grants.of_groups(group_ids):
-        granted.setdefault(grant.genesys_group_id, set()).add(grant.genesys_user_id)
+        grants.setdefault(grant.genesys_group_id, []).append(grant)
     user_ids = sorted({row.genesys_user_id for row in rows if row.genesys_user_id})
     return UndoInputs(
         undo=undo,
@@ -171,7 +173,7 @@ def _inputs(task: TaskContext, undo: UndoRun, *, fence: int | None) -> UndoInput
         changed_since=frozenset(_changed_since(task, undo.undone, written)),
         present=Present(
             members=members,
-            owned={id_: len(granted.get(id_, set()) & (members[id_] or frozenset())) for id_ in group_ids},
+            grants={group_id: tuple(of_group) for group_id, of_group in grants.items()},
             users={user.id: user for user in task.genesys.users_by_id(user_ids)},
             # of the Genesys groups that are mapped today; others are not written
             claimed_by={id_: by for id_, by in claimed.items() if id_ in group_ids},
@@ -179,7 +181,10 @@ def _inputs(task: TaskContext, undo: UndoRun, *, fence: int | None) -> UndoInput
             wanted=_wanted(task, group_ids),
             accounts=unusable_accounts(task),
         ),
-        context=planning_context(task, run, (), {row.user_guid for row in rows if row.user_guid}),
+        context=replace(
+            planning_context(task, run, (), {row.user_guid for row in rows if row.user_guid}),
+            limits=gather_limit_facts(task, run, [grant for of_group in grants.values() for grant in of_group], ()),
+        ),
         fence=fence,
     )
 

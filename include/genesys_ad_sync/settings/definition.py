@@ -136,21 +136,40 @@ class ExcludeSettings(Section):
 
 
 class Limits(Section):
-    """`limits:` how much may be removed without asking a person."""
+    """`limits:` how much may be removed or added without asking a person."""
 
     removals: Annotated[Count, Write("a whole number, 0 or more: removals of one Genesys group in a run")] = Field(
-        default=50, description="Removals per Genesys group and run."
+        default=50, description="Removals per Genesys group that may be pending."
     )
     removals_percent: Percent = Field(
         default=20,
-        description="Removals as a percentage of the memberships of that Genesys group that AD owns.",
+        description="Removals of the last 24 hours that no person approved, and pending ones, as a percentage of the "
+        "memberships of that Genesys group that AD owned before them.",
     )
     min_group_size: Count = Field(
         default=10,
-        description="`removals_percent` and `shrink_percent` apply to groups with at least this many members.",
+        description="`removals_percent`, `additions_percent` and `shrink_percent` apply to groups with at least this "
+        "many members.",
     )
-    per_run: Count = Field(default=200, description="Removals of a whole run.")
-    per_day: Count = Field(default=500, description="Removals of the last 24 hours plus those of this run.")
+    per_run: Count = Field(default=200, description="Removals that may be pending in all Genesys groups.")
+    per_day: Count = Field(
+        default=500, description="Removals of the last 24 hours that no person approved, and pending ones."
+    )
+    empty_group: Annotated[Literal["approve", "hold", "allow"], Write("approve, hold or allow")] = Field(
+        default="approve",
+        description="Removals after which AD owns nobody in a Genesys group in which it owned two or more in the last "
+        "24 hours. `approve`: ask a person. `hold`: hold them and ask nobody, as with `on_excess: hold`. `allow`: "
+        "remove them.",
+    )
+    additions: Annotated[Count, Write("a whole number, 0 or more: additions to one Genesys group in a run")] = Field(
+        default=200, description="Additions per Genesys group that may be pending."
+    )
+    additions_percent: Annotated[Percent | None, Write("a whole number from 0 to 100, or null")] = Field(
+        default=None,
+        description="Additions of the last 24 hours that no person approved, and pending ones, as a percentage of the "
+        "members that the Genesys group had before them. `null`: no such limit.",
+    )
+    additions_per_run: Count = Field(default=2000, description="Additions that may be pending in all Genesys groups.")
     shrink_percent: Percent = Field(
         default=30,
         description="An AD group, or all of AD, that loses a larger share without an explanation from AD proves "
@@ -158,7 +177,7 @@ class Limits(Section):
     )
     on_excess: Annotated[Literal["approve", "hold", "fail"], Write("approve, hold or fail")] = Field(
         default="approve",
-        description="`approve`: ask a person. `hold`: hold the removals and ask nobody. `fail`: stop the run before "
+        description="`approve`: ask a person. `hold`: hold the changes and ask nobody. `fail`: stop the run before "
         "anything is written.",
     )
     answer_within: Duration = Field(
@@ -233,10 +252,10 @@ class SyncDefinition(Section):
         "were added in Genesys Cloud by hand. `never`: only add.",
     )
     limits: Annotated[Limits, Write("a section with keys below it")] = Field(
-        default=Limits(), description="How much may be removed without asking a person."
+        default=Limits(), description="How much may be removed or added without asking a person."
     )
-    protect: Annotated[Patterns, Write("a list of shell patterns on Genesys group names")] = Field(
-        default=(), description="Genesys groups in which additions and removals always need a person."
+    protect: Annotated[Patterns, Write("a list of shell patterns on Genesys group names, or of their ids")] = Field(
+        default=(), description="Genesys groups in which additions and removals always need a person, by name or id."
     )
     approvers: Annotated[Patterns, Write("a list of Airflow user names")] = Field(
         default=(), description="Who may answer. Empty: everybody with the right to answer in Airflow."

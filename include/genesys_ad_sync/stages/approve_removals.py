@@ -220,6 +220,7 @@ def _release_approved(task: TaskContext, run: RunRecord, frozen: FrozenQuestion,
         task.journal.changes.clear_hold(
             {id_ for row in approved if row.reason in _HELD_ON_CHANGES for id_ in row.change_ids}
         )
+        task.journal.changes.set_over_limit(dict.fromkeys((id_ for row in approved for id_ in row.change_ids), None))
         relink.apply_approved(task, rows, given, approval.by)
         decided = [_decided(row, given[row.key], run, approval) for row in rows]
         task.journal.rows.record_outcomes(run, _with_approved_lanes(task, decided), at=task.clock())

@@ -14,6 +14,7 @@ from genesys_ad_sync.model import GenesysGroup, GroupPair, Mode, SkippedGroup
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MAPPING, StoredMapping
 from genesys_ad_sync.run.failures import records_failure
+from genesys_ad_sync.run.pattern_notes import note_unmatched_patterns
 from genesys_ad_sync.run.renaming import note_left_behind
 
 MISSING_EXTERNAL_ID_TTL = timedelta(days=1)
@@ -32,6 +33,7 @@ def map_groups(task: TaskContext) -> dict[str, Any]:
     external_ids = _external_ids(task, needed_external_ids(groups, definition), {group.id for group in genesys_groups})
     mapping = map_purely(groups, genesys_groups, definition, external_ids)
     stored = _record(task, genesys_groups, mapping.pairs, mapping.skipped)
+    note_unmatched_patterns(task, groups, genesys_groups)
     fed = {pair.genesys_group_id for pair in stored.pairs}
     note_left_behind(task, fed)
     task.log(f"{len(stored.pairs)} AD groups mapped to {len(fed)} Genesys groups, {len(stored.skipped)} skipped")

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from genesys_ad_sync.model import Row, RunKey, RunRecord, Status
+from genesys_ad_sync.model import Reason, Row, RunKey, RunRecord, Status
 from genesys_ad_sync.planning import Plan
 from genesys_ad_sync.planning.lanes import lane_batches
+from genesys_ad_sync.planning.limits import as_exceeded
 from genesys_ad_sync.run import objections
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPARED, EMPTY_SOURCES, PLAN, WHOLE, StoredPlan
@@ -21,6 +22,7 @@ from genesys_ad_sync.run.questions import close_abandoned_questions, open_questi
 from genesys_ad_sync.run.relink import note_without_rows
 from genesys_ad_sync.run.trial import record_trial
 from genesys_ad_sync.run.undo import UndoInputs, gather_undo_inputs, undo_run
+from genesys_ad_sync.settings import Limits
 from genesys_ad_sync.writing.ownership import drop_grants_of_settled_removals, grant_settled_adds
 
 
@@ -75,11 +77,23 @@ def record_plan(task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Pla
     settled_elsewhere = task.journal.rows.record_outcomes(
         run, [row for row in finished if row.settled_by is None], at=now
     )
+    if not run.dry_run:
+        task.journal.changes.set_over_limit(over_limit_of(rows, decided, task.definition.limits))
     task.facts[PLAN] = StoredPlan(decided.hash, decided.fail_reason, now)
     task.facts[WHOLE] = inputs.compared_in_full
     task.facts[COMPARED] = decided.compared_groups
     task.facts[EMPTY_SOURCES] = inputs.empty_sources
     return Recorded(decided, rows, settled_elsewhere)
+
+
+def over_limit_of(rows: Sequence[Row], decided: Plan, limits: Limits) -> dict[int, str | None]:
+    """Return the exceeded limits of the changes that are held for one; a later day must not let them pass."""
+    return {
+        change_id: as_exceeded(decided.excess.limits_of(row.action, row.genesys_group_id), limits)
+        for row in rows
+        if row.status is Status.HELD and row.reason in {Reason.OVER_LIMIT, Reason.OVER_ADDITIONS, Reason.EMPTY_GROUP}
+        for change_id in row.change_ids
+    }
 
 
 def _with_comparison_changes(task: TaskContext, run: RunRecord, decided: Plan) -> list[Row]:

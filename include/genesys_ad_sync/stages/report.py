@@ -11,6 +11,7 @@ from typing import Any
 from genesys_ad_sync.errors import ReportPathError, RunUnknown
 from genesys_ad_sync.model import Action, GroupResult, Guid, Mode, Reason, Row, RunRecord, RunRequest, Status
 from genesys_ad_sync.report.build import ReportHeader, build_report
+from genesys_ad_sync.report.remedies import Answer
 from genesys_ad_sync.run import journal_identity
 from genesys_ad_sync.run.changes import window_of
 from genesys_ad_sync.run.context import TaskContext
@@ -31,7 +32,7 @@ def write_report(task: TaskContext, request: RunRequest) -> tuple[dict[str, Any]
         document = report_of_failed_start(task, request)
         return document, str(task.reports.write(document))
     rows = _final_rows(task, run)
-    document = _document(task, run, rows)
+    document = _document(task, run, rows, Answer.LATER)
     path = str(task.reports.write(document, _member_names(task, run)))
     _close(task, run, rows)
     return document, path
@@ -47,7 +48,7 @@ def write_interim_report(task: TaskContext) -> str | None:
         return None
     run = task.run
     rows = merge_earlier_attempts(task, run, task.journal.rows.of_run(run))
-    return str(task.reports.write(_document(task, run, rows), _member_names(task, run)))
+    return str(task.reports.write(_document(task, run, rows, Answer.NOW), _member_names(task, run)))
 
 
 def fail_reason(task: TaskContext) -> str | None:
@@ -116,7 +117,7 @@ def merge_earlier_attempts(task: TaskContext, run: RunRecord, rows: list[Row]) -
 # -- the document -------------------------------------------------------------------------------------
 
 
-def _document(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> dict[str, Any]:
+def _document(task: TaskContext, run: RunRecord, rows: Sequence[Row], answer: Answer) -> dict[str, Any]:
     groups = _with_figures(task.journal.figures.groups(run), rows)
     known = task.journal.views.groups({guid for result in groups for guid in result.group_guids})
     header = ReportHeader(
@@ -128,10 +129,11 @@ def _document(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> dict[st
         dry_run=run.dry_run,
         timestamp=task.clock(),
         window=window_of(task, run) if run.polled_at else None,
+        answer=answer,
     )
     return build_report(
         header,
-        rows=rows,
+        rows=_with_first_seen(task, rows),
         groups=groups,
         directory_groups={guid: {"guid": guid, "dn": group.dn, "name": group.name} for guid, group in known.items()},
         requests=task.journal.figures.requests(run),
@@ -144,6 +146,19 @@ def _member_names(task: TaskContext, run: RunRecord) -> dict[str, str]:
     """Return the names of the manual members that the report lists by id."""
     results = task.journal.figures.groups(run)
     return {id_: name for result in results for id_, name in result.manual_member_names.items()}
+
+
+def _with_first_seen(task: TaskContext, rows: Sequence[Row]) -> list[Row]:
+    """Return the rows with the time at which the oldest of their changes was first listed, and by which run."""
+    seen = task.journal.changes.first_seen({id_ for row in rows for id_ in row.change_ids})
+    found = []
+    for row in rows:
+        times = [seen[id_] for id_ in row.change_ids if id_ in seen]
+        if times:
+            at, run = min(times, key=lambda time: time[0])
+            row = replace(row, first_seen_at=at, first_seen_run=str(run))  # noqa: PLW2901  the same row, dated
+        found.append(row)
+    return found
 
 
 def report_of_failed_start(task: TaskContext, request: RunRequest) -> dict[str, Any]:

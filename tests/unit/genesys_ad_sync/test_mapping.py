@@ -27,6 +27,13 @@ def test_equal_names_map_whatever_case_spaces_and_unicode_form() -> None:
     assert outcome(directory_group("Bu\u0308ro "), genesys_group("G", " BÜRO")) == "G"
 
 
+def test_a_name_rule_finds_a_group_whatever_its_spaces_and_unicode_form() -> None:
+    rules = [{"name": "GC-Bu\u0308ro Su\u0308d", "genesys_name": "Süd"}]
+    assert outcome(directory_group("gc-Büro  Süd "), genesys_group("G", "süd"), groups=rules) == "G"
+    doubled = [{"name": "GC-Büro  Süd", "genesys_name": "Süd"}]
+    assert outcome(directory_group("GC-Büro  Süd"), genesys_group("G", "Süd"), groups=doubled) == "G"
+
+
 def test_the_account_name_counts_where_no_genesys_group_has_the_common_name() -> None:
     group = directory_group("Sales team", sam_account_name="Sales")
     assert outcome(group, genesys_group("G", "sales")) == "G"

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from genesys_ad_sync.model import DirectoryGroup
-from genesys_ad_sync.names import dn_key
+from genesys_ad_sync.names import dn_key, matches_any, normal_name, without_match
 from genesys_ad_sync.run.changes import groups_in_param
 
 
@@ -24,3 +24,30 @@ def test_a_separator_in_a_value_does_not_make_two_dns_one() -> None:
 
 def test_a_text_that_is_no_dn_is_its_own_key() -> None:
     assert dn_key("Nobody") == dn_key("nobody")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        ("[VIP] Voice", "[VIP] Voice"),
+        ("[vip] *", "[VIP] Voice"),
+        ("*(EMEA) [24/7]", "Support (EMEA) [24/7]"),
+        ("[ab]?", "b1"),
+        ("a*b", "a*b"),
+        ("Call  Center\u00a0", " call center"),
+        ("Bu\u0308ro", "BÜRO"),
+    ],
+)
+def test_a_pattern_matches_by_its_wildcards_and_by_equality(pattern: str, name: str) -> None:
+    assert matches_any([pattern], [name])
+    assert without_match([pattern], ["other", name]) == []
+
+
+def test_a_pattern_with_brackets_matches_no_other_name() -> None:
+    assert not matches_any(["[VIP] Voice"], ["Voice", "VIP Voice", "[VIP] Voice 2", None, ""])
+    assert without_match(["[VIP] Voice", "V*"], ["Voice"]) == ["[VIP] Voice"]
+
+
+def test_names_are_equal_whatever_case_spaces_and_unicode_form() -> None:
+    assert normal_name(" Bu\u0308ro \t Su\u0308d ") == normal_name("BÜRO SÜD")
+    assert normal_name("Sales") != normal_name("Sales2")

@@ -11,6 +11,8 @@ from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_col
 # -- what is to be done, and what was done ---------------------------------------------------------
 
 # `settled_*` say which attempt of which run settled it; `status` is the last outcome. `evidence`: see model.Evidence.
+# `first_seen_*`: when a live run first listed it. `over_limit`: the limits that it went over, until a person approves
+# it; see `planning.limits`.
 change = Table(
     "journal_change",
     metadata,
@@ -35,6 +37,10 @@ change = Table(
     Column("settled_dag_id", String),
     Column("settled_run_id", String),
     Column("settled_attempt", Integer),
+    Column("first_seen_at", UtcDateTime),
+    Column("first_seen_dag_id", String),
+    Column("first_seen_run_id", String),
+    Column("over_limit", String),
     Index("journal_change_by_definition", "definition", "observed_at"),
     Index("journal_change_by_user", "definition", "user_guid"),
     sqlite_autoincrement=True,

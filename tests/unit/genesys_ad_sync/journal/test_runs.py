@@ -236,7 +236,7 @@ def test_dry_rows_count_as_nothing_done(journal: Journal) -> None:
     dry = begin(journal, dry_run=True)
     journal.rows.record_outcomes(dry, [_row(1, status=Status.SUCCESS)], at=T0)
     assert journal.rows.settled_earlier(begin(journal, clear_number=1)) == []
-    assert journal.rows.removals_since(DEFINITION, T0) == 0
+    assert journal.of(DEFINITION).limit_counts.written_since(Action.REMOVE, T0, approved_from=100) == {}
 
 
 def test_an_intent_to_send_is_known_after_a_crash_until_a_new_plan(journal: Journal) -> None:
@@ -251,32 +251,6 @@ def test_an_intent_to_send_is_known_after_a_crash_until_a_new_plan(journal: Jour
     assert journal.rows.maybe_sent(run, keys) == set(keys[:2])
     journal.rows.replace(run, [_row(2), _row(3)])
     assert journal.rows.maybe_sent(run, keys) == set()
-
-
-def test_removals_are_counted_by_time_for_a_definition(journal: Journal) -> None:
-    run, other = begin(journal), begin(journal, "r2", definition="other")
-    success = {"status": Status.SUCCESS}
-    journal.rows.record_outcomes(run, [_row(1, **success)], at=T0 - minutes(1), organisation="org")
-    journal.rows.record_outcomes(
-        run, [_row(2, **success), _row(3), _row(4, **success, action=Action.ADD)], at=T0, organisation="org"
-    )
-    journal.rows.record_outcomes(run, [_row(5, **success)], at=T0 + minutes(1))
-    journal.rows.record_outcomes(other, [_row(6, **success)], at=T0, organisation="org")
-    assert journal.rows.removals_since(DEFINITION, T0) == 2
-    assert journal.rows.removals_since(DEFINITION, T0 - minutes(1)) == 3
-    assert journal.rows.removals_since("other", T0) == 1
-
-
-def test_a_removal_that_was_sent_and_could_not_be_read_back_counts_as_one(journal: Journal) -> None:
-    run = begin(journal)
-    rows = [_row(1), _row(2), _row(3)]
-    journal.rows.replace(run, rows)
-    fence = journal.leases.acquire("org", run.key, "patch[0]", now=T0, ttl=minutes(5))
-    journal.rows.mark_sending(run, [rows[0].key, rows[1].key], fence, T0)
-    failed = {"status": Status.FAILED, "reason": Reason.UNVERIFIED}
-    refused = replace(rows[1], status=Status.FAILED, reason=Reason.REFUSED)
-    journal.rows.record_outcomes(run, [replace(rows[0], **failed), refused, replace(rows[2], **failed)], at=T0)
-    assert journal.rows.removals_since(DEFINITION, T0) == 1
 
 
 # -- figures --
@@ -340,5 +314,6 @@ def test_a_row_of_an_undo_is_stored_under_the_names_that_older_journals_have(jou
         *("action", "status", "genesys_group_id", "user_guid", "group_guids", "genesys_user_id", "reason", "error"),
         *("http_code", "correlation_id", "changed_at", "observed_after", "observed_at", "settled_by", "change_ids"),
         *("lane", "genesys_group", "directory_groups", "directory_user", "undoes", "about", "rivals", "unseen"),
+        *("first_seen_at", "first_seen_run"),
     }
     assert journal.rows.of_run(run) == [undone]

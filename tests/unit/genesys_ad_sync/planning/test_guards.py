@@ -73,9 +73,13 @@ def test_somebody_gone_from_ad_may_still_be_removed_on_the_strength_of_the_grant
     assert guards.why_held(gone) is None
 
 
-def test_protect_is_a_list_of_patterns_on_genesys_group_names() -> None:
-    assert guards.protected("VIP Callers", ["vip*"]) is Reason.PROTECTED
-    assert guards.protected("Sales", ["vip*"]) is None
+def test_protect_is_a_list_of_patterns_on_genesys_group_names_or_of_ids() -> None:
+    id_ = "7C0B-1"
+    assert guards.protected(id_, "Sales Nord", ["Support", "sales*"]) is Reason.PROTECTED
+    assert guards.protected(id_, "Sales Nord", ["7c0b-1"]) is Reason.PROTECTED
+    assert guards.protected(id_, "[VIP] Voice", ["[VIP] Voice"]) is Reason.PROTECTED
+    assert guards.protected(id_, "Sales Nord", ["Support", "7*"]) is None  # an id is no place for wildcards
+    assert guards.protected(id_, "Sales Nord", []) is None
 
 
 def test_a_restored_journal_asks_a_person() -> None:

@@ -13,8 +13,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genesys_ad_sync.model import SETTLED, Action, Change, Grant, Match, MatchStatus, Reason, Status
+from genesys_ad_sync.model import SETTLED, Action, Change, Grant, Match, MatchStatus, Reason, RowKey, Status
 from genesys_ad_sync.planning import Plan, PlanContext, Target, plan, recheck
+from genesys_ad_sync.planning.inputs import LimitFacts
 from genesys_ad_sync.settings import SyncDefinition
 from tests.support.sync_examples import NOON, change, definition, genesys_group
 
@@ -91,7 +92,7 @@ def _change(draw: st.DrawFn, groups: st.SearchStrategy[str], id_: int) -> Change
 
 
 policies = st.builds(
-    lambda removals, on_excess, limit, percent, protect: definition(
+    lambda removals, on_excess, limit, percent, protect, empty, adds, adds_percent: definition(
         removals=removals,
         protect=protect,
         limits={
@@ -101,21 +102,50 @@ policies = st.builds(
             "removals_percent": percent,
             "min_group_size": 2,
             "on_excess": on_excess,
+            "empty_group": empty,
+            "additions": adds,
+            "additions_per_run": adds + 1,
+            "additions_percent": adds_percent,
         },
     ),
     st.sampled_from(["granted", "granted", "mirror", "never"]),
     st.sampled_from(["approve", "hold", "fail"]),
     st.sampled_from([0, 1, 2, 50]),
     st.sampled_from([20, 100]),
-    st.sampled_from([[], [], ["Team H"]]),
+    st.sampled_from([[], [], ["Team H"], ["H"]]),
+    st.sampled_from(["approve", "hold", "allow"]),
+    st.sampled_from([0, 1, 2, 50]),
+    st.sampled_from([None, 20, 100]),
 )
+
+keys_elsewhere = st.builds(
+    lambda group, user, action: f"{group}:{user}:{action}",
+    st.sampled_from(["G", "H", "I"]),
+    st.sampled_from([*USERS, "else"]),
+    st.sampled_from(["add", "remove"]),
+)
+counts = st.dictionaries(st.sampled_from(["G", "H", "I"]), st.sampled_from([1, 2, 600]), max_size=2)
+
+
+@st.composite
+def limit_facts(draw: st.DrawFn) -> LimitFacts:
+    before = st.sampled_from([(), (), (), ("removals",)])
+    return LimitFacts(
+        removed=draw(counts),
+        added=draw(counts),
+        unverified=draw(st.frozensets(keys_elsewhere, max_size=1)),
+        most_owned=draw(counts),
+        elsewhere=draw(st.dictionaries(keys_elsewhere, before, max_size=2)),
+        went_over=draw(st.dictionaries(st.sampled_from([1, 2, 101]), before, max_size=1)),
+        approved=draw(st.dictionaries(keys_elsewhere, st.just("dag/asks"), max_size=1)),
+    )
 
 
 @st.composite
 def worlds(draw: st.DrawFn) -> tuple[list[Target], dict[str, Match], SyncDefinition, PlanContext]:
     context = PlanContext(
         observed_at=NOON,
-        removed_today=draw(st.sampled_from([0, 1, 600])),
+        limits=draw(st.one_of(st.just(LimitFacts()), limit_facts())),
         journal_restored=draw(st.sampled_from([False, False, True])),
         excluded_users=draw(st.frozensets(st.sampled_from(USERS), max_size=2)),
         user_states=draw(
@@ -174,7 +204,9 @@ def applied(world: World, made: Plan) -> World:
 def test_a_plan_that_was_applied_leaves_nothing_to_write(world: World) -> None:
     made = made_for(world)
     after, known, policy, context = applied(world, made)
-    again = plan(after, known, (), without_limits(policy), replace(context, journal_restored=False))
+    again = plan(
+        after, known, (), without_limits(policy), replace(context, journal_restored=False, limits=LimitFacts())
+    )
     held = {row.key for row in made.rows if row.status is Status.HELD}
     assert [row for row in again.rows if row.status is Status.PLANNED and row.key not in held] == []
 
@@ -182,7 +214,16 @@ def test_a_plan_that_was_applied_leaves_nothing_to_write(world: World) -> None:
 def without_limits(policy: SyncDefinition) -> SyncDefinition:
     """Lift the limits: a second plan that is empty because of them would prove nothing."""
     limits = policy.limits.model_copy(
-        update={"removals": 999, "per_run": 999, "per_day": 9999, "removals_percent": 100}
+        update={
+            "removals": 999,
+            "per_run": 999,
+            "per_day": 9999,
+            "removals_percent": 100,
+            "empty_group": "allow",
+            "additions": 999,
+            "additions_per_run": 999,
+            "additions_percent": None,
+        }
     )
     return policy.model_copy(update={"limits": limits})
 
@@ -236,24 +277,97 @@ def test_only_active_genesys_users_whom_ad_wants_are_added(world: World) -> None
             assert sum(match.genesys_user_id == row.genesys_user_id for match in others) == 1
 
 
+def written_by(made: Plan, action: Action) -> Counter[str]:
+    """Count what a plan writes, by Genesys group."""
+    return Counter(
+        row.genesys_group_id or "" for row in made.rows if row.action is action and row.status is Status.PLANNED
+    )
+
+
+def elsewhere_of(world: World, made: Plan, action: Action) -> Counter[str]:
+    known = {row.key for row in made.rows}
+    keys = [RowKey.parse(key) for key in world[3].limits.elsewhere if key not in known]
+    return Counter(key.target for key in keys if key.action is action)
+
+
 @given(worlds())
 @settings(max_examples=EXAMPLES, deadline=None)
-def test_limits_are_never_exceeded(world: World) -> None:
+def test_limits_of_removals_are_never_exceeded(world: World) -> None:
     groups, _, policy, context = world
-    removals = Counter(
-        row.genesys_group_id
-        for row in made_for(world).rows
-        if row.action is Action.REMOVE and row.status is Status.PLANNED
-    )
-    limits = policy.limits
-    assert sum(removals.values()) <= limits.per_run
-    assert not removals or context.removed_today + sum(removals.values()) <= limits.per_day
+    made, limits, facts = made_for(world), policy.limits, context.limits
+    here, pending = written_by(made, Action.REMOVE), elsewhere_of(world, made, Action.REMOVE)
+    if not here:
+        return
+    total = (here + pending).total()
+    assert total <= limits.per_run
+    assert sum(facts.removed.values()) + total <= limits.per_day
     for group in groups:
-        count = removals[group.genesys_group.id]
-        owned = len({grant.genesys_user_id for grant in group.grants} & (group.members or frozenset()))
+        id_ = group.genesys_group.id
+        present = group.members or frozenset()
+        owned = present if policy.removals == "mirror" else present & {g.genesys_user_id for g in group.grants}
+        removed, before = facts.removed.get(id_, 0), len(owned) + facts.removed.get(id_, 0)
+        if not here[id_]:
+            continue
+        count = here[id_] + pending[id_]
         assert count <= limits.removals
-        assert owned < limits.min_group_size or count * 100 <= limits.removals_percent * owned
-        assert group.genesys_group.name not in policy.protect or count == 0
+        assert before < limits.min_group_size or (count + removed) * 100 <= limits.removals_percent * before
+        assert not {id_, group.genesys_group.name} & set(policy.protect)
+
+
+@given(worlds())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_limits_of_additions_are_never_exceeded(world: World) -> None:
+    groups, _, policy, context = world
+    made, limits, facts = made_for(world), policy.limits, context.limits
+    here, pending = written_by(made, Action.ADD), elsewhere_of(world, made, Action.ADD)
+    if not here:
+        return
+    assert (here + pending).total() <= limits.additions_per_run
+    for group in groups:
+        id_ = group.genesys_group.id
+        added = facts.added.get(id_, 0)
+        before = len(group.members or ()) - added
+        if not here[id_]:
+            continue
+        count = here[id_] + pending[id_]
+        assert count <= limits.additions
+        if limits.additions_percent is not None and before >= limits.min_group_size:
+            assert (count + added) * 100 <= limits.additions_percent * before
+        assert not {id_, group.genesys_group.name} & set(policy.protect)
+
+
+@given(worlds())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_no_group_of_two_or_more_is_emptied_without_a_person(world: World) -> None:
+    groups, _, policy, context = world
+    made = made_for(world)
+    if policy.limits.empty_group == "allow":
+        return
+    for group in groups:
+        id_ = group.genesys_group.id
+        owned = {grant.genesys_user_id for grant in group.grants} & (group.members or frozenset())
+        own = [row for row in made.rows if row.genesys_group_id == id_ and row.status is Status.PLANNED]
+        leaving = {row.genesys_user_id for row in own if row.action is Action.REMOVE}
+        if owned & leaving and not any(row.action is Action.ADD for row in own):
+            most = max(len({grant.genesys_user_id for grant in group.grants}), context.limits.most_owned.get(id_, 0))
+            assert owned - leaving or most <= 1
+
+
+@given(worlds())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_what_went_over_or_was_approved_elsewhere_is_not_written(world: World) -> None:
+    _, _, policy, context = world
+    facts = context.limits
+    for row in made_for(world).rows:
+        if row.status is Status.PLANNED and row.reason is None:
+            assert row.key not in facts.approved
+            assert not any(facts.went_over.get(id_) for id_ in row.change_ids)
+        if row.reason in {Reason.OVER_LIMIT, Reason.OVER_ADDITIONS, Reason.EMPTY_GROUP}:
+            assert row.status is Status.HELD
+            assert row.about["limit"].startswith("limits.")
+    if policy.limits.on_excess != "approve":
+        reasons = {row.reason for row in made_for(world).rows if row.key in made_for(world).needs_approval}
+        assert not reasons & {Reason.OVER_LIMIT, Reason.OVER_ADDITIONS}
 
 
 @given(worlds())

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from genesys_ad_sync.model import SETTLED, Action, GenesysUser, Reason, Row, Status
 from genesys_ad_sync.planning import PlanContext
+from genesys_ad_sync.planning.inputs import LimitFacts
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.planning.undo import (
     INVERSE,
@@ -23,7 +24,7 @@ from genesys_ad_sync.planning.undo import (
     plan_undo,
     recheck_undo,
 )
-from tests.support.sync_examples import NOON, definition, genesys_user
+from tests.support.sync_examples import NOON, definition, genesys_user, grant
 
 
 def done(user: str, action: str, group: str = "G", **changed: Any) -> Row:
@@ -46,7 +47,7 @@ def world(*members: str, users: dict[str, GenesysUser] | None = None, claimed: d
     known = {f"x-{user}": genesys_user(f"x-{user}") for user in "abcdef"}
     return Present(
         members={"G": frozenset(members), "H": None},
-        owned={"G": len(members)},
+        grants={"G": tuple(grant(member.removeprefix("x-")) for member in members)},
         users=known if users is None else users,
         claimed_by=claimed or {},
         mapped={"G": "Team G", "H": "Team H"},
@@ -171,8 +172,12 @@ def test_an_undo_goes_by_the_name_that_the_group_has_today() -> None:
 
 def test_removals_of_other_runs_count_in_the_limits_of_an_undo() -> None:
     policy = definition(limits={"removals": 1})
-    for asked, reason in ((set(), None), ({"G:b:remove"}, Reason.OVER_LIMIT), ({"G:b:add", "H:b:remove"}, None)):
-        context = PlanContext(observed_at=NOON, pending_elsewhere=frozenset(asked))
+    for asked, reason in (
+        ((), None),
+        (("G:b:remove",), Reason.OVER_LIMIT),
+        (("G:b:add", "H:b:remove"), None),
+    ):
+        context = PlanContext(observed_at=NOON, limits=LimitFacts(elsewhere=dict.fromkeys(asked, ())))
         made = plan_undo("bad", [done("a", "add")], (), world("x-a"), policy, context)
         assert made.rows[0].reason is reason, asked
 

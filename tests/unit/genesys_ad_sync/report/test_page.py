@@ -18,7 +18,7 @@ from genesys_ad_sync import model
 from genesys_ad_sync.model import Reason, Status
 from genesys_ad_sync.report import render_page
 from genesys_ad_sync.report.wording import REASON_WORDS, STATUS_WORDS, Headline, headline, reason_words
-from tests.support.report_example import OUTCOMES, example, row
+from tests.support.report_example import NOON, OUTCOMES, example, row
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -56,7 +56,7 @@ def nasty_everywhere(name: str) -> dict[str, Any]:
     report["dag_id"] = report["run_id"] = name
     report["requests"]["by_endpoint"] = {name: 1}
     for detail in report["details"]:
-        for key in ("user_id", "error", "correlation_id", "settled_by", "reason"):
+        for key in ("user_id", "error", "correlation_id", "settled_by", "reason", "remedy", "first_seen_run"):
             detail[key] = name
         detail["directory_groups"] = [{"guid": name, "dn": name, "name": name}]
         detail["genesys_group"] = detail["genesys_group"] and {"id": name, "name": name}
@@ -208,6 +208,16 @@ def test_the_verdict_is_bad_after_a_failure_and_says_of_a_dry_run_that_nothing_w
     assert dry.sentence == "Dry run: nothing was written. 3 changes would be."
 
 
+def test_what_waits_is_shown_with_its_remedy_and_since_when() -> None:
+    since = {"first_seen_at": NOON, "first_seen_run": "genesys_ad_group_sync/morning"}
+    held = row(1, Status.HELD, Reason.OVER_LIMIT, about={"limit": "limits.removals is 50"}, **since)
+    page = Page(render_page(example(rows=[held])))
+    assert "limits.removals is 50" in page.text
+    assert "since 2026-03-02 12:00:05, run morning" in " ".join(page.text.split())
+    done = Page(render_page(example(rows=[row(1, Status.SUCCESS, **since)])))
+    assert "run morning" not in done.text
+
+
 def test_every_status_and_every_reason_is_explained_in_words() -> None:
     assert set(STATUS_WORDS) == set(Status)
     assert set(REASON_WORDS) == set(Reason)
@@ -226,8 +236,6 @@ def test_every_reason_is_given_somewhere() -> None:
         Reason.UNIDENTIFIED_MEMBERS,
         Reason.FIRST_MIRROR,
         Reason.MIRROR_ONCE,
-        Reason.EMPTY_GROUP,
-        Reason.OVER_ADDITIONS,
         Reason.AGAINST_AD,
         Reason.MEMBER_NOT_VISIBLE,
     }

@@ -1,0 +1,96 @@
+"""Notes on patterns of the definition and of the run that match nothing: a typing error protects nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from genesys_ad_sync import names
+from genesys_ad_sync.mapping import attribute
+from genesys_ad_sync.model import DirectoryGroup, DirectoryUser, GenesysGroup
+from genesys_ad_sync.run.context import TaskContext
+from genesys_ad_sync.run.facts import NOTES
+
+
+def note_unmatched_patterns(
+    task: TaskContext, in_scope: Iterable[DirectoryGroup], listed: Iterable[GenesysGroup]
+) -> None:
+    """Add a note for each pattern of `protect`, `exclude` and param `groups` that matches nothing.
+
+    ``in_scope``: the AD groups; ``listed``: all Genesys groups. A retry adds no note twice. The log only has their
+    number, because a pattern may be the name of a person.
+    """
+    in_scope = list(in_scope)
+    notes = [
+        *notes_on_protect(task.definition.protect, listed),
+        *notes_on_excluded_groups(task.definition.exclude.groups, in_scope),
+        *(notes_on_excluded_users(patterns, _all_users(task)) if (patterns := task.definition.exclude.users) else ()),
+        *notes_on_chosen_groups(task.run.groups, [*in_scope, *_mapped_once(task)]),
+    ]
+    known = task.facts.read_again(NOTES)
+    new = [note for note in notes if note not in known]
+    if new:
+        task.log(f"{len(new)} patterns of the definition or the run match nothing: see the notes in the report")
+        task.facts[NOTES] = (*known, *new)
+
+
+# -- decisions ----------------------------------------------------------------------------------------
+
+
+def notes_on_protect(patterns: Iterable[str], listed: Iterable[GenesysGroup]) -> list[str]:
+    """Return a note for each pattern of `protect` that is neither name nor id of a Genesys group."""
+    listed = list(listed)
+    ids = {names.normal_name(group.id) for group in listed}
+    return [
+        f"protect: the pattern {pattern!r} matches no Genesys group, so it protects nothing. Correct it, or write the "
+        "id of the Genesys group."
+        for pattern in names.without_match(patterns, (group.name for group in listed))
+        if names.normal_name(pattern) not in ids
+    ]
+
+
+def notes_on_excluded_groups(patterns: Iterable[str], in_scope: Iterable[DirectoryGroup]) -> list[str]:
+    """Return a note for each pattern of `exclude: groups` that matches no AD group."""
+    return [
+        f"exclude.groups: the pattern {pattern!r} matches no AD group in scope. Correct it, or remove it."
+        for pattern in names.without_match(patterns, _group_names(in_scope))
+    ]
+
+
+def notes_on_excluded_users(patterns: Iterable[str], users: Iterable[DirectoryUser]) -> list[str]:
+    """Return a note for each pattern of `exclude: users` that matches nobody."""
+    every_name = (
+        name
+        for user in users
+        for name in (user.name, user.sam_account_name, user.mail, attribute(user.attributes, "userPrincipalName"))
+    )
+    return [
+        f"exclude.users: the pattern {pattern!r} matches no AD user that was read. Correct it, or remove it."
+        for pattern in names.without_match(patterns, every_name)
+    ]
+
+
+def notes_on_chosen_groups(patterns: Iterable[str], known: Iterable[DirectoryGroup]) -> list[str]:
+    """Return a note for each pattern of param `groups` that matches no AD group."""
+    return [
+        f"param groups: the pattern {pattern!r} matches no AD group, so this run acts on nothing for it."
+        for pattern in names.without_match(patterns, _group_names(known))
+    ]
+
+
+# -- parts --------------------------------------------------------------------------------------------
+
+
+def _group_names(groups: Iterable[DirectoryGroup]) -> Iterable[str | None]:
+    return (name for group in groups for name in (group.name, group.sam_account_name))
+
+
+def _all_users(task: TaskContext) -> list[DirectoryUser]:
+    return task.journal.views.all_users()
+
+
+def _mapped_once(task: TaskContext) -> list[DirectoryGroup]:
+    """Return AD groups that are gone, or out of scope, and may still have unsettled changes."""
+    if not task.run.groups:
+        return []
+    pairs = [*task.journal.pairs.active(), *task.journal.pairs.former()]
+    return list(task.journal.views.groups({pair.group_guid for pair in pairs}).values())
