@@ -73,7 +73,7 @@ def _relink(row: Row, users: Sequence[str]) -> str:
 def _inactive(row: Row) -> str:
     """Name the way out for a person who has a new Genesys user."""
     person = row.user_guid or "objectGUID"
-    start = "Activate the user in Genesys Cloud."
+    start = f"Activate the user {row.genesys_user_id} in Genesys Cloud."
     return f"{start} If another user is this person now: trigger the DAG with relink: {person}=Genesys user id."
 
 

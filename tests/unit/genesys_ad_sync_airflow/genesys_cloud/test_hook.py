@@ -623,7 +623,7 @@ def test_the_test_button_tells_which_rights_are_missing(stub: StubGenesys, hook:
 @pytest.mark.parametrize(
     ("token_answer", "answer", "text"),
     [
-        (Answer(401, {"error": "invalid_client"}), Answer(200, {}), "does not accept the OAuth client"),
+        (Answer(401, {"error": "invalid_client"}), Answer(200, {}), "refuses the OAuth client"),
         (None, Answer(200, b"<html>"), "a page"),
         (None, error_body(403, "missing.permissions", "permission(s): directory:group:view"), "directory:group:view"),
     ],
