@@ -169,8 +169,8 @@ def _why(row: Row, changes: Sequence[Change], user: DirectoryUser | None, backgr
         return "AD does not know this member"
     if row.user_guid in background.gone:
         return "the account is gone from AD"
-    if user and user.disabled:
-        return "the account is disabled"
+    if user and (user.disabled or user.expired):
+        return "the account is disabled" if user.disabled else "the account has expired"
     return _why_left(changes)
 
 

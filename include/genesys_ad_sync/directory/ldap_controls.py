@@ -23,6 +23,7 @@ from ldap3.utils.conv import escape_bytes, escape_filter_chars
 from genesys_ad_sync.model import Guid
 
 PAGED_RESULTS = "1.2.840.113556.1.4.319"
+SHOW_RECYCLED = "1.2.840.113556.1.4.2064"
 DIRSYNC = "1.2.840.113556.1.4.841"
 
 OBJECT_SECURITY = 0x00000001  # an ordinary account may ask, and sees what it may see
@@ -31,10 +32,10 @@ MAX_BYTES = 2**31 - 1  # the server's own limit is smaller; it says "more result
 
 GUIDS_PER_FILTER = 200  # measured: reference/active-directory.md 3i
 
-_EXTENDED_PREFIX = re.compile(r"^(?:<[A-Z]+=[^>]*>;)+")
+_EXTENDED_PREFIX = re.compile(r"^(?:<[A-Z]+=[^>]*>;?)+")  # the last one has no semicolon where no DN follows
 _EXTENDED_GUID = re.compile(rb"^<GUID=([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})>")
 _RANGE = re.compile(r"^range=(\d+)-(\d+|\*)$", re.IGNORECASE)
-_FILTER_ATTRIBUTE = re.compile(r"\(\s*([A-Za-z][A-Za-z0-9-]*)[^()=]*=")
+_FILTER_ITEM = re.compile(r"\(\s*([^()&|!=]*?)\s*[<>~:]?=")  # the part of each comparison before its operator
 
 
 def dirsync_control(cookie: bytes) -> Any:
@@ -58,6 +59,14 @@ def extended_dn() -> Any:
 def show_deleted() -> Any:
     """Build the control by which tombstones are answered, too."""
     return show_deleted_control(False)
+
+
+def show_recycled() -> Any:
+    """Build the control by which deleted objects are answered after they left the recycle bin, where there is one.
+
+    Not critical: a server without it ignores it.
+    """
+    return build_control(SHOW_RECYCLED, False, None)
 
 
 def plain_dn(dn: str) -> str:
@@ -88,8 +97,11 @@ def dn_filter(dns: Iterable[str]) -> str:
 
 
 def filter_attributes(ldap_filter: str) -> frozenset[str]:
-    """Return the attribute names that a filter asks about, lower-case."""
-    return frozenset(name.lower() for name in _FILTER_ATTRIBUTE.findall(ldap_filter))
+    """Return the attribute names that a filter asks about, lower-case, without options and matching rules.
+
+    Object identifiers are names, too; a comparison without attribute has the name "".
+    """
+    return frozenset(re.split("[:;]", item)[0].strip().lower() for item in _FILTER_ITEM.findall(ldap_filter))
 
 
 def sid_of_bytes(value: bytes) -> str:

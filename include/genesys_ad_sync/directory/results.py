@@ -59,6 +59,7 @@ class Delta:
     - ``touched``: objects of which another attribute changed, new objects included.
     - ``primary_groups``: user -> RID of the primary group, where that was set.
     - ``entries``: how many objects the server named.
+    - ``unseen``: objects that the account cannot see any more. They were deleted, or the account lost a right.
     """
 
     cursor: Cursor
@@ -68,6 +69,7 @@ class Delta:
     deleted: frozenset[Guid]
     primary_groups: Mapping[Guid, int]
     entries: int
+    unseen: frozenset[Guid] = frozenset()
 
     @property
     def mentioned(self) -> frozenset[Guid]:

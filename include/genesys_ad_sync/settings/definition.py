@@ -16,11 +16,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, field_validator
 
+from genesys_ad_sync import names
 from genesys_ad_sync.model import MembershipPolicy, Scope, WriteStrategy
 from genesys_ad_sync.settings import values
 from genesys_ad_sync.settings.rules import DEFAULT_USER_RULES, GroupRule, UserRule
 from genesys_ad_sync.settings.values import (
     Count,
+    DistinguishedName,
     Duration,
     FilledText,
     Flag,
@@ -50,9 +52,12 @@ class DirectorySettings(Section):
         default="active_directory_default", description="Airflow connection of type `active_directory`."
     )
     group_base: Annotated[
-        FilledText, Write("the DN below which the AD groups lie", "OU=Contact Center,DC=example,DC=com")
+        tuple[DistinguishedName, ...],
+        Write("the DN below which the AD groups lie, or a list of DNs", "OU=Contact Center,DC=example,DC=com"),
     ] = Field(
-        description="Only AD groups below this DN are looked at. Members may be anywhere in the domain.",
+        description="Only AD groups below this DN, or below one of these, are looked at. Members may be anywhere in "
+        "the domain.",
+        json_schema_extra=values.one_or_list_schema,
     )
     group_filter: Annotated[FilledText, Write("an LDAP filter for the AD groups")] = Field(
         default="(objectClass=group)", description="Only AD groups that match this LDAP filter are looked at."
@@ -64,6 +69,11 @@ class DirectorySettings(Section):
         default="remove",
         description="`remove`: a disabled AD account counts as not a member. `keep`: it counts as a member.",
     )
+    expired_users: Annotated[Literal["remove", "keep"], Write("remove or keep")] = Field(
+        default="remove",
+        description="`remove`: an AD account whose `accountExpires` has passed, by AD's clock, counts as not a member. "
+        "`keep`: it counts as a member.",
+    )
     canary: Annotated[FilledText | None, Write("the DN of an object that the account must always see, or null")] = (
         Field(
             default=None,
@@ -74,9 +84,12 @@ class DirectorySettings(Section):
     @property
     def policy(self) -> MembershipPolicy:
         """Return which members of a group count."""
-        return MembershipPolicy(nested=self.nested_groups, disabled_users=self.disabled_users)
+        return MembershipPolicy(
+            nested=self.nested_groups, disabled_users=self.disabled_users, expired_users=self.expired_users
+        )
 
-    _check_base = field_validator("group_base")(values.distinguished_name)
+    _check_base = field_validator("group_base", mode="before")(values.one_or_list_of_names)
+    _check_bases = field_validator("group_base")(values.at_least_one_base)
     _check_filter = field_validator("group_filter")(values.ldap_filter)
 
     @field_validator("canary")
@@ -305,14 +318,17 @@ class SyncDefinition(Section):
 
     def scope(self, naming_context: str) -> Scope:
         """Describe the part of AD that is read. ``naming_context``: the domain's DN, from the server's rootDSE."""
+        bases = names.highest_dns(self.directory.group_base)
         return Scope(
             naming_context=naming_context,
-            group_base=self.directory.group_base,
+            group_base=bases[0],
             group_filter=self.directory.group_filter,
             nested_groups=self.directory.nested_groups,
             disabled_users=self.directory.disabled_users,
             group_attributes=self.group_attributes,
             user_attributes=self.user_attributes,
+            more_group_bases=bases[1:],
+            expired_users=self.directory.expired_users,
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from genesys_ad_sync.errors import WindowError
 from genesys_ad_sync.model import Action, Change, Guid, Mode, RunRecord, RunRequest
+from genesys_ad_sync.polling.deletions import read_deletions
 from genesys_ad_sync.polling.poller import DirectoryPoller, PollResult
 from genesys_ad_sync.polling.window_history import rebuild_window
 from genesys_ad_sync.run import journal_identity, undo
@@ -71,6 +72,7 @@ def _read_directory(task: TaskContext, request: RunRequest, run: RunRecord) -> P
         _keep(task, run, polled)
         if run.bounded and task.facts[UNDO] is None:  # an undo leaves nothing for other runs to do
             polled = _with_notes(polled, rebuild_window(task, poller, run, polled.polled_at))
+        polled = read_deletions(task, poller, polled)
         polled = _prove(task, poller, polled, run)
         polled = _with_notes(polled, poller.final_notes())
     _keep(task, run, polled)

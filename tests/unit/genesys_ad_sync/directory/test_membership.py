@@ -1,5 +1,6 @@
 """Effective membership and the difference of two views, on small hand-made views."""
 
+import dataclasses
 import datetime
 from collections import Counter
 
@@ -52,6 +53,13 @@ def people(a_view, root, *, nested=True, disabled_users="remove"):
 def changes(before, after, roots="A", *, nested=True, disabled_users="remove", before_policy=None):
     policy = MembershipPolicy(nested, disabled_users)
     return difference(before, after, roots, policy, observed_after=BEFORE, observed_at=NOW, before_policy=before_policy)
+
+
+def test_an_expired_account_counts_by_its_own_policy():
+    some = view({"A": "xy"})
+    some.users["x"] = dataclasses.replace(some.users["x"], expired=True)
+    assert set(effective_members(some, "A", MembershipPolicy(True, "keep", "remove"))) == {"y"}
+    assert set(effective_members(some, "A", MembershipPolicy(True, "remove", "keep"))) == {"x", "y"}
 
 
 def test_a_person_far_down_is_in_by_the_shortest_path():
