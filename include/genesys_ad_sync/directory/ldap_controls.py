@@ -23,7 +23,6 @@ from ldap3.utils.conv import escape_bytes, escape_filter_chars
 from genesys_ad_sync.model import Guid
 
 PAGED_RESULTS = "1.2.840.113556.1.4.319"
-SHOW_RECYCLED = "1.2.840.113556.1.4.2064"
 DIRSYNC = "1.2.840.113556.1.4.841"
 
 OBJECT_SECURITY = 0x00000001  # an ordinary account may ask, and sees what it may see
@@ -32,7 +31,7 @@ MAX_BYTES = 2**31 - 1  # the server's own limit is smaller; it says "more result
 
 GUIDS_PER_FILTER = 200  # measured: reference/active-directory.md 3i
 
-_EXTENDED_PREFIX = re.compile(r"^(?:<[A-Z]+=[^>]*>;?)+")  # the last one has no semicolon where no DN follows
+_EXTENDED_PREFIX = re.compile(r"^<GUID=[^>]*>(?:;<SID=[^>]*>)?(?:;|$)")  # no semicolon where no DN follows
 _EXTENDED_GUID = re.compile(rb"^<GUID=([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})>")
 _RANGE = re.compile(r"^range=(\d+)-(\d+|\*)$", re.IGNORECASE)
 _FILTER_ITEM = re.compile(r"\(\s*([^()&|!=]*?)\s*[<>~:]?=")  # the part of each comparison before its operator
@@ -59,14 +58,6 @@ def extended_dn() -> Any:
 def show_deleted() -> Any:
     """Build the control by which tombstones are answered, too."""
     return show_deleted_control(False)
-
-
-def show_recycled() -> Any:
-    """Build the control by which deleted objects are answered after they left the recycle bin, where there is one.
-
-    Not critical: a server without it ignores it.
-    """
-    return build_control(SHOW_RECYCLED, False, None)
 
 
 def plain_dn(dn: str) -> str:

@@ -166,7 +166,9 @@ class MetadataReader:
         except DirectoryRefused as refused:
             log.warning("times of memberships cannot be read: %s", refused)
             records = []
-        if not ended:
+        if ended:
+            self.unreadable.discard(group)
+        else:
             self.unreadable.add(group)
         if self.supported is None and (came or (ended and self._has_links(group))):
             self.supported = came

@@ -145,8 +145,7 @@ class ObjectReader:
 
     def _user_object_attributes(self) -> list[str]:
         names = ("objectGUID", "objectClass", "cn", "sAMAccountName", "userAccountControl", "primaryGroupID")
-        names = (*names, "accountExpires")
-        return each_once([*names, *self._user_attributes])
+        return each_once([*names, "accountExpires", *self._user_attributes])
 
     def _below_group_base(self, ldap_filter: str, attributes: Sequence[str]) -> Iterator[Entry]:
         """Search below each base. Parts that other servers hold are left out; the session notes them."""

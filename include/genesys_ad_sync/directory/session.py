@@ -221,7 +221,7 @@ class LdapSession:
                     ldap_filter,
                     attributes,
                     "SUBTREE",
-                    (ctl.dirsync_control(cookie), ctl.show_deleted(), ctl.show_recycled()),
+                    (ctl.dirsync_control(cookie), ctl.show_deleted()),
                 )
             if result["result"] != RESULT_SUCCESS:
                 raise refusal(f"{self.host} refuses {refusal.what} ({answers.error_text(result)}).")
@@ -307,7 +307,7 @@ class LdapSession:
     @contextmanager
     def _waiting_for(self, seconds: float) -> Iterator[None]:
         """Wait at least so long for each answer in the block; `receive_timeout` may be longer."""
-        socket = getattr(self._connection, "socket", None)
+        socket: Any = getattr(self._connection, "socket", None)
         usual = socket.gettimeout() if socket is not None else None
         if usual is None or usual >= seconds:
             yield

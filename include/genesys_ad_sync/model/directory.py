@@ -145,7 +145,10 @@ class Scope:
         """
         if text.startswith("{"):
             data: dict[str, Any] = json.loads(text)
-            return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
+            fields: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+            }
+            return cls(**fields)
         base, nested, disabled, group_attributes, user_attributes = text.rsplit("|", 4)
         naming_context, base = base.split("|", 1)
         group_base, bracket, group_filter = base.partition("|(")

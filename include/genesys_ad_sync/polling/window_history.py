@@ -82,8 +82,9 @@ def _rebuild(
             break
     if not poller.metadata.supported:
         return None
+    unknown = poller.metadata.unknown
     history = _history_below(poller, view, roots)
-    if poller.metadata.unreadable or poller.metadata.unknown:
+    if poller.metadata.unreadable & history.members.keys() or poller.metadata.unknown > unknown:
         raise WindowError(_not_understood(poller.metadata))
     changes = rebuild_changes(
         view,
