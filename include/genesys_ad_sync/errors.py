@@ -10,6 +10,7 @@ GroupSyncError
  │   ├─ DirectoryCertificateError its certificate does not verify
  │   ├─ DirectoryBindError        login or password is wrong
  │   ├─ DirectoryIncomplete       a part of the response is missing
+ │   │   └─ DirectoryRefused      the server answered with an error
  │   ├─ DirectoryNotFound         a DN does not exist or is not visible
  │   └─ CursorRejected            the DirSync cookie is refused
  ├─ JournalError                  the journal cannot be opened, read or written
@@ -81,6 +82,10 @@ class DirectoryBindError(DirectoryError):
 
 class DirectoryIncomplete(DirectoryError):
     """A page, a range or a referral is missing, so nothing may be concluded from the response."""
+
+
+class DirectoryRefused(DirectoryIncomplete):
+    """The domain controller answered a search with an error. The connection itself works."""
 
 
 class DirectoryNotFound(DirectoryError):

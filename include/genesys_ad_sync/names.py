@@ -49,6 +49,18 @@ def dn_key(dn: str) -> str:
     return ",".join("+".join(f"{name}={_SEPARATOR.sub(_escaped, value)}" for name, value in rdn) for rdn in rdns)
 
 
+def highest_dns(dns: Iterable[str]) -> tuple[str, ...]:
+    """Return the DNs that are not below another one of them, each once, in an order of their own."""
+    by_name = {normal_dn(dn): dn for dn in reversed(list(dns))}
+    highest = [name for name in by_name if not any(name != other and is_below(name, other) for other in by_name)]
+    return tuple(by_name[name] for name in sorted(highest))
+
+
+def is_below(name: Dn, other: Dn) -> bool:
+    """Return True if a DN is another one, or lies below it."""
+    return len(name) >= len(other) and name[len(name) - len(other) :] == other
+
+
 def _escaped(separator: re.Match[str]) -> str:
     return f"\\{separator.group()}"
 

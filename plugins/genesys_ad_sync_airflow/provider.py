@@ -40,10 +40,17 @@ ACTIVE_DIRECTORY: dict[str, Any] = {
         "ca_certs_file": _text(
             "CA certificates file",
             "PEM file, on every machine that runs tasks, with the CA that issued the domain controllers' certificates. "
-            "Empty: the system's own CAs.",
+            "Empty: the system's own CAs, unless CA certificates are given as text.",
+        ),
+        "ca_certs": _text(
+            "CA certificates",
+            "The same as text, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----, where a file is not "
+            "possible. Line breaks do not matter.",
         ),
         "server_name": _text(
-            "Server name in the certificate", "Only when the domain controller is addressed by IP or by an alias."
+            "Server name in the certificate",
+            "Only when the domain controller is addressed by IP or by an alias. One name for all hosts, or one for "
+            "each host, separated by commas.",
         ),
         "base_dn": _text(
             "Base DN",

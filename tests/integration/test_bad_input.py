@@ -255,7 +255,9 @@ def test_whatever_goes_wrong_with_one_file_takes_no_other_dag_away(
 
 def test_no_domain_controller_answers(pipeline: Pipeline, connect: Callable[..., None]) -> None:
     connect("directory", host="127.3.2.1,dc9.invalid", extra={"connect_timeout": 2})
-    refused(pipeline, DirectoryUnreachable, "No domain controller answered", "127.3.2.1", "dc9.invalid", "Check host")
+    refused(
+        pipeline, DirectoryUnreachable, "No domain controller could be used", "127.3.2.1", "dc9.invalid", "Check host"
+    )
     connect("directory")
     assert_nothing_was_lost(pipeline)
 

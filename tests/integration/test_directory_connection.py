@@ -4,7 +4,9 @@ import dataclasses
 import json
 import socket
 import time
+from pathlib import Path
 
+import ldap3
 import pytest
 
 from genesys_ad_sync.directory.connection import LdapSettings, Transport, connect
@@ -14,6 +16,7 @@ from genesys_ad_sync.errors import (
     DirectoryIncomplete,
     DirectoryNotFound,
     DirectoryUnreachable,
+    SettingsError,
 )
 from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
 
@@ -70,8 +73,14 @@ def test_a_foreign_certificate_authority_is_refused_with_the_remedy(settings, sh
     foreign = dataclasses.replace(settings, transport=transport, ca_certs_file=shared_directory.untrusted_ca_certs_file)
     with pytest.raises(DirectoryCertificateError, match="ca_certs_file"):
         connect(foreign)
-    with pytest.raises(DirectoryCertificateError, match="Set `ca_certs_file`"):
+    with pytest.raises(DirectoryCertificateError, match="authorities of this system are used"):
         connect(dataclasses.replace(foreign, ca_certs_file=None))
+
+
+def test_the_certificate_authority_as_text_is_enough(settings, shared_directory):
+    text = Path(shared_directory.ca_certs_file).read_text()
+    with connect(dataclasses.replace(settings, ca_certs_file=None, ca_certs=text)):
+        pass
 
 
 def test_another_name_in_the_certificate_is_refused_with_the_remedy(settings):
@@ -113,6 +122,44 @@ def test_the_next_domain_controller_is_used(settings, nobody, caplog):
     with connect(dataclasses.replace(settings, hosts=(nobody, *settings.hosts))) as session:
         assert session.host == settings.hosts[0]
     assert nobody in caplog.text
+
+
+@pytest.mark.parametrize("bad", ["dc1:abc", "dc..example.com", "dc 1", "[::1", "127.1"])
+def test_a_host_that_is_none_is_skipped_like_a_dead_one(settings, bad, caplog):
+    with connect(dataclasses.replace(settings, hosts=(bad, *settings.hosts))) as session:
+        assert session.host == settings.hosts[0]
+    assert bad in caplog.text
+    with pytest.raises(SettingsError, match="names no domain controller"):
+        connect(dataclasses.replace(settings, hosts=(bad,)))
+
+
+def test_each_host_is_compared_with_its_own_server_name(settings, nobody):
+    hosts = (nobody, settings.hosts[0])
+    with connect(dataclasses.replace(settings, hosts=hosts, server_name=f"dc9.example.com,{settings.server_name}")):
+        pass
+    with pytest.raises(DirectoryCertificateError):
+        connect(dataclasses.replace(settings, hosts=hosts, server_name=f"{settings.server_name},dc9.example.com"))
+
+
+def test_a_scheme_that_agrees_with_the_transport_is_harmless(settings):
+    host = settings.hosts[0]
+    with connect(dataclasses.replace(settings, hosts=(f"ldaps://{host}:636/",))):
+        pass
+    with connect(dataclasses.replace(settings, hosts=(f"ldap://{host}",), transport=Transport.STARTTLS)):
+        pass
+
+
+@pytest.mark.parametrize("password", ["\u00b5²-Passw0rd", "Pa\u00a0ss w0rd-\ufb01", "עברית-Latin1"])
+def test_a_password_with_unusual_letters_logs_in(directory, password):
+    admin = directory.ldap("admin")
+    _, _, found, _ = admin.search(directory.base_dn, f"(userPrincipalName={directory.reader_login})")
+    quoted = f'"{password}"'.encode("utf-16-le")
+    done, result, _, _ = admin.modify(found[0]["dn"], {"unicodePwd": [(ldap3.MODIFY_REPLACE, [quoted])]})
+    assert done, result
+    with connect(
+        LdapSettings((directory.host,), directory.reader_login, password, ca_certs_file=directory.ca_certs_file)
+    ) as session:
+        assert session.root_dse().naming_context == directory.base_dn
 
 
 def test_a_base_dn_that_does_not_exist_is_named_with_the_remedy(settings):
@@ -167,3 +214,17 @@ def test_the_test_button_says_what_is_wrong(shared_directory, monkeypatch):
     assert not ok
     assert "password" in message
     assert "Wr0ng!secret" not in message
+
+
+def test_the_test_button_tries_every_host(shared_directory, nobody, monkeypatch):
+    good = shared_directory.host
+    connection = {**shared_directory.connection(), "host": f"{good},{nobody}"}
+    monkeypatch.setenv("AIRFLOW_CONN_AD", json.dumps(connection))
+    ok, message = ActiveDirectoryHook("ad").test_connection()
+    assert not ok
+    assert f"Problem: {nobody}" in message
+    assert f"{good}: connected to {shared_directory.server_name}" in message
+    monkeypatch.setenv("AIRFLOW_CONN_AD", json.dumps({**connection, "host": f"{good},{good}"}))
+    ok, message = ActiveDirectoryHook("ad").test_connection()
+    assert ok
+    assert message.count("connected to") == 2

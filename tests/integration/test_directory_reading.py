@@ -1,15 +1,18 @@
 """The whole view and the proof of some groups, read from a real domain controller (Samba)."""
 
+import dataclasses
 from collections import Counter
 
 import pytest
 
 from genesys_ad_sync.directory import objects
 from genesys_ad_sync.directory.membership import MembershipPolicy, count_non_users, effective_members, nested_groups
+from genesys_ad_sync.directory.reader import DirectoryReader
+from genesys_ad_sync.directory.schema import untrackable_attributes
 from genesys_ad_sync.errors import DirectoryNotFound
 from genesys_ad_sync.model import PrincipalKind
 from sandbox.active_directory import SandboxDirectory
-from sandbox.directory_objects import Content, Group, User
+from sandbox.directory_objects import BASE_DN, CONTACT_CENTER, OTHER_GROUPS, Content, Group, User
 from tests.support.directory_help import names, reader_of
 
 
@@ -36,6 +39,39 @@ def test_effective_members_of_every_group_are_what_the_directory_says(company, s
     assert company.complete == set(company.view.groups)
     assert company.warnings == ()
     assert company.unresolved == frozenset()
+
+
+def test_groups_of_several_bases_are_in_scope(shared_directory):
+    _, _, found, _ = shared_directory.ldap().search(BASE_DN, "(objectClass=group)", attributes=["cn"])
+    bases = (CONTACT_CENTER, OTHER_GROUPS)
+    with reader_of(shared_directory) as reader:
+        scope = dataclasses.replace(reader.scope, more_group_bases=(OTHER_GROUPS,))
+        both = DirectoryReader(reader.session, scope).snapshot()
+        one = reader.snapshot()
+    assert {both.view.groups[guid].dn for guid in in_scope(both)} == {
+        group["dn"] for group in found if group.get("dn", "").endswith(bases)
+    }
+    assert in_scope(one) < in_scope(both)
+
+
+def test_the_schema_says_which_attributes_can_be_followed(shared_directory):
+    odd = {
+        "whenchanged",
+        "usnchanged",
+        "anr",
+        "canonicalname",
+        "managedby",
+        "createtimestamp",
+        "1.2.840.113556.1.4.221",
+        "",
+    }
+    with reader_of(shared_directory) as reader:
+        assert untrackable_attributes(reader.session, odd | {"employeetype", "admincount", "cn"}) == odd
+
+
+def test_the_lifetime_of_tombstones_is_known(shared_directory):
+    with reader_of(shared_directory) as reader:
+        assert reader.session.tombstone_lifetime().days in (60, 180)
 
 
 def test_disabled_people_are_read_and_marked(company, shared_directory):

@@ -29,10 +29,15 @@ class FakeSession:
     found: list = dataclasses.field(default_factory=list)
     root: RootDse = ROOT
     host: str = "dc1"
+    lifetime: datetime.timedelta = datetime.timedelta(days=180)
     requests: int = 0
+    parts_elsewhere: set = dataclasses.field(default_factory=set)
 
     def root_dse(self):
         return self.root
+
+    def tombstone_lifetime(self):
+        return self.lifetime
 
     def current_time(self):
         return self.root.current_time

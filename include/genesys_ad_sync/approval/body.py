@@ -185,9 +185,15 @@ def _why(row: Row, changes: Sequence[Change], user: DirectoryUser | None, backgr
         return "is a member in AD"
     if row.user_guid is None:
         return "AD does not know this member"
-    if user and user.disabled and row.user_guid not in background.gone:
+    if row.user_guid in background.gone:
+        return "the account is gone from AD"
+    return _account_state(user) or _why_left(changes)
+
+
+def _account_state(user: DirectoryUser | None) -> str | None:
+    if user and user.disabled:
         return "the account is disabled"
-    return "the account is gone from AD" if row.user_guid in background.gone else _why_left(changes)
+    return "the account has expired" if user and user.expired else None
 
 
 def _why_relinked(row: Row) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Any, NoReturn
 
 import ldap3
 from ldap3.core.exceptions import LDAPExceptionError
-from ldap3.core.results import RESULT_INVALID_CREDENTIALS, RESULT_STRONGER_AUTH_REQUIRED, RESULT_SUCCESS
+from ldap3.core.results import RESULT_SUCCESS
 
+from genesys_ad_sync.directory.entries import InvalidDn
+from genesys_ad_sync.directory.hosts import BadHost, Host, Transport, parse_hosts
+from genesys_ad_sync.directory.refusals import bind_refusal, certificate_problem
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import (
     DirectoryBindError,
@@ -20,46 +23,45 @@ from genesys_ad_sync.errors import (
     DirectoryError,
     DirectoryNotFound,
     DirectoryUnreachable,
+    SettingsError,
 )
 
+__all__ = ["LdapSettings", "Transport", "connect"]
+
 log = logging.getLogger(__name__)
-
-# A refused bind carries "data 52e" or the like in its text: Windows' error numbers, in hexadecimal.
-_BIND_REFUSALS = {
-    "525": "the account does not exist: check the login",
-    "52e": "login or password is wrong",
-    "530": "the account may not log in at this time of day",
-    "531": "the account may not log in from this computer",
-    "532": "the account's password has expired: set a new one",
-    "533": "the account is disabled",
-    "701": "the account has expired",
-    "773": "the account must change its password first",
-    "775": "the account is locked out: wait, or have it unlocked",
-}
-
-
-class Transport(str, Enum):
-    """Protection of the connection. ``PLAIN`` has none, and most domain controllers refuse it."""
-
-    LDAPS = "ldaps"
-    STARTTLS = "starttls"
-    PLAIN = "plain"
 
 
 @dataclass(frozen=True)
 class LdapSettings:
-    """Hosts, login and protection. ``hosts`` are tried in order; timeouts are whole seconds."""
+    """Hosts, login and protection. Timeouts are whole seconds.
+
+    ``hosts`` are tried in order, as ``parse_hosts`` reads them. ``server_name``: the name in the certificates, or one
+    name for each host, comma-separated; None: the host's own.
+    """
 
     hosts: tuple[str, ...]
     login: str
     password: str = field(repr=False)
     port: int | None = None  # None: 636 for ldaps, else 389
     transport: Transport = Transport.LDAPS
-    ca_certs_file: str | None = None  # None: the system's certificate authorities
-    server_name: str | None = None  # the name in the certificate; None: the host
+    ca_certs_file: str | None = None  # PEM file. Without it and `ca_certs`: the system's certificate authorities
+    ca_certs: str | None = None  # PEM text, in addition
+    server_name: str | None = None
     base_dn: str | None = None  # must exist; None: the domain
     connect_timeout: int = 10
     receive_timeout: int = 60
+
+    @property
+    def ca_source(self) -> str | None:
+        """Return the fields with the certificate authorities, for messages."""
+        named = [f"`ca_certs_file` ({self.ca_certs_file})"] if self.ca_certs_file is not None else []
+        if self.ca_certs is not None:
+            named.append("`ca_certs`")
+        return " and ".join(named) or None
+
+    def parsed_hosts(self) -> list[Host | BadHost]:
+        """Parse ``hosts``. Raises SettingsError if nothing may be sent to any of them."""
+        return parse_hosts(self.hosts, self.port, self.transport, self.server_name)
 
 
 class _VerifiedTls(ldap3.Tls):  # type: ignore[misc]  # ldap3 has no types
@@ -82,11 +84,15 @@ class _VerifiedTls(ldap3.Tls):  # type: ignore[misc]  # ldap3 has no types
             raise
 
 
-class _HostFailed(Exception):
+class HostFailed(Exception):
     """A domain controller could not be used. The next one may work."""
 
 
-class _CertificateFailed(_HostFailed):
+class _NotAHost(HostFailed):
+    """The entry of ``host`` is no name or address."""
+
+
+class _CertificateFailed(HostFailed):
     """Its certificate does not verify."""
 
 
@@ -94,28 +100,46 @@ def connect(settings: LdapSettings) -> LdapSession:
     """Bind to the first domain controller that answers, and check that ``base_dn`` exists.
 
     Raises:
+    - SettingsError, before anything is sent, if the hosts contradict the rest of the settings; or if none is a host.
     - DirectoryBindError at the first refused login. The next host is not tried, because each attempt counts towards
       locking the account.
     - DirectoryCertificateError if no host could be used, and at least one failed because of its certificate.
     - DirectoryUnreachable if no host could be used for other reasons.
     - DirectoryNotFound for a missing ``base_dn``.
     """
-    context = _tls_context(settings) if settings.transport is not Transport.PLAIN else None
-    failures: list[_HostFailed] = []
-    for host in settings.hosts:
-        try:
-            session = _connect_to(host, settings, context)
-        except _HostFailed as failure:
-            log.warning("domain controller skipped: %s", failure)
-            failures.append(failure)
+    failures: list[HostFailed] = []
+    for _, outcome in each_host(settings):
+        if isinstance(outcome, HostFailed):
+            log.warning("domain controller skipped: %s", outcome)
+            failures.append(outcome)
             continue
-        _require_base_dn(session, settings)
-        return session
+        require_base_dn(outcome, settings)
+        return outcome
+    raise _nobody_answered(failures)
+
+
+def each_host(settings: LdapSettings) -> Iterator[tuple[Host | BadHost, LdapSession | HostFailed]]:
+    """Bind to one domain controller after the other, as far as the caller asks for more.
+
+    Raises SettingsError before anything is sent, and DirectoryBindError at the first refused login.
+    """
+    hosts = settings.parsed_hosts()
+    context = _tls_context(settings) if settings.transport is not Transport.PLAIN else None
+    for host in hosts:
+        try:
+            yield host, _connect_to(host, settings, context)
+        except HostFailed as failure:
+            yield host, failure
+
+
+def _nobody_answered(failures: list[HostFailed]) -> SettingsError | DirectoryError:
     text = "; ".join(map(str, failures))
     if any(isinstance(failure, _CertificateFailed) for failure in failures):
-        raise DirectoryCertificateError(f"No trusted connection to Active Directory. {text}")
-    raise DirectoryUnreachable(
-        f"No domain controller answered. {text or 'The connection names none.'} "
+        return DirectoryCertificateError(f"No trusted connection to Active Directory. {text}")
+    if failures and all(isinstance(failure, _NotAHost) for failure in failures):
+        return SettingsError(f"`host` of the connection names no domain controller. {text}. Correct it.")
+    return DirectoryUnreachable(
+        f"No domain controller could be used. {text or 'The connection names none'}. "
         f"Check host, port and `transport` of the connection, and the firewall."
     )
 
@@ -127,29 +151,52 @@ def _tls_context(settings: LdapSettings) -> ssl.SSLContext:
             f"this worker can read, with the certificate authority of the domain controllers."
         )
     try:
-        context = ssl.create_default_context(cafile=settings.ca_certs_file)
-    except (ssl.SSLError, OSError) as error:
+        context = ssl.create_default_context(cafile=settings.ca_certs_file, cadata=settings.ca_certs)
+    except (ssl.SSLError, OSError, ValueError) as error:
         raise DirectoryCertificateError(
-            f"`ca_certs_file` of the connection cannot be read as PEM certificates: {settings.ca_certs_file} ({error})."
+            f"{settings.ca_source} of the connection cannot be read as PEM certificates ({error})."
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
-def _connect_to(host: str, settings: LdapSettings, context: ssl.SSLContext | None) -> LdapSession:
-    tls = _VerifiedTls(context, settings.server_name or host) if context is not None else None
+def _connect_to(host: Host | BadHost, settings: LdapSettings, context: ssl.SSLContext | None) -> LdapSession:
+    if isinstance(host, BadHost):
+        raise _NotAHost(f"{host}: {host.problem}")
+    tls = _VerifiedTls(context, host.server_name) if context is not None else None
+    try:
+        connection = _connection(host, settings, tls)
+        connection.open(read_server_info=False)
+        if settings.transport is Transport.STARTTLS:
+            connection.start_tls(read_server_info=False)
+        _require_protection(connection, host, settings)
+        _, result, _, _ = connection.bind(read_server_info=False)
+    except (LDAPExceptionError, OSError, ValueError) as error:  # ldap3 lets some of Python's own errors through
+        if tls is not None and tls.certificate_error is not None:
+            problem = certificate_problem(tls.certificate_error, settings.ca_source)
+            raise _CertificateFailed(f"{host}: {problem}") from error
+        raise HostFailed(f"{host}: {str(error) or type(error).__name__}") from error
+    if result["result"] != RESULT_SUCCESS:
+        connection.unbind()
+        _refuse_bind(host, result, settings.transport)
+    return LdapSession(connection, host.name)
+
+
+def _connection(host: Host, settings: LdapSettings, tls: _VerifiedTls | None) -> Any:
     server = ldap3.Server(
-        host,
-        port=settings.port or (636 if settings.transport is Transport.LDAPS else 389),
+        host.name,
+        port=host.port,
         use_ssl=settings.transport is Transport.LDAPS,
         tls=tls,
         get_info=ldap3.NONE,
         connect_timeout=settings.connect_timeout,
     )
-    connection = ldap3.Connection(
+    if (server.host, server.port, server.ssl) != (host.name, host.port, settings.transport is Transport.LDAPS):
+        raise HostFailed(f"{host}: ldap3 understands another host than this one")
+    return ldap3.Connection(
         server,
         user=settings.login,
-        password=settings.password,
+        password=settings.password.encode("utf-8"),  # ldap3 alters a text (SASLprep), and sends bytes as they are
         authentication=ldap3.SIMPLE,
         client_strategy=ldap3.SAFE_SYNC,
         auto_referrals=False,
@@ -159,54 +206,35 @@ def _connect_to(host: str, settings: LdapSettings, context: ssl.SSLContext | Non
         raise_exceptions=False,
         receive_timeout=settings.receive_timeout,
     )
-    try:
-        connection.open(read_server_info=False)
-        if settings.transport is Transport.STARTTLS:
-            connection.start_tls(read_server_info=False)
-        _, result, _, _ = connection.bind(read_server_info=False)
-    except LDAPExceptionError as error:
-        if tls is not None and tls.certificate_error is not None:
-            raise _CertificateFailed(_certificate_text(host, tls.certificate_error, settings)) from error
-        raise _HostFailed(f"{host}: {error}") from error
-    if result["result"] != RESULT_SUCCESS:
-        connection.unbind()
-        _refuse_bind(host, result)
-    return LdapSession(connection, host)
 
 
-def _certificate_text(host: str, error: ssl.SSLCertVerificationError, settings: LdapSettings) -> str:
-    reason = error.verify_message or str(error)
-    if "mismatch" in reason.lower():
-        remedy = "Set `server_name` of the connection to the name in the certificate."
-    elif settings.ca_certs_file is None:
-        remedy = "Set `ca_certs_file` of the connection to a PEM file with the certificate authority that signed it."
-    else:
-        remedy = f"`ca_certs_file` ({settings.ca_certs_file}) is not the certificate authority that signed it."
-    return f"{host}: the certificate does not verify: {reason.rstrip('.')}. {remedy}"
+def _require_protection(connection: Any, host: Host, settings: LdapSettings) -> None:
+    """Look at the socket itself before the password goes out: nothing else proves that it is TLS."""
+    if settings.transport is Transport.PLAIN or isinstance(connection.socket, ssl.SSLSocket):
+        return
+    connection.strategy.close()
+    raise HostFailed(f"{host}: TLS did not start, so the login was not sent")
 
 
-def _refuse_bind(host: str, result: dict[str, Any]) -> NoReturn:
-    code, message = result["result"], str(result.get("message") or "")
-    if code == RESULT_INVALID_CREDENTIALS:
-        number = message.partition("data ")[2].partition(",")[0].strip().lower()
-        reason = _BIND_REFUSALS.get(number, "login or password is wrong")
-        raise DirectoryBindError(
-            f"{host} refuses the login: {reason}. No other domain controller was tried, because each attempt counts "
-            f"towards locking the account. Check login and password of the connection."
-        )
-    if code == RESULT_STRONGER_AUTH_REQUIRED:
-        raise DirectoryBindError(
-            f"{host} refuses a login over an unprotected connection. Set `transport` of the connection to ldaps or "
-            f"starttls."
-        )
-    raise _HostFailed(f"{host}: bind refused: {result['description']} (code {code})")
+def _refuse_bind(host: Host, result: dict[str, Any], transport: Transport) -> NoReturn:
+    refusal = bind_refusal(result["result"], result["description"], str(result.get("message") or ""), transport)
+    if refusal.about_login:
+        raise DirectoryBindError(f"{host} {refusal.text}")
+    raise HostFailed(f"{host}: {refusal.text}")
 
 
-def _require_base_dn(session: LdapSession, settings: LdapSettings) -> None:
+def require_base_dn(session: LdapSession, settings: LdapSettings) -> None:
+    """Check that ``base_dn`` exists, if there is one. Raises DirectoryNotFound, and closes the session."""
     if settings.base_dn is None:
         return
     try:
         session.search(settings.base_dn, "(objectClass=*)", ["1.1"], "BASE")
+    except InvalidDn as error:
+        session.close()
+        raise SettingsError(
+            f"`base_dn` of the connection is not a distinguished name to Active Directory: {settings.base_dn}. "
+            f"Correct it, or leave it out to use the whole domain."
+        ) from error
     except DirectoryError as error:
         session.close()
         if not isinstance(error, DirectoryNotFound):

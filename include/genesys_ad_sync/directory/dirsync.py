@@ -12,6 +12,7 @@ from genesys_ad_sync.directory import ldap_controls as ctl
 from genesys_ad_sync.directory.entries import DirSyncRefused, Entry, RootDse
 from genesys_ad_sync.directory.objects import batches, each_once, guids_of, parenthesised, user_attributes
 from genesys_ad_sync.directory.results import Delta
+from genesys_ad_sync.directory.schema import untrackable_attributes
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.directory.vector_reader import VectorReader
 from genesys_ad_sync.errors import CursorRejected
@@ -29,6 +30,8 @@ CHANGES_FILTER = (
 # server need not send the whole domain to return it (seen on Samba; if a server bound the cookie to the filter, the
 # next answer would be everything, which is applied idempotently).
 NOTHING = "(objectGUID=" + "\\00" * 16 + ")"
+OLDEST_COOKIE = timedelta(days=30)
+SHORTEST_TOMBSTONE_LIFETIME = timedelta(days=2)  # AD accepts no smaller one
 # Attributes that come with every entry or are handled separately; a change of any other attribute touches the object.
 _NOT_TOUCHING = frozenset({"objectguid", "instancetype", "isdeleted", "parentguid"})
 # Memberships of a group change without a change of the member, so DirSync cannot show when such a filter's answer does.
@@ -42,7 +45,7 @@ class RawDelta:
     ``renamed``: existing objects with another name or parent; organizational units may be among them. ``appeared``:
     DNs of containers that the answer shows as new. ``restored``: objects undeleted from the recycle bin.
     ``unranged``: groups whose members came as a plain list instead of as added and removed values. ``states``:
-    accounts whose userAccountControl came.
+    accounts whose userAccountControl came. ``unseen``: objects of which the account sees nothing any more.
     """
 
     added: dict[Guid, set[Guid]] = field(default_factory=dict)
@@ -55,6 +58,7 @@ class RawDelta:
     restored: set[Guid] = field(default_factory=set)
     unranged: set[Guid] = field(default_factory=set)
     states: set[Guid] = field(default_factory=set)
+    unseen: set[Guid] = field(default_factory=set)
 
 
 class ChangeReader:
@@ -70,22 +74,22 @@ class ChangeReader:
 
         It has no cookie where changes cannot be followed; the reason and the remedy are then added to ``warnings``.
         """
-        untrackable = ctl.filter_attributes(parenthesised(self._scope.group_filter)) & _UNTRACKABLE
+        untrackable = self._untrackable()
         cookie: bytes | None = None
         root = self._session.root_dse()
         if untrackable:
             warnings.append(
-                f"`directory.group_filter` asks about {', '.join(sorted(untrackable))}, whose changes Active Directory "
-                f"does not report. Every poll reads the whole view."
+                f"`directory.group_filter` asks about {', '.join(sorted(untrackable)) or 'no attribute'}, of which "
+                f"Active Directory reports no changes, as far as its schema shows. Every poll reads the whole view."
             )
         else:
             try:
                 cookie = self._session.dirsync(self._scope.naming_context, NOTHING, ["objectGUID"], b"").cookie
             except DirSyncRefused as refused:
                 warnings.append(
-                    f"{refused} Every poll reads the whole view, which is the only way to find deletions then. Give "
-                    f"the account the right `Replicating Directory Changes` on {self._scope.naming_context}, or "
-                    f"connect to a domain controller that allows DirSync."
+                    f"{refused} This poll reads the whole view, which is the only way to find deletions then. If this "
+                    f"note comes back, the account may lack the right `Replicating Directory Changes` on "
+                    f"{self._scope.naming_context} (a guess), or another domain controller may allow DirSync."
                 )
         if cookie is None:
             self._vectors.begin(None)
@@ -96,7 +100,12 @@ class ChangeReader:
         return self._vectors.complete(cursor)
 
     def changes_since(
-        self, cursor: Cursor, known: Mapping[str, tuple[Guid, int]] | None = None, *, even_if_moved: bool = False
+        self,
+        cursor: Cursor,
+        known: Mapping[str, tuple[Guid, int]] | None = None,
+        *,
+        even_if_moved: bool = False,
+        even_if_all: bool = False,
     ) -> Delta:
         """Read what changed in the domain since ``cursor``, whichever domain controller answers now.
 
@@ -108,19 +117,24 @@ class ChangeReader:
         - The domain controller was restored from a copy: it would answer "nothing changed".
         - An OU was renamed or moved (unless ``even_if_moved``): the objects in it have other DNs without a change of
           their own.
-        - The answer does not show all changes of memberships.
+        - The answer does not show all changes of memberships. One with everything does not show who left (unless
+          ``even_if_all``: `apply_delta` reads each object again that the answer names).
+        - The cookie is so old that AD may have forgotten links that were removed since.
         """
         if cursor.cookie is None:
             raise CursorRejected("There is no DirSync cookie to continue from.")
+        if self._untrackable():  # the cookie of an older version
+            raise CursorRejected("`directory.group_filter` asks about attributes that DirSync does not follow.")
         root = self._session.root_dse()
         seen = {cursor.domain_controller: (cursor.invocation_id, cursor.highest_committed_usn), **(known or {})}
         _require_same_database(root, seen.get(root.domain_controller))
+        self._require_young(cursor, root)
         self._vectors.begin(cursor.cookie)
         answer = self._session.dirsync(
             self._scope.naming_context, CHANGES_FILTER, self._watched_attributes(), cursor.cookie
         )
-        raw = parse_entries(answer.entries)
-        self._refuse_untrackable(raw, even_if_moved=even_if_moved)
+        raw = parse_entries(answer.entries, self._scope.naming_context)
+        self._refuse_untrackable(raw, even_if_moved=even_if_moved, even_if_all=even_if_all)
         delta = self._finish(raw, self._vectors.complete(_cursor(root, answer.cookie)), len(answer.entries))
         log.debug(
             "changes: %d entries, %d groups with member changes, %d touched, %d deleted",
@@ -131,18 +145,34 @@ class ChangeReader:
         )
         return delta
 
+    def _untrackable(self) -> frozenset[str]:
+        asked = ctl.filter_attributes(parenthesised(self._scope.group_filter))
+        return (asked & _UNTRACKABLE) | untrackable_attributes(self._session, asked - _UNTRACKABLE)
+
     def _watched_attributes(self) -> list[str]:
         # For DirSync the attribute list is a filter as well: a change of any other attribute does not show.
         watched = [
             *("objectGUID", "member", "isDeleted", "name", "objectClass", "cn", "sAMAccountName"),
             *("userAccountControl", "primaryGroupID"),
+            *(["accountExpires"] if self._scope.expired_users == "remove" else []),
             *self._scope.group_attributes,
             *user_attributes(self._scope),
             *sorted(ctl.filter_attributes(parenthesised(self._scope.group_filter))),
         ]
         return each_once(watched)
 
-    def _refuse_untrackable(self, raw: RawDelta, *, even_if_moved: bool) -> None:
+    def _require_young(self, cursor: Cursor, root: RootDse) -> None:
+        age = root.current_time - cursor.polled_at
+        if age <= SHORTEST_TOMBSTONE_LIFETIME / 2:
+            return
+        limit = min(OLDEST_COOKIE, self._session.tombstone_lifetime() / 2)
+        if age > limit:
+            raise CursorRejected(
+                f"The last poll was {age.days} days ago, and after {limit.days} days Active Directory may have "
+                f"forgotten who left."
+            )
+
+    def _refuse_untrackable(self, raw: RawDelta, *, even_if_moved: bool, even_if_all: bool) -> None:
         """Raise CursorRejected if memberships may have changed unseen."""
         if raw.restored:
             # The links of an undeleted object become visible again without a change of the group
@@ -151,7 +181,7 @@ class ChangeReader:
         # Every domain has this OU, every account sees it, and it is never new. A full answer shows it as new, and
         # Microsoft's page on DirSync allows a full answer at any time.
         always_there = names.dn_key(f"ou=domain controllers,{self._scope.naming_context}")
-        if any(names.dn_key(dn) == always_there for dn in raw.appeared):
+        if not even_if_all and any(names.dn_key(dn) == always_there for dn in raw.appeared):
             raise CursorRejected(
                 f"{self._session.host} answered with everything instead of the changes, which does not show who left."
             )
@@ -188,24 +218,30 @@ class ChangeReader:
             primary_groups={guid: rid for guid, rid in raw.primary_groups.items() if guid not in raw.deleted},
             entries=entries,
             states=frozenset(raw.states - raw.deleted),
+            unseen=frozenset(raw.unseen - raw.deleted),
         )
 
 
-def parse_entries(entries: Iterable[Entry]) -> RawDelta:
+def parse_entries(entries: Iterable[Entry], naming_context: str) -> RawDelta:
     """Collect the changes of a DirSync answer.
 
-    Where an object comes in several entries, the later one is newer.
+    Where an object comes in several entries, the later one is newer. An attribute without values says nothing about
+    members: the account may lack the right to read them.
 
     Raises DirectoryIncomplete for an entry or a member without GUID.
     """
     raw = RawDelta()
+    deleted_objects = "," + names.dn_key(f"CN=Deleted Objects,{naming_context}")
     for entry in entries:
         guid = entry.guid
-        if entry.text("isDeleted") == "TRUE":
-            raw.deleted.add(guid)
+        if entry.text("isDeleted") == "TRUE" or names.dn_key(entry.dn).endswith(deleted_objects):
+            raw.deleted.add(guid)  # the DN says it where the account may not read the attribute
             continue
         raw.deleted.discard(guid)
-        if entry.attributes.get("isdeleted") == []:
+        if not entry.dn:
+            # What Windows answers an ordinary account about a deleted object (Samba's test suite, dirsync.py).
+            raw.unseen.add(guid)
+        elif entry.attributes.get("isdeleted") == []:
             raw.restored.add(guid)
         elif entry.classes & CONTAINER_CLASSES:
             raw.appeared.append(entry.dn)  # nothing can have been in it before
@@ -221,7 +257,8 @@ def _collect(raw: RawDelta, guid: Guid, entry: Entry) -> None:
         elif name == "member;range=0-0":
             _note(raw.removed, raw.added, guid, guids_of(values))
         elif name.partition(";")[0] == "member":
-            raw.unranged.add(guid)
+            if values:
+                raw.unranged.add(guid)
         elif name not in _NOT_TOUCHING:
             raw.touched.add(guid)
     if "useraccountcontrol" in entry.attributes:

@@ -6,15 +6,28 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from genesys_ad_sync.directory import ldap_controls as ctl
-from genesys_ad_sync.errors import DirectoryError, DirectoryIncomplete
+from genesys_ad_sync.errors import CursorRejected, DirectoryError, DirectoryIncomplete, SettingsError
 from genesys_ad_sync.model import Guid
 
 
 class DirSyncRefused(DirectoryError):
-    """The server or the account's rights allow no DirSync at all.
+    """The server or the account's rights allow no DirSync at all."""
 
-    A bad cookie is a CursorRejected instead.
+    what = "DirSync"
+
+
+class CookieRefused(CursorRejected):
+    """The server does not continue from a DirSync cookie.
+
+    Another domain controller, one of another Windows version, or an old cookie may be the reason; Microsoft's page on
+    DirSync asks clients to read everything then.
     """
+
+    what = "to continue from the DirSync cookie"
+
+
+class InvalidDn(SettingsError):
+    """The server does not understand the base of a search. All bases come from settings."""
 
 
 @dataclass(frozen=True)

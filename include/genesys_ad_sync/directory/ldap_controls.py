@@ -31,10 +31,10 @@ MAX_BYTES = 2**31 - 1  # the server's own limit is smaller; it says "more result
 
 GUIDS_PER_FILTER = 200  # measured: reference/active-directory.md 3i
 
-_EXTENDED_PREFIX = re.compile(r"^(?:<[A-Z]+=[^>]*>;)+")
+_EXTENDED_PREFIX = re.compile(r"^<GUID=[^>]*>(?:;<SID=[^>]*>)?(?:;|$)")  # no semicolon where no DN follows
 _EXTENDED_GUID = re.compile(rb"^<GUID=([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})>")
 _RANGE = re.compile(r"^range=(\d+)-(\d+|\*)$", re.IGNORECASE)
-_FILTER_ATTRIBUTE = re.compile(r"\(\s*([A-Za-z][A-Za-z0-9-]*)[^()=]*=")
+_FILTER_ITEM = re.compile(r"\(\s*([^()&|!=]*?)\s*[<>~:]?=")  # the part of each comparison before its operator
 
 
 def dirsync_control(cookie: bytes) -> Any:
@@ -88,8 +88,11 @@ def dn_filter(dns: Iterable[str]) -> str:
 
 
 def filter_attributes(ldap_filter: str) -> frozenset[str]:
-    """Return the attribute names that a filter asks about, lower-case."""
-    return frozenset(name.lower() for name in _FILTER_ATTRIBUTE.findall(ldap_filter))
+    """Return the attribute names that a filter asks about, lower-case, without options and matching rules.
+
+    Object identifiers are names, too; a comparison without attribute has the name "".
+    """
+    return frozenset(re.split("[:;]", item)[0].strip().lower() for item in _FILTER_ITEM.findall(ldap_filter))
 
 
 def sid_of_bytes(value: bytes) -> str:

@@ -7,8 +7,9 @@ change only. Samba does not have the attribute (reference/active-directory.md 3d
 from __future__ import annotations
 
 import html
+import logging
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
@@ -18,10 +19,13 @@ from genesys_ad_sync.directory import ldap_controls as ctl
 from genesys_ad_sync.directory.membership import difference
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.directory.session import LdapSession
-from genesys_ad_sync.errors import DirectoryNotFound
+from genesys_ad_sync.errors import DirectoryNotFound, DirectoryRefused
 from genesys_ad_sync.model import Action, Change, DirectoryGroup, DirectoryUser, DirectoryView, Guid, MembershipPolicy
 
+log = logging.getLogger(__name__)
+
 ATTRIBUTE = "msDS-ReplValueMetaData"
+RANGES_FOR_TIMES = 5  # of 1,000 or 1,500 records each
 DNS_PER_FILTER = 50  # DNs are long; measured: reference/active-directory.md 3i
 
 # Not parsed as XML: AD leaves `&` (and `<`) of DNs unescaped and ends each value with a NUL.
@@ -58,14 +62,26 @@ class LinkRecord:
 def parse(values: Iterable[bytes]) -> list[LinkRecord]:
     """Parse the records of ``member``; the values hold records of other attributes, too.
 
-    A record without DN or time is left out.
+    A record without DN or time is left out; see `parse_known`.
     """
-    records = []
+    return parse_known(values)[0]
+
+
+def parse_known(values: Iterable[bytes]) -> tuple[list[LinkRecord], int]:
+    """Parse the records of ``member``, and count the values that are no record of a known form.
+
+    The form is from documentation: no domain controller need keep to it.
+    """
+    records, unknown = [], 0
     for value in values:
         fields = dict(_FIELD.findall(value.decode("utf-8", "replace")))
+        attribute = fields.get("pszAttributeName", "").strip().lower()
+        if attribute not in ("", "member"):
+            continue
         changed = _time(fields.get("ftimeLastOriginatingChange"))
         dn = html.unescape(fields.get("pszObjectDn", "").strip())
-        if fields.get("pszAttributeName", "").strip().lower() != "member" or not dn or changed is None:
+        if not attribute or not dn or changed is None:
+            unknown += 1
             continue
         version = fields.get("dwVersion", "").strip()
         records.append(
@@ -77,7 +93,7 @@ def parse(values: Iterable[bytes]) -> list[LinkRecord]:
                 version=int(version) if version.isdigit() else 1,
             )
         )
-    return records
+    return records, unknown
 
 
 def _time(text: str | None) -> datetime | None:
@@ -101,12 +117,22 @@ class LinkHistory:
 
 
 class MetadataReader:
-    """Reads the records over one session. The first group shows whether the server has any."""
+    """Reads the records over one session. The first group shows whether the server has any.
+
+    Records only adorn changes with times. Whatever but a broken connection keeps them from being read is counted, and
+    said by `notes`.
+
+    ``unreadable``: groups whose records did not come, or not all. ``understood``, ``unknown``: records of a known form,
+    and of another one.
+    """
 
     def __init__(self, session: LdapSession, naming_context: str) -> None:
         self._session = session
         self._naming_context = naming_context
         self.supported: bool | None = None  # None: not known yet
+        self.unreadable: set[Guid] = set()
+        self.understood = 0
+        self.unknown = 0
 
     def records(self, group: Guid) -> list[LinkRecord]:
         """Read the records of a group; [] if there are none, or no such group.
@@ -114,22 +140,77 @@ class MetadataReader:
         A server that answers nothing for a group with members does not have the attribute, and is not asked again.
         Members by `primaryGroupID` have no record.
         """
+        return self._records(group, until=None)
+
+    def _records(self, group: Guid, until: Callable[[LinkRecord], bool] | None) -> list[LinkRecord]:
+        """Read the records of a group. ``until``: ends the reading after the range with which it is true."""
         if self.supported is False:
             return []
+        records: list[LinkRecord] = []
+        came = ended = False
         try:
-            values = self._session.read_values(group, ATTRIBUTE)
+            for number, values in enumerate(self._session.read_ranges(group, ATTRIBUTE), start=1):
+                part, unknown = parse_known(values)
+                came = came or bool(values)
+                records += part
+                self.understood += len(part)
+                self.unknown += unknown
+                if until is not None:
+                    ended = any(until(record) for record in part)
+                    if ended or number == RANGES_FOR_TIMES:
+                        break
+            else:
+                ended = True
         except DirectoryNotFound:
             return []
-        if self.supported is None and (values or self._has_links(group)):
-            self.supported = bool(values)
-        return parse(values)
+        except DirectoryRefused as refused:
+            log.warning("times of memberships cannot be read: %s", refused)
+            records = []
+        if ended:
+            self.unreadable.discard(group)
+        else:
+            self.unreadable.add(group)
+        if self.supported is None and (came or (ended and self._has_links(group))):
+            self.supported = came
+        return records
 
     def _has_links(self, group: Guid) -> bool:
-        return bool(self._session.search(f"<GUID={group}>", "(member=*)", ["objectGUID"], "BASE"))
+        try:
+            return bool(self._session.search(f"<GUID={group}>", "(member=*)", ["objectGUID"], "BASE"))
+        except DirectoryRefused:
+            return False
 
-    def history(self, groups: Collection[Guid], known: Mapping[str, Guid]) -> LinkHistory:
-        """Read the records of ``groups`` about ``known`` objects (`dn_key` -> guid), and count the others."""
-        return _as_guids({group: self.records(group) for group in sorted(groups)}, known)
+    def notes(self) -> list[str]:
+        """Return notes on what could not be read."""
+        notes = []
+        if self.unreadable:
+            notes.append(
+                f"the times of memberships of {len(self.unreadable)} AD groups could not all be read: their changes "
+                "carry the times of the polls instead"
+            )
+        if self.unknown:
+            notes.append(
+                f"{self.understood} of {self.understood + self.unknown} records about times of memberships have a "
+                "known form: changes whose record has another one carry the times of the polls instead"
+            )
+        return notes
+
+    def history(self, wanted: Mapping[Guid, Collection[Guid]], known: Mapping[str, Guid]) -> LinkHistory:
+        """Read the records about ``known`` objects (`dn_key` -> guid), and count the others.
+
+        ``wanted``: group -> members whose record is needed. A reading ends when they have all come, and after
+        ``RANGES_FOR_TIMES`` ranges in any case: of a large group it would cost more than all the rest of a poll.
+        """
+        found = {}
+        for group in sorted(wanted):
+            waiting = set(wanted[group])
+
+            def has_come(record: LinkRecord, waiting: set[Guid] = waiting) -> bool:
+                waiting.discard(known.get(names.dn_key(record.member_dn), ""))
+                return not waiting
+
+            found[group] = self._records(group, until=has_come)
+        return _as_guids(found, known)
 
     def whole_history(self, groups: Collection[Guid], known: Mapping[str, Guid]) -> LinkHistory:
         """Read the records like ``history``, and look up unknown objects by their DN.
@@ -172,6 +253,16 @@ def guids_by_dn(*views: DirectoryView) -> dict[str, Guid]:
         objects: list[DirectoryGroup | DirectoryUser] = [*view.groups.values(), *view.users.values()]
         found.update((names.dn_key(thing.dn), thing.guid) for thing in objects)
     return found
+
+
+def links_of(changes: Iterable[Change], delta: Delta | None) -> dict[Guid, set[Guid]]:
+    """Return group -> members whose links may carry the time of one of these changes, as `time_of` looks for them."""
+    wanted: dict[Guid, set[Guid]] = {}
+    for change in changes:
+        for group, member in pairwise([*change.path, change.user_guid or ""]):
+            if delta is None or member in frozenset().union(*delta.member_changes.get(group, ())):
+                wanted.setdefault(group, set()).add(member)
+    return wanted
 
 
 def time_of(change: Change, history: LinkHistory, delta: Delta | None) -> datetime | None:

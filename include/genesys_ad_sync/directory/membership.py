@@ -46,6 +46,8 @@ def effective_members(view: DirectoryView, root: Guid, policy: MembershipPolicy)
                 continue
             if user.disabled and policy.disabled_users == "remove":
                 continue
+            if user.expired and policy.expired_users == "remove":
+                continue
             members[guid] = path
     return members
 

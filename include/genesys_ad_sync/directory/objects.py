@@ -5,24 +5,30 @@ Everything is keyed by objectGUID. A method returns complete data or raises.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+import logging
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import TypeVar
 
 from genesys_ad_sync.directory import ldap_controls as ctl
-from genesys_ad_sync.directory.entries import Entry
+from genesys_ad_sync.directory.attribute_values import value_as_text
+from genesys_ad_sync.directory.entries import Entry, InvalidDn
 from genesys_ad_sync.directory.membership import primary_group_rids
 from genesys_ad_sync.directory.ranges import RANGE_SIZE
 from genesys_ad_sync.directory.session import PAGE_SIZE, LdapSession
-from genesys_ad_sync.errors import DirectoryIncomplete, DirectoryNotFound
+from genesys_ad_sync.errors import DirectoryIncomplete, DirectoryNotFound, DirectoryRefused, SettingsError
 from genesys_ad_sync.model import DirectoryGroup, DirectoryUser, DirectoryView, Guid, PrincipalKind, Scope
+
+log = logging.getLogger(__name__)
 
 GROUPS_PER_PAGE = 200  # each may bring RANGE_SIZE members
 SCAN_FROM = 1000  # wanted users; fewer are always requested by GUID
 SCAN_WHILE = 0.5  # share of a page that is wanted; below it, requesting by GUID takes fewer requests
 
+_WINDOWS_EPOCH = datetime(1601, 1, 1, tzinfo=timezone.utc)
 ACCOUNT_DISABLED = 0x2  # bit of userAccountControl
 ALWAYS_READ = ("mail", "userprincipalname")
 
@@ -50,6 +56,7 @@ class ObjectReader:
         self._scope = scope
         self._group_filter = parenthesised(scope.group_filter)
         self._user_attributes = user_attributes(scope)
+        self._time: datetime | None = None
 
     # -- what to read ---------------------------------------------------------------------------------
 
@@ -80,18 +87,55 @@ class ObjectReader:
         return frozenset(matching)
 
     def tombstones(self, guids: Iterable[Guid]) -> frozenset[Guid]:
-        """Return which of them are deleted objects, as far as the account may see them."""
+        """Return which of them are deleted objects, as far as the account may see them.
+
+        Tombstones only explain what a reading shows. A server that refuses the search explains nothing.
+        """
         found: set[Guid] = set()
         for batch in batches(sorted(guids), ctl.GUIDS_PER_FILTER):
-            entries = self._session.search(
-                self._scope.naming_context,
-                f"(&(isDeleted=TRUE){ctl.guid_filter(batch)})",
-                ["objectGUID"],
-                controls=(ctl.show_deleted(),),
-                subordinates="ignore",
-            )
+            try:
+                entries = self._session.search(
+                    self._scope.naming_context,
+                    f"(&(isDeleted=TRUE){ctl.guid_filter(batch)})",
+                    ["objectGUID"],
+                    controls=(ctl.show_deleted(),),
+                    subordinates="ignore",
+                )
+            except DirectoryRefused as refused:
+                log.warning("deleted objects cannot be looked up: %s", refused)
+                break
             found.update(entry.guid for entry in entries)
         return frozenset(found)
+
+    def member_lists(self, groups: Iterable[Guid]) -> dict[Guid, set[Guid]]:
+        """Return the values of `member` of those of these groups that exist, complete.
+
+        Members by primaryGroupID are not among them.
+        """
+        lists: dict[Guid, set[Guid]] = {}
+        for batch in batches(sorted(groups), ctl.GUIDS_PER_FILTER):
+            attributes = ["objectGUID", f"member;range=0-{RANGE_SIZE - 1}"]
+            found = [
+                (entry.guid, *_first_members(entry))
+                for entry in self._search_domain(ctl.guid_filter(batch), attributes)
+            ]
+            for guid, values, is_complete in found:
+                lists[guid] = guids_of(values if is_complete else self._session.read_values(guid, "member", values))
+        return lists
+
+    def members_by_primary_group(
+        self, groups: DirectoryView, members: Mapping[Guid, Collection[Guid]]
+    ) -> dict[Guid, set[Guid]]:
+        """Return which of ``members`` belong to their group by primaryGroupID now."""
+        rids = {guid: rid for rid, guid in primary_group_rids(groups).items()}
+        found: dict[Guid, set[Guid]] = {}
+        wanted = sorted({member for guid in rids for member in members[guid]})
+        for batch in batches(wanted, ctl.GUIDS_PER_FILTER):
+            for entry in self._search_domain(ctl.guid_filter(batch), ["objectGUID", "primaryGroupID"]):
+                rid = entry.number("primaryGroupID")
+                for guid in (guid for guid, own in rids.items() if own == rid):
+                    found.setdefault(guid, set()).add(entry.guid)
+        return found
 
     # -- searches -------------------------------------------------------------------------------------
 
@@ -101,16 +145,23 @@ class ObjectReader:
 
     def _user_object_attributes(self) -> list[str]:
         names = ("objectGUID", "objectClass", "cn", "sAMAccountName", "userAccountControl", "primaryGroupID")
-        return each_once([*names, *self._user_attributes])
+        return each_once([*names, "accountExpires", *self._user_attributes])
 
     def _below_group_base(self, ldap_filter: str, attributes: Sequence[str]) -> Iterator[Entry]:
-        try:
-            yield from self._session.search_paged(self._scope.group_base, ldap_filter, attributes, GROUPS_PER_PAGE)
-        except DirectoryNotFound as error:
-            raise DirectoryNotFound(
-                f"`directory.group_base` does not exist, or the account may not see it: {self._scope.group_base}. "
-                f"Correct it in the sync definition."
-            ) from error
+        """Search below each base. Parts that other servers hold are left out; the session notes them."""
+        for base in self._scope.group_bases:
+            try:
+                yield from self._session.search_paged(base, ldap_filter, attributes, GROUPS_PER_PAGE, "note")
+            except DirectoryNotFound as error:
+                raise DirectoryNotFound(
+                    f"`directory.group_base` does not exist, or the account may not see it: {base}. "
+                    f"Correct it in the sync definition."
+                ) from error
+            except InvalidDn as error:
+                raise SettingsError(
+                    f"`directory.group_base` is not a distinguished name to Active Directory: {base}. "
+                    f"Correct it in the sync definition."
+                ) from error
 
     def _in_the_domain(self, ldap_filter: str) -> Iterator[Entry]:
         return self._search_domain(ldap_filter, self._object_attributes())
@@ -222,6 +273,7 @@ class ObjectReader:
         )
 
     def _user(self, entry: Entry) -> DirectoryUser:
+        expires_at = account_expires(entry.number("accountExpires"))
         return DirectoryUser(
             guid=entry.guid,
             dn=entry.dn,
@@ -230,7 +282,15 @@ class ObjectReader:
             sam_account_name=entry.text("sAMAccountName"),
             disabled=bool((entry.number("userAccountControl") or 0) & ACCOUNT_DISABLED),
             attributes=_texts(entry, self._user_attributes),
+            expires_at=expires_at,
+            expired=expires_at is not None and expires_at <= self._now(),
         )
+
+    def _now(self) -> datetime:
+        """Return AD's time, as it was when it was first needed."""
+        if self._time is None:
+            self._time = self._session.current_time()
+        return self._time
 
 
 def _first_members(entry: Entry) -> tuple[list[bytes], bool]:
@@ -253,8 +313,23 @@ def _kind(classes: frozenset[str]) -> PrincipalKind:
     return PrincipalKind.CONTACT if "contact" in classes else PrincipalKind.OTHER
 
 
+def account_expires(ticks: int | None) -> datetime | None:
+    """Return the time of ``accountExpires`` (100 ns since 1601); None: never.
+
+    AD writes 0 or the largest number for "never".
+    An absent attribute means never as well: the right to read it is that of ``userAccountControl``.
+    """
+    if not ticks or ticks < 0:
+        return None
+    try:
+        return _WINDOWS_EPOCH + timedelta(microseconds=ticks // 10)
+    except OverflowError:
+        return None
+
+
 def _texts(entry: Entry, names: Iterable[str]) -> dict[str, str]:
-    found = {name.lower(): entry.text(name) for name in names}
+    lower = (name.lower() for name in names)
+    found = {name: value_as_text(name, entry.attributes.get(name, ())) for name in lower}
     return {name: value for name, value in found.items() if value is not None}
 
 

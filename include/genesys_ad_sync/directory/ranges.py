@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from genesys_ad_sync.directory import ldap_controls as ctl
 
@@ -31,6 +31,26 @@ def read_values(ask: Ask, attribute: str, seen: Sequence[bytes] = ()) -> list[by
             return values
         log.debug("range retrieval of %s starts again", attribute)
     return None
+
+
+def read_ranges(ask: Ask, attribute: str) -> Iterator[list[bytes]]:
+    """Yield the values of one attribute, range by range, without overlap.
+
+    Raises ValueError for a range that is missing, or that is not what its name says.
+    """
+    low = 0
+    while True:
+        part = ctl.find_range(ask(f"{attribute};range={low}-{low + RANGE_SIZE - 1}"), attribute)
+        if part is None and low:
+            raise ValueError(f"the range from {low} on is missing")
+        if part is None:
+            return
+        if part.low != low or not (part.values or part.last):
+            raise ValueError(f"the range from {low} on begins at {part.low}")
+        yield part.values
+        if part.last:
+            return
+        low += len(part.values)
 
 
 def _read_to_the_end(ask: Ask, attribute: str, values: list[bytes]) -> bool:

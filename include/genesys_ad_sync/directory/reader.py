@@ -5,6 +5,7 @@ A method returns complete data or raises; it never returns a part in place of th
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Collection, Iterable, Mapping
 
@@ -13,6 +14,7 @@ from genesys_ad_sync.directory.dirsync import (
     ChangeReader,
     rounded_up,
 )
+from genesys_ad_sync.directory.entries import CookieRefused
 from genesys_ad_sync.directory.membership import prune
 from genesys_ad_sync.directory.objects import ObjectReader, ObjectSet
 from genesys_ad_sync.directory.results import Delta, GroupReading, Snapshot
@@ -48,12 +50,17 @@ class DirectoryReader:
         Raises DirectoryNotFound if `directory.group_base` does not exist. A view without groups only adds a warning,
         because it may be true.
         """
+        why: CursorRejected | None = None
         for attempt in range(SNAPSHOT_ATTEMPTS):
             try:
                 return self._snapshot()
             except CursorRejected as rejected:  # an OU was moved meanwhile, for instance
                 log.debug("snapshot attempt %d starts again: %s", attempt + 1, rejected)
-        raise DirectoryIncomplete("Active Directory kept changing while the whole view was read. Run again.")
+                why = rejected
+        raise DirectoryIncomplete(
+            f"The whole view could not be read: each of {SNAPSHOT_ATTEMPTS} readings was overtaken by a change. The "
+            f"last one: {why} Run again."
+        )
 
     def _snapshot(self) -> Snapshot:
         requests_before = self.session.requests
@@ -61,12 +68,12 @@ class DirectoryReader:
         cursor = self.changes.first_cursor(warnings)
         found = self.objects.groups_in_scope()
         view = found.view
-        if cursor.cookie is not None:
-            delta = self.changes.changes_since(cursor)
+        delta = self._changes_meanwhile(cursor, warnings)
+        if delta is not None:
             view = prune(apply_delta(view, delta, self.objects), nested=self.scope.nested_groups)
             cursor, read_until = delta.cursor, delta.read_until
         else:
-            cursor = self.changes.last_cursor(cursor)
+            cursor = self.changes.last_cursor(dataclasses.replace(cursor, cookie=None))
             read_until = rounded_up(self.session.current_time())
         warnings += self._warnings(found, view)
         reading = Snapshot(
@@ -81,6 +88,16 @@ class DirectoryReader:
         log.debug("snapshot: %d groups, %d users, %d requests", len(view.groups), len(view.users), reading.requests)
         return reading
 
+    def _changes_meanwhile(self, cursor: Cursor, warnings: list[str]) -> Delta | None:
+        """Return what changed while the view was read; None where the server does not say."""
+        if cursor.cookie is None:
+            return None
+        try:
+            return self.changes.changes_since(cursor, even_if_all=True)
+        except CookieRefused as refused:
+            warnings.append(f"{refused} The cookie was new: the next poll reads the whole view again.")
+            return None
+
     def _warnings(self, found: ObjectSet, view: DirectoryView) -> list[str]:
         warnings = []
         if found.hidden:
@@ -92,7 +109,12 @@ class DirectoryReader:
         if not any(group.in_scope for group in view.groups.values()):
             warnings.append(
                 f"No group matches `directory.group_filter` ({self.scope.group_filter}) below `directory.group_base` "
-                f"({self.scope.group_base}), or the account may not see them."
+                f"({'; '.join(self.scope.group_bases)}), or the account may not see them."
+            )
+        if self.session.parts_elsewhere:
+            warnings.append(
+                f"Parts below `directory.group_base` lie in other domains or partitions. Their groups are left out: "
+                f"{'; '.join(sorted(self.session.parts_elsewhere))}."
             )
         return warnings
 

@@ -7,42 +7,48 @@ Log lines carry counts and ids, never names, DNs or secrets.
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from typing import Any, Literal, NoReturn
 
 from ldap3.core.exceptions import LDAPExceptionError, LDAPInvalidFilterError, LDAPObjectClassError
 from ldap3.core.results import (
-    RESULT_INSUFFICIENT_ACCESS_RIGHTS,
+    RESULT_INVALID_DN_SYNTAX,
     RESULT_NO_SUCH_OBJECT,
     RESULT_REFERRAL,
     RESULT_SUCCESS,
-    RESULT_UNAVAILABLE_CRITICAL_EXTENSION,
-    RESULT_UNWILLING_TO_PERFORM,
 )
 
+from genesys_ad_sync.directory import answers, ranges
 from genesys_ad_sync.directory import ldap_controls as ctl
-from genesys_ad_sync.directory import ranges
-from genesys_ad_sync.directory.entries import DirSyncRefused, DirSyncResult, Entry, RootDse, generalized_time
-from genesys_ad_sync.errors import CursorRejected, DirectoryError, DirectoryIncomplete, DirectoryNotFound
+from genesys_ad_sync.directory.entries import (
+    CookieRefused,
+    DirSyncRefused,
+    DirSyncResult,
+    Entry,
+    InvalidDn,
+    RootDse,
+    generalized_time,
+)
+from genesys_ad_sync.errors import DirectoryError, DirectoryIncomplete, DirectoryNotFound, DirectoryRefused
 from genesys_ad_sync.model import Guid
 
 log = logging.getLogger(__name__)
 
+DEFAULT_TOMBSTONE_LIFETIME = timedelta(days=60)  # where the attribute has no value (MS-ADTS 6.1.1.2.4.1.1)
+FIRST_DIRSYNC_TIMEOUT = 900.0  # seconds
 PAGE_SIZE = 500  # entries per page; AD's MaxPageSize is 1000
 
 SearchScope = Literal["SUBTREE", "LEVEL", "BASE"]
-ReferralPolicy = Literal["refuse", "ignore"]
-
-# Parts of the forest below a domain's DN that hold none of its groups and users. AD refers to them in every search
-# of the whole domain.
-_HARMLESS_REFERENCES = ("cn=configuration,", "cn=schema,", "dc=domaindnszones,", "dc=forestdnszones,")
+ReferralPolicy = Literal["refuse", "ignore", "note"]
 
 
 class LdapSession:
     """Searches over one bound connection. Close it, or use it as a context manager.
 
-    ``requests`` counts the searches sent. Every search carries the extended-DN control.
+    ``requests`` counts the searches sent. Every search carries the extended-DN control. ``parts_elsewhere``: DNs below
+    the bases of searches that other servers hold, as far as the searches were to note them.
     Every method raises DirectoryIncomplete when an answer breaks off, and DirectoryNotFound for a missing base.
     """
 
@@ -55,6 +61,7 @@ class LdapSession:
         self._connection = connection
         self.host = host
         self.requests = 0
+        self.parts_elsewhere: set[str] = set()
 
     def __enter__(self) -> LdapSession:
         return self
@@ -77,7 +84,7 @@ class LdapSession:
         names.append("supportedControl")
         root = self._only(self.search("", "(objectClass=*)", names, "BASE"), "the root DSE")
         service = self._only(
-            self.search(_need(root, "dsServiceName"), "(objectClass=*)", ["invocationId"], "BASE"),
+            self.search(answers.need(root, "dsServiceName"), "(objectClass=*)", ["invocationId"], "BASE"),
             "the NTDS settings of the domain controller",
         )
         invocation = service.attributes.get("invocationid")
@@ -87,18 +94,18 @@ class LdapSession:
                 f"configuration partition."
             )
         return RootDse(
-            domain_controller=_need(root, "dnsHostName"),
-            naming_context=_need(root, "defaultNamingContext"),
-            highest_committed_usn=int(_need(root, "highestCommittedUSN")),
+            domain_controller=answers.need(root, "dnsHostName"),
+            naming_context=answers.need(root, "defaultNamingContext"),
+            highest_committed_usn=int(answers.need(root, "highestCommittedUSN")),
             invocation_id=ctl.guid_of_bytes(invocation[0]),
-            current_time=generalized_time(_need(root, "currentTime")),
+            current_time=generalized_time(answers.need(root, "currentTime")),
             supported_controls=frozenset(value.decode() for value in root.attributes.get("supportedcontrol", ())),
         )
 
     def current_time(self) -> datetime:
         """Read the domain controller's clock, cut off to whole seconds (one request)."""
         root = self._only(self.search("", "(objectClass=*)", ["currentTime"], "BASE"), "the root DSE")
-        return generalized_time(_need(root, "currentTime"))
+        return generalized_time(answers.need(root, "currentTime"))
 
     def search(
         self,
@@ -178,36 +185,58 @@ class LdapSession:
             )
         return values
 
+    def read_ranges(self, guid: Guid, attribute: str) -> Iterator[list[bytes]]:
+        """Yield the values of an object's attribute, one range after the other; nothing if it has none.
+
+        For values that may differ each time they are read, so that ranges cannot overlap; the values of one moment
+        they are not. Raises DirectoryRefused if a range is missing or has other borders than its name says,
+        DirectoryNotFound if the object does not exist.
+        """
+
+        def ask(ranged: str) -> dict[str, list[bytes]]:
+            found = self.search(f"<GUID={guid}>", "(objectClass=*)", [ranged], "BASE")
+            return self._only(found, f"the object {guid}").attributes
+
+        try:
+            yield from ranges.read_ranges(ask, attribute)
+        except ValueError as error:
+            raise DirectoryRefused(
+                f"{self.host} did not answer all values of {attribute} of the object {guid}: {error}."
+            ) from error
+
     def dirsync(self, naming_context: str, ldap_filter: str, attributes: Sequence[str], cookie: bytes) -> DirSyncResult:
         """Read all changes since ``cookie`` (b"": everything), tombstones included.
 
         Values come as ``member;range=1-1`` (added) and ``member;range=0-0`` (removed). The base must be a naming
-        context. Raises CursorRejected for a bad cookie, DirSyncRefused if the server or the account's rights forbid it.
+        context. Whatever the server answers instead of changes raises CookieRefused if there was a cookie, and
+        DirSyncRefused if there was none: which codes a server chooses for that is not known in advance.
         """
         entries: list[Entry] = []
-        first = not cookie
+        refusal = CookieRefused if cookie else DirSyncRefused
         while True:
-            result, response = self._request(
-                naming_context,
-                ldap_filter,
-                attributes,
-                "SUBTREE",
-                (ctl.dirsync_control(cookie), ctl.show_deleted()),
-            )
-            self._require_dirsync(result, naming_context, "first" if first else "later")
+            # a first answer takes a server minutes in a large domain
+            with self._waiting_for(0 if cookie else FIRST_DIRSYNC_TIMEOUT):
+                result, response = self._request(
+                    naming_context,
+                    ldap_filter,
+                    attributes,
+                    "SUBTREE",
+                    (ctl.dirsync_control(cookie), ctl.show_deleted()),
+                )
+            if result["result"] != RESULT_SUCCESS:
+                raise refusal(f"{self.host} refuses {refusal.what} ({answers.error_text(result)}).")
             page = self._entries(response, naming_context, "ignore")
             entries += page
             answer = ((result.get("controls") or {}).get(ctl.DIRSYNC) or {}).get("value")
             if not answer or not answer.get("cookie"):
-                raise DirectoryIncomplete(f"{self.host} answered a DirSync search without a cookie.")
+                raise refusal(f"{self.host} answered {refusal.what} without a new cookie.")
             stuck = answer["cookie"] == cookie and not page
             cookie = bytes(answer["cookie"])
             if not answer["more_results"]:
                 log.debug("dirsync: %d entries", len(entries))
                 return DirSyncResult(entries, cookie)
             if stuck:
-                raise DirectoryIncomplete(f"{self.host} says that DirSync has more results, but does not send them.")
-            first = False
+                raise refusal(f"{self.host} says that DirSync has more results, but does not send them.")
 
     def sees_deleted_objects(self, naming_context: str) -> bool:
         """Return whether the account may see tombstones (one request).
@@ -218,9 +247,24 @@ class LdapSession:
         try:
             container = f"CN=Deleted Objects,{naming_context}"
             found = self.search(container, "(objectClass=*)", ["objectClass"], "BASE", (ctl.show_deleted(),))
-        except DirectoryNotFound:
+        except (DirectoryNotFound, DirectoryRefused):
             return False
         return any(entry.classes for entry in found)
+
+    def tombstone_lifetime(self) -> timedelta:
+        """Return how long AD remembers deleted objects and removed links (two requests)."""
+        try:
+            root = self._only(
+                self.search("", "(objectClass=*)", ["configurationNamingContext"], "BASE"), "the root DSE"
+            )
+            service = (
+                f"CN=Directory Service,CN=Windows NT,CN=Services,{answers.need(root, 'configurationNamingContext')}"
+            )
+            found = self.search(service, "(objectClass=*)", ["tombstoneLifetime"], "BASE")
+        except (DirectoryNotFound, DirectoryRefused):
+            return DEFAULT_TOMBSTONE_LIFETIME
+        days = found[0].number("tombstoneLifetime") if found else None
+        return DEFAULT_TOMBSTONE_LIFETIME if days is None else timedelta(days=days)
 
     def who_am_i(self) -> str | None:
         """Return the account as the server sees it (RFC 4532); None if unknown."""
@@ -260,6 +304,21 @@ class LdapSession:
             ) from error
         return result, response or []
 
+    @contextmanager
+    def _waiting_for(self, seconds: float) -> Iterator[None]:
+        """Wait at least so long for each answer in the block; `receive_timeout` may be longer."""
+        socket: Any = getattr(self._connection, "socket", None)
+        usual = socket.gettimeout() if socket is not None else None
+        if usual is None or usual >= seconds:
+            yield
+            return
+        socket.settimeout(seconds)
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # the connection may be gone
+                socket.settimeout(usual)
+
     def _entries(self, response: list[dict[str, Any]], base: str, subordinates: ReferralPolicy) -> list[Entry]:
         entries = []
         for item in response:
@@ -268,7 +327,10 @@ class LdapSession:
                 # ldap3 returns None for an attribute without values.
                 attributes = {name.lower(): list(values or ()) for name, values in raw.items()}
                 entries.append(Entry(ctl.plain_dn(item["dn"]), attributes))
-            elif item["type"] == "searchResRef" and subordinates == "refuse" and not _harmless(item["uri"]):
+            elif item["type"] == "searchResRef" and subordinates != "ignore" and not answers.harmless(item["uri"]):
+                if subordinates == "note":
+                    self.parts_elsewhere.update(map(answers.dn_of_reference, item["uri"]))
+                    continue
                 raise DirectoryIncomplete(
                     f"A part of {base} lies in another domain, which {self.host} does not hold. Choose a "
                     f"`directory.group_base` that lies in one domain only."
@@ -281,6 +343,11 @@ class LdapSession:
             return
         if code == RESULT_NO_SUCH_OBJECT:
             raise DirectoryNotFound(f"{base} does not exist, or the account may not see it.")
+        if code == RESULT_INVALID_DN_SYNTAX:
+            raise InvalidDn(
+                f"{self.host} does not understand {base} as a distinguished name. Correct it in the settings "
+                f"(`directory.canary`, `directory.group_base`, or `base_dn` of the connection)."
+            )
         if code == RESULT_REFERRAL:
             raise DirectoryIncomplete(
                 f"{base} lies in a domain that {self.host} does not hold. Connect to a domain controller of that "
@@ -288,22 +355,9 @@ class LdapSession:
             )
         self._refuse(result)
 
-    def _require_dirsync(self, result: dict[str, Any], base: str, request: Literal["first", "later"]) -> None:
-        code = result["result"]
-        refused = code in (
-            RESULT_INSUFFICIENT_ACCESS_RIGHTS,
-            RESULT_UNAVAILABLE_CRITICAL_EXTENSION,
-            RESULT_UNWILLING_TO_PERFORM,
-        )
-        if refused and request == "first":
-            raise DirSyncRefused(f"{self.host} refuses DirSync ({result['description']}).")
-        if refused:
-            raise CursorRejected(f"{self.host} does not accept the DirSync cookie ({result['description']}).")
-        self._require_success(result, base)
-
     def _refuse(self, result: dict[str, Any]) -> NoReturn:
-        raise DirectoryIncomplete(
-            f"{self.host} broke off a search: {result['description']} (code {result['result']}). "
+        raise DirectoryRefused(
+            f"{self.host} broke off a search: {answers.error_text(result)}. "
             f"Nothing was concluded from the part that came; run again."
         )
 
@@ -324,16 +378,3 @@ class LdapSession:
         if len(entries) != 1:
             raise DirectoryNotFound(f"{self.host} does not show {what}.")
         return entries[0]
-
-
-def _harmless(uris: Sequence[str]) -> bool:
-    return all(uri.split("/", 3)[-1].lower().startswith(_HARMLESS_REFERENCES) for uri in uris)
-
-
-def _need(entry: Entry, name: str) -> str:
-    value = entry.text(name)
-    if value is None:
-        raise DirectoryIncomplete(
-            f"The root DSE has no {name}: this server is not a domain controller of Active Directory."
-        )
-    return value

@@ -143,6 +143,8 @@ def _write_objects(connection: Connection, definition: str, before: DirectoryVie
             "name": user.name,
             "sam_account_name": user.sam_account_name,
             "disabled": user.disabled,
+            "expires_at": user.expires_at,
+            "expired": user.expired,
             "attributes": dict(user.attributes),
             "gone_at": None,
             "deleted_at": None,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, true
+from sqlalchemy import Connection, Row, Select, func, insert, select, true
 
 from genesys_ad_sync.errors import JournalConflict
 from genesys_ad_sync.journal import tables
@@ -124,6 +124,14 @@ class Views(DefinitionStore):
                 )
             return in_scope
 
+    def count_memberships(self) -> int:
+        """Count the direct memberships of the view."""
+        statement = (
+            select(func.count()).select_from(tables.membership).where(_MEMBERSHIP.definition == self._definition)
+        )
+        with self._database.reading() as connection:
+            return int(connection.scalar(statement) or 0)
+
     def groups_with_rids(self, rids: Collection[int]) -> set[Guid]:
         """Return the domain groups whose SID ends in one of these: ``primaryGroupID`` refers to it."""
         endings = {str(rid) for rid in rids}
@@ -177,6 +185,17 @@ class Views(DefinitionStore):
     def deleted_users(self) -> frozenset[Guid]:
         """Return the former members whose tombstone was seen."""
         statement = select(_USER.guid).where(_USER.definition == self._definition, _USER.deleted_at.is_not(None))
+        with self._database.reading() as connection:
+            return frozenset(connection.scalars(statement))
+
+    def users_expired_at(self, at: datetime) -> frozenset[Guid]:
+        """Return the users whose account expired up to ``at`` and that the view does not know as expired."""
+        statement = select(_USER.guid).where(
+            _USER.definition == self._definition,
+            _USER.gone_at.is_(None),
+            _USER.expires_at <= at,
+            _USER.expired.is_(False),
+        )
         with self._database.reading() as connection:
             return frozenset(connection.scalars(statement))
 
@@ -344,5 +363,7 @@ def _as_user(row: Row[Any]) -> DirectoryUser:
         name=row.name,
         sam_account_name=row.sam_account_name,
         disabled=row.disabled,
+        expires_at=row.expires_at,
+        expired=row.expired,
         attributes=row.attributes,
     )

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
 Guid = str
 
@@ -48,6 +50,8 @@ class DirectoryGroup:
 class DirectoryUser:
     """A member that is not a group.
 
+    ``expires_at``: ``accountExpires``; None: never. ``expired``: that time had passed when AD was read, by AD's clock.
+
     ``attributes``: what rules of `users:` need, the first value of each, by LDAP name in lower case. ``mail`` and
     ``userprincipalname`` are always read.
     """
@@ -59,6 +63,8 @@ class DirectoryUser:
     sam_account_name: str | None
     disabled: bool
     attributes: Mapping[str, str] = field(default_factory=dict)
+    expires_at: datetime | None = None
+    expired: bool = False
 
     @property
     def mail(self) -> str | None:
@@ -84,11 +90,12 @@ class MembershipPolicy:
     """Which members of a group count.
 
     ``nested``: members of nested groups do. ``disabled_users``: ``remove`` leaves out disabled accounts, ``keep`` does
-    not.
+    not. ``expired_users``: the same for accounts whose ``accountExpires`` has passed.
     """
 
     nested: bool
     disabled_users: str  # remove | keep
+    expired_users: str = "keep"  # remove | keep
 
 
 @dataclass(frozen=True)
@@ -102,23 +109,49 @@ class Scope:
     disabled_users: str  # remove | keep
     group_attributes: tuple[str, ...]  # lower-case LDAP names, sorted
     user_attributes: tuple[str, ...]
+    more_group_bases: tuple[str, ...] = ()
+    expired_users: str = "keep"  # remove | keep. A journal that is older than the field was made with `keep`
+
+    @property
+    def group_bases(self) -> tuple[str, ...]:
+        """Return the DNs below which the groups lie; none is below another one."""
+        return (self.group_base, *self.more_group_bases)
 
     @property
     def policy(self) -> MembershipPolicy:
         """Return the part of the scope that decides who is a member."""
-        return MembershipPolicy(nested=self.nested_groups, disabled_users=self.disabled_users)
+        return MembershipPolicy(
+            nested=self.nested_groups, disabled_users=self.disabled_users, expired_users=self.expired_users
+        )
 
     @property
     def fingerprint(self) -> str:
-        """Return a stable text of all fields, to compare with the journal's."""
-        return "|".join(str(value) for value in dataclasses.astuple(self))
+        """Return a stable text of all fields, to compare with the journal's.
+
+        Journals hold a text with bars. It stays as it is where every later field has the value that it had before it
+        existed: an upgrade alone is no other scope. A field with another value needs JSON.
+        """
+        values = dataclasses.asdict(self)
+        later = {
+            field.name: field.default for field in dataclasses.fields(self) if field.default != dataclasses.MISSING
+        }
+        if all(values[name] == default for name, default in later.items()):
+            return "|".join(str(value) for name, value in values.items() if name not in later)
+        return json.dumps(values, sort_keys=True)
 
     @classmethod
     def of_fingerprint(cls, text: str) -> Scope:
         """Read a fingerprint. Raises ValueError when the text is not one.
 
-        An LDAP filter may contain the separator; a base that contains it ends before the filter's bracket.
+        The older form: an LDAP filter may contain the separator; a base that contains it ends before the filter's
+        bracket.
         """
+        if text.startswith("{"):
+            data: dict[str, Any] = json.loads(text)
+            fields: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+            }
+            return cls(**fields)
         base, nested, disabled, group_attributes, user_attributes = text.rsplit("|", 4)
         naming_context, base = base.split("|", 1)
         group_base, bracket, group_filter = base.partition("|(")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from genesys_ad_sync.directory.membership import count_non_users
-from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.model import DirectoryView, Scope, StoredCursor
 
 CANARY_NOTE = (
@@ -59,13 +58,11 @@ def note_on_hidden_changes(hidden: int) -> list[str]:
     ]
 
 
-def note_on_deleted_objects(session: LdapSession, naming_context: str) -> list[str]:
-    """Return the note on the right to see deleted objects, if the account lacks it."""
-    if session.sees_deleted_objects(naming_context):
-        return []
+def note_on_deleted_objects(naming_context: str) -> list[str]:
+    """Return the note on the right to see deleted objects, which the account lacks."""
     container = f"CN=Deleted Objects,{naming_context}"
     return [
-        "The account may not see deleted objects: that a member was deleted is only found when the group is read "
-        "completely (each `full` run reads all). To find it at once, let a domain administrator run, with your "
+        "The account cannot see deleted objects. Each poll compares the member lists of mapped groups instead, and "
+        "many deletions at once look like a loss of rights. To see them, let a domain administrator run, with your "
         f'DOMAIN\\account: dsacls "{container}" /takeownership && dsacls "{container}" /g "DOMAIN\\account:LCRP"'
     ]

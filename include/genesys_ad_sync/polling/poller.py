@@ -14,7 +14,7 @@ from datetime import datetime
 
 from genesys_ad_sync.directory import replica_trust
 from genesys_ad_sync.directory.apply_delta import apply_delta, merged
-from genesys_ad_sync.directory.link_metadata import MetadataReader, changes_hidden, guids_by_dn, time_of
+from genesys_ad_sync.directory.link_metadata import MetadataReader, changes_hidden, guids_by_dn, links_of, time_of
 from genesys_ad_sync.directory.membership import difference, retain_unreadable
 from genesys_ad_sync.directory.reader import DirectoryReader
 from genesys_ad_sync.directory.results import Delta, GroupReading, Snapshot
@@ -25,6 +25,7 @@ from genesys_ad_sync.model import Change, Cursor, DirectoryView, Guid, Reason, S
 from genesys_ad_sync.polling.confirmation import confirm_held_changes
 from genesys_ad_sync.polling.doubts import Step, hold_doubtful, why_doubted, without_hold_if_told
 from genesys_ad_sync.polling.evidence import with_evidence
+from genesys_ad_sync.polling.expiry import as_expired_then
 from genesys_ad_sync.polling.notes import (
     CANARY_NOTE,
     note_on_deleted_objects,
@@ -80,6 +81,7 @@ class DirectoryPoller:
         self.scope = task.definition.scope(session.root_dse().naming_context)
         self.reader = DirectoryReader(session, self.scope)
         self.metadata = MetadataReader(session, self.scope.naming_context)
+        self.sees_deleted_objects = True  # not known before the first poll
         self._hidden = 0  # changes that AD counts and does not list
         self._limits = task.definition.limits
         self._replication_time = task.definition.directory.replication_time
@@ -88,7 +90,8 @@ class DirectoryPoller:
     def poll(self, *, full: bool) -> PollResult:
         """Read what is new; everything, if asked for or if the cursor cannot be trusted."""
         polled = self._retry_on_conflict(lambda: self._poll(full=full))
-        notes = note_on_deleted_objects(self.reader.session, self.scope.naming_context)
+        self.sees_deleted_objects = self.reader.session.sees_deleted_objects(self.scope.naming_context)
+        notes = [] if self.sees_deleted_objects else note_on_deleted_objects(self.scope.naming_context)
         return replace(polled, notes=(*polled.notes, *notes))
 
     def read_completely(self, polled: PollResult, groups: Collection[Guid]) -> PollResult:
@@ -106,7 +109,7 @@ class DirectoryPoller:
 
     def final_notes(self) -> list[str]:
         """Return the notes that only the whole reading shows."""
-        return note_on_hidden_changes(self._hidden)
+        return [*note_on_hidden_changes(self._hidden), *self.metadata.notes()]
 
     def _retry_on_conflict(self, read: Callable[[], PollResult]) -> PollResult:
         for _ in range(CONFLICTS_TOLERATED):
@@ -136,7 +139,10 @@ class DirectoryPoller:
         a user who was moved between two of them is not missed in both.
         """
         reading = self.reader.read_groups(groups) if groups else None
-        delta = self.reader.changes_since(stored.cursor, stored.known_dcs)
+        delta = self._with_expired_users(self.reader.changes_since(stored.cursor, stored.known_dcs))
+        unseen_in = self._journal.views.groups_above(delta.unseen) - set(groups) if delta.unseen else set()
+        if unseen_in:  # what became of such an object, only a complete reading of its groups shows
+            return self._incremental(stored, {*groups, *unseen_in})
         observed_at = max(delta.read_until, reading.read_until) if reading is not None else delta.read_until
         step = self._step(stored, delta.cursor, delta, delta.deleted, observed_at)
         before, after, roots, kept = self._compared_part(delta, reading, groups)
@@ -254,9 +260,17 @@ class DirectoryPoller:
         if stored.cursor.cookie is None:
             return None
         try:
-            return self.reader.changes_since(stored.cursor, stored.known_dcs, even_if_moved=True)
+            delta = self.reader.changes_since(stored.cursor, stored.known_dcs, even_if_moved=True)
         except CursorRejected:
             return None
+        return self._with_expired_users(delta)
+
+    def _with_expired_users(self, delta: Delta) -> Delta:
+        """Return ``delta`` with the accounts that expired since: AD announced that end, and it counts as reported."""
+        if self.scope.expired_users == "keep":
+            return delta
+        due = self._journal.views.users_expired_at(delta.cursor.polled_at) - delta.deleted
+        return replace(delta, touched=delta.touched | due) if due else delta
 
     # -- both -----------------------------------------------------------------------------------------
 
@@ -280,7 +294,8 @@ class DirectoryPoller:
         if reason is not None:
             new_scope = reason is Reason.SCOPE_CHANGED
             told = replica_trust.as_told(before, after, step.delta, deleted=step.deleted, new_scope=new_scope)
-            untold = replica_trust.not_told(changes, self._difference(step, before, told, roots, self.scope))
+            then = as_expired_then(before, after, step.stored.cursor.polled_at)
+            untold = replica_trust.not_told(changes, self._difference(step, then, told, roots, self.scope))
             changes = hold_doubtful(self._journal, self.scope, step, changes, untold)
         changes = without_hold_if_told(changes, step.delta)
         return with_evidence(
@@ -314,12 +329,10 @@ class DirectoryPoller:
         With a ``delta``, only by links that it lists: a user who was enabled came in today, however old the membership
         is.
         """
-        groups = {group for change in changes for group in change.path}
-        if delta is not None:
-            groups &= delta.member_changes.keys()
-        if not groups or self.metadata.supported is False:
+        wanted = links_of(changes, delta)
+        if not wanted or self.metadata.supported is False:
             return changes
-        history = self.metadata.history(groups, guids_by_dn(before, after))
+        history = self.metadata.history(wanted, guids_by_dn(before, after))
         if not self.metadata.supported:
             return changes
         self._hidden += sum(changes_hidden(change, history) for change in changes)

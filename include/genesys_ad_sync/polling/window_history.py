@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from genesys_ad_sync.directory.link_metadata import LinkHistory, guids_by_dn, rebuild_changes
+from genesys_ad_sync.directory.link_metadata import LinkHistory, MetadataReader, guids_by_dn, rebuild_changes
 from genesys_ad_sync.directory.membership import nested_groups
 from genesys_ad_sync.errors import WindowError
 from genesys_ad_sync.model import DirectoryView, Guid, RunRecord
@@ -59,6 +59,15 @@ def _nothing_known(began: datetime, why: str) -> str:
     )
 
 
+def _not_understood(metadata: MetadataReader) -> str:
+    total = metadata.understood + metadata.unknown
+    return (
+        f"This window cannot be replayed: {metadata.understood} of {total} records about times of memberships have a "
+        f"known form, and those of {len(metadata.unreadable)} AD groups could not all be read. Run in mode `full` "
+        "instead: it compares every mapped group completely, whatever happened before."
+    )
+
+
 def _rebuild(
     task: TaskContext, poller: DirectoryPoller, run: RunRecord, start: datetime, end: datetime
 ) -> list[str] | None:
@@ -73,7 +82,10 @@ def _rebuild(
             break
     if not poller.metadata.supported:
         return None
+    unknown = poller.metadata.unknown
     history = _history_below(poller, view, roots)
+    if poller.metadata.unreadable & history.members.keys() or poller.metadata.unknown > unknown:
+        raise WindowError(_not_understood(poller.metadata))
     changes = rebuild_changes(
         view,
         history,

@@ -9,11 +9,6 @@ from genesys_ad_sync.settings.definition import (
     DEFAULT_NAME,
     FULL_SUFFIX,
     SPARE_ACTIVE_RUNS,
-    DirectorySettings,
-    ExcludeSettings,
-    GenesysSettings,
-    Limits,
-    ReportSettings,
     SyncDefinition,
     dag_id_of,
 )
@@ -26,6 +21,13 @@ from genesys_ad_sync.settings.files import (
     parse_definition,
 )
 from genesys_ad_sync.settings.rules import GroupRule, UserRule, fill
+from genesys_ad_sync.settings.sections import (
+    DirectorySettings,
+    ExcludeSettings,
+    GenesysSettings,
+    Limits,
+    ReportSettings,
+)
 from genesys_ad_sync.settings.values import Write
 
 __all__ = [

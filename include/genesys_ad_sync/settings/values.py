@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from croniter import CroniterBadCronError, CroniterBadDateError, croniter  # type: ignore[import-untyped]  # no stubs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -95,6 +95,24 @@ def distinguished_name(value: str) -> str:
         raise wrong(
             "is not a distinguished name", "Write it as AD shows it, for example OU=Contact Center,DC=example,DC=com."
         ) from None
+    return value
+
+
+def one_or_list_of_names(value: object) -> object:
+    """Make a list of a single DN, so that messages about it name the key and no position."""
+    return (distinguished_name(not_blank(value)),) if isinstance(value, str) else value
+
+
+def one_or_list_schema(schema: dict[str, Any]) -> None:
+    """Let the JSON schema of a list allow a single value."""
+    as_list = {key: schema.pop(key) for key in ("type", "items") if key in schema}
+    schema["anyOf"] = [as_list.get("items", {"type": "string"}), {**as_list, "minItems": 1}]
+
+
+def at_least_one_base(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse an empty list of DNs."""
+    if not value:
+        raise wrong("is empty", "Write at least one DN.")
     return value
 
 
@@ -224,6 +242,7 @@ def expanded_url(value: str) -> str:
 # -- types of values ----------------------------------------------------------------------------------
 
 FilledText = Annotated[StrictStr, BeforeValidator(lambda value: not_blank(value) if isinstance(value, str) else value)]
+DistinguishedName = Annotated[FilledText, AfterValidator(distinguished_name), Write("a distinguished name")]
 Flag = Annotated[StrictBool, Write("true or false")]
 Count = Annotated[int, Field(strict=True, ge=0), Write("a whole number, 0 or more")]
 Percent = Annotated[int, Field(strict=True, ge=0, le=100), Write("a whole number from 0 to 100, without the % sign")]

@@ -14,6 +14,7 @@ from typing import Any
 from genesys_ad_sync.directory.accounts import account_states
 from genesys_ad_sync.errors import ParamError, WindowError
 from genesys_ad_sync.model import Action, Change, Guid, Mode, Reason, RunRecord, RunRequest
+from genesys_ad_sync.polling.deletions import read_deletions
 from genesys_ad_sync.polling.poller import DirectoryPoller, PollResult
 from genesys_ad_sync.polling.window_history import rebuild_window
 from genesys_ad_sync.run import journal_identity, objections, relink, undo
@@ -109,6 +110,7 @@ def _read_directory(task: TaskContext, request: RunRequest, run: RunRecord) -> P
         _keep(task, run, polled)
         if run.bounded and task.facts[UNDO] is None:  # an undo leaves nothing for other runs to do
             polled = _with_notes(polled, rebuild_window(task, poller, run, polled.polled_at))
+        polled = read_deletions(task, poller, polled)
         polled = _prove(task, poller, polled, run)
         task.facts[ACCOUNTS] = account_states(poller.reader, undo.put_back(task) | objections.accounts_to_watch(task))
         polled = _with_notes(polled, poller.final_notes())

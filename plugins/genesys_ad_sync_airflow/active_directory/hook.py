@@ -5,6 +5,7 @@ Errors name the fields of the connection form. Reading is the work of ``genesys_
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from genesys_ad_sync.directory.connection import LdapSettings, Transport
+    from genesys_ad_sync.directory.hosts import BadHost, Host
     from genesys_ad_sync.directory.session import LdapSession
 
-EXTRAS = ("transport", "ca_certs_file", "server_name", "base_dn", "connect_timeout", "receive_timeout")
+EXTRAS = ("transport", "ca_certs_file", "ca_certs", "server_name", "base_dn", "connect_timeout", "receive_timeout")
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 DEFAULT_CONNECT_TIMEOUT = 10  # seconds
 DEFAULT_RECEIVE_TIMEOUT = 60
 
@@ -28,8 +31,9 @@ class ActiveDirectoryHook(BaseHook):
 
     Connection fields: *host* one or several domain controllers, comma-separated, tried in order; *port* (default 636,
     or 389 without ``ldaps``); *login* as DN or user principal name; *password*. Extra: ``transport`` ``ldaps``
-    (default), ``starttls`` or ``plain``; ``ca_certs_file`` PEM file; ``server_name`` the name in the certificate, if
-    it is not the host; ``base_dn`` is only checked to exist; ``connect_timeout``, ``receive_timeout`` seconds.
+    (default), ``starttls`` or ``plain``, and no scheme in *host* may contradict it; ``ca_certs_file`` PEM file,
+    ``ca_certs`` PEM text; ``server_name`` the name in the certificate, if it is not the host, or one for
+    each host, comma-separated; ``base_dn`` is only checked to exist; ``connect_timeout``, ``receive_timeout`` seconds.
 
     :param active_directory_conn_id: the id of the connection
     """
@@ -59,18 +63,35 @@ class ActiveDirectoryHook(BaseHook):
         return connection_settings(self.get_connection(self.active_directory_conn_id))
 
     def test_connection(self) -> tuple[bool, str]:
-        """Answer the Test button of the form."""
+        """Answer the Test button of the form: every host of the connection is tried.
+
+        It ends at the first refused login, because each attempt counts towards locking the account.
+        """
+        from genesys_ad_sync.directory.connection import HostFailed, each_host, require_base_dn
+
+        answers: list[str] = []
+        problems: list[str] = []
         try:
             settings = self.settings()
-            with self.get_conn() as session:
-                root = session.root_dse()
-                account = session.who_am_i() or settings.login
+            for host, outcome in each_host(settings):
+                if isinstance(outcome, HostFailed):
+                    problems.append(str(outcome))
+                    continue
+                with outcome as session:
+                    require_base_dn(session, settings)
+                    answers.append(_description(host, session, settings))
         except (DirectoryError, SettingsError) as error:
-            return False, str(error)
-        return True, (
-            f"Connected to {root.domain_controller} ({settings.transport.value}) as {account}. "
-            f"Naming context: {root.naming_context}."
-        )
+            problems.append(str(error))
+        return not problems, " ".join([*(f"Problem: {problem}" for problem in problems), *answers])
+
+
+def _description(host: Host | BadHost, session: LdapSession, settings: LdapSettings) -> str:
+    root = session.root_dse()
+    account = session.who_am_i() or settings.login
+    return (
+        f"{host}: connected to {root.domain_controller} ({settings.transport.value}) as {account}. "
+        f"Naming context: {root.naming_context}."
+    )
 
 
 def connection_settings(connection: Connection) -> LdapSettings:
@@ -90,18 +111,24 @@ def connection_settings(connection: Connection) -> LdapSettings:
         raise SettingsError(f"Connection {name}: host is empty. Give one or several domain controllers.")
     if not connection.login or not connection.password:
         raise SettingsError(f"Connection {name}: login and password are needed. AD is not read anonymously.")
-    return LdapSettings(
+    settings = LdapSettings(
         hosts=hosts,
         login=connection.login,
         password=connection.password,
         port=connection.port,
         transport=_transport(name, extra),
         ca_certs_file=_ca_certs_file(name, extra),
+        ca_certs=_ca_certs(name, extra),
         server_name=_text(extra, "server_name"),
         base_dn=_text(extra, "base_dn"),
         connect_timeout=_seconds(name, extra, "connect_timeout", DEFAULT_CONNECT_TIMEOUT),
         receive_timeout=_seconds(name, extra, "receive_timeout", DEFAULT_RECEIVE_TIMEOUT),
     )
+    try:
+        settings.parsed_hosts()
+    except SettingsError as error:
+        raise SettingsError(f"Connection {name}: {error}") from None
+    return settings
 
 
 def _transport(name: str, extra: dict[str, Any]) -> Transport:
@@ -122,6 +149,24 @@ def _ca_certs_file(name: str, extra: dict[str, Any]) -> str | None:
             f"Connection {name}: `ca_certs_file` does not exist on this machine: {value}. Every worker needs that file."
         )
     return value
+
+
+def _ca_certs(name: str, extra: dict[str, Any]) -> str | None:
+    """Return the PEM text with its line breaks.
+
+    Forms with one line take them out, and environment variables often have ``\\n`` in their place.
+    """
+    value = _text(extra, "ca_certs")
+    if value is None:
+        return None
+    blocks = [re.sub(r"\\n|\\r|\s", "", block) for block in _CERTIFICATE.findall(value)]
+    if not blocks or any(not re.fullmatch(r"[A-Za-z0-9+/]+=*", block) for block in blocks):
+        raise SettingsError(
+            f"Connection {name}: `ca_certs` must be one or several PEM certificates, from -----BEGIN CERTIFICATE----- "
+            f"to -----END CERTIFICATE-----."
+        )
+    wrapped = ("\n".join(block[at : at + 64] for at in range(0, len(block), 64)) for block in blocks)
+    return "".join(f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n" for text in wrapped)
 
 
 def _seconds(name: str, extra: dict[str, Any], key: str, default: int) -> int:

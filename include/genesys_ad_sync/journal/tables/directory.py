@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, String, Table, false
 
 from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_column, metadata
 
@@ -65,6 +65,8 @@ user = Table(
     json_column("attributes"),
     Column("gone_at", UtcDateTime),
     Column("deleted_at", UtcDateTime),
+    Column("expires_at", UtcDateTime),
+    Column("expired", Boolean, nullable=False, server_default=false()),
 )
 
 # Direct memberships, those of groups that are gone as they were before. `since`: the poll that first saw it.

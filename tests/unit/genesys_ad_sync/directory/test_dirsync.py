@@ -1,6 +1,7 @@
 """Changes since a cursor against scripted answers: what a Samba on one machine cannot be made to say."""
 
 import dataclasses
+import datetime
 
 import pytest
 
@@ -104,6 +105,63 @@ def test_a_moved_unit_does_not_matter_to_a_reading_that_only_looks_for_evidence(
     assert ChangeReader(session, SCOPE).changes_since(CURSOR, even_if_moved=True).touched == {guid_of(1)}
 
 
+# -- what the account may not read (E3, E4): after Samba's test suite (source4/dsdb/tests/python/dirsync.py), whose
+# expectations are those of Windows -----------------------------------------------------------------------------------
+
+
+def at(dn, found):
+    return dataclasses.replace(found, dn=dn)
+
+
+def test_an_object_that_the_account_cannot_see_any_more_is_named_and_nothing_else():
+    delta = changes(at("", entry(1)), at("", entry(2, instanceType=[b"4"], name=[])))
+    assert delta.unseen == {guid_of(1), guid_of(2)}
+    assert (delta.deleted, delta.touched) == (frozenset(), frozenset())
+
+
+def test_a_member_attribute_without_values_says_nothing():
+    delta = changes(entry(1, **{"member": [], "member;range=1-1": []}), entry(2, **{"member;range=0-*": []}))
+    assert all(not added and not removed for added, removed in delta.member_changes.values())
+
+
+@pytest.mark.parametrize("container", ["CN=Deleted Objects,DC=t", "cn=deleted objects, dc=T"])
+def test_a_tombstone_whose_attributes_are_unreadable_is_a_deletion(container):
+    for hidden in ({}, {"isDeleted": []}):
+        assert changes(at(f"CN=x\\0ADEL:1,{container}", entry(1, **hidden))).deleted == {guid_of(1)}
+
+
+def test_an_object_beside_the_deleted_ones_is_restored():
+    with pytest.raises(CursorRejected, match="restored"):
+        changes(at("CN=x,OU=Not Deleted Objects,DC=t", entry(1, isDeleted=[])))
+
+
+# -- old cookies (E6) ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("days", "lifetime", "is_old"),
+    [
+        (0.9, 2, False),
+        (1.1, 2, True),
+        (29, 60, False),
+        (31, 60, True),
+        (31, 180, True),
+        (29, 180, False),
+        (400, 180, True),
+    ],
+)
+def test_a_cookie_that_ad_may_have_outlived_needs_a_whole_view(days, lifetime, is_old):
+    later = dataclasses.replace(ROOT, current_time=CURSOR.polled_at + datetime.timedelta(days=days))
+    session = FakeSession(syncs=[[]], root=later)
+    session.lifetime = datetime.timedelta(days=lifetime)
+    reader = ChangeReader(session, SCOPE)
+    if is_old:
+        with pytest.raises(CursorRejected, match="days ago"):
+            reader.changes_since(CURSOR)
+    else:
+        assert reader.changes_since(CURSOR).cursor.cookie == b"next"
+
+
 # -- entries ------------------------------------------------------------------------------------------
 
 
@@ -113,7 +171,8 @@ def test_parsed_changes_are_net_and_by_object():
             entry(1, member_added=[value(7), value(8)], mail=[b"x"]),
             entry(2, primaryGroupID=[b"513"], objectClass=[b"user"], instanceType=[b"4"]),
             entry(1, member_removed=[value(8)], name=[b"new name"]),
-        ]
+        ],
+        "DC=t",
     )
     assert (raw.added, raw.removed) == ({guid_of(1): {guid_of(7)}}, {guid_of(1): {guid_of(8)}})
     assert raw.touched == {guid_of(1), guid_of(2)}
@@ -123,11 +182,13 @@ def test_parsed_changes_are_net_and_by_object():
 
 def test_parsed_entries_that_cannot_be_followed_are_set_apart():
     unit = entry(1, name=[b"Sales"], objectClass=[b"top", b"organizationalUnit"])
-    raw = parse_entries([unit, entry(2, isDeleted=[]), entry(3, member=[value(7)]), entry(4, isDeleted=[b"TRUE"])])
+    raw = parse_entries(
+        [unit, entry(2, isDeleted=[]), entry(3, member=[value(7)]), entry(4, isDeleted=[b"TRUE"])], "DC=t"
+    )
     assert raw.appeared == [unit.dn]
     assert (raw.restored, raw.unranged, raw.deleted) == ({guid_of(2)}, {guid_of(3)}, {guid_of(4)})
     assert raw.touched == raw.renamed == set()
 
 
 def test_an_object_that_comes_back_after_its_tombstone_is_not_deleted():
-    assert parse_entries([entry(1, isDeleted=[b"TRUE"]), entry(1, mail=[b"x"])]).deleted == set()
+    assert parse_entries([entry(1, isDeleted=[b"TRUE"]), entry(1, mail=[b"x"])], "DC=t").deleted == set()

@@ -11,6 +11,15 @@ from genesys_ad_sync.directory.membership import domain_rid
 GUID = "bba94b3b-3d8f-4838-9bd7-0ac3dd7dd652"
 
 
+@pytest.mark.parametrize("dn", ["<GUID=1-2>;<SID=S-1>;CN=x,DC=t", "<GUID=1-2>;CN=x,DC=t", "CN=x,DC=t"])
+def test_the_prefixes_of_an_extended_dn_are_taken_off(dn):
+    assert ctl.plain_dn(dn) == "CN=x,DC=t"
+
+
+def test_an_extended_dn_may_hold_no_dn_at_all():
+    assert ctl.plain_dn("<GUID=1-2>") == ctl.plain_dn("<GUID=1-2>;<SID=S-1>") == ctl.plain_dn("<GUID=1-2>;") == ""
+
+
 def test_the_dirsync_flags_go_out_as_an_integer_of_four_bytes():
     control = ctl.dirsync_control(b"cookie")
     value = bytes(control["controlValue"])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
+from ldap3.core.exceptions import LDAPSocketReceiveError
 
+from genesys_ad_sync.directory import link_metadata
 from genesys_ad_sync.directory.link_metadata import (
+    ATTRIBUTE,
     LinkHistory,
     LinkRecord,
     MetadataReader,
@@ -17,9 +21,10 @@ from genesys_ad_sync.directory.link_metadata import (
 )
 from genesys_ad_sync.directory.membership import MembershipPolicy
 from genesys_ad_sync.directory.results import Delta
+from genesys_ad_sync.errors import DirectoryIncomplete
 from genesys_ad_sync.model import Action, Change
 from genesys_ad_sync.names import dn_key
-from tests.support.directory_stubs import SUCCESS, RangeServer, entry, guid_of
+from tests.support.directory_stubs import SUCCESS, RangeServer, Stub, entry, guid_of
 from tests.support.journal import T0, cursor, minutes, view
 
 NEVER = "1601-01-01T00:00:00Z"
@@ -81,9 +86,89 @@ def test_all_ranges_are_read_and_the_unranged_name_beside_them_is_no_empty_attri
     assert all(request["attributes"][0].startswith("msDS-ReplValueMetaData;range=") for request in server.stub.asked)
 
 
-def test_a_server_without_the_attribute_is_asked_once() -> None:
-    from tests.support.directory_stubs import Stub
+def server_of_ranges(*parts: tuple[str, list[bytes]], code: int = 0, fail_at: int = 99) -> Stub:
+    """Answer one (range, values) after the other, whatever is asked; ``fail_at``: the answer with ``code``."""
+    waiting = list(parts)
 
+    def answer(**_: object) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        if len(parts) - len(waiting) == fail_at:
+            return {**SUCCESS, "result": code, "description": "broken"}, []
+        found = entry(1)
+        if waiting:
+            low_high, values = waiting.pop(0)
+            found["raw_attributes"][f"{ATTRIBUTE};range={low_high}"] = values
+        return SUCCESS, [found]
+
+    return Stub(answer)
+
+
+def test_values_that_differ_from_request_to_request_are_read_all_the_same() -> None:
+    """The XML carries usnLocalChange and the like, so that a value that is read twice need not be equal."""
+    first, second = [xml(f"CN=u{n},DC=t") for n in range(3)], [xml(f"CN=u{n},DC=t", version=3) for n in range(3, 5)]
+    reader = MetadataReader(server_of_ranges(("0-2", first), ("3-*", second)).session(), "DC=t")
+    assert [record.member_dn for record in reader.records(guid_of(1))] == [f"CN=u{n},DC=t" for n in range(5)]
+
+
+@pytest.mark.parametrize(
+    "stub",
+    [
+        server_of_ranges(("0-9", [xml()])),  # not as many as the range says
+        server_of_ranges(("0-0", [xml()]), ("5-*", [xml()])),  # a range that was not asked for
+        server_of_ranges(("0-0", [xml()])),  # a later range that is missing
+        *(server_of_ranges(code=code, fail_at=0) for code in (1, 2, 11, 16, 50, 53, 80)),
+        server_of_ranges(("0-0", [xml()]), code=3, fail_at=1),
+    ],
+)
+def test_times_that_cannot_be_read_are_no_error_but_counted(stub: Stub) -> None:
+    reader = MetadataReader(stub.session(), "DC=t")
+    assert reader.records(guid_of(1)) == []
+    assert reader.unreadable == {guid_of(1)}
+    assert "1 AD groups" in reader.notes()[0]
+
+
+def test_a_broken_connection_is_an_error() -> None:
+    def answer(**_: object) -> None:
+        raise LDAPSocketReceiveError("timed out")
+
+    with pytest.raises(DirectoryIncomplete):
+        MetadataReader(Stub(answer).session(), "DC=t").records(guid_of(1))
+
+
+@pytest.mark.parametrize("time", ["134399723640000000", "2026-01-02T11:00:00.123Z", "02.01.2026 11:00", ""])
+def test_records_in_another_form_are_counted_and_said(time: str) -> None:
+    odd = xml().replace(b"2026-01-02T11:00:00Z", time.encode())
+    reader = MetadataReader(server_of_ranges(("0-*", [xml(), odd, odd, xml(attribute="x")])).session(), "DC=t")
+    assert len(reader.records(guid_of(1))) == 1
+    assert reader.supported
+    assert "1 of 3 records" in reader.notes()[0]
+
+
+def test_records_of_no_known_form_at_all_are_said_too() -> None:
+    reader = MetadataReader(server_of_ranges(("0-*", [b"\x01binary", b"<x/>"])).session(), "DC=t")
+    assert reader.records(guid_of(1)) == []
+    assert "0 of 2 records" in reader.notes()[0]
+
+
+def test_a_reading_ends_when_all_records_that_matter_have_come() -> None:
+    """One added member in a group of 50,000 is no reason to read the times of all that ever were members."""
+    dns = [f"CN=u{number},DC=t" for number in range(5000)]
+    server = RangeServer([xml(dn) for dn in dns], step=1000)
+    known = {dn_key(dn): guid_of(number) for number, dn in enumerate(dns)}
+    reader = MetadataReader(server.stub.session(), "DC=t")
+    history = reader.history({guid_of(7): {guid_of(10), guid_of(1500)}}, known)
+    assert {guid_of(10), guid_of(1500)} <= history.members[guid_of(7)].keys()
+    assert len(server.stub.asked) == 2
+
+
+def test_a_large_group_is_not_read_to_its_end_for_a_time() -> None:
+    server = RangeServer([xml(f"CN=u{number},DC=t") for number in range(50_000)], step=1000)
+    reader = MetadataReader(server.stub.session(), "DC=t")
+    reader.history({guid_of(7): {guid_of(9)}}, {})
+    assert len(server.stub.asked) == link_metadata.RANGES_FOR_TIMES
+    assert "1 AD groups" in reader.notes()[0]
+
+
+def test_a_server_without_the_attribute_is_asked_once() -> None:
     stub = Stub(lambda **_: (SUCCESS, [entry(1)]))
     reader = MetadataReader(stub.session(), "DC=t")
     assert [reader.records(guid_of(number)) for number in (1, 2, 3)] == [[], [], []]
@@ -93,8 +178,6 @@ def test_a_server_without_the_attribute_is_asked_once() -> None:
 
 def test_a_group_without_links_does_not_tell_whether_the_server_keeps_times() -> None:
     """Domain Users, say: everybody is in it by `primaryGroupID`."""
-    from tests.support.directory_stubs import Stub
-
     stub = Stub(lambda **request: (SUCCESS, [] if request["ldap_filter"] == "(member=*)" else [entry(1)]))
     reader = MetadataReader(stub.session(), "DC=t")
     assert reader.records(guid_of(1)) == []

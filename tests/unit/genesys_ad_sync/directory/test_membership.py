@@ -56,6 +56,13 @@ def changes(before, after, roots="A", *, nested=True, disabled_users="remove", b
     return difference(before, after, roots, policy, observed_after=BEFORE, observed_at=NOW, before_policy=before_policy)
 
 
+def test_an_expired_account_counts_by_its_own_policy():
+    some = view({"A": "xy"})
+    some.users["x"] = dataclasses.replace(some.users["x"], expired=True)
+    assert set(effective_members(some, "A", MembershipPolicy(True, "keep", "remove"))) == {"y"}
+    assert set(effective_members(some, "A", MembershipPolicy(True, "remove", "keep"))) == {"x", "y"}
+
+
 def test_a_person_far_down_is_in_by_the_shortest_path():
     found = people(view({"A": "BCx", "B": "D", "C": "y", "D": "Cyz"}), "A")
     assert found == {"x": ("A",), "y": ("A", "C"), "z": ("A", "B", "D")}

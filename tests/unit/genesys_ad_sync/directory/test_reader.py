@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from genesys_ad_sync.directory.entries import DirSyncRefused
+from genesys_ad_sync.directory.entries import CookieRefused, DirSyncRefused
 from genesys_ad_sync.directory.reader import DirectoryReader
 from genesys_ad_sync.errors import CursorRejected, DirectoryIncomplete, DirectoryNotFound
-from tests.support.fake_directory_session import SCOPE, FakeSession
+from tests.support.fake_directory_session import SCOPE, FakeSession, entry
 
 
 def test_where_dirsync_is_refused_the_view_comes_without_cookie_and_with_the_remedy():
@@ -38,7 +38,22 @@ def test_a_missing_group_base_is_named():
         DirectoryReader(Missing(syncs=[[]]), SCOPE).snapshot()
 
 
+def test_a_new_cookie_that_is_refused_leaves_a_view_without_cookie():
+    reading = DirectoryReader(FakeSession(syncs=[[], CookieRefused("dc1 refuses it.")]), SCOPE).snapshot()
+    assert reading.cursor.cookie is None
+    assert "dc1 refuses it" in reading.warnings[0]
+
+
+def test_an_answer_with_everything_does_not_overtake_a_view():
+    """A full answer is legal at any time; everything that it names is read again."""
+    everything = dataclasses.replace(
+        entry(1, objectClass=[b"top", b"organizationalUnit"]), dn="OU=Domain Controllers,DC=t"
+    )
+    reading = DirectoryReader(FakeSession(syncs=[[], [everything]] * 3), SCOPE).snapshot()
+    assert reading.cursor.cookie == b"next"
+
+
 def test_a_directory_that_never_holds_still_is_incomplete():
     syncs = [[], CursorRejected("moved")] * 3
-    with pytest.raises(DirectoryIncomplete):
+    with pytest.raises(DirectoryIncomplete, match="moved"):
         DirectoryReader(FakeSession(syncs=syncs), SCOPE).snapshot()

@@ -6,6 +6,7 @@ import pytest
 from ldap3.core.exceptions import LDAPInvalidFilterError, LDAPSocketReceiveError
 
 from genesys_ad_sync.directory.entries import DirSyncRefused, generalized_time
+from genesys_ad_sync.directory.objects import ObjectReader
 from genesys_ad_sync.errors import (
     CursorRejected,
     DirectoryError,
@@ -23,6 +24,7 @@ from tests.support.directory_stubs import (
     sync_control,
     value,
 )
+from tests.support.fake_directory_session import SCOPE
 
 ALL = "(objectClass=*)"
 
@@ -225,21 +227,63 @@ def test_dirsync_asks_for_tombstones():
 
 def test_dirsync_that_says_more_and_gives_nothing_does_not_go_on_for_ever():
     stub = Stub(lambda **_: ({**SUCCESS, "controls": sync_control(b"same", more_results=True)}, []))
-    with pytest.raises(DirectoryIncomplete, match="more results"):
+    with pytest.raises(CursorRejected, match="more results"):
         stub.session().dirsync("DC=t", ALL, ["member"], b"same")
 
 
-def test_dirsync_without_a_new_cookie_is_incomplete():
-    with pytest.raises(DirectoryIncomplete, match="without a cookie"):
+def test_dirsync_without_a_new_cookie_cannot_be_continued():
+    with pytest.raises(CursorRejected, match="without a new cookie"):
         pages((SUCCESS, [entry(1)])).session().dirsync("DC=t", ALL, ["member"], b"one")
+    with pytest.raises(DirSyncRefused, match="without a new cookie"):
+        pages((SUCCESS, [entry(1)])).session().dirsync("DC=t", ALL, ["member"], b"")
 
 
-def test_a_refused_cookie_and_refused_rights_are_told_apart():
+@pytest.mark.parametrize("code", [1, 2, 3, 8, 10, 11, 12, 32, 50, 51, 52, 53, 80, 118, 4096])
+def test_a_refused_cookie_and_refused_rights_are_told_apart_by_the_request(code):
+    """Which codes a server chooses is not known in advance."""
+    refused = failure(code, "refused", message="0000203D: LdapErr: DSID-0C09, comment: Error processing control of ann")
+    with pytest.raises(CursorRejected, match=rf"refused, code {code}, 0000203D\)") as rejected:
+        pages((refused, [])).session().dirsync("DC=t", ALL, ["member"], b"bad")
+    assert "ann" not in str(rejected.value)
+    with pytest.raises(DirSyncRefused):
+        pages((refused, [])).session().dirsync("DC=t", ALL, ["member"], b"")
+
+
+def test_a_cookie_refused_on_a_later_page_ends_like_one_refused_at_once():
+    more = ({**SUCCESS, "controls": sync_control(b"two", more_results=True)}, [entry(1)])
+    refused = (failure(2, "protocolError"), [])
     with pytest.raises(CursorRejected):
-        pages((failure(12, "unavailableCriticalExtension"), [])).session().dirsync("DC=t", ALL, ["member"], b"bad")
-    for code in (50, 12):
-        with pytest.raises(DirSyncRefused):
-            pages((failure(code, "refused"), [])).session().dirsync("DC=t", ALL, ["member"], b"")
+        pages(more, refused).session().dirsync("DC=t", ALL, ["member"], b"one")
+    with pytest.raises(DirSyncRefused):
+        pages(more, refused).session().dirsync("DC=t", ALL, ["member"], b"")
+
+
+def test_a_connection_that_breaks_is_no_refusal_of_the_cookie():
+    def answer(**_):
+        raise LDAPSocketReceiveError("error receiving data: timed out")
+
+    with pytest.raises(DirectoryIncomplete):
+        Stub(answer).session().dirsync("DC=t", ALL, ["member"], b"one")
+
+
+@pytest.mark.parametrize("code", [32, 50, 12, 80])
+def test_a_refused_look_at_deleted_objects_is_no_error(code):
+    """They only explain what a reading shows."""
+    assert not pages((failure(code, "refused"), [])).session().sees_deleted_objects("DC=t")
+    objects = ObjectReader(pages((failure(50, "refused"), [])).session(), SCOPE)
+    assert objects.tombstones([guid_of(1)]) == frozenset()
+
+
+@pytest.mark.parametrize(("values", "days"), [([b"180"], 180), (None, 60)])
+def test_the_lifetime_of_tombstones_is_read_from_the_configuration(values, days):
+    def answer(base, **_):
+        if not base:
+            return SUCCESS, [{**entry(1), "raw_attributes": {"configurationNamingContext": [b"CN=Configuration,DC=t"]}}]
+        assert base == "CN=Directory Service,CN=Windows NT,CN=Services,CN=Configuration,DC=t"
+        return SUCCESS, [entry(1, tombstoneLifetime=values) if values else entry(1)]
+
+    assert Stub(answer).session().tombstone_lifetime().days == days
+    assert pages((failure(50, "refused"), [])).session().tombstone_lifetime().days == 60
 
 
 def test_current_time_is_aware_utc():

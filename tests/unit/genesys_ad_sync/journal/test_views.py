@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import resource
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -28,6 +29,28 @@ from tests.support.journal import (
     user,
     view,
 )
+
+# -- accounts that expire --
+
+
+def test_accounts_are_due_when_their_time_has_come_and_the_view_does_not_know_it(journal: Journal) -> None:
+    def people(**expired: bool) -> DirectoryView:
+        users = {
+            "u1": replace(user("u1"), expires_at=T0, expired=expired.get("u1", False)),
+            "u2": replace(user("u2"), expires_at=T0 + minutes(5)),
+            "u3": user("u3"),
+        }
+        return DirectoryView({"g": group("g")}, users, {"g": set(users)})
+
+    advance(journal, people())
+    views = journal.of(DEFINITION).views
+    assert views.users_expired_at(T0 - minutes(1)) == frozenset()
+    assert views.users_expired_at(T0) == {"u1"}
+    assert views.users_expired_at(T0 + minutes(5)) == {"u1", "u2"}
+    advance(journal, people(u1=True))
+    assert views.users_expired_at(T0 + minutes(5)) == {"u2"}
+    assert views.load() == people(u1=True)
+
 
 # -- the cursor --
 

@@ -63,12 +63,19 @@ def test_nothing_said_means_verified_ldaps(hook_for):
     [
         ({"transport": "ssl"}, {}, "transport.*ldaps, starttls, plain"),
         ({"ca_certs_file": "/nowhere/ca.pem"}, {}, "ca_certs_file.*does not exist"),
+        ({"ca_certs": "/etc/ssl/ca.pem"}, {}, "ca_certs.*BEGIN CERTIFICATE"),
+        ({"ca_certs": "-----BEGIN CERTIFICATE-----?-----END CERTIFICATE-----"}, {}, "ca_certs.*BEGIN CERTIFICATE"),
         ({"connect_timeout": "soon"}, {}, "connect_timeout.*seconds"),
         ({"receive_timeout": 0}, {}, "receive_timeout.*seconds"),
         ({"receive_timeout": "2.5"}, {}, "receive_timeout.*seconds"),
         ({"receive_timeout": "nan"}, {}, "receive_timeout.*seconds"),
         ({"use_ssl": True}, {}, "unknown extra use_ssl"),
         ({}, {"host": " , "}, "host is empty"),
+        ({}, {"host": "ldap://dc1"}, "ldap://.*transport"),
+        ({}, {"host": "dc1,ldap://dc2:389"}, "ldap://.*transport"),
+        ({"transport": "starttls"}, {"host": "ldaps://dc1"}, "ldaps://.*transport"),
+        ({}, {"port": 70000}, "`port` is 70000"),
+        ({"server_name": "a.t,b.t"}, {}, "2 names for 1 hosts"),
         ({}, {"login": None}, "login and password"),
         ({}, {"password": None}, "login and password"),
     ],
@@ -81,10 +88,27 @@ def test_a_wrong_connection_is_explained(hook_for, extra, fields, said):
     assert PASSWORD not in str(wrong.value)
 
 
+PEM = "-----BEGIN CERTIFICATE-----{0}MIIB{0}AAAA{0}-----END CERTIFICATE-----"
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\\n", " ", ""])
+def test_line_breaks_of_a_pasted_certificate_do_not_matter(hook_for, line_break):
+    text = PEM.format(line_break)
+    assert hook_for({"ca_certs": text}).settings().ca_certs == PEM.format("\n").replace("MIIB\nAAAA", "MIIBAAAA") + "\n"
+    assert hook_for({"ca_certs": text + text}).settings().ca_certs.count("BEGIN") == 2
+
+
 def test_the_test_button_explains_too(hook_for):
     ok, message = hook_for({"transport": "ssl"}).test_connection()
     assert not ok
     assert "transport" in message
+
+
+def test_the_test_button_names_every_host_that_is_none(hook_for):
+    ok, message = hook_for(host="dc1:abc,dc 2").test_connection()
+    assert not ok
+    assert "dc1:abc: the port" in message
+    assert "dc 2: it is not a DNS name" in message
 
 
 def test_importing_the_hook_loads_no_ldap_library(pytestconfig):

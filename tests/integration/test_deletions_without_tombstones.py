@@ -1,0 +1,69 @@
+"""Deletions, where the account of the connection may not see tombstones: on a real Samba, with an ordinary account."""
+
+from __future__ import annotations
+
+import pytest
+
+from genesys_ad_sync.directory.reader import DirectoryReader
+from sandbox.directory_objects import AddMember, Delete, SetPrimaryGroup
+from tests.support.pipeline import Pipeline, set_connection
+from tests.support.small_company import connection_to, definition_keys, members, rows, small
+
+__all__ = ["small"]
+
+
+@pytest.fixture
+def limited(small: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """Return the small company, read by an account that sees no tombstones, after the first run."""
+    set_connection(monkeypatch, "active_directory_default", connection_to(small.directory, account="limited"))
+    small.redefine(**{**definition_keys(), "limits": {**definition_keys()["limits"], "shrink_percent": 100}})
+    report = small.run()
+    assert any("cannot see deleted objects" in note for note in report["notes"])
+    return small
+
+
+def test_a_deleted_account_is_out_with_the_next_run(limited: Pipeline) -> None:
+    limited.directory.apply([Delete("cid")])
+    assert ("remove", "cid", "success", None, None) in rows(limited.run(run_type="scheduled"))
+    assert "cid" not in members(limited, "Voice")
+    assert rows(limited.run()) == []
+
+
+def test_a_deletion_deep_in_nested_groups_is_found(limited: Pipeline) -> None:
+    limited.directory.apply([Delete("eve")])  # in core, in team, in chat
+    found = rows(limited.run(), "eve")
+    assert found
+    assert {row[2] for row in found} == {"success"}
+
+
+def test_a_loss_above_shrink_percent_is_not_believed(limited: Pipeline) -> None:
+    limited.redefine(**{**definition_keys(), "limits": {"shrink_percent": 30, "min_group_size": 2}})
+    limited.directory.apply([Delete("ann"), Delete("bob")])
+    report = limited.run()
+    assert not [row for row in rows(report) if row[0] == "remove" and row[2] == "success"]
+    assert {"ann", "bob"} <= members(limited, "Voice")
+    assert any("shrink_percent" in note for note in report["notes"])
+
+
+def test_an_idle_run_costs_few_requests_and_reads_no_group_completely(
+    limited: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    honest = DirectoryReader.read_groups
+    monkeypatch.setattr(DirectoryReader, "read_groups", lambda self, guids: read.append(guids) or honest(self, guids))
+    assert rows(limited.run()) == []
+    assert read == []
+
+
+def test_a_member_by_primary_group_is_no_loss(limited: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    limited.directory.apply([AddMember("voice", "fay"), SetPrimaryGroup("fay", "voice")])
+    limited.run()
+    assert "fay" in members(limited, "Voice")
+    read = []
+    honest = DirectoryReader.read_groups
+    monkeypatch.setattr(DirectoryReader, "read_groups", lambda self, guids: read.append(guids) or honest(self, guids))
+    limited.directory.apply([Delete("bob")])
+    assert ("remove", "bob", "success", None, None) in rows(limited.run())
+    read.clear()
+    assert rows(limited.run()) == []
+    assert read == []

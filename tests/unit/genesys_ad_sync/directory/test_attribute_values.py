@@ -1,0 +1,54 @@
+"""Values of people and groups, as rules compare them: read from entries as the domain controller sends them."""
+
+import base64
+import dataclasses
+import uuid
+
+import pytest
+
+from genesys_ad_sync.directory.objects import ObjectReader
+from tests.support.fake_directory_session import SCOPE, FakeSession, entry
+
+ONE = uuid.UUID("7c0b3a10-1111-4222-8333-0123456789ab")
+
+
+def person(name, *values):
+    """Return what a rule sees of one person whose attribute has these values."""
+    scope = dataclasses.replace(SCOPE, user_attributes=(name.lower(),))
+    raw = {"objectClass": [b"user"], "userAccountControl": [b"512"], name: list(values)}
+    reader = ObjectReader(FakeSession(found=[entry(7, **raw)]), scope)
+    found = reader.fetch(["00000000-0000-0000-0000-000000000007"]).view
+    return next(iter(found.users.values())).attributes.get(name.lower())
+
+
+@pytest.mark.parametrize("name", ["mS-DS-ConsistencyGuid", "msExchMailboxGuid"])
+def test_a_guid_is_text_in_the_usual_form(name):
+    assert person(name, ONE.bytes_le) == str(ONE)
+    assert person(name, b"short") is None
+
+
+def test_two_people_never_become_one_by_bytes_that_are_no_text():
+    assert person("customId", b"\xff\xfe") is None
+    assert person("customId", b"\xff\xfd") is None
+    assert person("customId", base64.b64encode(ONE.bytes_le)) == base64.b64encode(ONE.bytes_le).decode()
+
+
+def test_a_sid_is_text():
+    sid = bytes([1, 2]) + (5).to_bytes(6, "big") + (21).to_bytes(4, "little") + (513).to_bytes(4, "little")
+    scope = dataclasses.replace(SCOPE, user_attributes=("objectsid",))
+    raw = {"objectClass": [b"user"], "userAccountControl": [b"512"], "objectSid": [sid]}
+    found = ObjectReader(FakeSession(found=[entry(7, **raw)]), scope).fetch(["00000000-0000-0000-0000-000000000007"])
+    assert next(iter(found.view.users.values())).attributes["objectsid"] == "S-1-5-21-513"
+
+
+@pytest.mark.parametrize(
+    ("values", "address"),
+    [
+        (["smtp:old@t", "SMTP:ann@t", "X500:/o=t/cn=ann", "SIP:ann@t"], "ann@t"),
+        (["smtp:b@t", "smtp:a@t"], "a@t"),
+        (["X500:/o=t/cn=ann", "SIP:ann@t"], None),
+        (["ann@t"], None),
+    ],
+)
+def test_proxy_addresses_are_the_primary_mail_address(values, address):
+    assert person("proxyAddresses", *(value.encode() for value in values)) == address
