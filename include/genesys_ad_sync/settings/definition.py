@@ -45,8 +45,6 @@ SPARE_ACTIVE_RUNS = 8
 
 _ALWAYS_READ = ("mail", "userPrincipalName")
 
-Connection = Annotated[FilledText, Write("the id of an Airflow connection")]
-
 
 class SyncDefinition(Section):
     """A sync definition: what is read, how AD maps to Genesys Cloud, and what is allowed."""

@@ -21,6 +21,8 @@ from genesys_ad_sync.settings.values import (
     Write,
 )
 
+Connection = Annotated[FilledText, Write("the id of an Airflow connection")]
+
 
 class DirectorySettings(Section):
     """`directory:` what is read from Active Directory."""
