@@ -410,6 +410,7 @@ def fired(small: Pipeline) -> Pipeline:
     return small
 
 
+@pytest.mark.follows_remedy("against_ad")
 def test_an_undo_asks_before_it_adds_somebody_whom_ad_does_not_want(fired: Pipeline) -> None:
     _, planned = fired.plan("undo", undo_run="fire")
     fired.patch("undo", planned)

@@ -299,6 +299,7 @@ def link_of(pipeline: Pipeline, name: str) -> str | None:
     return link.genesys_user_id if link else None
 
 
+@pytest.mark.follows_remedy("link_contradicted")
 def test_a_wrong_link_that_a_person_settles_is_wrong_nowhere_any_more(small: Pipeline) -> None:
     quinn = with_a_mistyped_mail(small)
     ann = small.directory.guid_of("ann")
@@ -343,6 +344,7 @@ def test_a_relink_that_is_not_approved_everywhere_changes_nothing(small: Pipelin
     assert "ann" in members(small, "Voice") & members(small, "Chat")
 
 
+@pytest.mark.follows_remedy("relink")
 def test_a_link_can_be_kept_although_the_rules_contradict_it(small: Pipeline) -> None:
     quinn = with_a_mistyped_mail(small)
     ann = small.directory.guid_of("ann")
@@ -359,6 +361,7 @@ def test_a_link_can_be_kept_although_the_rules_contradict_it(small: Pipeline) ->
     assert small.journal.of(small.definition.name).links.all()[ann].others == (genesys_id("fay"),)
 
 
+@pytest.mark.follows_remedy("ambiguous")
 def test_an_ambiguous_pair_is_settled_and_the_other_account_stays_held(small: Pipeline) -> None:
     second_account(small, "ann-new", of="ann")
     small.directory.apply([AddMember("voice", "ann-new")])

@@ -88,6 +88,7 @@ def test_a_member_may_be_the_one_whom_nobody_identifies(mirrored: Pipeline, how:
     assert "None of the members to remove is in one of them" not in asked.body
 
 
+@pytest.mark.follows_remedy("unidentified_members")
 def test_a_person_may_approve_what_is_not_identified(mirrored: Pipeline) -> None:
     add_by_hand(mirrored, "Voice", "mia")
     mirrored.directory.apply([SetAttributes("fay", {"mail": "fay.elsewhere@example.net"}), AddMember("voice", "fay")])
@@ -163,6 +164,7 @@ def test_a_stranger_goes_without_a_question_if_everybody_is_identified(mirrored:
 # -- beginnings ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.follows_remedy("first_mirror")
 def test_the_first_comparison_of_a_mirror_asks_until_it_is_answered(small: Pipeline) -> None:
     mirror(small)
     run_id, planned = small.plan()
@@ -301,6 +303,7 @@ def test_an_excluded_account_is_no_manual_member(leftovers: Pipeline) -> None:
     assert voice["manual_member_ids"] == sorted(genesys_id(name) for name in ("mia", "fay"))
 
 
+@pytest.mark.follows_remedy("mirror_once")
 @pytest.mark.parametrize("on_excess", ["approve", "hold", "fail"])
 def test_mirror_once_asks_about_each_member_whatever_the_limits_say(leftovers: Pipeline, on_excess: str) -> None:
     limits = {"removals": 0, "per_run": 0, "per_day": 0, "on_excess": on_excess}

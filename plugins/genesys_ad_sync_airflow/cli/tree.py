@@ -15,6 +15,7 @@ import click
 from genesys_ad_sync.errors import GroupSyncError
 from genesys_ad_sync_airflow.cli.claims import claims
 from genesys_ad_sync_airflow.cli.journal import journal
+from genesys_ad_sync_airflow.cli.links import links
 
 DONE = 0
 FAILED = 1
@@ -77,3 +78,4 @@ def _say_error(text: str, args: Sequence[str]) -> None:
 
 main.add_command(journal)
 main.add_command(claims)
+main.add_command(links)

@@ -209,7 +209,7 @@ def test_additions_of_all_groups_together_need_a_person_and_removals_go_on() -> 
 def test_the_share_of_additions_is_of_all_members_of_a_day_ago() -> None:
     policy = definition(limits={"additions_percent": 20})
     for today, count, word in ((0, 2, "planned"), (0, 3, "over_additions"), (2, 1, "over_additions")):
-        group = joining(count, members=10 + today)
+        group = joining(count, present=10 + today)
         facts = LimitFacts(added={"G": today})
         made = planned(group, known=known_of(group), policy=policy, limits=facts)
         assert statuses(made) == {"G": {word}}, (today, count)

@@ -23,19 +23,13 @@ LEFT_OUT = frozenset({Reason.UNMAPPED, Reason.EXCLUDED, Reason.REMOVALS_NEVER, R
 
 NOT_FOLLOWED_YET = frozenset(
     {
-        Reason.AGAINST_AD,
-        Reason.AMBIGUOUS,
-        Reason.FIRST_MIRROR,
-        Reason.LINK_CONTRADICTED,
         Reason.MAPPING_CHANGED,
-        Reason.MIRROR_ONCE,
         Reason.NOT_ATTEMPTED,
         Reason.NOT_IN_EFFECT,
         Reason.NOT_LOOKED_UP,
         Reason.NOT_OWNED,
         Reason.REFUSED,
         Reason.SCOPE_CHANGED,
-        Reason.UNIDENTIFIED_MEMBERS,
         Reason.UNPROVEN,
         Reason.UNVERIFIED,
     }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy import make_url
 
 from genesys_ad_sync.errors import JournalMoved
 from genesys_ad_sync.journal import Journal
-from genesys_ad_sync.model import GroupPair
+from genesys_ad_sync.model import GroupPair, Link
 from genesys_ad_sync_airflow.cli.tree import main
 from tests.support.journal import T0, begin, journal, journal_url  # noqa: F401 (fixtures)
 
@@ -48,6 +49,23 @@ def test_claims_lists_groups_with_their_names(journal: Journal) -> None:
 def test_claims_says_that_there_are_none(journal: Journal) -> None:
     assert call("claims").stdout == "No sync definition feeds a Genesys group.\n"
     assert json.loads(call("claims", "--json").stdout) == []
+
+
+def test_links_lists_accounts_and_what_contradicts_them(journal: Journal) -> None:
+    mine = journal.of("default")
+    mine.links.save([Link("ann", "x-ann", "mail=email", T0), Link("bob", "x-old", "mail=email", T0)])
+    mine.links.replace([replace(mine.links.all()["bob"], contradicted_since=T0, others=("x-bob",))])
+    assert [(link["guid"], link["relink"]) for link in json.loads(call("links", "--json").stdout)] == [
+        ("ann", None),
+        ("bob", "bob=x-bob"),
+    ]
+    lines = call("links", "--contradicted").stdout
+    assert "bob=x-bob" in lines
+    assert "x-ann" not in lines
+
+
+def test_links_says_that_none_is_contradicted(journal: Journal) -> None:
+    assert call("links", "--contradicted").stdout == "No link is contradicted.\n"
 
 
 def test_a_command_makes_no_journal(journal_url: str, tmp_path: Path) -> None:
