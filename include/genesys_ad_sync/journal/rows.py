@@ -57,7 +57,7 @@ class Rows(Store):
     def groups_that_failed_before(self, run: RunRecord) -> set[str]:
         """Return the Genesys groups with a failed row in the last live run of the definition before this one.
 
-        Rows that were not attempted say nothing about their group.
+        Rows that were never sent, and have no answer, say nothing about their group.
         """
         before = (
             select(func.max(_RUN.id))
@@ -68,7 +68,10 @@ class Rows(Store):
             _ROW.run == before,
             _ROW.replaced == 0,
             _ROW.status == Status.FAILED.value,
-            _ROW.data["reason"].as_string() != Reason.NOT_ATTEMPTED.value,
+            or_(
+                _ROW.data["reason"].as_string() != Reason.NOT_ATTEMPTED.value,
+                _ROW.data["http_code"].as_integer().is_not(None),
+            ),
         )
         with self._database.reading() as connection:
             return {group_id for group_id in connection.scalars(statement.distinct()) if group_id}

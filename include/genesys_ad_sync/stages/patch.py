@@ -86,7 +86,9 @@ def _failed_last(task: TaskContext, run: RunRecord, groups: _Groups) -> _Groups:
 
 
 def _was_tried(row: Row) -> bool:
-    return row.status is Status.FAILED and row.reason is not Reason.NOT_ATTEMPTED
+    """Return True if Genesys was asked: a row that the task did not come to has no answer."""
+    was_reached = row.reason is not Reason.NOT_ATTEMPTED or row.http_code is not None
+    return row.status is Status.FAILED and was_reached
 
 
 def _fresh_until(task: TaskContext, lane: int, fence: int) -> datetime | None:
