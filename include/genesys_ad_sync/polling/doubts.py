@@ -63,15 +63,14 @@ def hold_doubtful(
 def contradicting(journal: DefinitionJournal, adds: Collection[Change], scope: Scope) -> list[Change]:
     """Return the additions that contradict the journal.
 
-    It knows that the user left that group, or that the account was disabled or deleted.
+    It knows that the user left that group, or that the account was disabled or deleted, or has expired.
     """
     if not adds:
         return []
     people = {change.user_guid for change in adds if change.user_guid is not None}
     left = journal.changes.removed((change.group_guid, change.user_guid) for change in adds if change.user_guid)
     ended = journal.views.deleted_users() & people
-    if scope.policy.disabled_users == "remove":
-        ended |= {guid for guid, user in journal.views.users(people).items() if user.disabled}
+    ended |= {guid for guid, user in journal.views.users(people).items() if scope.policy.leaves_out(user)}
     return [change for change in adds if change.user_guid in ended or (change.group_guid, change.user_guid) in left]
 
 
