@@ -43,9 +43,14 @@ def drop_grants_of_settled_removals(task: TaskContext, rows: Sequence[Row]) -> N
     if not group_ids:
         return
     grants = task.journal.grants.of_groups(sorted(group_ids))
-    asleep = task.journal.grants.asleep_in(sorted(group_ids))
     deleted = task.journal.views.deleted_users()
     former = {(link.user_guid, link.genesys_user_id) for link in task.journal.links.former()}
     seen, unseen = [row for row in rows if not row.unseen], [row for row in rows if row.unseen]
+    out = {(row.genesys_group_id, row.genesys_user_id) for row in settled_removals(seen)}
+    asleep = [
+        grant
+        for grant in task.journal.grants.asleep_in(sorted(group_ids))
+        if (grant.genesys_group_id, grant.genesys_user_id) in out  # not of another user of the same account
+    ]
     task.journal.grants.remove(grants_ended_by(seen, [*grants, *asleep], deleted, former))
     task.journal.grants.sleep(grants_ended_by(unseen, grants, deleted, former), task.clock())
