@@ -94,11 +94,13 @@ def as_told(
     *,
     deleted: Collection[Guid] = (),
     new_scope: bool = False,
+    doubted: bool = False,
 ) -> DirectoryView:
     """Return ``before`` with the changes that AD told, and none of those that ``after`` merely shows.
 
     ``delta``: what DirSync listed since ``before``; None: nothing. ``deleted``: objects whose tombstone was seen.
-    With ``new_scope``, the definition looks at another part of AD: groups and accounts count as ``after`` has them.
+    With ``new_scope``, the definition looks at another part of AD: groups and accounts count as ``after`` has them. The
+    state of an account does not if the domain controller is ``doubted``.
     """
     gone = {*deleted, *(delta.deleted if delta is not None else ())}
     named = {*delta.touched, *delta.member_changes} if delta is not None else set()
@@ -110,7 +112,7 @@ def as_told(
     users = dict(after.users)
     for guid, user in before.users.items():
         now = users.get(guid)
-        if now is not None and not new_scope:
+        if now is not None and (doubted or not new_scope):
             now = _with_known_state(user, now, state=guid in states, expiry=guid in expiries)
         users[guid] = now or user
     view = DirectoryView(

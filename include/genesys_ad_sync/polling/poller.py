@@ -298,10 +298,12 @@ class DirectoryPoller:
         reason = why_doubted(step, self.scope)
         if reason is not None:
             new_scope = reason is Reason.SCOPE_CHANGED
-            told = replica_trust.as_told(before, after, step.delta, deleted=step.deleted, new_scope=new_scope)
+            edited = {"new_scope": new_scope, "doubted": step.cursor.doubted_since is not None}
+            told = replica_trust.as_told(before, after, step.delta, deleted=step.deleted, **edited)
             then = as_expired_then(before, after, step.stored.cursor.polled_at)
             untold = replica_trust.not_told(changes, self._difference(step, then, told, roots, self.scope))
-            changes = hold_doubtful(self._journal, self.scope, step, changes, untold)
+            shown = self._difference(step, then, after, roots, self.scope)  # what no edit of the scope explains
+            changes = hold_doubtful(self._journal, self.scope, step, changes, untold, shown)
         changes = without_hold_if_told(changes, step.delta)
         return with_evidence(
             self._journal, self.scope, (step.stored.cursor, step.cursor), changes, before, after, step.delta

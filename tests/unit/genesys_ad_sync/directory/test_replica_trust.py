@@ -113,6 +113,8 @@ def test_whether_an_account_is_enabled_must_be_told_itself() -> None:
     assert (told.users["u1"].disabled, told.users["u2"].disabled) == (False, True)
     edited = replica_trust.as_told(was, now, None, new_scope=True)
     assert (edited.users["u1"].disabled, edited.users["u2"].disabled) == (False, True)
+    unsure = replica_trust.as_told(was, now, None, new_scope=True, doubted=True)
+    assert (unsure.users["u1"].disabled, unsure.users["u2"].disabled) == (True, False)
 
 
 def test_when_an_account_expires_must_be_told_itself() -> None:
