@@ -228,7 +228,7 @@ class SyntheticRuns:
         )
         self.view = after
         journal.runs.set_polled(run, poll, now)
-        journal.facts.put(run, "complete", sorted(after.groups))
+        journal.facts.put(run, "complete", dict.fromkeys(sorted(after.groups), poll))
         journal.facts.put(run, "notes", [])
 
     def run(self, mode: Mode = Mode.AUTO) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from genesys_ad_sync.genesys import errors as genesys
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# A retry mends none of these, and a wrong password tried again and again locks the account.
+# A retry does not help here, and a wrong password tried again and again locks the account.
 NOT_WORTH_A_RETRY: tuple[type[BaseException], ...] = (
     errors.SettingsError,
     errors.ReportPathError,

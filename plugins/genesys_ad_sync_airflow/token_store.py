@@ -37,7 +37,7 @@ def token_store(journal: Callable[[], Journal]) -> TokenStore | None:
 
 
 def airflow_cipher() -> MultiFernet | None:
-    """Airflow's own: `core.fernet_key`, several of them during a rotation, the newest first."""
+    """Return a cipher of Airflow's Fernet keys (`core.fernet_key`), the newest first; None without one."""
     from airflow.sdk.configuration import conf
 
     keys = [key.strip() for key in (conf.get("core", "fernet_key", fallback="") or "").split(",") if key.strip()]

@@ -546,5 +546,5 @@ def test_what_another_run_is_about_to_remove_counts_in_the_limits(two: Pipeline)
     one, other = two.plan("one", groups=["Voice"]), two.plan("other", groups=["Nights"])
     two.patch(*one)
     two.patch(*other)
-    assert rows(two.report("one")) == [("remove", "bob", "success", None, None)]
+    assert rows(two.report("one")) == [("remove", "bob", "held", "over_limit", None)]
     assert rows(two.report("other")) == [("remove", "fay", "held", "over_limit", None)]

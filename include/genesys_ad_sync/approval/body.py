@@ -49,7 +49,7 @@ def body(
 ) -> str:
     """Return the question as Markdown, for a reader who does not know this program.
 
-    ``report``: where the run's report will be. ``undoes``: the run that this one takes back.
+    ``report``: where the run's report will be. ``undoes_run``: the run that this one takes back.
     """
     lines = [*_introduction(asked, undoes_run), *_limits_of_run(background)]
     for group in asked.groups[:GROUPS_SHOWN]:

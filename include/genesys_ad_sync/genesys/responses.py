@@ -34,7 +34,7 @@ _CHANGED: _Meaning = (VersionConflict, "The object was changed meanwhile")
 _REFUSED: _Meaning = (BadRequest, "The request is refused")
 _MEANINGS: dict[int, _Meaning] = {
     HTTPStatus.UNAUTHORIZED: (AuthenticationFailed, "The access token is not accepted"),
-    HTTPStatus.FORBIDDEN: (PermissionMissing, "nothing more"),
+    HTTPStatus.FORBIDDEN: (PermissionMissing, "no explanation"),
     HTTPStatus.NOT_FOUND: (NotFound, "The object does not exist"),
     HTTPStatus.REQUEST_TIMEOUT: _SERVER_FAILS,
     HTTPStatus.CONFLICT: _CHANGED,

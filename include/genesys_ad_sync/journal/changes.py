@@ -135,11 +135,18 @@ class Changes(DefinitionStore):
         return found
 
     def believe_doubted(self) -> None:
-        """Take what only a doubted domain controller showed for seen, because the doubt is over."""
+        """Take what only a doubted domain controller showed for seen, because the doubt is over.
+
+        What is held keeps its doubt until the hold ends, see `clear_hold`.
+        """
         with self._database.writing() as connection:
             connection.execute(
                 update(tables.change)
-                .where(_CHANGE.definition == self._definition, _CHANGE.evidence == Evidence.DOUBTED.value)
+                .where(
+                    _CHANGE.definition == self._definition,
+                    _CHANGE.evidence == Evidence.DOUBTED.value,
+                    _CHANGE.held_reason.is_(None),
+                )
                 .values(evidence=Evidence.SEEN.value)
             )
 
@@ -246,9 +253,10 @@ class Changes(DefinitionStore):
         """Delete the ``held_reason`` of these changes, because they are proven."""
         with self._database.writing() as connection:
             for chunk in chunks(change_ids):
-                connection.execute(
-                    update(tables.change).where(_CHANGE.id.in_(chunk)).values(held_reason=None, doubt=None)
-                )
+                mine = update(tables.change).where(_CHANGE.id.in_(chunk))
+                connection.execute(mine.values(held_reason=None, doubt=None))
+                doubted = mine.where(_CHANGE.evidence == Evidence.DOUBTED.value)
+                connection.execute(doubted.values(evidence=Evidence.SEEN.value))
 
     def hold(self, change_ids: Collection[int], reason: Reason) -> None:
         """Hold these changes again: what proved them has been taken back."""

@@ -16,7 +16,7 @@ from genesys_ad_sync.journal.database import Store, chunks, upsert
 from genesys_ad_sync.journal.leases import check_fence
 from genesys_ad_sync.journal.settling import Settled, note_first_seen, settled_before, write_outcomes
 from genesys_ad_sync.journal.stored_row import row_from_json, row_to_json
-from genesys_ad_sync.model import Row, RunKey, RunRecord, Status
+from genesys_ad_sync.model import Reason, Row, RunKey, RunRecord, Status
 
 _RUN = tables.run.c
 _ROW = tables.row.c
@@ -55,14 +55,20 @@ class Rows(Store):
             return {int(lane) for lane in connection.scalars(statement) if lane is not None}
 
     def groups_that_failed_before(self, run: RunRecord) -> set[str]:
-        """Return the Genesys groups with a failed row in the last live run of the definition before this one."""
+        """Return the Genesys groups with a failed row in the last live run of the definition before this one.
+
+        Rows that were not attempted say nothing about their group.
+        """
         before = (
             select(func.max(_RUN.id))
             .where(_RUN.definition == run.definition, _RUN.id < run.id, _RUN.dry_run == false())
             .scalar_subquery()
         )
         statement = select(_ROW.data["genesys_group_id"].as_string()).where(
-            _ROW.run == before, _ROW.replaced == 0, _ROW.status == Status.FAILED.value
+            _ROW.run == before,
+            _ROW.replaced == 0,
+            _ROW.status == Status.FAILED.value,
+            _ROW.data["reason"].as_string() != Reason.NOT_ATTEMPTED.value,
         )
         with self._database.reading() as connection:
             return {group_id for group_id in connection.scalars(statement.distinct()) if group_id}

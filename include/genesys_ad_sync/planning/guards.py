@@ -137,8 +137,8 @@ def journal_restored(*, restored: bool) -> Reason | None:
 
 
 def objected(objection: Objection | None, newest_told: int) -> bool:
-    """Tell whether a person's decision holds the row: AD has reported nothing newer of that membership.
+    """Return True if a person's decision still holds the row.
 
-    ``newest_polled_change``: id of the newest change that AD reported; 0: none.
+    ``newest_told``: id of the newest change of that membership that AD reported; 0: none.
     """
     return objection is not None and newest_told <= objection.last_change

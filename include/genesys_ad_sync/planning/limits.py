@@ -233,8 +233,8 @@ def shrinks_implausibly(before: int, lost: int, limits: Limits) -> bool:
     """Return True if a group lost more members than `limits.shrink_percent` allows to believe.
 
     ``lost``: members that a complete reading lacks, and whose loss neither DirSync nor a tombstone reports.
-    The loss of all members is never believed. Groups below `limits.min_group_size` may lose some members without a
-    report. 100 percent believes everything.
+    Below 100 percent, the loss of all members is never believed. 100 percent believes everything.
+    Groups below `limits.min_group_size` may lose some members without a report.
     """
     if not lost or limits.shrink_percent >= _ALL:
         return False

@@ -7,7 +7,7 @@ proven.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from genesys_ad_sync.directory.membership import retain_unreadable
@@ -17,6 +17,8 @@ from genesys_ad_sync.errors import DirectoryNotFound
 from genesys_ad_sync.model import DirectoryView, Guid
 from genesys_ad_sync.planning.limits import shrinks_implausibly
 from genesys_ad_sync.settings import Limits
+
+_GROUPS_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def restore_unexplained_losses(
     doubted = {
         guid for guid, lost in losses.items() if shrinks_implausibly(len(before.members[guid]), len(lost), limits)
     }
-    notes = [_note_on_groups(len(doubted))] if doubted else []
+    notes = [_note_on_groups(sorted(before.groups[guid].name for guid in doubted), limits)] if doubted else []
     if whole:
         known = sum(map(len, before.members.values()))
         missing = _total_loss(before, after, losses, delta, deleted)
@@ -113,11 +115,13 @@ def _restore(before: DirectoryView, after: DirectoryView, group: Guid, members: 
     retain_unreadable(before, after, members)
 
 
-def _note_on_groups(count: int) -> str:
+def _note_on_groups(names: Sequence[str], limits: Limits) -> str:
+    more = f" and {len(names) - _GROUPS_NAMED} more" if len(names) > _GROUPS_NAMED else ""
+    listed = ", ".join(f"'{name}'" for name in names[:_GROUPS_NAMED])
     return (
-        f"{count} AD groups lack more members than limits.shrink_percent believes, and Active Directory "
-        "reported no removal: they count as not read. Check that the account may read `member` of them; if the losses "
-        "are real, run once with limits.shrink_percent: 100"
+        f"AD groups lack more members than limits.shrink_percent ({limits.shrink_percent}) allows, and Active "
+        f"Directory reported no removal: {listed}{more}. Nobody is removed because of them. Check the account's right "
+        "to read `member`. If the loss is real, set limits.shrink_percent: 100 in the definition for one run"
     )
 
 

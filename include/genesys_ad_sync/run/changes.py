@@ -45,7 +45,7 @@ def dry_run_history(task: TaskContext, known: Sequence[Change]) -> list[Change]:
 
 
 def _subject(change: Change) -> tuple[Guid, Guid | None, Action, datetime | None]:
-    """Return what makes two changes of AD's records the same one, as in `Journal.record_history`."""
+    """Return the key that identifies a change, as in `Changes.add_history`."""
     return change.group_guid, change.user_guid, change.action, change.changed_at
 
 

@@ -191,7 +191,7 @@ def _unlinked(guid: Guid, by: Guid, user_id: str) -> Match:
 
 @dataclass(frozen=True)
 class LinkMoves:
-    """Links that moved or are to move. See `planning.Context`."""
+    """Links that moved or are to move. See `PlanContext`."""
 
     moves: Mapping[tuple[Guid, str], Move] = field(default_factory=dict)
     relinks: Mapping[Guid, Relinking] = field(default_factory=dict)

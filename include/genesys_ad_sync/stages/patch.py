@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from genesys_ad_sync.genesys.writers import writer_for
-from genesys_ad_sync.model import SETTLED, Action, Row, RunRecord, Status
+from genesys_ad_sync.model import SETTLED, Action, Reason, Row, RunRecord, Status
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MAPPING, READING
@@ -81,8 +81,12 @@ def _failed_last(task: TaskContext, run: RunRecord, groups: _Groups) -> _Groups:
     So a group that Genesys refuses or fails to serve never keeps the others from being served.
     """
     failed = task.journal.rows.groups_that_failed_before(run)
-    failed |= {group for group, rows in groups.items() if any(row.status is Status.FAILED for row in rows)}
+    failed |= {group for group, rows in groups.items() if any(map(_was_tried, rows))}
     return {group: groups[group] for group in sorted(groups, key=lambda group: group in failed)}
+
+
+def _was_tried(row: Row) -> bool:
+    return row.status is Status.FAILED and row.reason is not Reason.NOT_ATTEMPTED
 
 
 def _fresh_until(task: TaskContext, lane: int, fence: int) -> datetime | None:

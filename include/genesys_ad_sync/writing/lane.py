@@ -108,7 +108,7 @@ class LaneWriter:
         return group_id
 
     def read_late_groups(self) -> None:
-        """Read groups once more that lagged behind, at the end of the lane: their time has passed by then, mostly."""
+        """Read the lagging groups once more at the end of the lane."""
         if self.errors.should_stop:
             return  # Airflow's retry reads them
         within = self._task.definition.genesys.verify_within
