@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 from sqlalchemy import text
 
-from sandbox.directory_objects import SetAttributes
+from sandbox.directory_objects import AddMember, AddUser, RemoveMember, SetAttributes, User
 from tests.support.pipeline import Pipeline
 from tests.support.small_company import definition_keys, members, rows, small
 
@@ -61,3 +61,46 @@ def test_accounts_that_an_upgrade_finds_expired_ask_a_person(small: Pipeline) ->
     report = small.report(run_id)
     assert rows(report, "cid") == [("remove", "cid", "held", "scope_changed", None)]
     assert "cid" in members(small, "Voice")
+
+
+def test_an_expired_account_contests_nobody_who_has_its_mail_now(small: Pipeline) -> None:
+    """A person who was hired again: the old account has expired and kept its mail."""
+    small.run()
+    small.directory.apply([expires(small.directory.clock() - timedelta(days=1))])
+    assert rows(small.run()) == [("remove", "cid", "success", None, None)]
+    small.directory.apply([AddUser(User("cid2", "Cid 2", mail="cid@example.com")), AddMember("voice", "cid2")])
+    assert rows(small.run()) == [("add", "cid", "success", None, None)]
+    assert "cid" in members(small, "Voice")
+
+
+def test_an_account_that_expires_again_is_news_after_a_rejection(small: Pipeline) -> None:
+    small.redefine(**{**definition_keys(), "protect": ["Voice"]})
+    small.run_approved("first")
+    small.directory.apply([expires(small.directory.clock() - timedelta(days=1))])
+    run_id, planned = small.plan()
+    small.patch(run_id, planned)
+    asked = small.asked(run_id)
+    assert asked is not None
+    small.answer(run_id, "None")
+    small.report(run_id)
+    assert rows(small.run()) == [("remove", "cid", "held", "rejected", None)]
+    small.directory.apply([expires(None)])
+    small.run()
+    small.directory.apply([expires(small.directory.clock() - timedelta(days=1))])
+    assert rows(small.run(), "cid") == [("remove", "cid", "held", "protected", None)]
+
+
+def test_what_a_person_kept_ends_when_the_account_expires(small: Pipeline) -> None:
+    """A person keeps Cid, who has left the group. By that rejection, an expired account does not stay for ever."""
+    small.redefine(**{**definition_keys(), "protect": ["Voice"]})
+    small.run_approved("first")
+    small.directory.apply([RemoveMember("voice", "cid"), AddMember("chat", "cid")])
+    run_id, planned = small.plan()
+    small.patch(run_id, planned)
+    asked = small.asked(run_id)
+    assert asked is not None
+    small.answer(run_id, "None")
+    small.report(run_id)
+    assert rows(small.run(), "cid") == [("remove", "cid", "held", "rejected", None)]
+    small.directory.apply([expires(small.directory.clock() - timedelta(days=1))])
+    assert ("remove", "cid", "held", "protected", None) in rows(small.run(), "cid")

@@ -211,11 +211,12 @@ def test_under_mirror_an_excluded_second_account_is_no_stranger(small: Pipeline)
     assert not {row for row in told(report, "Chat") if row[0] == "remove"}
 
 
-@pytest.mark.parametrize("how", ["disabled", "deleted"])
+@pytest.mark.parametrize("how", ["disabled", "expired", "deleted"])
 def test_the_old_account_of_a_rehire_holds_nobody_up(small: Pipeline, how: str) -> None:
     small.run()
     old = small.directory.guid_of("ann")
-    small.directory.apply([Disable("ann") if how == "disabled" else Delete("ann")])
+    expired = SetAttributes("ann", {"accountExpires": "1"})
+    small.directory.apply([{"disabled": Disable("ann"), "expired": expired, "deleted": Delete("ann")}[how]])
     second_account(small, "ann-new", of="ann")
     new = small.directory.guid_of("ann-new")
     small.directory.apply([AddMember("voice", "ann-new"), AddMember("chat", "ann-new")])

@@ -21,7 +21,7 @@ from sandbox.directory_objects import (
     User,
 )
 from tests.integration.test_failover import refuse_cookies
-from tests.support.small_company import genesys_id, members, rows
+from tests.support.small_company import definition_keys, genesys_id, members, rows
 from tests.support.two_controllers import TwoControllers, domain, hours_pass, two
 
 __all__ = ["domain", "two"]
@@ -130,6 +130,17 @@ def test_a_doubted_addition_of_a_member_by_hand_is_not_taken_over(two: TwoContro
 def _known_by_dc1_only(two: TwoControllers) -> None:
     two.dc1.apply([AddMember("voice", "dan")])
     assert rows(two.run_on(two.dc1)) == [("add", "dan", "success", None, None)]
+
+
+def test_an_edited_scope_does_not_hide_that_the_controller_lags(two: TwoControllers) -> None:
+    """Nested groups are switched off during a failover: the edit explains that Eve goes, not that Dan does."""
+    _known_by_dc1_only(two)
+    keys = definition_keys()
+    two.pipeline.redefine(**{**keys, "directory": {**keys["directory"], "nested_groups": False}})
+    assert sorted(rows(two.run_on(two.dc2), "dan", "eve")) == [
+        ("remove", "dan", *HELD),
+        ("remove", "eve", "held", "scope_changed", None),
+    ]
 
 
 def test_hours_of_lag_take_nobody_away_and_a_person_is_asked_when_the_other_one_is_lost(two: TwoControllers) -> None:

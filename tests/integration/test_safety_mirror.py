@@ -363,6 +363,14 @@ def test_owned_removals_of_a_mirror_once_run_go_under_the_limits_as_ever(leftove
     leftovers.report(run_id, mirror_once=True)
 
 
+def test_what_mirror_once_asks_counts_in_no_limit_of_other_runs(leftovers: Pipeline) -> None:
+    leftovers.redefine(**{**definition_keys(), "limits": {"removals": 1, "per_run": 1}})
+    _, options = once(leftovers)
+    assert options[0] == "Voice: 3 removals"
+    leftovers.directory.apply([RemoveMember("voice", "ann")])
+    assert rows(leftovers.run(), "ann") == [("remove", "ann", "success", None, None)]
+
+
 def test_a_dry_mirror_once_asks_nobody_and_lists_everything(leftovers: Pipeline) -> None:
     report = leftovers.run(mirror_once=True, dry_run=True)
     assert {row[3] for row in rows(report, "mia", "dan", "fay")} == {"mirror_once"}

@@ -80,6 +80,24 @@ def test_a_user_who_is_active_again_and_no_member_ends_the_sleeping_grant(ready:
     assert "bob" in members(ready, "Voice")
 
 
+def test_a_removal_that_was_seen_ends_the_sleeping_grants_of_that_user_too(small: Pipeline) -> None:
+    """Bob leaves one AD group while he is hidden, and later a second one that feeds the same Genesys group."""
+    small.redefine(**{**definition_keys(), "groups": [{"name": "Voice|Chat", "genesys_name": "Voice"}]})
+    small.run()
+    hide_inactive(small)
+    set_state(small, "bob", "inactive")
+    small.directory.apply([RemoveMember("voice", "bob")])
+    small.run()
+    set_state(small, "bob", "active")
+    small.directory.apply([AddMember("chat", "bob")])
+    assert rows(small.run(), "bob") == [("add", "bob", "success", None, None)]
+    small.directory.apply([RemoveMember("chat", "bob")])
+    assert rows(small.run(), "bob") == [("remove", "bob", "success", None, None)]
+    keep_as_member(small, "bob")  # by hand: AD does not own it any more
+    assert rows(small.run(mode="full"), "bob") == []
+    assert "bob" in members(small, "Voice")
+
+
 def test_who_is_wanted_again_wakes_the_grant(ready: Pipeline) -> None:
     set_state(ready, "bob", "inactive")
     ready.directory.apply([RemoveMember("voice", "bob")])

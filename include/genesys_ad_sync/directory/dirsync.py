@@ -58,6 +58,7 @@ class RawDelta:
     restored: set[Guid] = field(default_factory=set)
     unranged: set[Guid] = field(default_factory=set)
     states: set[Guid] = field(default_factory=set)
+    expiries: set[Guid] = field(default_factory=set)
     unseen: set[Guid] = field(default_factory=set)
 
 
@@ -218,6 +219,7 @@ class ChangeReader:
             primary_groups={guid: rid for guid, rid in raw.primary_groups.items() if guid not in raw.deleted},
             entries=entries,
             states=frozenset(raw.states - raw.deleted),
+            expiries=frozenset(raw.expiries - raw.deleted),
             unseen=frozenset(raw.unseen - raw.deleted),
         )
 
@@ -261,13 +263,19 @@ def _collect(raw: RawDelta, guid: Guid, entry: Entry) -> None:
                 raw.unranged.add(guid)
         elif name not in _NOT_TOUCHING:
             raw.touched.add(guid)
-    if "useraccountcontrol" in entry.attributes:
-        raw.states.add(guid)
+    _note_state(raw, guid, entry)
     if "name" in entry.attributes and not entry.classes:
         raw.renamed.add(guid)
     rid = entry.number("primaryGroupID")
     if rid is not None:
         raw.primary_groups[guid] = rid
+
+
+def _note_state(raw: RawDelta, guid: Guid, entry: Entry) -> None:
+    if "useraccountcontrol" in entry.attributes:
+        raw.states.add(guid)
+    if "accountexpires" in entry.attributes:
+        raw.expiries.add(guid)
 
 
 def _note(into: dict[Guid, set[Guid]], other: dict[Guid, set[Guid]], group: Guid, members: set[Guid]) -> None:

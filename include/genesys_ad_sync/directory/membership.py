@@ -44,9 +44,7 @@ def effective_members(view: DirectoryView, root: Guid, policy: MembershipPolicy)
             user = view.users.get(guid)
             if guid in members or user is None or user.kind is not PrincipalKind.USER:
                 continue
-            if user.disabled and policy.disabled_users == "remove":
-                continue
-            if user.expired and policy.expired_users == "remove":
+            if policy.leaves_out(user):
                 continue
             members[guid] = path
     return members

@@ -94,21 +94,27 @@ def as_told(
     *,
     deleted: Collection[Guid] = (),
     new_scope: bool = False,
+    doubted: bool = False,
 ) -> DirectoryView:
     """Return ``before`` with the changes that AD told, and none of those that ``after`` merely shows.
 
     ``delta``: what DirSync listed since ``before``; None: nothing. ``deleted``: objects whose tombstone was seen.
-    With ``new_scope``, the definition looks at another part of AD: groups and accounts count as ``after`` has them.
+    With ``new_scope``, the definition looks at another part of AD: groups and accounts count as ``after`` has them. The
+    state of an account does not if the domain controller is ``doubted``.
     """
     gone = {*deleted, *(delta.deleted if delta is not None else ())}
     named = {*delta.touched, *delta.member_changes} if delta is not None else set()
     states = delta.states if delta is not None else frozenset()
+    expiries = delta.expiries if delta is not None else frozenset()
     groups = {**after.groups, **{g: group for g, group in before.groups.items() if not new_scope and g not in named}}
     if new_scope:
         groups = {**before.groups, **groups}
     users = dict(after.users)
     for guid, user in before.users.items():
-        users[guid] = _with_state(user, users.get(guid), believed=new_scope or guid in states)
+        now = users.get(guid)
+        if now is not None and (doubted or not new_scope):
+            now = _with_known_state(user, now, state=guid in states, expiry=guid in expiries)
+        users[guid] = now or user
     view = DirectoryView(
         groups={guid: group for guid, group in groups.items() if guid not in gone},
         users={guid: user for guid, user in users.items() if guid not in gone},
@@ -123,11 +129,13 @@ def as_told(
 _NOTHING: tuple[frozenset[Guid], frozenset[Guid]] = (frozenset(), frozenset())
 
 
-def _with_state(before: DirectoryUser, after: DirectoryUser | None, *, believed: bool) -> DirectoryUser:
-    """Return the user as AD has it now, but enabled or disabled as before if that was not told."""
-    if after is None:
-        return before
-    return after if believed else dataclasses.replace(after, disabled=before.disabled)
+def _with_known_state(before: DirectoryUser, after: DirectoryUser, *, state: bool, expiry: bool) -> DirectoryUser:
+    """Return the user as AD has it now, but disabled and expired as before, each if it was not told."""
+    if not state:
+        after = dataclasses.replace(after, disabled=before.disabled)
+    if not expiry:
+        after = dataclasses.replace(after, expires_at=before.expires_at, expired=before.expired)
+    return after
 
 
 def _told_primary_groups(after: DirectoryView, delta: Delta | None) -> dict[Guid, set[Guid]]:

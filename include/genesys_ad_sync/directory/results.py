@@ -60,6 +60,7 @@ class Delta:
     - ``primary_groups``: user -> RID of the primary group, where that was set.
     - ``entries``: how many objects the server named.
     - ``states``: those of ``touched`` of which the server named whether the account is enabled.
+    - ``expiries``: those of ``touched`` of which the server named when the account expires, or had announced it before.
     - ``unseen``: objects that the account cannot see any more. They were deleted, or the account lost a right.
     """
 
@@ -71,6 +72,7 @@ class Delta:
     primary_groups: Mapping[Guid, int]
     entries: int
     states: frozenset[Guid] = frozenset()
+    expiries: frozenset[Guid] = frozenset()
     unseen: frozenset[Guid] = frozenset()
 
     @property

@@ -78,16 +78,18 @@ def _told(
 
 
 def _as_reported(before: DirectoryView, after: DirectoryView, delta: Delta) -> DirectoryView:
-    """Return ``before`` with nothing but what ``delta`` reports: links, tombstones, and the enabled state of accounts.
+    """Return ``before`` with nothing but what ``delta`` reports: links, tombstones, and whether accounts can be used.
 
     Links to objects that ``before`` could not resolve are left out: that they can be read now is no report.
     """
     added, removed = _reported_links(before, after, delta)
     members = {guid for guids in added.values() for guid in guids}
+    known_users = before.users.keys() & after.users.keys()
     named = {
         guid
-        for guid in delta.touched & before.users.keys() & after.users.keys()
-        if before.users[guid].disabled is not after.users[guid].disabled
+        for guid in (delta.states | delta.expiries) & known_users
+        if (guid in delta.states and before.users[guid].disabled is not after.users[guid].disabled)
+        or (guid in delta.expiries and before.users[guid].expired is not after.users[guid].expired)
     }
     users = {
         **{guid: user for guid, user in after.users.items() if guid in members},

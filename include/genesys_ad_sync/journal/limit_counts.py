@@ -75,6 +75,11 @@ class LimitCounts(DefinitionStore):
         waiting = (*_planned(exclude), _RUN.started_at >= since, _ROW.lane < approved_from)
         return frozenset(self._keys(*waiting))
 
+    def held_for(self, reason: Reason, *, exclude: RunKey) -> frozenset[str]:
+        """Return the keys of rows that other unfinished live runs hold for this reason."""
+        is_held = (_ROW.status == Status.HELD.value, _ROW.data["reason"].as_string() == reason.value)
+        return frozenset(self._keys(*_unfinished(exclude), *is_held))
+
     def approved(self, *, since: datetime, exclude: RunKey, approved_from: int) -> dict[str, RunKey]:
         """Return the keys of rows that a person approved from then on, with the run that is to write them."""
         statement = self._of_definition(select(_ROW.key, _RUN.dag_id, _RUN.run_id)).where(
@@ -98,11 +103,14 @@ def _not_approved(approved_from: int) -> ColumnElement[bool]:
 
 def _planned(exclude: RunKey) -> tuple[ColumnElement[bool], ...]:
     """Select the rows that unfinished live runs are to write."""
+    return (*_unfinished(exclude), _ROW.lane.is_not(None), _ROW.status == Status.PLANNED.value)
+
+
+def _unfinished(exclude: RunKey) -> tuple[ColumnElement[bool], ...]:
+    """Select the rows of other live runs that have not ended."""
     return (
         _RUN.dry_run == false(),
         _RUN.finished_at.is_(None),
         or_(_RUN.dag_id != exclude.dag_id, _RUN.run_id != exclude.run_id),
         _ROW.replaced == 0,
-        _ROW.lane.is_not(None),
-        _ROW.status == Status.PLANNED.value,
     )

@@ -76,12 +76,24 @@ class Renaming(DefinitionStore):
                 .where(_QUESTION.definition == former, _QUESTION.closed_at.is_(None))
                 .values(closed_at=at, decision=Decision.UNANSWERED.value)
             )
+            if has_lived:
+                self._renumber_polls(connection, former)
             for table in _tables():
                 self._move(connection, table, former, has_lived=has_lived)
             if has_lived:
                 void_baselines(connection, [self._definition])
             stop = {"dry_run": True, "due_at": at, "dag_id": run.dag_id, "run_id": run.run_id, "noted_at": at}
             upsert(connection, tables.definition, [{"definition": former, **stop}])
+
+    def _renumber_polls(self, connection: Connection, former: str) -> None:
+        """Give open changes of the former name to this definition's next poll: only that can prove them.
+
+        Each definition numbers its polls. A higher number of the former name would leave them unproven for ever.
+        """
+        poll = tables.cursor.c.poll
+        last = connection.execute(select(poll).where(tables.cursor.c.definition == self._definition)).scalar()
+        of_former = (_CHANGE.definition == former, ~_CHANGE.settled)
+        connection.execute(update(tables.change).where(*of_former).values(poll=(last or 0) + 1))
 
     def _move(self, connection: Connection, table: Table, former: str, *, has_lived: bool) -> None:
         if table is tables.definition:  # what a file says does not move with it

@@ -29,14 +29,13 @@ def excluded_users(users: Iterable[DirectoryUser], definition: SyncDefinition) -
 
 
 def disabled_users(users: Iterable[DirectoryUser], definition: SyncDefinition) -> frozenset[Guid]:
-    """Return the disabled accounts, if the definition removes them from their groups."""
-    if definition.directory.policy.disabled_users != "remove":
-        return frozenset()
-    return frozenset(user.guid for user in users if user.disabled)
+    """Return the disabled and the expired accounts, if the definition removes them from their groups."""
+    policy = definition.directory.policy
+    return frozenset(user.guid for user in users if policy.leaves_out(user))
 
 
 def accounts_without_veto(
     users: Collection[DirectoryUser], definition: SyncDefinition, deleted: Collection[Guid]
 ) -> frozenset[Guid]:
-    """Return those accounts that contest nobody's Genesys user: excluded, disabled or deleted ones."""
+    """Return those accounts that contest nobody's Genesys user: excluded, disabled, expired or deleted."""
     return frozenset(deleted) | excluded_users(users, definition) | disabled_users(users, definition)

@@ -97,6 +97,11 @@ class MembershipPolicy:
     disabled_users: str  # remove | keep
     expired_users: str = "keep"  # remove | keep
 
+    def leaves_out(self, user: DirectoryUser) -> bool:
+        """Return True if the account is disabled or has expired, and does not count for that."""
+        disabled = user.disabled and self.disabled_users == "remove"
+        return disabled or (user.expired and self.expired_users == "remove")
+
 
 @dataclass(frozen=True)
 class Scope:

@@ -90,7 +90,8 @@ def _limited(
         return _not_limited(row, check, context), False
     if row.key in context.limits.approved:
         return _in_flight(row, f"a person approved it, and run {context.limits.approved[row.key]} writes it"), False
-    reason = _approval_reason(row, definition, context) or asked
+    # what `mirror_once` asks ends with its run, whatever else would ask
+    reason = asked if asked is Reason.MIRROR_ONCE else _approval_reason(row, definition, context) or asked
     if reason is not None:
         return dataclasses.replace(row, status=Status.HELD, reason=reason), True
     keys = check.limits_of(row.action, row.genesys_group_id)

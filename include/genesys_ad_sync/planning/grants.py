@@ -52,7 +52,8 @@ def transferred_grants(facts: TargetFacts, rows: Iterable[Row]) -> Iterable[Gran
     The grants pass to the AD groups and the account for which AD wants the membership now.
     """
     for row in rows:
-        if row.reason is Reason.STILL_GRANTED and row.user_guid is not None:
+        # not of a row that an earlier run settled, and that is only listed again
+        if row.reason is Reason.STILL_GRANTED and row.user_guid is not None and row.settled_by is None:
             owner = facts.successor(row.user_guid, row.genesys_user_id or "") or row.user_guid
             for grant in facts.grants_by.get(row.user_guid, ()):
                 for group_guid in facts.target.wanted[owner]:

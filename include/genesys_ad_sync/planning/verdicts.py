@@ -88,7 +88,8 @@ def decide(proposal: Proposal, facts: TargetFacts) -> Verdict:
     verdict = _decide_add(proposal, facts) if proposal.action is Action.ADD else _decide_removal(proposal, facts)
     if facts.target.claimed_by and verdict.status in {Status.PLANNED, Status.HELD}:
         error = claim_error(facts.target.claimed_by)
-        about = {**verdict.about, "definition": facts.target.claimed_by}
+        kept = {key: text for key, text in verdict.about.items() if key != "ask"}  # an approval could not release it
+        about = {**kept, "definition": facts.target.claimed_by}
         return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.CLAIMED_BY, error=error, about=about)
     return _awaiting_relink(_unless_objected(verdict, proposal, facts), proposal, facts)
 

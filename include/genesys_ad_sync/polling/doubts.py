@@ -41,11 +41,17 @@ def membership_rules(scope: Scope) -> Scope:
 
 
 def hold_doubtful(
-    journal: DefinitionJournal, scope: Scope, step: Step, changes: Sequence[Change], untold: Sequence[Change]
+    journal: DefinitionJournal,
+    scope: Scope,
+    step: Step,
+    changes: Sequence[Change],
+    untold: Sequence[Change],
+    shown: Sequence[Change],
 ) -> list[Change]:
     """Hold what AD did not tell: removals, and additions that contradict what the journal knows.
 
     ``untold``: those of the changes. An addition that contradicts nothing is believed from any domain controller.
+    ``shown``: changes by today's scope alone. In doubt they are the domain controller's, whatever else was edited.
     """
     reason = why_doubted(step, scope)
     if reason is None:
@@ -53,9 +59,12 @@ def hold_doubtful(
     trusted = step.cursor.trusted_dc if step.cursor.trusted_dc != step.cursor.domain_controller else None
     doubt = Doubt(replica_trust.what_was_known(step.stored, step.fresh), shown_by=step.fresh.domain_controller)
     removals = [change for change in untold if change.action is Action.REMOVE]
-    held = replica_trust.with_doubt(changes, removals, reason, doubt, trusted)
     if step.cursor.doubted_since is None:
-        return held
+        return replica_trust.with_doubt(changes, removals, reason, doubt, trusted)
+    lagging = {(change.group_guid, change.user_guid) for change in shown if change.action is Action.REMOVE}
+    by_lag = [change for change in removals if (change.group_guid, change.user_guid) in lagging]
+    held = replica_trust.with_doubt(changes, by_lag, Reason.OTHER_DOMAIN_CONTROLLER, doubt, trusted)
+    held = replica_trust.with_doubt(held, removals, reason, doubt, trusted)
     adds = contradicting(journal, [change for change in untold if change.action is Action.ADD], scope)
     return replica_trust.with_doubt(held, adds, Reason.OTHER_DOMAIN_CONTROLLER, doubt, trusted)
 
@@ -63,15 +72,14 @@ def hold_doubtful(
 def contradicting(journal: DefinitionJournal, adds: Collection[Change], scope: Scope) -> list[Change]:
     """Return the additions that contradict the journal.
 
-    It knows that the user left that group, or that the account was disabled or deleted.
+    It knows that the user left that group, or that the account was disabled or deleted, or has expired.
     """
     if not adds:
         return []
     people = {change.user_guid for change in adds if change.user_guid is not None}
     left = journal.changes.removed((change.group_guid, change.user_guid) for change in adds if change.user_guid)
     ended = journal.views.deleted_users() & people
-    if scope.policy.disabled_users == "remove":
-        ended |= {guid for guid, user in journal.views.users(people).items() if user.disabled}
+    ended |= {guid for guid, user in journal.views.users(people).items() if scope.policy.leaves_out(user)}
     return [change for change in adds if change.user_guid in ended or (change.group_guid, change.user_guid) in left]
 
 

@@ -25,7 +25,7 @@ from genesys_ad_sync.model import Change, Cursor, DirectoryView, Guid, Reason, S
 from genesys_ad_sync.polling.confirmation import confirm_held_changes
 from genesys_ad_sync.polling.doubts import Step, hold_doubtful, why_doubted, without_hold_if_told
 from genesys_ad_sync.polling.evidence import with_evidence
-from genesys_ad_sync.polling.expiry import as_expired_then
+from genesys_ad_sync.polling.expiry import as_expired_then, expires_otherwise
 from genesys_ad_sync.polling.notes import (
     CANARY_NOTE,
     note_on_deleted_objects,
@@ -139,7 +139,7 @@ class DirectoryPoller:
         a user who was moved between two of them is not missed in both.
         """
         reading = self.reader.read_groups(groups) if groups else None
-        delta = self._with_expired_users(self.reader.changes_since(stored.cursor, stored.known_dcs))
+        delta = self._with_expired_users(stored, self.reader.changes_since(stored.cursor, stored.known_dcs))
         unseen_in = self._journal.views.groups_above(delta.unseen) - set(groups) if delta.unseen else set()
         if unseen_in:  # what became of such an object, only a complete reading of its groups shows
             return self._incremental(stored, {*groups, *unseen_in})
@@ -237,7 +237,8 @@ class DirectoryPoller:
             deleted=deleted,
         )
         complete = self._unless_canary_missing(reading.complete - kept - shrinking.groups)
-        if complete >= reading.complete and not kept and step.fresh.vector is not None:
+        unsure = kept or (self.scope.expired_users == "remove" and expires_otherwise(before, view, delta))
+        if complete >= reading.complete and not unsure and step.fresh.vector is not None:
             # The view is now what this domain controller knows, and what speaks against it is held.
             step = replace(step, cursor=replace(step.cursor, vector=step.fresh.vector))
         roots = {g.guid for v in (before, view) for g in v.groups.values() if g.in_scope}
@@ -263,14 +264,18 @@ class DirectoryPoller:
             delta = self.reader.changes_since(stored.cursor, stored.known_dcs, even_if_moved=True)
         except CursorRejected:
             return None
-        return self._with_expired_users(delta)
+        return self._with_expired_users(stored, delta)
 
-    def _with_expired_users(self, delta: Delta) -> Delta:
-        """Return ``delta`` with the accounts that expired since: AD announced that end, and it counts as reported."""
+    def _with_expired_users(self, stored: StoredCursor, delta: Delta) -> Delta:
+        """Return ``delta`` with the accounts that expired since: AD announced that end, and it counts as reported.
+
+        Not if a doubted domain controller announced it: the account may have been extended since.
+        """
         if self.scope.expired_users == "keep":
             return delta
         due = self._journal.views.users_expired_at(delta.cursor.polled_at) - delta.deleted
-        return replace(delta, touched=delta.touched | due) if due else delta
+        announced = due if stored.cursor.doubted_since is None else frozenset()
+        return replace(delta, touched=delta.touched | due, expiries=delta.expiries | announced) if due else delta
 
     # -- both -----------------------------------------------------------------------------------------
 
@@ -293,10 +298,12 @@ class DirectoryPoller:
         reason = why_doubted(step, self.scope)
         if reason is not None:
             new_scope = reason is Reason.SCOPE_CHANGED
-            told = replica_trust.as_told(before, after, step.delta, deleted=step.deleted, new_scope=new_scope)
+            edited = {"new_scope": new_scope, "doubted": step.cursor.doubted_since is not None}
+            told = replica_trust.as_told(before, after, step.delta, deleted=step.deleted, **edited)
             then = as_expired_then(before, after, step.stored.cursor.polled_at)
             untold = replica_trust.not_told(changes, self._difference(step, then, told, roots, self.scope))
-            changes = hold_doubtful(self._journal, self.scope, step, changes, untold)
+            shown = self._difference(step, then, after, roots, self.scope)  # what no edit of the scope explains
+            changes = hold_doubtful(self._journal, self.scope, step, changes, untold, shown)
         changes = without_hold_if_told(changes, step.delta)
         return with_evidence(
             self._journal, self.scope, (step.stored.cursor, step.cursor), changes, before, after, step.delta

@@ -111,9 +111,13 @@ def most_owned_at_once(owned_now: int, newest_first: Iterable[Action]) -> int:
 
 
 def _of_other_runs(task: TaskContext, run: RunRecord, now: datetime) -> set[str]:
-    """Return the keys of rows that other runs ask about, or are about to write."""
+    """Return the keys of rows that other runs ask about, or are about to write.
+
+    What `mirror_once` asks about counts in no limit, neither there nor here.
+    """
+    asked = task.journal.questions.open_elsewhere(now, exclude=run.key).keys()
     return {
-        *task.journal.questions.open_elsewhere(now, exclude=run.key),
+        *(asked - task.journal.limit_counts.held_for(Reason.MIRROR_ONCE, exclude=run.key)),
         *task.journal.limit_counts.about_to_be_written(
             since=now - PLAN_LIFETIME, exclude=run.key, approved_from=FIRST_APPROVED_LANE
         ),

@@ -24,7 +24,8 @@ def objections(task: TaskContext) -> Objections:
     """Return what persons decided against changes, as far as AD has reported nothing newer since.
 
     - A newer change of that membership ends it, through whatever AD group.
-    - What keeps somebody in a group ends with the account: when it is disabled or deleted; an undo, when it expires.
+    - What keeps somebody in a group ends with the account: when it is disabled or deleted, or expires. A rejection only
+      where expired accounts are removed.
     """
     pins, rejections = task.journal.pins.all(), task.journal.questions.rejections()
     if not pins and not rejections:
@@ -100,8 +101,13 @@ def _ends_with_account(rejection: Objection) -> bool:
 
 
 def _ended_accounts(task: TaskContext) -> tuple[set[Guid], set[Guid]]:
-    """Return the watched accounts that have expired, and those that are disabled or deleted."""
+    """Return the watched accounts that have expired, and those that are disabled or deleted.
+
+    Where expired accounts are removed, they are among the others, too.
+    """
     states = task.facts[ACCOUNTS]
     expired = {guid for guid, state in states.items() if state is AccountState.EXPIRED}
     gone = {guid for guid, state in states.items() if state in (AccountState.DISABLED, AccountState.DELETED)}
+    if task.definition.directory.policy.expired_users == "remove":
+        gone |= expired
     return expired, gone | task.journal.views.deleted_users()

@@ -41,10 +41,12 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
 
 
 def ended_accounts(task: TaskContext, rows: Iterable[Row]) -> set[str]:
-    """Return the keys of the rows whose AD account is disabled or deleted, by the newest view."""
+    """Return the keys of the rows whose AD account is disabled, expired or deleted, by the newest view."""
     rows = list(rows)
     known = task.journal.views.users({row.user_guid for row in rows if row.user_guid})
-    ended = task.journal.views.deleted_users() | {guid for guid, user in known.items() if user.disabled}
+    may_expire = task.definition.directory.policy.expired_users == "remove"
+    ended = {guid for guid, user in known.items() if user.disabled or (user.expired and may_expire)}
+    ended |= task.journal.views.deleted_users()
     return {row.key for row in rows if row.user_guid in ended}
 
 

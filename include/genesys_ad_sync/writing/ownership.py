@@ -37,7 +37,7 @@ def take_back_grants(task: TaskContext, rows: Sequence[Row]) -> None:
 def drop_grants_of_settled_removals(task: TaskContext, rows: Sequence[Row]) -> None:
     """End the grants of removals that are in effect.
 
-    Where nobody can see whether a removal is in effect, they sleep.
+    Where nobody can see whether a removal is in effect, they sleep. Grants that sleep already end once it is seen.
     """
     group_ids = {row.genesys_group_id for row in settled_removals(rows) if row.genesys_group_id}
     if not group_ids:
@@ -46,5 +46,11 @@ def drop_grants_of_settled_removals(task: TaskContext, rows: Sequence[Row]) -> N
     deleted = task.journal.views.deleted_users()
     former = {(link.user_guid, link.genesys_user_id) for link in task.journal.links.former()}
     seen, unseen = [row for row in rows if not row.unseen], [row for row in rows if row.unseen]
-    task.journal.grants.remove(grants_ended_by(seen, grants, deleted, former))
+    out = {(row.genesys_group_id, row.genesys_user_id) for row in settled_removals(seen)}
+    asleep = [
+        grant
+        for grant in task.journal.grants.asleep_in(sorted(group_ids))
+        if (grant.genesys_group_id, grant.genesys_user_id) in out  # not of another user of the same account
+    ]
+    task.journal.grants.remove(grants_ended_by(seen, [*grants, *asleep], deleted, former))
     task.journal.grants.sleep(grants_ended_by(unseen, grants, deleted, former), task.clock())

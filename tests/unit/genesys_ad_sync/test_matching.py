@@ -403,9 +403,11 @@ def test_excluded_deleted_and_removed_disabled_accounts_have_no_veto() -> None:
         directory_user("excluded"),
         directory_user("deleted"),
         directory_user("disabled", disabled=True),
+        directory_user("expired", expired=True),
         directory_user("ann"),
     ]
     policy = definition(exclude={"groups": [], "users": ["excluded"]})
-    assert accounts_without_veto(people, policy, {"deleted"}) == {"excluded", "deleted", "disabled"}
-    kept = definition(directory={"group_base": "OU=x,DC=example,DC=com", "disabled_users": "keep"})
+    assert accounts_without_veto(people, policy, {"deleted"}) == {"excluded", "deleted", "disabled", "expired"}
+    keep = {"disabled_users": "keep", "expired_users": "keep"}
+    kept = definition(directory={"group_base": "OU=x,DC=example,DC=com", **keep})
     assert accounts_without_veto(people, kept, ()) == frozenset()

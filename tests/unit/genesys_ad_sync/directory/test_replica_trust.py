@@ -113,6 +113,24 @@ def test_whether_an_account_is_enabled_must_be_told_itself() -> None:
     assert (told.users["u1"].disabled, told.users["u2"].disabled) == (False, True)
     edited = replica_trust.as_told(was, now, None, new_scope=True)
     assert (edited.users["u1"].disabled, edited.users["u2"].disabled) == (False, True)
+    unsure = replica_trust.as_told(was, now, None, new_scope=True, doubted=True)
+    assert (unsure.users["u1"].disabled, unsure.users["u2"].disabled) == (True, False)
+
+
+def test_when_an_account_expires_must_be_told_itself() -> None:
+    """A domain controller that lags shows an expiry from before the account was extended, or none yet."""
+    was, now = view({"g": "u1 u2"}), view({"g": "u1 u2"})
+    was.users["u1"] = now.users["u2"] = user("u1", expires_at=T0, expired=True)
+
+    def expired(answer: Delta | None, **more: Any) -> list[bool]:
+        told = replica_trust.as_told(was, now, answer, **more)
+        return [told.users[guid].expired for guid in ("u1", "u2")]
+
+    both = frozenset({"u1", "u2"})
+    assert expired(None) == [True, False]
+    assert expired(delta(touched=both, states=both)) == [True, False]
+    assert expired(delta(touched=both, expiries=both)) == [False, True]
+    assert expired(None, new_scope=True) == [False, True]
 
 
 def test_tombstones_and_primary_groups_are_told() -> None:

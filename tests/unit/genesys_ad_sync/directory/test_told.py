@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from typing import Any
 
@@ -15,14 +16,14 @@ from tests.unit.genesys_ad_sync.directory.test_membership import view
 
 NOW = datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc)
 CURSOR = Cursor("dc1", "i", 1, b"c", NOW)
-POLICY = MembershipPolicy(nested=True, disabled_users="remove")
+POLICY = MembershipPolicy(nested=True, disabled_users="remove", expired_users="remove")
 TOLD, SEEN, DOUBTED = Evidence.TOLD, Evidence.SEEN, Evidence.DOUBTED
 
 
 def delta(added: dict[str, str] | None = None, removed: dict[str, str] | None = None, **more: Any) -> Delta:
     groups = {*(added or {}), *(removed or {})}
     links = {g: (frozenset((added or {}).get(g, "")), frozenset((removed or {}).get(g, ""))) for g in groups}
-    sets = {key: frozenset(more.get(key, "")) for key in ("touched", "deleted")}
+    sets = {key: frozenset(more.get(key, "")) for key in ("touched", "deleted", "states", "expiries")}
     return Delta(CURSOR, NOW, links, primary_groups=more.get("primary_groups", {}), entries=1, **sets)
 
 
@@ -76,11 +77,20 @@ def test_a_second_path_that_only_a_reading_shows_does_not_make_a_told_one_seen()
 
 def test_an_account_that_is_disabled_enabled_or_deleted_is_told() -> None:
     on, off = view({"A": "xy"}), view({"A": "xy"}, disabled="x")
-    assert evidence(on, off, delta(touched="x")) == {"-Ax": TOLD}
-    assert evidence(off, on, delta(touched="x")) == {"+Ax": TOLD}
+    assert evidence(on, off, delta(touched="x", states="x")) == {"-Ax": TOLD}
+    assert evidence(off, on, delta(touched="x", states="x")) == {"+Ax": TOLD}
+    assert evidence(off, on, delta(touched="x", expiries="x")) == {"+Ax": SEEN}  # its mail, or its expiry
     assert evidence(off, on, delta()) == {"+Ax": SEEN}
     assert evidence(on, view({"A": "y"}), delta(deleted="x")) == {"-Ax": TOLD}
     assert evidence(on, DirectoryView(), delta(deleted="A")) == {"-Ax": TOLD, "-Ay": TOLD}
+
+
+def test_an_account_that_expires_or_is_extended_is_told() -> None:
+    on, off = view({"A": "xy"}), view({"A": "xy"})
+    off.users["x"] = dataclasses.replace(off.users["x"], expires_at=NOW, expired=True)
+    assert evidence(on, off, delta(touched="x", expiries="x")) == {"-Ax": TOLD}
+    assert evidence(off, on, delta(touched="x", expiries="x")) == {"+Ax": TOLD}
+    assert evidence(on, off, delta(touched="x", states="x")) == {"-Ax": SEEN}
 
 
 def test_another_attribute_of_an_account_tells_nothing() -> None:
@@ -103,8 +113,6 @@ def test_a_primary_group_is_told() -> None:
 
 
 def _with_rid(a_view: DirectoryView, group: str, rid: int) -> Any:
-    import dataclasses
-
     return dataclasses.replace(a_view.groups[group], sid=f"S-1-5-21-1-2-3-{rid}")
 
 

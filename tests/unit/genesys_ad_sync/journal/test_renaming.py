@@ -128,6 +128,19 @@ def test_a_definition_that_has_lived_under_both_names_keeps_what_it_knows_and_co
     assert journal.of(NEW).renaming.holdings(OLD) is None
 
 
+def test_what_the_former_name_recorded_can_be_proven_by_the_next_poll_under_the_new_one(journal: Journal) -> None:
+    """Each definition numbers its polls. A removal is proven by a poll that is not older than the one that found it."""
+    _live(journal, OLD, "ann", "bob")
+    for _ in range(5):
+        advance(journal, view({"g": "ann bob"}), definition=OLD)
+    advance(journal, view({"g": "bob"}), definition=OLD, changes=(change("g", "ann", Action.REMOVE),))
+    _live(journal, NEW, "bob", "cid")
+    _take(journal)
+    cursor = journal.of(NEW).views.cursor()
+    assert cursor is not None
+    assert {one.user_guid: one.poll for one in journal.of(NEW).changes.unsettled()}["ann"] == cursor.poll + 1
+
+
 def test_who_left_memberships_in_a_group_is_known(journal: Journal) -> None:
     _live(journal, OLD, "ann", "bob")
     journal.of("third").grants.add([Grant("H", "U-x", "x", "h")], T0)

@@ -65,6 +65,15 @@ def test_a_person_is_asked_about_what_ad_cannot_decide_and_the_row_names_the_dom
     assert "came back without this member" in (remedy(both) or "")
 
 
+@pytest.mark.parametrize("reason", [Reason.OTHER_DOMAIN_CONTROLLER, Reason.MAPPING_CHANGED])
+def test_nobody_is_asked_about_a_group_that_another_definition_feeds(reason: Reason) -> None:
+    """An approval could not release it."""
+    held = change("remove", "ann", held_reason=reason, doubt=Doubt(ask=True))
+    made = removed(changes=(held,), claimed_by="other")
+    assert told(made) == [("remove", "ann", "held", "claimed_by")]
+    assert made.needs_approval == frozenset()
+
+
 def test_nobody_is_asked_while_ad_may_still_decide_for_one_of_two_groups() -> None:
     asked = Doubt(ask=True)
     held = change("remove", "ann", held_reason=Reason.OTHER_DOMAIN_CONTROLLER, doubt=asked)

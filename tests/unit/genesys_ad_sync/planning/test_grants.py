@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.model import Action, Reason, Row, Status
+from genesys_ad_sync.model import Action, Outcome, Reason, Row, Status
 from genesys_ad_sync.planning.grants import grants_begun_by, grants_ended_by, grants_in_vain, settled_removals
 from tests.support.planning_examples import inactive, removed, whole
-from tests.support.sync_examples import grant, matches
+from tests.support.sync_examples import NOON, change, grant, matches, planned, target, told
 
 # -- before anything is written -----------------------------------------------------------------------
 
@@ -136,3 +136,20 @@ def test_a_grant_of_a_former_genesys_user_ends_with_that_users_own_membership() 
 def test_nothing_else_ends_a_grant(other: Row) -> None:
     assert settled_removals([other]) == []
     assert grants_ended_by([other], [grant("ann")], ()) == []
+
+
+@pytest.mark.parametrize("wanted", [{}, {"ann": ("g2",)}], ids=["left both since", "is in the other again"])
+def test_a_change_of_group_that_is_only_listed_again_transfers_nothing(wanted: dict[str, tuple[str, ...]]) -> None:
+    """In the window of a backfill, an earlier run settled that Ann left one of two AD groups."""
+    settled = change("remove", "ann", "g2", status=Status.UNCHANGED, settled_by="dag/earlier")
+    outcome = Outcome(Status.UNCHANGED, Reason.STILL_GRANTED, "dag", "earlier", 1, None, None, None, NOON)
+    facts = target(
+        sources=("g1", "g2"),
+        wanted=wanted,
+        members=frozenset({"x-ann"}),
+        grants=(grant("ann"),),
+        changes=(settled,),
+    )
+    made = planned(facts, known=matches("ann"), outcomes={1: outcome})
+    assert told(made) == [("remove", "ann", "unchanged", "still_granted")]
+    assert made.new_grants == ()

@@ -165,3 +165,15 @@ def test_a_removal_that_nothing_in_ad_is_behind_ends_with_the_mirror() -> None:
     compared = change("remove", None, genesys_user_id="x-dora", origin="comparison")
     granted = planned(_target(changes=(compared,)), known=matches("ann", "bob"))
     assert told(granted) == [("remove", None, "skipped", "not_owned")]
+
+
+def test_mirror_once_says_so_in_a_protected_group_and_after_a_restored_journal() -> None:
+    """Its rows end with the run: no later run asks again, as the other reasons would promise."""
+    facts = _target(grants=(grant("cid"),), members=frozenset({"x-ann", "x-bob", "x-dora", "x-cid"}))
+    known, policy = matches("ann", "bob", "cid"), definition(protect=[facts.genesys_group.name])
+    made = planned(facts, known=known, policy=policy, mirror_once=True, journal_restored=True)
+    assert {row.genesys_user_id: row.reason for row in made.rows} == {
+        "x-dora": Reason.MIRROR_ONCE,
+        "x-cid": Reason.PROTECTED,
+    }
+    assert made.needs_approval == {row.key for row in made.rows}
