@@ -176,7 +176,7 @@ def test_a_nested_parent_that_is_dissolved_takes_its_people_out_once_proven(pipe
 
 def test_a_group_emptied_just_before_a_whole_comparison_is_believed(pipeline: Pipeline) -> None:
     """DirSync explains it, so it is no sudden shrink."""
-    pipeline.redefine(limits={"removals_percent": 100})
+    pipeline.redefine(limits={"removals_percent": 100, "empty_group": "allow"})
     pipeline.run()
     pipeline.directory.apply([RemoveMember("billing", sam) for sam in ("lena.lang", "mario.maier", "petra.pohl")])
     assert rows(pipeline.run(mode="full"), "Billing (ERP)") == {("success", None): 3}
