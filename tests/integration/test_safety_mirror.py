@@ -402,4 +402,6 @@ def test_an_undo_of_mirror_once_puts_the_member_back(leftovers: Pipeline) -> Non
     undo = leftovers.run_approved("undo", undo_run=run_id)  # AD does not want her there
     assert rows(undo, "mia") == [("add", "mia", "success", None, None)]
     assert "mia" in members(leftovers, "Voice")
+    leftovers.run(mode="full")
+    assert "mia" in members(leftovers, "Voice")
     assert rows(leftovers.run(mode="full"), "mia") == []
