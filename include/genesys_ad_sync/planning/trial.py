@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from genesys_ad_sync.model import Action, Row, Status
+from genesys_ad_sync.model import Action, Row
 from genesys_ad_sync.planning.facts import TargetFacts
+from genesys_ad_sync.planning.pending import is_to_be_written
 
 _LIMIT = "rest on what dry runs saw only: more than one in a group needs a person"
 
@@ -31,5 +32,4 @@ def needs_person_after_trial(row: Row) -> bool:
 
 
 def _rests_on_trial(row: Row, facts: TargetFacts) -> bool:
-    planned = row.status is Status.PLANNED and row.reason is None
-    return planned and row.action is Action.REMOVE and facts.rests_on_trial(row.genesys_user_id)
+    return is_to_be_written(row) and row.action is Action.REMOVE and facts.rests_on_trial(row.genesys_user_id)
