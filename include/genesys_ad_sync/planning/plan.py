@@ -23,7 +23,7 @@ from genesys_ad_sync.planning.limits import NOTHING_EXCEEDED, LimitCheck
 from genesys_ad_sync.planning.pending import GroupMembers
 from genesys_ad_sync.planning.rows import comparison_changes, group_result, order, rows_of_target, rows_of_unmapped
 from genesys_ad_sync.planning.strangers import why_asked
-from genesys_ad_sync.planning.trial import needs_person_after_trial, with_trial_limit
+from genesys_ad_sync.planning.trial import asked_after_trial, with_trial_limit
 from genesys_ad_sync.settings import SyncDefinition
 
 
@@ -72,6 +72,7 @@ class _Draft:
 
     facts: TargetFacts
     rows: tuple[Row, ...]
+    asked_after_trial: frozenset[str]
 
 
 def plan(
@@ -89,7 +90,7 @@ def plan(
     """
     drafts = _drafts(targets, matches, definition, context)
     rows = [row for draft in drafts for row in draft.rows]
-    asks = {row.key: Reason.OVER_LIMIT for draft in drafts for row in draft.rows if needs_person_after_trial(row)}
+    asks = {key: Reason.OVER_LIMIT for draft in drafts for key in draft.asked_after_trial}
     asks |= {row.key: reason for draft in drafts for row in draft.rows if (reason := why_asked(row, draft.facts))}
     limited = apply_limits(rows, [GroupMembers.of(target) for target in targets], definition, context, asks)
     skipped = [row for group in unmapped for row in rows_of_unmapped(group, context)]
@@ -105,7 +106,9 @@ def _drafts(
     drafts = []
     for target in targets:
         facts = TargetFacts.of(target, matches, claims, definition, context)
-        drafts.append(_Draft(facts, tuple(with_trial_limit(rows_of_target(facts), facts))))
+        rows = rows_of_target(facts)
+        asked = asked_after_trial(rows, facts)
+        drafts.append(_Draft(facts, with_trial_limit(rows, asked, facts), asked))
     return drafts
 
 

@@ -287,5 +287,4 @@ def group_result(facts: TargetFacts) -> GroupResult:
 
 def manual_members(facts: TargetFacts) -> frozenset[str]:
     """Return the members that AD neither wants nor owns, and that no excluded account is."""
-    excluded = {id_ for guid in facts.context.excluded_users for id_ in facts.known_ids(guid)}
-    return facts.members - facts.wanted_ids - facts.grants_of.keys() - excluded - facts.excluded_ids
+    return facts.members - facts.wanted_ids - facts.grants_of.keys() - facts.excluded_ids
