@@ -66,8 +66,8 @@ def hold_for_approval(
 
     Return all rows and the keys of those that an approver may release. Removals caused by an edited scope always need
     an approver, since only a person knows whether the edit was intended. So does a link that is to move, and what AD
-    cannot decide any more. With
-    `limits.on_excess: hold` no approver is asked about a limit; `protect:` and a restored journal always ask.
+    cannot decide any more. With `limits.on_excess: hold` no approver is asked about a limit; `protect:` and a restored
+    journal always ask.
     """
     result = []
     needs_approval = set()

@@ -60,7 +60,7 @@ def _refuse_guess(connection_id: str) -> None:
         return
     try:
         MetastoreBackend().get_connection(connection_id)
-    except Exception as error:
+    except Exception as error:  # whatever Airflow or the database raises, the place of the journal is not known
         raise JournalError(
             f"Airflow's metadata database cannot be read ({type(error).__name__}), so it is not known whether the "
             f"connection {connection_id} exists. Run this where Airflow's database is configured, or set "
