@@ -48,11 +48,12 @@ def accept_login(request: bytes, code: int = 0, message: bytes = b"") -> bytes |
 
     ``code`` and ``message``: the answer to the bind instead.
     """
-    # LDAPMessage: 30 LENGTH 02 01 ID TAG …, all of it shorter than 128 bytes
-    if len(request) < 6 or request[0] != 0x30 or request[5] not in (BIND, EXTENDED):
+    # LDAPMessage: 30 LENGTH 02 N ID(N) TAG …, all of it shorter than 128 bytes. ldap3 counts IDs for the whole process.
+    operation = 4 + request[3] if len(request) >= 6 and request[0] == 0x30 else None
+    if operation is None or len(request) <= operation or request[operation] not in (BIND, EXTENDED):
         return None
     body = bytes([0x0A, 1, code, 4, 0, 4, len(message)]) + message
-    response = bytes([0x02, 1, request[4], request[5] + 1, len(body)]) + body
+    response = request[2:operation] + bytes([request[operation] + 1, len(body)]) + body
     return bytes([0x30, len(response)]) + response
 
 

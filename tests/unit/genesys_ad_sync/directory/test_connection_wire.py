@@ -1,5 +1,6 @@
 """The bytes that a connection sends, kept by a listener: a password never leaves the machine in clear by accident."""
 
+import ldap3
 import pytest
 
 from genesys_ad_sync.directory.connection import LdapSettings, Transport, connect
@@ -79,3 +80,12 @@ def test_the_password_goes_as_the_utf_8_bytes_that_were_typed(password):
         # [0] simple, its length, the bytes: at the end of the bind request
         assert listener.received[0].startswith(b"0")
         assert bytes([0x80, len(sent)]) + sent in listener.received[0]
+
+
+@pytest.mark.parametrize("sent_before", [126, 127, 254, 255, 70_000], ids=lambda number: f"{number} requests before")
+def test_the_listener_knows_a_bind_however_many_requests_the_process_sent_before(monkeypatch, sent_before):
+    # ldap3 counts message IDs for the whole process, so a long-lived test worker sends IDs of two and three bytes.
+    monkeypatch.setattr(ldap3.Server, "_message_counter", sent_before)
+    with listening() as listener:
+        with connect(settings("127.0.0.1", port=listener.port, transport=Transport.PLAIN)):
+            pass
