@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 import pytest
@@ -10,6 +11,10 @@ from hypothesis import HealthCheck, settings
 # No example has to be quick: the machine may be slow and busy.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
+
+# Read when the sandbox is imported, also by the Airflow that system tests start. Reading 1,600 accounts in each run was
+# most of the time of the integration tests; the tests of large groups start a crowd of their own.
+os.environ.setdefault("GENESYS_AD_SYNC_SANDBOX_AGENTS", "160")
 
 pytest_plugins = [
     "tests.support.directory",

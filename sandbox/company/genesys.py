@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from sandbox.directory_objects import User
 
-AGENTS_ALREADY_RIGHT = 1500  # individuals of "All Agents" from the start
+AGENTS_ALREADY_RIGHT = AGENTS - 100  # individuals of "All Agents" from the start
 AGENTS_UNKNOWN_TO_GENESYS = 10  # the last ones
 INACTIVE_AGENT = AGENTS - AGENTS_UNKNOWN_TO_GENESYS  # the last one that Genesys Cloud knows
 EMPLOYEE_AUTHORITY = "HR"

@@ -12,8 +12,16 @@ from genesys_ad_sync.directory.schema import untrackable_attributes
 from genesys_ad_sync.errors import DirectoryNotFound
 from genesys_ad_sync.model import PrincipalKind
 from sandbox.active_directory import SandboxDirectory
+from sandbox.company import content
 from sandbox.directory_objects import BASE_DN, CONTACT_CENTER, OTHER_GROUPS, Content, Group, User
 from tests.support.directory_help import names, reader_of
+
+
+@pytest.fixture(scope="module")
+def shared_directory():
+    """Start a company with more people than fit into three pages, and a group above Active Directory's range limit."""
+    with SandboxDirectory.start(content(agent_count=1600)) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
