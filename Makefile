@@ -2,6 +2,8 @@
 # make test     run all tests (one level alone: test-unit, test-integration, test-system)
 # make test-pythons   run the unit tests on each Python from 3.10 to 3.13 that this machine has
 # make test-wheel   install the wheel into fresh environments with the oldest and the newest Airflow, and try it there
+# make levels   run the further levels (wheel, other Pythons) whose files changed since they were last green
+# make test-all run lint, all tests, both fresh machines and every level
 # make fresh    prove that `make demo` works on a machine where nothing lies about (DEBIAN="12 13", WHAT=test-quick)
 # make chaos    100 runs in which one request in five fails in some way, and a process is killed in each
 # make up       leave Airflow, Active Directory and Genesys Cloud running to play with (Ctrl-C ends them)
@@ -103,6 +105,19 @@ wheel: install
 test-wheel: wheel
 	@echo "Installing Airflow and the wheel into fresh environments: this takes a few minutes"
 	@WHEEL=$$(ls -t $(DIST)/genesys_ad_sync-*.whl | head -n 1) $(PYTEST) -v --durations 10 -n 3 tests/wheel
+
+# The further levels, each where its files changed since it was last recorded as green (tests/levels.json).
+.PHONY: levels
+levels: install
+	@$(PYTHON) tests/levels.py
+
+# Everything, before a release or before an issue is closed. What was green is recorded in tests/levels.json.
+.PHONY: test-all
+test-all:
+	@$(MAKE) lint
+	@$(MAKE) test
+	@$(MAKE) fresh
+	@$(PYTHON) tests/levels.py --all
 
 # A part of the suite that needs each system package: Samba, PostgreSQL, Chromium, and a real Airflow.
 .PHONY: test-quick
