@@ -20,8 +20,8 @@ NOTIFIERS_FILE = "notifiers.py"
 def notifiers_of(definition: SyncDefinition, complain: Callable[..., None]) -> list[Any]:
     """Return the team's notifiers: the result of ``approval_notifiers(definition)`` in its file.
 
-    Empty if there is no such file, or if everybody may write it. A broken file must not keep the question from being asked: Airflow's UI shows it
-    anyway.
+    Empty if there is no such file, or if everybody may write it. A broken file must not keep the question from being
+    asked: Airflow's UI shows it anyway.
     """
     path = definition.folder / NOTIFIERS_FILE if definition.folder is not None else None
     if path is None or not path.exists():

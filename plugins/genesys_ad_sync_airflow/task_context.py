@@ -95,7 +95,7 @@ def report_store(definition: SyncDefinition) -> ReportStore:
             f"report.path: {definition.report.path} cannot be opened: {error}. Use a URL like file:///… or s3://…, and "
             "install the Airflow provider that its scheme needs."
         ) from error
-    return ReportStore(path)
+    return ReportStore(path, mode=definition.report.file_mode)
 
 
 def counts_for_xcom(document: dict[str, Any], path: str) -> dict[str, Any]:

@@ -31,11 +31,20 @@ T = TypeVar("T")
 class Database:
     """Hold the journal's engine; every statement goes through it."""
 
-    def __init__(self, engine: Engine, name: str, refuse: Callable[[Connection, str], None] | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        name: str,
+        refuse: Callable[[Connection, str], None] | None = None,
+        *,
+        warnings: Sequence[str] = (),
+    ) -> None:
         """Take the engine, and the name that messages use for it (without a password).
 
         :param refuse: raises if nothing may be written; called at the beginning of each writing transaction.
+        :param warnings: what should be changed about its place.
         """
+        self.warnings = tuple(warnings)
         self.engine = engine
         self.name = name
         self._refuse = refuse

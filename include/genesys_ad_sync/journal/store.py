@@ -69,6 +69,11 @@ class Journal:
         """
         return cls(open_database(url, create=create))
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what should be changed about its place, because others may read it there."""
+        return self._database.warnings
+
     def generation(self) -> int:
         """Return how often the journal was moved to another database, counted from 1."""
         with self._database.reading() as connection:
@@ -140,6 +145,11 @@ class DefinitionJournal:
     def of(self, definition: str) -> DefinitionJournal:
         """Return the journal of another definition."""
         return self._journal.of(definition)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what should be changed about the place of the journal, because others may read it there."""
+        return self._journal.warnings
 
     def generation(self) -> int:
         """Return how often the journal was moved to another database, counted from 1."""

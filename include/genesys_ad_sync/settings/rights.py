@@ -55,6 +55,6 @@ def _refuse(path: Path, place: Path, *, is_above: bool) -> None:
     if not mode & stat.S_IWOTH or protected or read_only:
         return
     raise SettingsError(
-        f"{path}: everybody on this machine may write {place}, and so decide who is in which Genesys group, or run code "
-        f"in Airflow. Take the right away (chmod o-w '{place}'), or mount it read-only."
+        f"{path}: everybody on this machine may write {place}, and so decide who is in which Genesys group, or run "
+        f"code in Airflow. Take the right away (chmod o-w '{place}'), or mount it read-only."
     )

@@ -23,7 +23,7 @@ NOTIFIERS = "def approval_notifiers(definition):\n    return [lambda context: No
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder of definitions below one that another test may share."""
+    """Make a folder of definitions below one that another test may share."""
     old = os.umask(0o022)
     made = tmp_path / "team" / "genesys-ad-sync"
     made.mkdir(parents=True)
