@@ -32,6 +32,7 @@ def current_task_context(definition: SyncDefinition) -> TaskContext:
     context = get_current_context()
     ti = context["ti"]
     mapped = ti.map_index is not None and ti.map_index >= 0
+    directory = ActiveDirectoryHook(definition.directory.connection)
     genesys = GenesysCloudHook(
         definition.genesys.connection,
         rate_reserve=definition.genesys.rate_reserve,
@@ -42,7 +43,7 @@ def current_task_context(definition: SyncDefinition) -> TaskContext:
         journal=open_journal().of(definition.name),
         key=RunKey(ti.dag_id, ti.run_id),
         task_key=f"{ti.task_id}[{ti.map_index}]" if mapped else ti.task_id,
-        directory=lambda: ActiveDirectoryHook(definition.directory.connection).get_conn(),
+        directory=directory.get_conn,
         client=lambda: genesys,
         api_url=lambda: genesys.settings.api_url,
         client_id=lambda: genesys.settings.client_id,
@@ -52,6 +53,7 @@ def current_task_context(definition: SyncDefinition) -> TaskContext:
         log=log.info,
         all_definitions=names_of_definitions(definition),
         awaits_answer=lambda key: awaits_answer(ti, key),
+        connection_warnings=lambda: [*directory.warnings(), *genesys.settings.warnings],
     )
 
 

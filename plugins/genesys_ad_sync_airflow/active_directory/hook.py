@@ -62,6 +62,17 @@ class ActiveDirectoryHook(BaseHook):
         """Read the Airflow connection. Raises SettingsError with field and remedy."""
         return connection_settings(self.get_connection(self.active_directory_conn_id))
 
+    def warnings(self) -> list[str]:
+        """Return what the connection leaves unprotected, for the log and the report."""
+        from genesys_ad_sync.directory.connection import Transport
+
+        if self.settings().transport is not Transport.PLAIN:
+            return []
+        return [
+            f"the connection {self.active_directory_conn_id} sends the bind password and what it reads unencrypted "
+            "(`transport` is plain). Use ldaps"
+        ]
+
     def test_connection(self) -> tuple[bool, str]:
         """Answer the Test button of the form: every host of the connection is tried.
 

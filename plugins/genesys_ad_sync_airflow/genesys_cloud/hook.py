@@ -57,6 +57,7 @@ class GenesysCloudHook(HttpHook):
     - host: the region's domain (`mypurecloud.de`) or AWS region (`eu-central-1`);
     - login: client id; password: client secret;
     - extra `api_url` and `login_url`: used instead of the region's hosts, for a sandbox or a proxy;
+    - extra `transport`: `plain` allows http:// for another host than this machine;
     - extra `timeout`: seconds, default 30;
     - extra `requests_per_minute`: a ceiling below Genesys' own, for each process;
     - extra `verify`, `cert`, `proxies`, `trust_env` of HttpHook. No extra is ever sent as a header.
@@ -266,6 +267,8 @@ class GenesysCloudHook(HttpHook):
         if settings.unknown_extra:
             names = ", ".join(settings.unknown_extra)
             self.log.warning("Ignored unknown extras of the connection %s: %s", self.http_conn_id, names)
+        for secret in settings.proxy_secrets:
+            hide_from_logs(secret)
         return settings
 
     @property
