@@ -60,7 +60,7 @@ def open_database(url: str | URL, *, create: bool = True, moved_too: bool = Fals
             version = _usable_version(engine, name, moved_too=moved_too)
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
-        raise JournalError(explain(error, name)) from error
+        raise JournalError(explain(error, name)) from None  # its own text may hold the password
     except JournalError:
         engine.dispose()
         raise

@@ -370,7 +370,7 @@ class GenesysCloudHook(HttpHook):
             try:
                 self.call(method, path, json=body, idempotent=True)
             except PermissionMissing as error:
-                missing.append(error.message)
+                missing.append(f"{error.message}. Genesys says: {error.words}" if error.words else error.message)
         return list(dict.fromkeys(missing))
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.genesys.errors import RegionUnknown
 from genesys_ad_sync.errors import SettingsError
+from genesys_ad_sync.genesys.errors import RegionUnknown
 from genesys_ad_sync_airflow.genesys_cloud import hook as hook_module
 from genesys_ad_sync_airflow.genesys_cloud.connection import GenesysConnection, read_connection
 from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
