@@ -312,8 +312,9 @@ def test_no_module_of_the_journal_imports_what_it_must_not_know() -> None:
 def test_an_error_of_the_database_does_not_tell_names(journal: Journal) -> None:
     with journal._database.engine.begin() as connection:
         connection.execute(text("DROP TABLE journal_group"))
+    seen = view({"Jane Doe": ""})
     with pytest.raises(JournalError) as failed:
-        advance(journal, view({"Jane Doe": ""}), before=DirectoryView())
+        advance(journal, seen, before=DirectoryView())
     shown = "".join(traceback.format_exception(failed.value))
     assert "journal_group" in shown
     assert "Jane Doe" not in shown
