@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -55,4 +56,12 @@ class SafeNotifier:
         try:
             self._notifier(context)
         except Exception as error:  # noqa: BLE001  a team's own code may raise anything
-            self._complain("%s: %s: %s", type(self._notifier).__name__, type(error).__name__, error)
+            # Its text is left out: it may quote the question, which names people.
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            self._complain(
+                "%s: %s in %s, line %s",
+                type(self._notifier).__name__,
+                type(error).__name__,
+                frame.filename,
+                frame.lineno,
+            )
