@@ -28,6 +28,7 @@ from genesys_ad_sync.journal.opening import open_database
 from genesys_ad_sync.journal.pairs import Pairs
 from genesys_ad_sync.journal.pins import Pins
 from genesys_ad_sync.journal.questions import Questions
+from genesys_ad_sync.journal.refused_logins import RefusedLogins
 from genesys_ad_sync.journal.renaming import Renaming
 from genesys_ad_sync.journal.restoration import Restoration
 from genesys_ad_sync.journal.rows import Rows
@@ -53,6 +54,7 @@ class Journal:
         self.figures = Figures(database)
         self.leases = Leases(database)
         self.secrets = Secrets(database)
+        self.refused_logins = RefusedLogins(database)
         self.external_ids = ExternalIds(database)
         self.claims = AllClaims(database)
         self._of: dict[str, DefinitionJournal] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -65,6 +65,16 @@ def read_connection(connection_id: str, connection: Any) -> GenesysConnection:
         warnings=tuple(_warnings(connection_id, urls, http_extra)),
         proxy_secrets=tuple(_secrets_of_proxies(http_extra)),
     )
+
+
+def with_new_secret(settings: GenesysConnection, connection: Any) -> GenesysConnection:
+    """Return the settings with the secret that the connection has now.
+
+    Another client is for the next run: a run must not go on in another organisation.
+    """
+    newest = read_connection(settings.connection_id, connection)
+    is_same = (newest.login_url, newest.client_id) == (settings.login_url, settings.client_id)
+    return replace(settings, client_secret=newest.client_secret) if is_same else settings
 
 
 def _transport(connection_id: str, extra: Mapping[str, Any]) -> str:

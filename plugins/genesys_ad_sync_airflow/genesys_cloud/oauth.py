@@ -259,6 +259,17 @@ def _guess(error: str, connection_id: str) -> str:
     )
 
 
+class Bearer(requests.auth.AuthBase):
+    """Send the token with a request. ``token`` returns it."""
+
+    def __init__(self, token: Callable[[], str]) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token()}"
+        return request
+
+
 def hide_from_logs(secret: str) -> None:
     """Let Airflow replace a secret with *** in every log."""
     from airflow.sdk.log import mask_secret
