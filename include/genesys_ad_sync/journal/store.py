@@ -22,6 +22,7 @@ from genesys_ad_sync.journal.facts import Facts
 from genesys_ad_sync.journal.figures import Figures
 from genesys_ad_sync.journal.grants import Grants
 from genesys_ad_sync.journal.leases import Leases
+from genesys_ad_sync.journal.leavers import Leavers
 from genesys_ad_sync.journal.limit_counts import LimitCounts
 from genesys_ad_sync.journal.links import Links
 from genesys_ad_sync.journal.opening import open_database
@@ -129,6 +130,7 @@ class DefinitionJournal:
         self.grants = Grants(database, definition)
         self.dry_evidence = DryEvidences(database, definition)
         self.links = Links(database, definition)
+        self.leavers = Leavers(database, definition)
         self.claims = Claims(database, definition)
         self.definitions = Definitions(database, definition)
         self.renaming = Renaming(database, definition)
