@@ -34,7 +34,11 @@ from genesys_ad_sync_airflow.approve_removals import ApproveRemovals
 from genesys_ad_sync_airflow.params import params
 from genesys_ad_sync_airflow.retry_policy import SyncRetryPolicy
 
+LONGEST_TRY = timedelta(hours=6)
+"""A try that takes longer hangs. What it has done is in the journal: the next try goes on from there."""
+
 DEFAULT_ARGS: dict[str, Any] = {
+    "execution_timeout": LONGEST_TRY,
     "retries": 3,
     "retry_delay": timedelta(seconds=30),
     "retry_exponential_backoff": 2.0,

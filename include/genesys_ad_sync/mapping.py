@@ -5,12 +5,11 @@ Pure. Knows nothing of members, and asks no server; the caller looks external id
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from genesys_ad_sync import names
+from genesys_ad_sync import names, patterns
 from genesys_ad_sync.model import DirectoryGroup, GenesysGroup, GroupPair, Reason, SkippedGroup
 from genesys_ad_sync.settings import GroupRule, SyncDefinition, fill
 
@@ -57,11 +56,9 @@ def needed_external_ids(groups: Iterable[DirectoryGroup], definition: SyncDefini
     needed = set()
     for group in groups:
         if group.in_scope and not _excluded(group, definition):
-            for rule in definition.groups:
-                if _matches(rule, group):
-                    if rule.genesys_external_id:
-                        needed.add(rule.genesys_external_id)
-                    break
+            rule = _first_rule(group, definition)
+            if rule is not None and rule.genesys_external_id:
+                needed.add(rule.genesys_external_id)
     return tuple(sorted(needed))
 
 
@@ -72,6 +69,14 @@ def attribute(attributes: Mapping[str, str], name: str) -> str | None:
         if key.lower() == wanted:
             return value.strip() or None
     return None
+
+
+def _first_rule(group: DirectoryGroup, definition: SyncDefinition) -> GroupRule | None:
+    """Return the rule that decides; None if there is none, or if an expression before it takes too long."""
+    try:
+        return next((rule for rule in definition.groups if _matches(rule, group)), None)
+    except patterns.PatternTooSlow:
+        return None
 
 
 # -- one AD group -------------------------------------------------------------------------------------
@@ -86,9 +91,14 @@ def _map_one(
     if _excluded(group, definition):
         return SkippedGroup(group.guid, Reason.EXCLUDED)
     for index, rule in enumerate(definition.groups):
-        if not _matches(rule, group):
-            continue
-        found = _find(rule, group, genesys, external_ids)
+        try:
+            if not _matches(rule, group):
+                continue
+            found = _find(rule, group, genesys, external_ids)
+        except patterns.PatternTooSlow:
+            # No later rule may decide: this one comes first.
+            text = f"groups[{index}]: the expression takes too long for the name of this AD group"
+            return SkippedGroup(group.guid, Reason.PATTERN_TOO_SLOW, text)
         if isinstance(found, GenesysGroup):
             return GroupPair(group.guid, found.id, found.name, index)
         return SkippedGroup(group.guid, found.reason, f"groups[{index}]: {found.detail}")
@@ -116,20 +126,20 @@ def _filled_by_name(rule: GroupRule, group: DirectoryGroup) -> list[str]:
     """Fill a `name` rule in from cn, then from sAMAccountName; names that do not match are left out."""
     filled = []
     for name in (group.name, group.sam_account_name):
-        match = _match_name(rule.name or "", name or "")
-        text = fill(rule.template, match.groupdict()).strip() if match and name else ""
+        named_groups = _match_name(rule.name or "", name or "")
+        text = fill(rule.template, named_groups).strip() if named_groups is not None and name else ""
         if text and text not in filled:
             filled.append(text)
     return filled
 
 
-def _match_name(expression: str, name: str) -> re.Match[str] | None:
+def _match_name(expression: str, name: str) -> Mapping[str, str | None] | None:
     """Match the whole name, as AD has it or as `names` compares it: a doubled space must not hide a group."""
     expression = unicodedata.normalize("NFC", expression)
     for form in dict.fromkeys((unicodedata.normalize("NFC", name).strip(), names.tidy(name))):
-        match = re.fullmatch(expression, form, re.IGNORECASE)
-        if match:
-            return match
+        named_groups = patterns.full_match(expression, form)
+        if named_groups is not None:
+            return named_groups
     return None
 
 

@@ -6,6 +6,7 @@ It holds no worker and no triggerer while it waits. `genesys_ad_sync.approval` a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,8 @@ class ApproveRemovals(HITLOperator):
             return self._pass_on(context, task, None)
         if Stop(task).is_set():  # the definition has turned dry: the next live run asks
             return self._pass_on(context, task, ApprovalAnswer(chosen=[], by=None, at=_utc(None)))
+        if not self._leave_out_who_triggered(context):
+            return self._pass_on(context, task, ApprovalAnswer(chosen=[], by=None, at=_utc(None)))
         write_interim_report(task)
         self.subject, self.body, self.options = asked.subject, asked.body, asked.options
         self.notifiers = notifiers_of(self.definition, self.log.error)
@@ -78,14 +81,36 @@ class ApproveRemovals(HITLOperator):
 
         if "error" in event:
             self.process_trigger_event_error(event)
-        user = event.get("responded_by_user") or {}
-        name = (user.get("name") or user.get("id")) if isinstance(user, dict) else getattr(user, "name", None)
+        names = _names_of(event.get("responded_by_user"))
+        counts = not event.get("timedout")
+        if counts and self.definition.approvers_must_differ and _is_one_of(_triggered_by(context), names):
+            self.log.warning(
+                "The answer is of the person who triggered the run, so it does not count: a later run asks."
+            )
+            counts = False
         given = ApprovalAnswer(
             chosen=list(event["chosen_options"]),
-            by=None if event.get("timedout") else name,
+            by=next(iter(names), None) if counts else None,
             at=_utc(event.get("responded_at")),
         )
         return self._pass_on(context, task_context.current_task_context(self.definition), given)
+
+    def _leave_out_who_triggered(self, context: Context) -> bool:
+        """Ask everybody but the person who triggered the run, if the definition says so; False: nobody is left.
+
+        Where `approvers` is empty, or has ids instead of names, `execute_complete` finds out.
+        """
+        if not self.definition.approvers_must_differ or not self.assigned_users:
+            return True
+        triggered_by = _triggered_by(context)
+        others = [user for user in self.assigned_users if not _is_one_of(triggered_by, [user["id"], user["name"]])]
+        if not others:
+            self.log.warning(
+                "Nobody is asked: the only one of `approvers` has triggered this run, and approvers_must_differ is "
+                "true. A later run asks. Add an approver to the definition."
+            )
+        self.assigned_users = others
+        return bool(others)
 
     def _form_is_of_an_earlier_plan(self, context: Context, plan_hash: str) -> bool:
         """Return True if Airflow keeps a form of an earlier plan.
@@ -117,6 +142,20 @@ class ApproveRemovals(HITLOperator):
         batches: list[dict[str, Any]] = answered.pop("batches")
         context["ti"].xcom_push(key="answer", value=answered)
         return batches
+
+
+def _triggered_by(context: Context) -> str | None:
+    return getattr(context["dag_run"], "triggering_user_name", None)
+
+
+def _names_of(user: Any) -> list[str]:
+    """Return name and id of an Airflow user, as an event carries it."""
+    found = user if isinstance(user, dict) else {key: getattr(user, key, None) for key in ("name", "id")}
+    return [str(found[key]) for key in ("name", "id") if found.get(key)]
+
+
+def _is_one_of(name: str | None, names: Sequence[str]) -> bool:
+    return name is not None and name.casefold() in [one.casefold() for one in names]
 
 
 def _utc(moment: datetime | str | None) -> datetime:

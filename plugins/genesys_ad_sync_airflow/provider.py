@@ -81,7 +81,14 @@ GENESYS_CLOUD: dict[str, Any] = {
             "itself: the tasks of a run come one after another, and its parallel patch tasks divide it.",
         ),
         "timeout": _number("Timeout", "Seconds to wait for an answer. Default 30."),
-        "api_url": _text("API URL", "Only for a proxy or a sandbox, e.g. http://127.0.0.1:8123."),
+        "transport": _text(
+            "Transport",
+            "https (default), or plain. plain allows an http:// URL below for another host than this machine, and "
+            "sends client secret and token unencrypted.",
+            enum=["https", "plain", None],
+            default="https",
+        ),
+        "api_url": _text("API URL", "Only for a proxy or a sandbox, e.g. http://127.0.0.1:8123. No login in it."),
         "login_url": _text("Login URL", "Only for a proxy or a sandbox."),
     },
 }

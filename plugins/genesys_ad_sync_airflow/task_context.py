@@ -27,32 +27,45 @@ def current_task_context(definition: SyncDefinition) -> TaskContext:
     # The hooks pull in Airflow's HTTP provider and ldap3: not wanted when DAG files are parsed.
     from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
     from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
+    from genesys_ad_sync_airflow.logins import directory_login, genesys_login, logins_of
     from genesys_ad_sync_airflow.token_store import token_store
 
     context = get_current_context()
     ti = context["ti"]
+    key = RunKey(ti.dag_id, ti.run_id)
+    run_type = context["dag_run"].run_type
+    logins = logins_of(open_journal(), key, str(getattr(run_type, "value", run_type)), utc_now)
     mapped = ti.map_index is not None and ti.map_index >= 0
+    directory = ActiveDirectoryHook(
+        definition.directory.connection, login_attempt=directory_login(logins, definition.directory.connection)
+    )
     genesys = GenesysCloudHook(
         definition.genesys.connection,
         rate_reserve=definition.genesys.rate_reserve,
         token_store=token_store(open_journal),
+        login_attempt=genesys_login(logins, definition.genesys.connection),
     )
     return TaskContext(
         definition=definition,
         journal=open_journal().of(definition.name),
-        key=RunKey(ti.dag_id, ti.run_id),
+        key=key,
         task_key=f"{ti.task_id}[{ti.map_index}]" if mapped else ti.task_id,
-        directory=lambda: ActiveDirectoryHook(definition.directory.connection).get_conn(),
+        directory=directory.get_conn,
         client=lambda: genesys,
         api_url=lambda: genesys.settings.api_url,
         client_id=lambda: genesys.settings.client_id,
         reports=report_store(definition),
-        clock=lambda: datetime.now(timezone.utc),
+        clock=utc_now,
         sleep=time.sleep,
         log=log.info,
         all_definitions=names_of_definitions(definition),
         awaits_answer=lambda key: awaits_answer(ti, key),
+        connection_warnings=lambda: [*directory.warnings(), *genesys.settings.warnings],
     )
+
+
+def utc_now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 def awaits_answer(ti: Any, key: RunKey) -> bool:
@@ -95,7 +108,7 @@ def report_store(definition: SyncDefinition) -> ReportStore:
             f"report.path: {definition.report.path} cannot be opened: {error}. Use a URL like file:///… or s3://…, and "
             "install the Airflow provider that its scheme needs."
         ) from error
-    return ReportStore(path)
+    return ReportStore(path, mode=definition.report.file_mode)
 
 
 def counts_for_xcom(document: dict[str, Any], path: str) -> dict[str, Any]:

@@ -54,3 +54,23 @@ def test_parsing_the_dag_file_loads_the_definition_and_nothing_that_only_a_task_
     ] == []
     foreign = {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names
     assert foreign == {"genesys_ad_sync", "genesys_ad_sync_airflow", "airflow"}
+
+
+TIMEOUTS = """
+import runpy, sys
+names = runpy.run_path(sys.argv[1])
+from airflow.sdk import DAG
+for value in {value.dag_id: value for value in names.values() if isinstance(value, DAG)}.values():
+    for task in value.tasks:
+        print("TASK", task.task_id, task.execution_timeout, getattr(task, "response_timeout", None))
+"""
+
+
+def test_every_task_ends_in_time_and_a_person_has_a_time_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENESYS_AD_SYNC_CONFIG_DIR", str(PROJECT / "include" / "config"))
+    dag_file = PROJECT / "dags" / "genesys_ad_group_sync.py"
+    done = subprocess.run([sys.executable, "-c", TIMEOUTS, str(dag_file)], check=True, capture_output=True, text=True)
+    tasks = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("TASK")]
+    assert len(tasks) == 18  # nine in each of the two DAGs
+    assert {limit for _, limit, _ in tasks} == {"6:00:00"}
+    assert {answer for name, _, answer in tasks if name == "approve_removals"} == {"8:00:00"}

@@ -34,6 +34,7 @@ class GenesysError(GroupSyncError):
     - ``retry_after``: seconds.
     - ``ambiguous``: the service may have carried out the request.
     - ``given_up``: it was repeated as often as makes sense, so the caller need not repeat it at once.
+    - ``words``: Genesys' own text, which may name people. It is for the report alone: `report_text`.
     """
 
     def __init__(  # noqa: PLR0913  the facts of an answer, each optional and by name
@@ -47,26 +48,36 @@ class GenesysError(GroupSyncError):
         correlation_id: str | None = None,
         retry_after: float | None = None,
         ambiguous: bool = False,
+        words: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.words = words
         self.method = method
         self.path = shown_path(path) if path else None
         self.status = status
-        self.code = code
-        self.correlation_id = correlation_id
+        self.code = shown_token(code)
+        self.correlation_id = shown_token(correlation_id)
         self.retry_after = retry_after
         self.ambiguous = ambiguous
         self.given_up = False
 
     def __str__(self) -> str:
+        """Return the text for logs and exceptions: nothing that Genesys wrote but code and correlation id."""
+        return self._with_facts(self.message)
+
+    def report_text(self) -> str:
+        """Return the text for the report, with Genesys' own words."""
+        return self._with_facts(f"{self.message}. Genesys says: {self.words}" if self.words else self.message)
+
+    def _with_facts(self, text: str) -> str:
         where = f"{self.method} {self.path}" if self.path else ""
         answer = " ".join(str(part) for part in (self.status, self.code) if part)
         facts = [where, f"answered {answer}" if answer else ""]
         if self.correlation_id:
             facts.append(f"correlation id {self.correlation_id}")
         details = ", ".join(fact for fact in facts if fact)
-        return f"{self.message} ({details})" if details else self.message
+        return f"{text} ({details})" if details else text
 
 
 class AuthenticationFailed(GenesysError):
@@ -153,6 +164,13 @@ def passes_by_itself(error: GenesysError) -> bool:
     """Return whether the same request may succeed later, so that the task should be retried."""
     passing = (Throttled, ServerError, ConnectionFailed, UnexpectedAnswer)
     return isinstance(error, passing) and not needs_a_person(error)
+
+
+def shown_token(text: str | None) -> str | None:
+    """Return a code or an id if it looks like one: whoever answers chooses it, and it gets into logs."""
+    if not text:
+        return None
+    return text if re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", text) else "(not shown)"
 
 
 def shown_path(path: str) -> str:

@@ -25,6 +25,10 @@ from genesys_ad_sync.genesys.errors import (
     UnexpectedAnswer,
     VersionConflict,
 )
+from genesys_ad_sync.text import one_line
+
+_LONGEST_WORDS = 2000
+"""Characters of a foreign text that are looked at."""
 
 _Meaning = tuple[type[GenesysError], str]
 """An error, and its text where Genesys sends none."""
@@ -34,7 +38,7 @@ _CHANGED: _Meaning = (VersionConflict, "The object was changed meanwhile")
 _REFUSED: _Meaning = (BadRequest, "The request is refused")
 _MEANINGS: dict[int, _Meaning] = {
     HTTPStatus.UNAUTHORIZED: (AuthenticationFailed, "The access token is not accepted"),
-    HTTPStatus.FORBIDDEN: (PermissionMissing, "no explanation"),
+    HTTPStatus.FORBIDDEN: (PermissionMissing, "A permission is missing"),
     HTTPStatus.NOT_FOUND: (NotFound, "The object does not exist"),
     HTTPStatus.REQUEST_TIMEOUT: _SERVER_FAILS,
     HTTPStatus.CONFLICT: _CHANGED,
@@ -85,31 +89,31 @@ def _error(body: Mapping[str, Any], headers: Mapping[str, str], facts: dict[str,
     ``body``: an ErrorBody or ScimError; empty if it is neither.
     """
     status = facts["status"]
-    message = words_of(body)
-    facts = {**facts, "code": str(body.get("code") or body.get("scimType") or "") or None}
-    error, default_text = _meaning(status, facts["code"], message)
+    words = words_of(body)
+    facts = {**facts, "code": str(body.get("code") or body.get("scimType") or "") or None, "words": words}
+    error, text = _meaning(status, facts["code"], words)
     if not body and error not in _FROM_ANY_SENDER and status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         # A proxy's page must not pass for "there is no such user".
         return UnexpectedAnswer(
             "The answer is not from the Genesys Cloud API: check the host (or `api_url`) of the connection", **facts
         )
     if error is PermissionMissing:
-        return _permission_error(body, message or default_text, facts)
+        return _permission_error(body, words, facts)
     if error is Throttled:
-        facts["retry_after"] = retry_after(headers, message, rate_limited=True)
+        facts["retry_after"] = retry_after(headers, words, rate_limited=True)
     elif error in (ServerError, VersionConflict):
         facts["retry_after"] = retry_after(headers)
-    return error(message or default_text, ambiguous=error is ServerError, **facts)
+    return error(text, ambiguous=error is ServerError, **facts)
 
 
-def _meaning(status: int, code: str | None, message: str) -> _Meaning:
+def _meaning(status: int, code: str | None, words: str) -> _Meaning:
     meaning = _MEANINGS.get(status, _SERVER_FAILS if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _REFUSED)
-    is_stale = "does not match the current version" in message.lower() or code == "invalidVers"
+    is_stale = "does not match the current version" in words.lower() or code == "invalidVers"
     return _CHANGED if is_stale and meaning[0] not in _BY_STATUS_ALONE else meaning
 
 
-def _permission_error(body: Mapping[str, Any], message: str, facts: Mapping[str, Any]) -> PermissionMissing:
-    named = _permissions(body, message)
+def _permission_error(body: Mapping[str, Any], words: str, facts: Mapping[str, Any]) -> PermissionMissing:
+    named = _permissions(body, words)
     guessed = () if named else _needed(facts["method"], facts["path"])
     if named:
         text = f"The role of the OAuth client lacks {', '.join(named)}"
@@ -118,9 +122,7 @@ def _permission_error(body: Mapping[str, Any], message: str, facts: Mapping[str,
             f"Genesys refuses the request. A guess: the role of the OAuth client may lack "
             f"{', '.join(guessed) or 'a permission'}, or the division of the group or user"
         )
-    return PermissionMissing(
-        f"{text}. Genesys says: {message}", permissions=named or guessed, is_guess=not named, **facts
-    )
+    return PermissionMissing(text, permissions=named or guessed, is_guess=not named, **facts)
 
 
 def correlation_id(headers: Mapping[str, str], body: Mapping[str, Any] | None = None) -> str | None:
@@ -201,28 +203,34 @@ def json_object(content: bytes) -> dict[str, Any]:
 
 
 def words_of(body: Mapping[str, Any]) -> str:
-    """Return what an error body says, in whatever shape: ErrorBody, ScimError or OAuth's. No mail addresses."""
+    """Return what an error body says, in whatever shape: ErrorBody, ScimError or OAuth's; made safe to show."""
     said = [body.get(key) for key in ("message", "detail", "error_description", "description")]
     words = next((text for text in said if isinstance(text, str) and text), "")
     error = body.get("error")
     if isinstance(error, str) and error and error not in words:
         words = f"{error}: {words}" if words else error
-    return _without_addresses(words)
+    return safe_words(words)
 
 
 def _permissions(body: Mapping[str, Any], message: str) -> tuple[str, ...]:
     params = body.get("messageParams")
     text = message + " " + (" ".join(str(value) for value in params.values()) if isinstance(params, dict) else "")
-    return tuple(dict.fromkeys(re.findall(r"\b(?!urn:)[a-z]\w*:\w+:[\w*]+", text, re.IGNORECASE)))
+    found = re.findall(r"\b(?!urn:)[a-z]\w{0,40}:\w{1,40}:[\w*]{1,40}", text[:_LONGEST_WORDS], re.IGNORECASE | re.ASCII)
+    return tuple(dict.fromkeys(found))
 
 
 def _needed(method: str, path: str) -> tuple[str, ...]:
     return tuple(need for for_method, part, need in _NEEDED if for_method in ("", method) and part in path)[:1]
 
 
-def _without_addresses(text: str) -> str:
-    """Replace mail addresses. Genesys repeats what it refuses, and addresses must not get into logs."""
-    return re.sub(r"[^\s\"'<>\[\](){},;:=]+@[^\s\"'<>\[\](){},;:=]+", "(address)", text)[:500]
+def safe_words(text: str) -> str:
+    """Return a foreign text on one line, without mail addresses and what may be a token, and not too long.
+
+    Genesys repeats what it refuses; a proxy may answer in its place.
+    """
+    text = one_line(text[:_LONGEST_WORDS])
+    text = re.sub(r"[^\s\"'<>\[\](){},;:=]+@[^\s\"'<>\[\](){},;:=]+", "(address)", text)
+    return re.sub(r"(?i)\b(?:bearer|basic)\s+\S+|[A-Za-z0-9+/_.~-]{40,}=*", "(token)", text)[:500]
 
 
 def header_number(value: str | None) -> float | None:

@@ -6,6 +6,7 @@ true until it commits. A reading transaction sees one state of the database thro
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, func, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from genesys_ad_sync.errors import JournalError
@@ -31,11 +32,20 @@ T = TypeVar("T")
 class Database:
     """Hold the journal's engine; every statement goes through it."""
 
-    def __init__(self, engine: Engine, name: str, refuse: Callable[[Connection, str], None] | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        name: str,
+        refuse: Callable[[Connection, str], None] | None = None,
+        *,
+        warnings: Sequence[str] = (),
+    ) -> None:
         """Take the engine, and the name that messages use for it (without a password).
 
         :param refuse: raises if nothing may be written; called at the beginning of each writing transaction.
+        :param warnings: what should be changed about its place.
         """
+        self.warnings = tuple(warnings)
         self.engine = engine
         self.name = name
         self._refuse = refuse
@@ -89,10 +99,9 @@ class Database:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except IntegrityError:
-            raise  # a defect of ours, not of the database
         except (DBAPIError, PoolTimeout) as error:
-            raise JournalError(explain(error, self.name)) from error
+            # `from None`: the database's whole text may hold the values of a row, which are people's names
+            raise JournalError(explain(error, self.name)) from None
 
 
 class Store:
@@ -144,6 +153,7 @@ _REMEDIES = (
     ("no password supplied", "Give the password in the connection group_sync_journal."),
     ("permission denied", "Give this login the right to create and use tables: best, a database of its own."),
     ("no schema has been selected", "Give this login the right to create and use tables: best, a database of its own."),
+    ("constraint", "This is a defect of genesys-ad-sync: nothing was written. Report it with this message."),
     ("does not exist", "Create that database, or correct its name and login in the connection group_sync_journal."),
     ("could not translate host name", "Correct the host in the connection group_sync_journal."),
 )
@@ -152,9 +162,11 @@ _REMEDIES = (
 def explain(error: BaseException, name: str) -> str:
     """Say what is wrong and what to do.
 
-    Only the first line of the database's message is quoted: it carries no password.
+    Only the first line of the database's message is quoted, without a value at its end: it carries no password and no
+    name.
     """
     cause = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+    cause = re.sub(r': "[^\n]*', ": (not shown)", cause)
     remedy = next(
         (remedy for part, remedy in _REMEDIES if part in cause),
         "See that the database runs and is reached from here by the connection group_sync_journal's host and port.",

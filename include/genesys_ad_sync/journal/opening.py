@@ -17,7 +17,9 @@ from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_r
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import BUSY_TIMEOUT_SECONDS, WRITES, Database, explain, wait_for_writers
+from genesys_ad_sync.journal.exposure import warnings_of
 from genesys_ad_sync.journal.place import refuse_other_place
+from genesys_ad_sync.this_machine import make_private_file
 
 CONNECT_TIMEOUT_SECONDS = 10
 _NO_JOURNAL = (
@@ -44,6 +46,7 @@ def open_database(url: str | URL, *, create: bool = True, moved_too: bool = Fals
         if not create and not path.exists():
             raise JournalError(_NO_JOURNAL.format(name=name))
         _check_file(path)
+        make_private_file(path)  # SQLite gives the rights of this file to those that it puts beside it
     try:
         engine = _engine(address)
     except (SQLAlchemyError, ImportError) as error:
@@ -57,12 +60,12 @@ def open_database(url: str | URL, *, create: bool = True, moved_too: bool = Fals
             version = _usable_version(engine, name, moved_too=moved_too)
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
-        raise JournalError(explain(error, name)) from error
+        raise JournalError(explain(error, name)) from None  # its own text may hold the password
     except JournalError:
         engine.dispose()
         raise
     check_place = version == tables.HEAD and not moved_too
-    return Database(engine, name, refuse_other_place if check_place else None)
+    return Database(engine, name, refuse_other_place if check_place else None, warnings=warnings_of(address, name))
 
 
 # -- the place ----------------------------------------------------------------------------------------

@@ -132,13 +132,20 @@ class Runs(Store):
         """Delete the attempts of a definition that ended before then; return their number.
 
         Their rows, facts and figures are deleted, too, and the outcomes from before then that newer ones replaced.
-        Changes stay, with the last outcome of each.
+        Changes stay, with the last outcome of each; of a settled one without the text of its error, which may name
+        people.
         """
         outcome, newer = tables.outcome, tables.outcome.alias()
         with self._database.writing() as connection:
             replaced = exists().where(newer.c.change_id == outcome.c.change_id, newer.c.id > outcome.c.id)
             its_own = exists().where(_CHANGE.id == outcome.c.change_id, _CHANGE.definition == definition)
             connection.execute(delete(outcome).where(outcome.c.at < before, replaced, its_own))
+            settled = exists().where(_CHANGE.id == outcome.c.change_id, _CHANGE.settled)
+            connection.execute(
+                update(outcome)
+                .where(outcome.c.at < before, outcome.c.error.is_not(None), settled, its_own)
+                .values(error=None)
+            )
             over = delete(tables.run).where(_RUN.definition == definition, _RUN.finished_at < before)
             return connection.execute(over).rowcount
 

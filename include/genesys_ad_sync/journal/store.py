@@ -22,12 +22,14 @@ from genesys_ad_sync.journal.facts import Facts
 from genesys_ad_sync.journal.figures import Figures
 from genesys_ad_sync.journal.grants import Grants
 from genesys_ad_sync.journal.leases import Leases
+from genesys_ad_sync.journal.leavers import Leavers
 from genesys_ad_sync.journal.limit_counts import LimitCounts
 from genesys_ad_sync.journal.links import Links
 from genesys_ad_sync.journal.opening import open_database
 from genesys_ad_sync.journal.pairs import Pairs
 from genesys_ad_sync.journal.pins import Pins
 from genesys_ad_sync.journal.questions import Questions
+from genesys_ad_sync.journal.refused_logins import RefusedLogins
 from genesys_ad_sync.journal.renaming import Renaming
 from genesys_ad_sync.journal.restoration import Restoration
 from genesys_ad_sync.journal.rows import Rows
@@ -53,6 +55,7 @@ class Journal:
         self.figures = Figures(database)
         self.leases = Leases(database)
         self.secrets = Secrets(database)
+        self.refused_logins = RefusedLogins(database)
         self.external_ids = ExternalIds(database)
         self.claims = AllClaims(database)
         self._of: dict[str, DefinitionJournal] = {}
@@ -68,6 +71,11 @@ class Journal:
         :raises JournalError: it cannot be opened; the text says why and what to do, without the password.
         """
         return cls(open_database(url, create=create))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what should be changed about its place, because others may read it there."""
+        return self._database.warnings
 
     def generation(self) -> int:
         """Return how often the journal was moved to another database, counted from 1."""
@@ -122,6 +130,7 @@ class DefinitionJournal:
         self.grants = Grants(database, definition)
         self.dry_evidence = DryEvidences(database, definition)
         self.links = Links(database, definition)
+        self.leavers = Leavers(database, definition)
         self.claims = Claims(database, definition)
         self.definitions = Definitions(database, definition)
         self.renaming = Renaming(database, definition)
@@ -140,6 +149,11 @@ class DefinitionJournal:
     def of(self, definition: str) -> DefinitionJournal:
         """Return the journal of another definition."""
         return self._journal.of(definition)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what should be changed about the place of the journal, because others may read it there."""
+        return self._journal.warnings
 
     def generation(self) -> int:
         """Return how often the journal was moved to another database, counted from 1."""

@@ -168,13 +168,13 @@ class Views(DefinitionStore):
         """Return these users as last read, gone ones included; unknown guids are missing."""
         with self._database.reading() as connection:
             statement = select(tables.user).where(_USER.definition == self._definition)
-            return {row.guid: _as_user(row) for row in _by_guid(connection, statement, _USER.guid, guids)}
+            return {row.guid: as_user(row) for row in _by_guid(connection, statement, _USER.guid, guids)}
 
     def all_users(self) -> list[DirectoryUser]:
         """Return every user that the definition has ever seen, as last read, gone ones included."""
         with self._database.reading() as connection:
             statement = select(tables.user).where(_USER.definition == self._definition)
-            return [_as_user(row) for row in connection.execute(statement)]
+            return [as_user(row) for row in connection.execute(statement)]
 
     def gone_users(self, guids: Collection[Guid]) -> frozenset[Guid]:
         """Return those of these users that no group of the view contains any more."""
@@ -267,7 +267,7 @@ def _full_view(connection: Connection, definition: str) -> DirectoryView:
         groups = streamed.execute(select(tables.group).where(_GROUP.definition == definition, _GROUP.gone_at.is_(None)))
         view = DirectoryView(groups={row.guid: _as_group(row) for row in groups})
         users = streamed.execute(select(tables.user).where(_USER.definition == definition, _USER.gone_at.is_(None)))
-        view.users = {row.guid: _as_user(row) for row in users}
+        view.users = {row.guid: as_user(row) for row in users}
         _add_members(
             view,
             streamed.execute(
@@ -318,7 +318,7 @@ def _closure(
                 user_there,
             )
         )
-        view.users.update((row.guid, _as_user(row)) for row in users)
+        view.users.update((row.guid, as_user(row)) for row in users)
     for chunk in chunks(view.groups):
         inside = (_MEMBERSHIP.definition == definition, _MEMBERSHIP.group_guid.in_(chunk))
         _add_members(view, connection.execute(select(_MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid).where(*inside)))
@@ -355,7 +355,8 @@ def _as_group(row: Row[Any]) -> DirectoryGroup:
     )
 
 
-def _as_user(row: Row[Any]) -> DirectoryUser:
+def as_user(row: Row[Any]) -> DirectoryUser:
+    """Return a stored account."""
     return DirectoryUser(
         guid=row.guid,
         dn=row.dn,

@@ -32,6 +32,7 @@ class Reason(str, Enum):
     EXCLUDED = "excluded"  # `exclude:` names the group or the user
     REMOVALS_NEVER = "removals_never"  # policy `removals: never`
     GENESYS_GROUP_MISSING = "genesys_group_missing"  # a rule names a group that Genesys does not have
+    PATTERN_TOO_SLOW = "pattern_too_slow"  # whether a rule of `groups:` matches the AD group took too long to find out
     # orphaned
     NO_GENESYS_USER = "no_genesys_user"  # no rule of `users:` finds a user
     INACTIVE = "inactive"  # found, but not active: adds go to active users only

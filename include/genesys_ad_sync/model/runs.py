@@ -148,3 +148,16 @@ class WrittenRow:
     row_id: int
     attempt_id: int
     row: Row
+
+
+@dataclass(frozen=True)
+class RefusedLogin:
+    """The last refusal of a login.
+
+    ``fingerprint``: of the connection, not of the password alone. ``times``: in a row since the connection changed.
+    """
+
+    fingerprint: str
+    times: int
+    refused_at: datetime
+    run: RunKey

@@ -77,6 +77,11 @@ def _inactive(row: Row) -> str:
     return f"{start} If another user is this person now: trigger the DAG with relink: {person}=Genesys user id."
 
 
+def _pattern_too_slow(row: Row) -> str:
+    rule = (row.error or "").partition(":")[0] or "the rule of groups:"
+    return f"Write the expression of {rule} without a repetition inside a repetition, or rename the AD group."
+
+
 def _over_limit(row: Row) -> str:
     limit = row.about.get("limit")
     exceeded = f"Exceeded: {limit}. " if limit else ""
@@ -257,6 +262,7 @@ REMEDIES: dict[Reason, Callable[[Row], str | None]] = {
     Reason.EXCLUDED: _excluded,
     Reason.REMOVALS_NEVER: _removals_never,
     Reason.GENESYS_GROUP_MISSING: _group_missing,
+    Reason.PATTERN_TOO_SLOW: _pattern_too_slow,
     Reason.NO_GENESYS_USER: _no_genesys_user,
     Reason.INACTIVE: _inactive,
     Reason.NO_MATCHING_ATTRIBUTE: _no_attribute,

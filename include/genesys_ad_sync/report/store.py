@@ -18,6 +18,7 @@ from typing import Any
 
 from genesys_ad_sync.errors import ReportPathError
 from genesys_ad_sync.report.page import render_page
+from genesys_ad_sync.this_machine import is_open_to_others, local_path, make_folder, write_file
 
 StorePath = Any
 """`pathlib.Path`, `upath.UPath` or `airflow.sdk.ObjectStoragePath`. They have no type in common: the last two are
@@ -46,11 +47,15 @@ class ReportStore:
     its (dag_id, run_id) behind the name, so that a file never changes its owner. A name above 200 characters always
     gets them. `path_for` finds the right one.
 
+    ``mode``: rights of the files on a local disk; folders that are made get rights to match.
     ``token`` returns a different short text at each call, for the names of temporary files.
     """
 
-    def __init__(self, base: StorePath, *, token: Callable[[], str] = lambda: uuid.uuid4().hex[:12]) -> None:
+    def __init__(
+        self, base: StorePath, *, mode: int = 0o600, token: Callable[[], str] = lambda: uuid.uuid4().hex[:12]
+    ) -> None:
         self._base = base
+        self._mode = mode
         self._token = token
 
     # -- reports --------------------------------------------------------------------------------------
@@ -67,8 +72,8 @@ class ReportStore:
         for folder in filter(None, (self._base, self._base / _file_stem(dag_id) if dag_id else None)):
             probe = folder / f".probe-{self._token()}.tmp"
             with self._refusals("written to"):
-                folder.mkdir(parents=True, exist_ok=True)
-                probe.write_bytes(b"probe")
+                self._make_folder(folder)
+                self._write(probe, b"probe")
                 came_back = probe.read_bytes()
                 probe.unlink()
             if came_back != b"probe":
@@ -90,7 +95,7 @@ class ReportStore:
         page = render_page(report, member_names)
         with self._refusals("written to"):
             path = self.path_for(dag_id, run_id)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder(path.parent)
             present = _read_report(path)
             if present and present["attempt"] > attempt:
                 path = self._numbered(dag_id, run_id, attempt)
@@ -133,6 +138,17 @@ class ReportStore:
                     path.unlink(missing_ok=True)
                     removed += 1
         return removed
+
+    def warning(self, dag_id: str) -> str | None:
+        """Return that everybody may list the reports of a DAG although `mode` denies it; None: it is not so."""
+        folder = local_path(self._base / _file_stem(dag_id))
+        with self._refusals("read from"):
+            if self._mode & 0o004 or folder is None or not folder.exists() or not is_open_to_others(folder):
+                return None
+        return (
+            f"everybody on this machine may list the reports in {folder} and read those of earlier versions. They hold "
+            f"names. Take the right away (chmod -R o-rwx '{folder.parent}'), or set report.mode of the definition"
+        )
 
     # -- the journal that wrote here ------------------------------------------------------------------
 
@@ -182,7 +198,7 @@ class ReportStore:
         content = _as_entry(seen.pop(None)) if None in seen else {}
         content["definitions"] = {name: _as_entry(one) for name, one in seen.items()}
         with self._refusals("written to"):
-            self._base.mkdir(parents=True, exist_ok=True)
+            self._make_folder(self._base)
             self._put(self._base / JOURNAL_FILE, _to_json(content))
 
     # -- names ----------------------------------------------------------------------------------------
@@ -219,13 +235,27 @@ class ReportStore:
             self._put(kept.with_suffix(".html"), page_content)
         self._put(kept, content)
 
+    def _make_folder(self, folder: StorePath) -> None:
+        local = local_path(folder)
+        if local is None:
+            folder.mkdir(parents=True, exist_ok=True)
+        else:
+            make_folder(local, self._mode)
+
+    def _write(self, path: StorePath, content: bytes) -> None:
+        local = local_path(path)
+        if local is None:
+            path.write_bytes(content)
+        else:
+            write_file(local, content, self._mode)
+
     def _put(self, path: StorePath, content: bytes) -> None:
-        if getattr(path, "protocol", "") not in ("", "file", "local"):
+        if local_path(path) is None:
             path.write_bytes(content)
             return
         temporary = path.parent / f".{path.name}.{self._token()}.tmp"
         try:
-            temporary.write_bytes(content)
+            self._write(temporary, content)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)

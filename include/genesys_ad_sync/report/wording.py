@@ -30,6 +30,7 @@ REASON_WORDS: dict[Reason, str] = {
     Reason.EXCLUDED: "The sync definition excludes this group or person.",
     Reason.REMOVALS_NEVER: "The sync definition never removes anybody.",
     Reason.GENESYS_GROUP_MISSING: "The rule names a Genesys group that does not exist.",
+    Reason.PATTERN_TOO_SLOW: "A rule's expression takes too long for the name of the AD group.",
     Reason.NO_GENESYS_USER: "No Genesys Cloud user matches this person.",
     Reason.INACTIVE: "The Genesys Cloud user is not active.",
     Reason.NO_MATCHING_ATTRIBUTE: "The AD account lacks what it would be matched by, such as a mail address.",

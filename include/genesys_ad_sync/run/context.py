@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -40,6 +40,7 @@ class TaskContext:
     log: Callable[[str], None]  # progress for the task log: ids and counts, no names
     all_definitions: frozenset[str] | None = None  # names of all sync definitions there are; None: not known
     awaits_answer: Callable[[RunKey], bool] = lambda _: True  # whether Airflow can still answer that run's question
+    connection_warnings: Callable[[], Sequence[str]] = tuple  # what the Airflow connections leave unprotected
     lease_wait: timedelta = timedelta(minutes=5)
     lease_ttl: timedelta = timedelta(minutes=5)
     facts: Facts = field(init=False)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Concatenate, ParamSpec, TypeVar
 
 from genesys_ad_sync.errors import GroupSyncError
+from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import failure_of
 
@@ -30,7 +31,7 @@ def records_failure(
             result = stage(task, *args, **kwargs)
         except GroupSyncError as error:
             with suppress(GroupSyncError):  # no run yet, or the journal itself is what fails
-                task.facts[fact] = str(error)
+                task.facts[fact] = error.report_text() if isinstance(error, GenesysError) else str(error)
             raise
         finally:
             with suppress(GroupSyncError):

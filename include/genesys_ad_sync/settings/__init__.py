@@ -20,6 +20,7 @@ from genesys_ad_sync.settings.files import (
     load_definition,
     parse_definition,
 )
+from genesys_ad_sync.settings.rights import refuse_shared_file, refuse_shared_folder
 from genesys_ad_sync.settings.rules import GroupRule, UserRule, fill
 from genesys_ad_sync.settings.sections import (
     DirectorySettings,
@@ -53,4 +54,6 @@ __all__ = [
     "find_definitions",
     "load_definition",
     "parse_definition",
+    "refuse_shared_file",
+    "refuse_shared_folder",
 ]

@@ -97,7 +97,13 @@ class SyncDefinition(Section):
         default=(), description="Genesys groups in which additions and removals always need a person, by name or id."
     )
     approvers: Annotated[Patterns, Write("a list of Airflow user names")] = Field(
-        default=(), description="Who may answer. Empty: everybody with the right to answer in Airflow."
+        default=(),
+        description="Who may answer. Empty: everybody with the right to answer in Airflow, also the person who "
+        "triggered the run.",
+    )
+    approvers_must_differ: Flag = Field(
+        default=False,
+        description="`true`: the person who triggered a run may not answer what it asks. Their answer counts as none.",
     )
     verify: Flag = Field(
         default=True,

@@ -19,6 +19,7 @@ from genesys_ad_sync.settings.definition import (
     dag_id_of,
 )
 from genesys_ad_sync.settings.messages import explained
+from genesys_ad_sync.settings.rights import refuse_shared_file, refuse_shared_folder
 
 CONFIG_FOLDER_NAME = "genesys-ad-sync"
 """Beside the DAG file. The hyphen keeps it from being imported in place of the product."""
@@ -45,8 +46,9 @@ def config_folder(beside: Path) -> Path:
 def find_definitions(folder: Path) -> list[Path]:
     """List the YAML files of the folder, sorted, without hidden files.
 
-    Raises SettingsError if the folder cannot be listed, or holds none.
+    Raises SettingsError if the folder cannot be listed, holds none, or may be written by everybody.
     """
+    refuse_shared_folder(folder)
     found: list[Path] = []
     try:
         found = [
@@ -73,9 +75,10 @@ def find_definitions(folder: Path) -> list[Path]:
 def load_definition(path: Path) -> SyncDefinition:
     """Return the definition in a file.
 
-    Raises SettingsError, whose text names the file, each wrong key and the remedy.
+    Raises SettingsError, whose text names the file, each wrong key and the remedy; also if everybody may write it.
     """
     _check_file_name(path)
+    refuse_shared_file(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

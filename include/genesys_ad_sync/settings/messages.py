@@ -33,7 +33,8 @@ def explained(error: ErrorDetails) -> str:
     if kind == "extra_forbidden":
         return f"`{key}` is not a known key. {_nearest_key(error['loc'])}"
     if kind == "sync_definition":
-        return f"`{key}`{_shown(error['input'])} {error['ctx']['problem']}. {error['ctx']['remedy']}"
+        shown = "" if error["ctx"]["hide"] else _shown(error["input"])
+        return f"`{key}`{shown} {error['ctx']['problem']}. {error['ctx']['remedy']}"
     field = _field_at(error["loc"])
     write = Write.of(field) if field else Write()
     if kind == "missing":

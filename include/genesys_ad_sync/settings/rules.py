@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from genesys_ad_sync import patterns
 from genesys_ad_sync.model import UserKey
 from genesys_ad_sync.settings import values
 from genesys_ad_sync.settings.values import FilledText, Section, Write, listed, wrong
@@ -90,14 +91,12 @@ class GroupRule(Section):
     @field_validator("name")
     @classmethod
     def _check_name(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                re.compile(value, re.IGNORECASE)
-            except re.error as error:
-                raise wrong(
-                    f"is not a regular expression ({error})",
-                    'Correct it, for example "GC-(?P<team>.+)"; to mean a special character itself, put \\ before it.',
-                ) from None
+        problem = None if value is None else patterns.problem_of(value)
+        if problem is not None:
+            raise wrong(
+                problem,
+                'Correct it, for example "GC-(?P<team>.+)"; to mean a special character itself, put \\ before it.',
+            )
         return value
 
     @field_validator("genesys_id", "genesys_name")

@@ -182,17 +182,28 @@ class Limits(Section):
 class ReportSettings(Section):
     """`report:` where reports are written, and how long they are kept."""
 
-    path: Annotated[
-        FilledText, Write("a URL; environment variables are filled in", "file://${AIRFLOW_HOME}/reports")
-    ] = Field(
+    path: Annotated[FilledText, Write("a URL without a login", "file://${AIRFLOW_HOME}/reports")] = Field(
         default="file://${AIRFLOW_HOME}/reports",
         validate_default=True,
         description="Any URL that Airflow's ObjectStoragePath understands: `file://…`, `s3://…`, `gs://…`. "
-        "Environment variables are filled in.",
+        "`${AIRFLOW_HOME}` and variables that begin with `GENESYS_AD_SYNC_` are filled in. A login is refused: write "
+        "the id of an Airflow connection before the `@`, as in `s3://my_connection@bucket/reports`.",
+    )
+    mode: Annotated[Literal["0600", "0640", "0644"], Write('"0600", "0640" or "0644", with the quotes')] = Field(
+        default="0600",
+        description="Rights of the files of reports on a local disk, in quotes. Their folders get `0700`, `0750` or "
+        "`0755` to match. `0600`: the account that runs Airflow's tasks. `0640`: also its group. `0644`: everybody on "
+        "that machine. An object store has rights of its own.",
     )
     keep_days: Annotated[int, Field(strict=True, ge=1), Write("a whole number of days, 1 or more")] = Field(
         default=365,
-        description="Reports, and what the journal knows of their runs, are removed after this many days.",
+        description="Reports, what the journal knows of their runs, and the names of accounts that hold nothing any "
+        "more are removed after this many days.",
     )
 
-    _check_path = field_validator("path")(values.expanded_url)
+    _check_path = field_validator("path")(values.report_url)
+
+    @property
+    def file_mode(self) -> int:
+        """Return `mode` as the number that the system takes."""
+        return int(self.mode, 8)

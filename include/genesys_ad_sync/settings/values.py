@@ -30,6 +30,10 @@ _FILTER_ITEM = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _FILTER_LIST = re.compile(r"\((?:[&|]\0+|!\0)\)")
+PATH_VARIABLES = "GENESYS_AD_SYNC_"
+"""How the names of the environment variables begin that may be part of a path."""
+_PATH_VARIABLE = re.compile(r"\$(?:\{(\w*)\}?|(\w+))")
+_CONNECTION_IN_URL = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 class Section(BaseModel):
@@ -59,10 +63,13 @@ class Write:
         return f"{self.value}, for example {self.example}" if self.example else self.value
 
 
-def wrong(problem: str, remedy: str) -> PydanticCustomError:
-    """Return an error of our own, to be raised by a check."""
+def wrong(problem: str, remedy: str, *, hide: bool = False) -> PydanticCustomError:
+    """Return an error of our own, to be raised by a check.
+
+    :param hide: the value may hold a secret, so the message is without it.
+    """
     # Both are passed as values, since pydantic fills in the braces of a message.
-    return PydanticCustomError("sync_definition", "{problem}", {"problem": problem, "remedy": remedy})
+    return PydanticCustomError("sync_definition", "{problem}", {"problem": problem, "remedy": remedy, "hide": hide})
 
 
 def listed(words: Iterable[str], none: str = "none") -> str:
@@ -216,27 +223,58 @@ def longer_than_nothing(value: timedelta) -> timedelta:
     return value
 
 
-def expanded_url(value: str) -> str:
-    """Return the URL with ``$NAME`` and ``${NAME}`` replaced by environment variables.
+def report_url(value: str) -> str:
+    """Return the URL with its variables filled in. Refuse a secret in it.
 
+    Only AIRFLOW_HOME and GENESYS_AD_SYNC_* are filled in, because the path is shown in logs, XComs and asset events.
     AIRFLOW_HOME has Airflow's default, so that the shipped definition works without it.
     """
-    # As Airflow does it; where a container's user has no home folder, Path.expanduser would raise.
-    home = os.environ.get("AIRFLOW_HOME") or os.path.expanduser("~/airflow")  # noqa: PTH111  see above
-    expanded = re.sub(r"\$(\{AIRFLOW_HOME\}|AIRFLOW_HOME\b)", lambda _: home, value)
-    expanded = os.path.expandvars(expanded)
-    unknown = re.search(r"\$\{?(\w+)", expanded)
-    if unknown:
-        raise wrong(
-            f"uses the environment variable {unknown.group(1)}, which is not set",
-            "Set it where Airflow runs, or write the path out.",
-        )
+    expanded = _PATH_VARIABLE.sub(_path_variable, value)
     if not re.match(r"[a-z][a-z0-9+.-]*://.", expanded, re.IGNORECASE):
         raise wrong(
             "is not a URL",
             "Write for example file:///var/lib/reports, or any other URL of Airflow's ObjectStoragePath.",
+            hide="@" in expanded,
         )
+    _refuse_secrets(expanded)
     return expanded
+
+
+def _path_variable(found: re.Match[str]) -> str:
+    name = found[1] or found[2] or ""
+    if name == "AIRFLOW_HOME":
+        # As Airflow does it; where a container's user has no home folder, Path.expanduser would raise.
+        return os.environ.get(name) or os.path.expanduser("~/airflow")  # noqa: PTH111  see above
+    if not name.startswith(PATH_VARIABLES):
+        raise wrong(
+            f"uses the environment variable {name}",
+            f"The path is shown in logs: only AIRFLOW_HOME and variables whose name begins with {PATH_VARIABLES} are "
+            "filled in. Use such a variable, or write the path out.",
+        )
+    if name not in os.environ:
+        raise wrong(
+            f"uses the environment variable {name}, which is not set",
+            "Set it where Airflow runs, or write the path out.",
+        )
+    return os.environ[name]
+
+
+def _refuse_secrets(url: str) -> None:
+    """Refuse a login, a query and a fragment. The text of the error is without the URL."""
+    authority, _, path = url.partition("://")[2].partition("/")
+    before, at, _ = authority.rpartition("@")
+    is_login = bool(at) and not _CONNECTION_IN_URL.fullmatch(before)
+    if is_login or ("@" in path and ":" in authority):  # a password may have a slash
+        raise wrong(
+            "has a login in it",
+            "Keep the login in an Airflow connection, and write the id of that connection before the @, as in "
+            "s3://my_connection@bucket/reports.",
+            hide=True,
+        )
+    if "?" in url or "#" in url:
+        raise wrong(
+            "has a query or a fragment", "Write the path alone. Keep a token in an Airflow connection.", hide=True
+        )
 
 
 # -- types of values ----------------------------------------------------------------------------------

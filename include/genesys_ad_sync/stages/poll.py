@@ -21,6 +21,7 @@ from genesys_ad_sync.run import journal_identity, objections, relink, undo
 from genesys_ad_sync.run.changes import changes_to_act_on
 from genesys_ad_sync.run.claims import release_claims
 from genesys_ad_sync.run.context import TaskContext
+from genesys_ad_sync.run.exposure import note_exposure
 from genesys_ad_sync.run.facts import ACCOUNTS, COMPLETE, MIRROR_ONCE, NOTES, UNDO
 from genesys_ad_sync.run.failures import records_failure
 from genesys_ad_sync.run.renaming import take_over_former
@@ -98,6 +99,7 @@ def _begin(task: TaskContext, request: RunRequest) -> RunRecord:
     notes += release_claims(task, run, request)
     task.facts[NOTES] = (*notes, *undo.begin(task, run, request))
     relink.begin(task, request)
+    note_exposure(task)
     task.facts[MIRROR_ONCE] = request.mirror_once
     return run
 

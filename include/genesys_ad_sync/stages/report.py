@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from genesys_ad_sync.errors import ReportPathError, RunUnknown
+from genesys_ad_sync.matching import excluded_users
 from genesys_ad_sync.model import Action, GroupResult, Guid, Mode, Reason, Row, RunRecord, RunRequest, Status
 from genesys_ad_sync.report.build import ReportHeader, build_report
 from genesys_ad_sync.report.remedies import Answer
@@ -266,10 +267,21 @@ def _close(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> None:
         journal_identity.stamp_reports(task, run)
         # only once the reports remember a run that stays: see `journal_identity`
         task.journal.runs.forget(task.definition.name, now - timedelta(days=keep_days))
+        _forget_names(task, now - timedelta(days=keep_days))
     try:
         task.reports.prune(keep_days, now, dag_id=run.key.dag_id)
     except ReportPathError as error:  # the report of this run is written: an old one is no reason to fail
         task.log(f"old reports could not be removed: {error}")
+
+
+def _forget_names(task: TaskContext, before: datetime) -> None:
+    """Forget the names of accounts that left before then and hold nothing.
+
+    Excluded accounts are known by their names alone, and must stay excluded.
+    """
+    leavers = task.journal.leavers.nameable(before)
+    excluded = excluded_users(leavers, task.definition)
+    task.journal.leavers.forget_names([user.guid for user in leavers if user.guid not in excluded])
 
 
 def _compared(task: TaskContext, rows: Sequence[Row]) -> frozenset[str]:

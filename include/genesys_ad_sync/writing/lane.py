@@ -348,7 +348,7 @@ def _failed(row: Row, reason: Reason, error: GenesysError) -> Row:
         row,
         status=Status.FAILED,
         reason=reason,
-        error=str(error),
+        error=error.report_text(),
         http_code=error.status,
         correlation_id=error.correlation_id,
     )

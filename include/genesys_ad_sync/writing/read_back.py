@@ -158,7 +158,8 @@ def _not_visible(row: Row) -> Row:
 def _unread(row: Row, error: GenesysError | None) -> Row:
     if row.status is not Status.SUCCESS:
         return row
-    return replace(row, status=Status.FAILED, reason=Reason.UNVERIFIED, error=f"could not be read back: {error}")
+    why = error.report_text() if error else "nobody tried"
+    return replace(row, status=Status.FAILED, reason=Reason.UNVERIFIED, error=f"could not be read back: {why}")
 
 
 def _loss(groups: frozenset[str] | None) -> str:

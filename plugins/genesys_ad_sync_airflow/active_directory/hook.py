@@ -6,6 +6,7 @@ Errors name the fields of the connection form. Reading is the work of ``genesys_
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from genesys_ad_sync.directory.connection import LdapSettings, Transport
     from genesys_ad_sync.directory.hosts import BadHost, Host
     from genesys_ad_sync.directory.session import LdapSession
+    from genesys_ad_sync_airflow.logins import LoginAttempt
 
 EXTRAS = ("transport", "ca_certs_file", "ca_certs", "server_name", "base_dn", "connect_timeout", "receive_timeout")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
@@ -43,9 +45,17 @@ class ActiveDirectoryHook(BaseHook):
     conn_type = "active_directory"
     hook_name = "Active Directory"
 
-    def __init__(self, active_directory_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        active_directory_conn_id: str = default_conn_name,
+        *,
+        login_attempt: LoginAttempt = lambda _: nullcontext(),
+        **kwargs: Any,
+    ) -> None:
+        """Make a hook. ``login_attempt`` surrounds each bind, and may refuse it."""
         super().__init__(**kwargs)
         self.active_directory_conn_id = active_directory_conn_id
+        self._login_attempt = login_attempt
 
     def get_conn(self) -> LdapSession:
         """Open a bound session; use it as a context manager.
@@ -56,11 +66,31 @@ class ActiveDirectoryHook(BaseHook):
         # ldap3 is loaded only for reading: Airflow imports this module to list the connection types.
         from genesys_ad_sync.directory.connection import connect
 
-        return connect(self.settings())
+        settings = self.settings()  # read each time: a new password is used at once
+        parts = (
+            settings.login,
+            settings.password,
+            ",".join(settings.hosts),
+            str(settings.port),
+            settings.transport.value,
+        )
+        with self._login_attempt(parts):
+            return connect(settings)
 
     def settings(self) -> LdapSettings:
         """Read the Airflow connection. Raises SettingsError with field and remedy."""
         return connection_settings(self.get_connection(self.active_directory_conn_id))
+
+    def warnings(self) -> list[str]:
+        """Return what the connection leaves unprotected, for the log and the report."""
+        from genesys_ad_sync.directory.connection import Transport
+
+        if self.settings().transport is not Transport.PLAIN:
+            return []
+        return [
+            f"the connection {self.active_directory_conn_id} sends the bind password and what it reads unencrypted "
+            "(`transport` is plain). Use ldaps"
+        ]
 
     def test_connection(self) -> tuple[bool, str]:
         """Answer the Test button of the form: every host of the connection is tried.

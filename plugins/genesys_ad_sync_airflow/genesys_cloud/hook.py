@@ -9,11 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from http import HTTPStatus
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
@@ -31,11 +32,12 @@ from genesys_ad_sync.genesys.errors import (
 from genesys_ad_sync.genesys.paging import list_page, read_pages
 from genesys_ad_sync.genesys.request_counts import RequestCounts, endpoint_family
 from genesys_ad_sync.genesys.responses import correlation_id, parse_response
-from genesys_ad_sync_airflow.genesys_cloud.connection import GenesysConnection, read_connection
+from genesys_ad_sync_airflow.genesys_cloud.connection import GenesysConnection, read_connection, with_new_secret
 from genesys_ad_sync_airflow.genesys_cloud.no_answer import no_answer
 from genesys_ad_sync_airflow.genesys_cloud.oauth import (
     PROCESS_STORE,
     TOKEN_PATH,
+    Bearer,
     Token,
     TokenSource,
     TokenStore,
@@ -45,6 +47,9 @@ from genesys_ad_sync_airflow.genesys_cloud.oauth import (
 )
 from genesys_ad_sync_airflow.genesys_cloud.pacing import Pacer, WindowPacer
 from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy, retrying
+
+if TYPE_CHECKING:
+    from genesys_ad_sync_airflow.logins import LoginAttempt
 
 TOKENS_PER_ATTEMPT = 4
 """A token may die while it waits for the rate limit; four in a row do not."""
@@ -57,6 +62,7 @@ class GenesysCloudHook(HttpHook):
     - host: the region's domain (`mypurecloud.de`) or AWS region (`eu-central-1`);
     - login: client id; password: client secret;
     - extra `api_url` and `login_url`: used instead of the region's hosts, for a sandbox or a proxy;
+    - extra `transport`: `plain` allows http:// for another host than this machine;
     - extra `timeout`: seconds, default 30;
     - extra `requests_per_minute`: a ceiling below Genesys' own, for each process;
     - extra `verify`, `cert`, `proxies`, `trust_env` of HttpHook. No extra is ever sent as a header.
@@ -70,7 +76,7 @@ class GenesysCloudHook(HttpHook):
     conn_type = "genesys_cloud"
     hook_name = "Genesys Cloud"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what is replaced for a task or a test, each by name
         self,
         genesys_conn_id: str = default_conn_name,
         *,
@@ -78,6 +84,7 @@ class GenesysCloudHook(HttpHook):
         retry_policy: HttpRetryPolicy | None = None,
         pacer: Pacer | None = None,
         token_store: TokenStore | None = None,
+        login_attempt: LoginAttempt = lambda _: nullcontext(),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         **http_hook_options: Any,
@@ -85,7 +92,8 @@ class GenesysCloudHook(HttpHook):
         """Make a hook. It reads the Airflow connection at its first call.
 
         ``rate_reserve``: percent of the rate limit that is left to other clients of the token. ``retry_policy``,
-        ``pacer`` and ``token_store`` replace the usual ones; ``clock`` and ``sleep`` are for tests.
+        ``pacer`` and ``token_store`` replace the usual ones; ``login_attempt`` surrounds each request for a token,
+        and may refuse it; ``clock`` and ``sleep`` are for tests.
         """
         super().__init__(method="GET", http_conn_id=genesys_conn_id, **http_hook_options)
         self.genesys_conn_id = genesys_conn_id
@@ -94,6 +102,7 @@ class GenesysCloudHook(HttpHook):
         self._rate_reserve = rate_reserve
         self._pacer_given = pacer
         self._token_store = token_store or PROCESS_STORE
+        self._login_attempt = login_attempt
         self._token_source: TokenSource | None = None
         self._clock = clock
         self._sleep = sleep
@@ -197,7 +206,7 @@ class GenesysCloudHook(HttpHook):
                 params=dict(request.params or {}),
                 json=request.json,
                 headers=dict(request.headers or {}),
-                auth=_Bearer(lambda: token),  # this very token: a 401 must show which one was refused
+                auth=Bearer(lambda: token),  # this very token: a 401 must show which one was refused
             )
         )
         options = session.merge_environment_settings(
@@ -223,21 +232,20 @@ class GenesysCloudHook(HttpHook):
             return self._token_source
 
     def _fetch_token(self) -> Token:
-        settings = self.settings
-        self.request_counts.sent("POST", TOKEN_PATH)
+        settings = with_new_secret(self.settings, self.get_connection(self.http_conn_id))
         session = self._session
+        options = {name: getattr(session, name) for name in ("verify", "cert", "proxies", "trust_env")}
         try:
-            token = fetch_token(
-                login_url=settings.login_url,
-                client_id=settings.client_id,
-                client_secret=settings.client_secret,
-                connection_id=settings.connection_id,
-                timeout=settings.timeout,
-                verify=session.verify,
-                cert=session.cert,
-                proxies=session.proxies,
-                trust_env=session.trust_env,
-            )
+            with self._login_attempt((settings.login_url, settings.client_id, settings.client_secret)):
+                self.request_counts.sent("POST", TOKEN_PATH)
+                token = fetch_token(
+                    login_url=settings.login_url,
+                    client_id=settings.client_id,
+                    client_secret=settings.client_secret,
+                    connection_id=settings.connection_id,
+                    timeout=settings.timeout,
+                    **options,
+                )
         except requests.RequestException as error:
             failure = no_answer(error, "POST", TOKEN_PATH, settings.timeout)
             failure.ambiguous = False  # fetching a token twice does no harm, also for a POST
@@ -266,6 +274,8 @@ class GenesysCloudHook(HttpHook):
         if settings.unknown_extra:
             names = ", ".join(settings.unknown_extra)
             self.log.warning("Ignored unknown extras of the connection %s: %s", self.http_conn_id, names)
+        for secret in settings.proxy_secrets:
+            hide_from_logs(secret)
         return settings
 
     @property
@@ -309,7 +319,7 @@ class GenesysCloudHook(HttpHook):
         session: requests.Session,
         connection: Any,  # noqa: ARG002  HttpHook's
     ) -> requests.Session:
-        session.auth = _Bearer(self._tokens.token)
+        session.auth = Bearer(self._tokens.token)
         return session
 
     def _configure_session_from_extra(
@@ -367,7 +377,7 @@ class GenesysCloudHook(HttpHook):
             try:
                 self.call(method, path, json=body, idempotent=True)
             except PermissionMissing as error:
-                missing.append(error.message)
+                missing.append(f"{error.message}. Genesys says: {error.words}" if error.words else error.message)
         return list(dict.fromkeys(missing))
 
 
@@ -381,12 +391,3 @@ class _Request:
     json: Any
     headers: Mapping[str, str] | None
     before_attempt: Callable[[], None] | None
-
-
-class _Bearer(requests.auth.AuthBase):
-    def __init__(self, token: Callable[[], str]) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token()}"
-        return request

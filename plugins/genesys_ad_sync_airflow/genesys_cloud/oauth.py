@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 import requests
 
@@ -187,16 +187,26 @@ def fetch_token(
             )
         value, lifetime = answer["access_token"], float(answer.get("expires_in") or SHORTEST_LIFETIME)
     except OAuthError as error:
-        _raise_for(answers[-1], login_url, connection_id, str(error.error or ""), str(error.description or ""))
+        said = {"error": str(error.error or ""), "error_description": str(error.description or "")}
+        _raise_for(answers[-1], login_url, connection_id, {**said, **_body(answers[-1])}, client_secret)
     except (requests.HTTPError, ValueError, KeyError, TypeError):
         if not answers:
             raise
         # No JSON object, or one without a token.
-        _raise_for(answers[-1], login_url, connection_id, "", "")
+        _raise_for(answers[-1], login_url, connection_id, _body(answers[-1]), client_secret)
     return Token(value, began + lifetime - min(RENEW_BEFORE, lifetime / 2))
 
 
-def _raise_for(response: requests.Response, login_url: str, connection_id: str, error: str, description: str) -> Any:
+def _body(response: requests.Response) -> dict[str, Any]:
+    return {key: value for key, value in json_object(response.content).items() if value}
+
+
+def _raise_for(
+    response: requests.Response, login_url: str, connection_id: str, body: Mapping[str, Any], secret: str
+) -> Any:
+    """Raise what the answer means. Its own words are shown in logs, too: no person is named at the login host."""
+    shown = {key: _without(secret, value) for key, value in body.items() if isinstance(value, str)}
+    error, words = shown.get("error", ""), words_of(shown)
     facts: dict[str, Any] = {
         "method": "POST",
         "path": TOKEN_PATH,
@@ -205,8 +215,6 @@ def _raise_for(response: requests.Response, login_url: str, connection_id: str, 
         "correlation_id": response.headers.get("ININ-Correlation-Id"),
     }
     host = urlsplit(login_url).netloc
-    body = json_object(response.content)
-    words = words_of({**body, "error": error, "error_description": body.get("error_description") or description})
     said = f". It says: {words}" if words else ""
     status = response.status_code
     # None of these errors is ambiguous: fetching a token twice does no harm.
@@ -231,6 +239,13 @@ def _raise_for(response: requests.Response, login_url: str, connection_id: str, 
     ) from None
 
 
+def _without(secret: str, text: str) -> str:
+    """Return a text in which the login host does not repeat the secret."""
+    for form in (secret, quote(secret, safe=""), quote_plus(secret)):
+        text = text.replace(form, "***")
+    return text
+
+
 def _guess(error: str, connection_id: str) -> str:
     """Return what may be the cause: the error's name tells little, and its words were shown before."""
     if error in ("invalid_client", "unauthorized_client", "invalid_grant", "unsupported_grant_type"):
@@ -242,6 +257,17 @@ def _guess(error: str, connection_id: str) -> str:
         f"A guess: the allowed IP addresses of the OAuth client, or of the organisation, may lack the address of this "
         f"machine. Else check the client in Genesys Cloud and the connection {connection_id}"
     )
+
+
+class Bearer(requests.auth.AuthBase):
+    """Send the token with a request. ``token`` returns it."""
+
+    def __init__(self, token: Callable[[], str]) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token()}"
+        return request
 
 
 def hide_from_logs(secret: str) -> None:

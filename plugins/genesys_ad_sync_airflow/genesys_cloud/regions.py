@@ -45,7 +45,8 @@ def region_domain(host: str | None) -> str:
         if name in (domain, f"api.{domain}", f"login.{domain}", f"apps.{domain}"):
             return domain
     known = ", ".join(f"{domain} ({region})" for region, domain in REGIONS.items())
+    shown = "(not shown: it holds a login)" if "@" in (host or "") else repr(name)
     raise RegionUnknown(
-        f"Unknown Genesys Cloud region {name!r}. Set the connection's host to a domain or an AWS region, or set both "
+        f"Unknown Genesys Cloud region {shown}. Set the connection's host to a domain or an AWS region, or set both "
         f"`api_url` and `login_url` in extra. Known: {known}"
     )

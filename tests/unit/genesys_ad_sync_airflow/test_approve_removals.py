@@ -7,13 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.standard.operators.hitl import HITLOperator
 
 from genesys_ad_sync.approval import UNDECIDED
 from genesys_ad_sync.run.facts import QUESTION
 from genesys_ad_sync.settings import CONFIG_FOLDER_VARIABLE
 from genesys_ad_sync.stages.approve_removals import ApprovalForm
 from genesys_ad_sync_airflow.approve_removals import ApproveRemovals
-from genesys_ad_sync_airflow.notifiers import notifiers_of
+from genesys_ad_sync_airflow.notifiers import SafeNotifier, notifiers_of
 from tests.support.sync_examples import definition
 
 
@@ -98,3 +99,92 @@ def test_nobody_is_asked_by_a_run_whose_definition_has_turned_dry(monkeypatch: p
     assert task.execute(context) == []
     assert pushed == {"answer": {"decision": "unanswered"}}
     assert [(answer.chosen, answer.by) for answer in given] == [([], None)]
+
+
+# -- approvers_must_differ ----------------------------------------------------------------------------
+
+
+class Question:
+    """The task, with what it would hand to Airflow and to the stage."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, triggered_by: str | None, **settings: Any) -> None:
+        self.given: list[Any] = []
+        self.asked: list[Any] = []
+        self.task = ApproveRemovals(task_id="approve_removals", definition=definition(**settings))
+        sync = SimpleNamespace(facts={QUESTION: "about rows"}, definition=self.task.definition)
+        stage = "genesys_ad_sync.stages"
+        monkeypatch.setattr("genesys_ad_sync_airflow.task_context.current_task_context", lambda _: sync)
+        monkeypatch.setattr(f"{stage}.approve_removals.build_form", lambda _: ApprovalForm("s", "b", ["None"], "abc"))
+        monkeypatch.setattr(f"{stage}.report.write_interim_report", lambda _: None)
+        monkeypatch.setattr(f"{stage}.approve_removals.apply_answer", self._take)
+        monkeypatch.setattr("genesys_ad_sync.run.stop.Stop.is_set", lambda _: False)
+        monkeypatch.setattr(ApproveRemovals, "_form_is_of_an_earlier_plan", lambda *_: False)
+        monkeypatch.setattr(HITLOperator, "execute", lambda task, _: self.asked.append(task.assigned_users))
+        self.context: Any = {
+            "ti": SimpleNamespace(xcom_push=lambda key, value: None),
+            "dag_run": SimpleNamespace(triggering_user_name=triggered_by),
+        }
+
+    def _take(self, _: Any, answer: Any) -> dict[str, Any]:
+        self.given.append(answer)
+        return {"batches": []}
+
+    def answer(self, user: Any, *, timedout: bool = False) -> str | None:
+        """Return who has answered, as the stage is told."""
+        event = {"chosen_options": ["all"], "responded_by_user": user, "timedout": timedout}
+        self.task.execute_complete(self.context, event)
+        by: str | None = self.given[-1].by
+        return by
+
+
+def test_the_person_who_triggered_the_run_is_not_among_those_who_may_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    question = Question(monkeypatch, "olivia", approvers=["Olivia", "oscar"], approvers_must_differ=True)
+    question.task.execute(question.context)
+    assert question.asked == [[{"id": "oscar", "name": "oscar"}]]
+
+
+@pytest.mark.parametrize("triggered_by", [None, "olivia", "eve"])
+def test_without_the_key_who_triggered_the_run_may_answer(
+    monkeypatch: pytest.MonkeyPatch, triggered_by: str | None
+) -> None:
+    question = Question(monkeypatch, triggered_by, approvers=["olivia"])
+    question.task.execute(question.context)
+    assert question.asked == [[{"id": "olivia", "name": "olivia"}]]
+    assert question.answer({"id": "olivia", "name": "olivia"}) == "olivia"
+
+
+def test_where_nobody_else_may_answer_a_later_run_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    question = Question(monkeypatch, "olivia", approvers=["olivia"], approvers_must_differ=True)
+    question.task.execute(question.context)
+    assert question.asked == []
+    assert [(given.chosen, given.by) for given in question.given] == [([], None)]
+
+
+@pytest.mark.parametrize(
+    "user",
+    [{"id": "7", "name": "olivia"}, {"id": "Olivia", "name": None}, SimpleNamespace(id="7", name="OLIVIA")],
+)
+def test_an_answer_of_who_triggered_the_run_counts_as_none(monkeypatch: pytest.MonkeyPatch, user: Any) -> None:
+    """Where `approvers` is empty, or has ids, Airflow lets everybody answer."""
+    question = Question(monkeypatch, "olivia", approvers_must_differ=True)
+    question.task.execute(question.context)
+    assert question.asked == [None]
+    assert question.answer(user) is None
+
+
+def test_an_answer_of_somebody_else_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for triggered_by in ("olivia", None):
+        question = Question(monkeypatch, triggered_by, approvers_must_differ=True)
+        assert question.answer({"id": "8", "name": "oscar"}) == "oscar"
+        assert question.answer({"id": "8", "name": "oscar"}, timedout=True) is None
+        assert question.answer(None) is None
+
+
+def test_the_text_of_a_notifiers_error_is_not_logged() -> None:
+    def notify(_: Any) -> None:
+        raise ValueError("550 no such user: mia.stone@example.com")
+
+    told, complain = complaints()
+    SafeNotifier(notify, complain)({})  # type: ignore[arg-type]
+    assert "ValueError" in told[0]
+    assert "mia" not in told[0]

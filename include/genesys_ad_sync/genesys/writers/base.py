@@ -98,6 +98,6 @@ def refused(batch: Sequence[MemberChange], error: GenesysError, *, ambiguous: bo
             ok=gone,
             http_code=error.status,
             correlation_id=error.correlation_id,
-            error=None if gone else str(error),
+            error=None if gone else error.report_text(),
             ambiguous=ambiguous and not gone,
         )

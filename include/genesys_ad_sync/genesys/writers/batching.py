@@ -146,7 +146,7 @@ class BatchSender:
 
 def _words(error: GenesysError) -> _Words:
     """Return what a refusal says. Words that name a user differ from user to user."""
-    return error.status, error.code, error.message
+    return error.status, error.code, error.words or error.message
 
 
 def _halves(batch: _Batch) -> list[_Batch]:

@@ -22,9 +22,9 @@ from genesys_ad_sync.journal.tables.ownership import (
     restored,
 )
 from genesys_ad_sync.journal.tables.runs import change, fact, group_result, outcome, request, row, run
-from genesys_ad_sync.journal.tables.shared import external_id, lease, lease_holder, meta, shared_secret
+from genesys_ad_sync.journal.tables.shared import external_id, lease, lease_holder, meta, refused_login, shared_secret
 
-HEAD = "0009"
+HEAD = "0015"
 """The newest revision of ``migrations/versions``. Kept here, so that opening a current journal loads no alembic."""
 
 VERSION_TABLE = "journal_version"  # not alembic's default name: Airflow's own database uses that one
@@ -56,6 +56,7 @@ __all__ = [
     "pair",
     "pin",
     "question",
+    "refused_login",
     "request",
     "restored",
     "row",

@@ -55,6 +55,19 @@ shared_secret = Table(
     Column("locked_until", UtcDateTime),
 )
 
+# The last refused login of an Airflow connection. `fingerprint`: keyed, of what the login depends on; `times`: in a row
+# since that changed.
+refused_login = Table(
+    "journal_refused_login",
+    metadata,
+    Column("connection", String, primary_key=True),
+    Column("fingerprint", String, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("refused_at", UtcDateTime, nullable=False),
+    Column("dag_id", String, nullable=False),
+    Column("run_id", String, nullable=False),
+)
+
 # SCIM externalId -> Genesys group; null: nobody carried it when it was read.
 external_id = Table(
     "journal_external_id",

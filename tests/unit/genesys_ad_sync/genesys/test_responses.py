@@ -92,8 +92,9 @@ def test_a_stale_version_is_known_by_its_text_unless_the_status_alone_decides(
 
 def test_a_scim_error_is_read_too() -> None:
     body = {"schemas": ["…"], "status": "400", "scimType": "invalidVers", "detail": "stale"}
-    with pytest.raises(VersionConflict, match="stale"):
+    with pytest.raises(VersionConflict) as stale:
         parsed(400, body, method="PATCH")
+    assert stale.value.words == "stale"
     with pytest.raises(BadRequest) as caught:
         parsed(400, {**body, "scimType": "noTarget"}, method="PATCH")
     assert caught.value.code == "noTarget"
@@ -119,7 +120,7 @@ def test_a_403_names_the_permission_that_genesys_names() -> None:
 def test_a_403_that_names_none_shows_genesys_words_and_calls_its_guess_one() -> None:
     with pytest.raises(PermissionMissing) as caught:
         parsed(403, said(403, "not.authorized", "No"), method="PATCH", path="/api/v2/scim/v2/groups/g1")
-    text = str(caught.value)
+    text = caught.value.report_text()
     assert "Genesys says: No" in text
     assert "A guess" in text
     assert "may lack directory:group:edit" in text
@@ -130,8 +131,9 @@ def test_a_403_that_names_none_shows_genesys_words_and_calls_its_guess_one() -> 
 
 
 def test_genesys_own_words_are_shown_where_it_names_the_permission_too() -> None:
-    with pytest.raises(PermissionMissing, match=r"lacks a:b:c\. Genesys says: Division X: needs a:b:c") as caught:
+    with pytest.raises(PermissionMissing, match=r"lacks a:b:c \(") as caught:
         parsed(403, said(403, "missing.permissions", "Division X: needs a:b:c"))
+    assert "lacks a:b:c. Genesys says: Division X: needs a:b:c (" in caught.value.report_text()
     assert not caught.value.is_guess
 
 
@@ -146,7 +148,7 @@ def test_genesys_own_words_are_shown_where_it_names_the_permission_too() -> None
 def test_a_403_is_shown_with_its_words_in_whatever_shape(body: dict[str, Any], words: str) -> None:
     with pytest.raises(PermissionMissing) as caught:
         parsed(403, body)
-    assert words in str(caught.value)
+    assert words in caught.value.report_text()
 
 
 def test_a_404_in_oauths_shape_is_not_from_genesys() -> None:
@@ -186,10 +188,48 @@ def test_a_gateways_413_and_502_are_taken_by_their_status() -> None:
 def test_texts_hold_no_mail_address_no_query_and_no_external_key() -> None:
     with pytest.raises(NotFound) as caught:
         parsed(404, said(404, "not.found", "no user 'jo@x.example'"), path="/api/v2/users/externalid/HR/E-123?a=secret")
-    text = str(caught.value)
+    text = caught.value.report_text()
     assert "(address)" in text
     for hidden in ("jo@", "x.example", "secret", "E-123"):
         assert hidden not in text
+
+
+TOKEN = "eyJ0eXAi" + "Ab9_-" * 20
+HOSTILE = f"Mia Müller\r\n2026-01-01 ERROR forged \x1b[2J\u202e mia@x.example Bearer short {TOKEN}"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 413, 418, 429, 500, 501, 503])
+@pytest.mark.parametrize("key", ["message", "detail", "error_description", "error", "code", "scimType", "contextId"])
+def test_the_text_for_logs_is_without_what_genesys_wrote(status: int, key: str) -> None:
+    body = {"message": "No", key: HOSTILE}
+    with pytest.raises(GenesysError) as caught:
+        parsed(status, body, ININ_Correlation_Id="c-1" if key != "contextId" else "")
+    text = f"{caught.value} {caught.value.args}"
+    assert f"answered {status}" in text
+    for part in ("Müller", "mia@", TOKEN, "\r", "\n", "\x1b", "\u202e", "Mia"):
+        assert part not in text
+
+
+@pytest.mark.parametrize("key", ["message", "detail", "error_description"])
+def test_the_text_for_the_report_has_genesys_words_made_safe(key: str) -> None:
+    with pytest.raises(GenesysError) as caught:
+        parsed(403, {"code": "x", key: HOSTILE})
+    text = caught.value.report_text()
+    assert "Mia Müller 2026-01-01 ERROR forged \ufffd[2J\ufffd (address) (token) (token)" in text
+    for part in ("mia@", TOKEN, "\r", "\n", "\x1b", "\u202e"):
+        assert part not in text
+
+
+def test_a_header_of_a_proxy_forges_no_line() -> None:
+    with pytest.raises(BadRequest) as caught:
+        parsed(400, said(400, "a", "No"), ININ_Correlation_Id="c-1\x1b[2J forged")
+    assert caught.value.correlation_id == "(not shown)"
+
+
+def test_a_very_long_text_is_cut_before_it_is_looked_at() -> None:
+    with pytest.raises(BadRequest) as caught:
+        parsed(400, said(400, "bad.request", "a" * 5_000_000))
+    assert len(caught.value.words) <= 500
 
 
 def test_an_error_survives_pickling() -> None:

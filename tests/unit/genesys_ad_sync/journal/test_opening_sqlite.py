@@ -111,3 +111,30 @@ def test_a_restored_backup_has_counted_fewer_runs(tmp_path: Path) -> None:
         name, count = journal.identity()
     with Journal.open(f"sqlite:///{tmp_path / 'backup.db'}") as restored:
         assert restored.identity() == (name, count - 1)
+
+
+def test_the_files_of_a_new_journal_are_for_its_account_alone(open_folder: Path) -> None:
+    path = open_folder / "journal.db"
+    old = os.umask(0o022)
+    try:
+        with Journal.open(f"sqlite:///{path}") as journal:
+            begin(journal)
+            modes = {file.name: file.stat().st_mode & 0o777 for file in open_folder.iterdir()}
+            assert journal.warnings == ()
+    finally:
+        os.umask(old)
+    assert modes == {"journal.db": 0o600, "journal.db-wal": 0o600, "journal.db-shm": 0o600}
+
+
+def test_an_older_journal_that_others_may_read_is_warned_of_and_left(open_folder: Path) -> None:
+    path = open_folder / "journal.db"
+    _open(path)
+    path.chmod(0o644)
+    with Journal.open(f"sqlite:///{path}") as journal:
+        assert len(journal.warnings) == 1
+        assert f"chmod go-rwx '{path}'*" in journal.warnings[0]
+        assert journal.of("default").warnings == journal.warnings
+    assert path.stat().st_mode & 0o777 == 0o644
+    open_folder.chmod(0o700)
+    with Journal.open(f"sqlite:///{path}") as journal:
+        assert journal.warnings == ()  # nobody else can reach it

@@ -18,7 +18,15 @@ SETTLED_ALONE = frozenset(
 )
 """Nothing waits and nothing is to be done."""
 
-LEFT_OUT = frozenset({Reason.UNMAPPED, Reason.EXCLUDED, Reason.REMOVALS_NEVER, Reason.GENESYS_GROUP_MISSING})
+LEFT_OUT = frozenset(
+    {
+        Reason.UNMAPPED,
+        Reason.EXCLUDED,
+        Reason.REMOVALS_NEVER,
+        Reason.GENESYS_GROUP_MISSING,
+        Reason.PATTERN_TOO_SLOW,
+    }
+)
 """Skipped, as the definition says: the change is settled, and the remedy is an edit of the definition."""
 
 NOT_FOLLOWED_YET = frozenset(

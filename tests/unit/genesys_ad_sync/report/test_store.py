@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any
 import pytest
 from upath import UPath
 
+from genesys_ad_sync import this_machine
 from genesys_ad_sync.errors import ReportPathError
 from genesys_ad_sync.model import Status
 from genesys_ad_sync.report import JournalStamp, ReportStore
@@ -138,12 +142,11 @@ def test_a_write_that_breaks_off_leaves_the_old_report_whole(
     path = store.write(small(notes=["old"]))
     before = path.read_bytes()
 
-    def disk_full(self: Path, content: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(content[:10])
+    def disk_full(path: Path, content: bytes, mode: int) -> None:
+        this_machine.write_file(path, content[:10], mode)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", disk_full)
+    monkeypatch.setattr("genesys_ad_sync.report.store.write_file", disk_full)
     with pytest.raises(ReportPathError, match="No space left on device"):
         store.write(small(notes=["new"]))
     monkeypatch.undo()
@@ -374,3 +377,60 @@ def test_the_store_works_on_a_path_of_airflow(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(ReportPathError, match=r"Set report\.path"):
         ReportStore(sdk.ObjectStoragePath(f"file://{tmp_path}/file/reports")).check_writable()
+
+
+# -- rights of files ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mode", "of_folder"), [(0o600, 0o700), (0o640, 0o750), (0o644, 0o755)])
+@pytest.mark.parametrize("kind", ["path", "object storage path"])
+def test_every_file_and_folder_of_the_reports_gets_the_mode(
+    tmp_path: Path, mode: int, of_folder: int, kind: str
+) -> None:
+    folder = tmp_path / "new" / "reports"
+    sdk = pytest.importorskip("airflow.sdk")
+    store = ReportStore(folder if kind == "path" else sdk.ObjectStoragePath(f"file://{folder}"), mode=mode)
+    old = os.umask(0o022)
+    try:
+        store.check_writable(DAG)
+        store.write(small())
+        store.write(small(attempt=2))
+        store.remember_journal("default", JournalStamp("j", 1))
+    finally:
+        os.umask(old)
+    made = [*(tmp_path / "new").rglob("*"), tmp_path / "new"]
+    assert len([path for path in made if path.is_file()]) == 5
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_file()} == {mode}
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_dir()} == {of_folder}
+
+
+def test_a_report_of_an_earlier_version_gets_the_mode_when_it_is_written_again(store: ReportStore) -> None:
+    path = store.write(small())
+    path.chmod(0o644)
+    store.write(small(attempt=2))
+    assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
+
+
+@pytest.fixture
+def open_reports() -> Iterator[Path]:
+    """Make a folder of reports that every account may enter (``tmp_path`` is ours alone)."""
+    base = Path(tempfile.mkdtemp(prefix="reports-"))
+    for folder in (base, base / "reports", base / "reports" / DAG):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+    yield base / "reports"
+    shutil.rmtree(base)
+
+
+def test_reports_that_everybody_may_read_are_warned_of(open_reports: Path) -> None:
+    warning = ReportStore(open_reports).warning(DAG)
+    assert warning is not None
+    assert f"chmod -R o-rwx '{open_reports}'" in warning
+    assert ReportStore(open_reports, mode=0o644).warning(DAG) is None
+    assert ReportStore(UPath("memory://bucket/reports")).warning(DAG) is None
+
+
+@pytest.mark.parametrize("closed", ["", DAG])
+def test_reports_that_others_cannot_reach_are_not_warned_of(open_reports: Path, closed: str) -> None:
+    (open_reports / closed).chmod(0o700)
+    assert ReportStore(open_reports).warning(DAG) is None

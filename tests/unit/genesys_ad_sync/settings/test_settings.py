@@ -117,7 +117,10 @@ limits: {answer_within: PT90M}
         (GOOD + "users: [{directory: mail, genesys: email, authority: HR}]", ["`users[0]`", "Remove `authority`"]),
         (GOOD + "users: [{genesys: email}]", ["`users[0].directory` is missing", "for example mail"]),
         (GOOD + 'report: {path: "/var/reports"}', ["`report.path`", "not a URL"]),
-        (GOOD + 'report: {path: "file://${NO_SUCH_VARIABLE}/r"}', ["`report.path`", "NO_SUCH_VARIABLE", "not set"]),
+        (GOOD + 'report: {path: "file://${GENESYS_AD_SYNC_NO}/r"}', ["`report.path`", "GENESYS_AD_SYNC_NO", "not set"]),
+        (GOOD + 'report: {path: "file://${HOSTNAME}/r"}', ["`report.path`", "HOSTNAME", "GENESYS_AD_SYNC_"]),
+        (GOOD + "report: {mode: 0600}", ["`report.mode`", "with the quotes"]),
+        (GOOD + 'report: {mode: "0666"}', ["`report.mode`", '"0640"']),
         (GOOD + "report: {keep_days: 0}", ["`report.keep_days` (0)"]),
         (rule(""), ["`groups` is empty"]),
         (rule('{name: "(", genesys_name: x}'), ["`groups[0].name`", "not a regular expression", "Correct it"]),
@@ -179,8 +182,8 @@ def test_a_definition_cannot_be_changed_afterwards() -> None:
 
 
 def test_environment_variables_in_the_report_path_are_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BUCKET", "audit")
-    assert parse_definition(GOOD + 'report: {path: "s3://$BUCKET/x"}').report.path == "s3://audit/x"
+    monkeypatch.setenv("GENESYS_AD_SYNC_BUCKET", "audit")
+    assert parse_definition(GOOD + 'report: {path: "s3://$GENESYS_AD_SYNC_BUCKET/x"}').report.path == "s3://audit/x"
 
 
 def test_airflow_home_has_its_usual_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,5 +312,5 @@ def test_a_refused_file_still_gets_a_dag_id_that_airflow_takes(tmp_path: Path) -
 def test_the_definition_has_exactly_the_keys_of_the_design() -> None:
     assert set(SyncDefinition.model_fields) == {
         "schedule", "full_schedule", "timezone", "directory", "genesys", "groups", "users", "exclude", "removals",
-        "limits", "protect", "approvers", "verify", "dry_run", "formerly", "report",
+        "limits", "protect", "approvers", "approvers_must_differ", "verify", "dry_run", "formerly", "report",
     }  # fmt: skip

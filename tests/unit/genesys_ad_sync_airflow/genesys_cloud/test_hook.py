@@ -279,6 +279,18 @@ def test_the_login_hosts_own_words_are_shown_and_the_guess_is_called_one(
     assert "Password" not in text
 
 
+@pytest.mark.parametrize("key", ["error", "error_description", "description", "message"])
+def test_the_login_hosts_words_are_made_safe(stub: StubGenesys, hook: GenesysCloudHook, key: str) -> None:
+    words = "client-secret is wrong\r\nforged \x1b[2J Basic Y2xpZW50 for mia@x.example"
+    stub.token_answers = [Answer(401, {"error": "invalid_client", key: words})]
+    with pytest.raises(AuthenticationFailed) as caught:
+        hook.call("GET", GROUPS)
+    text = str(caught.value)
+    assert "*** is wrong forged \ufffd[2J (token) for (address)" in text
+    for part in ("client-secret", "\r", "\n", "\x1b", "Y2xpZW50", "mia@"):
+        assert part not in text
+
+
 def test_a_login_host_that_answers_an_error_body_is_shown_too(stub: StubGenesys, hook: GenesysCloudHook) -> None:
     stub.token_answers = [error_body(403, "forbidden", "Organisation is suspended")]
     with pytest.raises(AuthenticationFailed, match="Organisation is suspended"):

@@ -1,0 +1,47 @@
+"""Regular expressions of a definition, applied to names that others choose: each match has a limit of time.
+
+An expression with repetitions inside repetitions can need years for one name of 64 letters. Python's `re` cannot be
+told to give up, so matching is done by `regex`, which can.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+MATCH_SECONDS = 0.1
+"""Of processor time, for one name. An ordinary expression needs a hundred-thousandth of it."""
+
+_ESCAPED_OR_CLASS = re.compile(r"\\N\{[^}]*\}|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_BRACE_OF_TEXT = re.compile(r"\{(?!\d+(?:,\d*)?\}|,\d+\})")
+_POSIX_CLASS = re.compile(r"\[:\^?\w+:\]")
+
+
+class PatternTooSlow(Exception):
+    """Whether the name matches is not known: finding out would take too long."""
+
+
+def problem_of(expression: str) -> str | None:
+    """Return why a text cannot be used as an expression; None if it can."""
+    try:
+        re.compile(expression, re.IGNORECASE)
+    except re.error as error:
+        return f"is not a regular expression ({error})"
+    # Here `regex` means more than `re`: it would match other names than the expression says.
+    if _BRACE_OF_TEXT.search(_ESCAPED_OR_CLASS.sub("", expression)) or _POSIX_CLASS.search(expression):
+        return "has a brace or [: :] that is not clear"
+    return None
+
+
+def full_match(expression: str, text: str) -> Mapping[str, str | None] | None:
+    """Return the named groups if the expression matches the whole text, whatever its case; else None.
+
+    Raises PatternTooSlow.
+    """
+    import regex  # type: ignore[import-untyped]  # no stubs; and parsing a DAG file shall not load it
+
+    try:
+        found = regex.compile(expression, regex.IGNORECASE).fullmatch(text, timeout=MATCH_SECONDS)
+    except TimeoutError:
+        raise PatternTooSlow from None
+    return None if found is None else found.groupdict()

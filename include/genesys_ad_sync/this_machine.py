@@ -1,0 +1,76 @@
+"""This machine: its files and folders, with rights of their own whatever the umask, and its own addresses.
+
+An object store has no such rights: there, they are a matter of its policies.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_READ, _ENTER = 0o444, 0o111
+
+
+def local_path(path: Any) -> Path | None:
+    """Return a path of the local disk; None for an object store.
+
+    :param path: `pathlib.Path`, or Airflow's `ObjectStoragePath`.
+    """
+    if isinstance(path, Path):
+        return path
+    return Path(path.path) if getattr(path, "protocol", "") in ("", "file", "local") else None
+
+
+def folder_mode(file_mode: int) -> int:
+    """Return the rights of a folder whose files have ``file_mode``: whoever may read them may list and enter it."""
+    return 0o700 | (file_mode & _READ) | ((file_mode & _READ) >> 2 & _ENTER)
+
+
+def make_folder(folder: Path, file_mode: int) -> None:
+    """Make a folder and those above it that are missing. One that exists keeps its rights: it may be somebody's own."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        try:
+            each.mkdir(mode=0o700)
+        except FileExistsError:  # another task made it meanwhile
+            continue
+        each.chmod(folder_mode(file_mode))
+
+
+def write_file(path: Path, content: bytes, mode: int) -> None:
+    """Write a new file that nobody without the right can read, not even while it is written."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)
+        file.write(content)
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file for this account alone. One that exists stays as it is."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Return whether accounts outside the owner's group can read a file, or list a folder, that exists."""
+    real = path.resolve()
+    return bool(real.stat().st_mode & stat.S_IROTH) and all(
+        parent.stat().st_mode & stat.S_IXOTH for parent in real.parents
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine, so that nothing sent to it crosses a network."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,114 @@
+"""The connection to Genesys Cloud: nothing secret crosses a network in clear, or gets into a name that is shown."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from genesys_ad_sync.errors import SettingsError
+from genesys_ad_sync.genesys.errors import RegionUnknown
+from genesys_ad_sync_airflow.genesys_cloud import hook as hook_module
+from genesys_ad_sync_airflow.genesys_cloud.connection import GenesysConnection, read_connection
+from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
+
+SECRET = "s3cr3t-Xy"
+
+
+def read(host: str | None = "mypurecloud.de", **extra: Any) -> GenesysConnection:
+    connection = SimpleNamespace(host=host, login="id", password="secret", extra_dejson=extra)
+    return read_connection("genesys", connection)
+
+
+@pytest.mark.parametrize("key", ["api_url", "login_url"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.example.com",
+        "HTTP://api.example.com:8080/x",
+        "http://10.0.0.7",
+        "http://localhost.example.com",
+        "http://127.0.0.1.example.com",
+        "http://0.0.0.0:1",
+    ],
+)
+def test_http_is_for_this_machine_alone(key: str, url: str) -> None:
+    with pytest.raises(SettingsError, match=rf"`{key}` would send the client secret .* unencrypted.*plain"):
+        read(**{key: url})
+    allowed = read(**{key: url, "transport": "plain"})
+    assert getattr(allowed, key) == url
+    assert [text for text in allowed.warnings if key in text]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8123", "http://localhost", "http://[::1]:8/x", "https://a.example"])
+def test_loopback_and_https_need_no_consent(url: str) -> None:
+    settings = read(api_url=url, login_url=url)
+    assert (settings.api_url, settings.login_url, settings.warnings) == (url, url, ())
+
+
+@pytest.mark.parametrize("key", ["api_url", "login_url"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://ann:{SECRET}@proxy.example.com",
+        f"https://{SECRET}@proxy.example.com",
+        f"https://proxy.example.com/x@{SECRET}",
+        f"http://ann:{SECRET}@127.0.0.1",
+        f"https://a.example?token={SECRET}",
+        f"https://a.example#{SECRET}",
+        f"https://a.example:{SECRET}",
+    ],
+)
+def test_a_login_in_a_url_is_refused_and_not_shown(key: str, url: str) -> None:
+    """Both URLs become part of keys of the journal, and are shown in logs."""
+    with pytest.raises(SettingsError, match=key) as refused:
+        read(**{key: url, "transport": "plain"})
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", [f"https://ann:{SECRET}@mypurecloud.example", f"ann:{SECRET}@nowhere"])
+def test_a_login_in_the_host_is_not_shown(host: str) -> None:
+    with pytest.raises(RegionUnknown) as refused:
+        read(host)
+    assert SECRET not in str(refused.value)
+
+
+def test_another_transport_is_refused() -> None:
+    with pytest.raises(SettingsError, match="`transport` must be https or plain"):
+        read(transport="ldaps")
+
+
+@pytest.mark.parametrize("extra", [{"verify": False}, {"verify": "false"}, {"verify_ssl": "False"}, {"verify": 0}])
+def test_a_certificate_that_is_not_verified_is_warned_of(extra: dict[str, Any]) -> None:
+    assert ["does not verify" in text for text in read(**extra).warnings] == [True]
+
+
+@pytest.mark.parametrize("extra", [{}, {"verify": True}, {"verify": "/etc/ca.pem"}])
+def test_a_verified_certificate_is_not_warned_of(extra: dict[str, Any]) -> None:
+    assert read(**extra).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "proxies",
+    [
+        {"https": f"http://ann:{SECRET}@proxy.example.com:3128"},
+        {"https": "http://ann:s3cr3t%2DXy@proxy.example.com"},
+    ],
+)
+def test_the_password_of_a_proxy_is_hidden_from_logs(
+    proxies: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hidden: list[str] = []
+    monkeypatch.setattr(hook_module, "hide_from_logs", hidden.append)
+    hook = GenesysCloudHook()
+    connection = SimpleNamespace(
+        host="mypurecloud.de", login="id", password="secret", extra_dejson={"proxies": proxies, "nobody": 1}
+    )
+    monkeypatch.setattr(hook, "get_connection", lambda _: connection)
+    with caplog.at_level(logging.DEBUG):
+        settings = hook.settings
+    assert settings.http_extra == {"proxies": proxies}
+    assert SECRET in hidden
+    assert SECRET not in caplog.text + repr(settings.warnings)
