@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 
 from genesys_ad_sync import names
 from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.directory.attribute_values import DIES_AT
 from genesys_ad_sync.directory.entries import DirSyncRefused, Entry, RootDse
 from genesys_ad_sync.directory.objects import batches, each_once, guids_of, parenthesised, user_attributes
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.directory.schema import untrackable_attributes
 from genesys_ad_sync.directory.session import LdapSession
+from genesys_ad_sync.directory.temporary_links import ends_of, seconds_left
 from genesys_ad_sync.directory.vector_reader import VectorReader
 from genesys_ad_sync.errors import CursorRejected
 from genesys_ad_sync.model import Cursor, Guid, Scope
@@ -45,7 +47,8 @@ class RawDelta:
     ``renamed``: existing objects with another name or parent; organizational units may be among them. ``appeared``:
     DNs of containers that the answer shows as new. ``restored``: objects undeleted from the recycle bin.
     ``unranged``: groups whose members came as a plain list instead of as added and removed values. ``states``:
-    accounts whose userAccountControl came. ``unseen``: objects of which the account sees nothing any more.
+    accounts whose userAccountControl came. ``unseen``: objects of which the account sees nothing any more. ``left``: of
+    added temporary members, the seconds until they leave.
     """
 
     added: dict[Guid, set[Guid]] = field(default_factory=dict)
@@ -60,6 +63,7 @@ class RawDelta:
     states: set[Guid] = field(default_factory=set)
     expiries: set[Guid] = field(default_factory=set)
     unseen: set[Guid] = field(default_factory=set)
+    left: dict[Guid, dict[Guid, int]] = field(default_factory=dict)
 
 
 class ChangeReader:
@@ -154,7 +158,7 @@ class ChangeReader:
         # For DirSync the attribute list is a filter as well: a change of any other attribute does not show.
         watched = [
             *("objectGUID", "member", "isDeleted", "name", "objectClass", "cn", "sAMAccountName"),
-            *("userAccountControl", "primaryGroupID"),
+            *("userAccountControl", "primaryGroupID", DIES_AT),
             *(["accountExpires"] if self._scope.expired_users == "remove" else []),
             *self._scope.group_attributes,
             *user_attributes(self._scope),
@@ -207,9 +211,10 @@ class ChangeReader:
 
     def _finish(self, raw: RawDelta, cursor: Cursor, entries: int) -> Delta:
         """Turn the raw changes into a Delta that ends at ``cursor``."""
+        now = self._session.current_time() if entries else cursor.polled_at
         return Delta(
             cursor=cursor,
-            read_until=rounded_up(self._session.current_time() if entries else cursor.polled_at),
+            read_until=rounded_up(now),
             member_changes={
                 guid: (frozenset(raw.added.get(guid, ())), frozenset(raw.removed.get(guid, ())))
                 for guid in (raw.added.keys() | raw.removed.keys()) - raw.deleted
@@ -221,6 +226,7 @@ class ChangeReader:
             states=frozenset(raw.states - raw.deleted),
             expiries=frozenset(raw.expiries - raw.deleted),
             unseen=frozenset(raw.unseen - raw.deleted),
+            ends={guid: ends_of(left, now) for guid, left in raw.left.items() if guid not in raw.deleted},
         )
 
 
@@ -256,6 +262,8 @@ def _collect(raw: RawDelta, guid: Guid, entry: Entry) -> None:
     for name, values in entry.attributes.items():
         if name == "member;range=1-1":
             _note(raw.added, raw.removed, guid, guids_of(values))
+            if left := seconds_left(values):
+                raw.left.setdefault(guid, {}).update(left)
         elif name == "member;range=0-0":
             _note(raw.removed, raw.added, guid, guids_of(values))
         elif name.partition(";")[0] == "member":

@@ -12,6 +12,7 @@ from genesys_ad_sync.model.directory import (
     Guid,
     MembershipPolicy,
     PrincipalKind,
+    RankedValues,
     Scope,
     Vector,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "Objection",
     "Outcome",
     "PrincipalKind",
+    "RankedValues",
     "Reason",
     "Rival",
     "Row",

@@ -99,8 +99,7 @@ def _total_loss(
 def _unexplained(group: Guid, gone: set[Guid], delta: Delta | None) -> set[Guid]:
     if delta is None:
         return gone
-    removed = delta.member_changes[group][1] if group in delta.member_changes else frozenset()
-    return gone - removed - delta.deleted - delta.primary_groups.keys()
+    return gone - delta.removed(group) - delta.deleted - delta.primary_groups.keys()
 
 
 def _is_listed(guid: Guid, delta: Delta | None) -> bool:

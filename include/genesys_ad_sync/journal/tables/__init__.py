@@ -24,7 +24,7 @@ from genesys_ad_sync.journal.tables.ownership import (
 from genesys_ad_sync.journal.tables.runs import change, fact, group_result, outcome, request, row, run
 from genesys_ad_sync.journal.tables.shared import external_id, lease, lease_holder, meta, shared_secret
 
-HEAD = "0009"
+HEAD = "0014"
 """The newest revision of ``migrations/versions``. Kept here, so that opening a current journal loads no alembic."""
 
 VERSION_TABLE = "journal_version"  # not alembic's default name: Airflow's own database uses that one
