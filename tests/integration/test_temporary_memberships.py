@@ -1,8 +1,8 @@
 """Memberships that Active Directory ends at a time that it announced (D7).
 
-Real: Samba, its members and its clock. Documented: the control, TTL-DNs and that a member goes without a word of DirSync
-(see `tests/support/temporary_links.py`), since Samba has no temporary links. How a TTL-DN looks beside the extended form
-is documented nowhere, so that each form is tried.
+Real: Samba, its members and its clock. Documented: the control, TTL-DNs and that a member goes without a word of
+DirSync (see `tests/support/temporary_links.py`), since Samba has no temporary links. How a TTL-DN looks beside the
+extended form is documented nowhere, so that each form is tried.
 """
 
 from __future__ import annotations
@@ -153,3 +153,57 @@ def test_a_domain_controller_without_the_control_is_not_asked(small: Pipeline, l
     links.ends["Cid"] = small.directory.clock() + HOUR
     small.run()
     assert links.answered == 0
+
+
+# -- dynamic objects ----------------------------------------------------------------------------------
+
+
+def test_an_account_that_dies_leaves_its_groups(small: Pipeline, links: TemporaryLinks) -> None:
+    links.dynamic["Cid"] = small.directory.clock() + HOUR
+    small.run()
+    assert "cid" in members(small, "Voice")
+    links.later = 2 * HOUR
+    assert [row[:1] + row[2:] for row in rows(small.run())] == [("remove", "success", None, None)]
+    assert members(small, "Voice") == {"ann", "bob", "mia"}
+    assert rows(small.run()) == []
+
+
+def test_a_nested_group_that_dies_takes_its_members_along(small: Pipeline, links: TemporaryLinks) -> None:
+    links.dynamic["Core"] = small.directory.clock() + HOUR
+    small.run()
+    links.later = 2 * HOUR
+    assert rows(small.run()) == [("remove", "eve", "success", None, None)]
+
+
+def test_an_account_whose_life_was_extended_stays(small: Pipeline, links: TemporaryLinks) -> None:
+    links.dynamic["Cid"] = small.directory.clock() + HOUR
+    small.run()
+    links.dynamic["Cid"] += 10 * HOUR
+    links.later = 2 * HOUR
+    assert rows(small.run()) == []
+    links.later = 12 * HOUR
+    assert len(rows(small.run())) == 1
+    assert members(small, "Voice") == {"ann", "bob", "mia"}
+
+
+def test_where_everything_is_read_at_each_poll_an_announced_end_counts_too(
+    small: Pipeline, links: TemporaryLinks
+) -> None:
+    """DirSync cannot follow this filter."""
+    keys = definition_keys()
+    small.redefine(
+        **{
+            **keys,
+            "directory": {
+                **keys["directory"],
+                "group_filter": "(&(objectClass=group)(!(memberOf=CN=No,DC=example,DC=com)))",
+            },
+            "limits": {**keys["limits"], "shrink_percent": 30, "min_group_size": 2},
+        }
+    )
+    links.ends["Cid"], links.dynamic["Dan"] = [small.directory.clock() + HOUR] * 2
+    assert any("Every poll reads the whole view" in note for note in small.run()["notes"])
+    links.later = 2 * HOUR
+    assert sorted(row[0] + row[2] for row in rows(small.run())) == ["removesuccess", "removesuccess"]
+    assert members(small, "Voice") == {"ann", "bob", "mia"}
+    assert members(small, "Chat") == {"eve"}

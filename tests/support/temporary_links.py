@@ -1,8 +1,10 @@
-"""A domain controller with temporary memberships, as far as documentation goes, before a real Samba.
+"""A domain controller with temporary memberships and objects, as documented, before a real Samba.
 
-Samba knows no LDAP_SERVER_LINK_TTL. This stands between ldap3 and the product and adds to Samba's answers what Microsoft
-documents (MS-ADTS 3.1.1.3.4.1.31 and 3.1.1.9.2): the control in the root DSE, TTL-DNs where a search carries it, and
-members that are gone once their time has passed, without a word of DirSync. Its clock is Samba's, moved at will.
+Samba knows no LDAP_SERVER_LINK_TTL and no dynamic objects. This stands between ldap3 and the product and adds to
+Samba's answers what Microsoft documents (MS-ADTS, LDAP_SERVER_LINK_TTL_OID and 3.1.1.9.2; [MS-ADA2],
+msDS-Entry-Time-To-Die): the control in the root DSE, TTL-DNs where a search carries it, and members and objects that
+are gone once their time has passed, without a word of DirSync and without a tombstone. Its clock is Samba's, moved at
+will.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.directory.attribute_values import DIES_AT
 from genesys_ad_sync.directory.entries import generalized_time
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
@@ -39,15 +42,25 @@ def instead_of_the_guid(value: bytes, seconds: int) -> bytes:
     return b"<TTL=%d>,%s" % (seconds, value.split(b";", 2)[2])
 
 
+def _name_of(dn: bytes) -> str | None:
+    found = _CN.search(dn)
+    return found.group(1).decode() if found else None
+
+
 @dataclass
 class TemporaryLinks:
-    """``ends``: common name of a member -> when it leaves. ``form``: how a TTL-DN looks; `in_dirsync`: DirSync has them."""
+    """What the domain controller does.
+
+    ``ends``: common name of a member -> when it leaves. ``dynamic``: common name of an object -> when it goes.
+    ``form``: how a TTL-DN looks. ``in_dirsync``: DirSync has TTL-DNs, too.
+    """
 
     form: Callable[[bytes, int], bytes] = before
     in_dirsync: bool = True
     supported: bool = True
     refused_in_dirsync: bool = False
     ends: dict[str, datetime] = field(default_factory=dict)
+    dynamic: dict[str, datetime] = field(default_factory=dict)
     later: timedelta = timedelta(0)
     answered: int = 0  # searches with the control
 
@@ -75,8 +88,13 @@ class _Connection:
                 return False, {"result": 12, "description": "unavailableCriticalExtension", "message": ""}, [], {}
             with_ttls = self._links.in_dirsync
         done, result, response, request = self._connection.search(base, ldap_filter, scope, **asked)
-        for item in response or []:
+        gone = {name for name, end in self._links.dynamic.items() if end <= self._clock()}
+        response = [item for item in response or [] if _name_of(item.get("dn", "").encode()) not in gone]
+        for item in response:
             raw = item.get("raw_attributes") or {}
+            end = self._links.dynamic.get(_name_of(item.get("dn", "").encode()) or "")
+            if end is not None and DIES_AT in asked["attributes"]:
+                raw[DIES_AT] = [end.strftime("%Y%m%d%H%M%S.0Z").encode()]
             for name, values in list(raw.items()):
                 if name.partition(";")[0] == "member" and values:
                     raw[name] = self._members(values, with_ttls=with_ttls)
@@ -90,14 +108,15 @@ class _Connection:
         return done, result, response, request
 
     def _has_end(self, value: bytes) -> bool:
-        found = _CN.search(value)
-        return found is not None and found.group(1).decode() in self._links.ends
+        return _name_of(value) in self._links.ends
 
     def _members(self, values: list[bytes], *, with_ttls: bool) -> list[bytes]:
         now, found = self._clock(), []
         for value in values:
-            match = _CN.search(value)
-            end = self._links.ends.get(match.group(1).decode()) if match else None
+            name = _name_of(value) or ""
+            end = self._links.ends.get(name)
+            if self._links.dynamic.get(name, now + timedelta(1)) <= now:
+                continue
             if end is None:
                 found.append(value)
             elif end > now:

@@ -71,7 +71,7 @@ class Entry:
 class RootDse:
     """What a domain controller says about itself.
 
-    ``current_time`` is its clock, whole seconds. The levels are numbers, in MS-ADTS 3.1.1.3.2.25 and the following.
+    ``current_time`` is its clock, whole seconds. The functional levels are numbers (MS-ADTS, rootDSE attributes).
     """
 
     domain_controller: str

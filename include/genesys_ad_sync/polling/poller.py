@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from genesys_ad_sync.directory import replica_trust
@@ -68,7 +68,7 @@ class PollResult:
     """The result of a poll.
 
     ``poll``, ``polled_at``: number of the view, and AD's time. ``complete``: groups read completely in this run, each
-    with the newest poll that did. ``full``: everything was read.
+    with the newest poll that did. ``full``: everything was read. ``losses``: see `Shrinkage`.
     """
 
     poll: int
@@ -76,6 +76,7 @@ class PollResult:
     complete: Mapping[Guid, int]
     notes: tuple[str, ...]
     full: bool
+    losses: Mapping[Guid, frozenset[Guid]] = field(default_factory=dict)
 
 
 class DirectoryPoller:
@@ -112,6 +113,7 @@ class DirectoryPoller:
             complete={**polled.complete, **proven.complete},
             notes=(*polled.notes, *proven.notes),
             full=proven.full or polled.full,
+            losses={**polled.losses, **proven.losses},
         )
 
     def final_notes(self) -> list[str]:
@@ -166,7 +168,9 @@ class DirectoryPoller:
         if changes:
             self._task.log(f"{len(changes)} membership changes since {stored.cursor.polled_at.isoformat()}")
         notes = (*note_on_unreadable(kept), *doubt.notes, *self._note_on_canary())
-        return PollResult(poll, step.cursor.polled_at, dict.fromkeys(complete, poll), notes, full=False)
+        return PollResult(
+            poll, step.cursor.polled_at, dict.fromkeys(complete, poll), notes, full=False, losses=doubt.losses
+        )
 
     def _compared_part(
         self, delta: Delta, reading: GroupReading | None, groups: Collection[Guid]
@@ -260,7 +264,9 @@ class DirectoryPoller:
         self._confirm(step, complete)
         notes = (reason, *reading.warnings, *others, *note_on_unreadable(kept), *shrinking.notes)
         notes = (*notes, *self._note_on_canary())
-        return PollResult(poll, step.cursor.polled_at, dict.fromkeys(complete, poll), notes, full=True)
+        return PollResult(
+            poll, step.cursor.polled_at, dict.fromkeys(complete, poll), notes, full=True, losses=shrinking.losses
+        )
 
     def _snapshot(self) -> Snapshot:
         reading = self.reader.snapshot()
