@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -22,12 +23,14 @@ from genesys_ad_sync.model import Cursor, Guid, Scope
 
 log = logging.getLogger(__name__)
 
+CHILDREN = "msDS-Approx-Immed-Subordinates"
+_LEAVES = frozenset({"group", "user", "contact"})  # objectClass of a computer has `user`
+_OBJECTS = "(|(objectClass=group)(objectClass=user)(objectClass=contact))"
 CONTAINER_CLASSES = frozenset({"organizationalunit", "container", "builtindomain"})
 # objectCategory is taken away at deletion, so the filter must do without it (reference/active-directory.md 3c).
-CHANGES_FILTER = (
-    "(|(objectClass=group)(objectClass=user)(objectClass=contact)(objectClass=organizationalUnit)"
-    "(objectClass=container)(isDeleted=TRUE))"
-)
+# Of all classes: any object may contain others, and they move with it.
+CHANGES_FILTER = "(|(objectClass=*)(isDeleted=TRUE))"
+MOVED_LOOKED_INTO = 50  # objects in which a poll looks for others; more are taken for containers
 # Matches nothing. The cookie marks a state of the whole naming context whatever the filter is, and with this one the
 # server need not send the whole domain to return it (seen on Samba; if a server bound the cookie to the filter, the
 # next answer would be everything, which is applied idempotently).
@@ -196,18 +199,28 @@ class ChangeReader:
             self._require_no_moved_containers(raw.renamed)
 
     def _require_no_moved_containers(self, renamed: Iterable[Guid]) -> None:
+        """Raise CursorRejected if an object with groups or members in it was renamed or moved.
+
+        A container is what has children, whatever its class. Objects of the usual classes have none unless AD says so.
+        """
+        moved = []
         for batch in batches(sorted(renamed), ctl.GUIDS_PER_FILTER):
-            containers = "".join(f"(objectClass={name})" for name in sorted(CONTAINER_CLASSES))
-            moved = self._session.search(
+            found = self._session.search(
                 self._scope.naming_context,
-                f"(&{ctl.guid_filter(batch)}(|{containers}))",
-                ["objectGUID"],
+                ctl.guid_filter(batch),
+                ["objectGUID", "objectClass", CHILDREN],
                 subordinates="ignore",
             )
-            if moved:
-                raise CursorRejected(
-                    f"{len(moved)} organizational units were renamed or moved, and with them everything in them."
-                )
+            moved += [entry.guid for entry in found if not entry.classes & _LEAVES or entry.number(CHILDREN)]
+        if len(moved) > MOVED_LOOKED_INTO or any(self._contains_something(guid) for guid in moved):
+            raise CursorRejected("Organizational units were renamed or moved, and with them everything in them.")
+
+    def _contains_something(self, guid: Guid) -> bool:
+        below = self._session.search_paged(
+            f"<GUID={guid}>", f"(&{_OBJECTS}(!{ctl.guid_filter([guid])}))", ["objectGUID"], 1, "ignore"
+        )
+        with closing(below):  # one is enough
+            return next(below, None) is not None
 
     def _finish(self, raw: RawDelta, cursor: Cursor, entries: int) -> Delta:
         """Turn the raw changes into a Delta that ends at ``cursor``."""

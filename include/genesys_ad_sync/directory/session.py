@@ -7,7 +7,7 @@ Log lines carry counts and ids, never names, DNs or secrets.
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -44,7 +44,8 @@ class LdapSession:
 
     ``requests`` counts the searches sent. Every search carries the extended-DN control. ``parts_elsewhere``: DNs below
     the bases of searches that other servers hold, as far as the searches were to note them. ``supported_controls``: as
-    the root DSE lists them; nothing before it was read.
+    the root DSE lists them; nothing before it was read. ``elsewhere``: opens a session with another domain controller
+    by its name; None: its host is not a name that several may have.
     Every method raises DirectoryIncomplete when an answer breaks off, and DirectoryNotFound for a missing base.
     """
 
@@ -59,6 +60,7 @@ class LdapSession:
         self.requests = 0
         self.parts_elsewhere: set[str] = set()
         self.supported_controls: frozenset[str] = frozenset()
+        self.elsewhere: Callable[[str], LdapSession | None] | None = None
         self._ttls_in_dirsync = True
 
     def __enter__(self) -> LdapSession:

@@ -17,6 +17,7 @@ from genesys_ad_sync.model import Action, Change, Guid, Mode, Reason, RunRecord,
 from genesys_ad_sync.polling.deletions import read_deletions
 from genesys_ad_sync.polling.losses import lost_users
 from genesys_ad_sync.polling.poller import DirectoryPoller, PollResult
+from genesys_ad_sync.polling.session import directory_session
 from genesys_ad_sync.polling.window_history import rebuild_window
 from genesys_ad_sync.run import journal_identity, objections, relink, undo
 from genesys_ad_sync.run.changes import changes_to_act_on
@@ -105,7 +106,7 @@ def _begin(task: TaskContext, request: RunRequest) -> RunRecord:
 
 def _read_directory(task: TaskContext, request: RunRequest, run: RunRecord) -> PollResult:
     """Read what the run needs of AD, and store it in the journal."""
-    with task.directory() as session:
+    with directory_session(task) as session:
         poller = DirectoryPoller(task, session)
         polled = poller.poll(full=request.mode is Mode.FULL)
         _keep(task, run, polled)
