@@ -22,6 +22,7 @@ from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import CursorRejected, JournalConflict
 from genesys_ad_sync.journal import ViewUpdate
 from genesys_ad_sync.model import Change, Cursor, DirectoryView, Guid, Reason, Scope, StoredCursor
+from genesys_ad_sync.polling.abilities import notes_on_abilities
 from genesys_ad_sync.polling.announced import (
     as_expired_then,
     expires_otherwise,
@@ -86,10 +87,12 @@ class DirectoryPoller:
         self._task = task
         self._journal = task.journal
         self._name = task.definition.name
-        self.scope = task.definition.scope(session.root_dse().naming_context)
+        self._root = session.root_dse()
+        self.scope = task.definition.scope(self._root.naming_context)
         self.reader = DirectoryReader(session, self.scope)
         self.metadata = MetadataReader(session, self.scope.naming_context)
         self.sees_deleted_objects = True  # not known before the first poll
+        self._read_everything = False
         self._times = ChangeTimes(self.metadata, task.definition, task.run.window)
         self._limits = task.definition.limits
         self._replication_time = task.definition.directory.replication_time
@@ -99,6 +102,7 @@ class DirectoryPoller:
         """Read what is new; everything, if asked for or if the cursor cannot be trusted."""
         polled = self._retry_on_conflict(lambda: self._poll(full=full))
         self.sees_deleted_objects = self.reader.session.sees_deleted_objects(self.scope.naming_context)
+        self._read_everything = polled.full
         notes = [] if self.sees_deleted_objects else note_on_deleted_objects(self.scope.naming_context)
         return replace(polled, notes=(*polled.notes, *notes))
 
@@ -118,7 +122,15 @@ class DirectoryPoller:
 
     def final_notes(self) -> list[str]:
         """Return the notes that only the whole reading shows."""
-        return self._times.notes()
+        abilities = notes_on_abilities(
+            self._journal,
+            self.reader.session,
+            self._root,
+            self.metadata,
+            tombstones=self.sees_deleted_objects,
+            full=self._read_everything,
+        )
+        return [*abilities, *self._times.notes()]
 
     def _retry_on_conflict(self, read: Callable[[], PollResult]) -> PollResult:
         for _ in range(CONFLICTS_TOLERATED):
