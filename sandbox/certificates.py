@@ -48,7 +48,9 @@ class CertificateAuthority:
     def issue(self, server_name: str, address: str, certificate_path: Path, key_path: Path) -> None:
         """Write certificate and key (PEM, the key readable by its owner only) for a server."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.DNSName(server_name), x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(address))]
+        domain = server_name.partition(".")[2]  # as certificates of the template "Kerberos Authentication" have it
+        dns_names = [x509.DNSName(name) for name in (server_name, "localhost", domain) if name]
+        names = [*dns_names, x509.IPAddress(ipaddress.ip_address(address))]
         certificate = (
             _builder(_common_name(server_name), self.certificate.subject, key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from genesys_ad_sync.directory.reader import DirectoryReader
-from sandbox.directory_objects import AddMember, Delete, SetPrimaryGroup
+from sandbox.directory_objects import AddMember, Delete, RemoveMember, SetPrimaryGroup
 from tests.support.pipeline import Pipeline, set_connection
 from tests.support.small_company import connection_to, definition_keys, members, rows, small
 
@@ -67,3 +67,41 @@ def test_a_member_by_primary_group_is_no_loss(limited: Pipeline, monkeypatch: py
     read.clear()
     assert rows(limited.run()) == []
     assert read == []
+
+
+# -- what is not believed ------------------------------------------------------------------------------
+
+LOST = ("held", "unexplained_loss", None)
+
+
+@pytest.mark.follows_remedy("unexplained_loss")
+def test_a_loss_that_is_not_believed_is_listed_person_by_person_until_a_person_says_that_it_is_real(
+    limited: Pipeline,
+) -> None:
+    limited.redefine(**{**definition_keys(), "limits": {"shrink_percent": 30, "min_group_size": 2}})
+    limited.directory.apply([Delete("ann"), Delete("bob")])
+    for mode in ("auto", "full", "auto"):
+        report = limited.run(mode=mode)
+        assert sorted(rows(report)) == [("remove", "ann", *LOST), ("remove", "bob", *LOST)]
+        assert {"limits.shrink_percent: 100" in row["remedy"] for row in report["details"]} == {True}
+    assert limited.journal.of("default").changes.unsettled() == []
+    limited.redefine(**{**definition_keys(), "limits": {**definition_keys()["limits"], "shrink_percent": 100}})
+    report = limited.run()
+    assert sorted(row[:3] for row in rows(report)) == [("remove", "ann", "success"), ("remove", "bob", "success")]
+
+
+def test_the_last_member_of_a_group_is_listed_and_a_member_by_another_group_is_not(limited: Pipeline) -> None:
+
+    limited.directory.apply([RemoveMember("voice", "ann"), RemoveMember("voice", "bob"), AddMember("chat", "eve")])
+    limited.run()
+    limited.redefine(**definition_keys())
+    limited.directory.apply([Delete("cid")])
+    assert rows(limited.run()) == [("remove", "cid", *LOST)]
+    assert "cid" in members(limited, "Voice")
+    assert rows(limited.run(groups=["Chat"])) == []
+
+
+def test_a_member_of_a_nested_group_that_is_not_believed_to_be_gone_is_listed(limited: Pipeline) -> None:
+    limited.redefine(**definition_keys())
+    limited.directory.apply([Delete("eve")])
+    assert rows(limited.run()) == [("remove", "eve", *LOST)]

@@ -112,3 +112,20 @@ def test_tombstones_explain_an_empty_group_when_dirsync_can_tell_nothing(
     monkeypatch.setattr("genesys_ad_sync.polling.poller.DirectoryPoller._delta_as_evidence", lambda *_: None)
     assert [row[:4] for row in rows(small.run())] == [("remove", n, "success", None) for n in ("ann", "bob", "cid")]
     assert members(small, "Voice") == {"mia"}
+
+
+def test_a_container_of_any_class_that_is_renamed_takes_its_groups_along(small: Pipeline) -> None:
+    """An `organization`, in which AD allows units with groups in them."""
+    admin = small.directory.ldap("admin")
+    admin.add("O=Sales,DC=example,DC=com", "organization")
+    admin.add("OU=Teams,O=Sales,DC=example,DC=com", "organizationalUnit")
+    keys = definition_keys()
+    small.redefine(**{**keys, "directory": {"group_base": "OU=Teams,O=Sales,DC=example,DC=com"}})
+    small.directory.apply([Move("voice", "OU=Teams,O=Sales,DC=example,DC=com")])
+    small.run()
+    assert rows(small.run()) == []
+    done, result, _, _ = admin.modify_dn("O=Sales,DC=example,DC=com", "O=Marketing")
+    assert done, result
+    report = small.run()
+    assert any("renamed or moved" in note for note in report["notes"])
+    assert {row[2:4] for row in rows(report)} == {("held", "mapping_changed")}

@@ -53,4 +53,4 @@ class FakeSession:
         return self.found
 
     def search_paged(self, *_, **__):
-        return iter(self.found)
+        yield from self.found

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote
 
-from genesys_ad_sync.directory.entries import Entry
-from genesys_ad_sync.errors import DirectoryIncomplete
+from ldap3.core.results import (
+    RESULT_INVALID_DN_SYNTAX,
+    RESULT_NO_SUCH_OBJECT,
+    RESULT_REFERRAL,
+    RESULT_SUCCESS,
+)
+
+from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.directory.entries import Entry, InvalidDn
+from genesys_ad_sync.errors import DirectoryIncomplete, DirectoryNotFound, DirectoryRefused
 
 # Parts of the forest below a domain's DN that hold none of its groups and users. AD refers to them in every search
 # of the whole domain.
@@ -23,6 +31,46 @@ def error_text(result: Mapping[str, Any]) -> str:
     """
     number = _WINDOWS_ERROR.match(str(result.get("message") or ""))
     return f"{result['description']}, code {result['result']}" + (f", {number.group(1)}" if number else "")
+
+
+def require_success(result: Mapping[str, Any], base: str, host: str) -> None:
+    """Raise the error that the result code of a search means; None for success."""
+    code = result["result"]
+    if code == RESULT_SUCCESS:
+        return
+    if code == RESULT_NO_SUCH_OBJECT:
+        raise DirectoryNotFound(f"{base} does not exist, or the account may not see it.")
+    if code == RESULT_INVALID_DN_SYNTAX:
+        raise InvalidDn(
+            f"{host} does not understand {base} as a distinguished name. Correct it in the settings "
+            f"(`directory.canary`, `directory.group_base`, or `base_dn` of the connection)."
+        )
+    if code == RESULT_REFERRAL:
+        raise DirectoryIncomplete(
+            f"{base} lies in a domain that {host} does not hold. Connect to a domain controller of that domain."
+        )
+    _refuse(result, host)
+
+
+def _refuse(result: Mapping[str, Any], host: str) -> NoReturn:
+    raise DirectoryRefused(
+        f"{host} broke off a search: {error_text(result)}. Nothing was concluded from the part that came; run again."
+    )
+
+
+def entries_of(response: Sequence[Mapping[str, Any]]) -> tuple[list[Entry], list[str]]:
+    """Return the entries of an answer, and the references to other servers that matter."""
+    entries: list[Entry] = []
+    references: list[str] = []
+    for item in response:
+        if item["type"] == "searchResEntry":
+            raw: Mapping[str, list[bytes] | None] = item["raw_attributes"]
+            # ldap3 returns None for an attribute without values.
+            attributes = {name.lower(): list(values or ()) for name, values in raw.items()}
+            entries.append(Entry(ctl.plain_dn(item["dn"]), attributes))
+        elif item["type"] == "searchResRef" and not harmless(item["uri"]):
+            references += item["uri"]
+    return entries, references
 
 
 def harmless(uris: Sequence[str]) -> bool:

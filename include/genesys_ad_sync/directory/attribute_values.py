@@ -1,46 +1,107 @@
-"""Values of attributes as the text that rules compare. Pure.
+"""What an entry says of an object: values as the text that rules compare, kind, and times. Pure.
 
 Bytes that are no text are never turned into something like it: two people could become one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 
 from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.directory.entries import Entry, generalized_time
+from genesys_ad_sync.model import PrincipalKind, RankedValues
 
+DIES_AT = "msDS-Entry-Time-To-Die"
+"""Of a dynamic object: when it goes, without a tombstone."""
+
+_WINDOWS_EPOCH = datetime(1601, 1, 1, tzinfo=timezone.utc)
 _GUIDS = frozenset({"objectguid", "ms-ds-consistencyguid", "msexchmailboxguid", "msexcharchiveguid"})
 _SIDS = frozenset({"objectsid"})
 _GUID_LENGTH = 16
 _PRIMARY, _OTHER = "SMTP:", "smtp:"
 
 
-def value_as_text(name: str, values: Sequence[bytes]) -> str | None:
-    """Return the value of an attribute (lower-case name); None if it has none that can be compared.
+def ranked_values(name: str, values: Sequence[bytes]) -> RankedValues:
+    """Return the values of an attribute (lower-case name) that can be compared, by rank; () if there are none.
 
     - A GUID has the usual form ``xxxxxxxx-…``, a SID ``S-1-…``.
-    - ``proxyAddresses``: the primary mail address (``SMTP:``), else the first other one, without the prefix.
-    - Of several other values, the first.
+    - ``proxyAddresses``: the mail addresses without their prefix. The primary one (``SMTP:``) has a rank of its own.
+    - Of several other values, none goes before another: AD keeps them in no order.
     """
-    if not values:
-        return None
-    if name in _GUIDS:
-        return ctl.guid_of_bytes(values[0]) if len(values[0]) == _GUID_LENGTH else None
-    if name in _SIDS:
-        return ctl.sid_of_bytes(values[0])
-    try:
-        texts = [value.decode("utf-8") for value in values]
-    except UnicodeDecodeError:
-        return None
     if name == "proxyaddresses":
-        return _mail_address(texts)
-    return ctl.plain_dn(texts[0])
+        ranks = [
+            [text[len(prefix) :] for text in _texts_of(values) if text.startswith(prefix)]
+            for prefix in (_PRIMARY, _OTHER)
+        ]
+    elif name in _GUIDS:
+        ranks = [[ctl.guid_of_bytes(value) for value in values if len(value) == _GUID_LENGTH]]
+    elif name in _SIDS:
+        ranks = [[ctl.sid_of_bytes(value) for value in values]]
+    else:
+        ranks = [[ctl.plain_dn(text) for text in _texts_of(values)]]
+    return tuple(tuple(sorted(set(rank))) for rank in ranks if rank)
 
 
-def _mail_address(addresses: Sequence[str]) -> str | None:
-    """Return the address to which mail is sent from, as Exchange marks it by the case of the prefix."""
-    for prefix in (_PRIMARY, _OTHER):
-        found = sorted(address[len(prefix) :] for address in addresses if address.startswith(prefix))
-        if found:
-            return found[0]
-    return None
+def _texts_of(values: Iterable[bytes]) -> list[str]:
+    texts = []
+    for value in values:
+        try:
+            texts.append(value.decode("utf-8"))
+        except UnicodeDecodeError:
+            continue
+    return texts
+
+
+def first_values(entry: Entry, names: Iterable[str]) -> dict[str, str]:
+    """Return the first value of each attribute that has one."""
+    return {name: ranks[0][0] for name, ranks in _ranks(entry, names).items()}
+
+
+def several_values(entry: Entry, names: Iterable[str]) -> dict[str, RankedValues]:
+    """Return all values of the attributes that have more than one."""
+    return {name: ranks for name, ranks in _ranks(entry, names).items() if sum(map(len, ranks)) > 1}
+
+
+def _ranks(entry: Entry, names: Iterable[str]) -> Mapping[str, RankedValues]:
+    lower = (name.lower() for name in names)
+    found = {name: ranked_values(name, entry.attributes.get(name, ())) for name in lower}
+    return {name: ranks for name, ranks in found.items() if ranks}
+
+
+# -- kind and times -----------------------------------------------------------------------------------
+
+
+def kind_of(classes: frozenset[str]) -> PrincipalKind:
+    """Return what an object is, by its lower-case classes."""
+    # A managed service account is a computer, and a computer is a user, by objectClass: the narrow ones first.
+    if classes & {"msds-groupmanagedserviceaccount", "msds-managedserviceaccount"}:
+        return PrincipalKind.OTHER
+    if "computer" in classes:
+        return PrincipalKind.COMPUTER
+    if classes & {"user", "inetorgperson"}:
+        return PrincipalKind.USER
+    return PrincipalKind.CONTACT if "contact" in classes else PrincipalKind.OTHER
+
+
+def account_expires(ticks: int | None) -> datetime | None:
+    """Return the time of ``accountExpires`` (100 ns since 1601); None: never.
+
+    AD writes 0 or the largest number for "never".
+    An absent attribute means never as well: the right to read it is that of ``userAccountControl``.
+    """
+    if not ticks or ticks < 0:
+        return None
+    try:
+        return _WINDOWS_EPOCH + timedelta(microseconds=ticks // 10)
+    except OverflowError:
+        return None
+
+
+def dies_at(entry: Entry) -> datetime | None:
+    """Return when a dynamic object goes; None: it is none, or its time has another form."""
+    text = entry.text(DIES_AT)
+    try:
+        return generalized_time(text) if text else None
+    except ValueError:
+        return None

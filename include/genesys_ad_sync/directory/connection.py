@@ -14,7 +14,7 @@ from ldap3.core.exceptions import LDAPExceptionError
 from ldap3.core.results import RESULT_SUCCESS
 
 from genesys_ad_sync.directory.entries import InvalidDn
-from genesys_ad_sync.directory.hosts import BadHost, Host, Transport, parse_hosts
+from genesys_ad_sync.directory.hosts import BadHost, Host, Transport, is_address, parse_hosts
 from genesys_ad_sync.directory.refusals import bind_refusal, certificate_problem
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import (
@@ -179,7 +179,25 @@ def _connect_to(host: Host | BadHost, settings: LdapSettings, context: ssl.SSLCo
     if result["result"] != RESULT_SUCCESS:
         connection.unbind()
         _refuse_bind(host, result, settings.transport)
-    return LdapSession(connection, host.name)
+    session = LdapSession(connection, host.name)
+    if context is not None and not is_address(host.name):
+        session.elsewhere = lambda name: _open_known(name, host, settings, context)
+    return session
+
+
+def _open_known(name: str, host: Host, settings: LdapSettings, context: ssl.SSLContext) -> LdapSession | None:
+    """Open a session with a domain controller by its own name; None if the connection leaves no choice, or it fails.
+
+    Its certificate must carry that name. Without certificates no name is believed that the connection does not have.
+    """
+    if name.casefold() in {text.casefold() for text in settings.hosts}:
+        return None
+    (known,) = parse_hosts((name,), host.port, settings.transport)
+    try:
+        return _connect_to(known, settings, context)
+    except (HostFailed, DirectoryBindError) as failure:
+        log.warning("the domain controller that was read last is not used: %s", failure)
+        return None
 
 
 def _connection(host: Host, settings: LdapSettings, tls: _VerifiedTls | None) -> Any:

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from genesys_ad_sync import names
 from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.directory.attribute_values import DIES_AT
 from genesys_ad_sync.directory.entries import DirSyncRefused, Entry, RootDse
 from genesys_ad_sync.directory.objects import batches, each_once, guids_of, parenthesised, user_attributes
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.directory.schema import untrackable_attributes
 from genesys_ad_sync.directory.session import LdapSession
+from genesys_ad_sync.directory.temporary_links import ends_of, seconds_left
 from genesys_ad_sync.directory.vector_reader import VectorReader
 from genesys_ad_sync.errors import CursorRejected
 from genesys_ad_sync.model import Cursor, Guid, Scope
 
 log = logging.getLogger(__name__)
 
+CHILDREN = "msDS-Approx-Immed-Subordinates"
+_LEAVES = frozenset({"group", "user", "contact"})  # objectClass of a computer has `user`
+_OBJECTS = "(|(objectClass=group)(objectClass=user)(objectClass=contact))"
 CONTAINER_CLASSES = frozenset({"organizationalunit", "container", "builtindomain"})
 # objectCategory is taken away at deletion, so the filter must do without it (reference/active-directory.md 3c).
-CHANGES_FILTER = (
-    "(|(objectClass=group)(objectClass=user)(objectClass=contact)(objectClass=organizationalUnit)"
-    "(objectClass=container)(isDeleted=TRUE))"
-)
+# Of all classes: any object may contain others, and they move with it.
+CHANGES_FILTER = "(|(objectClass=*)(isDeleted=TRUE))"
+MOVED_LOOKED_INTO = 50  # objects in which a poll looks for others; more are taken for containers
 # Matches nothing. The cookie marks a state of the whole naming context whatever the filter is, and with this one the
 # server need not send the whole domain to return it (seen on Samba; if a server bound the cookie to the filter, the
 # next answer would be everything, which is applied idempotently).
@@ -45,7 +50,8 @@ class RawDelta:
     ``renamed``: existing objects with another name or parent; organizational units may be among them. ``appeared``:
     DNs of containers that the answer shows as new. ``restored``: objects undeleted from the recycle bin.
     ``unranged``: groups whose members came as a plain list instead of as added and removed values. ``states``:
-    accounts whose userAccountControl came. ``unseen``: objects of which the account sees nothing any more.
+    accounts whose userAccountControl came. ``unseen``: objects of which the account sees nothing any more. ``left``: of
+    added temporary members, the seconds until they leave.
     """
 
     added: dict[Guid, set[Guid]] = field(default_factory=dict)
@@ -60,6 +66,7 @@ class RawDelta:
     states: set[Guid] = field(default_factory=set)
     expiries: set[Guid] = field(default_factory=set)
     unseen: set[Guid] = field(default_factory=set)
+    left: dict[Guid, dict[Guid, int]] = field(default_factory=dict)
 
 
 class ChangeReader:
@@ -154,7 +161,7 @@ class ChangeReader:
         # For DirSync the attribute list is a filter as well: a change of any other attribute does not show.
         watched = [
             *("objectGUID", "member", "isDeleted", "name", "objectClass", "cn", "sAMAccountName"),
-            *("userAccountControl", "primaryGroupID"),
+            *("userAccountControl", "primaryGroupID", DIES_AT),
             *(["accountExpires"] if self._scope.expired_users == "remove" else []),
             *self._scope.group_attributes,
             *user_attributes(self._scope),
@@ -192,24 +199,35 @@ class ChangeReader:
             self._require_no_moved_containers(raw.renamed)
 
     def _require_no_moved_containers(self, renamed: Iterable[Guid]) -> None:
+        """Raise CursorRejected if an object with groups or members in it was renamed or moved.
+
+        A container is what has children, whatever its class. Objects of the usual classes have none unless AD says so.
+        """
+        moved = []
         for batch in batches(sorted(renamed), ctl.GUIDS_PER_FILTER):
-            containers = "".join(f"(objectClass={name})" for name in sorted(CONTAINER_CLASSES))
-            moved = self._session.search(
+            found = self._session.search(
                 self._scope.naming_context,
-                f"(&{ctl.guid_filter(batch)}(|{containers}))",
-                ["objectGUID"],
+                ctl.guid_filter(batch),
+                ["objectGUID", "objectClass", CHILDREN],
                 subordinates="ignore",
             )
-            if moved:
-                raise CursorRejected(
-                    f"{len(moved)} organizational units were renamed or moved, and with them everything in them."
-                )
+            moved += [entry.guid for entry in found if not entry.classes & _LEAVES or entry.number(CHILDREN)]
+        if len(moved) > MOVED_LOOKED_INTO or any(self._contains_something(guid) for guid in moved):
+            raise CursorRejected("Organizational units were renamed or moved, and with them everything in them.")
+
+    def _contains_something(self, guid: Guid) -> bool:
+        below = self._session.search_paged(
+            f"<GUID={guid}>", f"(&{_OBJECTS}(!{ctl.guid_filter([guid])}))", ["objectGUID"], 1, "ignore"
+        )
+        with closing(below):  # one is enough
+            return next(below, None) is not None
 
     def _finish(self, raw: RawDelta, cursor: Cursor, entries: int) -> Delta:
         """Turn the raw changes into a Delta that ends at ``cursor``."""
+        now = self._session.current_time() if entries else cursor.polled_at
         return Delta(
             cursor=cursor,
-            read_until=rounded_up(self._session.current_time() if entries else cursor.polled_at),
+            read_until=rounded_up(now),
             member_changes={
                 guid: (frozenset(raw.added.get(guid, ())), frozenset(raw.removed.get(guid, ())))
                 for guid in (raw.added.keys() | raw.removed.keys()) - raw.deleted
@@ -221,6 +239,7 @@ class ChangeReader:
             states=frozenset(raw.states - raw.deleted),
             expiries=frozenset(raw.expiries - raw.deleted),
             unseen=frozenset(raw.unseen - raw.deleted),
+            ends={guid: ends_of(left, now) for guid, left in raw.left.items() if guid not in raw.deleted},
         )
 
 
@@ -256,6 +275,8 @@ def _collect(raw: RawDelta, guid: Guid, entry: Entry) -> None:
     for name, values in entry.attributes.items():
         if name == "member;range=1-1":
             _note(raw.added, raw.removed, guid, guids_of(values))
+            if left := seconds_left(values):
+                raw.left.setdefault(guid, {}).update(left)
         elif name == "member;range=0-0":
             _note(raw.removed, raw.added, guid, guids_of(values))
         elif name.partition(";")[0] == "member":

@@ -69,7 +69,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class RootDse:
-    """What a domain controller says about itself. ``current_time`` is its clock, whole seconds."""
+    """What a domain controller says about itself.
+
+    ``current_time`` is its clock, whole seconds. The functional levels are numbers (MS-ADTS, rootDSE attributes).
+    """
 
     domain_controller: str
     naming_context: str
@@ -77,6 +80,9 @@ class RootDse:
     invocation_id: Guid
     current_time: datetime
     supported_controls: frozenset[str]
+    service: str | None = None  # DN of its NTDS settings
+    domain_level: int | None = None
+    forest_level: int | None = None
 
 
 @dataclass(frozen=True)

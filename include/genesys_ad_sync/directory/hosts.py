@@ -138,6 +138,15 @@ def _port(text: str) -> int | None:
     return int(text) if 0 < int(text) <= _LARGEST_PORT else None
 
 
+def is_address(name: str) -> bool:
+    """Return True for an IP address."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def _host_problem(name: str) -> str | None:
     """Return why ``name`` is neither a DNS name nor an address; None if it is one."""
     if ":" in name or _NUMBER_AT_THE_END.search(name):

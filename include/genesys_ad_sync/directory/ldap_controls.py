@@ -24,6 +24,8 @@ from genesys_ad_sync.model import Guid
 
 PAGED_RESULTS = "1.2.840.113556.1.4.319"
 DIRSYNC = "1.2.840.113556.1.4.841"
+LINK_TTL = "1.2.840.113556.1.4.2309"  # a temporary membership says for how long it lasts
+SHOW_RECYCLED = "1.2.840.113556.1.4.2064"  # with the recycle bin on, SHOW_DELETED leaves older deleted objects out
 
 OBJECT_SECURITY = 0x00000001  # an ordinary account may ask, and sees what it may see
 INCREMENTAL_VALUES = 0x80000000  # added and removed values, not the whole list
@@ -33,6 +35,11 @@ GUIDS_PER_FILTER = 200  # measured: reference/active-directory.md 3i
 
 _EXTENDED_PREFIX = re.compile(r"^<GUID=[^>]*>(?:;<SID=[^>]*>)?(?:;|$)")  # no semicolon where no DN follows
 _EXTENDED_GUID = re.compile(rb"^<GUID=([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})>")
+# A TTL-DN. Public scripts read `<TTL=60>,CN=…` and write `<TTL=60,CN=…>`. Nobody shows one beside the extended form, so
+# that it may come before it, around it, or after GUID and SID. A DN itself has no unescaped `<`.
+_TTL_BEFORE = re.compile(rb"^<TTL=(\d+)>[,;]?")
+_TTL_AROUND = re.compile(rb"^<TTL=(\d+)[,;](.*)>$", re.DOTALL)
+_TTL_BEHIND = re.compile(rb"^((?:<(?:GUID|SID)=[^>]*>;?)+)<TTL=(\d+)>[,;]?")
 _RANGE = re.compile(r"^range=(\d+)-(\d+|\*)$", re.IGNORECASE)
 _FILTER_ITEM = re.compile(r"\(\s*([^()&|!=]*?)\s*[<>~:]?=")  # the part of each comparison before its operator
 
@@ -60,6 +67,16 @@ def show_deleted() -> Any:
     return show_deleted_control(False)
 
 
+def show_recycled() -> Any:
+    """Build the control by which recycled objects are answered, too."""
+    return build_control(SHOW_RECYCLED, False, None)
+
+
+def link_ttl() -> Any:
+    """Build the control by which values of temporary links come as TTL-DNs."""
+    return build_control(LINK_TTL, False, None)
+
+
 def plain_dn(dn: str) -> str:
     """Return the DN without the prefixes of the extended-DN control."""
     return _EXTENDED_PREFIX.sub("", dn)
@@ -67,8 +84,26 @@ def plain_dn(dn: str) -> str:
 
 def guid_of_value(value: bytes) -> Guid | None:
     """Return the GUID of a DN value; None if the server ignored the extended-DN control."""
-    found = _EXTENDED_GUID.match(value)
+    found = _EXTENDED_GUID.match(split_ttl(value)[0])
     return found.group(1).decode().lower() if found else None
+
+
+def split_ttl(value: bytes) -> tuple[bytes, int | None]:
+    """Return a link value without its TTL, and the seconds that are left; None: the link has no end."""
+    if b"<TTL=" not in value:
+        return value, None
+    if found := _TTL_BEFORE.match(value):
+        return value[found.end() :], int(found.group(1))
+    if found := _TTL_AROUND.match(value):
+        return found.group(2), int(found.group(1))
+    if found := _TTL_BEHIND.match(value):
+        return found.group(1) + value[found.end() :], int(found.group(2))
+    return value, None
+
+
+def with_ttl(value: bytes, seconds: int) -> bytes:
+    """Return a link value in extended form as a TTL-DN."""
+    return b"<TTL=%d>,%s" % (seconds, value)
 
 
 def guid_of_bytes(value: bytes) -> Guid:

@@ -9,16 +9,24 @@ import logging
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
 from genesys_ad_sync.directory import ldap_controls as ctl
-from genesys_ad_sync.directory.attribute_values import value_as_text
+from genesys_ad_sync.directory.attribute_values import (
+    DIES_AT,
+    account_expires,
+    dies_at,
+    first_values,
+    kind_of,
+    several_values,
+)
 from genesys_ad_sync.directory.entries import Entry, InvalidDn
 from genesys_ad_sync.directory.membership import primary_group_rids
 from genesys_ad_sync.directory.ranges import RANGE_SIZE
 from genesys_ad_sync.directory.session import PAGE_SIZE, LdapSession
+from genesys_ad_sync.directory.temporary_links import ends_of, seconds_left
 from genesys_ad_sync.errors import DirectoryIncomplete, DirectoryNotFound, DirectoryRefused, SettingsError
 from genesys_ad_sync.model import DirectoryGroup, DirectoryUser, DirectoryView, Guid, PrincipalKind, Scope
 
@@ -28,7 +36,6 @@ GROUPS_PER_PAGE = 200  # each may bring RANGE_SIZE members
 SCAN_FROM = 1000  # wanted users; fewer are always requested by GUID
 SCAN_WHILE = 0.5  # share of a page that is wanted; below it, requesting by GUID takes fewer requests
 
-_WINDOWS_EPOCH = datetime(1601, 1, 1, tzinfo=timezone.utc)
 ACCOUNT_DISABLED = 0x2  # bit of userAccountControl
 ALWAYS_READ = ("mail", "userprincipalname")
 
@@ -49,7 +56,10 @@ class ObjectSet:
 
 
 class ObjectReader:
-    """Reads the objects of ``scope`` over one session. Not for use by several threads."""
+    """Reads the objects of ``scope`` over one session. Not for use by several threads.
+
+    ``ends``: group -> temporary member -> when AD takes it out, of all groups whose members were read.
+    """
 
     def __init__(self, session: LdapSession, scope: Scope) -> None:
         self._session = session
@@ -57,6 +67,17 @@ class ObjectReader:
         self._group_filter = parenthesised(scope.group_filter)
         self._user_attributes = user_attributes(scope)
         self._time: datetime | None = None
+        self.ends: dict[Guid, dict[Guid, datetime]] = {}
+
+    @property
+    def tells_ends(self) -> bool:
+        """Return True if the domain controller can say when a temporary membership ends."""
+        return self._session.tells_ends
+
+    def take_ends(self) -> dict[Guid, dict[Guid, datetime]]:
+        """Return ``ends``, and start again with none."""
+        taken, self.ends = self.ends, {}
+        return taken
 
     # -- what to read ---------------------------------------------------------------------------------
 
@@ -98,7 +119,7 @@ class ObjectReader:
                     self._scope.naming_context,
                     f"(&(isDeleted=TRUE){ctl.guid_filter(batch)})",
                     ["objectGUID"],
-                    controls=(ctl.show_deleted(),),
+                    controls=self._session.deletion_controls(),
                     subordinates="ignore",
                 )
             except DirectoryRefused as refused:
@@ -123,6 +144,22 @@ class ObjectReader:
                 lists[guid] = guids_of(values if is_complete else self._session.read_values(guid, "member", values))
         return lists
 
+    def note_ends(self, groups: Iterable[Guid]) -> None:
+        """Add to ``ends`` what the first range of members of these groups tells."""
+        for batch in batches(sorted(groups), ctl.GUIDS_PER_FILTER):
+            attributes = ["objectGUID", f"member;range=0-{RANGE_SIZE - 1}"]
+            for entry in self._search_domain(ctl.guid_filter(batch), attributes):
+                values, is_complete = _first_members(entry)
+                if is_complete:  # else the next complete reading tells
+                    self._note_members(entry.guid, values)
+
+    def existing(self, guids: Iterable[Guid]) -> frozenset[Guid]:
+        """Return which of these objects of the domain can be seen now."""
+        found: set[Guid] = set()
+        for batch in batches(sorted(guids), ctl.GUIDS_PER_FILTER):
+            found.update(entry.guid for entry in self._search_domain(ctl.guid_filter(batch), ["objectGUID"]))
+        return frozenset(found)
+
     def members_by_primary_group(
         self, groups: DirectoryView, members: Mapping[Guid, Collection[Guid]]
     ) -> dict[Guid, set[Guid]]:
@@ -145,7 +182,7 @@ class ObjectReader:
 
     def _user_object_attributes(self) -> list[str]:
         names = ("objectGUID", "objectClass", "cn", "sAMAccountName", "userAccountControl", "primaryGroupID")
-        return each_once([*names, "accountExpires", *self._user_attributes])
+        return each_once([*names, "accountExpires", DIES_AT, *self._user_attributes])
 
     def _below_group_base(self, ldap_filter: str, attributes: Sequence[str]) -> Iterator[Entry]:
         """Search below each base. Parts that other servers hold are left out; the session notes them."""
@@ -239,6 +276,7 @@ class ObjectReader:
                 found.view.groups[guid] = self._group(entry, in_scope=in_scope is None or guid in in_scope)
                 values, is_complete = _first_members(entry)
                 found.view.members[guid] = guids_of(values)
+                self._note_members(guid, values)
                 if not is_complete:
                     open_ranges[guid] = values
             else:
@@ -247,8 +285,14 @@ class ObjectReader:
                 if rid is not None:
                     found.primary[guid] = rid
         # Only now: a paged search over the same connection has ended.
-        for guid, values in open_ranges.items():
-            found.view.members[guid] = guids_of(self._session.read_values(guid, "member", values))
+        for guid, first in open_ranges.items():
+            values = self._session.read_values(guid, "member", first)
+            found.view.members[guid] = guids_of(values)
+            self._note_members(guid, values)
+
+    def _note_members(self, group: Guid, values: Sequence[bytes]) -> None:
+        left = seconds_left(values) if self._session.tells_ends else {}
+        self.ends[group] = ends_of(left, self._now()) if left else {}
 
     def _hides_what_decides(self, entry: Entry) -> bool:
         """Return whether the kind of an object, or a user's disabled state, is unreadable.
@@ -257,7 +301,7 @@ class ObjectReader:
         """
         if not entry.classes:
             return True
-        counts = self._scope.disabled_users == "remove" and _kind(entry.classes) is PrincipalKind.USER
+        counts = self._scope.disabled_users == "remove" and kind_of(entry.classes) is PrincipalKind.USER
         return counts and entry.number("userAccountControl") is None
 
     def _group(self, entry: Entry, *, in_scope: bool) -> DirectoryGroup:
@@ -269,7 +313,8 @@ class ObjectReader:
             sam_account_name=entry.text("sAMAccountName"),
             sid=ctl.sid_of_bytes(sid[0]) if sid else None,
             in_scope=in_scope,
-            attributes=_texts(entry, self._scope.group_attributes),
+            attributes=first_values(entry, self._scope.group_attributes),
+            ends_at=dies_at(entry),
         )
 
     def _user(self, entry: Entry) -> DirectoryUser:
@@ -277,13 +322,15 @@ class ObjectReader:
         return DirectoryUser(
             guid=entry.guid,
             dn=entry.dn,
-            kind=_kind(entry.classes),
+            kind=kind_of(entry.classes),
             name=entry.text("cn") or "",
             sam_account_name=entry.text("sAMAccountName"),
             disabled=bool((entry.number("userAccountControl") or 0) & ACCOUNT_DISABLED),
-            attributes=_texts(entry, self._user_attributes),
+            attributes=first_values(entry, self._user_attributes),
+            ranked_values=several_values(entry, self._user_attributes),
             expires_at=expires_at,
             expired=expires_at is not None and expires_at <= self._now(),
+            ends_at=dies_at(entry),
         )
 
     def _now(self) -> datetime:
@@ -300,37 +347,6 @@ def _first_members(entry: Entry) -> tuple[list[bytes], bool]:
     except ValueError as error:
         raise DirectoryIncomplete(f"The members of the group {entry.guid} did not come complete: {error}.") from error
     return (part.values, part.last) if part is not None else ([], True)
-
-
-def _kind(classes: frozenset[str]) -> PrincipalKind:
-    # A managed service account is a computer, and a computer is a user, by objectClass: the narrow ones first.
-    if classes & {"msds-groupmanagedserviceaccount", "msds-managedserviceaccount"}:
-        return PrincipalKind.OTHER
-    if "computer" in classes:
-        return PrincipalKind.COMPUTER
-    if classes & {"user", "inetorgperson"}:
-        return PrincipalKind.USER
-    return PrincipalKind.CONTACT if "contact" in classes else PrincipalKind.OTHER
-
-
-def account_expires(ticks: int | None) -> datetime | None:
-    """Return the time of ``accountExpires`` (100 ns since 1601); None: never.
-
-    AD writes 0 or the largest number for "never".
-    An absent attribute means never as well: the right to read it is that of ``userAccountControl``.
-    """
-    if not ticks or ticks < 0:
-        return None
-    try:
-        return _WINDOWS_EPOCH + timedelta(microseconds=ticks // 10)
-    except OverflowError:
-        return None
-
-
-def _texts(entry: Entry, names: Iterable[str]) -> dict[str, str]:
-    lower = (name.lower() for name in names)
-    found = {name: value_as_text(name, entry.attributes.get(name, ())) for name in lower}
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def user_attributes(scope: Scope) -> tuple[str, ...]:

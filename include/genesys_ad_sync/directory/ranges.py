@@ -64,7 +64,7 @@ def _read_to_the_end(ask: Ask, attribute: str, values: list[bytes]) -> bool:
             return False
         if part is None:
             return not values  # an object without values; or, further on, a range that should be there
-        if part.low != low or (values and part.values[:1] != values[low:]):
+        if part.low != low or (values and _links(part.values[:1]) != _links(values[low:])):
             return False
         fresh = part.values[1:] if values else part.values
         values += fresh
@@ -72,3 +72,8 @@ def _read_to_the_end(ask: Ask, attribute: str, values: list[bytes]) -> bool:
             return True
         if not fresh:
             return False
+
+
+def _links(values: Sequence[bytes]) -> list[bytes]:
+    """Return link values without their TTLs, which run down from one request to the next."""
+    return [ctl.split_ttl(value)[0] for value in values]

@@ -121,7 +121,7 @@ def as_told(
     )
     primary = _told_primary_groups(after, delta)
     for guid in view.groups:
-        added, removed = delta.member_changes.get(guid, _NOTHING) if delta is not None else _NOTHING
+        added, removed = (delta.added(guid), delta.removed(guid)) if delta is not None else _NOTHING
         view.members[guid] = ((before.members.get(guid, set()) - removed) | added | primary.get(guid, set())) - gone
     return view
 
@@ -172,15 +172,13 @@ def is_reported(change: Change, delta: Delta) -> bool:
     if change.user_guid in delta.deleted:
         return True
     last_group = change.path[-1] if change.path else change.group_guid
-    _, removed = delta.member_changes.get(last_group, _NOTHING)
-    return change.user_guid in removed
+    return change.user_guid in delta.removed(last_group)
 
 
 def is_told_again(change: Change, delta: Delta) -> bool:
     """Return whether ``delta`` reports that a removed membership is there again."""
     last_group = change.path[-1] if change.path else change.group_guid
-    added, _ = delta.member_changes.get(last_group, _NOTHING)
-    return change.user_guid in added
+    return change.user_guid in delta.added(last_group)
 
 
 # -- whether a doubt is over --------------------------------------------------------------------------

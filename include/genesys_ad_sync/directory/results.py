@@ -6,7 +6,7 @@ Plain data. An answer that broke off is an exception, never one of these.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from genesys_ad_sync.model import Cursor, DirectoryView, Guid
@@ -62,6 +62,8 @@ class Delta:
     - ``states``: those of ``touched`` of which the server named whether the account is enabled.
     - ``expiries``: those of ``touched`` of which the server named when the account expires, or had announced it before.
     - ``unseen``: objects that the account cannot see any more. They were deleted, or the account lost a right.
+    - ``ends``: group -> temporary member -> when it leaves, of added members.
+    - ``ended``: group -> members whose announced end has come. A reading shows whether they left.
     """
 
     cursor: Cursor
@@ -74,6 +76,17 @@ class Delta:
     states: frozenset[Guid] = frozenset()
     expiries: frozenset[Guid] = frozenset()
     unseen: frozenset[Guid] = frozenset()
+    ends: Mapping[Guid, Mapping[Guid, datetime]] = field(default_factory=dict)
+    ended: Mapping[Guid, frozenset[Guid]] = field(default_factory=dict)
+
+    def added(self, group: Guid) -> frozenset[Guid]:
+        """Return the members that AD reports as added."""
+        return self.member_changes[group][0] if group in self.member_changes else frozenset()
+
+    def removed(self, group: Guid) -> frozenset[Guid]:
+        """Return the members that AD reports as removed, or had announced to be."""
+        listed = self.member_changes[group][1] if group in self.member_changes else frozenset()
+        return listed | self.ended.get(group, frozenset()) - self.added(group)
 
     @property
     def mentioned(self) -> frozenset[Guid]:

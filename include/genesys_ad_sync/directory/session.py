@@ -7,30 +7,25 @@ Log lines carry counts and ids, never names, DNs or secrets.
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from ldap3.core.exceptions import LDAPExceptionError, LDAPInvalidFilterError, LDAPObjectClassError
-from ldap3.core.results import (
-    RESULT_INVALID_DN_SYNTAX,
-    RESULT_NO_SUCH_OBJECT,
-    RESULT_REFERRAL,
-    RESULT_SUCCESS,
-)
+from ldap3.core.results import RESULT_SUCCESS
 
-from genesys_ad_sync.directory import answers, ranges
+from genesys_ad_sync.directory import answers, ranges, temporary_links
 from genesys_ad_sync.directory import ldap_controls as ctl
 from genesys_ad_sync.directory.entries import (
     CookieRefused,
     DirSyncRefused,
     DirSyncResult,
     Entry,
-    InvalidDn,
     RootDse,
     generalized_time,
 )
+from genesys_ad_sync.directory.temporary_links import is_member_attribute
 from genesys_ad_sync.errors import DirectoryError, DirectoryIncomplete, DirectoryNotFound, DirectoryRefused
 from genesys_ad_sync.model import Guid
 
@@ -48,7 +43,9 @@ class LdapSession:
     """Searches over one bound connection. Close it, or use it as a context manager.
 
     ``requests`` counts the searches sent. Every search carries the extended-DN control. ``parts_elsewhere``: DNs below
-    the bases of searches that other servers hold, as far as the searches were to note them.
+    the bases of searches that other servers hold, as far as the searches were to note them. ``supported_controls``: as
+    the root DSE lists them; nothing before it was read. ``elsewhere``: opens a session with another domain controller
+    by its name; None: its host is not a name that several may have.
     Every method raises DirectoryIncomplete when an answer breaks off, and DirectoryNotFound for a missing base.
     """
 
@@ -62,6 +59,9 @@ class LdapSession:
         self.host = host
         self.requests = 0
         self.parts_elsewhere: set[str] = set()
+        self.supported_controls: frozenset[str] = frozenset()
+        self.elsewhere: Callable[[str], LdapSession | None] | None = None
+        self._ttls_in_dirsync = True
 
     def __enter__(self) -> LdapSession:
         return self
@@ -81,7 +81,7 @@ class LdapSession:
     def root_dse(self) -> RootDse:
         """Read the root DSE, and the invocationId behind its ``dsServiceName`` (two requests)."""
         names = ["dnsHostName", "defaultNamingContext", "highestCommittedUSN", "dsServiceName", "currentTime"]
-        names.append("supportedControl")
+        names += ["supportedControl", "domainFunctionality", "forestFunctionality"]
         root = self._only(self.search("", "(objectClass=*)", names, "BASE"), "the root DSE")
         service = self._only(
             self.search(answers.need(root, "dsServiceName"), "(objectClass=*)", ["invocationId"], "BASE"),
@@ -93,14 +93,29 @@ class LdapSession:
                 f"{self.host} does not show its invocationId. Give the account read access to CN=Sites of the "
                 f"configuration partition."
             )
+        supported = frozenset(value.decode() for value in root.attributes.get("supportedcontrol", ()))
+        self.supported_controls = supported
         return RootDse(
             domain_controller=answers.need(root, "dnsHostName"),
             naming_context=answers.need(root, "defaultNamingContext"),
             highest_committed_usn=int(answers.need(root, "highestCommittedUSN")),
             invocation_id=ctl.guid_of_bytes(invocation[0]),
             current_time=generalized_time(answers.need(root, "currentTime")),
-            supported_controls=frozenset(value.decode() for value in root.attributes.get("supportedcontrol", ())),
+            supported_controls=supported,
+            service=root.text("dsServiceName"),
+            domain_level=root.number("domainFunctionality"),
+            forest_level=root.number("forestFunctionality"),
         )
+
+    @property
+    def tells_ends(self) -> bool:
+        """Return True if the domain controller can say when a temporary membership ends."""
+        return ctl.LINK_TTL in self.supported_controls
+
+    def deletion_controls(self) -> tuple[Any, ...]:
+        """Return the controls by which deleted objects are answered, recycled ones included where that is known."""
+        recycled = (ctl.show_recycled(),) if ctl.SHOW_RECYCLED in self.supported_controls else ()
+        return (ctl.show_deleted(), *recycled)
 
     def current_time(self) -> datetime:
         """Read the domain controller's clock, cut off to whole seconds (one request)."""
@@ -122,8 +137,8 @@ class LdapSession:
         the base.
         """
         result, response = self._request(base, ldap_filter, attributes, scope, controls)
-        self._require_success(result, base)
-        return self._entries(response, base, subordinates)
+        answers.require_success(result, base, self.host)
+        return self._readable(self._entries(response, base, subordinates), base if scope == "BASE" else None)
 
     def search_paged(
         self,
@@ -153,9 +168,9 @@ class LdapSession:
                     paged_criticality=True,
                     paged_cookie=asked or None,
                 )
-                self._require_success(result, base)
+                answers.require_success(result, base, self.host)
                 cookie = self._next_page(result)
-                entries = self._entries(response, base, subordinates)
+                entries = self._readable(self._entries(response, base, subordinates))
                 pages, count = pages + 1, count + len(entries)
                 yield from entries
                 if not cookie:
@@ -214,18 +229,20 @@ class LdapSession:
         entries: list[Entry] = []
         refusal = CookieRefused if cookie else DirSyncRefused
         while True:
+            controls = (ctl.dirsync_control(cookie), *self.deletion_controls())
+            ttls = self._ttls_in_dirsync and self.tells_ends
             # a first answer takes a server minutes in a large domain
             with self._waiting_for(0 if cookie else FIRST_DIRSYNC_TIMEOUT):
                 result, response = self._request(
-                    naming_context,
-                    ldap_filter,
-                    attributes,
-                    "SUBTREE",
-                    (ctl.dirsync_control(cookie), ctl.show_deleted()),
+                    naming_context, ldap_filter, attributes, "SUBTREE", controls, ttls=ttls
                 )
-            if result["result"] != RESULT_SUCCESS:
-                raise refusal(f"{self.host} refuses {refusal.what} ({answers.error_text(result)}).")
             page = self._entries(response, naming_context, "ignore")
+            failed = result["result"] != RESULT_SUCCESS
+            if ttls and (failed or any(map(temporary_links.lacks_guid, page))):
+                self._ttls_in_dirsync = False  # how the two controls go together is not documented
+                continue
+            if failed:
+                raise refusal(f"{self.host} refuses {refusal.what} ({answers.error_text(result)}).")
             entries += page
             answer = ((result.get("controls") or {}).get(ctl.DIRSYNC) or {}).get("value")
             if not answer or not answer.get("cookie"):
@@ -246,7 +263,7 @@ class LdapSession:
         """
         try:
             container = f"CN=Deleted Objects,{naming_context}"
-            found = self.search(container, "(objectClass=*)", ["objectClass"], "BASE", (ctl.show_deleted(),))
+            found = self.search(container, "(objectClass=*)", ["objectClass"], "BASE", self.deletion_controls())
         except (DirectoryNotFound, DirectoryRefused):
             return False
         return any(entry.classes for entry in found)
@@ -283,9 +300,13 @@ class LdapSession:
         attributes: Sequence[str],
         scope: SearchScope,
         controls: Sequence[Any],
+        *,
+        ttls: bool = True,
         **paging: Any,
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         self.requests += 1
+        if ttls and self.tells_ends and any(map(is_member_attribute, attributes)):
+            controls = [*controls, ctl.link_ttl()]
         try:
             _, result, response, _ = self._connection.search(
                 base,
@@ -320,46 +341,27 @@ class LdapSession:
                 socket.settimeout(usual)
 
     def _entries(self, response: list[dict[str, Any]], base: str, subordinates: ReferralPolicy) -> list[Entry]:
-        entries = []
-        for item in response:
-            if item["type"] == "searchResEntry":
-                raw: Mapping[str, list[bytes] | None] = item["raw_attributes"]
-                # ldap3 returns None for an attribute without values.
-                attributes = {name.lower(): list(values or ()) for name, values in raw.items()}
-                entries.append(Entry(ctl.plain_dn(item["dn"]), attributes))
-            elif item["type"] == "searchResRef" and subordinates != "ignore" and not answers.harmless(item["uri"]):
-                if subordinates == "note":
-                    self.parts_elsewhere.update(map(answers.dn_of_reference, item["uri"]))
-                    continue
-                raise DirectoryIncomplete(
-                    f"A part of {base} lies in another domain, which {self.host} does not hold. Choose a "
-                    f"`directory.group_base` that lies in one domain only."
-                )
+        entries, references = answers.entries_of(response)
+        if references and subordinates == "note":
+            self.parts_elsewhere.update(map(answers.dn_of_reference, references))
+        elif references and subordinates == "refuse":
+            raise DirectoryIncomplete(
+                f"A part of {base} lies in another domain, which {self.host} does not hold. Choose a "
+                f"`directory.group_base` that lies in one domain only."
+            )
         return entries
 
-    def _require_success(self, result: dict[str, Any], base: str) -> None:
-        code = result["result"]
-        if code == RESULT_SUCCESS:
-            return
-        if code == RESULT_NO_SUCH_OBJECT:
-            raise DirectoryNotFound(f"{base} does not exist, or the account may not see it.")
-        if code == RESULT_INVALID_DN_SYNTAX:
-            raise InvalidDn(
-                f"{self.host} does not understand {base} as a distinguished name. Correct it in the settings "
-                f"(`directory.canary`, `directory.group_base`, or `base_dn` of the connection)."
-            )
-        if code == RESULT_REFERRAL:
-            raise DirectoryIncomplete(
-                f"{base} lies in a domain that {self.host} does not hold. Connect to a domain controller of that "
-                f"domain."
-            )
-        self._refuse(result)
+    def _readable(self, entries: Sequence[Entry], base: str | None = None) -> list[Entry]:
+        """Return the entries, with members read again whose GUID the answer lacks. ``base``: of a single entry."""
+        return [self._read_again(entry, base) if temporary_links.lacks_guid(entry) else entry for entry in entries]
 
-    def _refuse(self, result: dict[str, Any]) -> NoReturn:
-        raise DirectoryRefused(
-            f"{self.host} broke off a search: {answers.error_text(result)}. "
-            f"Nothing was concluded from the part that came; run again."
-        )
+    def _read_again(self, entry: Entry, base: str | None) -> Entry:
+        base = base or f"<GUID={entry.guid}>"
+        attributes = [name for name in entry.attributes if entry.attributes[name] and is_member_attribute(name)]
+        result, response = self._request(base, "(objectClass=*)", attributes, "BASE", (), ttls=False)
+        answers.require_success(result, base, self.host)
+        plain = self._only(self._entries(response, base, "ignore"), "a group that it has just shown")
+        return temporary_links.rejoined(entry, plain)
 
     def _next_page(self, result: dict[str, Any]) -> bytes:
         answer = ((result.get("controls") or {}).get(ctl.PAGED_RESULTS) or {}).get("value")

@@ -114,10 +114,10 @@ def _reported_links(
     """Return the links that the answer names as added and as removed, by group, where ``before`` had it otherwise."""
     added: dict[Guid, set[Guid]] = {}
     removed: dict[Guid, set[Guid]] = {}
-    for group, (came, went) in delta.member_changes.items():
+    for group in {*delta.member_changes, *delta.ended}:
         had = before.members.get(group, set())
-        added[group] = set(came - had - delta.deleted)
-        removed[group] = set(went & had)
+        added[group] = set(delta.added(group) - had - delta.deleted)
+        removed[group] = set(delta.removed(group) & had)
     rids = primary_group_rids(after)
     for user, rid in delta.primary_groups.items():
         group = rids.get(rid, "")

@@ -12,6 +12,8 @@ from types import TracebackType
 from sqlalchemy import URL, select
 
 from genesys_ad_sync.journal import tables
+from genesys_ad_sync.journal.abilities import Abilities
+from genesys_ad_sync.journal.announced import AnnouncedEnds
 from genesys_ad_sync.journal.changes import Changes
 from genesys_ad_sync.journal.claims import AllClaims, Claims
 from genesys_ad_sync.journal.database import Database
@@ -125,6 +127,8 @@ class DefinitionJournal:
     def __init__(self, journal: Journal, database: Database, definition: str) -> None:
         self.definition = definition
         self.views = Views(database, definition)
+        self.announced = AnnouncedEnds(database, definition)
+        self.abilities = Abilities(database, definition)
         self.changes = Changes(database, definition)
         self.pairs = Pairs(database, definition)
         self.grants = Grants(database, definition)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import JSON, ColumnElement, Connection, String, Table, bindparam, delete, insert, literal, select
@@ -13,6 +13,9 @@ from sqlalchemy import update as sql_update
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import chunks, each_of, upsert
 from genesys_ad_sync.model import Change, DirectoryView, Guid
+
+SAME_END = timedelta(seconds=90)
+"""AD tells the seconds that are left, and each reading takes some."""
 
 _MEMBERSHIP = tables.membership.c
 _GROUP = tables.group.c
@@ -34,12 +37,16 @@ class ViewUpdate:
     deleted: Collection[Guid] = ()  # objects whose tombstone the poll saw
     left: Mapping[Guid, Collection[Guid]] = field(default_factory=dict)  # members whose removal DirSync told, by group
     full: bool = False  # `after` is the full view: whatever else is stored is gone
+    # Of groups that were read: temporary member -> when it leaves. A group that is missing keeps what is known.
+    ends: Mapping[Guid, Mapping[Guid, datetime]] = field(default_factory=dict)
+    told_ends: Mapping[Guid, Mapping[Guid, datetime]] = field(default_factory=dict)  # of members that DirSync told
 
 
 def write_view(connection: Connection, definition: str, update: ViewUpdate, at: datetime, poll: int) -> None:
     """Write the difference between the two states, the tombstones, and which groups were read completely."""
     _write_objects(connection, definition, update.before, update.after)
     _write_members(connection, definition, update.before, update.after, at)
+    _write_ends(connection, definition, update)
     _write_gone(connection, definition, update, at)
     _mark(connection, definition, tables.user, set(update.deleted) - update.after.users.keys(), deleted_at=at)
     _mark(connection, definition, tables.group, update.complete, complete_poll=poll)
@@ -64,6 +71,35 @@ def _write_members(
                 )
             )
     _insert_members(connection, definition, added, at)
+
+
+def _write_ends(connection: Connection, definition: str, update: ViewUpdate) -> None:
+    """Write when temporary members leave. An end that moved by less than ``SAME_END`` is the same one."""
+    ends: dict[tuple[Guid, Guid], datetime | None] = {}
+    for known in (update.ends, update.told_ends):  # DirSync is read after the groups
+        ends.update({(group, member): end for group, of_group in known.items() for member, end in of_group.items()})
+    stored = connection.execute(
+        select(_MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid, _MEMBERSHIP.ends_at).where(
+            _MEMBERSHIP.definition == definition, _MEMBERSHIP.ends_at.is_not(None)
+        )
+    ).all()
+    for group, member, end in stored:
+        new = ends.pop((group, member), None)
+        if new is None and group in update.ends:
+            ends[group, member] = None
+        elif new is not None and abs(new - end) >= SAME_END:
+            ends[group, member] = new
+    if ends:
+        connection.execute(
+            sql_update(tables.membership)
+            .where(
+                _MEMBERSHIP.definition == definition,
+                _MEMBERSHIP.group_guid == bindparam("of_group"),
+                _MEMBERSHIP.member_guid == bindparam("member"),
+            )
+            .values(ends_at=bindparam("end", type_=tables.UtcDateTime())),
+            [{"of_group": group, "member": member, "end": end} for (group, member), end in ends.items()],
+        )
 
 
 def _write_gone(connection: Connection, definition: str, update: ViewUpdate, at: datetime) -> None:
@@ -127,6 +163,7 @@ def _write_objects(connection: Connection, definition: str, before: DirectoryVie
             "sam_account_name": group.sam_account_name,
             "sid": group.sid,
             "in_scope": group.in_scope,
+            "ends_at": group.ends_at,
             "attributes": dict(group.attributes),
             "gone_at": None,
         }
@@ -145,7 +182,8 @@ def _write_objects(connection: Connection, definition: str, before: DirectoryVie
             "disabled": user.disabled,
             "expires_at": user.expires_at,
             "expired": user.expired,
-            "attributes": dict(user.attributes),
+            "ends_at": user.ends_at,
+            "attributes": {**user.attributes, **user.ranked_values},
             "gone_at": None,
             "deleted_at": None,
         }

@@ -352,6 +352,7 @@ def _as_group(row: Row[Any]) -> DirectoryGroup:
         sid=row.sid,
         in_scope=row.in_scope,
         attributes=row.attributes,
+        ends_at=row.ends_at,
     )
 
 
@@ -366,5 +367,9 @@ def as_user(row: Row[Any]) -> DirectoryUser:
         disabled=row.disabled,
         expires_at=row.expires_at,
         expired=row.expired,
-        attributes=row.attributes,
+        ends_at=row.ends_at,
+        attributes={name: value if isinstance(value, str) else value[0][0] for name, value in row.attributes.items()},
+        ranked_values={
+            name: tuple(map(tuple, value)) for name, value in row.attributes.items() if not isinstance(value, str)
+        },
     )

@@ -8,7 +8,7 @@ from genesys_ad_sync.matching.claims import outsiders, without_veto
 from genesys_ad_sync.matching.links import LinkFinding, link_findings
 from genesys_ad_sync.matching.lookups import Lookup, answered, next_lookup, start
 from genesys_ad_sync.matching.results import finish
-from genesys_ad_sync.matching.state import MatchState, value_for, values_digest
+from genesys_ad_sync.matching.state import MatchState, is_digest_of, value_for, values_digest
 
 __all__ = [
     "LinkFinding",
@@ -19,6 +19,7 @@ __all__ = [
     "disabled_users",
     "excluded_users",
     "finish",
+    "is_digest_of",
     "link_findings",
     "next_lookup",
     "outsiders",

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 
 from genesys_ad_sync.matching.links import LinkFinding
-from genesys_ad_sync.matching.state import MatchState, Sight, sight, value_for
+from genesys_ad_sync.matching.state import MatchState, Sight, ranks_for, sight
 from genesys_ad_sync.model import GenesysUser, Guid, Match, MatchStatus, Rival, UserKey
 
 _Claims = dict[str, dict[Guid, bool]]
@@ -97,7 +97,9 @@ def claims_by_value(state: MatchState) -> Iterable[tuple[Guid, str]]:
     for index, rule in enumerate(state.rules):
         owners = _owners(rule.genesys, seen.values(), state.answers[index] if index < len(state.answers) else {})
         for guid, person in state.users.items():
-            for genesys_id in owners.get(value_for(rule, person) or "", ()):
+            # An alias is no claim: a leaver's address often becomes one of somebody else.
+            first = next(iter(ranks_for(rule, person)), ())
+            for genesys_id in {one for value in first for one in owners.get(value, ())}:
                 yield guid, genesys_id
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from genesys_ad_sync.matching.state import MatchState, Sight, Standing, found_by_rules, sight, standing, value_for
+from genesys_ad_sync.matching.state import MatchState, Sight, Standing, found_by_rules, sight, standing, values_for
 from genesys_ad_sync.model import Guid
 
 
@@ -51,7 +51,7 @@ def _was_asked_for_others(state: MatchState, guid: Guid) -> bool:
     return all(
         index < len(state.answers) and value in state.answers[index]
         for index, rule in enumerate(state.rules)
-        if (value := value_for(rule, account)) is not None
+        for value in values_for(rule, account)
     )
 
 
@@ -61,5 +61,6 @@ def _carries_external_id(state: MatchState, guid: Guid) -> bool:
     return any(
         user.id == own
         for rule, answer in zip(state.rules, state.answers, strict=False)
-        for user in answer.get(value_for(rule, account) or "", ())
+        for value in values_for(rule, account)
+        for user in answer.get(value, ())
     )

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from genesys_ad_sync.matching.state import MatchState, asks_rule, value_for
+from genesys_ad_sync.matching.state import MatchState, asks_rule, values_for
 from genesys_ad_sync.model import DirectoryUser, GenesysUser, Guid, Link
 from genesys_ad_sync.settings import UserRule
 
@@ -58,7 +58,8 @@ def next_lookup(state: MatchState) -> Lookup | None:
     values = {
         value
         for guid, user in state.users.items()
-        if (value := value_for(state.rules[index], user)) and asks_rule(state, guid, state.rules[index])
+        if asks_rule(state, guid, state.rules[index])
+        for value in values_for(state.rules[index], user)
     }
     return Lookup(index, tuple(sorted(values))) if values else next_lookup(_skipped(state))
 
@@ -88,7 +89,8 @@ def answered(
     without = {
         guid: lookup.rule
         for guid, user in state.users.items()
-        if value_for(state.rules[lookup.rule], user) in refused and asks_rule(state, guid, state.rules[lookup.rule])
+        if set(values_for(state.rules[lookup.rule], user)) & set(refused)
+        and asks_rule(state, guid, state.rules[lookup.rule])
     }
     return dataclasses.replace(state, answers=(*state.answers, users), refused={**state.refused, **without})
 

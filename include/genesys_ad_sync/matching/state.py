@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from genesys_ad_sync.mapping import attribute
-from genesys_ad_sync.model import BY_PERSON, DirectoryUser, GenesysUser, Guid, Link
+from genesys_ad_sync.model import BY_PERSON, DirectoryUser, GenesysUser, Guid, Link, RankedValues
 from genesys_ad_sync.settings import UserRule
 
 
@@ -68,14 +68,41 @@ def linked_user(state: MatchState, guid: Guid) -> GenesysUser | None:
 
 
 def value_for(rule: UserRule, user: DirectoryUser | None) -> str | None:
-    """Return the value to look for in Genesys, normalised; None if AD has none."""
-    value = attribute(user.attributes, rule.directory) if user else None
-    return None if value is None else rule.genesys.normalise(value)
+    """Return the first value to look for in Genesys, normalised; None if AD has none."""
+    return next(iter(values_for(rule, user)), None)
+
+
+def values_for(rule: UserRule, user: DirectoryUser | None) -> tuple[str, ...]:
+    """Return all values to look for in Genesys, normalised, those of an earlier rank first."""
+    return tuple(value for rank in ranks_for(rule, user) for value in rank)
+
+
+def ranks_for(rule: UserRule, user: DirectoryUser | None) -> RankedValues:
+    """Return the values to look for, by rank. What values of an earlier rank find decides."""
+    if user is None:
+        return ()
+    first = attribute(user.attributes, rule.directory)
+    ranks = user.ranked_values.get(rule.directory.lower()) or (((first,),) if first is not None else ())
+    stripped = (tuple(rule.genesys.normalise(text.strip()) for text in rank if text.strip()) for rank in ranks)
+    return tuple(tuple(dict.fromkeys(rank)) for rank in stripped if rank)
 
 
 def values_digest(rules: Sequence[UserRule], user: DirectoryUser | None) -> str:
     """Return a digest of the values that the account has under the rules."""
-    values = [[rule.label, rule.authority, value_for(rule, user)] for rule in rules]
+    return _digest([[rule.label, rule.authority, _as_stored(values_for(rule, user))] for rule in rules])
+
+
+def is_digest_of(digest: str | None, rules: Sequence[UserRule], user: DirectoryUser | None) -> bool:
+    """Return True if the digest is that of the account's values, or of the first ones, as it once was."""
+    first = _digest([[rule.label, rule.authority, value_for(rule, user)] for rule in rules])
+    return digest in {values_digest(rules, user), first}
+
+
+def _as_stored(values: tuple[str, ...]) -> str | tuple[str, ...] | None:
+    return values if len(values) > 1 else next(iter(values), None)
+
+
+def _digest(values: list[list[object]]) -> str:
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
@@ -97,10 +124,10 @@ def standing(state: MatchState, guid: Guid) -> Standing:
     - What a person decided is in doubt only after the account's values have changed.
     """
     account, link, user = state.users.get(guid), state.links[guid], linked_user(state, guid)
-    values = [(rule, value) for rule in state.rules if (value := value_for(rule, account)) is not None]
+    values = [(rule, value) for rule in state.rules for value in values_for(rule, account)]
     if user is None or not values or any(_shows(user, rule, value) for rule, value in values):
         return Standing.CONFIRMED
-    if link.matched_by == BY_PERSON and link.values == values_digest(state.rules, account):
+    if link.matched_by == BY_PERSON and is_digest_of(link.values, state.rules, account):
         return Standing.CONFIRMED
     if guid not in state.due and any(rule.genesys.needs_authority for rule, _ in values):
         return Standing.OPEN
@@ -138,8 +165,9 @@ def found_by_rules(state: MatchState, guid: Guid) -> Found:
     """Return what the rules asked so far found for an account."""
     account = state.users.get(guid)
     for rule, answer in zip(state.rules, state.answers, strict=False):
-        value = value_for(rule, account)
-        living = {found.id: found for found in answer.get(value or "", ()) if found.state != "deleted"}
-        if living:
-            return Found(tuple(living[key] for key in sorted(living)), rule.label)
+        for rank in ranks_for(rule, account):
+            users = (found for value in rank for found in answer.get(value, ()))
+            living = {found.id: found for found in users if found.state != "deleted"}
+            if living:
+                return Found(tuple(living[key] for key in sorted(living)), rule.label)
     return Found()

@@ -12,6 +12,7 @@ from genesys_ad_sync.model.directory import (
     Guid,
     MembershipPolicy,
     PrincipalKind,
+    RankedValues,
     Scope,
     Vector,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "Objection",
     "Outcome",
     "PrincipalKind",
+    "RankedValues",
     "Reason",
     "RefusedLogin",
     "Rival",

@@ -21,6 +21,10 @@ Vector = Mapping[Guid, int]
 """invocationId of a domain controller -> USN up to which its changes are known: an up-to-dateness vector."""
 
 
+RankedValues = tuple[tuple[str, ...], ...]
+"""All values of an attribute. What values of an earlier rank find decides; within a rank none goes before another."""
+
+
 class PrincipalKind(str, Enum):
     """The kind of a member that is not a group. Only users get memberships; the others are counted."""
 
@@ -35,6 +39,7 @@ class DirectoryGroup:
     """An AD group as last read.
 
     ``in_scope``: it is below `group_base` and matches `group_filter`; False for groups reached only by nesting.
+    ``ends_at``: when a dynamic object goes; None: it stays.
     """
 
     guid: Guid
@@ -44,6 +49,7 @@ class DirectoryGroup:
     sid: str | None
     in_scope: bool
     attributes: Mapping[str, str] = field(default_factory=dict)  # what rules of `groups:` need; lower-case names
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,10 @@ class DirectoryUser:
 
     ``expires_at``: ``accountExpires``; None: never. ``expired``: that time had passed when AD was read, by AD's clock.
 
+    ``ends_at``: when a dynamic object goes; None: it stays.
+
     ``attributes``: what rules of `users:` need, the first value of each, by LDAP name in lower case. ``mail`` and
-    ``userprincipalname`` are always read.
+    ``userprincipalname`` are always read. ``ranked_values``: all values of those that have several.
     """
 
     guid: Guid
@@ -65,6 +73,8 @@ class DirectoryUser:
     attributes: Mapping[str, str] = field(default_factory=dict)
     expires_at: datetime | None = None
     expired: bool = False
+    ends_at: datetime | None = None
+    ranked_values: Mapping[str, RankedValues] = field(default_factory=dict)
 
     @property
     def mail(self) -> str | None:

@@ -40,6 +40,7 @@ class Reason(str, Enum):
     # held
     AMBIGUOUS = "ambiguous"  # two Genesys users for one person, or one for two
     UNPROVEN = "unproven"  # an AD group mapped to this Genesys group was not read completely in this run
+    UNEXPLAINED_LOSS = "unexplained_loss"  # a reading lacks the member, and too many others, without a word of AD
     NOT_OWNED = "not_owned"  # AD never granted this membership
     MAPPING_CHANGED = "mapping_changed"  # granted under an earlier mapping
     SCOPE_CHANGED = "scope_changed"  # group base or filter of the definition changed

@@ -7,13 +7,14 @@ Reads nothing, writes nothing, knows no time, no journal and no Airflow.
 """
 
 from genesys_ad_sync.planning.evidence import newest_polled_change
-from genesys_ad_sync.planning.inputs import Move, PlanContext, Relinking, Target, UnmappedGroup
+from genesys_ad_sync.planning.inputs import Loss, Move, PlanContext, Relinking, Target, UnmappedGroup
 from genesys_ad_sync.planning.lanes import assign_lanes
 from genesys_ad_sync.planning.plan import Plan, content_hash, plan
 from genesys_ad_sync.planning.recheck import recheck
 from genesys_ad_sync.planning.undo import Present, plan_undo, recheck_undo
 
 __all__ = [
+    "Loss",
     "Move",
     "Plan",
     "PlanContext",

@@ -99,6 +99,16 @@ class UnmappedGroup:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """A membership that AD granted, of a user whom the reading of these AD groups lacks without explanation."""
+
+    genesys_group: GenesysGroup
+    user_guid: Guid
+    genesys_user_id: str
+    group_guids: tuple[Guid, ...]
+
+
+@dataclass(frozen=True)
 class LimitFacts:
     """What limits count beside the rows of a plan. Keys of rows are `Row.key`.
 
@@ -145,6 +155,7 @@ class PlanContext:
     ``user_states``: states of Genesys users that are to be removed and were not among the members, as just read;
     ``unknown`` where Genesys did not show the user.
     ``scope``: what the definition reads of AD, as far as it decides memberships.
+    ``losses``: what the poll did not believe to be gone.
     """
 
     observed_at: datetime
@@ -165,6 +176,7 @@ class PlanContext:
     mirror_once: bool = False
     scope: str = ""
     user_states: Mapping[str, str] = field(default_factory=dict)
+    losses: tuple[Loss, ...] = ()
 
     @property
     def without_veto(self) -> frozenset[Guid]:

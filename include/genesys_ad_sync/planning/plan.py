@@ -20,6 +20,7 @@ from genesys_ad_sync.planning.grants import (
 from genesys_ad_sync.planning.inputs import PlanContext, Target, UnmappedGroup
 from genesys_ad_sync.planning.lanes import assign_lanes
 from genesys_ad_sync.planning.limits import NOTHING_EXCEEDED, LimitCheck
+from genesys_ad_sync.planning.losses import rows_of_losses
 from genesys_ad_sync.planning.pending import GroupMembers
 from genesys_ad_sync.planning.rows import comparison_changes, group_result, order, rows_of_target, rows_of_unmapped
 from genesys_ad_sync.planning.strangers import why_asked
@@ -120,7 +121,8 @@ def _assemble(
     context: PlanContext,
 ) -> Plan:
     """Order the rows, assign lanes, and add what follows from the targets."""
-    rows: Sequence[Row] = sorted((*limited.rows, *skipped), key=order)
+    lost = rows_of_losses({row.key for row in limited.rows}, context)
+    rows: Sequence[Row] = sorted((*limited.rows, *skipped, *lost), key=order)
     if not context.dry_run:
         rows = assign_lanes(rows, definition.genesys.write)
     all_facts = [draft.facts for draft in drafts]

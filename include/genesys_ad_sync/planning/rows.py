@@ -88,7 +88,7 @@ def _is_in_sync(verdict: Verdict, proposal: Proposal, facts: TargetFacts) -> boo
 def _row(proposal: Proposal, verdict: Verdict, changes: Sequence[Change], facts: TargetFacts) -> Row:
     target = facts.target
     groups = _groups_behind(proposal, verdict, facts)
-    row = _skeleton(proposal.person, proposal.action, verdict.status, groups, changes, facts.context)
+    row = skeleton(proposal.person, proposal.action, verdict.status, groups, changes, facts.context)
     return dataclasses.replace(
         row,
         genesys_group_id=target.genesys_group.id,
@@ -133,7 +133,7 @@ def _listed_again(person: Person, action: Action, settled: Sequence[Change], fac
     """
     groups = tuple(sorted({change.group_guid for change in settled}))
     row = _with_outcome(
-        _skeleton(person, action, Status.UNCHANGED, groups, settled, facts.context), settled, facts.context
+        skeleton(person, action, Status.UNCHANGED, groups, settled, facts.context), settled, facts.context
     )
     genesys_group = facts.target.genesys_group
     return dataclasses.replace(
@@ -168,7 +168,7 @@ def rows_of_unmapped(group: UnmappedGroup, context: PlanContext) -> list[Row]:
     guids = (group.skipped.group_guid,)
     if group.full:
         unsettled = [change for change in group.changes if change.status not in SETTLED]
-        row = _skeleton(Person(None), Action.ADD, Status.SKIPPED, guids, unsettled, context)
+        row = skeleton(Person(None), Action.ADD, Status.SKIPPED, guids, unsettled, context)
         return [_skipped(row, group.skipped, unsettled)]
     folded: dict[tuple[Person, Action], list[Change]] = {}
     for change in group.changes:
@@ -177,7 +177,7 @@ def rows_of_unmapped(group: UnmappedGroup, context: PlanContext) -> list[Row]:
     rows = []
     for (person, action), changes in folded.items():
         unsettled = [change for change in changes if change.status not in SETTLED]
-        row = _skeleton(person, action, Status.SKIPPED, guids, unsettled or changes, context)
+        row = skeleton(person, action, Status.SKIPPED, guids, unsettled or changes, context)
         rows.append(_skipped(row, group.skipped, unsettled) if unsettled else _with_outcome(row, changes, context))
     return rows
 
@@ -189,7 +189,7 @@ def _skipped(row: Row, skipped: SkippedGroup, changes: Sequence[Change]) -> Row:
 # -- parts of a row -----------------------------------------------------------------------------------
 
 
-def _skeleton(
+def skeleton(
     person: Person,
     action: Action,
     status: Status,
@@ -243,6 +243,8 @@ def comparison_changes(row: Row, context: PlanContext, proven_by: int) -> Iterab
     """
     if row.change_ids or row.settled_by or row.genesys_group_id is None:
         return
+    if row.reason is Reason.UNEXPLAINED_LOSS:
+        return  # the view still has it
     if row.reason is Reason.MAPPING_CHANGED:
         return  # left behind in a group that the AD group feeds no more: not a change of that AD group
     if row.user_guid is None and row.genesys_user_id is None:  # see _not_compared

@@ -69,7 +69,9 @@ def _is_known(match: Match | None) -> bool:
 def _values(user: DirectoryUser | None) -> set[str]:
     if user is None:
         return set()
-    return {names.normal_mail(value) for value in (*user.attributes.values(), user.sam_account_name) if value}
+    several = (value for ranks in user.ranked_values.values() for rank in ranks for value in rank)
+    texts = (*user.attributes.values(), *several, user.sam_account_name)
+    return {names.normal_mail(value) for value in texts if value}
 
 
 # -- words --------------------------------------------------------------------------------------------

@@ -9,12 +9,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from genesys_ad_sync.directory import replica_trust
 from genesys_ad_sync.directory.apply_delta import apply_delta, merged
-from genesys_ad_sync.directory.link_metadata import MetadataReader, changes_hidden, guids_by_dn, links_of, time_of
+from genesys_ad_sync.directory.link_metadata import MetadataReader
 from genesys_ad_sync.directory.membership import difference, retain_unreadable
 from genesys_ad_sync.directory.reader import DirectoryReader
 from genesys_ad_sync.directory.results import Delta, GroupReading, Snapshot
@@ -22,19 +22,27 @@ from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import CursorRejected, JournalConflict
 from genesys_ad_sync.journal import ViewUpdate
 from genesys_ad_sync.model import Change, Cursor, DirectoryView, Guid, Reason, Scope, StoredCursor
+from genesys_ad_sync.polling.abilities import notes_on_abilities
+from genesys_ad_sync.polling.announced import (
+    as_expired_then,
+    expires_otherwise,
+    groups_to_read,
+    learn_ends,
+    nothing_listed,
+    with_due_ends,
+)
 from genesys_ad_sync.polling.confirmation import confirm_held_changes
 from genesys_ad_sync.polling.doubts import Step, hold_doubtful, why_doubted, without_hold_if_told
 from genesys_ad_sync.polling.evidence import with_evidence
-from genesys_ad_sync.polling.expiry import as_expired_then, expires_otherwise
 from genesys_ad_sync.polling.notes import (
     CANARY_NOTE,
     note_on_deleted_objects,
-    note_on_hidden_changes,
     note_on_non_users,
     note_on_unreadable,
     why_whole,
 )
 from genesys_ad_sync.polling.shrinkage import canary_missing, restore_unexplained_losses
+from genesys_ad_sync.polling.times import ChangeTimes
 from genesys_ad_sync.run.context import TaskContext
 
 CONFLICTS_TOLERATED = 5
@@ -61,7 +69,7 @@ class PollResult:
     """The result of a poll.
 
     ``poll``, ``polled_at``: number of the view, and AD's time. ``complete``: groups read completely in this run, each
-    with the newest poll that did. ``full``: everything was read.
+    with the newest poll that did. ``full``: everything was read. ``losses``: see `Shrinkage`.
     """
 
     poll: int
@@ -69,6 +77,7 @@ class PollResult:
     complete: Mapping[Guid, int]
     notes: tuple[str, ...]
     full: bool
+    losses: Mapping[Guid, frozenset[Guid]] = field(default_factory=dict)
 
 
 class DirectoryPoller:
@@ -78,11 +87,13 @@ class DirectoryPoller:
         self._task = task
         self._journal = task.journal
         self._name = task.definition.name
-        self.scope = task.definition.scope(session.root_dse().naming_context)
+        self._root = session.root_dse()
+        self.scope = task.definition.scope(self._root.naming_context)
         self.reader = DirectoryReader(session, self.scope)
         self.metadata = MetadataReader(session, self.scope.naming_context)
         self.sees_deleted_objects = True  # not known before the first poll
-        self._hidden = 0  # changes that AD counts and does not list
+        self._read_everything = False
+        self._times = ChangeTimes(self.metadata, task.definition, task.run.window)
         self._limits = task.definition.limits
         self._replication_time = task.definition.directory.replication_time
         self._canary_missing = canary_missing(session, task.definition.directory.canary)
@@ -91,6 +102,7 @@ class DirectoryPoller:
         """Read what is new; everything, if asked for or if the cursor cannot be trusted."""
         polled = self._retry_on_conflict(lambda: self._poll(full=full))
         self.sees_deleted_objects = self.reader.session.sees_deleted_objects(self.scope.naming_context)
+        self._read_everything = polled.full
         notes = [] if self.sees_deleted_objects else note_on_deleted_objects(self.scope.naming_context)
         return replace(polled, notes=(*polled.notes, *notes))
 
@@ -105,11 +117,20 @@ class DirectoryPoller:
             complete={**polled.complete, **proven.complete},
             notes=(*polled.notes, *proven.notes),
             full=proven.full or polled.full,
+            losses={**polled.losses, **proven.losses},
         )
 
     def final_notes(self) -> list[str]:
         """Return the notes that only the whole reading shows."""
-        return [*note_on_hidden_changes(self._hidden), *self.metadata.notes()]
+        abilities = notes_on_abilities(
+            self._journal,
+            self.reader.session,
+            self._root,
+            self.metadata,
+            tombstones=self.sees_deleted_objects,
+            full=self._read_everything,
+        )
+        return [*abilities, *self._times.notes()]
 
     def _retry_on_conflict(self, read: Callable[[], PollResult]) -> PollResult:
         for _ in range(CONFLICTS_TOLERATED):
@@ -139,26 +160,29 @@ class DirectoryPoller:
         a user who was moved between two of them is not missed in both.
         """
         reading = self.reader.read_groups(groups) if groups else None
-        delta = self._with_expired_users(stored, self.reader.changes_since(stored.cursor, stored.known_dcs))
-        unseen_in = self._journal.views.groups_above(delta.unseen) - set(groups) if delta.unseen else set()
-        if unseen_in:  # what became of such an object, only a complete reading of its groups shows
-            return self._incremental(stored, {*groups, *unseen_in})
+        delta = self._with_due_ends(stored, self.reader.changes_since(stored.cursor, stored.known_dcs))
+        more = groups_to_read(self._journal, delta) - set(groups)
+        if more:
+            return self._incremental(stored, {*groups, *more})
         observed_at = max(delta.read_until, reading.read_until) if reading is not None else delta.read_until
         step = self._step(stored, delta.cursor, delta, delta.deleted, observed_at)
         before, after, roots, kept = self._compared_part(delta, reading, groups)
+        learn_ends(self.reader.objects, delta, after.groups)
         read = reading.complete - kept if reading is not None else frozenset()
         # not only what was read to prove it: a group that was touched is read again, too
         known = self._with_returning(before, after)
         doubt = restore_unexplained_losses(known, after, after.groups, delta, self._limits, whole=False)
         complete = self._unless_canary_missing(read - doubt.groups)
-        changes = self._with_times(self._changes(step, before, after, roots), before, after, delta)
+        changes = self._times.of(self._changes(step, before, after, roots), before, after, delta)
         self._forget_links(delta.deleted)
         poll = self._advance(step, ViewUpdate(before, after, changes=changes, complete=complete, full=False))
         self._confirm(step, complete)
         if changes:
             self._task.log(f"{len(changes)} membership changes since {stored.cursor.polled_at.isoformat()}")
         notes = (*note_on_unreadable(kept), *doubt.notes, *self._note_on_canary())
-        return PollResult(poll, step.cursor.polled_at, dict.fromkeys(complete, poll), notes, full=False)
+        return PollResult(
+            poll, step.cursor.polled_at, dict.fromkeys(complete, poll), notes, full=False, losses=doubt.losses
+        )
 
     def _compared_part(
         self, delta: Delta, reading: GroupReading | None, groups: Collection[Guid]
@@ -209,7 +233,8 @@ class DirectoryPoller:
         reading = self._snapshot()
         cursor = replica_trust.trusted_cursor(reading.cursor)
         complete = self._unless_canary_missing(reading.complete)
-        update = ViewUpdate(DirectoryView(), reading.view, complete=complete, full=True)
+        ends = self.reader.objects.take_ends()
+        update = ViewUpdate(DirectoryView(), reading.view, complete=complete, full=True, ends=ends)
         poll = self._journal.views.advance(update, cursor=cursor, scope=self.scope.fingerprint, expected_poll=None)
         notes = (reason, *reading.warnings, *self._note_on_non_users(reading.view), *self._note_on_canary())
         return PollResult(poll, cursor.polled_at, dict.fromkeys(complete, poll), notes, full=True)
@@ -222,9 +247,12 @@ class DirectoryPoller:
         view = reading.view
         others = self._note_on_non_users(view)
         before = self._journal.views.load()
-        deleted = (
-            delta.deleted if delta is not None else self.reader.tombstones(before.users.keys() - view.users.keys())
-        )
+        if delta is not None:
+            deleted = delta.deleted
+        else:
+            deleted = self.reader.tombstones(before.users.keys() - view.users.keys())
+            delta = self._with_due_ends(stored, nothing_listed(reading.cursor, reading.read_until))
+            deleted |= delta.deleted
         step = self._step(stored, reading.cursor, delta, deleted, reading.read_until)
         kept = retain_unreadable(before, view, reading.unresolved, nested=self.scope.nested_groups)
         shrinking = restore_unexplained_losses(
@@ -242,13 +270,15 @@ class DirectoryPoller:
             # The view is now what this domain controller knows, and what speaks against it is held.
             step = replace(step, cursor=replace(step.cursor, vector=step.fresh.vector))
         roots = {g.guid for v in (before, view) for g in v.groups.values() if g.in_scope}
-        changes = self._with_times(self._changes(step, before, view, roots), before, view, None)
+        changes = self._times.of(self._changes(step, before, view, roots), before, view, None)
         self._forget_links(deleted)
         poll = self._advance(step, ViewUpdate(before, view, changes=changes, complete=complete, full=True))
         self._confirm(step, complete)
         notes = (reason, *reading.warnings, *others, *note_on_unreadable(kept), *shrinking.notes)
         notes = (*notes, *self._note_on_canary())
-        return PollResult(poll, step.cursor.polled_at, dict.fromkeys(complete, poll), notes, full=True)
+        return PollResult(
+            poll, step.cursor.polled_at, dict.fromkeys(complete, poll), notes, full=True, losses=shrinking.losses
+        )
 
     def _snapshot(self) -> Snapshot:
         reading = self.reader.snapshot()
@@ -264,18 +294,10 @@ class DirectoryPoller:
             delta = self.reader.changes_since(stored.cursor, stored.known_dcs, even_if_moved=True)
         except CursorRejected:
             return None
-        return self._with_expired_users(stored, delta)
+        return self._with_due_ends(stored, delta)
 
-    def _with_expired_users(self, stored: StoredCursor, delta: Delta) -> Delta:
-        """Return ``delta`` with the accounts that expired since: AD announced that end, and it counts as reported.
-
-        Not if a doubted domain controller announced it: the account may have been extended since.
-        """
-        if self.scope.expired_users == "keep":
-            return delta
-        due = self._journal.views.users_expired_at(delta.cursor.polled_at) - delta.deleted
-        announced = due if stored.cursor.doubted_since is None else frozenset()
-        return replace(delta, touched=delta.touched | due, expiries=delta.expiries | announced) if due else delta
+    def _with_due_ends(self, stored: StoredCursor, delta: Delta) -> Delta:
+        return with_due_ends(self._journal, self.scope, self.reader.objects, stored, delta)
 
     # -- both -----------------------------------------------------------------------------------------
 
@@ -328,31 +350,18 @@ class DirectoryPoller:
         new = after.groups.keys() - before.groups.keys()
         return merged(self._journal.views.load_with_gone(new), DirectoryView(), before) if new else before
 
-    def _with_times(
-        self, changes: list[Change], before: DirectoryView, after: DirectoryView, delta: Delta | None
-    ) -> list[Change]:
-        """Return the changes with AD's own times, where it keeps them.
-
-        With a ``delta``, only by links that it lists: a user who was enabled came in today, however old the membership
-        is.
-        """
-        wanted = links_of(changes, delta)
-        if not wanted or self.metadata.supported is False:
-            return changes
-        history = self.metadata.history(wanted, guids_by_dn(before, after))
-        if not self.metadata.supported:
-            return changes
-        self._hidden += sum(changes_hidden(change, history) for change in changes)
-        return [_timed(change, time_of(change, history, delta)) for change in changes]
-
     def _advance(self, step: Step, update: ViewUpdate) -> int:
         told = step.delta.member_changes if step.delta is not None else {}
         left = {group: removed for group, (_, removed) in told.items() if removed}
+        told_ends = step.delta.ends if step.delta is not None else {}
+        update = replace(
+            update, deleted=step.deleted, left=left, ends=self.reader.objects.take_ends(), told_ends=told_ends
+        )
         with self._journal.together():
             if step.stored.cursor.doubted_since is not None and step.cursor.doubted_since is None:
                 self._journal.changes.believe_doubted()
             return self._journal.views.advance(
-                replace(update, deleted=step.deleted, left=left),
+                update,
                 cursor=step.cursor,
                 scope=self.scope.fingerprint,
                 expected_poll=step.stored.poll,
@@ -393,7 +402,3 @@ def _as_read(before: DirectoryView, reading: GroupReading, scope: Scope) -> tupl
         {**before.groups, **fresh.groups}, {**before.users, **fresh.users}, {**before.members, **fresh.members}
     )
     return as_read, kept
-
-
-def _timed(change: Change, at: datetime | None) -> Change:
-    return change if at is None else replace(change, changed_at=at)

@@ -8,7 +8,7 @@ proven.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from genesys_ad_sync.directory.membership import retain_unreadable
 from genesys_ad_sync.directory.results import Delta
@@ -23,10 +23,15 @@ _GROUPS_NAMED = 5
 
 @dataclass(frozen=True)
 class Shrinkage:
-    """``groups``: those that prove nothing now. ``notes``: for the report."""
+    """What is not believed.
+
+    ``groups``: those that prove nothing now. ``notes``: for the report. ``losses``: group -> members that it lacks, and
+    that stay in the view.
+    """
 
     groups: frozenset[Guid]
     notes: tuple[str, ...] = ()
+    losses: Mapping[Guid, frozenset[Guid]] = field(default_factory=dict)
 
 
 def restore_unexplained_losses(
@@ -57,7 +62,8 @@ def restore_unexplained_losses(
             notes.append(_note_on_all(missing, known))
     for guid in doubted:
         _restore(before, after, guid, losses.get(guid, set()))
-    return Shrinkage(frozenset(doubted), tuple(notes))
+    kept = {guid: frozenset(losses[guid]) for guid in doubted if losses.get(guid)}
+    return Shrinkage(frozenset(doubted), tuple(notes), kept)
 
 
 def canary_missing(session: LdapSession, dn: str | None) -> bool:
@@ -99,8 +105,7 @@ def _total_loss(
 def _unexplained(group: Guid, gone: set[Guid], delta: Delta | None) -> set[Guid]:
     if delta is None:
         return gone
-    removed = delta.member_changes[group][1] if group in delta.member_changes else frozenset()
-    return gone - removed - delta.deleted - delta.primary_groups.keys()
+    return gone - delta.removed(group) - delta.deleted - delta.primary_groups.keys()
 
 
 def _is_listed(guid: Guid, delta: Delta | None) -> bool:

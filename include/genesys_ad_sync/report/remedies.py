@@ -209,6 +209,13 @@ def _unproven(row: Row) -> str:
     return f"Read the notes: they say which group behind {_sources(row)} could not be read completely, and why."
 
 
+def _unexplained_loss(row: Row) -> str:
+    return (
+        f"If {_sources(row)} has lost this member: set limits.shrink_percent: 100 in the definition for one run. If "
+        "not, let the account read `member` of it again."
+    )
+
+
 def _by_hand(row: Row) -> str:
     return f"Remove {_member(row)} in Genesys Cloud if the membership is not wanted."
 
@@ -268,6 +275,7 @@ REMEDIES: dict[Reason, Callable[[Row], str | None]] = {
     Reason.NO_MATCHING_ATTRIBUTE: _no_attribute,
     Reason.AMBIGUOUS: _ambiguous,
     Reason.UNPROVEN: _unproven,
+    Reason.UNEXPLAINED_LOSS: _unexplained_loss,
     Reason.NOT_OWNED: _by_hand,
     Reason.MAPPING_CHANGED: _mapping_changed,
     Reason.SCOPE_CHANGED: _says(_ANSWER),

@@ -36,6 +36,7 @@ REASON_WORDS: dict[Reason, str] = {
     Reason.NO_MATCHING_ATTRIBUTE: "The AD account lacks what it would be matched by, such as a mail address.",
     Reason.AMBIGUOUS: "Several accounts are, or may be, the same person, and guessing is not allowed.",
     Reason.UNPROVEN: "An AD group behind it could not be read completely since this was seen, so nobody is removed.",
+    Reason.UNEXPLAINED_LOSS: "The AD group lacks too many members, this one among them, and AD reported no removal.",
     Reason.NOT_OWNED: "AD never granted this membership; it was added in Genesys Cloud by hand.",
     Reason.MAPPING_CHANGED: "It was granted under an earlier mapping, or through an AD group that was out of view.",
     Reason.SCOPE_CHANGED: "The sync definition looks at another part of AD than before.",

@@ -171,6 +171,9 @@ NOTES = Fact[tuple[str, ...]]("notes", TypeAdapter(tuple[str, ...]), ())
 COMPLETE = Fact[Mapping[Guid, int]]("complete", TypeAdapter(_Polls), {})
 """AD groups that were read completely in this run, each with the newest poll that did."""
 
+LOSSES = Fact[dict[Guid, tuple[Guid, ...]]]("losses", TypeAdapter(dict[Guid, tuple[Guid, ...]]), {})
+"""AD group in scope -> users that readings lack without explanation, and that count as members nevertheless."""
+
 HISTORY = Fact[list[Change]]("history", TypeAdapter(list[Change]), [])
 """Of a dry run: changes from before the journal began."""
 

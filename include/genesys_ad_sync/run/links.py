@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from genesys_ad_sync.matching import LinkFinding, MatchState, link_findings, value_for, values_digest
+from genesys_ad_sync.matching import LinkFinding, MatchState, is_digest_of, link_findings, value_for, values_digest
 from genesys_ad_sync.model import BY_LINK, DirectoryUser, FormerLink, Guid, Link, Match, MatchStatus, Mode
 from genesys_ad_sync.planning import Move
 from genesys_ad_sync.run.context import TaskContext
@@ -33,7 +33,7 @@ def due_for_external_ids(
         link = links.get(user.guid)
         if link is None or link.genesys_user_id not in checked or not _has_external_id(task, user):
             continue
-        changed = link.values is not None and link.values != values_digest(rules, user)
+        changed = link.values is not None and not is_digest_of(link.values, rules, user)
         if changed or (task.run.mode is Mode.FULL and zlib.crc32(user.guid.encode()) % DAYS_OF_A_ROUND == today):
             due.add(user.guid)
     return due

@@ -29,6 +29,7 @@ from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, MIRROR_ONCE, READING, PlanReading
 from genesys_ad_sync.run.limit_facts import gather_limit_facts
+from genesys_ad_sync.run.losses import losses_of
 from genesys_ad_sync.run.mirror import read_mirror
 from genesys_ad_sync.run.objections import Objections, objections
 from genesys_ad_sync.run.policy import mirrors
@@ -283,6 +284,9 @@ def _inputs(
     users |= {grant.user_guid for target in targets for grant in target.grants}
     if mirrors(task):
         users = users.union(*(target.wanted for target in targets))  # a row may name who is not identified
+    losses = losses_of(task)
+    groups |= {guid for loss in losses for guid in loss.group_guids}
+    users |= {loss.user_guid for loss in losses}
     links = link_moves(task, matches)
     context = planning_context(task, run, groups, users | matches.keys(), decisions.standing, links)
     return PlanInputs(
@@ -296,6 +300,7 @@ def _inputs(
             scope=scope_of_memberships(task),
             user_states=states,
             limits=_limit_facts(task, run, targets),
+            losses=losses,
         ),
         fence=fence,
         decisions=decisions,

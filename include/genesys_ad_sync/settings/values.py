@@ -188,6 +188,12 @@ def occurrences(schedule: str, count: int) -> list[datetime]:
     return [ticks.get_next(datetime) for _ in range(count)]
 
 
+def has_tick(schedule: str, zone: str, after: datetime, until: datetime) -> bool:
+    """Return True if the schedule has a time in ``(after, until]``."""
+    first: datetime = croniter(schedule, after.astimezone(ZoneInfo(zone))).get_next(datetime)
+    return first <= until
+
+
 def time_zone(value: str) -> str:
     """Refuse a name that the IANA database does not have."""
     try:

@@ -26,6 +26,7 @@ from genesys_ad_sync.model import Action, Change, Decision, Objection, Reason, R
 from genesys_ad_sync.planning import assign_lanes
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE, lane_batches
 from genesys_ad_sync.polling.poller import DirectoryPoller
+from genesys_ad_sync.polling.session import directory_session
 from genesys_ad_sync.run import mirror, relink
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import (
@@ -136,7 +137,7 @@ def reread_sources(task: TaskContext, lane: int) -> None:
     groups = {row.genesys_group_id for row in rows if row.genesys_group_id and not row.undoes_run}
     sources = {guid for group_id in groups for guid in target_of(task, group_id).sources}
     known = task.facts[ACCOUNTS]
-    with task.directory() as session:
+    with directory_session(task) as session:
         poller = DirectoryPoller(task, session)
         polled = poller.poll(full=False)
         if sources:

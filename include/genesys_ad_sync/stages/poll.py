@@ -15,14 +15,16 @@ from genesys_ad_sync.directory.accounts import account_states
 from genesys_ad_sync.errors import ParamError, WindowError
 from genesys_ad_sync.model import Action, Change, Guid, Mode, Reason, RunRecord, RunRequest
 from genesys_ad_sync.polling.deletions import read_deletions
+from genesys_ad_sync.polling.losses import lost_users
 from genesys_ad_sync.polling.poller import DirectoryPoller, PollResult
+from genesys_ad_sync.polling.session import directory_session
 from genesys_ad_sync.polling.window_history import rebuild_window
 from genesys_ad_sync.run import journal_identity, objections, relink, undo
 from genesys_ad_sync.run.changes import changes_to_act_on
 from genesys_ad_sync.run.claims import release_claims
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.exposure import note_exposure
-from genesys_ad_sync.run.facts import ACCOUNTS, COMPLETE, MIRROR_ONCE, NOTES, UNDO
+from genesys_ad_sync.run.facts import ACCOUNTS, COMPLETE, LOSSES, MIRROR_ONCE, NOTES, UNDO
 from genesys_ad_sync.run.failures import records_failure
 from genesys_ad_sync.run.renaming import take_over_former
 from genesys_ad_sync.settings import SyncDefinition
@@ -106,7 +108,7 @@ def _begin(task: TaskContext, request: RunRequest) -> RunRecord:
 
 def _read_directory(task: TaskContext, request: RunRequest, run: RunRecord) -> PollResult:
     """Read what the run needs of AD, and store it in the journal."""
-    with task.directory() as session:
+    with directory_session(task) as session:
         poller = DirectoryPoller(task, session)
         polled = poller.poll(full=request.mode is Mode.FULL)
         _keep(task, run, polled)
@@ -132,6 +134,7 @@ def _keep(task: TaskContext, run: RunRecord, polled: PollResult) -> None:
     task.journal.runs.set_polled(run, polled.poll, polled.polled_at)
     task.facts[NOTES] = tuple(dict.fromkeys([*task.facts[NOTES], *polled.notes]))
     task.facts[COMPLETE] = polled.complete
+    task.facts[LOSSES] = lost_users(task.journal, polled.losses, task.definition.directory.policy)
 
 
 def _prove(task: TaskContext, poller: DirectoryPoller, polled: PollResult, run: RunRecord) -> PollResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, String, Table, false
+from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, String, Table, false, text
 
 from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_column, metadata
 
@@ -25,6 +25,7 @@ cursor = Table(
 )
 
 # invocationId and USN of each domain controller when it was last read, and when that was, by its own clock.
+# `abilities`: what it can do and say, as the report last told.
 known_dc = Table(
     "journal_known_dc",
     metadata,
@@ -33,9 +34,11 @@ known_dc = Table(
     Column("invocation_id", String, nullable=False),
     Column("highest_committed_usn", BigInteger, nullable=False),
     Column("read_at", UtcDateTime),
+    json_column("abilities", nullable=True),
 )
 
 # AD groups as last read. `gone_at`: no longer in the view; kept for its name. `complete_poll`: last read completely.
+# `ends_at`: when a dynamic object goes.
 group = Table(
     "journal_group",
     metadata,
@@ -49,9 +52,11 @@ group = Table(
     json_column("attributes"),
     Column("gone_at", UtcDateTime),
     Column("complete_poll", Number),
+    Column("ends_at", UtcDateTime),
 )
 
 # Members that are no groups, as last read. `gone_at`: no longer in the view. `deleted_at`: a poll saw the tombstone.
+# `attributes`: a text, or all values by rank where there are several. `ends_at`: when a dynamic object goes.
 user = Table(
     "journal_user",
     metadata,
@@ -67,9 +72,11 @@ user = Table(
     Column("deleted_at", UtcDateTime),
     Column("expires_at", UtcDateTime),
     Column("expired", Boolean, nullable=False, server_default=false()),
+    Column("ends_at", UtcDateTime),
 )
 
-# Direct memberships, those of groups that are gone as they were before. `since`: the poll that first saw it.
+# Direct memberships, those of groups that are gone as they were before. `since`: the poll that first saw it. `ends_at`:
+# when AD takes a temporary member out.
 membership = Table(
     "journal_membership",
     metadata,
@@ -77,6 +84,14 @@ membership = Table(
     Column("group_guid", String, primary_key=True),
     Column("member_guid", String, primary_key=True),
     Column("since", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime),
     Index("journal_membership_by_member", "definition", "member_guid", "group_guid"),
+    Index(
+        "journal_membership_by_end",
+        "definition",
+        "ends_at",
+        sqlite_where=text("ends_at IS NOT NULL"),
+        postgresql_where=text("ends_at IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )

@@ -4,7 +4,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from genesys_ad_sync.directory.objects import account_expires
+from genesys_ad_sync.directory.attribute_values import account_expires
 
 
 @pytest.mark.parametrize("ticks", [None, 0, 0x7FFFFFFFFFFFFFFF, -1])

@@ -12,13 +12,18 @@ from tests.support.fake_directory_session import SCOPE, FakeSession, entry
 ONE = uuid.UUID("7c0b3a10-1111-4222-8333-0123456789ab")
 
 
-def person(name, *values):
-    """Return what a rule sees of one person whose attribute has these values."""
+def user(name, *values):
+    """Return one person whose attribute has these values."""
     scope = dataclasses.replace(SCOPE, user_attributes=(name.lower(),))
     raw = {"objectClass": [b"user"], "userAccountControl": [b"512"], name: list(values)}
     reader = ObjectReader(FakeSession(found=[entry(7, **raw)]), scope)
     found = reader.fetch(["00000000-0000-0000-0000-000000000007"]).view
-    return next(iter(found.users.values())).attributes.get(name.lower())
+    return next(iter(found.users.values()))
+
+
+def person(name, *values):
+    """Return the first value that a rule sees."""
+    return user(name, *values).attributes.get(name.lower())
 
 
 @pytest.mark.parametrize("name", ["mS-DS-ConsistencyGuid", "msExchMailboxGuid"])
@@ -52,3 +57,20 @@ def test_a_sid_is_text():
 )
 def test_proxy_addresses_are_the_primary_mail_address(values, address):
     assert person("proxyAddresses", *(value.encode() for value in values)) == address
+
+
+def test_all_mail_addresses_are_kept_the_primary_one_first():
+    values = [b"smtp:z@t", b"SMTP:ann@t", b"X500:/o=t", b"smtp:b@t", b"smtp:b@t"]
+    assert user("proxyAddresses", *values).ranked_values == {"proxyaddresses": (("ann@t",), ("b@t", "z@t"))}
+    assert user("proxyAddresses", b"smtp:b@t", b"smtp:a@t").ranked_values == {"proxyaddresses": (("a@t", "b@t"),)}
+    assert user("proxyAddresses", b"SMTP:ann@t").ranked_values == {}
+
+
+def test_values_of_other_attributes_are_all_kept_whatever_their_order():
+    for values in ([b"b@t", b"a@t"], [b"a@t", b"b@t"]):
+        assert user("otherMailbox", *values).ranked_values == {"othermailbox": (("a@t", "b@t"),)}
+        assert person("otherMailbox", *values) == "a@t"
+
+
+def test_a_value_that_is_no_text_hides_no_other():
+    assert person("customId", b"\xff\xfe", b"ok") == "ok"

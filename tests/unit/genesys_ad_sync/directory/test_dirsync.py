@@ -55,8 +55,49 @@ def test_the_attributes_of_the_group_filter_are_watched():
 
 
 def test_a_moved_organizational_unit_needs_a_whole_view():
-    with pytest.raises(CursorRejected, match="organizational units"):
+    with pytest.raises(CursorRejected, match="Organizational units"):
         changes(entry(1, name=[b"Sales"]), found=[entry(1)])
+
+
+class Tree(FakeSession):
+    """Has objects below ``parents``. ``looked_into``: where it was asked for them."""
+
+    parents: tuple = ()
+
+    def search_paged(self, base, *_):
+        self.looked_into = [*getattr(self, "looked_into", []), base]
+        yield from [entry(9)] if base in {f"<GUID={guid_of(number)}>" for number in self.parents} else []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "has_children", "is_container"),
+    [
+        ({"objectClass": [b"top", b"organization"]}, True, True),
+        ({"objectClass": [b"top", b"x-ownContainer"]}, True, True),
+        ({"objectClass": [b"top", b"organizationalUnit"]}, False, False),  # empty
+        ({"objectClass": [b"top", b"person", b"user"]}, True, False),  # not looked into: AD says nothing of children
+        ({"objectClass": [b"user"], "msDS-Approx-Immed-Subordinates": [b"3"]}, True, True),
+        ({"objectClass": [b"user"], "msDS-Approx-Immed-Subordinates": [b"0"]}, True, False),
+        ({"objectClass": [b"user"], "msDS-Approx-Immed-Subordinates": [b"1"]}, False, False),  # a phone, say
+    ],
+)
+def test_a_container_is_what_has_groups_or_people_in_it(attributes, has_children, is_container):
+    session = Tree(syncs=[[entry(1, name=[b"Sales"])]], found=[entry(1, **attributes)])
+    session.parents = (1,) if has_children else ()
+    reader = ChangeReader(session, SCOPE)
+    if is_container:
+        with pytest.raises(CursorRejected, match="renamed or moved"):
+            reader.changes_since(CURSOR)
+    else:
+        assert reader.changes_since(CURSOR).touched == {guid_of(1)}
+
+
+def test_of_many_moved_objects_that_may_be_containers_none_is_looked_into():
+    moved = [entry(number, name=[b"x"]) for number in range(1, 60)]
+    session = Tree(syncs=[moved], found=moved)
+    with pytest.raises(CursorRejected):
+        ChangeReader(session, SCOPE).changes_since(CURSOR)
+    assert not hasattr(session, "looked_into")
 
 
 def test_a_new_organizational_unit_is_no_reason_for_a_whole_view():

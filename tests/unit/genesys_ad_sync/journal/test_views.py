@@ -419,3 +419,29 @@ def test_reading_a_part_scans_no_table(journal: Journal) -> None:
             assert not any("SCAN journal" in line or "Seq Scan" in line for line in plan), (statement, plan)
             # to search by the definition alone is to scan, too
             assert not any("SEARCH journal" in line and "definition=? AND" not in line for line in plan), plan
+
+
+def test_all_values_and_announced_ends_survive(journal: Journal) -> None:
+    seen = view({"g": "u1 u2", "h": "u1"})
+    seen.users["u1"] = replace(
+        seen.users["u1"], attributes={"p": "a"}, ranked_values={"p": (("a",), ("b", "c"))}, ends_at=T0 + minutes(5)
+    )
+    ends = {"g": {"u1": T0 + minutes(10), "u2": T0 + minutes(20)}}
+    advance(journal, seen, ends=ends)
+    mine = journal.of(DEFINITION)
+    assert mine.views.load() == seen
+    assert mine.announced.links(T0 + minutes(9)) == {}
+    assert mine.announced.links(T0 + minutes(10)) == {"g": {"u1"}}
+    assert mine.announced.objects(T0 + minutes(4)) == frozenset()
+    assert mine.announced.objects(T0 + minutes(5)) == {"u1"}
+    nearly = {"g": {"u1": T0 + minutes(11), "u2": T0 + minutes(30)}}
+    advance(journal, seen, seen, ends=nearly)
+    assert mine.announced.links(T0 + minutes(10)) == {"g": {"u1"}}, "a minute more is the same end"
+    assert mine.announced.links(T0 + minutes(29)) == {"g": {"u1"}}
+    advance(journal, seen, seen, ends={"h": {}})
+    assert mine.announced.links(T0 + minutes(30)) == {"g": {"u1", "u2"}}, "nothing was read of g"
+    advance(journal, seen, seen, ends={"g": {}}, told_ends={"g": {"u2": T0 + minutes(40)}})
+    assert mine.announced.links(T0 + minutes(50)) == {"g": {"u2"}}, "u1 stays for good"
+    without = view({"g": "", "h": "u1"})
+    advance(journal, without, seen)
+    assert mine.announced.links(T0 + minutes(50)) == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from genesys_ad_sync.directory.results import Delta
-from genesys_ad_sync.polling.expiry import expires_otherwise
+from genesys_ad_sync.polling.announced import expires_otherwise
 from tests.support.journal import T0, cursor, user, view
 
 
