@@ -63,7 +63,10 @@ class Exchanges:
         """Replace the values in an LDAP filter, and a filter that cannot be taken apart."""
         if not _FRAME.fullmatch(_ITEM.sub("", text)):
             return f"({self._pseudonyms.name(text)}=*)"
-        return _ITEM.sub(lambda item: f"({item[1]}{item[2]}{self._filter_value(item[1], item[3])})", text)
+        return _ITEM.sub(self._filter_item, text)
+
+    def _filter_item(self, item: re.Match[str]) -> str:
+        return f"({item[1]}{item[2]}{self._filter_value(item[1], item[3])})"
 
     def _filter_value(self, attribute: str, text: str) -> str:
         return "*".join(self._filter_part(attribute, part) for part in text.split("*"))
@@ -73,7 +76,7 @@ class Exchanges:
         (instead,) = self._values.replaced(attribute.strip(), [raw])
         if attribute.strip().lower() in _BINARY:
             return str(escape_bytes(instead)) if instead else ""
-        return escape_filter_chars(instead.decode("utf-8", "backslashreplace"))
+        return str(escape_filter_chars(instead.decode("utf-8", "backslashreplace")))
 
     def _control(self, control: Any) -> Json:
         """Return an encoded control of ldap3."""

@@ -138,6 +138,7 @@ class RecordingConnection:
         self._folder = folder
         self._exchanges = Exchanges(folder.pseudonyms, Values(folder.pseudonyms, clock))
         self._file: RecordingFile | None = None  # made with the first line
+        self._files = 0
         self.trouble: str | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -149,9 +150,13 @@ class RecordingConnection:
         return self._connection
 
     def begin(self, name: str) -> None:
-        """Go on in a new file of this name. Raises OSError."""
+        """Go on in a new file of this name, with a number before it. Nothing is recorded any more if that fails."""
         self._close_file()
-        self._file = self._folder.new_file(name)
+        self._files += 1
+        try:
+            self._file = self._folder.new_file(f"{self._files:02}-{name.replace(' ', '-')}")
+        except OSError as error:
+            self._give_up(error)
 
     def unbind(self) -> Any:
         """End the connection and the recording."""
@@ -192,8 +197,11 @@ class RecordingConnection:
                 self._file = self._folder.new_file()
             self._file.write({"request": request(), **answer(), "seconds": seconds})
         except Exception as error:  # noqa: BLE001  whatever it is, the sync must go on without a recording
-            self.trouble = type(error).__name__  # its text may hold a name
-            log.warning("LDAP answers are not recorded any more: %s", self.trouble)
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        self.trouble = type(error).__name__  # its text may hold a name
+        log.warning("LDAP answers are not recorded any more: %s", self.trouble)
 
 
 def recorded(connection: Any) -> Any:
