@@ -26,6 +26,7 @@ _FRAME = re.compile(r"[()&|!\s]*")
 _ESCAPED = re.compile(rb"\\([0-9a-fA-F]{2})")
 _BINARY = frozenset({"objectguid", "objectsid", "ms-ds-consistencyguid", "msexchmailboxguid", "invocationid"})
 _URI = re.compile(r"(ldaps?://)([^/]*)(?:/(.*))?", re.IGNORECASE | re.DOTALL)
+_SCOPE = re.compile(r"\?(?:base|one|sub)")
 # The fixed parts of what Windows says: number, kind, place in its source, codes. The rest may hold names.
 _SAID = re.compile(
     r"\A[0-9A-Fa-f]{8}(?=:)|\b\w+Err(?=:)|\bDSID-[0-9A-Fa-f]+|\bproblem \d+ \([A-Z_]+\)|\bdata [0-9a-fA-F]+\b"
@@ -134,12 +135,12 @@ class Exchanges:
         found = _URI.fullmatch(uri)
         if found is None:
             return self._pseudonyms.name(uri)
-        dn, question, _ = (found[3] or "").partition("?")
+        dn, question, rest = (found[3] or "").partition("?")
         host, colon, port = found[2].partition(":")
         number = colon + port if port.isdigit() else ""
-        return (
-            f"{found[1]}{self._pseudonyms.dns_name(host)}{number}/{quote(self._pseudonyms.dn(unquote(dn)))}{question}"
-        )
+        path = quote(self._pseudonyms.dn(unquote(dn)), safe="=,")
+        scope = question + rest if _SCOPE.fullmatch(rest) else ""
+        return f"{found[1]}{self._pseudonyms.dns_name(host)}{number}/{path}{scope}"
 
 
 def said(message: Any) -> str:

@@ -88,6 +88,7 @@ def _key(path: Path, *, is_new: bool) -> bytes:
     mine = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
     try:
+        os.fchmod(descriptor, _FILE_MODE)  # whatever the umask takes away
         os.write(descriptor, secrets.token_bytes(KEY_BYTES))
         with suppress(FileExistsError):
             os.link(mine, path)
@@ -110,7 +111,8 @@ class RecordingFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._file = open(path, "ab", buffering=0, opener=lambda name, _: os.open(name, flags, _FILE_MODE))  # noqa: SIM115  closed by `close`
+        self._file = os.fdopen(os.open(path, flags, _FILE_MODE), "ab", buffering=0)
+        os.fchmod(self._file.fileno(), _FILE_MODE)  # whatever the umask takes away
 
     def write(self, line: Json) -> None:
         """Append a line by one call to the system, so that a crash leaves whole lines.
