@@ -61,6 +61,9 @@ class Stub:
         result, entries = self._answer(**request)
         return result["result"] == 0, result, entries, {}
 
+    def unbind(self) -> None:
+        """Do nothing, as there is no connection."""
+
     def session(self) -> LdapSession:
         return LdapSession(self, "dc1.test")
 

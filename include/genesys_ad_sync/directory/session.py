@@ -26,6 +26,7 @@ from genesys_ad_sync.directory.entries import (
     generalized_time,
 )
 from genesys_ad_sync.directory.temporary_links import is_member_attribute
+from genesys_ad_sync.directory.recording import recorded
 from genesys_ad_sync.errors import DirectoryError, DirectoryIncomplete, DirectoryNotFound, DirectoryRefused
 from genesys_ad_sync.model import Guid
 
@@ -55,7 +56,7 @@ class LdapSession:
         It must use the strategy SAFE_SYNC, with ``auto_range`` and ``return_empty_attributes`` off: ldap3 otherwise
         truncates ranges and invents empty attributes.
         """
-        self._connection = connection
+        self._connection = recorded(connection)
         self.host = host
         self.requests = 0
         self.parts_elsewhere: set[str] = set()
@@ -68,6 +69,11 @@ class LdapSession:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def connection(self) -> Any:
+        """Return the connection for what is no search; its answers are not checked."""
+        return self._connection
 
     def close(self) -> None:
         """Unbind. Calling it twice is harmless."""

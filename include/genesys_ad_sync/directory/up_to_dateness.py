@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from uuid import UUID
 
 from genesys_ad_sync.model import Guid, Vector
@@ -21,6 +21,7 @@ _SIGNATURE, _COOKIE_VERSION = b"MSDS", 3
 _HEAD = struct.Struct("<IIII")  # MS-DRSR 5.166: version, reserved, number of entries, reserved
 _ENTRY_SIZES = {1: 24, 2: 32}  # by version: invocationId and USN, then (2) the time of the last replication
 _ENTRY = struct.Struct("<16sQ")
+_GUID_SIZE = 16
 _CURSOR_ID = re.compile(r"<uuidSourceDsaInvocationID>\s*\{?([0-9A-Fa-f-]{36})\}?\s*</uuidSourceDsaInvocationID>")
 _CURSOR_USN = re.compile(r"<usnAttributeFilter>\s*(\d+)\s*</usnAttributeFilter>")
 
@@ -46,6 +47,28 @@ def of_attribute(value: bytes) -> Vector | None:
         return None
     entries = (_ENTRY.unpack_from(value, _HEAD.size + number * size) for number in range(count))
     return {str(UUID(bytes_le=invocation_id)): usn for invocation_id, usn in entries}
+
+
+def renamed_cookie(cookie: bytes, rename: Callable[[bytes], bytes]) -> bytes | None:
+    """Return the known part of a DirSync cookie, with each invocationId replaced by ``rename``.
+
+    None if its form is not known.
+    """
+    if of_cookie(cookie) is None:
+        return None
+    length = _COOKIE.unpack_from(cookie)[5]
+    vector = renamed_vector(cookie[_COOKIE.size : _COOKIE.size + length], rename)
+    head = cookie[: _COOKIE.size - _GUID_SIZE]
+    return None if vector is None else head + rename(cookie[len(head) : _COOKIE.size]) + vector
+
+
+def renamed_vector(value: bytes, rename: Callable[[bytes], bytes]) -> bytes | None:
+    """Return a value of ``replUpToDateVector`` like `renamed_cookie`."""
+    if of_attribute(value) is None:
+        return None
+    size = _ENTRY_SIZES[_HEAD.unpack_from(value)[0]]
+    entries = (value[at : at + size] for at in range(_HEAD.size, len(value), size))
+    return value[: _HEAD.size] + b"".join(rename(entry[:_GUID_SIZE]) + entry[_GUID_SIZE:] for entry in entries)
 
 
 def of_cursors(values: Iterable[bytes]) -> Vector | None:

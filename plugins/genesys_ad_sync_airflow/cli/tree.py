@@ -16,6 +16,7 @@ from genesys_ad_sync.errors import GroupSyncError
 from genesys_ad_sync_airflow.cli.claims import claims
 from genesys_ad_sync_airflow.cli.journal import journal
 from genesys_ad_sync_airflow.cli.links import links
+from genesys_ad_sync_airflow.cli.probe import probe
 
 DONE = 0
 FAILED = 1
@@ -79,3 +80,4 @@ def _say_error(text: str, args: Sequence[str]) -> None:
 main.add_command(journal)
 main.add_command(claims)
 main.add_command(links)
+main.add_command(probe)
