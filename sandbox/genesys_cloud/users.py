@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from sandbox.genesys_cloud import members, paging, refusals, search, visibility
 from sandbox.genesys_cloud.dependencies import CurrentPlatform
-from sandbox.genesys_cloud.entities import STATES, User
+from sandbox.genesys_cloud.entities import STATES, Group, User
 from sandbox.genesys_cloud.platform import Exchange, Platform, as_version, json_body
 
 _WRITABLE = ("name", "email", "title", "department")  # of UpdateUser's, those that the sandbox keeps
@@ -97,9 +97,12 @@ async def patch_user(request: Request, platform: CurrentPlatform, user_id: str) 
         return _answer(platform, user)
     if user.state == "deleted":
         raise refusals.not_found(user_id)
+    touched: list[Group] = []
     if groups is not None and platform.options.user_patch_groups == "honoured":
-        _replace_groups(platform, Exchange.of(request), user_id, groups)
+        touched = _replace_groups(platform, Exchange.of(request), user_id, groups)
     platform.state.change_user(user_id, {name: body[name] for name in _WRITABLE if name in body})
+    for group in touched:
+        members.check_answered(platform, group)
     return _answer(platform, user)
 
 
@@ -143,8 +146,8 @@ def _wanted_groups(platform: Platform, body: dict[str, Any]) -> list[str] | None
     return [item["id"] for item in groups]
 
 
-def _replace_groups(platform: Platform, exchange: Exchange, user_id: str, wanted: list[str]) -> None:
-    """Make the user a member of these groups, and of no others."""
+def _replace_groups(platform: Platform, exchange: Exchange, user_id: str, wanted: list[str]) -> list[Group]:
+    """Make the user a member of these groups, and of no others. Return the groups that this concerns."""
     state = platform.state
     for group_id in wanted:
         if group_id not in state.groups:
@@ -163,8 +166,7 @@ def _replace_groups(platform: Platform, exchange: Exchange, user_id: str, wanted
             state.change_members(group_id, add=[user_id])
         else:
             state.change_members(group_id, remove=[user_id])
-    for group in (*missing, *unwanted):
-        members.check_answered(platform, group)
+    return [*missing, *unwanted]
 
 
 def _text(platform: Platform, user: User, expand: list[str]) -> str:
