@@ -73,6 +73,14 @@ def value_for(rule: UserRule, user: DirectoryUser | None) -> str | None:
     return None if value is None else rule.genesys.normalise(value)
 
 
+def raw_value(rule: UserRule, user: DirectoryUser | None) -> str | None:
+    """Return the value as AD writes it, but for spaces around; None if AD has none."""
+    value = attribute(user.attributes, rule.directory) if user else None
+    if value is None or rule.genesys.needs_authority:
+        return value
+    return value.strip()
+
+
 def values_digest(rules: Sequence[UserRule], user: DirectoryUser | None) -> str:
     """Return a digest of the values that the account has under the rules."""
     values = [[rule.label, rule.authority, value_for(rule, user)] for rule in rules]
@@ -109,13 +117,19 @@ def standing(state: MatchState, guid: Guid) -> Standing:
 
 def asks_rule(state: MatchState, guid: Guid, rule: UserRule) -> bool:
     """Return True if Genesys must be asked about the account by this rule."""
-    if guid in state.refused:
-        return False
-    seen = sight(state, guid)
-    if seen is Sight.BELIEVED or (seen is Sight.ALIVE and standing(state, guid) is not Standing.DOUBTFUL):
+    if guid in state.refused or not asks_rules(state, guid):
         return False
     # whether a linked user has the external id matters, whatever another rule finds
-    return not found_by_rules(state, guid).users or (seen is Sight.ALIVE and rule.genesys.needs_authority)
+    is_alive = sight(state, guid) is Sight.ALIVE
+    return not found_by_rules(state, guid).users or (is_alive and rule.genesys.needs_authority)
+
+
+def asks_rules(state: MatchState, guid: Guid) -> bool:
+    """Return True if the rules decide about the account: it has no link, or its link is in doubt."""
+    seen = sight(state, guid)
+    if seen is Sight.BELIEVED:
+        return False
+    return seen is not Sight.ALIVE or standing(state, guid) is Standing.DOUBTFUL
 
 
 def _shows(user: GenesysUser, rule: UserRule, value: str) -> bool:
