@@ -90,8 +90,9 @@ def genesys_seed(users: int, members: Mapping[int, Iterable[int]]) -> dict[str, 
     }
 
 
-def directory_view(members: Mapping[int, Iterable[int]]) -> DirectoryView:
-    """Return what AD has: the same people and groups."""
+def directory_view(members: Mapping[int, Iterable[int]], mails: Mapping[int, str] | None = None) -> DirectoryView:
+    """Return what AD has: the same people and groups. ``mails``: those that are not the usual ones."""
+    mails = mails or {}
     lists = {g: set(of) for g, of in members.items()}
     people = set().union(*lists.values()) if lists else set()
     return DirectoryView(
@@ -114,7 +115,7 @@ def directory_view(members: Mapping[int, Iterable[int]]) -> DirectoryView:
                 name=f"User {n:06d}",
                 sam_account_name=f"user{n:06d}",
                 disabled=False,
-                attributes={"mail": f"user{n:06d}@example.com"},
+                attributes={"mail": mails.get(n, f"user{n:06d}@example.com")},
             )
             for n in people
         },
@@ -193,9 +194,9 @@ class SyntheticRuns:
             lease_wait=timedelta(0),
         )
 
-    def tell(self, members: Mapping[int, Iterable[int]]) -> None:
-        """Set the members in Active Directory. The next run finds out."""
-        self._next = directory_view(members)
+    def tell(self, members: Mapping[int, Iterable[int]], mails: Mapping[int, str] | None = None) -> None:
+        """Set the members in Active Directory, and mails that are not the usual ones. The next run finds out."""
+        self._next = directory_view(members, mails)
 
     def poll(self, run_id: str, mode: Mode = Mode.AUTO) -> None:
         """Do what the task of that name does, with the view that was set."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sandbox.genesys_cloud.options import SandboxOptions
 
 DEFAULT_CLIENT_ID = "5a4db0c5-7e57-4000-8000-5a4db0c50001"
+ADDRESS_REFUSED = "IP address is not allowed"
 
 
 @dataclass
@@ -46,7 +47,6 @@ class Token:
     client_id: str
     expires_at: float
     requests: Window = field(default_factory=Window)
-    scim_requests: Window = field(default_factory=Window)
 
 
 class Access:
@@ -66,6 +66,7 @@ class Access:
         self._lock = threading.Lock()
         self._tokens: dict[str, Token] = {}
         self._token_requests = Window()
+        self._families: dict[str, Window] = {}  # by the beginning of a path, for the whole organisation
 
     # -- the token endpoint --------------------------------------------------------------------------------------
 
@@ -81,8 +82,8 @@ class Access:
             if limit is not None and self._token_requests.count > limit:
                 text = f"rate limit exceeded; retry in {max(1, math.ceil(left))} seconds"
                 return refusals.oauth_error(400, "invalid_request", text)
-        if not self._options.address_is_allowed:
-            return refusals.oauth_error(403, "access_denied", "IP address is not allowed")
+        if not self._options.address_is_allowed and self._options.address_checked_at != "api":
+            return refusals.oauth_error(403, "access_denied", ADDRESS_REFUSED)
         form = parse_qs(body.decode("utf-8", "replace"))
         grant = form.get("grant_type", [""])[0]
         if grant != "client_credentials":
@@ -116,6 +117,9 @@ class Access:
     # -- each API request ----------------------------------------------------------------------------------------
 
     def authenticate(self, authorization: str) -> Token:
+        """Return the token of a request. Raises RefusalError without a valid one, or from an address not allowed."""
+        if not self._options.address_is_allowed and self._options.address_checked_at != "token":
+            raise refusals.address_refused(ADDRESS_REFUSED)
         scheme, _, value = authorization.partition(" ")
         if not authorization or scheme.lower() != "bearer" or not value.strip():
             raise refusals.authentication_required()
@@ -125,27 +129,28 @@ class Access:
             raise refusals.bad_credentials()
         return token
 
-    def spend(self, token: Token, *, scim: bool) -> dict[str, str]:
+    def spend(self, token: Token, path: str) -> dict[str, str]:
         """Count a request and return the `inin-ratelimit-*` headers.
 
-        Raises RefusalError (429) for a request over the budget.
+        Raises RefusalError (429) for a request over the budget of its endpoint family, or of the token.
         """
         options, now = self._options, self._clock()
+        headers: dict[str, str] = {}
         with self._lock:
-            scim_headers: dict[str, str] = {}
-            if scim and options.scim_rate_allowed is not None:
-                left = token.scim_requests.spend(now, options.rate_window)
-                if token.scim_requests.count > options.scim_rate_allowed:
-                    raise refusals.too_many_requests(max(1, math.ceil(left)))
-                scim_headers = _rate_headers(token.scim_requests.count, options.scim_rate_allowed, left)
-            if options.rate_allowed is None:
-                return scim_headers if options.scim_rate_headers else {}
-            left = token.requests.spend(now, options.rate_window)
-            if token.requests.count > options.rate_allowed:
-                raise refusals.too_many_requests(max(1, math.ceil(left)))
-            if scim_headers and options.scim_rate_headers:
-                return scim_headers
-            return _rate_headers(token.requests.count, options.rate_allowed, left)
+            if options.rate_allowed is not None:
+                headers = self._spend(token.requests, options.rate_allowed, now)
+            for beginning, allowed in options.family_rate_allowed.items():
+                if path.startswith(beginning):
+                    window = self._families.setdefault(beginning, Window())
+                    of_family = self._spend(window, allowed, now)
+                    headers = of_family if options.family_rate_headers else headers
+        return headers
+
+    def _spend(self, window: Window, allowed: int, now: float) -> dict[str, str]:
+        left = window.spend(now, self._options.rate_window)
+        if window.count > allowed:
+            raise refusals.too_many_requests(max(1, math.ceil(left)))
+        return _rate_headers(window.count, allowed, left)
 
     def require(self, *any_of: str) -> None:
         """Raise RefusalError (403) unless the OAuth client has one of these permissions."""

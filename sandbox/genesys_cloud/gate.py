@@ -156,7 +156,7 @@ class Gate:
         try:
             exchange.token = platform.access.authenticate(authorization)
             entry["client"] = exchange.token.client_id
-            rate = platform.access.spend(exchange.token, scim=path.startswith(SCIM_PREFIX))
+            rate = platform.access.spend(exchange.token, path)
         except RefusalError as refusal:
             return self._refuse(refusal, path, exchange)
         answer = await self._call(scope, exchange)

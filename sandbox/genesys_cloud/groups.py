@@ -10,10 +10,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sandbox.genesys_cloud import members, paging, refusals, search
+from sandbox.genesys_cloud import members, paging, refusals, search, visibility
 from sandbox.genesys_cloud.dependencies import CurrentPlatform
+from sandbox.genesys_cloud.entities import Group
 from sandbox.genesys_cloud.platform import Exchange, Platform, as_version, json_body
-from sandbox.genesys_cloud.state import Group
 
 routes = APIRouter(prefix="/api/v2/groups")
 
@@ -27,10 +27,12 @@ async def list_groups(request: Request, platform: CurrentPlatform) -> Response:
         if paging.listed(request, "jabberId"):
             raise refusals.bad_request("Specify either id or jabberId, not both.")
         groups = [group for group in groups if group.id in set(wanted)]
-    shown = [group for group in groups if group.id not in platform.options.private_groups]
+    shown = [group for group in groups if visibility.is_listed(platform, group)]
     _sort(shown, descending=paging.descending(request))
     total = len(groups if platform.options.totals_count_hidden else shown)
-    return paging.entities(request, map(_text, page.of(shown)), page, total)
+    with_owners = platform.options.owners_in_listing
+    texts = (_text(group, with_owners=with_owners) for group in page.of(shown))
+    return paging.entities(request, texts, page, total)
 
 
 @routes.get("/search")
@@ -45,7 +47,7 @@ async def search_groups(request: Request, platform: CurrentPlatform) -> Response
 
 @routes.get("/{group_id}")
 async def get_group(request: Request, platform: CurrentPlatform, group_id: str) -> Response:
-    group = _existing(platform, group_id)
+    group = visibility.group_of(platform, group_id)
     _, version = group.as_of(platform.clock() - Exchange.of(request).seconds_ago)
     return refusals.json_response(group.as_json(version))
 
@@ -53,7 +55,7 @@ async def get_group(request: Request, platform: CurrentPlatform, group_id: str) 
 @routes.get("/{group_id}/dynamicsettings")
 async def get_dynamic_settings(platform: CurrentPlatform, group_id: str) -> Response:
     platform.access.require("directory:group:view")
-    if not _existing(platform, group_id).dynamic:
+    if not visibility.group_of(platform, group_id).dynamic:
         raise refusals.not_found(group_id)
     return refusals.json_response({"groupId": group_id, "query": {"conditions": []}})
 
@@ -65,28 +67,31 @@ async def get_individuals(request: Request, platform: CurrentPlatform, group_id:
     paging_params = {"pageSize", "pageNumber", "sortOrder"} & set(request.query_params)
     if paging_params and options.individuals_paging == "refuse":
         raise refusals.bad_request(f"Unknown parameter: {', '.join(sorted(paging_params))}")
-    group = _existing(platform, group_id)
+    group = visibility.group_of(platform, group_id)
     individuals, _ = group.as_of(platform.clock() - Exchange.of(request).seconds_ago)
-    texts = _user_texts(platform, (user_id for user_id in individuals if _is_listed(platform, user_id)))
+    texts = _user_texts(platform, visibility.shown_members(platform, individuals))
     shown = texts if options.individuals_limit is None else texts[: options.individuals_limit]
-    return paging.entities(request, shown, paging.Page(max(len(texts), 1), 1), len(texts))
+    total = len(individuals if options.totals_count_hidden else texts)
+    return paging.entities(request, shown, paging.Page(max(total, 1), 1), total)
 
 
 @routes.get("/{group_id}/members")
 async def get_members(request: Request, platform: CurrentPlatform, group_id: str) -> Response:
     """Answer with individuals, owners and people included by rules."""
     page = paging.page_of(request, platform.options.members_max_page_size)
-    group = _existing(platform, group_id)
+    group = visibility.group_of(platform, group_id)
     individuals, _ = group.as_of(platform.clock() - Exchange.of(request).seconds_ago)
-    ids = [user_id for user_id in group.members(individuals) if _is_listed(platform, user_id)]
+    everybody = group.members(individuals)
+    ids = visibility.shown_members(platform, everybody)
     ids.sort(key=lambda user_id: _sort_key(platform, user_id), reverse=paging.descending(request))
-    return paging.entities(request, _user_texts(platform, page.of(ids)), page, len(ids))
+    total = len(everybody if platform.options.totals_count_hidden else ids)
+    return paging.entities(request, _user_texts(platform, page.of(ids)), page, total)
 
 
 @routes.post("/{group_id}/members")
 async def add_members(request: Request, platform: CurrentPlatform, group_id: str) -> Response:
     _check_permission(platform)
-    group = _existing(platform, group_id)
+    group = visibility.group_of(platform, group_id)
     ids, version = _wanted_members(json_body(request))
     _check_count(platform, len(ids))
     members.check_writable(platform, group)
@@ -94,13 +99,14 @@ async def add_members(request: Request, platform: CurrentPlatform, group_id: str
         raise refusals.conflict("group", int(platform.options.conflict))
     taken = members.admissible(platform, group, ids)
     platform.state.change_members(group_id, add=Exchange.of(request).carried_out(taken))
+    members.check_answered(platform, group)
     return refusals.json_response({}, 202)
 
 
 @routes.delete("/{group_id}/members")
 async def delete_members(request: Request, platform: CurrentPlatform, group_id: str) -> Response:
     _check_permission(platform)
-    group = _existing(platform, group_id)
+    group = visibility.group_of(platform, group_id)
     # One comma-separated text; no version is asked for.
     ids = [user_id for user_id in request.query_params.get("ids", "").split(",") if user_id]
     if not ids:
@@ -109,6 +115,7 @@ async def delete_members(request: Request, platform: CurrentPlatform, group_id: 
     members.check_writable(platform, group)
     found = members.removable(platform, group, ids)
     platform.state.change_members(group_id, remove=Exchange.of(request).carried_out(found))
+    members.check_answered(platform, group)
     return refusals.json_response({}, 202)
 
 
@@ -121,15 +128,10 @@ def _search(platform: Platform, asked: Any) -> Response:
     found = [platform.state.groups[group_id] for group_id in ids]
     if not search.names_field(body.get("query", []), "state"):
         found = [group for group in found if group.state == "active"]
-    _sort(found, descending=body.get("sortOrder") == "DESC")
-    return search.respond(body, found, "groups", platform.options, _text)
-
-
-def _existing(platform: Platform, group_id: str) -> Group:
-    group = platform.state.groups.get(group_id)
-    if group is None or group.state == "deleted":
-        raise refusals.not_found(group_id)
-    return group
+    shown = [group for group in found if visibility.is_listed(platform, group)]
+    _sort(shown, descending=body.get("sortOrder") == "DESC")
+    total = len(found if platform.options.totals_count_hidden else shown)
+    return search.respond(body, shown, "groups", platform.options, _text, total)
 
 
 def _check_permission(platform: Platform) -> None:
@@ -155,11 +157,6 @@ def _wanted_members(body: Any) -> tuple[list[str], int]:
     return ids, as_version(body["version"])
 
 
-def _is_listed(platform: Platform, user_id: str) -> bool:
-    user = platform.state.users.get(user_id)
-    return user is None or user.state in platform.options.individuals_states
-
-
 def _sort_key(platform: Platform, user_id: str) -> tuple[str, str]:
     user = platform.state.users.get(user_id)
     return (user.name.casefold() if user else "", user_id)
@@ -178,5 +175,5 @@ def _sort(groups: list[Group], *, descending: bool) -> None:
     groups.sort(key=lambda group: (group.name.casefold(), group.id), reverse=descending)
 
 
-def _text(group: Group) -> str:
-    return json.dumps(group.as_json(), ensure_ascii=False, separators=(",", ":"))
+def _text(group: Group, *, with_owners: bool = True) -> str:
+    return json.dumps(group.as_json(with_owners=with_owners), ensure_ascii=False, separators=(",", ":"))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from sandbox.genesys_cloud import refusals
+from sandbox.genesys_cloud import refusals, visibility
 from sandbox.genesys_cloud.refusals import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sandbox.genesys_cloud.entities import Group
     from sandbox.genesys_cloud.platform import Platform
-    from sandbox.genesys_cloud.state import Group
 
 
 def admissible(platform: Platform, group: Group, user_ids: Sequence[str]) -> list[str]:
@@ -30,6 +30,8 @@ def admissible(platform: Platform, group: Group, user_ids: Sequence[str]) -> lis
             "deleted": options.deleted_member,
             "inactive": options.inactive_member,
         }.get(state, "accept")
+        if user is not None and not visibility.sees_user(platform, user):
+            policy, state = options.member_of_other_division, "of another division"
         if policy == "refuse":
             raise _refused(options.refuse_member_status, f"User {user_id} is {state} and cannot be a member.", user_id)
         if policy == "ignore":
@@ -54,17 +56,49 @@ def removable(platform: Platform, group: Group, user_ids: Sequence[str]) -> list
             found.append(user_id)
         elif platform.options.member_not_there == "refuse":
             raise _refused(platform.options.refuse_member_status, f"User {user_id} is not a member.", user_id)
-    return found
+    return leaving(platform, group, found)
+
+
+def leaving(platform: Platform, group: Group, user_ids: Sequence[str]) -> list[str]:
+    """Return those of the ids that a remove really takes out.
+
+    Raises RefusalError if the options forbid to remove one of them.
+    """
+    options, users = platform.options, platform.state.users
+    going: list[str] = []
+    for user_id in user_ids:
+        user = users.get(user_id)
+        policy, why = "accept", ""
+        if user is not None and not visibility.sees_user(platform, user):
+            policy, why = options.member_of_other_division, "is of another division"
+        elif group.include_owners and user_id in group.owners:
+            policy, why = options.included_owner_removal, "owns the group"
+        if policy == "refuse":
+            raise _refused(options.refuse_member_status, f"User {user_id} {why} and cannot be removed.", user_id)
+        if policy == "accept":
+            going.append(user_id)
+    return going
 
 
 def check_writable(platform: Platform, group: Group) -> None:
     """Raise RefusalError if nobody's membership of the group may be written."""
-    if group.id in platform.options.forbidden_groups:
-        raise RefusalError(403, "not.authorized", "You are not authorized to perform the requested action.")
-    if group.id in platform.options.failing_groups:
+    options = platform.options
+    if group.id in options.forbidden_groups:
+        raise refusals.not_authorized()
+    if group.id in options.missing_groups:
+        raise refusals.not_found(group.id)
+    if group.id in options.conflicting_groups:
+        raise refusals.conflict("group", int(options.conflict))
+    if group.id in options.failing_groups:
         raise refusals.with_status(500)
-    if group.dynamic and platform.options.dynamic_group_writes == "refuse":
+    if group.dynamic and options.dynamic_group_writes == "refuse":
         raise refusals.bad_request(f"The membership of group {group.id} is dynamic.", scim_type="mutability")
+
+
+def check_answered(platform: Platform, group: Group) -> None:
+    """Raise RefusalError if a write that was carried out is answered with an error all the same."""
+    if group.id in platform.options.late_groups:
+        raise refusals.with_status(504)
 
 
 def _check_room(platform: Platform, group: Group, user_id: str) -> None:

@@ -110,6 +110,14 @@ def conflict(entity: str, status: int) -> RefusalError:
     return RefusalError(400, "bad.request", f"Error from directory: {message}", scim_type="invalidVers")
 
 
+def not_authorized(message: str = "You are not authorized to perform the requested action.") -> RefusalError:
+    return RefusalError(403, "not.authorized", message)
+
+
+def address_refused(message: str) -> RefusalError:
+    return GatewayRefusalError(403, "not.authorized", message)
+
+
 def missing_permissions(needed: tuple[str, ...]) -> RefusalError:
     """Build a 403. ``needed``: any one of them would do."""
     names = ", ".join(needed)

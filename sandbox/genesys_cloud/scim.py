@@ -7,18 +7,19 @@ Syntax after RFC 7644, limits and ETags after the reference. The operations of a
 
 import json
 import re
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sandbox.genesys_cloud import members, paging, refusals
+from sandbox.genesys_cloud import members, paging, refusals, visibility
 from sandbox.genesys_cloud.dependencies import CurrentPlatform
+from sandbox.genesys_cloud.entities import Group, iso
 from sandbox.genesys_cloud.platform import Exchange, Platform, json_body
-from sandbox.genesys_cloud.refusals import bad_scim
+from sandbox.genesys_cloud.refusals import RefusalError, bad_scim
 from sandbox.genesys_cloud.scim_patch_operations import GROUP_SCHEMA, GroupEdit, operations_of
-from sandbox.genesys_cloud.state import Group, iso
 
 PREFIXES = ("/api/v2/scim/v2", "/api/v2/scim")  # twins
 MEDIA_TYPE = "application/scim+json"
@@ -68,7 +69,8 @@ async def get_config(request: Request, prefix: Prefix) -> Response:
 async def list_groups(request: Request, platform: CurrentPlatform, prefix: Prefix) -> Response:
     platform.access.require("directory:group:edit")
     query = request.query_params
-    found = _matching(platform, query.get("filter"))
+    everything = _matching(platform, query.get("filter"))
+    found = [group for group in everything if visibility.is_listed(platform, group)]
     start, count = _whole(query.get("startIndex"), 1), _whole(query.get("count"), SMALL_PAGE)
     names = _shown(request)
     is_refused = platform.options.scim_large_pages == "refuse"
@@ -78,7 +80,7 @@ async def list_groups(request: Request, platform: CurrentPlatform, prefix: Prefi
     page = found[start - 1 : start - 1 + max(count, 0)]
     tail: dict[str, object] = {
         "schemas": [LIST_SCHEMA],
-        "totalResults": len(found),
+        "totalResults": len(everything if platform.options.totals_count_hidden else found),
         "startIndex": start,
         "itemsPerPage": len(page),
     }
@@ -118,7 +120,8 @@ async def patch_group(request: Request, platform: CurrentPlatform, prefix: Prefi
 
 def _write(platform: Platform, exchange: Exchange, edit: GroupEdit) -> None:
     group, added, removed = edit.group, edit.added, edit.removed
-    if edit.concerns_members:
+    concerns_members = edit.concerns_members  # of the group as it is before
+    if concerns_members:
         members.check_writable(platform, group)
     happening = set(exchange.carried_out([*added, *removed]))
     if edit.external_id != group.external_id:
@@ -128,13 +131,17 @@ def _write(platform: Platform, exchange: Exchange, edit: GroupEdit) -> None:
         add=[user_id for user_id in added if user_id in happening],
         remove=[user_id for user_id in removed if user_id in happening],
     )
+    if concerns_members:
+        members.check_answered(platform, group)
 
 
 def _existing(platform: Platform, group_id: str) -> Group:
-    group = platform.state.groups.get(group_id)
-    if group is None or group.state == "deleted":
-        raise refusals.RefusalError(404, "not.found", f"Resource {group_id} not found.", entity_id=group_id)
-    return group
+    try:
+        return visibility.group_of(platform, group_id)
+    except RefusalError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        raise RefusalError(404, "not.found", f"Resource {group_id} not found.", entity_id=group_id) from None
 
 
 def _matching(platform: Platform, text: str | None) -> list[Group]:
@@ -188,6 +195,7 @@ def _as_json(
         ids = list(group.individuals if individuals is None else individuals)
         if platform.options.scim_members == "all":
             ids = group.members(ids)
+        ids = visibility.shown_members(platform, ids)
         body["members"] = [{"type": "User", "value": user_id, "$ref": f"../users/{user_id}"} for user_id in ids]
     body["meta"] = {
         "resourceType": "Group",

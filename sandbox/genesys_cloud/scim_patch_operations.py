@@ -10,9 +10,9 @@ from sandbox.genesys_cloud import members
 from sandbox.genesys_cloud.refusals import bad_scim
 
 if TYPE_CHECKING:
+    from sandbox.genesys_cloud.entities import Group
     from sandbox.genesys_cloud.options import SandboxOptions
     from sandbox.genesys_cloud.platform import Platform
-    from sandbox.genesys_cloud.state import Group
 
 GROUP_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Group"
 PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -123,7 +123,7 @@ class GroupEdit:
         if absent:
             unknown = [user_id for user_id in absent if user_id not in self.group.individuals]
             members.removable(self.platform, self.group, unknown)
-        for user_id in user_ids:
+        for user_id in members.leaving(self.platform, self.group, user_ids):
             self.members.pop(user_id, None)
 
 

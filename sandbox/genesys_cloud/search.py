@@ -177,22 +177,27 @@ def from_q64(text: str | None) -> Any:
 
 
 def respond(
-    body: dict[str, Any], found: Sequence[Any], kind: str, options: SandboxOptions, text: Callable[[Any], str]
+    body: dict[str, Any],
+    found: Sequence[Any],
+    kind: str,
+    options: SandboxOptions,
+    text: Callable[[Any], str],
+    total: int,
 ) -> Response:
     """Build the envelope of search, which differs from that of listings.
 
-    ``found``: all results, sorted.
+    ``found``: all results that are shown, sorted.
     """
     size, number = body.get("pageSize", 25), body.get("pageNumber", 1)
     if options.search_max_page_size is not None and size > options.search_max_page_size:
         raise refusals.invalid_value(size, "pageSize", f"1 to {options.search_max_page_size}")
-    count = math.ceil(len(found) / size)
+    count = math.ceil(total / size)
 
     def q64(page: int) -> str:
         return base64.urlsafe_b64encode(json.dumps({**body, "pageNumber": page}).encode()).decode()
 
     tail: dict[str, object] = {
-        "total": len(found),
+        "total": total,
         "pageCount": count,
         "pageSize": size,
         "pageNumber": number,

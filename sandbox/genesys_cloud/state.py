@@ -5,147 +5,31 @@ Knows nothing of HTTP. The same lock guards every read and change, so a test may
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from sandbox.genesys_cloud.entities import HOME, Delta, Group, User
+from sandbox.genesys_cloud.seed import groups_of, users_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Iterable
 
     from sandbox.genesys_cloud.options import SandboxOptions
 
-STATES = ("active", "inactive", "deleted")
 
-
-def iso(at: float) -> str:
-    return datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-@dataclass
-class User:
-    id: str
-    name: str
-    email: str | None
-    username: str | None
-    state: str = "active"
-    external_ids: list[tuple[str, str]] = field(default_factory=list)  # (authority, key)
-    version: int = 1
-    title: str | None = None
-    department: str | None = None
-    _text: str | None = field(default=None, repr=False)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the API's User, without what only `expand` adds.
-
-        It has no external ids: the API's has none either.
-        """
-        body: dict[str, Any] = {
-            "id": self.id,
-            "name": self.name,
-            "division": {"id": "00000000-0000-4000-8000-000000000000", "name": "Home", "selfUri": ""},
-            "chat": {"jabberId": f"{self.id}@sandbox.orgspan.com"},
-            "email": self.email,
-            "primaryContactInfo": [{"address": self.email, "mediaType": "EMAIL", "type": "PRIMARY"}]
-            if self.email
-            else [],
-            "addresses": [],
-            "state": self.state,
-            "username": self.username,
-            "title": self.title,
-            "department": self.department,
-            "version": self.version,
-            "acdAutoAnswer": False,
-            "selfUri": f"/api/v2/users/{self.id}",
-        }
-        return {key: value for key, value in body.items() if value is not None}
-
-    def as_text(self) -> str:
-        """Return `as_json` as text, serialised once: listings of 20,000 users are joined from these."""
-        if self._text is None:
-            self._text = json.dumps(self.as_json(), ensure_ascii=False, separators=(",", ":"))
-        return self._text
-
-    def change(self, values: dict[str, Any]) -> None:
-        for name, value in values.items():
-            setattr(self, name, value)
-        self.version += 1
-        self._text = None
-
-
-@dataclass(frozen=True)
-class _Delta:
-    """How to get from the members after ``at`` back to those before."""
-
-    at: float
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-    version_before: int
-
-
-@dataclass
-class Group:
-    id: str
-    name: str
-    state: str = "active"
-    type: str = "official"
-    external_id: str | None = None
-    individuals: dict[str, None] = field(default_factory=dict)  # an ordered set
-    owners: list[str] = field(default_factory=list)
-    rule_members: list[str] = field(default_factory=list)
-    dynamic: bool = False  # has dynamicsettings
-    version: int = 1
-    modified: float = 0.0
-    history: list[_Delta] = field(default_factory=list, repr=False)
-
-    def members(self, individuals: Iterable[str] | None = None) -> list[str]:
-        """Return what /members lists: individuals, owners and people included by rules, each once."""
-        return list(dict.fromkeys([*(self.individuals if individuals is None else individuals), *self.owners,
-                                   *self.rule_members]))  # fmt: skip
-
-    def as_of(self, at: float) -> tuple[dict[str, None], int]:
-        """Return (individuals, version) of a time (Unix): what a lagging replica would answer."""
-        individuals, version = dict(self.individuals), self.version
-        for delta in reversed(self.history):
-            if delta.at <= at:
-                break
-            for user_id in delta.added:
-                individuals.pop(user_id, None)
-            individuals.update(dict.fromkeys(delta.removed))
-            version = delta.version_before
-        return individuals, version
-
-    def as_json(self, version: int | None = None) -> dict[str, Any]:
-        """Return the API's Group.
-
-        It has neither members nor externalId nor a flag for rules: the API's has none either.
-        """
-        return {
-            "id": self.id,
-            "name": self.name,
-            "dateModified": iso(self.modified),
-            "memberCount": len(self.members()),
-            "state": self.state,
-            "version": self.version if version is None else version,
-            "type": self.type,
-            "rulesVisible": True,
-            "visibility": "public",
-            "rolesEnabled": True,
-            "includeOwners": bool(self.owners),
-            "callsEnabled": False,
-            "owners": [{"id": owner, "selfUri": f"/api/v2/users/{owner}"} for owner in self.owners],
-            "selfUri": f"/api/v2/groups/{self.id}",
-        }
+_USER_VALUES = {"name", "email", "username", "state", "title", "department", "division", "external_ids"}
+_GROUP_VALUES = {"name", "state", "type", "external_id", "owners", "rule_members", "dynamic", "visibility",
+                 "include_owners", "division"}  # fmt: skip
 
 
 class State:
     """Users and groups of one organisation, filled from a seed.
 
-    Seed: ``{"users": [{id, name, email, username, state, external_ids: [{authority, key}]}], "groups": [{id, name,
-    state, type, external_id, individuals: [user ids], owners: [...], rule_members: [...], dynamic: bool}]}``; only
-    ``id`` and ``name`` are required. ``ValueError`` for a seed that contradicts itself.
+    Seed: ``{"users": [{id, name, email, username, state, division, external_ids: [{authority, key}]}], "groups": [{id,
+    name, state, type, visibility, division, external_id, individuals: [user ids], owners: [...], include_owners: bool,
+    rule_members: [...], dynamic: bool}]}``; only ``id`` and ``name`` are required. ``ValueError`` for a seed that
+    contradicts itself.
     """
 
     def __init__(self, seed: dict[str, Any], options: SandboxOptions, clock: Callable[[], float] = time.time) -> None:
@@ -156,8 +40,8 @@ class State:
 
     def load(self, seed: dict[str, Any]) -> None:
         """Forget everything and begin with this seed."""
-        users, external_ids = _users_of(seed)
-        groups = _groups_of(seed, users, self._clock())
+        users, external_ids = users_of(seed)
+        groups = groups_of(seed, users, self._clock())
         memberships: dict[str, set[str]] = {}
         for group in groups.values():
             for user_id in group.individuals:
@@ -221,6 +105,7 @@ class State:
                         "version": user.version,
                         "title": user.title,
                         "department": user.department,
+                        "division": user.division,
                     }
                     for user in self.users.values()
                 ],
@@ -240,6 +125,9 @@ class State:
                 "owners": list(group.owners),
                 "rule_members": list(group.rule_members),
                 "dynamic": group.dynamic,
+                "visibility": group.visibility,
+                "include_owners": group.include_owners,
+                "division": group.division,
                 "version": group.version,
             }
 
@@ -274,21 +162,24 @@ class State:
         if not changes and not self._options.unchanged_bumps_version:
             return
         now = self._clock()
-        group.history.append(_Delta(now, added, removed, group.version))
+        group.history.append(Delta(now, added, removed, group.version))
         steps = max(changes, 1) if self._options.version_bump == "per_member" else 1
         group.version += steps * self._options.version_step
         group.modified = now
 
     def change_user(self, user_id: str, values: dict[str, Any]) -> None:
-        """Change a user by hand or through PATCH.
+        """Change a user by hand or through the API. ``values``: see ``_USER_VALUES``.
 
-        ``values``: name, email, username, state, title, department, external_ids.
+        The state ``deleted`` deletes the user, and ``active`` restores a deleted one. A deleted user moves to the Home
+        division and stays there. What becomes of its memberships is an option.
         """
-        allowed = {"name", "email", "username", "state", "title", "department", "external_ids"}
-        _check_names(values, allowed)
+        _check_names(values, _USER_VALUES)
         with self.lock:
             user = self.users[user_id]
             values = dict(values)
+            if values.get("state") == "deleted" and user.state != "deleted":
+                values.setdefault("division", HOME)
+                self._end_memberships_of_deleted(user_id)
             if "external_ids" in values:
                 ids = [(entry["authority"], entry["key"]) for entry in values["external_ids"]]
                 for key in user.external_ids:
@@ -299,83 +190,30 @@ class State:
             self._changed()
 
     def change_group(self, group_id: str, values: dict[str, Any]) -> None:
-        """Change a group by hand or through SCIM.
+        """Change a group by hand or through SCIM. ``values``: see ``_GROUP_VALUES``.
 
-        ``values``: name, state, type, external_id, owners, rule_members, dynamic.
+        Where owners are included, newly added ones become individual members.
         """
-        _check_names(values, {"name", "state", "type", "external_id", "owners", "rule_members", "dynamic"})
+        _check_names(values, _GROUP_VALUES)
         with self.lock:
             group = self.groups[group_id]
+            new_owners = [owner for owner in values.get("owners", ()) if owner not in group.owners]
+            if new_owners and values.get("include_owners", group.include_owners):
+                self.change_members(group_id, add=new_owners)
             for name, value in values.items():
                 setattr(group, name, value)
             group.version += self._options.version_step
             group.modified = self._clock()
             self._changed()
 
+    def _end_memberships_of_deleted(self, user_id: str) -> None:
+        if self._options.deleted_memberships == "ended":
+            for group_id in self.groups_of(user_id):
+                self.change_members(group_id, remove=[user_id])
+
     def touch_group(self, group_id: str) -> None:
         """Save the group as somebody else would: same members, new version."""
         self.change_group(group_id, {})
-
-
-def _users_of(seed: dict[str, Any]) -> tuple[dict[str, User], dict[tuple[str, str], str]]:
-    """Return users by id, and user ids by external id."""
-    users: dict[str, User] = {}
-    external_ids: dict[tuple[str, str], str] = {}
-    for item in seed.get("users", ()):
-        user = _user_of(item)
-        if user.id in users:
-            raise ValueError(f"seed: user {user.id} twice")
-        if user.state not in STATES:
-            raise ValueError(f"seed: user {user.id} has state {user.state!r}, which is none of {STATES}")
-        users[user.id] = user
-        for key in user.external_ids:
-            if external_ids.setdefault(key, user.id) != user.id:
-                raise ValueError(f"seed: the external id of user {user.id} belongs to {external_ids[key]}, too")
-    return users, external_ids
-
-
-def _user_of(item: dict[str, Any]) -> User:
-    return User(
-        id=item["id"],
-        name=item["name"],
-        email=item.get("email"),
-        username=item.get("username", item.get("email")),
-        state=item.get("state", "active"),
-        external_ids=[(entry["authority"], entry["key"]) for entry in item.get("external_ids", ())],
-        version=item.get("version", 1),
-        title=item.get("title"),
-        department=item.get("department"),
-    )
-
-
-def _groups_of(seed: dict[str, Any], users: Container[str], now: float) -> dict[str, Group]:
-    """Return groups by id."""
-    groups: dict[str, Group] = {}
-    for item in seed.get("groups", ()):
-        group = _group_of(item, now)
-        if group.id in groups:
-            raise ValueError(f"seed: group {group.id} twice")
-        for user_id in group.members():
-            if user_id not in users:
-                raise ValueError(f"seed: group {group.id} names user {user_id}, but the seed has no such user")
-        groups[group.id] = group
-    return groups
-
-
-def _group_of(item: dict[str, Any], now: float) -> Group:
-    return Group(
-        id=item["id"],
-        name=item["name"],
-        state=item.get("state", "active"),
-        type=item.get("type", "official"),
-        external_id=item.get("external_id"),
-        individuals=dict.fromkeys(item.get("individuals", ())),
-        owners=list(item.get("owners", ())),
-        rule_members=list(item.get("rule_members", ())),
-        dynamic=bool(item.get("dynamic", False)),
-        version=item.get("version", 1),
-        modified=now,
-    )
 
 
 def _check_names(values: dict[str, Any], allowed: set[str]) -> None:

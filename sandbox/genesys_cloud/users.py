@@ -10,10 +10,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sandbox.genesys_cloud import members, paging, refusals, search
+from sandbox.genesys_cloud import members, paging, refusals, search, visibility
 from sandbox.genesys_cloud.dependencies import CurrentPlatform
+from sandbox.genesys_cloud.entities import STATES, Group, User
 from sandbox.genesys_cloud.platform import Exchange, Platform, as_version, json_body
-from sandbox.genesys_cloud.state import STATES, User
 
 _WRITABLE = ("name", "email", "title", "department")  # of UpdateUser's, those that the sandbox keeps
 
@@ -37,8 +37,10 @@ async def list_users(request: Request, platform: CurrentPlatform) -> Response:
         if limit is not None and len(wanted) > limit:
             raise refusals.RefusalError(400, "max.user.ids", f"Only {limit} users can be requested at a time.")
         users = [user for user in users if user.id in set(wanted)]
+    shown = users if options.client_divisions is None else [u for u in users if visibility.sees_user(platform, u)]
+    total = len(users if options.totals_count_hidden else shown)
     expand = paging.listed(request, "expand")
-    return paging.entities(request, (_text(platform, user, expand) for user in page.of(users)), page, len(users))
+    return paging.entities(request, (_text(platform, user, expand) for user in page.of(shown)), page, total)
 
 
 @routes.get("/search")
@@ -55,15 +57,24 @@ async def search_users(request: Request, platform: CurrentPlatform) -> Response:
 async def get_by_external_id(request: Request, platform: CurrentPlatform, authority: str, key: str) -> Response:
     """Answer with the user of an external id, case-sensitive in both parts."""
     user_id = platform.state.external_ids.get((authority, key))
-    if user_id is None or platform.state.users[user_id].state == "deleted":
+    user = platform.state.users.get(user_id or "")
+    if user is None or user.state == "deleted" or not visibility.sees_user(platform, user):
         raise refusals.not_found(f"{authority}/{key}")
-    return _answer(platform, platform.state.users[user_id], paging.listed(request, "expand"))
+    return _answer(platform, user, paging.listed(request, "expand"))
 
 
 @routes.get("/{user_id}")
 async def get_user(request: Request, platform: CurrentPlatform, user_id: str) -> Response:
     user = _existing(platform, user_id, deleted=request.query_params.get("state") in ("deleted", "any"))
     return _answer(platform, user, paging.listed(request, "expand"))
+
+
+@routes.delete("/{user_id}")
+async def delete_user(platform: CurrentPlatform, user_id: str) -> Response:
+    platform.access.require("admin", "directory:user:delete", "directory:organization:admin")
+    _existing(platform, user_id, deleted=False)
+    platform.state.change_user(user_id, {"state": "deleted"})
+    return refusals.json_response({})
 
 
 @routes.patch("/{user_id}")
@@ -86,9 +97,12 @@ async def patch_user(request: Request, platform: CurrentPlatform, user_id: str) 
         return _answer(platform, user)
     if user.state == "deleted":
         raise refusals.not_found(user_id)
+    touched: list[Group] = []
     if groups is not None and platform.options.user_patch_groups == "honoured":
-        _replace_groups(platform, Exchange.of(request), user_id, groups)
+        touched = _replace_groups(platform, Exchange.of(request), user_id, groups)
     platform.state.change_user(user_id, {name: body[name] for name in _WRITABLE if name in body})
+    for group in touched:
+        members.check_answered(platform, group)
     return _answer(platform, user)
 
 
@@ -102,14 +116,18 @@ def _search(platform: Platform, asked: Any) -> Response:
     found = [platform.state.users[user_id] for user_id in ids]
     if not search.names_field(body.get("query", []), "state"):
         found = [user for user in found if user.state in platform.options.search_default_states]
-    found.sort(key=lambda user: (user.name.casefold(), user.id), reverse=body.get("sortOrder") == "DESC")
+    shown = found
+    if platform.options.search_divisions == "own":
+        shown = [user for user in found if visibility.sees_user(platform, user)]
+    shown.sort(key=lambda user: (user.name.casefold(), user.id), reverse=body.get("sortOrder") == "DESC")
+    total = len(found if platform.options.totals_count_hidden else shown)
     expand = body.get("expand") or []
-    return search.respond(body, found, "users", platform.options, lambda user: _text(platform, user, expand))
+    return search.respond(body, shown, "users", platform.options, lambda user: _text(platform, user, expand), total)
 
 
 def _existing(platform: Platform, user_id: str, *, deleted: bool) -> User:
     user = platform.state.users.get(user_id)
-    if user is None or (user.state == "deleted" and not deleted):
+    if user is None or (user.state == "deleted" and not deleted) or not visibility.sees_user(platform, user):
         raise refusals.not_found(user_id)
     return user
 
@@ -128,21 +146,27 @@ def _wanted_groups(platform: Platform, body: dict[str, Any]) -> list[str] | None
     return [item["id"] for item in groups]
 
 
-def _replace_groups(platform: Platform, exchange: Exchange, user_id: str, wanted: list[str]) -> None:
-    """Make the user a member of these groups, and of no others."""
+def _replace_groups(platform: Platform, exchange: Exchange, user_id: str, wanted: list[str]) -> list[Group]:
+    """Make the user a member of these groups, and of no others. Return the groups that this concerns."""
     state = platform.state
     for group_id in wanted:
         if group_id not in state.groups:
             raise refusals.bad_request(f"Group {group_id} does not exist.")
     present = state.groups_of(user_id)
-    missing = [group_id for group_id in dict.fromkeys(wanted) if group_id not in present]
-    joining = [group_id for group_id in missing if members.admissible(platform, state.groups[group_id], [user_id])]
-    leaving = [group_id for group_id in present if group_id not in wanted]
+    if platform.options.user_patch_hidden_groups == "kept":
+        present = [group_id for group_id in present if visibility.is_listed(platform, state.groups[group_id])]
+    missing = [visibility.group_of(platform, group_id) for group_id in dict.fromkeys(wanted) if group_id not in present]
+    unwanted = [state.groups[group_id] for group_id in present if group_id not in wanted]
+    for group in (*missing, *unwanted):
+        members.check_writable(platform, group)
+    joining = [group.id for group in missing if members.admissible(platform, group, [user_id])]
+    leaving = [group.id for group in unwanted if members.leaving(platform, group, [user_id])]
     for group_id in exchange.carried_out([*joining, *leaving]):
         if group_id in joining:
             state.change_members(group_id, add=[user_id])
         else:
             state.change_members(group_id, remove=[user_id])
+    return [*missing, *unwanted]
 
 
 def _text(platform: Platform, user: User, expand: list[str]) -> str:
@@ -153,6 +177,8 @@ def _text(platform: Platform, user: User, expand: list[str]) -> str:
     if options.expand_groups == "sometimes" and zlib.crc32(user.id.encode()) % 2:
         return user.as_text()  # best effort: the key is just not there
     ids = platform.state.groups_of(user.id, with_rules=options.expand_groups_includes_rules)
+    if not options.expand_groups_includes_hidden:
+        ids = [group_id for group_id in ids if visibility.is_listed(platform, platform.state.groups[group_id])]
     groups = [{"id": group_id, "selfUri": f"/api/v2/groups/{group_id}"} for group_id in ids]
     return f'{user.as_text()[:-1]},"groups":{json.dumps(groups)}}}'
 

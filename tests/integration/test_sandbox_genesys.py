@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.genesys_cloud import SandboxClient, SandboxGenesys, SandboxOptions, spawn
+from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions, spawn
 from tests.support.genesys import (
     ANNA,
     BILLING,
@@ -33,72 +33,12 @@ from tests.support.genesys import (
     small_seed,
     uid,
 )
+from tests.support.genesys_api import PATCH_SCHEMA, Api, add_op, api, ids_of, remove_op, token
 from tests.support.stub_genesys import FakeClock
 
-PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+__all__ = ["api"]
+
 NOBODY = uid(999)
-
-
-class Api:
-    """`requests` with a token, and nothing else."""
-
-    def __init__(self, sandbox: SandboxClient) -> None:
-        self.sandbox = sandbox
-        self.session = requests.Session()
-        self.login()
-
-    def login(self) -> None:
-        answer = token(self.sandbox)
-        assert answer.status_code == 200, answer.text
-        self.session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-
-    def __call__(self, method: str, path: str, **arguments: Any) -> requests.Response:
-        prefix = "" if path.startswith("/") else "/api/v2/"
-        return self.session.request(method, f"{self.sandbox.url}{prefix}{path}", timeout=300, **arguments)
-
-    def get(self, path: str, **params: Any) -> requests.Response:
-        return self("GET", path, params=params)
-
-    def version(self, group_id: str) -> int:
-        version: int = self.get(f"groups/{group_id}").json()["version"]
-        return version
-
-    def add(self, group_id: str, ids: list[str], version: int | None = None) -> requests.Response:
-        known = self.version(group_id) if version is None else version
-        return self("POST", f"groups/{group_id}/members", json={"memberIds": ids, "version": known})
-
-    def delete(self, group_id: str, ids: list[str]) -> requests.Response:
-        return self("DELETE", f"groups/{group_id}/members", params={"ids": ",".join(ids)})
-
-    def search(self, *criteria: dict[str, Any], **more: Any) -> requests.Response:
-        return self("POST", "users/search", json={"query": list(criteria), **more})
-
-    def patch(self, group_id: str, *operations: dict[str, Any], **headers: str) -> requests.Response:
-        body = {"schemas": [PATCH_SCHEMA], "Operations": list(operations)}
-        return self("PATCH", f"scim/v2/groups/{group_id}", json=body, headers=headers)
-
-
-def token(sandbox: SandboxClient, **changes: Any) -> requests.Response:
-    arguments: dict[str, Any] = {
-        "auth": (sandbox.client_id, sandbox.client_secret),
-        "data": {"grant_type": "client_credentials"},
-        **changes,
-    }
-    return requests.post(f"{sandbox.url}/oauth/token", timeout=300, **arguments)
-
-
-def ids_of(answer: requests.Response) -> list[str]:
-    assert answer.status_code == 200, answer.text
-    body = answer.json()
-    return [item["id"] for item in body.get("entities", body.get("results"))]
-
-
-def add_op(*ids: str) -> dict[str, Any]:
-    return {"op": "add", "path": "members", "value": [{"value": one} for one in ids]}
-
-
-def remove_op(one: str) -> dict[str, Any]:
-    return {"op": "remove", "path": f'members[value eq "{one}"]'}
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -106,11 +46,6 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-@pytest.fixture
-def api(genesys: SandboxGenesys) -> Api:
-    return Api(genesys)
 
 
 # -- OAuth -----------------------------------------------------------------------------------------------------------
@@ -238,14 +173,14 @@ def test_the_budget_is_whole_again_after_its_window(genesys_factory: GenesysFact
 
 
 def test_the_rate_limit_can_be_off_and_scim_can_have_its_own(api: Api, genesys: SandboxGenesys) -> None:
-    genesys.set_options(rate_allowed=None, scim_rate_allowed=1)
+    genesys.set_options(rate_allowed=None, family_rate_allowed={"/api/v2/scim/": 1})
     assert "inin-ratelimit-count" not in api.get("groups").headers
     assert [api.get(f"scim/v2/groups/{BILLING}").status_code for _ in range(2)] == [200, 429]
     assert api.get("groups").status_code == 200
 
 
 def test_the_headers_of_scim_can_speak_of_its_own_limit(api: Api, genesys: SandboxGenesys) -> None:
-    genesys.set_options(rate_allowed=300, scim_rate_allowed=60, scim_rate_headers=True)
+    genesys.set_options(rate_allowed=300, family_rate_allowed={"/api/v2/scim/": 60}, family_rate_headers=True)
     assert api.get("groups").headers["inin-ratelimit-allowed"] == "300"
     headers = api.get(f"scim/v2/groups/{BILLING}").headers
     assert (headers["inin-ratelimit-allowed"], headers["inin-ratelimit-count"]) == ("60", "1")

@@ -25,8 +25,8 @@ from genesys_ad_sync.directory.entries import (
     RootDse,
     generalized_time,
 )
-from genesys_ad_sync.directory.temporary_links import is_member_attribute
 from genesys_ad_sync.directory.recording import recorded
+from genesys_ad_sync.directory.temporary_links import is_member_attribute
 from genesys_ad_sync.errors import DirectoryError, DirectoryIncomplete, DirectoryNotFound, DirectoryRefused
 from genesys_ad_sync.model import Guid
 

@@ -19,12 +19,14 @@ def entity_of(body: Any, path: str) -> dict[str, Any]:
 def group_of(entity: dict[str, Any], path: str) -> GenesysGroup:
     """Return the group of an entity."""
     version = str(entity.get("version"))  # an int; in older texts a string of digits
+    owners = entity.get("owners")
     return GenesysGroup(
         id=id_of(entity, path),
         name=str(entity.get("name") or ""),
         state=str(entity.get("state") or "active"),
         version=int(version) if version.isdigit() else None,
         member_count=entity.get("memberCount"),
+        owners=tuple(id_of(owner, path) for owner in owners) if isinstance(owners, list) else None,
     )
 
 

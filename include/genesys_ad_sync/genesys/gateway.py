@@ -38,7 +38,11 @@ _T = TypeVar("_T")
 
 
 class FoundUsers(list[GenesysUser]):
-    """The users that were found. ``refused``: values that Genesys refuses to look up, which is not "no such user"."""
+    """The users that were found.
+
+    ``refused``: values that Genesys refuses to look up, which is not "no such user". In the form of
+    `UserKey.normalise`.
+    """
 
     def __init__(self, users: Iterable[GenesysUser] = (), refused: Iterable[str] = ()) -> None:
         super().__init__(users)
@@ -140,9 +144,10 @@ class GenesysGateway:
         """Find active and inactive users whose ``field`` is one of ``values``, ignoring case.
 
         Takes the cheaper way: search (50 values per request) or listing all users (500 per request, kept).
-        The result has no user for an unknown value, and two for a value that two users have.
+        The result has no user for an unknown value, and two for a value that two users have. A search gets the values
+        as they are written here, since it may mind case: pass each spelling that may be the right one.
         """
-        wanted = _normalised(values)
+        wanted = _spellings(values)
         if not wanted:
             return FoundUsers()
         with self._lock:
@@ -154,7 +159,8 @@ class GenesysGateway:
         A refused batch (400) is halved until the refused value is alone. Such a value (with an odd character, for
         instance) is looked for among all users, if Genesys lists them.
         """
-        wanted = sorted(_normalised(values))
+        # spellings of one value side by side: where it is refused, all of them are, and halving finds them together
+        wanted = sorted(_spellings(values), key=lambda value: (field.normalise(value), value))
         found: dict[str, GenesysUser] = {}
         refused: set[str] = set()
         start = 0
@@ -165,9 +171,10 @@ class GenesysGateway:
             found.update((user.id, user) for user in users)
             refused |= users.refused
         if refused and self._can_list():
-            found.update((user.id, user) for user in _matching(field, frozenset(refused), self.list_users(STATES)))
+            found.update((user.id, user) for user in _matching(field, refused, self.list_users(STATES)))
             refused.clear()
-        return FoundUsers(found.values(), refused)
+        known = {field.normalise(field.of(user) or "") for user in found.values()}
+        return FoundUsers(found.values(), {field.normalise(value) for value in refused} - known)
 
     def list_users(self, states: Sequence[str] = STATES) -> list[GenesysUser]:
         """Read all users in these states, once per gateway: one request per 500."""
@@ -177,6 +184,11 @@ class GenesysGateway:
                 self._listed[state] = tuple(_complete(partial(self._read_users, state)))
             users.update((user.id, user) for user in self._listed[state])
         return list(users.values())
+
+    def all_users(self) -> list[GenesysUser]:
+        """Read all active users, and the inactive ones if Genesys lists them: one request per 500, kept."""
+        with self._lock:
+            return self.list_users(STATES if self._can_list() else ("active",))
 
     def user_by_external_id(self, authority: str, key: str) -> GenesysUser | None:
         """Read the user with this external id (case matters in both), or None."""
@@ -321,7 +333,7 @@ class GenesysGateway:
             return page_of(self._client.call("POST", path, json=body, idempotent=True), "POST", path, "results")
 
         users = _complete(lambda: [user_of(entity, path) for entity in read_pages(fetch, path)])
-        return _matching(field, frozenset(values), users)
+        return _matching(field, values, users)
 
     def _read_external_ids(self) -> dict[str, str]:
         try:
@@ -367,9 +379,10 @@ def _complete(read: Callable[[], _T]) -> _T:
     return read()
 
 
-def _normalised(values: Iterable[str]) -> frozenset[str]:
-    return frozenset(value.strip().lower() for value in values if value and value.strip())
+def _spellings(values: Iterable[str]) -> frozenset[str]:
+    return frozenset(value.strip() for value in values if value and value.strip())
 
 
-def _matching(field: UserKey, wanted: frozenset[str], users: Iterable[GenesysUser]) -> list[GenesysUser]:
-    return [user for user in users if user.state in STATES and (field.of(user) or "").strip().lower() in wanted]
+def _matching(field: UserKey, wanted: Iterable[str], users: Iterable[GenesysUser]) -> list[GenesysUser]:
+    values = {field.normalise(value) for value in wanted}
+    return [user for user in users if user.state in STATES and field.normalise(field.of(user) or "") in values]

@@ -6,6 +6,7 @@ Pure: the caller asks Genesys. `start` → (`next_lookup` → ask Genesys → `a
 from genesys_ad_sync.matching.accounts import accounts_without_veto, disabled_users, excluded_users
 from genesys_ad_sync.matching.claims import outsiders, without_veto
 from genesys_ad_sync.matching.links import LinkFinding, link_findings
+from genesys_ad_sync.matching.listing import wants_listing, with_listing
 from genesys_ad_sync.matching.lookups import Lookup, answered, next_lookup, start
 from genesys_ad_sync.matching.results import finish
 from genesys_ad_sync.matching.state import MatchState, is_digest_of, value_for, values_digest
@@ -26,5 +27,7 @@ __all__ = [
     "start",
     "value_for",
     "values_digest",
+    "wants_listing",
+    "with_listing",
     "without_veto",
 ]

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from genesys_ad_sync.matching.state import MatchState, asks_rule, values_for
+from genesys_ad_sync.matching.state import MatchState, asks_rule, spellings_for
 from genesys_ad_sync.model import DirectoryUser, GenesysUser, Guid, Link
 from genesys_ad_sync.settings import UserRule
 
@@ -19,11 +19,13 @@ class Lookup:
     """The next question to Genesys.
 
     ``rule``: index in `users:`; None: by Genesys user id. ``values``: sorted, without repetition, in the form in which
-    the answer must be keyed (see `UserKey.normalise`).
+    the answer must be keyed (see `UserKey.normalise`). ``spellings``: the same as AD writes them, and in that form: a
+    search may mind case.
     """
 
     rule: int | None
     values: tuple[str, ...]
+    spellings: tuple[str, ...] = field(default=(), compare=False)
 
 
 def start(
@@ -55,13 +57,16 @@ def next_lookup(state: MatchState) -> Lookup | None:
     if len(state.answers) == len(state.rules):
         return None
     index = len(state.answers)
-    values = {
-        value
-        for guid, user in state.users.items()
-        if asks_rule(state, guid, state.rules[index])
-        for value in values_for(state.rules[index], user)
-    }
-    return Lookup(index, tuple(sorted(values))) if values else next_lookup(_skipped(state))
+    rule = state.rules[index]
+    values: dict[str, set[str]] = {}
+    for guid, user in state.users.items():
+        if asks_rule(state, guid, rule):
+            for value, spelling in spellings_for(rule, user).items():
+                values.setdefault(value, {value}).add(spelling)
+    if not values:
+        return next_lookup(_skipped(state))
+    spellings = (spelling for value in sorted(values) for spelling in sorted(values[value]))
+    return Lookup(index, tuple(sorted(values)), tuple(spellings))
 
 
 def answered(

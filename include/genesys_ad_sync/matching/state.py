@@ -87,6 +87,15 @@ def ranks_for(rule: UserRule, user: DirectoryUser | None) -> RankedValues:
     return tuple(tuple(dict.fromkeys(rank)) for rank in stripped if rank)
 
 
+def spellings_for(rule: UserRule, user: DirectoryUser | None) -> Mapping[str, str]:
+    """Return each value of `values_for` as AD writes it, but for spaces around."""
+    if user is None:
+        return {}
+    first = attribute(user.attributes, rule.directory)
+    ranks = user.ranked_values.get(rule.directory.lower()) or (((first,),) if first is not None else ())
+    return {rule.genesys.normalise(text.strip()): text.strip() for rank in ranks for text in rank if text.strip()}
+
+
 def values_digest(rules: Sequence[UserRule], user: DirectoryUser | None) -> str:
     """Return a digest of the values that the account has under the rules."""
     return _digest([[rule.label, rule.authority, _as_stored(values_for(rule, user))] for rule in rules])
@@ -136,13 +145,19 @@ def standing(state: MatchState, guid: Guid) -> Standing:
 
 def asks_rule(state: MatchState, guid: Guid, rule: UserRule) -> bool:
     """Return True if Genesys must be asked about the account by this rule."""
-    if guid in state.refused:
-        return False
-    seen = sight(state, guid)
-    if seen is Sight.BELIEVED or (seen is Sight.ALIVE and standing(state, guid) is not Standing.DOUBTFUL):
+    if guid in state.refused or not asks_rules(state, guid):
         return False
     # whether a linked user has the external id matters, whatever another rule finds
-    return not found_by_rules(state, guid).users or (seen is Sight.ALIVE and rule.genesys.needs_authority)
+    is_alive = sight(state, guid) is Sight.ALIVE
+    return not found_by_rules(state, guid).users or (is_alive and rule.genesys.needs_authority)
+
+
+def asks_rules(state: MatchState, guid: Guid) -> bool:
+    """Return True if the rules decide about the account: it has no link, or its link is in doubt."""
+    seen = sight(state, guid)
+    if seen is Sight.BELIEVED:
+        return False
+    return seen is not Sight.ALIVE or standing(state, guid) is Standing.DOUBTFUL
 
 
 def _shows(user: GenesysUser, rule: UserRule, value: str) -> bool:

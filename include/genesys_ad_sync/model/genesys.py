@@ -13,13 +13,17 @@ MEMBERS_PER_REQUEST = 50
 
 @dataclass(frozen=True)
 class GenesysGroup:
-    """A group of Genesys Cloud, as last listed. ``version`` and ``member_count`` None: not listed."""
+    """A group of Genesys Cloud, as last listed.
+
+    ``version``, ``member_count``, ``owners`` (Genesys users) None: not listed.
+    """
 
     id: str
     name: str
     state: str = "active"
     version: int | None = None
     member_count: int | None = None
+    owners: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class Target:
     Only under `mirror`: ``mirror_confirmed``: a person has answered the first question of each pair.
     ``empty_sources``: AD groups that read as having nobody, unconfirmed since they had members.
     ``profiles``: the members as `/individuals` shows them, as far as they were read in this task.
+    ``owners``: Genesys users who own the group.
 
     ``trial``: what dry comparisons saw of pairs that no live run has compared. ``trial_rules``: AD group of such a pair
     -> its rule of `groups:`, as it is written.
@@ -62,6 +63,7 @@ class Target:
     mirror_confirmed: bool = True
     empty_sources: tuple[Guid, ...] = ()
     profiles: Mapping[str, GenesysUser] = field(default_factory=dict)
+    owners: frozenset[str] = frozenset()
     trial: tuple[DryEvidence, ...] = ()
     trial_rules: Mapping[Guid, str] = field(default_factory=dict)
 

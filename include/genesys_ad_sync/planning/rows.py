@@ -16,6 +16,7 @@ from genesys_ad_sync.model import (
     SkippedGroup,
     Status,
 )
+from genesys_ad_sync.planning import strangers
 from genesys_ad_sync.planning.evidence import age, change_ids
 from genesys_ad_sync.planning.facts import Person, TargetFacts
 from genesys_ad_sync.planning.inputs import PlanContext, UnmappedGroup
@@ -73,6 +74,7 @@ def _differences(facts: TargetFacts) -> Iterable[tuple[Person, Action]]:
     mirrored = facts.mirrors and target.sources
     for genesys_user_id in target.members - facts.wanted_ids:
         left_alone = facts.person(genesys_user_id).user_guid in facts.context.excluded_users & target.wanted.keys()
+        left_alone = left_alone or strangers.stays_as_owner(genesys_user_id, facts)
         if genesys_user_id in facts.grants_of or (mirrored and not left_alone):
             yield facts.person(genesys_user_id), Action.REMOVE
 

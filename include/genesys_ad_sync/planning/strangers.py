@@ -20,6 +20,15 @@ def is_stranger(row: Row, facts: TargetFacts) -> bool:
     return row.action is Action.REMOVE and not facts.grants_of.get(row.genesys_user_id or "")
 
 
+def stays_as_owner(genesys_user_id: str, facts: TargetFacts) -> bool:
+    """Return True for a stranger that a mirror leaves in the group: *Include Owners* made a member of its owner.
+
+    A person may take the owner out all the same: param `mirror_once` asks about each stranger.
+    """
+    is_owner = genesys_user_id in facts.target.owners and not facts.grants_of.get(genesys_user_id)
+    return is_owner and facts.mirrors and not facts.context.mirror_once
+
+
 def why_asked(row: Row, facts: TargetFacts) -> Reason | None:
     """Return why a person must confirm this removal under `mirror`; None: the limits decide."""
     if not facts.mirrors or not is_stranger(row, facts):
@@ -36,6 +45,8 @@ def why_asked(row: Row, facts: TargetFacts) -> Reason | None:
 def about(genesys_user_id: str | None, facts: TargetFacts) -> dict[str, str]:
     """Return what a person must know to judge the removal of a stranger: see `Row.about`."""
     texts = {"member": _member(facts.target.profiles.get(genesys_user_id or ""), genesys_user_id)}
+    if genesys_user_id in facts.target.owners:
+        texts["member"] += ", who owns the Genesys group"
     if facts.unidentified:
         texts["unidentified"] = _people(facts)
     if facts.target.empty_sources:

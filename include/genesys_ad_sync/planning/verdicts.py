@@ -257,6 +257,8 @@ def _settled_without_write(proposal: Proposal, facts: TargetFacts) -> Verdict | 
 def _left_out_by_policy(proposal: Proposal, genesys_id: str, facts: TargetFacts) -> Verdict | None:
     if facts.policy == "never":
         return Verdict(Status.SKIPPED, Reason.REMOVALS_NEVER, genesys_id)
+    if strangers.stays_as_owner(genesys_id, facts):
+        return Verdict(Status.SKIPPED, Reason.NOT_OWNED, genesys_id, error="the member owns the Genesys group")
     if proposal.untold and not facts.mirrors and not facts.grants_of.get(genesys_id):
         return Verdict(Status.SKIPPED, Reason.NOT_OWNED, genesys_id)  # only a former definition wanted it
     return None

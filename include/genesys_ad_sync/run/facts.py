@@ -234,6 +234,10 @@ class StoredMapping:
 MAPPING = Fact[StoredMapping | None]("mapping", TypeAdapter(StoredMapping | None), None)
 
 
+OWNERS = Fact[dict[str, tuple[str, ...]]]("owners", TypeAdapter(dict[str, tuple[str, ...]]), {})
+"""Under `mirror`: Genesys group id -> its owners, where Genesys has shown them."""
+
+
 # -- what `resolve_users` and `plan` leave ------------------------------------------------------------
 
 RESOLVED_TO = Fact[int]("resolved_to", TypeAdapter(int), 0)

@@ -27,11 +27,12 @@ from genesys_ad_sync.planning.sleeping import Sleepers, not_among_members
 from genesys_ad_sync.planning.sleeping import sleepers as find_sleepers
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, MIRROR_ONCE, READING, PlanReading
+from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, MIRROR_ONCE, OWNERS, READING, PlanReading
 from genesys_ad_sync.run.limit_facts import gather_limit_facts
 from genesys_ad_sync.run.losses import losses_of
 from genesys_ad_sync.run.mirror import read_mirror
 from genesys_ad_sync.run.objections import Objections, objections
+from genesys_ad_sync.run.owners import read_missing_owners
 from genesys_ad_sync.run.policy import mirrors
 from genesys_ad_sync.run.relink import LinkMoves, link_moves
 from genesys_ad_sync.run.targets import Work, collect, newest_pairs
@@ -94,6 +95,7 @@ def gather_plan_inputs(task: TaskContext) -> PlanInputs:
     matches = resolve_late_arrivals(task, work.targets)
     fence = begin_reading(task)
     present = read_present(task, [target.genesys_group.id for target in work.targets if _needs_reading(target)])
+    present |= dict.fromkeys(read_missing_owners(task, [id_ for id_, members in present.items() if members]))
     if fence is None:
         work = with_newest_changes(task, work)  # the run that is writing may have settled some by now
     matches = look_up_absent(task, _with_removals(task, work.targets, present), matches)
@@ -160,6 +162,7 @@ def planning_targets(
 ) -> tuple[Target, ...]:
     """Return the targets with present members, grants and claims. ``claimed``: see `claimed_by_others`."""
     mirror = read_mirror(task, targets)
+    owners = task.facts[OWNERS]
     trial = read_trial(task, targets)
     grants: dict[str, list[Grant]] = {target.genesys_group.id: [] for target in targets}
     for grant in task.journal.grants.of_groups(list(grants)):
@@ -172,6 +175,7 @@ def planning_targets(
             claimed_by=claimed.get(target.genesys_group.id),
             mirror_confirmed=target.genesys_group.id not in mirror.unconfirmed,
             empty_sources=mirror.empty_sources.get(target.genesys_group.id, ()),
+            owners=frozenset(owners.get(target.genesys_group.id, ())),
             profiles=task.genesys.members(present.get(target.genesys_group.id) or ()),
             trial=tuple(trial.evidence.get(target.genesys_group.id, ())),
             trial_rules=trial.rules.get(target.genesys_group.id, {}),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from genesys_ad_sync.genesys.errors import BadRequest, GenesysError
+from genesys_ad_sync.genesys.errors import BadRequest, GenesysError, IncompleteListing, PermissionMissing
 from genesys_ad_sync.matching import (
     Lookup,
     MatchState,
@@ -17,6 +17,8 @@ from genesys_ad_sync.matching import (
     next_lookup,
     outsiders,
     start,
+    wants_listing,
+    with_listing,
     without_veto,
 )
 from genesys_ad_sync.model import BY_PERSON, Action, GenesysUser, Guid, Link, Match, Mode, Reason, Row, Status
@@ -81,11 +83,17 @@ def matched(task: TaskContext) -> dict[Guid, Match]:
     return {match.user_guid: match for match in task.facts[MATCHES]}
 
 
-def resolve(task: TaskContext, targets: Sequence[Target], guids: set[Guid]) -> dict[Guid, Match]:
-    """Look up these AD users in Genesys, compare their links, and store what changed. Raises GenesysError."""
+def resolve(
+    task: TaskContext, targets: Sequence[Target], guids: set[Guid], *, compare_with_all: bool = False
+) -> dict[Guid, Match]:
+    """Look up these AD users in Genesys, compare their links, and store what changed. Raises GenesysError.
+
+    ``compare_with_all``: compare those whom no look-up finds with a listing of all users.
+    """
     unsure = guids if task.run.mode is Mode.FULL else guids & users_to_verify(targets)
     links = task.journal.links.all()
-    return _resolve(task, guids, links, {links[guid].genesys_user_id for guid in links.keys() & unsure})
+    checked = {links[guid].genesys_user_id for guid in links.keys() & unsure}
+    return _resolve(task, guids, links, checked, compare_with_all=compare_with_all)
 
 
 def resolve_late_arrivals(task: TaskContext, targets: Sequence[Target]) -> dict[Guid, Match]:
@@ -168,10 +176,15 @@ def match_by_rules(task: TaskContext, guid: Guid, links: Mapping[Guid, Link]) ->
 
 
 def _resolve(
-    task: TaskContext, guids: Collection[Guid], links: Mapping[Guid, Link], checked: Collection[str]
+    task: TaskContext,
+    guids: Collection[Guid],
+    links: Mapping[Guid, Link],
+    checked: Collection[str],
+    *,
+    compare_with_all: bool = False,
 ) -> dict[Guid, Match]:
     """Match these AD users and store their links."""
-    state = _matching(task, guids, links, checked)
+    state = _matching(task, guids, links, checked, compare_with_all=compare_with_all)
     matches = finish(state)
     if not task.run.dry_run:
         save_links(task, state, matches)
@@ -179,7 +192,12 @@ def _resolve(
 
 
 def _matching(
-    task: TaskContext, guids: Collection[Guid], links: Mapping[Guid, Link], checked: Collection[str]
+    task: TaskContext,
+    guids: Collection[Guid],
+    links: Mapping[Guid, Link],
+    checked: Collection[str],
+    *,
+    compare_with_all: bool = False,
 ) -> MatchState:
     """Ask Genesys about these AD users. ``checked``: linked Genesys users to look at; other links are believed."""
     users = task.journal.views.users(guids)
@@ -188,7 +206,9 @@ def _matching(
     own = {links[guid].genesys_user_id for guid in links.keys() & set(guids)}
 
     def asked(looked_at: Collection[str]) -> MatchState:
-        return _ask(task, start(users.values(), task.definition.users, links, gone=gone, checked=looked_at, due=due))
+        begun = start(users.values(), task.definition.users, links, gone=gone, checked=looked_at, due=due)
+        state = _ask(task, begun)
+        return _compared_with_all(task, state) if compare_with_all and wants_listing(state) else state
 
     state = asked(checked)
     # Where users are listed, a look costs nothing. A person that Genesys refuses to look up may be a believed user.
@@ -213,6 +233,20 @@ def _ask(task: TaskContext, state: MatchState) -> MatchState:
     return state
 
 
+def _compared_with_all(task: TaskContext, state: MatchState) -> MatchState:
+    """Compare those whom no look-up found with all users, where Genesys lists them.
+
+    A search may mind case. Without the listing they stay what they are: not found.
+    """
+    try:
+        users = task.genesys.all_users()
+    except (BadRequest, IncompleteListing, PermissionMissing) as error:
+        task.log(f"people without a Genesys user could not be compared with all users: {error}")
+        return state
+    task.log(f"comparing people without a Genesys user with {len(users)} users")
+    return with_listing(state, users)
+
+
 def _look_up(task: TaskContext, lookup: Lookup) -> _Answer:
     if lookup.rule is None:
         task.log(f"looking at {len(lookup.values)} known Genesys users")
@@ -223,7 +257,7 @@ def _look_up(task: TaskContext, lookup: Lookup) -> _Answer:
         assert rule.authority is not None
         found, refused = _with_external_ids(task, rule.authority, lookup.values)
     else:
-        users = task.genesys.find_users(rule.genesys, lookup.values)
+        users = task.genesys.find_users(rule.genesys, lookup.spellings)
         found, refused = {}, users.refused
         for user in users:
             found.setdefault(rule.genesys.normalise(rule.genesys.of(user) or ""), []).append(user)

@@ -88,7 +88,7 @@ class SyncDefinition(Section):
     removals: Annotated[Literal["granted", "mirror", "never"], Write("granted, mirror or never")] = Field(
         default="granted",
         description="`granted`: remove only memberships that AD once granted. `mirror`: remove also members that "
-        "were added in Genesys Cloud by hand. `never`: only add.",
+        "were added in Genesys Cloud by hand, but for owners of the group. `never`: only add.",
     )
     limits: Annotated[Limits, Write("a section with keys below it")] = Field(
         default=Limits(), description="How much may be removed or added without asking a person."

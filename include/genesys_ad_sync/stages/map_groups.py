@@ -14,6 +14,7 @@ from genesys_ad_sync.model import GenesysGroup, GroupPair, Mode, SkippedGroup
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MAPPING, StoredMapping
 from genesys_ad_sync.run.failures import records_failure
+from genesys_ad_sync.run.owners import note_listed_owners
 from genesys_ad_sync.run.pattern_notes import note_unmatched_patterns
 from genesys_ad_sync.run.renaming import note_left_behind
 
@@ -36,6 +37,7 @@ def map_groups(task: TaskContext) -> dict[str, Any]:
     note_unmatched_patterns(task, groups, genesys_groups)
     fed = {pair.genesys_group_id for pair in stored.pairs}
     note_left_behind(task, fed)
+    note_listed_owners(task, genesys_groups, fed)
     task.log(f"{len(stored.pairs)} AD groups mapped to {len(fed)} Genesys groups, {len(stored.skipped)} skipped")
     return {
         "pairs": {pair.group_guid: pair.genesys_group_id for pair in stored.pairs},

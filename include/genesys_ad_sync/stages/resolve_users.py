@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from genesys_ad_sync.model import MatchStatus
+from genesys_ad_sync.model import MatchStatus, Mode
 from genesys_ad_sync.run import relink
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MATCHES, RESOLVED_TO
@@ -24,11 +24,13 @@ def resolve_users(task: TaskContext) -> dict[str, Any]:
     - A link says which user it is, not that the user is active: Genesys is asked for users who may be added (50 a
       request, or all users), and in mode full for all.
     - Else a link is believed without a request, until Genesys refuses a write (`recheck_refused_users`).
+    - In mode full, whom no look-up finds is compared with all users (500 a request): a search may mind case.
     """
     task.facts[RESOLVED_TO] = task.journal.changes.newest_id()
     targets = collect(task).targets
     users = users_of_targets(task, targets) | relink.accounts_concerned(task)
-    matches = relink.prepare(task, resolve(task, targets, users))
+    in_full = task.run.mode is Mode.FULL
+    matches = relink.prepare(task, resolve(task, targets, users, compare_with_all=in_full))
     task.facts[MATCHES] = tuple(matches.values())
     counts = Counter(match.status.value for match in matches.values())
     task.log("users: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none to resolve"))

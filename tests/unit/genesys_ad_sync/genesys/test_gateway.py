@@ -423,3 +423,25 @@ def test_a_total_that_counts_what_is_hidden_is_named_with_the_permission() -> No
     with pytest.raises(IncompleteListing, match=r"1 of 2 .*a guess.*Private Group > View") as caught:
         GenesysGateway(FakeGenesysClient(lambda _: answer)).groups()
     assert "division" in str(caught.value)
+
+
+def test_a_search_gets_each_spelling_and_finds_a_user_by_any_of_them() -> None:
+    users = [person(1, email="Ann.Smith@X.example"), person(2, email="bob@x.example")]
+    sent: list[list[str]] = []
+
+    def answer(one: Called) -> Any:
+        sent.append(one.json["query"][0]["values"])
+        return page([user for user in users if user["email"] in sent[-1]], one.json, "results")
+
+    spellings = ["Ann.Smith@X.example", "ann.smith@x.example", "BOB@x.example", "bob@x.example"]
+    found = GenesysGateway(FakeGenesysClient(answer)).search_users(UserKey.EMAIL, spellings)
+    assert {user.id for user in found} == {"u1", "u2"}
+    assert sent == [spellings]
+
+
+def test_a_value_of_which_one_spelling_is_refused_and_another_finds_somebody_is_not_refused() -> None:
+    users = [person(1, email="ann@x.example")] + [person(n, "inactive") for n in range(1000, 11_001)]
+    client = organisation(users, refuse=lambda one: one.path.endswith("search") and "Ann" in str(one.json["query"][0]))
+    found = GenesysGateway(client).search_users(UserKey.EMAIL, ["Ann@x.example", "ann@x.example", "Anna@x.example"])
+    assert [user.id for user in found] == ["u1"]
+    assert found.refused == {"anna@x.example"}

@@ -11,7 +11,7 @@ from genesys_ad_sync.model import GenesysUser, Grant, Match, Reason
 from genesys_ad_sync.planning import Plan, Target, recheck
 from genesys_ad_sync.planning.inputs import PlanContext
 from tests.support.planning_examples import ambiguous, inactive, orphan
-from tests.support.sync_examples import NOON, definition, directory_user, grant, matches, planned, target, told
+from tests.support.sync_examples import NOON, change, definition, directory_user, grant, matches, planned, target, told
 
 MIRROR = definition(removals="mirror")
 DORA = GenesysUser("x-dora", "Dora", "dora@example.com", "dora.user@example.com", "active")
@@ -119,6 +119,35 @@ def test_limits_count_strangers_who_need_a_person_for_another_reason_too() -> No
     }
 
 
+# -- owners --
+
+OWNED_BY_DORA: dict[str, Any] = {"owners": frozenset({"x-dora"})}
+
+
+def test_a_stranger_who_owns_the_group_stays_and_is_counted() -> None:
+    made = mirrored(**OWNED_BY_DORA, members=frozenset({"x-ann", "x-bob", "x-dora", "x-eve"}))
+    assert [(row.genesys_user_id, row.status.value) for row in made.rows] == [("x-eve", "planned")]
+    assert made.group_results[0].manual_member_ids == ("x-dora", "x-eve")
+
+
+def test_an_owner_who_was_to_go_before_is_settled_and_stays() -> None:
+    compared = change("remove", None, genesys_user_id="x-dora", origin="comparison")
+    made = mirrored(**OWNED_BY_DORA, changes=(compared,))
+    assert told(made) == [("remove", None, "skipped", "not_owned")]
+    assert made.rows[0].error == "the member owns the Genesys group"
+
+
+def test_an_owner_whom_ad_granted_the_membership_is_no_stranger() -> None:
+    made = mirrored(**OWNED_BY_DORA, known=matches("ann", "bob", "dora"), grants=(grant("dora"),))
+    assert of_dora(made) == ("planned", None, False)
+
+
+def test_mirror_once_asks_about_an_owner_and_says_so() -> None:
+    made = planned(_target(**OWNED_BY_DORA), known=matches("ann", "bob"), mirror_once=True)
+    assert of_dora(made) == ("held", Reason.MIRROR_ONCE, True)
+    assert made.rows[0].about["member"].endswith(", who owns the Genesys group")
+
+
 # -- mirror_once --
 
 
@@ -160,8 +189,6 @@ def test_a_recheck_holds_even_an_approved_stranger_who_has_a_value_of_somebody_n
 
 
 def test_a_removal_that_nothing_in_ad_is_behind_ends_with_the_mirror() -> None:
-    from tests.support.sync_examples import change
-
     compared = change("remove", None, genesys_user_id="x-dora", origin="comparison")
     granted = planned(_target(changes=(compared,)), known=matches("ann", "bob"))
     assert told(granted) == [("remove", None, "skipped", "not_owned")]
