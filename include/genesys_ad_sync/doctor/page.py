@@ -1,0 +1,54 @@
+"""The table of a check as one HTML page, escaped and styled like the report's."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Template
+
+from genesys_ad_sync.doctor.lines import Outcome
+from genesys_ad_sync.report.page import environment
+
+_COLOURS = {
+    Outcome.PROBLEM: "failed",
+    Outcome.NOT_PROVEN: "held",
+    Outcome.NOTE: "planned",
+    Outcome.OK: "success",
+}
+"""Outcome -> the report's class of the same colour, the most urgent first."""
+
+
+def render_check_page(document: Mapping[str, Any]) -> str:
+    """Return the page of a table that `document_of` made."""
+    parts: dict[str, list[Mapping[str, Any]]] = {}
+    for row in document["lines"]:
+        parts.setdefault(row["part"], []).append(row)
+    rendered: str = _template().render(
+        document=document,
+        parts=parts,
+        colours={outcome.value: colour for outcome, colour in _COLOURS.items()},
+        headline=headline(document),
+    )
+    return rendered
+
+
+def headline(document: Mapping[str, Any]) -> tuple[str, str]:
+    """Return how the table is to be taken: the report's level, and a sentence."""
+    counts = document["counts"]
+    problems, unproven = counts[Outcome.PROBLEM.value], counts[Outcome.NOT_PROVEN.value]
+    if problems:
+        return "bad", f"{problems} {'line is a problem' if problems == 1 else 'lines are problems'}: see what to do."
+    if unproven:
+        return (
+            "attention",
+            f"No problem was found. {unproven} {'line is' if unproven == 1 else 'lines are'} not proven.",
+        )
+    return "good", "Everything that was tried works."
+
+
+@functools.cache
+def _template() -> Template:
+    return environment().from_string((Path(__file__).parent / "check.html.j2").read_text(encoding="utf-8"))
