@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowNotFoundException
+from sqlalchemy import URL
 
 from genesys_ad_sync.directory.connection import LdapSettings
 from genesys_ad_sync.doctor.directory import DirectorySubject
@@ -60,9 +61,11 @@ def genesys_subject(definition: SyncDefinition) -> GenesysSubject:
     return GenesysSubject(definition, client, lambda: settings().api_url, lambda: pacer.newest)
 
 
-def journal_subject(definition: SyncDefinition, dag_id: str) -> JournalSubject:
-    """Return what is tried of the journal and the reports."""
-    return JournalSubject(definition.name, dag_id, journal_address, lambda: report_store(definition))
+def journal_subject(
+    definition: SyncDefinition, dag_id: str, address: Callable[[], URL] = journal_address
+) -> JournalSubject:
+    """Return what is tried of the journal and the reports. ``address``: where the journal is."""
+    return JournalSubject(definition.name, dag_id, address, lambda: report_store(definition))
 
 
 def _no_connection(connection_id: str, kind: str) -> SettingsError:

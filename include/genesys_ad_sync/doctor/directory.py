@@ -20,6 +20,7 @@ from genesys_ad_sync.doctor.lines import Check, Line, NotReached, note, ok, prob
 from genesys_ad_sync.errors import DirectoryNotFound
 from genesys_ad_sync.model import DirectoryView
 from genesys_ad_sync.settings import SyncDefinition
+from genesys_ad_sync.text import counted
 
 # MS-ADTS 6.1.4: the values of msDS-Behavior-Version.
 _LEVELS = {0: "2000", 1: "2003 interim", 2: "2003", 3: "2008", 4: "2008 R2", 5: "2012", 6: "2012 R2", 7: "2016"}
@@ -87,7 +88,7 @@ def _connection(subject: DirectorySubject) -> Iterator[Line]:
     settings = subject.settings()
     hosts = len(settings.parsed_hosts())
     subject.ldap = settings
-    text = f"{subject.definition.directory.connection}: {hosts} hosts, {settings.transport.value}"
+    text = f"{subject.definition.directory.connection}: {counted(hosts, 'host')}, {settings.transport.value}"
     if settings.transport.value == "plain":
         yield note(
             key,
@@ -148,12 +149,12 @@ def _groups(subject: DirectorySubject) -> Iterator[Line]:
     subject.found = found
     in_scope = [group for group in found.view.groups.values() if group.in_scope]
     if in_scope:
-        yield ok(key, f"{len(in_scope):,} groups are seen, and {len(found.view.users):,} of their members.")
+        yield ok(key, f"{counted(len(in_scope), 'group')} with {counted(len(found.view.users), 'member')} in all.")
     else:
         yield problem(key, f"No group matches {subject.definition.directory.group_filter} below the group bases.")
     if session.parts_elsewhere:
         parts = sorted(session.parts_elsewhere)
-        yield note(key, f"{len(parts)} parts below the group bases lie in other domains, and are left out.",
+        yield note(key, f"Below the group bases, {counted(len(parts), 'part')} of other domains: left out.",
                    "Sync groups of another domain by a definition of their own, with a connection to that domain.",
                    details=parts)  # fmt: skip
 
@@ -163,13 +164,13 @@ def _members(subject: DirectorySubject) -> Iterator[Line]:
     in_scope = [group for group in view.groups.values() if group.in_scope]
     empty = sorted(group.name for group in in_scope if not view.members.get(group.guid))
     if in_scope and len(empty) == len(in_scope):
-        yield problem(key, f"None of the {len(in_scope):,} groups shows a member.")
+        yield problem(key, f"No member is shown: of {counted(len(in_scope), 'group')}.")
         return
-    yield ok(key, f"{len(in_scope) - len(empty):,} groups show members.")
+    yield ok(key, f"Members are shown: of {counted(len(in_scope) - len(empty), 'group')}.")
     if empty:
         yield note(
             key,
-            f"{len(empty):,} groups read as empty. An account that may not read `member` sees the same.",
+            f"Read as empty: {counted(len(empty), 'group')}. An account that may not read `member` sees the same.",
             "If one of them has members, give the account the right to read `member` of it.",
             details=empty,
         )
@@ -179,7 +180,7 @@ def _members(subject: DirectorySubject) -> Iterator[Line]:
     if unseen:
         yield note(
             key,
-            f"{len(unseen):,} members are listed and cannot be seen: of another domain, or hidden from the account.",
+            f"Listed and not seen: {counted(len(unseen), 'member')}, of another domain or hidden from the account.",
             "Give the account the right to read these accounts. People of other domains are not synced.",
         )
 
@@ -188,10 +189,11 @@ def _accounts(subject: DirectorySubject) -> Iterator[Line]:
     key, found = "directory.accounts", subject.need_groups()
     if found.hidden:
         yield problem(
-            key, f"The account may not read objectClass or userAccountControl of {len(found.hidden):,} members."
+            key,
+            f"The account may not read objectClass or userAccountControl of {len(found.hidden):,} members.",
         )
     elif found.view.users:
-        yield ok(key, f"The state of {len(found.view.users):,} accounts is readable.")
+        yield ok(key, f"The state is readable, of {counted(len(found.view.users), 'account')}.")
     else:
         raise NotReached("No account was seen, so it is not known whether its state is readable.")
 
@@ -288,7 +290,10 @@ def _replication(subject: DirectorySubject) -> Iterator[Line]:
             f"`directory.replication_time` ({hours}) counts after a change of domain controller.",
         )
     else:
-        yield ok(key, f"The domain controller shows what it has heard of {len(vector)} domain controllers.")
+        yield ok(
+            key,
+            f"It shows what it has heard of {counted(len(vector), 'domain controller')}, itself included.",
+        )
 
 
 CHECKS: tuple[Check[DirectorySubject], ...] = (

@@ -19,6 +19,7 @@ from genesys_ad_sync.genesys.gateway import LIST_PAGE_SIZE, GenesysGateway
 from genesys_ad_sync.genesys.paging import list_page
 from genesys_ad_sync.model import DirectoryView, GenesysGroup, GroupPair, Guid, Link, WriteStrategy
 from genesys_ad_sync.settings import SyncDefinition
+from genesys_ad_sync.text import counted
 
 GROUPS = "/api/v2/groups"
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path, no secret
@@ -150,7 +151,7 @@ def groups(subject: GenesysSubject) -> Iterator[Line]:
     states = Counter(group.state for group in subject.groups())
     counts = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
     if subject.entities:
-        yield ok("genesys.groups", f"{len(subject.entities):,} groups are seen ({counts}).")
+        yield ok("genesys.groups", f"The client sees {counted(len(subject.entities), 'group')} ({counts}).")
     else:
         yield problem("genesys.groups", "The client sees no group at all.", PRIVATE_OR_DIVISION)
 
@@ -163,7 +164,7 @@ def private_groups(subject: GenesysSubject) -> Iterator[Line]:
         str(entity.get("name")) for entity in entities if str(entity.get("visibility") or "public").lower() != "public"
     )
     if private:
-        yield ok(key, f"{len(private):,} groups that are not public are seen.", details=private)
+        yield ok(key, f"The client sees {counted(len(private), 'private group')}.", details=private)
     else:
         yield not_proven(key, "No private group is seen. Either there is none, or the client may not see them.")
     yield from _unlisted(subject, key)
@@ -204,7 +205,7 @@ def members(subject: GenesysSubject) -> Iterator[Line]:
     read = 0
     for entity in samples[:3]:
         read += len(subject.gateway.individuals(str(entity["id"])))
-    yield ok("genesys.members", f"The members of {len(samples[:3])} groups were read: {read:,} memberships.")
+    yield ok("genesys.members", f"Read: {counted(len(samples[:3]), 'group')} with {counted(read, 'member')}.")
 
 
 def dynamic_groups(subject: GenesysSubject) -> Iterator[Line]:
@@ -241,7 +242,7 @@ def group_edit(subject: GenesysSubject) -> Iterator[Line]:
         except PermissionMissing as error:
             refused.append((str(entity.get("name")), error))
     if not refused:
-        yield ok(key, f"SCIM lets the client read {len(samples)} groups, which needs directory:group:edit.")
+        yield ok(key, f"SCIM lets the client read {counted(len(samples), 'group')}, which needs directory:group:edit.")
         return
     first = refused[0][1]
     if len(refused) == len(samples):

@@ -10,10 +10,14 @@ _ACCESS: tuple[Check[GenesysSubject], ...] = (
     ("genesys.connection", genesys.connection),
     ("genesys.token", genesys.token),
 )
-GROUP_CHECKS: tuple[Check[GenesysSubject], ...] = (
+MAPPING_CHECKS: tuple[Check[GenesysSubject], ...] = (
     *_ACCESS,
     ("genesys.groups", genesys.groups),
     ("mapping.groups", mapping.groups),
+)
+"""What shows which Genesys groups the definition maps."""
+GROUP_CHECKS: tuple[Check[GenesysSubject], ...] = (
+    *MAPPING_CHECKS,
     ("mapping.roles", mapping.roles),
     ("mapping.claims", mapping.claims),
     ("genesys.private_groups", genesys.private_groups),

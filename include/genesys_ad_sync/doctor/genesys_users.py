@@ -12,6 +12,7 @@ from genesys_ad_sync.genesys.errors import GenesysError, NotFound
 from genesys_ad_sync.genesys.gateway import INACTIVE_CAP, SEARCH_PAGE_SIZE
 from genesys_ad_sync.genesys.paging import list_page, page_of
 from genesys_ad_sync.model import WriteStrategy
+from genesys_ad_sync.text import counted
 
 USERS = "/api/v2/users"
 _NOBODY = "genesys-ad-sync-check"  # an external id that no user has
@@ -56,7 +57,7 @@ def divisions(subject: GenesysSubject) -> Iterator[Line]:
     key, seen = "genesys.divisions", sorted(subject.divisions)
     if not seen:
         raise NotReached("The answers show no division.")
-    text = f"{len(seen)} divisions are seen in the answers looked at. Others may be hidden from the client."
+    text = f"The answers show {counted(len(seen), 'division')}. Others may be hidden from the client."
     yield not_proven(key, text, details=seen)
 
 

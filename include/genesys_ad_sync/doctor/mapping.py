@@ -10,6 +10,7 @@ from genesys_ad_sync.genesys.errors import AmbiguousExternalId
 from genesys_ad_sync.genesys.gateway import GenesysGateway
 from genesys_ad_sync.mapping import map_groups, needed_external_ids
 from genesys_ad_sync.model import GroupPair, Guid, Reason, SkippedGroup
+from genesys_ad_sync.text import counted
 
 
 def groups(subject: GenesysSubject) -> Iterator[Line]:
@@ -23,7 +24,7 @@ def groups(subject: GenesysSubject) -> Iterator[Line]:
     mapping = map_groups(in_scope, genesys_groups, subject.definition, external_ids)
     subject.pairs = mapping.pairs
     fed = {pair.genesys_group_id for pair in mapping.pairs}
-    text = f"{len(mapping.pairs):,} of {len(in_scope):,} AD groups feed {len(fed):,} Genesys groups."
+    text = f"{len(mapping.pairs):,} of {counted(len(in_scope), 'AD group')} feed {counted(len(fed), 'Genesys group')}."
     if fed:
         yield ok("mapping.groups", text)
     else:
@@ -49,21 +50,21 @@ def _skipped(skipped: Sequence[SkippedGroup], group_names: Mapping[Guid, str]) -
         return sorted(texts)
 
     if doubtful:
-        yield problem("mapping.in_doubt", f"{len(doubtful):,} AD groups fit several Genesys groups.",
+        yield problem("mapping.in_doubt", f"Several Genesys groups fit: {counted(len(doubtful), 'AD group')}.",
                       details=named(doubtful))  # fmt: skip
     else:
         yield ok("mapping.in_doubt", "No AD group fits several Genesys groups.")
     if missing:
         yield note(
             "mapping.missing",
-            f"{len(missing):,} AD groups have a rule whose Genesys group is not seen.",
+            f"The Genesys group of the rule is not seen: {counted(len(missing), 'AD group')}.",
             "Create the Genesys groups, correct the rules, or see the line about private groups.",
             details=named(missing),
         )
     if unmapped or excluded:
         yield note(
             "mapping.unmapped",
-            f"No rule maps {len(unmapped):,} AD groups, and {excluded:,} are excluded.",
+            f"No rule: {counted(len(unmapped), 'AD group')}. Excluded: {excluded:,}.",
             "None, if these groups feed nothing. Else add a rule to `groups:`." if unmapped else None,
             details=named(unmapped),
         )
@@ -77,7 +78,7 @@ def roles(subject: GenesysSubject) -> Iterator[Line]:
     if with_roles:
         yield note(
             "mapping.roles",
-            f"{len(with_roles):,} mapped Genesys groups may have roles: whoever comes in gets them.",
+            f"Roles may come with the membership: {counted(len(with_roles), 'mapped Genesys group')}.",
             "Put groups that give rights on `protect:`, so that a person is always asked.",
             details=with_roles,
         )
@@ -95,7 +96,9 @@ def claims(subject: GenesysSubject) -> Iterator[Line]:
     }
     if others:
         yield problem(
-            "mapping.claims", f"{len(others):,} Genesys groups are fed by another definition.", details=sorted(others)
+            "mapping.claims",
+            f"Fed by another definition: {counted(len(others), 'Genesys group')}.",
+            details=sorted(others),
         )
     else:
         yield ok("mapping.claims", "No other definition feeds a mapped Genesys group.")

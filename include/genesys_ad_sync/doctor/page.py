@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Template
+from markupsafe import Markup, escape
 
 from genesys_ad_sync.doctor.lines import Outcome
 from genesys_ad_sync.report.page import environment
+from genesys_ad_sync.text import one_line
 
+_BACKTICKS = re.compile(r"`([^`]+)`")
 _COLOURS = {
     Outcome.PROBLEM: "failed",
     Outcome.NOT_PROVEN: "held",
@@ -23,12 +27,14 @@ _COLOURS = {
 
 def render_check_page(document: Mapping[str, Any]) -> str:
     """Return the page of a table that `document_of` made."""
+    rows = [{**row, "number": number} for number, row in enumerate(document["lines"], start=1)]
     parts: dict[str, list[Mapping[str, Any]]] = {}
-    for row in document["lines"]:
+    for row in rows:
         parts.setdefault(row["part"], []).append(row)
     rendered: str = _template().render(
         document=document,
         parts=parts,
+        problems=[row for row in rows if row["outcome"] == Outcome.PROBLEM.value],
         colours={outcome.value: colour for outcome, colour in _COLOURS.items()},
         headline=headline(document),
     )
@@ -49,6 +55,13 @@ def headline(document: Mapping[str, Any]) -> tuple[str, str]:
     return "good", "Everything that was tried works."
 
 
+def code(text: str) -> Markup:
+    """Show what stands between backticks as code. The text is escaped first."""
+    return Markup(_BACKTICKS.sub(r"<code>\1</code>", str(escape(one_line(text)))))  # noqa: S704  escaped
+
+
 @functools.cache
 def _template() -> Template:
-    return environment().from_string((Path(__file__).parent / "check.html.j2").read_text(encoding="utf-8"))
+    made = environment().overlay()
+    made.filters = {**made.filters, "code": code}  # the report's own filters stay as they are
+    return made.from_string((Path(__file__).parent / "check.html.j2").read_text(encoding="utf-8"))

@@ -21,8 +21,8 @@ _ADDRESS_WORDS = re.compile(r"\bip[ -]?address|allow(ed)? ?list|access_denied", 
 
 ADDRESS = (
     "Put the address by which this machine reaches the internet on the list of allowed IP addresses of the OAuth "
-    "client, and on the organisation's own list if there is one. Do so for each worker. That the address is the cause is a "
-    "guess from Genesys' words."
+    "client, and on the organisation's own list if there is one. Do so for each worker. "
+    "That the address is the cause is a guess from Genesys' words."
 )
 PRIVATE_OR_DIVISION = (
     "Give the role of the OAuth client Directory > Private Group > View, and assign the role for each division whose "
