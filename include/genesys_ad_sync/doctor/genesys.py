@@ -58,14 +58,14 @@ class GenesysSubject:
     entities: list[dict[str, Any]] | None = None  # the listing of groups
     pairs: Sequence[GroupPair] | None = None  # set by the mapping
     divisions: set[str] = field(default_factory=set)  # seen in answers
-    _client: GenesysClient | None = None
+    client_made: GenesysClient | None = None
     _gateway: GenesysGateway | None = None
 
     def connected(self) -> GenesysClient:
         """Return the client, once for all checks."""
-        if self._client is None:
-            self._client = self.client()
-        return self._client
+        if self.client_made is None:
+            self.client_made = self.client()
+        return self.client_made
 
     def need_token(self) -> GenesysClient:
         """Return the client. Raises NotReached if it has no token."""
@@ -111,6 +111,7 @@ class GenesysSubject:
 def connection(subject: GenesysSubject) -> Iterator[Line]:
     """Read the connection."""
     place = subject.place()
+    subject.connected()
     if place.startswith("http://"):
         yield note(
             "genesys.connection",
@@ -124,6 +125,8 @@ def connection(subject: GenesysSubject) -> Iterator[Line]:
 def token(subject: GenesysSubject) -> Iterator[Line]:
     """Fetch a token and send the first request with it."""
     key = "genesys.token"
+    if subject.client_made is None:
+        raise NotReached("Not tried: the connection is wrong, see the line above.")
     try:
         list_page(subject.connected(), GROUPS, 1, page_size=1)
     except GenesysError as error:

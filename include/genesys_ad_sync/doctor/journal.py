@@ -29,6 +29,7 @@ class JournalSubject:
     reports: Callable[[], ReportStore]
     found: Examined | None = None
     journal: Journal | None = None
+    has_reports: bool = False
 
     def need_found(self) -> Examined:
         """Return what was found. Raises NotReached if the journal is not reached."""
@@ -111,11 +112,14 @@ def _shared(subject: JournalSubject) -> Iterator[Line]:
 def _report_path(subject: JournalSubject) -> Iterator[Line]:
     reports = subject.reports()
     reports.check_writable(subject.dag_id)
+    subject.has_reports = True
     yield ok("reports.path", f"{reports.place}: a file was written, read and removed.")
 
 
 def _identity(subject: JournalSubject) -> Iterator[Line]:
     key = "journal.identity"
+    if not subject.has_reports:
+        raise NotReached("Not tried: the reports cannot be read, see the line above.")
     seen = subject.reports().last_seen_journals()
     if not seen:
         yield ok(key, "No run has written a report there yet.")
