@@ -26,6 +26,11 @@ def one_line(text: object) -> str:
     )
 
 
+def counted(number: int, noun: str) -> str:
+    """Return the number with its noun, in the plural where it is not one: `1 group`, `2,000 groups`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def escape_markdown(text: str) -> str:
     """Return Markdown that shows exactly the text: nothing becomes a link, markup or a new line."""
     text = one_line(text)

@@ -25,6 +25,13 @@ AIRFLOW_CONF_KEYS = ("openlineage", "airflow/task_span_detail_level")
 """Keys of a run's conf that are no params: TriggerDagRunOperator adds the first, Airflow's tracing reads the second."""
 
 
+CHECK = "check"
+"""The mode that tries all that a run needs, and plans nothing."""
+
+_BESIDE_CHECK = ("mode", "dry_run")
+"""Params that mean no harm in mode `check`. Any other one asks for something that would not be done."""
+
+
 def params(mode: str) -> dict[str, Param]:
     """Return the form of a manual run. All of it is optional."""
     # The format is for the form only: without an extra package, Airflow does not check it.
@@ -32,10 +39,11 @@ def params(mode: str) -> dict[str, Param]:
     return {
         "mode": Param(
             mode,
-            enum=["auto", "changes", "full"],
+            enum=["auto", "changes", "full", CHECK],
             title="Mode",
             description="auto: what has changed in Active Directory; groups that were never compared are "
-            "compared completely. full: compare every mapped group completely.",
+            "compared completely. full: compare every mapped group completely. check: try all that a run needs and"
+            " write a table of what works; nothing is planned, and nothing written to Genesys Cloud.",
         ),
         "dry_run": Param(
             None,
@@ -119,6 +127,20 @@ def _mirror_once() -> Param:
         " Directory does not own. What is not approved ends with this run. Not with a window, mode changes,"
         " undo_run or removals: never.",
     )
+
+
+def is_check(context: Context | None = None) -> bool:
+    """Tell whether the run is of mode `check`."""
+    return bool((context or get_current_context())["params"].get("mode") == CHECK)
+
+
+def refuse_params_beside_check(context: Context) -> None:
+    """Refuse unknown keys, and params that mode `check` would not obey. Raises ParamError."""
+    _refuse_unknown_keys(context)
+    given = [name for name, value in context["params"].items() if value and name not in _BESIDE_CHECK]
+    if given:
+        names = ", ".join(f"`{name}`" for name in given)
+        raise ParamError(f"mode check only looks, and {names} asks for more. Nothing was done: leave one of them out.")
 
 
 def request_of_run(definition: SyncDefinition, context: Context | None = None) -> RunRequest:

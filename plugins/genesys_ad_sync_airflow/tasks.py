@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, get_current_context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from genesys_ad_sync_airflow import params
 
 if TYPE_CHECKING:
     from genesys_ad_sync.settings import SyncDefinition
@@ -18,14 +21,22 @@ log = logging.getLogger(__name__)
 
 def poll(definition: SyncDefinition) -> dict[str, Any]:
     """Bring the journal up to date with Active Directory and choose what to act on."""
+    if params.is_check():
+        from genesys_ad_sync_airflow import check_tasks
+
+        return check_tasks.poll(definition)
     from genesys_ad_sync.stages.poll import poll as stage
-    from genesys_ad_sync_airflow import params, task_context
+    from genesys_ad_sync_airflow import task_context
 
     return stage(task_context.current_task_context(definition), params.request_of_run(definition))
 
 
 def map_groups(definition: SyncDefinition) -> dict[str, Any]:
     """Find the Genesys group of each AD group."""
+    if params.is_check():
+        from genesys_ad_sync_airflow import check_tasks
+
+        return check_tasks.map_groups(definition)
     from genesys_ad_sync.stages.map_groups import map_groups as stage
     from genesys_ad_sync_airflow import task_context
 
@@ -34,6 +45,10 @@ def map_groups(definition: SyncDefinition) -> dict[str, Any]:
 
 def resolve_users(definition: SyncDefinition) -> dict[str, Any]:
     """Find the Genesys user of each AD user that this run concerns."""
+    if params.is_check():
+        from genesys_ad_sync_airflow import check_tasks
+
+        return check_tasks.resolve_users(definition)
     from genesys_ad_sync.stages.resolve_users import resolve_users as stage
     from genesys_ad_sync_airflow import task_context
 
@@ -45,6 +60,7 @@ def plan(definition: SyncDefinition) -> list[dict[str, Any]]:
 
     XCom `summary` holds counts, the plan's hash and whether `limits.on_excess: fail` stops the run.
     """
+    _skip_in_check()
     from genesys_ad_sync.stages.plan import plan as stage
     from genesys_ad_sync_airflow import task_context
 
@@ -83,9 +99,10 @@ def patch_approved(definition: SyncDefinition, batch: dict[str, Any]) -> dict[st
 
 def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
     """Write the reconciliation report, print its summary, and add its counts to the asset event."""
+    _skip_in_check()
     from genesys_ad_sync.report.summary import render_summary
     from genesys_ad_sync.stages.report import fail_reason, write_report
-    from genesys_ad_sync_airflow import params, task_context
+    from genesys_ad_sync_airflow import task_context
 
     task = task_context.current_task_context(definition)
     document, path = write_report(task, params.request_to_report(definition))
@@ -104,9 +121,20 @@ def check(definition: SyncDefinition, reported: dict[str, Any] | None, task_ids:
     from genesys_ad_sync.stages.report import fail_reason
     from genesys_ad_sync_airflow import task_context
 
-    counts = reported or {}
-    why = fail_reason(task_context.current_task_context(definition)) if counts.get("stopped_by_limits") else None
     ti = get_current_context()["ti"]
     states = ti.get_task_states(dag_id=ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id])
-    failed = [task for task, state in states.get(ti.run_id, {}).items() if state in ("failed", "upstream_failed")]
-    stage(counts, sorted(failed), why)
+    failed = sorted(task for task, state in states.get(ti.run_id, {}).items() if state in ("failed", "upstream_failed"))
+    if params.is_check():
+        from genesys_ad_sync_airflow import check_tasks
+
+        check_tasks.judge(definition, failed)
+        return
+    counts = reported or {}
+    why = fail_reason(task_context.current_task_context(definition)) if counts.get("stopped_by_limits") else None
+    stage(counts, failed, why)
+
+
+def _skip_in_check() -> None:
+    """Skip the task in mode `check`. Raises AirflowSkipException."""
+    if params.is_check():
+        raise AirflowSkipException("mode check plans nothing")

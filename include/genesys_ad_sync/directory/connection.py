@@ -88,11 +88,11 @@ class HostFailed(Exception):
     """A domain controller could not be used. The next one may work."""
 
 
-class _NotAHost(HostFailed):
+class NotAHost(HostFailed):
     """The entry of ``host`` is no name or address."""
 
 
-class _CertificateFailed(HostFailed):
+class CertificateFailed(HostFailed):
     """Its certificate does not verify."""
 
 
@@ -134,9 +134,9 @@ def each_host(settings: LdapSettings) -> Iterator[tuple[Host | BadHost, LdapSess
 
 def _nobody_answered(failures: list[HostFailed]) -> SettingsError | DirectoryError:
     text = "; ".join(map(str, failures))
-    if any(isinstance(failure, _CertificateFailed) for failure in failures):
+    if any(isinstance(failure, CertificateFailed) for failure in failures):
         return DirectoryCertificateError(f"No trusted connection to Active Directory. {text}")
-    if failures and all(isinstance(failure, _NotAHost) for failure in failures):
+    if failures and all(isinstance(failure, NotAHost) for failure in failures):
         return SettingsError(f"`host` of the connection names no domain controller. {text}. Correct it.")
     return DirectoryUnreachable(
         f"No domain controller could be used. {text or 'The connection names none'}. "
@@ -162,7 +162,7 @@ def _tls_context(settings: LdapSettings) -> ssl.SSLContext:
 
 def _connect_to(host: Host | BadHost, settings: LdapSettings, context: ssl.SSLContext | None) -> LdapSession:
     if isinstance(host, BadHost):
-        raise _NotAHost(f"{host}: {host.problem}")
+        raise NotAHost(f"{host}: {host.problem}")
     tls = _VerifiedTls(context, host.server_name) if context is not None else None
     try:
         connection = _connection(host, settings, tls)
@@ -174,7 +174,7 @@ def _connect_to(host: Host | BadHost, settings: LdapSettings, context: ssl.SSLCo
     except (LDAPExceptionError, OSError, ValueError) as error:  # ldap3 lets some of Python's own errors through
         if tls is not None and tls.certificate_error is not None:
             problem = certificate_problem(tls.certificate_error, settings.ca_source)
-            raise _CertificateFailed(f"{host}: {problem}") from error
+            raise CertificateFailed(f"{host}: {problem}") from error
         raise HostFailed(f"{host}: {str(error) or type(error).__name__}") from error
     if result["result"] != RESULT_SUCCESS:
         connection.unbind()

@@ -7,9 +7,10 @@ Log lines carry counts and ids, never names, DNs or secrets.
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
 from ldap3.core.exceptions import LDAPExceptionError, LDAPInvalidFilterError, LDAPObjectClassError
@@ -296,6 +297,14 @@ class LdapSession:
         except LDAPExceptionError:
             return None
         return str(answer) if answer else None
+
+    def certificate_end(self) -> datetime | None:
+        """Return when the server's certificate ends; None without TLS."""
+        socket: Any = getattr(self._connection, "socket", None)
+        if not isinstance(socket, ssl.SSLSocket):
+            return None
+        ends = (socket.getpeercert() or {}).get("notAfter")
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(ends)), timezone.utc) if ends else None
 
     # -- requests and answers -------------------------------------------------------------------------
 

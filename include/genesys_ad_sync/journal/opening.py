@@ -68,6 +68,24 @@ def open_database(url: str | URL, *, create: bool = True, moved_too: bool = Fals
     return Database(engine, name, refuse_other_place if check_place else None, warnings=warnings_of(address, name))
 
 
+def engine_of(url: str | URL) -> tuple[Engine | None, str]:
+    """Return an engine for the database, and its name for messages; nothing is made or changed.
+
+    The engine is None for a file that does not exist yet, and could be made. Raises JournalError.
+    """
+    address = _address(url)
+    name = _name(address)
+    if address.get_backend_name() == "sqlite":
+        path = Path(str(address.database))
+        _check_file(path)
+        if not path.exists():
+            return None, name
+    try:
+        return _engine(address), name
+    except (SQLAlchemyError, ImportError) as error:
+        raise JournalError(f"The journal ({name}) cannot be opened: {error}. {_SUPPORTED}") from error
+
+
 # -- the place ----------------------------------------------------------------------------------------
 
 
@@ -145,13 +163,14 @@ def _engine(address: URL) -> Engine:
 def _usable_version(engine: Engine, name: str, *, moved_too: bool) -> str | None:
     """Return the version of the tables. Refuse a journal that is in another place now."""
     with engine.connect() as connection, connection.begin():
-        version = _version(connection)
+        version = tables_version(connection)
         if version == tables.HEAD and not moved_too:  # older tables do not say it
             refuse_other_place(connection, name)
         return version
 
 
-def _version(connection: Connection) -> str | None:
+def tables_version(connection: Connection) -> str | None:
+    """Return the version of the journal's tables; None if there are none."""
     if not inspect(connection).has_table(tables.VERSION_TABLE):
         return None
     version = connection.execute(text(f"SELECT version_num FROM {tables.VERSION_TABLE}")).scalar()  # noqa: S608 (a constant)
@@ -173,7 +192,7 @@ def _migrate(engine: Engine, name: str) -> None:
         connection.execution_options(**{WRITES: True})
         with connection.begin():
             wait_for_writers(connection)
-            version = _version(connection)
+            version = tables_version(connection)
             if version == tables.HEAD:
                 return
             config = Config()

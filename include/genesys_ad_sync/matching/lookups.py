@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from genesys_ad_sync.matching.state import MatchState, asks_rule, spellings_for
+from genesys_ad_sync.matching.state import MatchState, asks_rule, spellings_for, values_for
 from genesys_ad_sync.model import DirectoryUser, GenesysUser, Guid, Link
 from genesys_ad_sync.settings import UserRule
 

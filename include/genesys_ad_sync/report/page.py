@@ -37,7 +37,7 @@ def render_page(report: Mapping[str, Any], member_names: Mapping[str, str] | Non
     ``member_names``: names of manual members by Genesys user id, which a report does not hold.
     """
     used_reasons = sorted({detail["reason"] for detail in report["details"] if detail["reason"]})
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(
         report=report,
         member_names=member_names or {},
@@ -114,8 +114,9 @@ def _csp_hash(text: str) -> Markup:
 
 
 @functools.cache  # compiling the template takes a fifth of a small run's time
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
+def environment() -> ImmutableSandboxedEnvironment:
+    """Return what renders pages: everything is escaped, and shown on one line."""
+    made = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
@@ -123,8 +124,8 @@ def _environment() -> ImmutableSandboxedEnvironment:
         lstrip_blocks=True,
         finalize=lambda value: value if isinstance(value, Markup) else one_line(value),
     )
-    environment.filters.update(
+    made.filters.update(
         when=when, one_line=one_line, person=person, folder=folder, reason_words=reason_words, csp_hash=_csp_hash
     )
-    environment.globals["target"] = _target
-    return environment
+    made.globals["target"] = _target
+    return made

@@ -149,6 +149,51 @@ class ReportStore:
             f"everybody on this machine may list the reports in {folder} and read those of earlier versions. They hold "
             f"names. Take the right away (chmod -R o-rwx '{folder.parent}'), or set report.mode of the definition"
         )
+    # -- tables of mode check -------------------------------------------------------------------------
+
+    @property
+    def place(self) -> str:
+        """The folder or bucket, for messages."""
+        return str(self._base)
+
+    def write_check(self, document: Mapping[str, Any], page: str) -> StorePath:
+        """Write the table of a run of mode `check` as `{run_id}.check.json` and `.html`; return the JSON file's path.
+
+        Raises ReportPathError if the store refuses.
+        """
+        with self._refusals("written to"):
+            path = self._check_path(document["dag_id"], document["run_id"])
+            self._make_folder(path.parent)
+            self._put(path.with_suffix(".html"), page.encode("utf-8", errors="xmlcharrefreplace"))
+            self._put(path, _to_json(document))
+        return path
+
+    def read_check(self, dag_id: str, run_id: str) -> dict[str, Any] | None:
+        """Return the table of a run of mode `check`, if there is one. Raises ReportPathError."""
+        with self._refusals("read from"):
+            return _read_report(self._check_path(dag_id, run_id))
+
+    def hand_over(self, dag_id: str, run_id: str, content: bytes | None) -> None:
+        """Keep what a task of mode `check` leaves for the next one; None removes it. Raises ReportPathError."""
+        with self._refusals("written to"):
+            path = self._handover_path(dag_id, run_id)
+            if content is None:
+                path.unlink(missing_ok=True)
+                return
+            self._make_folder(path.parent)
+            self._put(path, content)
+
+    def handed_over(self, dag_id: str, run_id: str) -> bytes | None:
+        """Return what an earlier task left; None if nothing is there. Raises ReportPathError."""
+        with self._refusals("read from"):
+            path = self._handover_path(dag_id, run_id)
+            return bytes(path.read_bytes()) if path.exists() else None
+
+    def _check_path(self, dag_id: str, run_id: str) -> StorePath:
+        return self._choose(dag_id, run_id, _file_stem(run_id), ".check")
+
+    def _handover_path(self, dag_id: str, run_id: str) -> StorePath:
+        return self._base / _file_stem(dag_id) / f".check-{_short_hash(dag_id, run_id)}.handover"
 
     # -- the journal that wrote here ------------------------------------------------------------------
 
@@ -325,13 +370,18 @@ def _read_report(path: StorePath) -> dict[str, Any] | None:
     """Return the content of a report file; None if there is none, or if it is not a report."""
     try:
         content = json.loads(path.read_bytes())
-        is_report = isinstance(content, dict) and _REPORT_KEYS.issubset(content) and _written_at(content).tzinfo
+        is_report = isinstance(content, dict) and _is_ours(content) and _written_at(content).tzinfo
     except (FileNotFoundError, ValueError):
         return None
     return content if is_report else None
 
 
-_REPORT_KEYS = frozenset({"schema_version", "dag_id", "run_id", "attempt", "timestamp", "details"})
+_OWNER_KEYS = frozenset({"schema_version", "dag_id", "run_id", "attempt", "timestamp"})
+
+
+def _is_ours(content: Mapping[str, Any]) -> bool:
+    """Tell whether it is a report, or the table of a run of mode `check`."""
+    return _OWNER_KEYS.issubset(content) and ("details" in content or "lines" in content)
 
 
 def _written_at(report: Mapping[str, Any]) -> datetime:

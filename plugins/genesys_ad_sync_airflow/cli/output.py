@@ -17,6 +17,7 @@ from genesys_ad_sync.text import one_line
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _WIDTH_WITHOUT_TERMINAL = 200
+_WIDTH_OF_LONG_TEXTS = 130
 
 
 def json_option(function: _Function) -> _Function:
@@ -44,6 +45,17 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
     console = Console(markup=False, emoji=False, highlight=False, color_system=None)
     if not console.is_terminal:
         console = Console(markup=False, emoji=False, highlight=False, color_system=None, width=_WIDTH_WITHOUT_TERMINAL)
+    with console.capture() as printed:
+        console.print(table)
+    for text in printed.get().splitlines():
+        click.echo(text.rstrip())
+
+
+def print_rich(table: Table) -> None:
+    """Print a table whose cells are `Text` made safe; with colours on a terminal."""
+    console = Console(markup=False, emoji=False, highlight=False)
+    if not console.is_terminal:
+        console = Console(markup=False, emoji=False, highlight=False, color_system=None, width=_WIDTH_OF_LONG_TEXTS)
     with console.capture() as printed:
         console.print(table)
     for text in printed.get().splitlines():

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from genesys_ad_sync.errors import GroupSyncError
+from genesys_ad_sync_airflow.cli.check import check
 from genesys_ad_sync_airflow.cli.claims import claims
 from genesys_ad_sync_airflow.cli.journal import journal
 from genesys_ad_sync_airflow.cli.links import links
@@ -77,6 +78,7 @@ def _say_error(text: str, args: Sequence[str]) -> None:
         click.echo(json.dumps({"error": text}))
 
 
+main.add_command(check)
 main.add_command(journal)
 main.add_command(claims)
 main.add_command(links)
