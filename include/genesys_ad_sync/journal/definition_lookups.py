@@ -71,13 +71,13 @@ class DefinitionLookups(DefinitionStore):
             )
             return {row.guid: row.complete_poll for row in rows}
 
-    def newest_fact(self, key: str) -> Any:
-        """Return what the newest of the last runs left under that key; None: none of them did."""
+    def facts_since(self, run: RunRecord, key: str) -> list[Any]:
+        """Return what a run and those after it left under that key, the oldest first."""
         fact = tables.fact.c
-        last = select(_RUN.id).where(_RUN.definition == self._definition).order_by(_RUN.id.desc()).limit(RUNS_TO_SEARCH)
-        statement = select(fact.value).where(fact.run.in_(last), fact.key == key).order_by(fact.run.desc()).limit(1)
+        those = select(_RUN.id).where(_RUN.definition == self._definition, _RUN.id >= run.id)
+        statement = select(fact.value).where(fact.run.in_(those), fact.key == key).order_by(fact.run)
         with self._database.reading() as connection:
-            return connection.scalars(statement).first()
+            return list(connection.scalars(statement))
 
     def complete_readings(self, guids: Collection[Guid]) -> dict[Guid, datetime | None]:
         """Return when each AD group was last read completely; None: the poll is not known any more."""
@@ -261,6 +261,16 @@ class DefinitionLookups(DefinitionStore):
         with self._database.reading() as connection:
             row = connection.execute(statement).first()
         return None if row is None else RunKey(row.dag_id, row.run_id)
+
+    def organisation(self) -> tuple[str, str]:
+        """Return the Genesys organisation and the OAuth client of the definition, as far as the journal has them."""
+        claim, external_id = tables.claim.c, tables.external_id.c
+        mine = select(claim.organisation).where(claim.definition == self._definition).limit(1)
+        with self._database.reading() as connection:
+            organisation = connection.scalars(mine).first() or "unknown"
+            known = select(external_id.organisation).where(external_id.organisation.like(f"{organisation} %")).limit(1)
+            client = (connection.scalars(known).first() or "").removeprefix(f"{organisation} ")
+        return organisation, client
 
     def claim_of(self, genesys_group_id: str) -> tuple[str, datetime] | None:
         """Return which definition feeds a Genesys group, and since when."""

@@ -98,9 +98,11 @@ class RecordedGenesys(GenesysGateway):
         run, results = last
         self._results = {result.genesys_group_id: result for result in results}
         self._mapping = self._newest_mapping(run)
-        stored = journal.facts.get(run, MATCHES.key, default=None)
-        matches = () if stored is None else MATCHES.adapter.validate_python(stored)
-        self._matches: dict[Guid, Match] = {match.user_guid: match for match in matches}
+        self._matches: dict[Guid, Match] = {
+            match.user_guid: match
+            for stored in journal.lookups.facts_since(run, MATCHES.key)
+            for match in MATCHES.adapter.validate_python(stored)
+        }
         self._links: dict[Guid, Link] = journal.links.all()
         self._people = journal.views.users(self._links.keys() | self._matches.keys())
         self._users = self._known_users()
@@ -160,8 +162,7 @@ class RecordedGenesys(GenesysGateway):
     # -- what the journal has -------------------------------------------------------------------------
 
     def _newest_mapping(self, full: RunRecord) -> StoredMapping:
-        stored = self._journal.lookups.newest_fact(MAPPING.key) or self._journal.facts.get(full, MAPPING.key)
-        mapping = MAPPING.adapter.validate_python(stored)
+        mapping = MAPPING.adapter.validate_python(self._journal.lookups.facts_since(full, MAPPING.key)[-1])
         assert mapping is not None
         return mapping
 

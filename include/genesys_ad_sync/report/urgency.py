@@ -37,7 +37,8 @@ def most_urgent(report: Mapping[str, Any], limit: int) -> list[Detail]:
     if len(details) <= limit:
         return details
     seen: dict[tuple[str, str | None], int] = {}
-    first, rest = [], []
+    first: list[int] = []
+    rest: list[int] = []
     for place, detail in enumerate(details):
         kind = detail["status"], detail["reason"]
         seen[kind] = seen.get(kind, 0) + 1

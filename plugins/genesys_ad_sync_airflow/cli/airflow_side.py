@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genesys_ad_sync.errors import JournalError
@@ -29,6 +30,14 @@ def use_airflow() -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
             handler.setStream(sys.stderr)
+
+
+def dags_folder() -> Path:
+    """Return Airflow's DAG folder."""
+    use_airflow()
+    from airflow.sdk.configuration import conf
+
+    return Path(conf.get("core", "dags_folder"))
 
 
 def journal_address() -> URL:
