@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row as Record
-from sqlalchemy import and_, false, or_, select
+from sqlalchemy import and_, false, func, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import as_change
@@ -28,6 +28,7 @@ _RESULT = tables.group_result.c
 _QUESTION = tables.question.c
 _MEMBERSHIP = tables.membership.c
 
+_FULL_RUNS_TO_SEARCH = 10
 RUNS_TO_SEARCH = 100
 """Of so many runs the rows are searched for a person or a group; older ones are found through their changes."""
 
@@ -97,7 +98,9 @@ class DefinitionLookups(DefinitionStore):
                 row.poll: row.polled_at
                 for chunk in chunks(set(polls.values()))
                 for row in connection.execute(
-                    select(_RUN.poll, _RUN.polled_at).where(_RUN.definition == self._definition, _RUN.poll.in_(chunk))
+                    select(_RUN.poll, func.min(_RUN.polled_at, type_=tables.UtcDateTime()).label("polled_at"))
+                    .where(_RUN.definition == self._definition, _RUN.poll.in_(chunk))
+                    .group_by(_RUN.poll)
                 )
             }
         return {guid: times.get(poll) for guid, poll in polls.items()}
@@ -212,12 +215,22 @@ class DefinitionLookups(DefinitionStore):
                             found[row.key] = row.id, row_from_json(row.data)
         return {key: row for key, (_, row) in found.items()}
 
-    def last_result(self, genesys_group_id: str) -> tuple[RunRecord, GroupResult] | None:
-        """Return what the last run that listed who is in a Genesys group by hand saw of it, and that run."""
-        for run, result in self._results(genesys_group_id):
-            if result.manual_member_ids is not None:
-                return run, result
-        return None
+    def last_looks(self, genesys_group_ids: Collection[str]) -> dict[str, tuple[RunRecord, GroupResult]]:
+        """Return what the last run that listed the members by hand saw, by Genesys group; and that run."""
+        found: dict[str, tuple[RunRecord, GroupResult]] = {}
+        with self._database.reading() as connection:
+            runs = {row.id: row for row in connection.execute(self._full_runs().limit(_FULL_RUNS_TO_SEARCH))}
+            for chunk in chunks(genesys_group_ids):
+                seen = connection.execute(
+                    select(_RESULT.run, _RESULT.data)
+                    .where(_RESULT.run.in_(list(runs)), _RESULT.genesys_group_id.in_(chunk))
+                    .order_by(_RESULT.run)
+                )
+                for row in seen:
+                    result = GROUP_RESULT.validate_python(row.data)
+                    if result.manual_member_ids is not None:  # the newest comes last
+                        found[result.genesys_group_id] = as_run(runs[row.run]), result
+        return found
 
     def last_results(self) -> tuple[RunRecord, list[GroupResult]] | None:
         """Return what the last finished run in mode full saw of all Genesys groups, and that run."""
@@ -228,39 +241,41 @@ class DefinitionLookups(DefinitionStore):
             results = connection.scalars(select(_RESULT.data).where(_RESULT.run == row.id))
             return as_run(row), [GROUP_RESULT.validate_python(data) for data in results]
 
-    def _results(self, genesys_group_id: str) -> list[tuple[RunRecord, GroupResult]]:
-        """Return what the last runs saw of a Genesys group, the newest first."""
-        with self._database.reading() as connection:
-            newest = select(tables.run).where(_RUN.definition == self._definition).order_by(_RUN.id.desc())
-            runs = {row.id: row for row in connection.execute(newest.limit(RUNS_TO_SEARCH))}
-            runs |= {row.id: row for row in connection.execute(self._full_runs().limit(5))}
-            found = connection.execute(
-                select(_RESULT.run, _RESULT.data)
-                .where(_RESULT.run.in_(list(runs)), _RESULT.genesys_group_id == genesys_group_id)
-                .order_by(_RESULT.run.desc())
-            )
-            return [(as_run(runs[row.run]), GROUP_RESULT.validate_python(row.data)) for row in found]
-
     def _full_runs(self) -> Any:
         ended = (_RUN.definition == self._definition, _RUN.mode == "full", _RUN.finished_at.is_not(None))
         return select(tables.run).where(*ended).order_by(_RUN.id.desc())
 
-    def run_at(self, moment: datetime) -> RunKey | None:
-        """Return the live run that was under way at a moment; None: not known."""
+    def runs_at(self, moments: Collection[datetime]) -> dict[datetime, RunKey]:
+        """Return the live run that was under way at each moment; where none is known, the moment is missing."""
+        left = set(moments)
+        found: dict[datetime, RunKey] = {}
+        if not left:
+            return found
         statement = (
-            select(_RUN.dag_id, _RUN.run_id)
-            .where(
-                _RUN.definition == self._definition,
-                _RUN.dry_run == false(),
-                _RUN.started_at <= moment,
-                or_(_RUN.finished_at.is_(None), _RUN.finished_at >= moment),
-            )
+            select(_RUN.dag_id, _RUN.run_id, _RUN.started_at, _RUN.finished_at)
+            .where(_RUN.definition == self._definition, _RUN.dry_run == false(), _RUN.started_at <= max(left))
             .order_by(_RUN.id.desc())
-            .limit(1)
         )
         with self._database.reading() as connection:
-            row = connection.execute(statement).first()
-        return None if row is None else RunKey(row.dag_id, row.run_id)
+            for run in connection.execute(statement):
+                here = {
+                    at for at in left if run.started_at <= at and (run.finished_at is None or run.finished_at >= at)
+                }
+                found |= dict.fromkeys(here, RunKey(run.dag_id, run.run_id))
+                left -= here
+                if not left:
+                    break
+        return found
+
+    def claims_on(self, genesys_group_ids: Collection[str]) -> dict[str, str]:
+        """Return which definition feeds each of these Genesys groups; those that none feeds are missing."""
+        claim = tables.claim.c
+        with self._database.reading() as connection:
+            return {
+                row.genesys_group_id: row.definition
+                for chunk in chunks(genesys_group_ids)
+                for row in connection.execute(select(tables.claim).where(claim.genesys_group_id.in_(chunk)))
+            }
 
     def organisation(self) -> tuple[str, str]:
         """Return the Genesys organisation and the OAuth client of the definition, as far as the journal has them."""

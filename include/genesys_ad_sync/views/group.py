@@ -95,7 +95,7 @@ def explain_group(journal: Journal, hit: GroupHit, definitions: Definitions, *, 
         for guid in active
         if guid in view.groups and view.groups[guid].in_scope
     }
-    last = mine.lookups.last_result(hit.genesys_group_id)
+    last = mine.lookups.last_looks([hit.genesys_group_id]).get(hit.genesys_group_id)
     members = _members(mine, hit.genesys_group_id, view, paths, last[1] if last else None)
     claim = mine.lookups.claim_of(hit.genesys_group_id)
     return GroupAnswer(

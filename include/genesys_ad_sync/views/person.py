@@ -100,21 +100,26 @@ class _Explanation:
         self._changes = self._journal.lookups.changes_of(user.guid)
         self._link = self._journal.links.of([user.guid]).get(user.guid)
         self._grants = _by_target(self._journal.lookups.grants_of_account(user.guid, self._targets))
+        self._runs_of_grants = self._journal.lookups.runs_at(
+            {stored.since for grants in self._grants.values() for stored in grants}
+        )
         self._concerned = self._concerned_targets()
         subjects = [str(RowKey(id_, user.guid, action)) for id_ in self._concerned for action in Action]
         self._outcomes = self._journal.changes.last_outcomes({one.change.id for one in self._changes if one.change.id})
         self._rows = self._journal.lookups.newest_rows(subjects, last_attempts(self._outcomes.values()))
         self._questions = self._journal.lookups.questions_about(subjects)
+        self._looks = self._journal.lookups.last_looks(self._concerned)
+        self._claims = self._journal.lookups.claims_on(self._concerned)
         self._pins = self._journal.pins.all() if self._concerned else {}
         self._groups = self._journal.views.groups(self._named())
 
     def answer(self) -> PersonAnswer:
         memberships = [self._membership(id_) for id_ in self._concerned]
         active = {id_ for id_, pairs in self._targets.items() if any(pair.active for pair in pairs)}
-        last = self._journal.lookups.last_results()
+        looked_at = max((run.finished_at for run, _ in self._looks.values() if run.finished_at), default=None)
         return PersonAnswer(
             self._journal.definition,
-            AsOf(self._cursor.cursor.polled_at if self._cursor else None, last[0].finished_at if last else None),
+            AsOf(self._cursor.cursor.polled_at if self._cursor else None, looked_at),
             self._account,
             self._link.genesys_user_id if self._link else None,
             self._link,
@@ -179,7 +184,7 @@ class _Explanation:
         owned = any(grant.asleep_since is None for grant in stored)
         waits = self._wait(open_changes, self._rows.get(subject), self._questions.get(subject), differs=wanted != owned)
         granted = self._granted(stored, changes, pairs)
-        claim = self._journal.lookups.claim_of(group_id)
+        claim = self._claims.get(group_id)
         return Membership(
             group_id,
             pairs[0].genesys_group_name,
@@ -192,7 +197,7 @@ class _Explanation:
             approval_of(self._newest_question(group_id)),
             waits,
             _pinned(self._pins.get((group_id, self._user.guid))),
-            claim[0] if claim and claim[0] != self._journal.definition else None,
+            claim if claim != self._journal.definition else None,
         )
 
     def _verdict(
@@ -219,7 +224,9 @@ class _Explanation:
 
     def _source(self, pair: StoredPair) -> Source:
         [group] = named_groups(self._groups, [pair.group_guid])
-        path = named_groups(self._groups, self._paths.get(pair.group_guid, ()))
+        known = self._groups.get(pair.group_guid)
+        in_scope = known is not None and known.in_scope  # else the definition does not look at it any more
+        path = named_groups(self._groups, self._paths.get(pair.group_guid, ()) if in_scope else ())
         return Source(group, rule_words(self._definition, pair.rule), pair.active, path)
 
     def _changes_in(self, groups: set[Guid]) -> list[SeenChange]:
@@ -229,7 +236,7 @@ class _Explanation:
         """Return whether the last run that listed the members saw the person there without a grant."""
         if self._link is None:
             return None
-        last = self._journal.lookups.last_result(group_id)
+        last = self._looks.get(group_id)
         return None if last is None else self._link.genesys_user_id in (last[1].manual_member_ids or ())
 
     def _wait(
@@ -251,7 +258,7 @@ class _Explanation:
         first = min(stored, key=lambda one: one.since)
         adds = [one.change for one in changes if one.change.action is Action.ADD and one.change.settled_by]
         pair = next((one for one in pairs if one.group_guid == first.grant.group_guid), None)
-        run = self._journal.lookups.run_at(first.since)
+        run = self._runs_of_grants.get(first.since)
         by_change = next((change.settled_by for change in reversed(adds)), None)
         baseline = pair.baseline_run if pair else None
         [through] = named_groups(self._groups, [first.grant.group_guid])

@@ -106,13 +106,18 @@ def _plan(
     from genesys_ad_sync.model import Mode, RunRequest
     from genesys_ad_sync.preview.plan import preview_offline, preview_plan
     from genesys_ad_sync_airflow.cli import plan_context
+    from genesys_ad_sync_airflow.cli.airflow_side import logs_to_stderr
 
     now = datetime.now(timezone.utc)
     mode = Mode.FULL if asked["full"] else Mode.AUTO
     request = RunRequest(run_type="manual", mode=mode, dry_run=True, groups=asked["groups"])
     make = plan_context.offline_tasks if offline else plan_context.tasks
     preview = preview_offline if offline else preview_plan
-    with tempfile.TemporaryDirectory(prefix="genesys-ad-sync-plan-") as folder, _scratch(Path(folder), now) as scratch:
+    with (
+        tempfile.TemporaryDirectory(prefix="genesys-ad-sync-plan-") as folder,
+        _scratch(Path(folder), now) as scratch,
+        logs_to_stderr(),
+    ):
         return preview(make(definition, scratch, now, say), request)
 
 

@@ -71,7 +71,7 @@ def report(*, run: str, as_csv: bool, rows: int, as_json: bool) -> None:
 
 def _read(text: str) -> dict[str, Any]:
     from genesys_ad_sync.views.runs import find_run
-    from genesys_ad_sync_airflow.cli.airflow_side import open_journal
+    from genesys_ad_sync_airflow.cli.airflow_side import logs_to_stderr, open_journal
     from genesys_ad_sync_airflow.task_context import report_store
 
     with open_journal() as journal:
@@ -82,8 +82,9 @@ def _read(text: str) -> dict[str, Any]:
             f"The run is of the sync definition {run.definition}, whose file is not there or has an error. It says "
             "where the reports are: correct it, or open the report there."
         )
-    store = report_store(definition)
-    document = store.read(run.key.dag_id, run.key.run_id)
+    with logs_to_stderr():
+        store = report_store(definition)
+        document = store.read(run.key.dag_id, run.key.run_id)
     if document is None:
         raise ReportPathError(_missing(run, str(store.path_for(run.key.dag_id, run.key.run_id))))
     return document
