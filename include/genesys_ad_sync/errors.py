@@ -15,6 +15,7 @@ GroupSyncError
  │   └─ CursorRejected            the DirSync cookie is refused
  ├─ JournalError                  the journal cannot be opened, read or written
  │   ├─ JournalConflict           another run moved the cursor
+ │   ├─ JournalMissing            there is no journal at the configured place
  │   ├─ JournalMoved              the journal is in another place now
  │   ├─ RunUnknown                the journal has no such run
  │   └─ RunAmbiguous              both DAGs have a run of that id
@@ -105,6 +106,10 @@ class JournalError(GroupSyncError):
 
 class JournalConflict(JournalError):
     """Another run moved the cursor meanwhile. Read the view again and repeat."""
+
+
+class JournalMissing(JournalError):
+    """There is no journal at the configured place: no run has made it yet, or the place is wrong."""
 
 
 class JournalMoved(JournalError):

@@ -101,4 +101,5 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Genesys AD sync",
         "description": "Genesys Cloud group membership from Active Directory.",
         "connection-types": [ACTIVE_DIRECTORY, GENESYS_CLOUD],
+        "cli": ["genesys_ad_sync_airflow.cli.airflow_commands.get_genesys_sync_commands"],
     }

@@ -101,14 +101,18 @@ def report_store(definition: SyncDefinition) -> ReportStore:
 
     Raises ReportPathError for another text.
     """
+    return ReportStore(report_folder(definition), mode=definition.report.file_mode)
+
+
+def report_folder(definition: SyncDefinition) -> ObjectStoragePath:
+    """Return the folder of the definition's reports. Raises ReportPathError for a text that is no URL."""
     try:
-        path = ObjectStoragePath(definition.report.path)
+        return ObjectStoragePath(definition.report.path)
     except (ValueError, ImportError) as error:
         raise ReportPathError(
             f"report.path: {definition.report.path} cannot be opened: {error}. Use a URL like file:///… or s3://…, and "
             "install the Airflow provider that its scheme needs."
         ) from error
-    return ReportStore(path, mode=definition.report.file_mode)
 
 
 def counts_for_xcom(document: dict[str, Any], path: str) -> dict[str, Any]:

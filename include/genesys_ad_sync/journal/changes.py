@@ -36,9 +36,9 @@ class Changes(DefinitionStore):
         )
         with self._database.reading() as connection:
             if group_guids is None:
-                return [_as_change(row) for row in connection.execute(statement)]
+                return [as_change(row) for row in connection.execute(statement)]
             changes = [
-                _as_change(row)
+                as_change(row)
                 for chunk in chunks(group_guids)
                 for row in connection.execute(statement.where(_CHANGE.group_guid.in_(chunk)))
             ]
@@ -63,7 +63,7 @@ class Changes(DefinitionStore):
             rows = connection.execute(
                 select(tables.change).where(_CHANGE.definition == self._definition, in_window).order_by(_CHANGE.id)
             )
-            return [_as_change(row) for row in rows]
+            return [as_change(row) for row in rows]
 
     def by_id(self, ids: Collection[int]) -> list[Change]:
         """Return these changes, oldest first.
@@ -77,7 +77,7 @@ class Changes(DefinitionStore):
                     "Changes that this run works on are not in the journal. It was replaced meanwhile: "
                     "run again in mode full."
                 )
-            return [_as_change(row) for row in rows]
+            return [as_change(row) for row in rows]
 
     def newest_id(self) -> int:
         """Return the id of the journal's newest change; 0: it has none."""
@@ -131,7 +131,7 @@ class Changes(DefinitionStore):
                 )
                 for row in connection.execute(statement):
                     if (row.group_guid, row.user_guid) in found:
-                        found[row.group_guid, row.user_guid].append(_as_change(row))
+                        found[row.group_guid, row.user_guid].append(as_change(row))
         return found
 
     def believe_doubted(self) -> None:
@@ -314,7 +314,7 @@ def _unsettled_by_subject(connection: Connection, definition: str, changes: Iter
             .order_by(_CHANGE.id)
         )
         for row in rows:
-            change = _as_change(row)
+            change = as_change(row)
             known.setdefault(_subject(change), change)
     return known
 
@@ -346,7 +346,8 @@ def as_columns(definition: str, change: Change) -> dict[str, Any]:
     }
 
 
-def _as_change(row: Row[Any]) -> Change:
+def as_change(row: Row[Any]) -> Change:
+    """Return the change of a row of the table."""
     return Change(
         id=row.id,
         group_guid=row.group_guid,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, text, update
 from sqlalchemy import Row as Record
 
 from genesys_ad_sync.errors import JournalError
@@ -52,7 +52,7 @@ def copy_journal(source: Database, target: Database, *, at: datetime, gone: Coll
         _refuse_unless_quiet(source, reading, at, gone)
         with target.writing() as writing:
             _refuse_unless_empty(target, writing)
-            rows = {table.name: _copy_table(reading, writing, table) for table in _copied_tables()}
+            rows = {table.name: copy_table(reading, writing, table) for table in _copied_tables()}
             writing.execute(update(tables.meta).values(**_identity_of_copy(reading, source.name)))
         # Between these two commits, nobody can open the copy, and nobody can write to the source.
         reading.execute(update(tables.meta).values(moved_to=target.name, moved_at=at))
@@ -130,9 +130,13 @@ def _copied_tables() -> list[Table]:
     return [table for table in tables.metadata.sorted_tables if table not in _NOT_COPIED]
 
 
-def _copy_table(reading: Connection, writing: Connection, table: Table) -> int:
+def copy_table(reading: Connection, writing: Connection, table: Table, *which: ColumnElement[bool]) -> int:
+    """Copy the rows of a table, with the next id to give out; return their number.
+
+    :param which: only rows for which this holds.
+    """
     number = 0
-    found = reading.execute(select(table).execution_options(yield_per=_ROWS_AT_A_TIME))
+    found = reading.execute(select(table).where(*which).execution_options(yield_per=_ROWS_AT_A_TIME))
     for rows in found.mappings().partitions():
         writing.execute(insert(table), [dict(row) for row in rows])
         number += len(rows)

@@ -14,7 +14,7 @@ from genesys_ad_sync.model import GroupResult, RunRecord
 
 _RESULT = tables.group_result.c
 _REQUEST = tables.request.c
-_GROUP_RESULT = TypeAdapter(GroupResult)
+GROUP_RESULT = TypeAdapter(GroupResult)
 
 
 class Figures(Store):
@@ -26,7 +26,7 @@ class Figures(Store):
             {
                 "run": run.id,
                 "genesys_group_id": result.genesys_group_id,
-                "data": _GROUP_RESULT.dump_python(result, mode="json"),
+                "data": GROUP_RESULT.dump_python(result, mode="json"),
             }
             for result in results
         ]
@@ -39,7 +39,7 @@ class Figures(Store):
         if genesys_group_id is not None:
             statement = statement.where(_RESULT.genesys_group_id == genesys_group_id)
         with self._database.reading() as connection:
-            results = [_GROUP_RESULT.validate_python(data) for data in connection.scalars(statement)]
+            results = [GROUP_RESULT.validate_python(data) for data in connection.scalars(statement)]
         return sorted(results, key=lambda result: (result.genesys_group_name, result.genesys_group_id))
 
     def add_requests(self, run: RunRecord, task_key: str, counts: Mapping[str, Any]) -> None:

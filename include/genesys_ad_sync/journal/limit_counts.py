@@ -36,8 +36,14 @@ class LimitCounts(DefinitionStore):
     def written_since(self, action: Action, since: datetime, *, approved_from: int) -> Counter[str]:
         """Count by Genesys group what runs wrote from then on and no person approved."""
         done = and_(_ROW.status == Status.SUCCESS.value, _ROW.settled)
-        keys = self._keys(_not_approved(approved_from), _ROW.recorded_at >= since, _ROW.action == action.value, done)
-        return Counter(RowKey.parse(key).target for key in keys)
+        runs = select(_RUN.id).where(_RUN.definition == self._definition)
+        # `+ 0`: else SQLite reads all rows by their run instead of the newest ones by their time
+        of_definition = (_ROW.run + 0).in_(runs)
+        statement = select(_ROW.key).where(
+            _not_approved(approved_from), _ROW.recorded_at >= since, _ROW.action == action.value, done, of_definition
+        )
+        with self._database.reading() as connection:
+            return Counter(RowKey.parse(key).target for key in connection.scalars(statement))
 
     def unverified_since(self, since: datetime, *, approved_from: int) -> frozenset[str]:
         """Return the keys of removals that were sent from then on and could not be read back."""

@@ -14,7 +14,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, in
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_random
 
-from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync.errors import JournalError, JournalMissing
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import BUSY_TIMEOUT_SECONDS, WRITES, Database, explain, wait_for_writers
 from genesys_ad_sync.journal.exposure import warnings_of
@@ -44,7 +44,7 @@ def open_database(url: str | URL, *, create: bool = True, moved_too: bool = Fals
     if address.get_backend_name() == "sqlite":
         path = Path(str(address.database))
         if not create and not path.exists():
-            raise JournalError(_NO_JOURNAL.format(name=name))
+            raise JournalMissing(_NO_JOURNAL.format(name=name))
         _check_file(path)
         make_private_file(path)  # SQLite gives the rights of this file to those that it puts beside it
     try:
@@ -54,7 +54,7 @@ def open_database(url: str | URL, *, create: bool = True, moved_too: bool = Fals
     try:
         version = _usable_version(engine, name, moved_too=moved_too)
         if version is None and not create:
-            raise JournalError(_NO_JOURNAL.format(name=name))
+            raise JournalMissing(_NO_JOURNAL.format(name=name))
         if version != tables.HEAD:
             _migrate(engine, name)
             version = _usable_version(engine, name, moved_too=moved_too)

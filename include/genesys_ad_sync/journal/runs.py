@@ -53,7 +53,7 @@ class Runs(Store):
                 and all(getattr(last, column) == value for column, value in asked.items())
                 and find_fact(connection, last.id, _ASKED_BACK) == asked_back
             ):
-                return _as_run(last, resumed=True)
+                return as_run(last, resumed=True)
             row = {
                 **asked,
                 "dag_id": key.dag_id,
@@ -67,7 +67,7 @@ class Runs(Store):
             begun = _last_attempt(connection, key)
             assert begun is not None
             put_fact(connection, begun.id, _ASKED_BACK, asked_back)
-            return _as_run(begun)
+            return as_run(begun)
 
     def get(self, key: RunKey) -> RunRecord:
         """Return the latest attempt of a run.
@@ -81,7 +81,7 @@ class Runs(Store):
                 f"The journal ({self._database.name}) knows no run {key.run_id} of {key.dag_id}: it was replaced, "
                 "or task 'poll' has not run. Clear the task 'poll' with everything downstream."
             )
-        return _as_run(last)
+        return as_run(last)
 
     def exists(self, key: RunKey, attempt: int, started_at: datetime | None = None) -> bool:
         """Return whether the journal has that attempt.
@@ -170,7 +170,8 @@ def _last_attempt(connection: Connection, key: RunKey) -> Record[Any] | None:
     ).first()
 
 
-def _as_run(row: Record[Any], *, resumed: bool = False) -> RunRecord:
+def as_run(row: Record[Any], *, resumed: bool = False) -> RunRecord:
+    """Return the attempt of a row of the table."""
     return RunRecord(
         id=row.id,
         key=RunKey(row.dag_id, row.run_id),

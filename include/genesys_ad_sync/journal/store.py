@@ -17,6 +17,7 @@ from genesys_ad_sync.journal.announced import AnnouncedEnds
 from genesys_ad_sync.journal.changes import Changes
 from genesys_ad_sync.journal.claims import AllClaims, Claims
 from genesys_ad_sync.journal.database import Database
+from genesys_ad_sync.journal.definition_lookups import DefinitionLookups
 from genesys_ad_sync.journal.definitions import Definitions
 from genesys_ad_sync.journal.dry_evidence import DryEvidences
 from genesys_ad_sync.journal.external_ids import ExternalIds
@@ -27,6 +28,7 @@ from genesys_ad_sync.journal.leases import Leases
 from genesys_ad_sync.journal.leavers import Leavers
 from genesys_ad_sync.journal.limit_counts import LimitCounts
 from genesys_ad_sync.journal.links import Links
+from genesys_ad_sync.journal.lookups import Lookups
 from genesys_ad_sync.journal.opening import open_database
 from genesys_ad_sync.journal.pairs import Pairs
 from genesys_ad_sync.journal.pins import Pins
@@ -60,6 +62,7 @@ class Journal:
         self.refused_logins = RefusedLogins(database)
         self.external_ids = ExternalIds(database)
         self.claims = AllClaims(database)
+        self.lookups = Lookups(database)
         self._of: dict[str, DefinitionJournal] = {}
 
     @classmethod
@@ -78,6 +81,11 @@ class Journal:
     def warnings(self) -> tuple[str, ...]:
         """Return what should be changed about its place, because others may read it there."""
         return self._database.warnings
+
+    @property
+    def database(self) -> Database:
+        """Return the database, for those who copy it."""
+        return self._database
 
     def generation(self) -> int:
         """Return how often the journal was moved to another database, counted from 1."""
@@ -142,6 +150,7 @@ class DefinitionJournal:
         self.pins = Pins(database, definition)
         self.restoration = Restoration(database, definition)
         self.limit_counts = LimitCounts(database, definition)
+        self.lookups = DefinitionLookups(database, definition)
         self.runs = journal.runs
         self.facts = journal.facts
         self.rows = journal.rows

@@ -1,4 +1,4 @@
-"""The plan of a dry run as a diff per Genesys group, for a task log: ids only, no names of people."""
+"""The plan of a dry run as a diff per Genesys group. For a task log: ids only, no names of people."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from genesys_ad_sync.model import Status
+from genesys_ad_sync.report.people import person
 from genesys_ad_sync.text import one_line
 
 SIGNS = {"add": "+", "remove": "-"}
 
 
-def render_diff(report: Mapping[str, Any], *, max_lines: int = 500) -> str:
+def render_diff(report: Mapping[str, Any], *, max_lines: int = 500, people: bool = False) -> str:
     """Return the planned changes, grouped by Genesys group; an empty text if nothing is planned.
 
     A line is ``+ Genesys user id`` or ``- Genesys user id``; a held change has ``?`` before the sign and the reason
-    behind it. What exceeds ``max_lines`` is counted.
+    behind it. What exceeds ``max_lines`` is counted. ``people``: name people, for a terminal and never for a log.
     """
     groups: dict[tuple[str, str], list[str]] = {}
     for detail in report["details"]:
         group = detail["genesys_group"]
-        line = _line(detail)
+        line = _line(detail, people=people)
         if group and line:
             groups.setdefault((one_line(group["name"] or ""), group["id"]), []).append(line)
     lines = []
@@ -32,8 +33,10 @@ def render_diff(report: Mapping[str, Any], *, max_lines: int = 500) -> str:
     return "\n".join(lines)
 
 
-def _line(detail: Mapping[str, Any]) -> str | None:
+def _line(detail: Mapping[str, Any], *, people: bool) -> str | None:
     sign, user = SIGNS[detail["action"]], detail["user_id"] or "unknown to Genesys"
+    if people and (name := one_line(person(detail["directory_user"]))):
+        user = f"{name}  {user}"
     if detail["status"] == Status.PLANNED.value:
         return f"{sign} {user}"
     if detail["status"] == Status.HELD.value:

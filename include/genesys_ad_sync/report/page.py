@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,64 +19,87 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
+from genesys_ad_sync.report.people import folder, person
 from genesys_ad_sync.report.schema import COUNT_KEYS
+from genesys_ad_sync.report.urgency import count_new, kinds, most_urgent
 from genesys_ad_sync.report.wording import (
     ATTENTION,
     MODE_WORDS,
-    READING_ORDER,
     STATUS_WORDS,
     headline,
+    is_new,
     reason_words,
 )
 from genesys_ad_sync.text import one_line
+
+PAGE_BYTES = 280_000
+"""A page that is larger shows less, until it fits: browsers take seconds for a page of some megabytes."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much a page shows: rows, Genesys groups, members of a group that AD does not own, and notes."""
+
+    rows: int
+    groups: int
+    members: int
+    notes: int
+
+
+ROOMS = (
+    Room(250, 100, 50, 100),
+    Room(180, 70, 25, 50),
+    Room(100, 50, 15, 40),
+    Room(60, 25, 10, 30),
+    Room(25, 10, 5, 20),
+    Room(10, 5, 3, 10),
+    Room(3, 1, 1, 3),
+)
+"""From the largest to the smallest page; the first that fits into `PAGE_BYTES` is taken."""
 
 
 def render_page(report: Mapping[str, Any], member_names: Mapping[str, str] | None = None) -> str:
     """Return the page of a report that `build_report` made or that was read from its file.
 
+    A page shows the most urgent rows, and says how many there are in all.
     ``member_names``: names of manual members by Genesys user id, which a report does not hold.
     """
+    page = ""
+    for room in ROOMS:
+        page = _render(report, member_names or {}, room)
+        if len(page.encode("utf-8", errors="xmlcharrefreplace")) <= PAGE_BYTES:
+            break
+    return page
+
+
+def _render(report: Mapping[str, Any], member_names: Mapping[str, str], room: Room) -> str:
+    rows = most_urgent(report, room.rows)
     used_reasons = sorted({detail["reason"] for detail in report["details"] if detail["reason"]})
-    template = environment().get_template("report.html.j2")
-    return template.render(
-        report=report,
-        member_names=member_names or {},
-        headline=headline(report),
-        mode_words=MODE_WORDS[report["mode"]],
-        counts=[(status.value, report[COUNT_KEYS[status]], words) for status, words in STATUS_WORDS.items()],
-        attention=[status.value for status in ATTENTION],
-        reasons=[(reason, reason_words(reason)) for reason in used_reasons],
-        rows=sorted(report["details"], key=_urgency),
-        targets=sorted({_target(detail) for detail in report["details"]}, key=lambda target: target[1].casefold()),
-        changed_groups=[group for group in report["groups"] if group["added"] or group["removed"]],
-        other_groups=[group for group in report["groups"] if not (group["added"] or group["removed"])],
+    groups = sorted(report["groups"], key=lambda group: not (group["added"] or group["removed"]))  # changed ones first
+    shown = groups[: room.groups]
+    targets = {_target(detail) for detail in rows}
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            room=room,
+            member_names=member_names,
+            headline=headline(report),
+            mode_words=MODE_WORDS[report["mode"]],
+            counts=[(status.value, report[COUNT_KEYS[status]], words) for status, words in STATUS_WORDS.items()],
+            attention=[status.value for status in ATTENTION],
+            new=count_new(report, report["details"]),
+            reasons=[(reason, reason_words(reason)) for reason in used_reasons],
+            rows=rows,
+            kinds=kinds(report) if len(rows) < len(report["details"]) else [],
+            targets=sorted(targets, key=lambda target: target[1].casefold()),
+            target_keys={key for key, _ in targets},
+            groups_left_out=len(groups) - len(shown),
+            changed_groups=[group for group in shown if group["added"] or group["removed"]],
+            other_groups=[group for group in shown if not (group["added"] or group["removed"])],
+        )
     )
-
-
-def person(user: Mapping[str, Any] | None) -> str:
-    """Name an AD user in one line: by the CN of the DN, else by mail, else by guid."""
-    if not user:
-        return ""
-    return _common_name(user["dn"]) or user["mail"] or user["guid"] or ""
-
-
-def _common_name(dn: str | None) -> str:
-    # RFC 4514: a comma in a name is escaped by a backslash, other bytes as a backslash and two hex digits.
-    first = re.match(r"CN=((?:\\.|[^,\\])*)", dn or "", re.IGNORECASE)
-    if not first:
-        return ""
-    return re.sub(
-        r"((?:\\[0-9a-fA-F]{2})+)|\\(.)",
-        lambda found: (
-            bytes.fromhex(found[1].replace("\\", "")).decode("utf-8", errors="replace") if found[1] else found[2]
-        ),
-        first[1],
-    )
-
-
-def folder(dn: str | None) -> str:
-    """Return where in AD an object is: its DN without the first part."""
-    return re.sub(r"^(?:\\.|[^,\\])*,", "", dn or "", count=1)
 
 
 def when(time: str | None) -> Markup:
@@ -95,17 +118,6 @@ def _target(detail: Mapping[str, Any]) -> tuple[str, str]:
     fed_by = detail["directory_groups"]
     names = ", ".join(fed["name"] or fed["guid"] for fed in fed_by)
     return ",".join(fed["guid"] for fed in fed_by), one_line(f"not mapped: {names}")
-
-
-def _urgency(detail: Mapping[str, Any]) -> int:
-    """Return a key that puts first what a person should see first.
-
-    Sorting is stable: within a status the report's own order stays.
-    """
-    return _URGENCY[detail["status"]]
-
-
-_URGENCY = {status.value: place for place, status in enumerate(READING_ORDER)}
 
 
 def _csp_hash(text: str) -> Markup:
@@ -127,5 +139,5 @@ def environment() -> ImmutableSandboxedEnvironment:
     made.filters.update(
         when=when, one_line=one_line, person=person, folder=folder, reason_words=reason_words, csp_hash=_csp_hash
     )
-    made.globals["target"] = _target
+    made.globals.update(target=_target, is_new=is_new)
     return made

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from genesys_ad_sync.errors import ReportPathError
+from genesys_ad_sync.report.csv_table import render_csv
 from genesys_ad_sync.report.page import render_page
 from genesys_ad_sync.this_machine import is_open_to_others, local_path, make_folder, write_file
 
@@ -25,6 +26,8 @@ StorePath = Any
 not `pathlib.Path`s, and upath's protocols differ between its releases."""
 
 JOURNAL_FILE = "journal.json"
+_BESIDE = (".html", ".csv")
+"""The other files of a report, beside its JSON file."""
 _LONGEST_NAME = 200  # file systems take 255 bytes; `.{attempt}.json` and the temporary file's own name come on top
 
 
@@ -82,17 +85,19 @@ class ReportStore:
                 )
 
     def write(self, report: Mapping[str, Any], member_names: Mapping[str, str] | None = None) -> StorePath:
-        """Write the JSON file and the page, and return the path of the JSON file.
+        """Write the JSON file, the page and the CSV file; return the path of the JSON file.
 
         ``member_names``: by Genesys user id, for the page only.
 
-        A report of an earlier attempt is kept as `{run_id}.{attempt}.json` and `.html` first; one of the same
+        A report of an earlier attempt is kept as `{run_id}.{attempt}.json`, `.html` and `.csv` first; one of the same
         attempt is replaced. A late report of an earlier attempt never displaces a newer one: it gets the numbered
         name. On a local disk each file is replaced in one step, as object stores always do.
         Raises ReportPathError if the store refuses.
         """
         dag_id, run_id, attempt = report["dag_id"], report["run_id"], report["attempt"]
         page = render_page(report, member_names)
+        # with a mark of its encoding: without, Excel takes the file for an older one and garbles names
+        table = render_csv(report).encode("utf-8-sig", errors="backslashreplace")
         with self._refusals("written to"):
             path = self.path_for(dag_id, run_id)
             self._make_folder(path.parent)
@@ -101,8 +106,9 @@ class ReportStore:
                 path = self._numbered(dag_id, run_id, attempt)
             elif present and present["attempt"] < attempt:
                 self._keep(path, self._numbered(dag_id, run_id, present["attempt"]))
-            # The page first, so that a JSON file never lacks its page.
+            # The JSON file last, so that it never lacks the others.
             self._put(path.with_suffix(".html"), page.encode("utf-8", errors="xmlcharrefreplace"))
+            self._put(path.with_suffix(".csv"), table)
             self._put(path, _to_json(report))
         return path
 
@@ -116,7 +122,7 @@ class ReportStore:
             return report
 
     def prune(self, keep_days: int, now: datetime, *, dag_id: str | None = None) -> int:
-        """Remove reports older than ``keep_days``, by their `timestamp`, with their pages; return how many.
+        """Remove reports older than ``keep_days``, by their `timestamp`, with the files beside them; return how many.
 
         Nothing else is removed. ``dag_id``: reports of that DAG only, because definitions that share a folder may keep
         theirs for different times. Raises ReportPathError if the store refuses.
@@ -134,7 +140,8 @@ class ReportStore:
                 if report is None or (dag_id is not None and report["dag_id"] != dag_id):
                     continue
                 if _written_at(report) < limit:
-                    path.with_suffix(".html").unlink(missing_ok=True)
+                    for suffix in _BESIDE:
+                        path.with_suffix(suffix).unlink(missing_ok=True)
                     path.unlink(missing_ok=True)
                     removed += 1
         return removed
@@ -266,18 +273,18 @@ class ReportStore:
     # -- files ----------------------------------------------------------------------------------------
 
     def _keep(self, path: StorePath, kept: StorePath) -> None:
-        """Copy a report and its page; a rename would leave a moment without a report.
+        """Copy a report and the files beside it; a rename would leave a moment without a report.
 
         Tasks of one attempt may write at the same time. A task that reads here what another has replaced already reads
         it after that task made the copy. Hence first read, then look for the copy, then write, the JSON file last.
         """
-        page = path.with_suffix(".html")
-        page_content = page.read_bytes() if page.exists() else None
+        beside = [(suffix, path.with_suffix(suffix)) for suffix in _BESIDE]
+        contents = [(suffix, file.read_bytes()) for suffix, file in beside if file.exists()]
         content = path.read_bytes()
         if kept.exists():
             return
-        if page_content is not None:
-            self._put(kept.with_suffix(".html"), page_content)
+        for suffix, other in contents:
+            self._put(kept.with_suffix(suffix), other)
         self._put(kept, content)
 
     def _make_folder(self, folder: StorePath) -> None:

@@ -16,18 +16,23 @@ from rich.table import Table
 
 from genesys_ad_sync.model import Status
 from genesys_ad_sync.report.diff import render_diff
+from genesys_ad_sync.report.people import person
 from genesys_ad_sync.report.schema import COUNT_KEYS
-from genesys_ad_sync.report.wording import READING_ORDER, STATUS_WORDS, headline
+from genesys_ad_sync.report.urgency import by_urgency, count_new
+from genesys_ad_sync.report.wording import STATUS_WORDS, headline, is_new, needs_attention
 from genesys_ad_sync.text import one_line
 
 QUIET = frozenset({Status.SUCCESS.value, Status.UNCHANGED.value})
 """Rows of these are counted, not listed."""
 
 
-def render_summary(report: Mapping[str, Any], *, width: int = 120, max_rows: int = 20, max_groups: int = 30) -> str:
+def render_summary(
+    report: Mapping[str, Any], *, width: int = 120, max_rows: int = 20, max_groups: int = 30, people: bool = False
+) -> str:
     """Return plain text without escape sequences, ``width`` columns wide, without a last line break.
 
     ``max_rows``, ``max_groups``: how many lines the two lists may have; what is left out is counted.
+    ``people``: name people. Only for the terminal of the person who asks, never for a log.
     """
     out = io.StringIO()
     # markup, emoji and highlight off: names are data, and "[red]" or ":smile:" may be in one.
@@ -39,11 +44,11 @@ def render_summary(report: Mapping[str, Any], *, width: int = 120, max_rows: int
     console.print(_counts(report))
     if report["groups"]:
         _print_groups(console, report["groups"], max_groups)
-    if report["dry_run"] and (diff := render_diff(report)):
-        console.print("The plan (+ add, - remove, ? held; Genesys user ids)")
+    if report["dry_run"] and (diff := render_diff(report, people=people)):
+        console.print(f"The plan (+ add, - remove, ? held; {'people' if people else 'Genesys user ids'})")
         console.print(diff, soft_wrap=True)
         console.print()
-    _print_rows(console, report["details"], max_rows)
+    _print_rows(console, report, max_rows, people=people)
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines())
 
 
@@ -98,29 +103,43 @@ def _print_groups(console: Console, groups: list[Mapping[str, Any]], limit: int)
         console.print(f"… and {len(groups) - limit:,} more groups, in the report\n")
 
 
-def _print_rows(console: Console, details: list[Mapping[str, Any]], limit: int) -> None:
-    order = [status.value for status in READING_ORDER]
-    loud = [detail for detail in details if detail["status"] not in QUIET]
-    loud.sort(key=lambda detail: order.index(detail["status"]))
+def _print_rows(console: Console, report: Mapping[str, Any], limit: int, *, people: bool) -> None:
+    loud = [detail for detail in by_urgency(report) if detail["status"] not in QUIET]
     if not loud:
         return
-    table = _table(f"Neither done nor already so: {len(loud):,}")
+    new = count_new(report, loud)
+    table = _table(
+        f"Neither done nor already so: {len(loud):,}{f', of these to be looked at and new: {new:,}' if new else ''}"
+    )
     table.add_column("status")
+    table.add_column("since")
     table.add_column("change")
     table.add_column("reason", no_wrap=True)
     table.add_column("Genesys group", overflow="ellipsis", no_wrap=True)
-    table.add_column("person (AD objectGUID)", overflow="fold", min_width=36)
+    table.add_column("person" if people else "person (AD objectGUID)", overflow="fold", min_width=20 if people else 36)
     for detail in loud[:limit]:
         table.add_row(
             detail["status"],
+            _since(report, detail),
             detail["action"],
             _reason(detail),
             _group_name(detail),
-            _person(detail),
+            _name(detail) if people else _person(detail),
         )
     console.print(table)
     if len(loud) > limit:
-        console.print(f"… and {len(loud) - limit:,} more, in the report\n")
+        console.print(f"… and {len(loud) - limit:,} more, in the report")
+
+
+def _since(report: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
+    """Return the day since which a row waits, or that it is new."""
+    if not needs_attention(detail):
+        return ""
+    return "new" if is_new(report, detail) else (detail["first_seen_at"] or "")[:10]
+
+
+def _name(detail: Mapping[str, Any]) -> str:
+    return one_line(person(detail["directory_user"])) or _person(detail)
 
 
 def _reason(detail: Mapping[str, Any]) -> str:

@@ -87,6 +87,19 @@ def doubt_words(row: Row) -> str | None:
     return f"{lag}, and {missing} has not been read since {since}." if "ask" in row.about else f"{lag} yet."
 
 
+def needs_attention(detail: Mapping[str, Any]) -> bool:
+    """Return whether a person may have to do something about a row of the report."""
+    return any(detail["status"] == status.value for status in ATTENTION)
+
+
+def is_new(report: Mapping[str, Any], detail: Mapping[str, Any]) -> bool:
+    """Return whether a row that needs attention was listed by no run before this one.
+
+    A row for which nobody recorded that, such as one of a report from before the key existed, counts as new.
+    """
+    return needs_attention(detail) and detail.get("first_seen_run") in (None, report["run_id"])
+
+
 def reason_words(reason: str | None) -> str:
     """Return a sentence for a reason, also for one of a later version."""
     if not reason:
@@ -127,14 +140,26 @@ def _figures(report: Mapping[str, Any]) -> list[str]:
     elif done:
         sentences.append(f"{_changes(done)} {_were(done)} made in Genesys Cloud.")
     if failed:
-        sentences.append(f"{_changes(failed)} failed.")
+        sentences.append(f"{_changes(failed)} failed{_of_them_new(report, Status.FAILED)}.")
     if held:
-        sentences.append(f"{_changes(held)} {_are(held)} held back.")
+        sentences.append(f"{_changes(held)} {_are(held)} held back{_of_them_new(report, Status.HELD)}.")
     if orphans:
-        sentences.append(f"{orphans} {'person has' if orphans == 1 else 'additions have'} no match in Genesys Cloud.")
+        who = "person has" if orphans == 1 else "additions have"
+        sentences.append(f"{orphans:,} {who} no match in Genesys Cloud{_of_them_new(report, Status.ORPHANED)}.")
     if planned and not report["dry_run"]:
         sentences.append(f"{_changes(planned)} {_are(planned)} not written yet.")
     return sentences
+
+
+def _of_them_new(report: Mapping[str, Any], status: Status) -> str:
+    """Say how many rows of a status are new, unless all are."""
+    listed = [detail for detail in report["details"] if detail["status"] == status.value]
+    new = sum(is_new(report, detail) for detail in listed)
+    if new == len(listed):
+        return ""
+    if len(listed) == 1:
+        return ", as before"
+    return f", {new:,} of them new" if new else ", none of them new"
 
 
 def _nothing_to_count(report: Mapping[str, Any]) -> Headline:

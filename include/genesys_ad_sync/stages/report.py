@@ -52,6 +52,12 @@ def write_interim_report(task: TaskContext) -> str | None:
     return str(task.reports.write(_document(task, run, rows, Answer.NOW), _member_names(task, run)))
 
 
+def report_document(task: TaskContext) -> dict[str, Any]:
+    """Return the report of a dry run after `plan`. Nothing is written or closed."""
+    run = task.run
+    return _document(task, run, _final_rows(task, run), Answer.LATER)
+
+
 def fail_reason(task: TaskContext) -> str | None:
     """Return why `plan` allowed nothing to be written (`limits.on_excess: fail`).
 

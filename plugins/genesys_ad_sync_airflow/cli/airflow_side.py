@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genesys_ad_sync.errors import JournalError
@@ -31,12 +33,28 @@ def use_airflow() -> None:
             handler.setStream(sys.stderr)
 
 
+@contextmanager
+def logs_to_stderr() -> Iterator[None]:
+    """Let what Airflow logs meanwhile go to stderr: some of its loggers write to stdout, which is the command's."""
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+def dags_folder() -> Path:
+    """Return Airflow's DAG folder."""
+    use_airflow()
+    from airflow.sdk.configuration import conf
+
+    return Path(conf.get("core", "dags_folder"))
+
+
 def journal_address() -> URL:
     """Return where Airflow's tasks have the journal. Raises JournalError if that cannot be known."""
     use_airflow()
     from genesys_ad_sync_airflow import journal_connection
 
-    address = journal_connection.journal_address()
+    with logs_to_stderr():
+        address = journal_connection.journal_address()
     if address.database == str(journal_connection.airflow_home() / journal_connection.JOURNAL_FILE):
         _refuse_guess(journal_connection.JOURNAL_CONNECTION)
     return address

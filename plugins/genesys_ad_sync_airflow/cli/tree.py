@@ -15,9 +15,15 @@ import click
 from genesys_ad_sync.errors import GroupSyncError
 from genesys_ad_sync_airflow.cli.check import check
 from genesys_ad_sync_airflow.cli.claims import claims
+from genesys_ad_sync_airflow.cli.explain import explain
 from genesys_ad_sync_airflow.cli.journal import journal
 from genesys_ad_sync_airflow.cli.links import links
+from genesys_ad_sync_airflow.cli.plan import plan
 from genesys_ad_sync_airflow.cli.probe import probe
+from genesys_ad_sync_airflow.cli.runs import report, runs
+from genesys_ad_sync_airflow.cli.status import status
+from genesys_ad_sync_airflow.cli.trigger import release, undo
+from genesys_ad_sync_airflow.cli.validate import validate
 
 DONE = 0
 FAILED = 1
@@ -57,7 +63,7 @@ class CommandTree(click.Group):
 @click.group(cls=CommandTree, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="genesys-ad-sync")
 def main() -> None:
-    """Keep Genesys Cloud group membership equal to Active Directory: look, and move the journal.
+    """Keep Genesys Cloud group membership equal to Active Directory: look, plan, undo, and move the journal.
 
     Connections are Airflow's: from the environment, a secrets backend or the metadata database. Run this where
     Airflow's tasks run, as the same account.
@@ -65,8 +71,8 @@ def main() -> None:
     \b
     Exit codes:
       0    done; nothing to say against it
-      1    error; the text says what is wrong and what to do
-      2    there are changes (commands that compare)
+      1    error, or `status` finds a DAG silent; the text says what is wrong and what to do
+      2    there are changes (`plan`)
       130  interrupted
     """
 
@@ -78,8 +84,5 @@ def _say_error(text: str, args: Sequence[str]) -> None:
         click.echo(json.dumps({"error": text}))
 
 
-main.add_command(check)
-main.add_command(journal)
-main.add_command(claims)
-main.add_command(links)
-main.add_command(probe)
+for command in (check, validate, plan, status, explain, runs, report, undo, release, claims, links, journal, probe):
+    main.add_command(command)

@@ -48,10 +48,10 @@ def test_the_path_is_dag_and_run_with_underscores_for_what_file_names_do_not_bea
     assert store.read(DAG, RUN) == small()
 
 
-def test_nothing_but_the_two_files_is_left_behind(store: ReportStore, tmp_path: Path) -> None:
+def test_nothing_but_the_three_files_is_left_behind(store: ReportStore, tmp_path: Path) -> None:
     store.check_writable(DAG)
     path = store.write(small())
-    assert names(tmp_path / "reports") == [f"{DAG}/{path.stem}.html", f"{DAG}/{path.name}"]
+    assert names(tmp_path / "reports") == [f"{DAG}/{path.stem}{suffix}" for suffix in (".csv", ".html", ".json")]
 
 
 def test_a_run_without_report_has_a_path_but_nothing_to_read(store: ReportStore) -> None:
@@ -69,12 +69,13 @@ def test_the_same_attempt_replaces_its_report_and_a_later_one_keeps_it_under_its
     store.write(small(attempt=3, notes=["third"]))
 
     assert names(path.parent) == sorted(
-        f"{path.stem}{number}{suffix}" for number in ("", ".1", ".2") for suffix in (".json", ".html")
+        f"{path.stem}{number}{suffix}" for number in ("", ".1", ".2") for suffix in (".json", ".html", ".csv")
     )
     for number, note in (("", "third"), (".1", "first"), (".2", "second, again")):
         kept = path.with_name(f"{path.stem}{number}.json")
         assert json.loads(kept.read_text(encoding="utf-8"))["notes"] == [note]
         assert f"<li>{note}</li>" in kept.with_suffix(".html").read_text(encoding="utf-8")
+        assert kept.with_suffix(".csv").read_bytes().startswith(b"\xef\xbb\xbfstatus,new,action,")
 
 
 def test_a_straggler_of_an_earlier_attempt_does_not_displace_the_later_report(store: ReportStore) -> None:
@@ -182,7 +183,7 @@ def test_tasks_that_write_the_same_new_attempt_at_the_same_time_keep_the_earlier
         list(pool.map(lambda _: store.write(small(attempt=2, notes=["second"])), range(40)))
     for file, note in ((path, "second"), (path.with_name(f"{path.stem}.1.json"), "first")):
         assert json.loads(file.read_text(encoding="utf-8"))["notes"] == [note]
-    assert len(list(path.parent.iterdir())) == 4
+    assert len(list(path.parent.iterdir())) == 6
 
 
 def test_a_folder_that_cannot_be_written_is_found_out_and_the_message_says_what_to_do(tmp_path: Path) -> None:
@@ -231,7 +232,7 @@ def test_reports_older_than_keep_days_are_removed_with_their_pages_and_attempts(
     aged(store, 31, attempt=2)
     young = aged(store, 29)
     assert store.prune(30, NOON) == 2
-    assert names(young.parent) == ["run-29.html", "run-29.json"]
+    assert names(young.parent) == ["run-29.csv", "run-29.html", "run-29.json"]
     assert store.prune(30, NOON) == 0
 
 
@@ -351,7 +352,7 @@ def test_the_store_works_on_an_object_store() -> None:
     store.write(small())
     path = store.write(small(attempt=2))
     assert sorted(file.name for file in path.parent.iterdir()) == sorted(
-        f"{path.stem}{number}{suffix}" for number in ("", ".1") for suffix in (".json", ".html")
+        f"{path.stem}{number}{suffix}" for number in ("", ".1") for suffix in (".json", ".html", ".csv")
     )
     store.remember_journal("default", JournalStamp("one", 5))
     assert store.last_seen_journals() == {"default": JournalStamp("one", 5)}
@@ -369,7 +370,7 @@ def test_the_store_works_on_a_path_of_airflow(tmp_path: Path) -> None:
     store.remember_journal("default", JournalStamp("one", 6))
     assert store.last_seen_journals() == {"default": JournalStamp("one", 6)}
     assert store.read(DAG, RUN) == small(attempt=2)
-    assert len(names(tmp_path)) == 5
+    assert len(names(tmp_path)) == 7
     for file in (tmp_path / "reports" / DAG).iterdir():
         os.utime(file, (0, 0))
     assert store.prune(30, NOON + timedelta(days=31), dag_id=DAG) == 2

@@ -8,7 +8,7 @@ import pytest
 
 from genesys_ad_sync.model import GroupResult, Reason, Status
 from genesys_ad_sync.report import render_summary
-from tests.support.report_example import PEOPLE, example, groups, guid, row, rows
+from tests.support.report_example import NOON, PEOPLE, example, groups, guid, row, rows
 
 
 def test_the_summary_shows_head_counts_groups_and_what_was_not_done() -> None:
@@ -80,3 +80,19 @@ def test_a_run_without_changes_says_so_and_shows_its_notes() -> None:
     assert "note: The task poll failed." in text
     assert "from the beginning until an unknown time" in text
     assert "Neither done" not in text
+
+
+def test_what_is_new_stands_first_and_what_is_not_says_since_when() -> None:
+    known = {"first_seen_at": NOON, "first_seen_run": "genesys_ad_group_sync/morning"}
+    report = example(rows=[row(1, Status.HELD, Reason.PROTECTED, **known), row(2, Status.HELD, Reason.AMBIGUOUS)])
+    text = render_summary(report)
+    assert "Neither done nor already so: 2, of these to be looked at and new: 1" in text
+    assert re.search(r"^ held +new +", text, re.MULTILINE)
+    assert re.search(r"^ held +2026-03-02 +", text, re.MULTILINE)
+    assert text.index("ambiguous") < text.index("protected")
+
+
+def test_people_are_named_on_request_only() -> None:
+    text = render_summary(example(dry_run=True), people=True, max_rows=1000)
+    assert "Doe, Jane (Tier 2)" in text
+    assert "Doe, Jane" not in render_summary(example(dry_run=True), max_rows=1000)

@@ -1,0 +1,330 @@
+"""How long the journal takes to answer a person, by its size.
+
+    python -m benchmarks.explain [--memberships 10000 100000 1000000] [--runs 10000] [--url postgresql://…]
+
+Fills a journal (by default a SQLite file that is removed again; a database that is named must be empty) and asks it as
+the command line does. Seconds are those of the answer, without the start of Python. The exponent says how they grow
+with the number of memberships: 1 means in proportion.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Table, insert
+
+from genesys_ad_sync.journal import Journal, tables
+from genesys_ad_sync.journal.stored_row import row_to_json
+from genesys_ad_sync.model import Action, Reason, Row, Scope, Status
+from genesys_ad_sync.views.group import explain_group
+from genesys_ad_sync.views.person import explain_person
+from genesys_ad_sync.views.runs import list_runs
+from genesys_ad_sync.views.search import find_groups, find_people
+from genesys_ad_sync.views.status import status
+
+NAME = "default"
+DAG = "genesys_ad_group_sync"
+NOW = datetime(2026, 11, 1, tzinfo=timezone.utc)
+MEMBERS = 200
+GROUPS_OF_A_PERSON = 20
+LARGE_SHARE = 2  # the largest group has every second person
+ROWS_OF_A_RUN = 20
+CHANGES_OF_A_PERSON = 4
+UNSETTLED = 2000
+AT_A_TIME = 10_000
+
+
+@dataclass(frozen=True)
+class Company:
+    """As many AD groups of 200 people as it takes, each person in twenty, and one group with half of them."""
+
+    memberships: int
+    runs: int
+
+    @property
+    def groups(self) -> int:
+        return max(1, self.memberships // MEMBERS)
+
+    @property
+    def people(self) -> int:
+        return max(MEMBERS, self.memberships // GROUPS_OF_A_PERSON)
+
+    def members(self, group: int) -> list[int]:
+        if group == 0:
+            return list(range(0, self.people, LARGE_SHARE))
+        start = group * 131
+        return sorted({(start + place * (self.people // MEMBERS)) % self.people for place in range(MEMBERS)})
+
+
+def person(number: int) -> str:
+    return f"aaaaaaaa-0000-4000-8000-{number:012d}"
+
+
+def group(number: int) -> str:
+    return f"bbbbbbbb-0000-4000-8000-{number:012d}"
+
+
+def genesys_user(number: int) -> str:
+    return f"cccccccc-0000-4000-8000-{number:012d}"
+
+
+def genesys_group(number: int) -> str:
+    return f"dddddddd-0000-4000-8000-{number:012d}"
+
+
+# -- the journal --------------------------------------------------------------------------------------
+
+
+def fill(journal: Journal, company: Company) -> None:
+    """Write what runs of some years leave."""
+    for table, rows in contents(company):
+        rest = iter(rows)
+        while chunk := list(islice(rest, AT_A_TIME)):
+            with journal.database.writing() as connection:
+                connection.execute(insert(table), chunk)
+
+
+def contents(company: Company) -> Iterator[tuple[Table, Iterator[dict[str, Any]]]]:
+    yield tables.cursor, iter([_cursor()])
+    yield tables.group, (_group(number) for number in range(company.groups))
+    yield tables.user, (_user(number) for number in range(company.people))
+    yield tables.membership, _memberships(company)
+    yield tables.pair, (_pair(number) for number in range(company.groups))
+    yield tables.grant, _grants(company)
+    yield tables.link, (_link(number) for number in range(company.people))
+    yield tables.run, (_run(number) for number in range(company.runs))
+    yield tables.change, _changes(company)
+    yield tables.outcome, _outcomes(company)
+    yield tables.row, _rows(company)
+    yield tables.group_result, _results(company)
+    yield tables.question, (_question(number, company) for number in range(company.runs))
+
+
+def _cursor() -> dict[str, Any]:
+    scope = Scope("DC=t", "OU=cc,DC=t", "(objectClass=group)", True, "remove", (), ("mail",), (), "remove")
+    return {
+        "definition": NAME, "scope": scope.fingerprint, "poll": 1, "domain_controller": "dc1", "invocation_id": "i",
+        "highest_committed_usn": 1, "polled_at": NOW, "began_at": NOW,
+    }  # fmt: skip
+
+
+def _group(number: int) -> dict[str, Any]:
+    return {
+        "definition": NAME, "guid": group(number), "dn": f"CN=Team {number},OU=cc,DC=t", "name": f"Team {number}",
+        "in_scope": True, "attributes": {}, "complete_poll": -1,
+    }  # fmt: skip
+
+
+def _user(number: int) -> dict[str, Any]:
+    return {
+        "definition": NAME, "guid": person(number), "dn": f"CN=Person Nr {number},OU=people,DC=t", "kind": "user",
+        "name": f"Person Nr {number}", "sam_account_name": f"p{number}", "disabled": False, "expired": False,
+        "attributes": {"mail": f"person.{number}@example.com", "userprincipalname": f"p{number}@example.com"},
+    }  # fmt: skip
+
+
+def _memberships(company: Company) -> Iterator[dict[str, Any]]:
+    for number in range(company.groups):
+        for member in company.members(number):
+            yield {"definition": NAME, "group_guid": group(number), "member_guid": person(member), "since": NOW}
+
+
+def _pair(number: int) -> dict[str, Any]:
+    return {
+        "definition": NAME, "group_guid": group(number), "genesys_group_id": genesys_group(number),
+        "genesys_group_name": f"Queue {number}", "rule": 0, "active": True, "since": NOW, "baseline_at": NOW,
+        "baseline_dag_id": DAG, "baseline_run_id": "run-0",
+    }  # fmt: skip
+
+
+def _grants(company: Company) -> Iterator[dict[str, Any]]:
+    for number in range(company.groups):
+        for member in company.members(number):
+            yield {
+                "definition": NAME, "genesys_group_id": genesys_group(number), "user_guid": person(member),
+                "genesys_user_id": genesys_user(member), "group_guid": group(number), "since": NOW, "by_dry_run": False,
+            }  # fmt: skip
+
+
+def _link(number: int) -> dict[str, Any]:
+    return {
+        "definition": NAME, "user_guid": person(number), "genesys_user_id": genesys_user(number),
+        "matched_by": "mail=email", "since": NOW,
+    }  # fmt: skip
+
+
+def _run(number: int) -> dict[str, Any]:
+    at = NOW - timedelta(minutes=15 * number)
+    full = number % 96 == 0
+    return {
+        "dag_id": f"{DAG}_full" if full else DAG, "run_id": f"run-{number}", "attempt": 1, "clear_number": 0,
+        "definition": NAME, "run_type": "scheduled", "mode": "full" if full else "auto", "dry_run": False,
+        "bounded": False, "groups": [], "started_at": at, "finished_at": at + timedelta(minutes=1), "state": "success",
+        "poll": -number, "polled_at": at,
+    }  # fmt: skip
+
+
+def _changes(company: Company) -> Iterator[dict[str, Any]]:
+    count = company.people * CHANGES_OF_A_PERSON
+    for number in range(count):
+        open_ = number < UNSETTLED
+        yield {
+            "id": number + 1, "definition": NAME, "group_guid": group(number % company.groups),
+            "user_guid": person(number % company.people), "action": "remove" if number % 3 else "add",
+            "observed_at": NOW, "origin": "poll", "path": [group(number % company.groups)], "poll": 1,
+            "evidence": "told", "status": "held" if open_ else "success", "settled": not open_,
+            "settled_dag_id": None if open_ else DAG, "settled_run_id": None if open_ else "run-1",
+            "settled_attempt": None if open_ else 1, "first_seen_at": NOW, "first_seen_dag_id": DAG,
+            "first_seen_run_id": "run-1",
+        }  # fmt: skip
+
+
+def _outcomes(company: Company) -> Iterator[dict[str, Any]]:
+    for number in range(company.people * CHANGES_OF_A_PERSON):
+        open_ = number < UNSETTLED
+        yield {
+            "change_id": number + 1, "dag_id": DAG, "run_id": f"run-{number % company.runs}", "attempt": 1,
+            "status": "held" if open_ else "success", "reason": "over_limit" if open_ else None,
+            "http_code": None if open_ else 200, "correlation_id": f"c-{number}", "at": NOW,
+        }  # fmt: skip
+
+
+def _rows(company: Company) -> Iterator[dict[str, Any]]:
+    for run in range(company.runs):
+        for place in range(ROWS_OF_A_RUN):
+            number = (run * ROWS_OF_A_RUN + place) % company.people
+            target = number % company.groups
+            row = Row(
+                Action.REMOVE, Status.HELD, genesys_group(target), person(number), (group(target),),
+                genesys_user(number), Reason.OVER_LIMIT, observed_at=NOW,
+            )  # fmt: skip
+            yield {
+                "run": run + 1, "key": row.key, "replaced": 0, "action": "remove", "status": "held", "settled": False,
+                "recorded_at": NOW - timedelta(minutes=15 * run), "data": row_to_json(row),
+            }  # fmt: skip
+
+
+def _results(company: Company) -> Iterator[dict[str, Any]]:
+    full = [number for number in range(company.runs) if number % 96 == 0]
+    for run in full[-5:] + full[:1]:
+        for number in range(company.groups):
+            yield {
+                "run": run + 1,
+                "genesys_group_id": genesys_group(number),
+                "data": {
+                    "genesys_group_id": genesys_group(number), "genesys_group_name": f"Queue {number}",
+                    "group_guids": [group(number)], "complete": True, "before": MEMBERS, "after": MEMBERS, "added": 0,
+                    "removed": 0, "manual_members": 2, "manual_member_ids": [f"hand-{number}-1", f"hand-{number}-2"],
+                    "manual_member_names": {f"hand-{number}-1": f"Hand {number}"},
+                },
+            }  # fmt: skip
+
+
+def _question(number: int, company: Company) -> dict[str, Any]:
+    who = number % company.people
+    return {
+        "definition": NAME, "subject": f"{genesys_group(who % company.groups)}:{person(who)}:remove",
+        "change_ids": [number + 1], "dag_id": DAG, "run_id": f"run-{number}", "asked_at": NOW, "expires_at": NOW,
+        "closed_at": NOW, "decision": "approved", "decided_by": "olivia",
+    }  # fmt: skip
+
+
+# -- the questions ------------------------------------------------------------------------------------
+
+
+def questions(journal: Journal, company: Company) -> dict[str, Callable[[], Any]]:
+    """Return what is measured, by name."""
+    middle = company.people // 2
+
+    def explained(who: str) -> Any:
+        [hit] = find_people(journal, who)
+        assert hit.guid
+        [answer] = explain_person(journal, hit.guid, {}, now=NOW)
+        assert answer.memberships
+        return answer
+
+    def explained_group(which: str) -> Any:
+        [hit] = find_groups(journal, which)
+        answer = explain_group(journal, hit, {}, now=NOW)
+        assert answer.by_origin["ad"]
+        return answer
+
+    return {
+        "explain person, by name": lambda: explained(f"Person Nr {middle}"),
+        "explain person, by mail": lambda: explained(f"person.{middle}@example.com"),
+        "explain person, by objectGUID": lambda: explained(person(middle)),
+        "explain person, by Genesys id": lambda: explained(genesys_user(middle)),
+        "explain person, nobody of that name": lambda: find_people(journal, "nobody"),
+        "explain person, part of all names": lambda: find_people(journal, "Person"),
+        "explain group": lambda: explained_group("Queue 1"),
+        "explain group with half of the people": lambda: explained_group("Queue 0"),
+        "status": lambda: status(journal, {}, now=NOW),
+        "runs": lambda: list_runs(journal, limit=20),
+    }
+
+
+def measure(company: Company, url: str) -> dict[str, float]:
+    """Return the seconds of each question: the best of three, with a journal that was just opened."""
+    with Journal.open(url) as journal:
+        began = time.perf_counter()
+        fill(journal, company)
+        took = time.perf_counter() - began
+        print(f"{company.memberships:,} memberships, {company.runs:,} runs: filled in {took:.0f} s", file=sys.stderr)
+    seconds = {}
+    for name in questions(Journal.open(url), company):
+        tries = []
+        for _ in range(3):
+            with Journal.open(url) as journal:
+                began = time.perf_counter()
+                questions(journal, company)[name]()
+                tries.append(time.perf_counter() - began)
+        seconds[name] = min(tries)
+    return seconds
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.explain", description=__doc__)
+    parser.add_argument("--memberships", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--url", help="an empty database, for one size; default: a SQLite file")
+    options = parser.parse_args()
+    if options.url and len(options.memberships) > 1:
+        parser.error("an empty database takes one size")
+    found = []
+    for size in options.memberships:
+        with tempfile.TemporaryDirectory() as folder:
+            url = options.url or f"sqlite:///{Path(folder) / 'journal.db'}"
+            found.append(measure(Company(size, options.runs), url))
+    print(
+        f"{'seconds, by memberships':<42}"
+        + "".join(f"{size:>12,}" for size in options.memberships)
+        + f"{'exponent':>10}"
+    )
+    for name in found[0]:
+        times = [seconds[name] for seconds in found]
+        print(
+            f"{name:<42}"
+            + "".join(f"{value:>12.3f}" for value in times)
+            + f"{_exponent(options.memberships, times):>10}"
+        )
+    return 0
+
+
+def _exponent(sizes: list[int], seconds: list[float]) -> str:
+    if len(sizes) < 2:  # noqa: PLR2004  two points make a slope
+        return "-"
+    return f"{math.log(seconds[-1] / seconds[0]) / math.log(sizes[-1] / sizes[0]):.2f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,306 @@
+"""Answer questions of people about one sync definition: who is in which group, and why. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row as Record
+from sqlalchemy import and_, false, func, select
+
+from genesys_ad_sync.journal import tables
+from genesys_ad_sync.journal.changes import as_change
+from genesys_ad_sync.journal.database import DefinitionStore, chunks
+from genesys_ad_sync.journal.figures import GROUP_RESULT
+from genesys_ad_sync.journal.lookup_answers import AccountTimes, SeenChange, StoredGrant, StoredQuestion
+from genesys_ad_sync.journal.runs import as_run
+from genesys_ad_sync.journal.stored_row import row_from_json
+from genesys_ad_sync.model import Grant, GroupResult, Guid, Row, RunKey, RunRecord
+
+_RUN = tables.run.c
+_ROW = tables.row.c
+_USER = tables.user.c
+_GROUP = tables.group.c
+_GRANT = tables.grant.c
+_CHANGE = tables.change.c
+_RESULT = tables.group_result.c
+_QUESTION = tables.question.c
+_MEMBERSHIP = tables.membership.c
+
+_FULL_RUNS_TO_SEARCH = 10
+RUNS_TO_SEARCH = 100
+"""Of so many runs the rows are searched for a person or a group; older ones are found through their changes."""
+
+
+class DefinitionLookups(DefinitionStore):
+    """Questions that concern one sync definition."""
+
+    def account_times(self, guid: Guid) -> AccountTimes:
+        """Return when an account left, and was deleted."""
+        statement = select(_USER.gone_at, _USER.deleted_at).where(
+            _USER.definition == self._definition, _USER.guid == guid
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(statement).first()
+        return AccountTimes(None, None) if row is None else AccountTimes(row.gone_at, row.deleted_at)
+
+    def groups_with_member(self, guids: Collection[Guid]) -> dict[Guid, set[Guid]]:
+        """Return the AD groups in the view that have these as direct members: member -> groups."""
+        found: dict[Guid, set[Guid]] = {}
+        group_there = and_(
+            _GROUP.definition == _MEMBERSHIP.definition, _GROUP.guid == _MEMBERSHIP.group_guid, _GROUP.gone_at.is_(None)
+        )
+        with self._database.reading() as connection:
+            for chunk in chunks(guids):
+                statement = (
+                    select(_MEMBERSHIP.member_guid, _MEMBERSHIP.group_guid)
+                    .join(tables.group, group_there)
+                    .where(_MEMBERSHIP.definition == self._definition, _MEMBERSHIP.member_guid.in_(chunk))
+                )
+                for member, group in connection.execute(statement):
+                    found.setdefault(member, set()).add(group)
+        return found
+
+    def complete_polls(self) -> dict[Guid, int]:
+        """Return the AD groups in the view that were ever read completely, each with the newest poll that did."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                select(_GROUP.guid, _GROUP.complete_poll).where(
+                    _GROUP.definition == self._definition, _GROUP.gone_at.is_(None), _GROUP.complete_poll.is_not(None)
+                )
+            )
+            return {row.guid: row.complete_poll for row in rows}
+
+    def facts_since(self, run: RunRecord, key: str) -> list[Any]:
+        """Return what a run and those after it left under that key, the oldest first."""
+        fact = tables.fact.c
+        those = select(_RUN.id).where(_RUN.definition == self._definition, _RUN.id >= run.id)
+        statement = select(fact.value).where(fact.run.in_(those), fact.key == key).order_by(fact.run)
+        with self._database.reading() as connection:
+            return list(connection.scalars(statement))
+
+    def complete_readings(self, guids: Collection[Guid]) -> dict[Guid, datetime | None]:
+        """Return when each AD group was last read completely; None: the poll is not known any more."""
+        with self._database.reading() as connection:
+            polls: dict[Guid, int] = {
+                row.guid: row.complete_poll
+                for chunk in chunks(guids)
+                for row in connection.execute(
+                    select(_GROUP.guid, _GROUP.complete_poll).where(
+                        _GROUP.definition == self._definition,
+                        _GROUP.guid.in_(chunk),
+                        _GROUP.complete_poll.is_not(None),
+                    )
+                )
+            }
+            times: dict[int, datetime] = {
+                row.poll: row.polled_at
+                for chunk in chunks(set(polls.values()))
+                for row in connection.execute(
+                    select(_RUN.poll, func.min(_RUN.polled_at, type_=tables.UtcDateTime()).label("polled_at"))
+                    .where(_RUN.definition == self._definition, _RUN.poll.in_(chunk))
+                    .group_by(_RUN.poll)
+                )
+            }
+        return {guid: times.get(poll) for guid, poll in polls.items()}
+
+    def gone_groups(self, guids: Collection[Guid]) -> dict[Guid, datetime]:
+        """Return those of these AD groups that are no longer in the view, with the time since when."""
+        with self._database.reading() as connection:
+            return {
+                row.guid: row.gone_at
+                for chunk in chunks(guids)
+                for row in connection.execute(
+                    select(_GROUP.guid, _GROUP.gone_at).where(
+                        _GROUP.definition == self._definition, _GROUP.guid.in_(chunk), _GROUP.gone_at.is_not(None)
+                    )
+                )
+            }
+
+    def changes_of(self, user_guid: Guid) -> list[SeenChange]:
+        """Return all changes of an AD account, oldest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                select(tables.change)
+                .where(_CHANGE.definition == self._definition, _CHANGE.user_guid == user_guid)
+                .order_by(_CHANGE.id)
+            )
+            return [_seen_change(row) for row in rows]
+
+    def grants_of_account(self, user_guid: Guid, genesys_group_ids: Collection[str]) -> list[StoredGrant]:
+        """Return the grants of an AD account in these Genesys groups."""
+        with self._database.reading() as connection:
+            return [
+                _stored_grant(row)
+                for chunk in chunks(genesys_group_ids)
+                for row in connection.execute(
+                    select(tables.grant).where(
+                        _GRANT.definition == self._definition,
+                        _GRANT.genesys_group_id.in_(chunk),
+                        _GRANT.user_guid == user_guid,
+                    )
+                )
+            ]
+
+    def grants_of_user(self, genesys_user_id: str, genesys_group_ids: Collection[str]) -> list[StoredGrant]:
+        """Return the grants of a Genesys user in these Genesys groups: a few index look-ups for each."""
+        with self._database.reading() as connection:
+            return [
+                _stored_grant(row)
+                for chunk in chunks(genesys_group_ids)
+                for row in connection.execute(
+                    select(tables.grant).where(
+                        _GRANT.definition == self._definition,
+                        _GRANT.genesys_group_id.in_(chunk),
+                        _GRANT.genesys_user_id == genesys_user_id,
+                    )
+                )
+            ]
+
+    def grants_in(self, genesys_group_id: str) -> list[StoredGrant]:
+        """Return the grants in a Genesys group, sleeping ones included."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                select(tables.grant).where(
+                    _GRANT.definition == self._definition, _GRANT.genesys_group_id == genesys_group_id
+                )
+            )
+            return [_stored_grant(row) for row in rows]
+
+    def questions_about(self, subjects: Collection[str]) -> dict[str, StoredQuestion]:
+        """Return the newest question about each of these rows, by row key."""
+        found: dict[str, StoredQuestion] = {}
+        with self._database.reading() as connection:
+            for chunk in chunks(subjects):
+                statement = (
+                    select(tables.question)
+                    .where(_QUESTION.definition == self._definition, _QUESTION.subject.in_(chunk))
+                    .order_by(_QUESTION.id)
+                )
+                for row in connection.execute(statement):
+                    found[row.subject] = StoredQuestion(
+                        row.subject,
+                        RunKey(row.dag_id, row.run_id),
+                        row.asked_at,
+                        row.expires_at,
+                        row.closed_at,
+                        row.decision,
+                        row.decided_by,
+                        tuple(row.change_ids),
+                    )
+        return found
+
+    def newest_rows(self, row_keys: Collection[str], attempts: Iterable[tuple[RunKey, int]]) -> dict[str, Row]:
+        """Return the newest row of each key, in the last runs and in these attempts of runs."""
+        found: dict[str, tuple[int, Row]] = {}
+        with self._database.reading() as connection:
+            last = (
+                select(_RUN.id)
+                .where(_RUN.definition == self._definition)
+                .order_by(_RUN.id.desc())
+                .limit(RUNS_TO_SEARCH)
+            )
+            run_ids = set(connection.scalars(last))
+            for key, attempt in set(attempts):
+                its = (_RUN.dag_id == key.dag_id, _RUN.run_id == key.run_id, _RUN.attempt == attempt)
+                run_ids.update(connection.scalars(select(_RUN.id).where(*its)))
+            for runs in chunks(run_ids):
+                for keys in chunks(row_keys, 100):
+                    statement = select(_ROW.id, _ROW.key, _ROW.data).where(
+                        _ROW.run.in_(runs), _ROW.key.in_(keys), _ROW.replaced == 0
+                    )
+                    for row in connection.execute(statement):
+                        if row.key not in found or found[row.key][0] < row.id:
+                            found[row.key] = row.id, row_from_json(row.data)
+        return {key: row for key, (_, row) in found.items()}
+
+    def last_looks(self, genesys_group_ids: Collection[str]) -> dict[str, tuple[RunRecord, GroupResult]]:
+        """Return what the last run that listed the members by hand saw, by Genesys group; and that run."""
+        found: dict[str, tuple[RunRecord, GroupResult]] = {}
+        with self._database.reading() as connection:
+            runs = {row.id: row for row in connection.execute(self._full_runs().limit(_FULL_RUNS_TO_SEARCH))}
+            for chunk in chunks(genesys_group_ids):
+                seen = connection.execute(
+                    select(_RESULT.run, _RESULT.data)
+                    .where(_RESULT.run.in_(list(runs)), _RESULT.genesys_group_id.in_(chunk))
+                    .order_by(_RESULT.run)
+                )
+                for row in seen:
+                    result = GROUP_RESULT.validate_python(row.data)
+                    if result.manual_member_ids is not None:  # the newest comes last
+                        found[result.genesys_group_id] = as_run(runs[row.run]), result
+        return found
+
+    def last_results(self) -> tuple[RunRecord, list[GroupResult]] | None:
+        """Return what the last finished run in mode full saw of all Genesys groups, and that run."""
+        with self._database.reading() as connection:
+            row = connection.execute(self._full_runs().limit(1)).first()
+            if row is None:
+                return None
+            results = connection.scalars(select(_RESULT.data).where(_RESULT.run == row.id))
+            return as_run(row), [GROUP_RESULT.validate_python(data) for data in results]
+
+    def _full_runs(self) -> Any:
+        ended = (_RUN.definition == self._definition, _RUN.mode == "full", _RUN.finished_at.is_not(None))
+        return select(tables.run).where(*ended).order_by(_RUN.id.desc())
+
+    def runs_at(self, moments: Collection[datetime]) -> dict[datetime, RunKey]:
+        """Return the live run that was under way at each moment; where none is known, the moment is missing."""
+        left = set(moments)
+        found: dict[datetime, RunKey] = {}
+        if not left:
+            return found
+        statement = (
+            select(_RUN.dag_id, _RUN.run_id, _RUN.started_at, _RUN.finished_at)
+            .where(_RUN.definition == self._definition, _RUN.dry_run == false(), _RUN.started_at <= max(left))
+            .order_by(_RUN.id.desc())
+        )
+        with self._database.reading() as connection:
+            for run in connection.execute(statement):
+                here = {
+                    at for at in left if run.started_at <= at and (run.finished_at is None or run.finished_at >= at)
+                }
+                found |= dict.fromkeys(here, RunKey(run.dag_id, run.run_id))
+                left -= here
+                if not left:
+                    break
+        return found
+
+    def claims_on(self, genesys_group_ids: Collection[str]) -> dict[str, str]:
+        """Return which definition feeds each of these Genesys groups; those that none feeds are missing."""
+        claim = tables.claim.c
+        with self._database.reading() as connection:
+            return {
+                row.genesys_group_id: row.definition
+                for chunk in chunks(genesys_group_ids)
+                for row in connection.execute(select(tables.claim).where(claim.genesys_group_id.in_(chunk)))
+            }
+
+    def organisation(self) -> tuple[str, str]:
+        """Return the Genesys organisation and the OAuth client of the definition, as far as the journal has them."""
+        claim, external_id = tables.claim.c, tables.external_id.c
+        mine = select(claim.organisation).where(claim.definition == self._definition).limit(1)
+        with self._database.reading() as connection:
+            organisation = connection.scalars(mine).first() or "unknown"
+            known = select(external_id.organisation).where(external_id.organisation.like(f"{organisation} %")).limit(1)
+            client = (connection.scalars(known).first() or "").removeprefix(f"{organisation} ")
+        return organisation, client
+
+    def claim_of(self, genesys_group_id: str) -> tuple[str, datetime] | None:
+        """Return which definition feeds a Genesys group, and since when."""
+        claim = tables.claim.c
+        statement = select(claim.definition, claim.since).where(claim.genesys_group_id == genesys_group_id)
+        with self._database.reading() as connection:
+            row = connection.execute(statement).first()
+        return None if row is None else (row.definition, row.since)
+
+
+def _seen_change(row: Record[Any]) -> SeenChange:
+    first = None if row.first_seen_run_id is None else str(RunKey(row.first_seen_dag_id, row.first_seen_run_id))
+    return SeenChange(as_change(row), row.first_seen_at, first)
+
+
+def _stored_grant(row: Record[Any]) -> StoredGrant:
+    grant = Grant(row.genesys_group_id, row.genesys_user_id, row.user_guid, row.group_guid, row.by_dry_run)
+    return StoredGrant(grant, row.since, row.asleep_since)

@@ -1,0 +1,147 @@
+"""Find the AD accounts and the Genesys groups that somebody means by a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from genesys_ad_sync.journal import Journal
+from genesys_ad_sync.journal.lookup_answers import FoundUser, StoredPair
+from genesys_ad_sync.model import Guid
+from genesys_ad_sync.names import dn_key, normal_name
+
+_ASCII_PART = re.compile(r"[a-z0-9@._-]+")
+
+
+@dataclass(frozen=True)
+class PersonHit:
+    """A person who may be meant. ``guid`` None: AD does not know the person."""
+
+    guid: Guid | None
+    genesys_user_id: str | None
+    name: str | None
+    mail: str | None
+    definitions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GroupHit:
+    """A Genesys group that may be meant, of one sync definition."""
+
+    definition: str
+    genesys_group_id: str
+    genesys_group_name: str
+
+
+def find_people(journal: Journal, who: str) -> list[PersonHit]:
+    """Return who is meant by an objectGUID, a Genesys user id, a mail address, a login or a name.
+
+    What equals the text comes first and alone; else each account with the text in its name or a value.
+    """
+    who = who.strip()
+    if not who:
+        return []
+    accounts = journal.lookups.users({_as_guid(who)} | journal.lookups.accounts_of(who))
+    if accounts:
+        return _people(accounts)
+    users = _with_text(journal, normal_name(who))
+    equal = [user for user in users if normal_name(who) in _texts(user)]
+    if equal or users:
+        return _people(equal or users)
+    return _members_by_hand(journal, who)
+
+
+def find_groups(journal: Journal, which: str) -> list[GroupHit]:
+    """Return which Genesys groups are meant by their id or name, or by an AD group that feeds them.
+
+    An AD group is known by its name, DN, objectGUID or sAMAccountName.
+    """
+    wanted, which = normal_name(which), which.strip()
+    if not wanted:
+        return []
+    pairs = journal.lookups.all_pairs()
+    named = [pair for pair in pairs if which == pair.genesys_group_id or wanted == normal_name(pair.genesys_group_name)]
+    if not named:
+        named = _fed_by(journal, pairs, which)
+    if not named:
+        named = [pair for pair in pairs if wanted in normal_name(pair.genesys_group_name)]
+    return _groups(named)
+
+
+def _as_guid(text: str) -> Guid:
+    return text.strip("{}").lower()
+
+
+def _with_text(journal: Journal, wanted: str) -> list[FoundUser]:
+    """Return the accounts with that text in their name or a value.
+
+    The database compares ASCII only, and the longest such part of the text. Where that finds nobody, all are compared.
+    """
+    part = max(_ASCII_PART.findall(wanted), key=len, default="")
+    found = [user for user in journal.lookups.users_with(part) if _has(user, wanted)] if part else []
+    if not found and not (wanted.isascii() and part == wanted):
+        found = [user for user in journal.lookups.users_with("") if _has(user, wanted)]
+    return found
+
+
+def _texts(user: FoundUser) -> tuple[str, ...]:
+    values = (user.name, user.sam_account_name or "", *user.values)
+    return tuple(normal_name(value) for value in values)
+
+
+def _has(user: FoundUser, wanted: str) -> bool:
+    return any(wanted in text for text in _texts(user))
+
+
+def _people(users: Iterable[FoundUser]) -> list[PersonHit]:
+    by_guid: dict[Guid, list[FoundUser]] = {}
+    for user in users:
+        by_guid.setdefault(user.guid, []).append(user)
+    hits = [
+        PersonHit(guid, None, same[0].name, same[0].mail, tuple(sorted({user.definition for user in same})))
+        for guid, same in by_guid.items()
+    ]
+    return sorted(hits, key=lambda hit: (normal_name(hit.name or ""), hit.guid or ""))
+
+
+def _members_by_hand(journal: Journal, who: str) -> list[PersonHit]:
+    """Return the members whom AD does not know, as the last runs in mode full listed them."""
+    wanted = normal_name(who)
+    found: dict[str, PersonHit] = {}
+    for definition in journal.lookups.definitions():
+        last = journal.of(definition).lookups.last_results()
+        for result in last[1] if last else ():
+            for user_id in result.manual_member_ids or ():
+                name = result.manual_member_names.get(user_id)
+                if user_id == who or (name and wanted in normal_name(name)):
+                    found[user_id] = PersonHit(None, user_id, name, None, (definition,))
+    return sorted(found.values(), key=lambda hit: (hit.name or "", hit.genesys_user_id or ""))
+
+
+def _fed_by(journal: Journal, pairs: Iterable[StoredPair], which: str) -> list[StoredPair]:
+    """Return the pairs of the AD group that is meant."""
+    fed = []
+    sources: dict[str, list[StoredPair]] = {}
+    for pair in pairs:
+        sources.setdefault(pair.definition, []).append(pair)
+    for definition, its_pairs in sources.items():
+        groups = journal.of(definition).views.groups({pair.group_guid for pair in its_pairs})
+        meant = {
+            guid
+            for guid, group in groups.items()
+            if guid == _as_guid(which)
+            or dn_key(which) == dn_key(group.dn)
+            or normal_name(which) in {normal_name(group.name), normal_name(group.sam_account_name or "")}
+        }
+        fed += [pair for pair in its_pairs if pair.group_guid in meant]
+    return fed
+
+
+def _groups(pairs: Iterable[StoredPair]) -> list[GroupHit]:
+    active_first = sorted(pairs, key=lambda pair: not pair.active)
+    hits: dict[tuple[str, str], GroupHit] = {}
+    for pair in active_first:
+        key = pair.definition, pair.genesys_group_id
+        hits.setdefault(key, GroupHit(*key, pair.genesys_group_name))
+    return list(hits.values())

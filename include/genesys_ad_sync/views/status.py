@@ -1,0 +1,191 @@
+"""Does the sync run, and what waits for whom since when."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from genesys_ad_sync.journal import Journal
+from genesys_ad_sync.journal.lookup_answers import Waiting
+from genesys_ad_sync.model import RunRecord
+from genesys_ad_sync.report.wording import reason_words
+from genesys_ad_sync.run.facts import PLAN
+from genesys_ad_sync.settings import SyncDefinition
+from genesys_ad_sync.settings.values import occurrences
+from genesys_ad_sync.views.named import Definitions
+from genesys_ad_sync.views.runs import ListedRun, as_listed
+
+RUNS_MISSED = 3
+"""A DAG is silent after so many intervals of its schedule, and not before `LEAST_SILENCE`."""
+
+LEAST_SILENCE = timedelta(hours=2)
+DAG_WITHOUT_FILE = timedelta(hours=2)
+"""After that time, a DAG whose definition cannot be read counts as silent."""
+
+_RUNS_TO_SEARCH = 200
+
+
+@dataclass(frozen=True)
+class DagStatus:
+    """One of the DAGs of a definition.
+
+    ``last``: its newest run. ``carried_through``: when the newest run ended that planned and wrote its report: a live
+    one, or for a definition that is dry any one. ``silent_after``: None where nobody expects runs.
+    """
+
+    dag_id: str
+    last: ListedRun | None
+    carried_through: datetime | None
+    silent_after: timedelta | None
+    stale: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class WaitingChanges:
+    """Changes that wait for the same. ``since``: the oldest of them."""
+
+    status: str
+    reason: str | None
+    words: str
+    count: int
+    since: datetime
+
+
+@dataclass(frozen=True)
+class OpenQuestion:
+    """A run asks a person."""
+
+    run: str
+    asked_at: datetime
+    until: datetime
+    changes: int
+
+
+@dataclass(frozen=True)
+class DefinitionStatus:
+    """A sync definition. ``dry_run`` None: its file could not be read."""
+
+    definition: str
+    dry_run: bool | None
+    directory_read_at: datetime | None
+    domain_controller: str | None
+    doubted_since: datetime | None
+    distrusted: bool
+    dags: tuple[DagStatus, ...]
+    waits: tuple[WaitingChanges, ...]
+    questions: tuple[OpenQuestion, ...]
+
+    @property
+    def stale(self) -> bool:
+        """Return whether one of its DAGs is silent."""
+        return any(dag.stale for dag in self.dags)
+
+
+def status(
+    journal: Journal, definitions: Definitions, *, now: datetime, silent_after: timedelta | None = None
+) -> list[DefinitionStatus]:
+    """Return how each sync definition does. ``silent_after``: in place of what the schedules say."""
+    names = sorted({*journal.lookups.definitions(), *definitions})
+    return [_of_definition(journal, name, definitions.get(name), now, silent_after) for name in names]
+
+
+def _of_definition(
+    journal: Journal, name: str, definition: SyncDefinition | None, now: datetime, silent_after: timedelta | None
+) -> DefinitionStatus:
+    mine = journal.of(name)
+    cursor = mine.views.cursor()
+    return DefinitionStatus(
+        name,
+        definition.dry_run if definition else None,
+        cursor.cursor.polled_at if cursor else None,
+        cursor.cursor.domain_controller if cursor else None,
+        cursor.cursor.doubted_since if cursor else None,
+        mine.restoration.is_active(),
+        tuple(
+            _dag_status(journal, dag_id, definition, now, silent_after or usual)
+            for dag_id, usual in _dags(journal, name, definition).items()
+        ),
+        tuple(_as_waiting(waiting) for waiting in journal.lookups.waiting(name)),
+        tuple(
+            OpenQuestion(str(run), asked_at, until, count)
+            for of, run, asked_at, until, count in journal.lookups.open_questions(now)
+            if of == name
+        ),
+    )
+
+
+def _dags(journal: Journal, name: str, definition: SyncDefinition | None) -> dict[str, timedelta]:
+    """Return the DAGs of a definition, each with the time after which it counts as silent."""
+    if definition is None:  # the DAGs that ran last
+        return {
+            run.key.dag_id: DAG_WITHOUT_FILE if not run.key.dag_id.endswith("_full") else timedelta(days=3)
+            for run in reversed(journal.lookups.last_runs(_RUNS_TO_SEARCH, name))
+        }
+    dags = {definition.dag_id: silence_of(definition.schedule)}
+    if definition.full_schedule:
+        dags[definition.full_dag_id] = silence_of(definition.full_schedule)
+    return dags
+
+
+def silence_of(schedule: str) -> timedelta:
+    """Return how long a DAG of that schedule may be without a run."""
+    longest = max(later - earlier for earlier, later in itertools.pairwise(occurrences(schedule, count=200)))
+    return max(RUNS_MISSED * longest, LEAST_SILENCE)
+
+
+def _dag_status(
+    journal: Journal, dag_id: str, definition: SyncDefinition | None, now: datetime, silent_after: timedelta
+) -> DagStatus:
+    dry_counts = definition is not None and definition.dry_run
+    runs = journal.lookups.last_runs(1, dag_id=dag_id)
+    ended = journal.lookups.last_runs(
+        _RUNS_TO_SEARCH, dag_id=dag_id, finished=True, dry_run=None if dry_counts else False
+    )
+    through = _carried_through(journal, ended)
+    stale = through is None or now - through > silent_after
+    listed = as_listed(journal, runs)
+    return DagStatus(
+        dag_id,
+        listed[0] if listed else None,
+        through,
+        silent_after,
+        stale,
+        _words(through, now, silent_after, stale=stale),
+    )
+
+
+def _carried_through(journal: Journal, runs: Iterable[RunRecord]) -> datetime | None:
+    """Return when the newest run ended that came to a plan which limits did not stop.
+
+    A run with failed rows is not silent. One that could not read AD is.
+    """
+    runs = list(runs)
+    plans = journal.facts.of_attempts([run.id for run in runs], PLAN.key)
+    for run in runs:
+        if run.id in plans and not plans[run.id].get("fail_reason"):
+            return run.finished_at
+    return None
+
+
+def _words(through: datetime | None, now: datetime, silent_after: timedelta, *, stale: bool) -> str:
+    if through is None:
+        return "No run was carried through yet."
+    ago = _rounded(now - through)
+    if stale:
+        return f"SILENT: no run was carried through for {ago}; expected at least every {_rounded(silent_after)}."
+    return f"The last run was carried through {ago} ago."
+
+
+def _rounded(time: timedelta) -> str:
+    minutes = int(time.total_seconds() // 60)
+    if minutes < 120:  # noqa: PLR2004  two hours
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 60 * 72 else f"{minutes // 1440} days"
+
+
+def _as_waiting(waiting: Waiting) -> WaitingChanges:
+    words = reason_words(waiting.reason) if waiting.status else "No live run has acted on it yet."
+    return WaitingChanges(waiting.status or "new", waiting.reason, words, waiting.count, waiting.since)

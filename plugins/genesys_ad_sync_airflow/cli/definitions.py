@@ -1,0 +1,98 @@
+"""The sync definitions that commands work with: one file, or all of the folder that the DAG file reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from genesys_ad_sync.errors import SettingsError
+from genesys_ad_sync.settings import (
+    CONFIG_FOLDER_NAME,
+    CONFIG_FOLDER_VARIABLE,
+    SyncDefinition,
+    config_folder,
+    find_definitions,
+    load_definition,
+    parse_definition,
+)
+from genesys_ad_sync.settings.definition import chosen_folder
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The definitions of a folder, and what is wrong with those that cannot be read."""
+
+    definitions: dict[str, SyncDefinition]
+    errors: tuple[str, ...]
+    names: frozenset[str]
+
+
+def definitions_folder() -> Path:
+    """Return the folder of the sync definitions, as the DAG file finds it. Raises SettingsError.
+
+    The DAG file lies in Airflow's DAG folder, or in a folder of it.
+    """
+    chosen = chosen_folder()
+    if chosen is not None:
+        return chosen
+    from genesys_ad_sync_airflow.cli.airflow_side import dags_folder
+
+    dags = dags_folder()
+    for folder in (dags, *sorted(path.parent for path in dags.glob(f"*/{CONFIG_FOLDER_NAME}"))):
+        found = config_folder(folder)
+        if found.is_dir():
+            return found
+    raise SettingsError(
+        f"There is no folder {CONFIG_FOLDER_NAME} with sync definitions in Airflow's DAG folder {dags}. Set "
+        f"{CONFIG_FOLDER_VARIABLE} to the folder that the DAG file reads."
+    )
+
+
+def load_all() -> Loaded:
+    """Return all sync definitions; one with an error is left out. Raises SettingsError if there is no folder."""
+    definitions, errors, names = {}, [], []
+    for path in find_definitions(definitions_folder()):
+        names.append(path.stem)
+        try:
+            definitions[path.stem] = load_definition(path)
+        except SettingsError as error:
+            errors.append(str(error))
+    return Loaded(definitions, tuple(errors), frozenset(names))
+
+
+def known_definitions() -> dict[str, SyncDefinition]:
+    """Return the sync definitions for the words of an answer, and warn where they are missing."""
+    try:
+        loaded = load_all()
+    except SettingsError as error:
+        click.echo(f"Note: {error} Rules and limits are not shown.", err=True)
+        return {}
+    for text in loaded.errors:
+        click.echo(f"Note: {text}", err=True)
+    return loaded.definitions
+
+
+def load_as(path: Path, name: str | None) -> SyncDefinition:
+    """Return the definition of a file, under a name of its own or of the file. Raises SettingsError."""
+    if name is None:
+        return load_definition(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read ({error}). Make it a readable file in UTF-8.") from None
+    return parse_definition(text, name=name, source=str(path))
+
+
+def chosen(names: Sequence[str], loaded: Loaded) -> list[SyncDefinition]:
+    """Return the definitions of these names; without names, all. Raises SettingsError for an unknown one."""
+    unknown = [name for name in names if name not in loaded.names]
+    if unknown:
+        raise SettingsError(
+            f"There is no sync definition {', '.join(unknown)}. There are: {', '.join(sorted(loaded.names))}."
+        )
+    return [definition for name, definition in loaded.definitions.items() if not names or name in names]

@@ -1,0 +1,207 @@
+"""The answers of `explain` as text. They name people: they go to the terminal and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import click
+
+from genesys_ad_sync.text import one_line
+from genesys_ad_sync_airflow.cli.output import print_table
+
+if TYPE_CHECKING:
+    from genesys_ad_sync.views.group import FeedingGroup, GroupAnswer
+    from genesys_ad_sync.views.named import Approval, AsOf, NamedGroup
+    from genesys_ad_sync.views.person_answer import LastChange, Membership, PersonAnswer, Source
+
+
+def print_person(answer: PersonAnswer) -> None:
+    """Print what one sync definition knows of a person."""
+    _say(f"Sync definition {answer.definition}, {_as_of(answer.as_of)}")
+    for line in (*_account_lines(answer), *_link_lines(answer)):
+        _say(f"  {line}")
+    for membership in answer.memberships:
+        _say()
+        for line in _membership_lines(membership):
+            _say(line)
+    _say()
+    if not answer.memberships:
+        _say("No mapped group wants, has or had this person.")
+    elif answer.other_groups:
+        _say(f"{answer.other_groups:,} other mapped groups: not wanted by AD, never changed, not owned.")
+
+
+def print_group(answer: GroupAnswer, most_members: int) -> None:
+    """Print what one sync definition knows of a Genesys group."""
+    _say(f"{answer.genesys_group_name} ({answer.genesys_group_id})")
+    _say(f"  Sync definition {answer.definition}, {_as_of(answer.as_of)}")
+    if answer.claimed_by and answer.claimed_by != answer.definition:
+        _say(f"  FED BY ANOTHER DEFINITION: {answer.claimed_by} since {_time(answer.claimed_since)}.")
+    if answer.protected:
+        _say("  Protected: each change needs a person (protect).")
+    _say("  Fed by:")
+    for source in answer.sources:
+        _say(f"    {_source_words(source)}")
+    print_table(
+        ("limit (last 24 h, without approved changes)", "used", "of"),
+        [(use.key, f"{use.used:,}", "?" if use.limit is None else f"{use.limit:,}") for use in answer.limits],
+        empty="",
+    )
+    print_table(
+        ("waits", "reason", "changes", "oldest since"),
+        [(wait.status or "new", wait.reason, f"{wait.count:,}", _time(wait.since)) for wait in answer.waits],
+        empty="  Nothing waits.",
+    )
+    counts = ", ".join(f"{count:,} {_ORIGIN_WORDS[origin]}" for origin, count in answer.by_origin.items() if count)
+    _say(f"Members: {counts or 'none'}")
+    shown = answer.members[: max(0, most_members)]
+    print_table(
+        ("person", "mail", "Genesys user", "origin", "through"),
+        [
+            (one.name, one.mail, one.genesys_user_id, _ORIGIN_WORDS[one.origin], _path(one.path) if one.path else None)
+            for one in shown
+        ],
+        empty="",
+    )
+    if len(answer.members) > len(shown):
+        _say(f"… and {len(answer.members) - len(shown):,} more: --members N, or --json")
+
+
+_ORIGIN_WORDS = {
+    "ad": "by AD",
+    "to add": "wanted by AD, not in effect yet",
+    "to remove": "owned by AD, no longer wanted",
+    "by hand": "by hand in Genesys Cloud",
+    "not certain": "removed, not visible in Genesys Cloud",
+}
+
+
+def _say(text: str = "") -> None:
+    click.echo(" " * (len(text) - len(text.lstrip(" "))) + one_line(text.lstrip(" ")))
+
+
+def _time(moment: datetime | None) -> str:
+    return "an unknown time" if moment is None else f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%SZ}"
+
+
+def _as_of(as_of: AsOf) -> str:
+    if as_of.directory is None and as_of.genesys is None:
+        return "before its first run"
+    directory = f"AD as of {_time(as_of.directory)}, " if as_of.directory else ""
+    return f"{directory}Genesys Cloud as of " + (
+        f"{_time(as_of.genesys)} and what runs have written since" if as_of.genesys else "what runs have written"
+    )
+
+
+def _account_lines(answer: PersonAnswer) -> Iterator[str]:
+    account = answer.account
+    if account is None:
+        yield f"Not known to AD. Genesys user {answer.genesys_user_id}."
+        return
+    yield f"{account.name} <{account.mail or 'no mail address'}>, objectGUID {account.guid}"
+    yield account.dn
+    if account.why_not:
+        yield f"The account counts in no group: {account.why_not}."
+    if account.deleted_at is None and account.gone_since:
+        yield f"In no AD group of this definition since {_time(account.gone_since)}."
+    if account.expires_at:
+        yield f"The account expires at {_time(account.expires_at)}."
+
+
+def _link_lines(answer: PersonAnswer) -> Iterator[str]:
+    link = answer.link
+    if link is None and answer.account is not None:
+        yield "Not linked to a Genesys user."
+    if link is not None:
+        yield f"Genesys user {link.genesys_user_id}, found by {link.matched_by} on {_time(link.since)}."
+        if link.contradicted_since:
+            others = ", ".join(link.others) or "nobody else"
+            yield f"CONTRADICTED since {_time(link.contradicted_since)}: the rules of users: find {others} now."
+    for former in answer.former_links:
+        by = f", approved by {former.by}" if former.by else ", deleted in Genesys Cloud" if former.deleted else ""
+        yield f"Was Genesys user {former.genesys_user_id} until {_time(former.at)}{by}."
+
+
+def _membership_lines(one: Membership) -> Iterator[str]:
+    yield f"{one.genesys_group_name} ({one.genesys_group_id})"
+    yield f"  {one.verdict}"
+    for source in one.sources:
+        yield f"  {_path_words(source)}"
+    if one.granted:
+        run = f" by run {one.granted.run}" if one.granted.run else ""
+        through = one.granted.through.name or one.granted.through.guid
+        trial = " (seen by dry runs only)" if one.granted.only_seen_by_dry_runs else ""
+        yield f"  Granted on {_time(one.granted.since)}{run}, through {through}{trial}."
+    if one.last_change:
+        yield from _change_lines(one.last_change)
+    if one.approval:
+        yield f"  {_approval_words(one.approval)}"
+    if one.pinned:
+        by = f" by {one.pinned.by}" if one.pinned.by else ""
+        yield f"  Undone on {_time(one.pinned.at)}{by}, run {one.pinned.run}."
+    if one.fed_by:
+        yield f"  The sync definition {one.fed_by} feeds this Genesys group."
+    if one.waits:
+        yield f"  Waits since {_time(one.waits.since)}: {one.waits.words}"
+        if one.waits.remedy:
+            yield f"  What to do: {one.waits.remedy}"
+
+
+def _path_words(source: Source) -> str:
+    name = source.group.name or source.group.guid
+    if not source.mapped:
+        return f"AD group {name}: not mapped to it any more ({source.rule} did)."
+    if not source.path:
+        return f"AD group {name}: not a member. {source.rule}"
+    through = f" through {_path(source.path)}" if len(source.path) > 1 else ""
+    return f"AD group {name}: member{through}. {source.rule}"
+
+
+def _path(groups: Sequence[NamedGroup]) -> str:
+    return " → ".join(group.name or group.guid for group in groups)
+
+
+def _change_lines(change: LastChange) -> Iterator[str]:
+    when = f"at {_time(change.changed_at)}" if change.changed_at else f"seen at {_time(change.observed_at)}"
+    found = {"poll": "AD", "comparison": "a comparison with Genesys Cloud", "metadata": "AD's metadata"}
+    yield (
+        f"  Last change: {change.action}, {when}, by {found.get(change.origin, change.origin)}"
+        f"{f' ({change.evidence})' if change.evidence else ''}, AD group {change.group.name or change.group.guid}."
+    )
+    if change.status is None:
+        yield "  No live run has acted on it yet."
+        return
+    reason = f", {change.reason}" if change.reason else ""
+    http = f", HTTP {change.http_code}" if change.http_code else ""
+    correlation = f", correlation id {change.correlation_id}" if change.correlation_id else ""
+    yield f"  Outcome: {change.status}{reason}{http}{correlation}, {_time(change.at)}, run {change.run}."
+    if change.error:
+        yield f"  Genesys Cloud said: {change.error}" if change.http_code else f"  {change.error}"
+
+
+def _approval_words(approval: Approval) -> str:
+    asked = f"Run {approval.run} asked a person on {_time(approval.asked_at)}"
+    if approval.decision is None:
+        return f"{asked}; it can be answered until {_time(approval.until)}."
+    by = f" by {approval.by}" if approval.by else ""
+    return f"{asked}: {approval.decision}{by} on {_time(approval.at)}."
+
+
+def _source_words(source: FeedingGroup) -> str:
+    name = source.group.name or source.group.guid
+    if not source.mapped:
+        return f"formerly {name}, until {_time(source.until)} ({source.rule})"
+    size = "not in the view" if source.members is None else f"{source.members:,} members that count"
+    read = (
+        f"last read completely {_time(source.read_completely_at)}"
+        if source.read_completely_at
+        else "never read completely"
+    )
+    baseline = (
+        f"first compared {_time(source.compared_first_at)} by {source.compared_first_by}"
+        if source.compared_first_at
+        else "not compared by a live run yet"
+    )
+    return f"{name}: {size}; {read}; mapped since {_time(source.since)} by {source.rule}; {baseline}"

@@ -1,0 +1,77 @@
+"""`status`: does the sync run, and what waits."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import click
+
+from genesys_ad_sync_airflow.cli.definitions import known_definitions
+from genesys_ad_sync_airflow.cli.output import json_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from genesys_ad_sync.views.status import DefinitionStatus
+
+STALE = 1
+
+
+@click.command()
+@click.option(
+    "--silent-after",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="HOURS",
+    help="A DAG is silent after so many hours. Default: three intervals of its schedule, and not before two hours.",
+)
+@json_option
+def status(*, silent_after: float | None, as_json: bool) -> int:
+    """Show the last runs, what waits and since when, and whom a run asks.
+
+    Ends with 1 if a DAG is silent: no run was carried through for too long. For a watcher outside of Airflow, which
+    sees a dead scheduler, too.
+    """
+    from genesys_ad_sync.views.status import status as view
+    from genesys_ad_sync_airflow.cli.airflow_side import open_journal
+
+    limit = None if silent_after is None else timedelta(hours=silent_after)
+    with open_journal() as journal:
+        found = view(journal, known_definitions(), now=datetime.now(timezone.utc), silent_after=limit)
+    stale = not found or any(one.stale for one in found)
+    if as_json:
+        print_json({"stale": stale, "definitions": [{"stale": one.stale, **asdict(one)} for one in found]})
+        return STALE if stale else 0
+    if not found:
+        click.echo("No sync definition has run yet.")
+    for one in found:
+        _print(one)
+    return STALE if stale else 0
+
+
+def _print(one: DefinitionStatus) -> None:
+    click.echo(f"Sync definition {one.definition}{' (dry run)' if one.dry_run else ''}")
+    if one.directory_read_at:
+        click.echo(f"  Active Directory was read at {_time(one.directory_read_at)} from {one.domain_controller}.")
+    if one.doubted_since:
+        click.echo(f"  That domain controller may lag behind since {_time(one.doubted_since)}.")
+    if one.distrusted:
+        click.echo("  The journal was lost or restored: each change asks a person until everything was compared again.")
+    for dag in one.dags:
+        click.echo(f"  {dag.dag_id}: {dag.words}")
+        if dag.last:
+            counts = ", ".join(f"{count} {status}" for status, count in dag.last.counts.items()) or "no rows"
+            click.echo(f"    last run {dag.last.run_id}: {dag.last.state or 'not ended'}; {counts}")
+    for question in one.questions:
+        click.echo(
+            f"  Run {question.run} asks about {question.changes} changes since {_time(question.asked_at)}: answer in "
+            f"its task approve_removals until {_time(question.until)}."
+        )
+    print_table(
+        ("status", "reason", "changes", "oldest since", "meaning"),
+        [(wait.status, wait.reason, f"{wait.count:,}", _time(wait.since), wait.words) for wait in one.waits],
+        empty="  Nothing waits.",
+    )
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%SZ}"
