@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from genesys_ad_sync import names
 from genesys_ad_sync.genesys.client import GenesysClient, path_segment
 from genesys_ad_sync.genesys.entities import entity_of, group_of, user_of
 from genesys_ad_sync.genesys.errors import (
@@ -368,8 +369,8 @@ def _complete(read: Callable[[], _T]) -> _T:
 
 
 def _normalised(values: Iterable[str]) -> frozenset[str]:
-    return frozenset(value.strip().lower() for value in values if value and value.strip())
+    return frozenset(names.normal_mail(value) for value in values if value and value.strip())
 
 
 def _matching(field: UserKey, wanted: frozenset[str], users: Iterable[GenesysUser]) -> list[GenesysUser]:
-    return [user for user in users if user.state in STATES and (field.of(user) or "").strip().lower() in wanted]
+    return [user for user in users if user.state in STATES and names.normal_mail(field.of(user) or "") in wanted]
