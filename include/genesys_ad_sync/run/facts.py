@@ -25,6 +25,7 @@ from genesys_ad_sync.model import (
     Guid,
     Match,
     MatchStatus,
+    PairState,
     Reason,
     Rival,
     RowKey,
@@ -104,11 +105,16 @@ def _as_polls(value: Mapping[Guid, int] | list[Guid]) -> Mapping[Guid, int]:
 
 
 def _as_pair(value: GroupPair | list[Any]) -> GroupPair:
-    return value if isinstance(value, GroupPair) else GroupPair(*value)
+    if isinstance(value, GroupPair):
+        return value
+    guid, group_id, name, rule, has_baseline, *state = value
+    return GroupPair(guid, group_id, name, rule, has_baseline, *map(PairState, state))
 
 
 def _pair_as_list(pair: GroupPair) -> list[Any]:
-    return [pair.group_guid, pair.genesys_group_id, pair.genesys_group_name, pair.rule, pair.has_baseline]
+    """Return five values, as older versions read them, unless a person has to do with it."""
+    state = () if pair.state is PairState.CONFIRMED else (pair.state.value,)
+    return [pair.group_guid, pair.genesys_group_id, pair.genesys_group_name, pair.rule, pair.has_baseline, *state]
 
 
 def _as_skipped(value: SkippedGroup | list[Any]) -> SkippedGroup:

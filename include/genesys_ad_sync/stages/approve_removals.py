@@ -26,7 +26,7 @@ from genesys_ad_sync.model import Action, Change, Decision, Objection, Reason, R
 from genesys_ad_sync.planning import assign_lanes
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE, lane_batches
 from genesys_ad_sync.polling.poller import DirectoryPoller
-from genesys_ad_sync.run import mirror, relink
+from genesys_ad_sync.run import mirror, new_pairs, relink
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import (
     ACCOUNTS,
@@ -198,7 +198,9 @@ def _close(task: TaskContext, run: RunRecord, frozen: FrozenQuestion, approval: 
     decisions = {key: approval.of(key) for key in frozen.rows}
     for row in task.journal.rows.of_run(run):
         # A link that stays rejects no change: the person may be relinked in another way.
-        if row.key in decisions and row.reason is Reason.RELINK and decisions[row.key] is not Decision.APPROVED:
+        # A rejected pair is kept as such: its changes are not rejected one by one.
+        elsewhere = row.reason in {Reason.RELINK, Reason.NEW_PAIR}
+        if row.key in decisions and elsewhere and decisions[row.key] is not Decision.APPROVED:
             decisions[row.key] = Decision.UNANSWERED
     task.journal.questions.close(run.key, decisions, by=approval.by, at=approval.at)
     mirror.confirm(task, decisions, [row for row in task.journal.rows.of_run(run) if row.key in decisions])
@@ -222,6 +224,7 @@ def _release_approved(task: TaskContext, run: RunRecord, frozen: FrozenQuestion,
         )
         task.journal.changes.set_over_limit(dict.fromkeys((id_ for row in approved for id_ in row.change_ids), None))
         relink.apply_approved(task, rows, given, approval.by)
+        new_pairs.apply_decisions(task, rows, given, approval)
         decided = [_decided(row, given[row.key], run, approval) for row in rows]
         task.journal.rows.record_outcomes(run, _with_approved_lanes(task, decided), at=task.clock())
     return rows_asked()

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from genesys_ad_sync.errors import ReportPathError, RunUnknown
-from genesys_ad_sync.model import Action, GroupResult, Guid, Mode, Reason, Row, RunRecord, RunRequest, Status
+from genesys_ad_sync.model import Action, GroupResult, Guid, Mode, PairState, Reason, Row, RunRecord, RunRequest, Status
 from genesys_ad_sync.report.build import ReportHeader, build_report
 from genesys_ad_sync.report.remedies import Answer
 from genesys_ad_sync.run import journal_identity
@@ -277,14 +277,15 @@ def _compared(task: TaskContext, rows: Sequence[Row]) -> frozenset[str]:
     return task.facts[COMPARED] - {row.genesys_group_id for row in rows if row.reason is Reason.UNPROVEN}
 
 
-def _baselines(task: TaskContext, rows: Sequence[Row], compared: Collection[str]) -> list[tuple[Guid, str]]:
+def _baselines(task: TaskContext, rows: Sequence[Row], compared: frozenset[str]) -> list[tuple[Guid, str]]:
     """Return the pairs that this run compared in full.
 
-    A failed removal leaves its group without. A failed addition does not: AD owns no more by it than before.
+    A failed removal leaves its group without. A failed addition does not: AD owns no more by it than before. A pair
+    that no person had confirmed when the plan was made was not compared.
     """
     unfinished = {row.genesys_group_id for row in rows if row.status is Status.FAILED and row.action is Action.REMOVE}
     return [
         (pair.group_guid, pair.genesys_group_id)
         for pair in task.facts.required(MAPPING).pairs
-        if pair.genesys_group_id in compared and pair.genesys_group_id not in unfinished
+        if pair.genesys_group_id in compared - unfinished and pair.state is PairState.CONFIRMED
     ]
