@@ -8,12 +8,15 @@ from datetime import datetime
 from sqlalchemy import delete, select
 
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import DefinitionStore, insert_new
-from genesys_ad_sync.model import Guid
+from genesys_ad_sync.journal.database import DefinitionStore, chunks, insert_new
+from genesys_ad_sync.journal.stored_row import row_from_json
+from genesys_ad_sync.model import Guid, Reason, RunKey
 
 _FIRST = tables.first_mapping.c
 _LISTED = tables.listed_pair.c
 _PROTECTED = tables.protected_group.c
+_ROW = tables.row.c
+_RUN = tables.run.c
 
 
 class NewPairs(DefinitionStore):
@@ -29,6 +32,29 @@ class NewPairs(DefinitionStore):
         """Note that a live run maps the groups; the first one counts."""
         with self._database.writing() as connection:
             insert_new(connection, tables.first_mapping, [{"definition": self._definition, "at": at}])
+
+    def asked_in(self, questions: Mapping[str, RunKey]) -> dict[tuple[Guid, str], RunKey]:
+        """Return the pairs that open questions are about, with the run that asks.
+
+        :param questions: row key -> the run that asks about it.
+        """
+        statement = (
+            select(_ROW.data, _ROW.key, _RUN.dag_id, _RUN.run_id)
+            .join(tables.run, _RUN.id == _ROW.run)
+            .where(
+                _RUN.definition == self._definition,
+                _ROW.replaced == 0,
+                _ROW.data["reason"].as_string() == Reason.NEW_PAIR.value,
+            )
+        )
+        asked: dict[tuple[Guid, str], RunKey] = {}
+        with self._database.reading() as connection:
+            for chunk in chunks(questions):
+                for found in connection.execute(statement.where(_ROW.key.in_(chunk))):
+                    pair, run = row_from_json(found.data).new_pair, RunKey(found.dag_id, found.run_id)
+                    if pair is not None and questions[found.key] == run:
+                        asked[pair] = run
+        return asked
 
     def listed(self, rules: str) -> set[tuple[Guid, str]]:
         """Return the pairs that reports of dry runs by these rules listed: (AD group, Genesys group)."""

@@ -77,7 +77,9 @@ class Pairs(DefinitionStore):
                 and (stored[key].rule, stored[key].genesys_group_name) != (pair.rule, pair.genesys_group_name)
             ]
             upsert(connection, tables.pair, edited, ["rule", "genesys_group_name"])
-            _confirm_undecided(connection, definition, mapped.keys() if confirmed is None else set(confirmed) & mapped.keys(), at)
+            _confirm_undecided(
+                connection, definition, mapped.keys() if confirmed is None else set(confirmed) & mapped.keys(), at
+            )
             now = _by_key(_pairs(connection, definition, active=True))
             return [now[pair.group_guid, pair.genesys_group_id] for pair in pairs]
 
@@ -201,13 +203,13 @@ def _state(row: Row[Any]) -> PairState:
     return PairState.NEW if row.confirmed_at is None else PairState.CONFIRMED
 
 
-def _confirm_undecided(connection: Connection, definition: str, pairs: Collection[tuple[Guid, str]], at: datetime) -> None:
+def _confirm_undecided(
+    connection: Connection, definition: str, pairs: Collection[tuple[Guid, str]], at: datetime
+) -> None:
     """Confirm the pairs that nobody has decided about. An AD group has one confirmed pair at most."""
     stored = connection.execute(select(tables.pair).where(_PAIR.definition == definition)).all()
     undecided = {
-        (row.group_guid, row.genesys_group_id)
-        for row in stored
-        if row.confirmed_at is None and row.rejected_at is None
+        (row.group_guid, row.genesys_group_id) for row in stored if row.confirmed_at is None and row.rejected_at is None
     }
     chosen = [{"source": guid, "target": group_id} for guid, group_id in sorted(undecided & set(pairs))]
     if not chosen:

@@ -24,8 +24,8 @@ from genesys_ad_sync.journal.grants import Grants
 from genesys_ad_sync.journal.leases import Leases
 from genesys_ad_sync.journal.limit_counts import LimitCounts
 from genesys_ad_sync.journal.links import Links
-from genesys_ad_sync.journal.opening import open_database
 from genesys_ad_sync.journal.new_pairs import NewPairs, ProtectedGroups
+from genesys_ad_sync.journal.opening import open_database
 from genesys_ad_sync.journal.pairs import Pairs
 from genesys_ad_sync.journal.pins import Pins
 from genesys_ad_sync.journal.questions import Questions

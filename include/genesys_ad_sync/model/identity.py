@@ -34,7 +34,7 @@ class GroupPair:
     genesys_group_name: str
     rule: int
     has_baseline: bool = False
-    state: PairState = PairState.CONFIRMED
+    state: PairState = field(default=PairState.CONFIRMED, compare=False)
 
 
 @dataclass(frozen=True)

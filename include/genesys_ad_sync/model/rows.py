@@ -119,6 +119,13 @@ class Row:
         return in_effect and self.settled_by is None
 
     @property
+    def new_pair(self) -> tuple[Guid, str] | None:
+        """Return the pair that the row asks a person about: (AD group, Genesys group). None: something else."""
+        if self.reason is not Reason.NEW_PAIR or self.action is not Action.ADD or not self.genesys_group_id:
+            return None
+        return self.group_guids[0], self.genesys_group_id
+
+    @property
     def group_name(self) -> str:
         """Return the Genesys group's name, or its id where the name is not known."""
         return (self.genesys_group or {}).get("name") or self.genesys_group_id or ""

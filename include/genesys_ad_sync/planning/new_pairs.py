@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from genesys_ad_sync.model import Action, GroupPair, Guid, Match, MatchStatus, PairState, Reason, Row
+from genesys_ad_sync.model import GroupPair, Guid, Match, MatchStatus, PairState
 from genesys_ad_sync.planning.facts import TargetFacts
 from genesys_ad_sync.settings import GroupRule, SyncDefinition
 
@@ -52,13 +52,6 @@ def _is_named_by_the_definition(rule: GroupRule, fed_before: Collection[str], pa
     if rule.source not in ("guid", "sid"):
         return False
     return rule.target == "genesys_id" or set(fed_before) <= {pair.genesys_group_id}
-
-
-def pair_of(row: Row) -> PairKey | None:
-    """Return the pair that a row asks about; None: it asks about something else."""
-    if row.reason is not Reason.NEW_PAIR or row.action is not Action.ADD or not row.genesys_group_id:
-        return None
-    return row.group_guids[0], row.genesys_group_id
 
 
 def with_states(

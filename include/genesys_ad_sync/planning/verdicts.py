@@ -271,7 +271,9 @@ def _left_out_by_policy(proposal: Proposal, genesys_id: str, facts: TargetFacts)
         return Verdict(Status.SKIPPED, Reason.REMOVALS_NEVER, genesys_id)
     never_granted = proposal.untold or new_pairs.may_not_grant(proposal.groups, facts)
     if never_granted and not facts.mirrors and not facts.grants_of.get(genesys_id):
-        return Verdict(Status.SKIPPED, Reason.NOT_OWNED, genesys_id)  # only a former definition, or a new pair, wanted it
+        return Verdict(
+            Status.SKIPPED, Reason.NOT_OWNED, genesys_id
+        )  # only a former definition, or a new pair, wanted it
     return None
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from genesys_ad_sync.model import Decision, GroupPair, Guid, PairState, Row
 from genesys_ad_sync.planning import Plan, Target
-from genesys_ad_sync.planning.new_pairs import PairKey, key_of, need_nobody, pair_of, with_states
+from genesys_ad_sync.planning.new_pairs import PairKey, key_of, need_nobody, with_states
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import StoredApproval
 from genesys_ad_sync.run.targets import newest_pairs
@@ -113,9 +113,8 @@ def apply_decisions(
     """Confirm or reject the pairs that the rows ask about. To be called in one transaction with the rows."""
     decided: dict[Decision, set[PairKey]] = {}
     for row in rows:
-        pair = pair_of(row)
-        if pair is not None:
-            decided.setdefault(given[row.key], set()).add(pair)
+        if row.new_pair is not None:
+            decided.setdefault(given[row.key], set()).add(row.new_pair)
     approved = decided.get(Decision.APPROVED, set())
     rejected = decided.get(Decision.REJECTED, set()) - approved
     task.journal.pairs.confirm(approved, approval.at)

@@ -13,7 +13,7 @@ from genesys_ad_sync.model import Reason, Row, RunKey, RunRecord, Status
 from genesys_ad_sync.planning import Plan
 from genesys_ad_sync.planning.lanes import lane_batches
 from genesys_ad_sync.planning.limits import as_exceeded
-from genesys_ad_sync.run import new_pairs, objections
+from genesys_ad_sync.run import new_pairs, objections, shown_users
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPARED, EMPTY_SOURCES, PLAN, WHOLE, StoredPlan
 from genesys_ad_sync.run.failures import records_failure
@@ -80,6 +80,7 @@ def record_plan(task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Pla
     )
     if not run.dry_run:
         task.journal.changes.set_over_limit(over_limit_of(rows, decided, task.definition.limits))
+    shown_users.note_of_rows(task, rows)
     task.facts[PLAN] = StoredPlan(decided.hash, decided.fail_reason, now)
     task.facts[WHOLE] = inputs.compared_in_full
     task.facts[COMPARED] = decided.compared_groups

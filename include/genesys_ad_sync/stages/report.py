@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,18 @@ from genesys_ad_sync.report.remedies import Answer
 from genesys_ad_sync.run import journal_identity
 from genesys_ad_sync.run.changes import window_of
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import APPROVAL, COMPARED, MAPPING, NOTES, PLAN, QUESTION, STOPPED, WHOLE, failure_of
+from genesys_ad_sync.run.facts import (
+    APPROVAL,
+    COMPARED,
+    MAPPING,
+    NOTES,
+    PLAN,
+    QUESTION,
+    SHOWN_USERS,
+    STOPPED,
+    WHOLE,
+    failure_of,
+)
 from genesys_ad_sync.run.failures import failures
 
 
@@ -143,9 +154,11 @@ def _document(task: TaskContext, run: RunRecord, rows: Sequence[Row], answer: An
 
 
 def _member_names(task: TaskContext, run: RunRecord) -> dict[str, str]:
-    """Return the names of the manual members that the report lists by id."""
+    """Return the names of the Genesys users that the report has by id, as far as they are known."""
     results = task.journal.figures.groups(run)
-    return {id_: name for result in results for id_, name in result.manual_member_names.items()}
+    return task.facts[SHOWN_USERS] | {
+        id_: name for result in results for id_, name in result.manual_member_names.items()
+    }
 
 
 def _with_first_seen(task: TaskContext, rows: Sequence[Row]) -> list[Row]:

@@ -64,7 +64,8 @@ protected_group = Table(
 )
 
 # Memberships that AD owns. `by_dry_run`: only dry runs saw that AD and Genesys both had it. `asleep_since`: its removal
-# is settled, and Genesys did not show whether the user is still a member. `was_manual`: it was there before AD granted it.
+# is settled, and Genesys did not show whether the user is still a member. `was_manual`: it was there by
+# hand before.
 grant = Table(
     "journal_grant",
     metadata,
