@@ -5,7 +5,6 @@ Pure. Knows nothing of members, and asks no server; the caller looks external id
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -123,11 +122,12 @@ def _matches(rule: GroupRule, group: DirectoryGroup) -> bool:
 
 
 def _filled_by_name(rule: GroupRule, group: DirectoryGroup) -> list[str]:
-    """Fill a `name` rule in from cn, then from sAMAccountName; names that do not match are left out."""
+    """Fill a `name` rule in from each name of `name_of`; names that do not match are left out."""
     filled = []
-    for name in (group.name, group.sam_account_name):
-        named_groups = _match_name(rule.name or "", name or "")
-        text = fill(rule.template, named_groups).strip() if named_groups is not None and name else ""
+    known = {"cn": group.name, "sAMAccountName": group.sam_account_name}
+    for name in (known[key] for key in rule.name_of):
+        found = _match_name(rule.name or "", name or "")
+        text = fill(rule.template, found).strip() if found is not None and name else ""
         if text and text not in filled:
             filled.append(text)
     return filled
@@ -135,11 +135,11 @@ def _filled_by_name(rule: GroupRule, group: DirectoryGroup) -> list[str]:
 
 def _match_name(expression: str, name: str) -> Mapping[str, str | None] | None:
     """Match the whole name, as AD has it or as `names` compares it: a doubled space must not hide a group."""
-    expression = unicodedata.normalize("NFC", expression)
-    for form in dict.fromkeys((unicodedata.normalize("NFC", name).strip(), names.tidy(name))):
-        named_groups = patterns.full_match(expression, form)
-        if named_groups is not None:
-            return named_groups
+    expression = names.composed(expression)
+    for form in dict.fromkeys((names.composed(name).strip(), names.tidy(name))):
+        found = names.match_whole(expression, form)
+        if found is not None:
+            return found
     return None
 
 
@@ -178,7 +178,7 @@ class _GenesysGroups:
         return group
 
     def with_name(self, texts: list[str]) -> GenesysGroup | _NotFound:
-        """Find the group by the first text that is the name of a Genesys group (cn, else sAMAccountName)."""
+        """Find the group by the first text that is the name of a Genesys group, in the order of `name_of`."""
         for text in texts:
             same = self.by_name.get(names.normal_name(text), ())
             if len(same) > 1:

@@ -6,9 +6,13 @@ Pure text. Knows neither AD nor Genesys Cloud.
 from __future__ import annotations
 
 import fnmatch
+import functools
+import itertools
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from genesys_ad_sync import patterns
 
 Dn = tuple[tuple[tuple[str, str], ...], ...]
 """A distinguished name to compare: RDNs from the leaf up, each a sorted tuple of (attribute type, value)."""
@@ -18,14 +22,80 @@ _SEPARATOR = re.compile(r"[\\,+]")
 _HEX_PAIR = re.compile("[0-9a-fA-F]{2}")
 
 
+_LETTERS_WITHOUT_CASE = range(0x13000, 0x1342F)  # Egyptian hieroglyphs
+
+
 def normal_name(name: str) -> str:
-    """Return the form in which two names are equal: NFC, case folded, single spaces inside, none around."""
-    return unicodedata.normalize("NFC", tidy(name).casefold())
+    """Return the form in which two names are equal: composed, case folded, single spaces inside, none around.
+
+    See `composed` and `fold`: a name that merely looks like another one is not equal to it.
+    """
+    return fold(tidy(name))
 
 
 def tidy(name: str) -> str:
-    """Return the name in NFC, with single spaces inside and none around."""
-    return " ".join(unicodedata.normalize("NFC", name).split())
+    """Return the name composed, with single spaces inside and none around."""
+    return " ".join(composed(name).split())
+
+
+def fold(text: str) -> str:
+    """Return the text with the capital letters that have exactly one small letter, and back, made small.
+
+    Other letters stay. Else people could choose a name that looks different and counts as another one: the long s in
+    "Adminſ" is not "s", the Kelvin sign is not "k", and "ß" is not "ss".
+    """
+    return text.lower() if text.isascii() else "".join(map(_small, text))
+
+
+def composed(text: str) -> str:
+    """Return the text in NFC, but keep characters that NFC would replace by another single one.
+
+    So an accent may be written in either way, and the Kelvin sign does not become the letter K.
+    """
+    if text.isascii():
+        return text
+    parts = itertools.groupby(text, _is_replaced_by_nfc)
+    return "".join(
+        "".join(part) if is_replaced else unicodedata.normalize("NFC", "".join(part)) for is_replaced, part in parts
+    )
+
+
+@functools.cache
+def _small(character: str) -> str:
+    small = character.lower()
+    return small if len(small) == 1 and small.upper() == character else character
+
+
+@functools.cache
+def _is_replaced_by_nfc(character: str) -> bool:
+    decomposition = unicodedata.decomposition(character)
+    return bool(decomposition) and not decomposition.startswith("<") and " " not in decomposition
+
+
+@functools.cache
+def _is_odd(character: str) -> bool:
+    """Return True for a letter that has a case and no partner of its own, as the long s."""
+    small, capital = character.lower(), character.upper()
+    if character.isascii() or small == character == capital or _small(character) != character:
+        return False
+    return len(capital) != 1 or capital == character or _small(capital) != character
+
+
+def match_whole(expression: str, name: str) -> Mapping[str, str | None] | None:
+    """Return the named groups of a regular expression that fits the whole name; None: it does not.
+
+    Case is ignored as by `fold`. Python itself ignores more: for it, the long s is an "s". Raises PatternTooSlow.
+    """
+    texts = expression + name
+    odd = sorted({character for character in texts if _is_odd(character)})
+    free = (chr(number) for number in _LETTERS_WITHOUT_CASE if chr(number) not in texts)
+    stand_ins = dict(zip(odd, free, strict=False))
+    there = str.maketrans(stand_ins)
+    found = patterns.full_match(expression.translate(there), name.translate(there))
+    if found is None:
+        return None
+    back = str.maketrans({stand_in: character for character, stand_in in stand_ins.items()})
+    return {key.translate(back): value and value.translate(back) for key, value in found.items()}
 
 
 def normal_dn(dn: str) -> Dn:
@@ -67,9 +137,7 @@ def _escaped(separator: re.Match[str]) -> str:
 
 def normal_name_keeping_spaces(value: str) -> str:
     """Normalise like `normal_name`, but keep an escaped space at the edge of a DN's value."""
-    if value.isascii():
-        return value.casefold()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).casefold())
+    return fold(composed(value))
 
 
 def _type(raw: str, dn: str) -> str:
@@ -152,8 +220,5 @@ def _literal(pattern: str) -> str:
 
 
 def normal_mail(address: str) -> str:
-    """Return the form in which two mail addresses or user names are equal: NFC, stripped, lower case.
-
-    Not case folded: ``ß`` and ``ss`` are different mailboxes.
-    """
-    return unicodedata.normalize("NFC", address).strip().lower()
+    """Return the form in which two mail addresses or user names are equal: composed, stripped, case folded."""
+    return fold(composed(address).strip())

@@ -1,6 +1,6 @@
 """The question to an approver, and what the answer means."""
 
-from genesys_ad_sync.approval.body import PEOPLE_SHOWN, Background, body
+from genesys_ad_sync.approval.body import GROUPS_SHOWN, PEOPLE_SHOWN, Background, body
 from genesys_ad_sync.approval.question import (
     ALL,
     NONE,
@@ -16,6 +16,7 @@ from genesys_ad_sync.model import UNDECIDED
 
 __all__ = [
     "ALL",
+    "GROUPS_SHOWN",
     "NONE",
     "PEOPLE_SHOWN",
     "SHORT_HASH",

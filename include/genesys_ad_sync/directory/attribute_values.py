@@ -5,8 +5,11 @@ Bytes that are no text are never turned into something like it: two people could
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+
+from ldap3.utils.conv import escape_bytes, escape_filter_chars
 
 from genesys_ad_sync.directory import ldap_controls as ctl
 from genesys_ad_sync.directory.entries import Entry, generalized_time
@@ -105,3 +108,10 @@ def dies_at(entry: Entry) -> datetime | None:
         return generalized_time(text) if text else None
     except ValueError:
         return None
+
+
+def equality_filter(name: str, text: str) -> str:
+    """Return the filter for objects with this value of an attribute (lower-case name)."""
+    if name in _GUIDS:
+        return f"({name}={escape_bytes(uuid.UUID(text).bytes_le)})"
+    return f"({name}={escape_filter_chars(f'{_OTHER}{text}' if name == 'proxyaddresses' else text)})"

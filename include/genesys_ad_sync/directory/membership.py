@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
+from genesys_ad_sync import names
 from genesys_ad_sync.model import (
     Action,
     Change,
@@ -74,7 +75,7 @@ def unreadable_members(view: DirectoryView, roots: Collection[Guid], *, nested: 
 
 
 def _is_foreign(user: DirectoryUser) -> bool:
-    return user.kind is PrincipalKind.OTHER and _FOREIGN in user.dn.casefold()
+    return user.kind is PrincipalKind.OTHER and _FOREIGN in names.fold(user.dn)
 
 
 def count_non_users(view: DirectoryView, *roots: Guid, nested: bool = True) -> Counter[str]:

@@ -18,8 +18,10 @@ from genesys_ad_sync.directory.attribute_values import (
     DIES_AT,
     account_expires,
     dies_at,
+    equality_filter,
     first_values,
     kind_of,
+    ranked_values,
     several_values,
 )
 from genesys_ad_sync.directory.entries import Entry, InvalidDn
@@ -32,6 +34,7 @@ from genesys_ad_sync.model import DirectoryGroup, DirectoryUser, DirectoryView, 
 
 log = logging.getLogger(__name__)
 
+VALUES_PER_FILTER = 50
 GROUPS_PER_PAGE = 200  # each may bring RANGE_SIZE members
 SCAN_FROM = 1000  # wanted users; fewer are always requested by GUID
 SCAN_WHILE = 0.5  # share of a page that is wanted; below it, requesting by GUID takes fewer requests
@@ -173,6 +176,16 @@ class ObjectReader:
                 for guid in (guid for guid, own in rids.items() if own == rid):
                     found.setdefault(guid, set()).add(entry.guid)
         return found
+
+    def accounts_with(self, attribute: str, values: Iterable[str]) -> Iterator[tuple[DirectoryUser, tuple[str, ...]]]:
+        """Yield the user accounts of the domain that carry one of these values, with all their values of it."""
+        name = attribute.lower()
+        for batch in batches(sorted(set(values)), VALUES_PER_FILTER):
+            terms = "".join(equality_filter(name, value) for value in batch)
+            for entry in self._search_domain(f"(&(objectClass=user)(|{terms}))", self._user_object_attributes()):
+                if kind_of(entry.classes) is PrincipalKind.USER:
+                    ranks = ranked_values(name, entry.attributes.get(name, ()))
+                    yield self._user(entry), tuple(value for rank in ranks for value in rank)
 
     # -- searches -------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from genesys_ad_sync.model.identity import (
     Link,
     Match,
     MatchStatus,
+    PairState,
     SkippedGroup,
 )
 from genesys_ad_sync.model.outcome import SETTLED, Outcome, Reason, Status
@@ -74,6 +75,7 @@ __all__ = [
     "Mode",
     "Objection",
     "Outcome",
+    "PairState",
     "PrincipalKind",
     "RankedValues",
     "Reason",

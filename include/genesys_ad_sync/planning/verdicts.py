@@ -22,7 +22,7 @@ from genesys_ad_sync.model import (
     RowKey,
     Status,
 )
-from genesys_ad_sync.planning import evidence, guards, sleeping, strangers
+from genesys_ad_sync.planning import evidence, guards, new_pairs, sleeping, strangers
 from genesys_ad_sync.planning.facts import Person, TargetFacts
 
 
@@ -157,6 +157,9 @@ def _already_in_effect(proposal: Proposal, genesys_id: str, facts: TargetFacts) 
 def _decide_add(proposal: Proposal, facts: TargetFacts) -> Verdict:
     guid = proposal.person.user_guid
     if guid is None or guid not in facts.target.wanted:
+        refused = new_pairs.refusal(guid, facts)
+        if refused is not None and guid not in facts.context.excluded_users:
+            return Verdict(Status.HELD, Reason.REJECTED, facts.only_id(proposal.person), about=refused)
         return _unwanted_add(proposal, facts)
     if guid in facts.context.excluded_users:
         return Verdict(Status.SKIPPED, Reason.EXCLUDED)
@@ -170,9 +173,13 @@ def _add_of(match: Match, proposal: Proposal, facts: TargetFacts) -> Verdict:
     """Decide the add of an AD user who is exactly one Genesys user."""
     genesys_id = match.genesys_user_id
     assert genesys_id is not None
-    if proposal.doubted_groups.issuperset(facts.target.wanted[match.user_guid]):
+    target, guid = facts.target, match.user_guid
+    if proposal.doubted_groups.issuperset(target.granting(guid) or target.wanted[guid]):
         # also if he is a member: until it is certain, that may be the work of somebody in Genesys Cloud
         return Verdict(Status.HELD, Reason.OTHER_DOMAIN_CONTROLLER, genesys_id, about=proposal.about)
+    if new_pairs.must_wait(match, proposal.groups, facts):
+        asked = target.waiting(guid)[0]
+        return Verdict(Status.HELD, Reason.NEW_PAIR, genesys_id, about=new_pairs.about(asked, facts))
     if genesys_id in facts.members:
         return _already_in_effect(proposal, genesys_id, facts)
     if match.status is MatchStatus.INACTIVE:
@@ -182,7 +189,8 @@ def _add_of(match: Match, proposal: Proposal, facts: TargetFacts) -> Verdict:
 
 def _unwanted_add(proposal: Proposal, facts: TargetFacts) -> Verdict:
     """Skip an add whose AD groups feed nothing any more, supersede any other."""
-    if proposal.groups and facts.target.former_sources.issuperset(proposal.groups):
+    former = facts.target.former_sources - facts.target.refusals.keys()
+    if proposal.groups and former.issuperset(proposal.groups):
         return Verdict(Status.SKIPPED, Reason.UNMAPPED)
     return Verdict(Status.SUPERSEDED, Reason.NEWER_VIEW)
 
@@ -233,7 +241,11 @@ def _still_wanted(proposal: Proposal, facts: TargetFacts) -> Verdict | None:
         return None
     if set(proposal.groups) <= set(facts.target.wanted[guid]):  # each AD group lists the user again
         return Verdict(Status.SUPERSEDED, Reason.NEWER_VIEW)
-    return Verdict(Status.UNCHANGED, Reason.STILL_GRANTED)
+    if facts.target.granting(guid):
+        return Verdict(Status.UNCHANGED, Reason.STILL_GRANTED)
+    about = new_pairs.about(facts.target.waiting(guid)[0], facts)
+    held = Verdict(Status.HELD, Reason.NEW_PAIR, facts.only_id(proposal.person), about=about)
+    return _settled_without_write(proposal, facts) or held
 
 
 def _settled_without_write(proposal: Proposal, facts: TargetFacts) -> Verdict | None:
@@ -259,8 +271,11 @@ def _left_out_by_policy(proposal: Proposal, genesys_id: str, facts: TargetFacts)
         return Verdict(Status.SKIPPED, Reason.REMOVALS_NEVER, genesys_id)
     if strangers.stays_as_owner(genesys_id, facts):
         return Verdict(Status.SKIPPED, Reason.NOT_OWNED, genesys_id, error="the member owns the Genesys group")
-    if proposal.untold and not facts.mirrors and not facts.grants_of.get(genesys_id):
-        return Verdict(Status.SKIPPED, Reason.NOT_OWNED, genesys_id)  # only a former definition wanted it
+    never_granted = proposal.untold or new_pairs.may_not_grant(proposal.groups, facts)
+    if never_granted and not facts.mirrors and not facts.grants_of.get(genesys_id):
+        return Verdict(
+            Status.SKIPPED, Reason.NOT_OWNED, genesys_id
+        )  # only a former definition, or a new pair, wanted it
     return None
 
 

@@ -62,7 +62,7 @@ def render_page(report: Mapping[str, Any], member_names: Mapping[str, str] | Non
     """Return the page of a report that `build_report` made or that was read from its file.
 
     A page shows the most urgent rows, and says how many there are in all.
-    ``member_names``: names of manual members by Genesys user id, which a report does not hold.
+    ``member_names``: names of Genesys users by their id, which a report does not hold.
     """
     page = ""
     for room in ROOMS:

@@ -156,6 +156,7 @@ class ReportStore:
             f"everybody on this machine may list the reports in {folder} and read those of earlier versions. They hold "
             f"names. Take the right away (chmod -R o-rwx '{folder.parent}'), or set report.mode of the definition"
         )
+
     # -- tables of mode check -------------------------------------------------------------------------
 
     @property

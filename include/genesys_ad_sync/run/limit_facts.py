@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from genesys_ad_sync.directory.membership import wanted_members
 from genesys_ad_sync.matching import excluded_users
-from genesys_ad_sync.model import Action, Change, Grant, Guid, Outcome, Reason, RowKey, RunRecord, Status
+from genesys_ad_sync.model import Action, Change, Grant, Guid, Outcome, PairState, Reason, RowKey, RunRecord, Status
 from genesys_ad_sync.planning.inputs import LimitFacts
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.planning.limits import still_over
@@ -131,7 +131,8 @@ def _not_chosen(task: TaskContext, run: RunRecord) -> dict[str, tuple[str, ...]]
     """
     if not (run.bounded or run.groups or task.facts[UNDO] is not None):
         return {}
-    target_of = {pair.group_guid: pair.genesys_group_id for pair in task.facts.required(MAPPING).pairs}
+    pairs = task.facts.required(MAPPING).pairs  # a new pair is held for a person, whatever the limits say
+    target_of = {p.group_guid: p.genesys_group_id for p in pairs if p.state is PairState.CONFIRMED}
     unsettled = [change for change in task.journal.changes.unsettled() if change.group_guid in target_of]
     outcomes = task.journal.changes.last_outcomes({change.id for change in unsettled if change.id})
     pending = [change for change in unsettled if is_pending(change, outcomes.get(change.id or 0))]

@@ -25,6 +25,7 @@ from genesys_ad_sync.planning import Plan, PlanContext, Target, UnmappedGroup, p
 from genesys_ad_sync.planning.inputs import LimitFacts
 from genesys_ad_sync.planning.sleeping import Sleepers, not_among_members
 from genesys_ad_sync.planning.sleeping import sleepers as find_sleepers
+from genesys_ad_sync.run import new_pairs, protection
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, MIRROR_ONCE, OWNERS, READING, PlanReading
@@ -167,7 +168,7 @@ def planning_targets(
     grants: dict[str, list[Grant]] = {target.genesys_group.id: [] for target in targets}
     for grant in task.journal.grants.of_groups(list(grants)):
         grants[grant.genesys_group_id].append(grant)
-    return tuple(
+    made = tuple(
         replace(
             target,
             members=present.get(target.genesys_group.id),
@@ -182,6 +183,7 @@ def planning_targets(
         )
         for target in targets
     )
+    return new_pairs.with_decisions(task, made)
 
 
 def planning_context(
@@ -213,6 +215,7 @@ def planning_context(
         users=people,
         deleted_users=task.journal.views.deleted_users(),
         mirror_once=task.facts[MIRROR_ONCE],
+        protected_names=protection.former_names(task),
     )
 
 

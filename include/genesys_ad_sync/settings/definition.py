@@ -70,7 +70,7 @@ class SyncDefinition(Section):
     )
     groups: Annotated[
         tuple[GroupRule, ...],
-        Write("a list of at least one rule", 'groups: [{name: "(?P<same>.+)", genesys_name: "{same}"}]'),
+        Write("a list of at least one rule", 'groups: [{name: "GC-(?P<team>.+)", genesys_name: "{team}"}]'),
     ] = Field(
         description="Rules from AD group to Genesys group. The first rule that matches an AD group decides.",
         json_schema_extra={"minItems": 1},
@@ -94,7 +94,9 @@ class SyncDefinition(Section):
         default=Limits(), description="How much may be removed or added without asking a person."
     )
     protect: Annotated[Patterns, Write("a list of shell patterns on Genesys group names, or of their ids")] = Field(
-        default=(), description="Genesys groups in which additions and removals always need a person, by name or id."
+        default=(),
+        description="Genesys groups in which additions and removals always need a person, by name or id. A group that had "
+        "such a name once stays protected.",
     )
     approvers: Annotated[Patterns, Write("a list of Airflow user names")] = Field(
         default=(),

@@ -18,6 +18,7 @@ from genesys_ad_sync.settings.values import FilledText, Section, Write, listed, 
 
 Source = Literal["dn", "sid", "guid", "attribute", "name"]
 TargetKey = Literal["genesys_id", "genesys_external_id", "genesys_name"]
+GroupName = Literal["cn", "sAMAccountName"]
 SOURCES: tuple[Source, ...] = ("dn", "sid", "guid", "attribute", "name")
 TARGETS: tuple[TargetKey, ...] = ("genesys_id", "genesys_external_id", "genesys_name")
 
@@ -45,7 +46,13 @@ class GroupRule(Section):
     )
     name: Annotated[FilledText | None, Write("a regular expression for the whole name of AD groups")] = Field(
         default=None,
-        description="Matches every AD group whose whole cn, or else sAMAccountName, matches. Case does not matter.",
+        description="Matches every AD group of which a whole name matches, see `name_of`. Case does not matter.",
+    )
+    name_of: Annotated[tuple[GroupName, ...], Write("a list of cn and sAMAccountName", "[cn, sAMAccountName]")] = Field(
+        default=("cn",),
+        description="Only with `name`: which names of the AD group are tried, in order. The first one that is the name "
+        "of a Genesys group decides. In some OUs, more people may change one of them than the other.",
+        json_schema_extra={"minItems": 1},
     )
     genesys_id: Annotated[
         FilledText | None, Write('the id of a Genesys group, or a template in quotes such as "{value}"')
@@ -126,6 +133,11 @@ class GroupRule(Section):
         if len(targets) != 1:
             raise wrong(
                 f"names the Genesys group by {listed(targets, 'nothing')}", f"Keep exactly one of {listed(TARGETS)}."
+            )
+        if not self.name_of or ("name_of" in self.model_fields_set and sources != ["name"]):
+            raise wrong(
+                "has `name_of` without a name" if self.name_of else "has an empty `name_of`",
+                "Write name_of: [cn] or name_of: [cn, sAMAccountName], and only beside `name`.",
             )
         if sources == ["attribute"] and targets != ["genesys_id"]:
             raise wrong(

@@ -161,6 +161,12 @@ class Limits(Section):
         "members that the Genesys group had before them. `null`: no such limit.",
     )
     additions_per_run: Count = Field(default=2000, description="Additions that may be pending in all Genesys groups.")
+    new_pairs: Annotated[Literal["approve", "allow"], Write("approve or allow")] = Field(
+        default="approve",
+        description="An AD group that begins to feed a Genesys group after the first live run. `approve`: a person is "
+        "asked once, about the pair and all its changes. `allow`: it needs nobody. A rule with `genesys_id` and `guid` "
+        "or `sid` asks nobody.",
+    )
     shrink_percent: Percent = Field(
         default=30,
         description="An AD group, or all of AD, that loses a larger share without an explanation from AD proves "

@@ -34,10 +34,53 @@ def test_a_name_rule_finds_a_group_whatever_its_spaces_and_unicode_form() -> Non
     assert outcome(directory_group("GC-Büro  Süd"), genesys_group("G", "Süd"), groups=doubled) == "G"
 
 
-def test_the_account_name_counts_where_no_genesys_group_has_the_common_name() -> None:
+BOTH_NAMES = [{"name": "(?P<same>.+)", "genesys_name": "{same}", "name_of": ["cn", "sAMAccountName"]}]
+
+
+def test_the_account_name_counts_where_it_is_asked_for_and_no_genesys_group_has_the_common_name() -> None:
     group = directory_group("Sales team", sam_account_name="Sales")
-    assert outcome(group, genesys_group("G", "sales")) == "G"
-    assert outcome(group, genesys_group("G", "sales"), genesys_group("H", "sales TEAM")) == "H"
+    assert outcome(group, genesys_group("G", "sales"), groups=BOTH_NAMES) == "G"
+    assert outcome(group, genesys_group("G", "sales"), genesys_group("H", "sales TEAM"), groups=BOTH_NAMES) == "H"
+    account_first = [{**BOTH_NAMES[0], "name_of": ["sAMAccountName", "cn"]}]
+    assert outcome(group, genesys_group("G", "sales"), genesys_group("H", "sales TEAM"), groups=account_first) == "G"
+
+
+def test_the_account_name_does_not_count_unasked() -> None:
+    group = directory_group("Lunch club", sam_account_name="Admins")
+    assert outcome(group, genesys_group("G", "Admins")) is Reason.GENESYS_GROUP_MISSING
+    literal = [{"name": "Admins", "genesys_name": "Admins"}]
+    assert outcome(group, genesys_group("G", "Admins"), groups=literal) is Reason.UNMAPPED
+
+
+@pytest.mark.parametrize("name", ["Admin\u017f", "Adm\u0131ns", "\uff21dmins", "Admins\u200b", "\u0410dmins"])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"name": "(?P<same>.+)", "genesys_name": "{same}"},
+        {"name": "Admins", "genesys_name": "Admins"},
+        {"name": "[A-Z]+", "genesys_name": "Admins"},
+        {"dn": f"CN=Admins,{BASE}", "genesys_name": "Admins"},
+    ],
+)
+def test_a_name_that_only_looks_like_another_one_is_not_equal_to_it(name: str, rule: dict[str, str]) -> None:
+    found = outcome(directory_group(name), genesys_group("G", "Admins"), groups=[rule])
+    assert found in {Reason.UNMAPPED, Reason.GENESYS_GROUP_MISSING}
+
+
+def test_the_kelvin_sign_is_not_the_letter_k() -> None:
+    assert outcome(directory_group("\u212aey"), genesys_group("G", "Key")) is Reason.GENESYS_GROUP_MISSING
+    same = "\u212aey"
+    assert outcome(directory_group(same), genesys_group("G", same)) == "G"
+
+
+def test_letters_without_a_partner_fit_themselves_and_word_patterns() -> None:
+    rules = [{"name": r"gc-(?P<team>\w+)", "genesys_name": "{team}"}]
+    assert outcome(directory_group("GC-Stra\u00dfe"), genesys_group("G", "STRA\u00dfE"), groups=rules) == "G"
+    assert outcome(directory_group("GC-Stra\u00dfe"), genesys_group("G", "STRASSE"), groups=rules) is (
+        Reason.GENESYS_GROUP_MISSING
+    )
+    long_s = [{"name": "Wach\u017ftube", "genesys_name": "Watch"}]
+    assert outcome(directory_group("WACH\u017fTUBE"), genesys_group("G", "Watch"), groups=long_s) == "G"
 
 
 def test_a_regular_expression_must_fit_the_whole_name() -> None:
@@ -45,7 +88,8 @@ def test_a_regular_expression_must_fit_the_whole_name() -> None:
     assert outcome(directory_group("gc-sales"), genesys_group("G", "Sales"), groups=rules) == "G"
     assert outcome(directory_group("x-gc-sales"), genesys_group("G", "Sales"), groups=rules) is Reason.UNMAPPED
     group = directory_group("Verkauf", sam_account_name="GC-Sales")
-    assert outcome(group, genesys_group("G", "Sales"), groups=rules) == "G"
+    both = [{**rules[0], "name_of": ["cn", "sAMAccountName"]}]
+    assert outcome(group, genesys_group("G", "Sales"), groups=both) == "G"
 
 
 def test_a_part_of_the_expression_that_is_absent_counts_as_empty() -> None:

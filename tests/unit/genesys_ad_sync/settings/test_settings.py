@@ -22,7 +22,7 @@ from genesys_ad_sync.settings import (
 PROJECT = Path(settings.__file__).parents[3]
 GOOD = """
 directory: {group_base: "OU=Contact Center,DC=example,DC=com"}
-groups: [{name: "(?P<same>.+)", genesys_name: "{same}"}]
+groups: [{name: "GC-(?P<team>.+)", genesys_name: "{team}"}]
 """
 
 
@@ -136,6 +136,9 @@ limits: {answer_within: PT90M}
         (rule("{guid: abc, genesys_id: x}"), ["`groups[0].guid`", "not a GUID"]),
         (rule("{sid: abc, genesys_id: x}"), ["`groups[0].sid`", "not a SID"]),
         (rule('{dn: "CN=a,DC=x", sid: S-1-5-21-1, genesys_id: x}'), ["`groups[0]`", "`dn`, `sid`", "exactly one"]),
+        (rule('{name: ".+", genesys_id: x, name_of: []}'), ["`groups[0]`", "empty `name_of`", "name_of: [cn]"]),
+        (rule('{name: ".+", genesys_id: x, name_of: [mail]}'), ["`groups[0].name_of[0]`", "cn and sAMAccountName"]),
+        (rule("{sid: S-1-5-21-1, genesys_id: x, name_of: [cn]}"), ["`groups[0]`", "only beside `name`"]),
         (rule("{name: a}"), ["`groups[0]`", "nothing", "exactly one of `genesys_id`"]),
         (rule("{name: a, genesys_id: x, genesys_name: y}"), ["`groups[0]`", "`genesys_id`, `genesys_name`"]),
         (rule("{name: a, genesys_external_id: x}"), ["`groups[0]`", "genesys_external_id"]),
