@@ -31,6 +31,7 @@ class FakeSession:
     host: str = "dc1"
     lifetime: datetime.timedelta = datetime.timedelta(days=180)
     requests: int = 0
+    tells_ends: bool = False
     parts_elsewhere: set = dataclasses.field(default_factory=set)
 
     def root_dse(self):

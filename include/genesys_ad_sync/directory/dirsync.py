@@ -293,7 +293,7 @@ def _collect(raw: RawDelta, guid: Guid, entry: Entry) -> None:
 
 
 def _note_state(raw: RawDelta, guid: Guid, entry: Entry) -> None:
-    if "useraccountcontrol" in entry.attributes:
+    if entry.attributes.get("useraccountcontrol"):  # without values it is unreadable: no account lacks it
         raw.states.add(guid)
     if "accountexpires" in entry.attributes:
         raw.expiries.add(guid)

@@ -173,7 +173,8 @@ class UserRule(Section):
     """One rule of `users:`. An attribute of the AD user equals an attribute of the Genesys user."""
 
     directory: Annotated[FilledText, Write("the LDAP name of an attribute of the AD user", "mail")] = Field(
-        description="Attribute of the AD user whose value is looked up."
+        description="Attribute of the AD user whose value is looked up. Of an attribute with several values all are "
+        "looked up; of `proxyAddresses` the mail addresses, the primary one before the others."
     )
     genesys: Annotated[UserKey, Write("email, username or external_id", "email")] = Field(
         description="What the value is compared with in Genesys Cloud."
