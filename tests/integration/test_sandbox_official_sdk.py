@@ -13,7 +13,8 @@ import pytest
 from PureCloudPlatformClientV2.rest import ApiException
 
 from sandbox.genesys_cloud import SandboxGenesys
-from tests.support.genesys import ANNA, BILLING, BORIS, CLARA, DORA, RULED, TIER_2, uid
+from sandbox.genesys_cloud.options import ALL_PERMISSIONS, PRIVATE_GROUPS
+from tests.support.genesys import ANNA, BILLING, BORIS, CLARA, DORA, EMIL, RULED, SOCIAL, TIER_2, uid
 
 
 @pytest.fixture
@@ -137,6 +138,95 @@ def test_the_sdk_waits_and_sends_again_on_a_429_with_retry_after(
     genesys.add_fault("throttle", path="/groups", retry_after=1)
     assert sdk.GroupsApi(client).get_groups().total == 4
     assert [entry["status"] for entry in genesys.requests(path="/groups")] == [429, 200]
+
+
+# -- answers that a switch changes -----------------------------------------------------------------------------------
+
+
+def error_of(client: sdk.ApiClient, caught: pytest.ExceptionInfo[ApiException]) -> tuple[int, str | None, str]:
+    """Return status, code and message, as the SDK reads them."""
+    body = client.deserialize(_Response(caught.value), "ErrorBody")
+    return caught.value.status, body.code, body.message
+
+
+def test_the_sdk_sees_the_users_of_its_divisions(client: sdk.ApiClient, genesys: SandboxGenesys) -> None:
+    genesys.change_user(BORIS, division="Elsewhere")
+    users, groups = sdk.UsersApi(client), sdk.GroupsApi(client)
+    assert users.get_user(BORIS).division.name == "Elsewhere"
+    genesys.set_options(client_divisions=["Home"])
+    assert users.get_users(page_size=500).total == 123
+    assert [user.id for user in groups.get_group_individuals(BILLING).entities] == [ANNA]
+    with pytest.raises(ApiException) as caught:
+        users.get_user(BORIS)
+    assert error_of(client, caught)[:2] == (404, "not.found")
+    genesys.set_options(totals_count_hidden=True)
+    individuals = groups.get_group_individuals(BILLING)
+    assert (len(individuals.entities), individuals.total) == (1, 2)
+
+
+def test_the_sdk_sees_private_groups_with_the_permission_for_them(
+    client: sdk.ApiClient, genesys: SandboxGenesys
+) -> None:
+    genesys.change_group(SOCIAL, visibility="members")
+    groups = sdk.GroupsApi(client)
+    assert SOCIAL not in {group.id for group in groups.get_groups().entities}
+    with pytest.raises(ApiException) as caught:
+        groups.get_group_individuals(SOCIAL)
+    assert error_of(client, caught)[:2] == (404, "not.found")
+    genesys.set_options(permissions=[*ALL_PERMISSIONS, PRIVATE_GROUPS])
+    assert groups.get_group(SOCIAL).visibility == "members"
+
+
+def test_the_sdk_reads_owners_and_whether_they_are_included(client: sdk.ApiClient, genesys: SandboxGenesys) -> None:
+    genesys.change_group(BILLING, include_owners=True, owners=[DORA, EMIL])
+    billing = next(group for group in sdk.GroupsApi(client).get_groups().entities if group.id == BILLING)
+    assert ([owner.id for owner in billing.owners], billing.include_owners) == ([DORA, EMIL], True)
+    assert EMIL in genesys.individuals(BILLING)
+    genesys.set_options(owners_in_listing=False)
+    assert not sdk.GroupsApi(client).get_groups().entities[0].owners
+
+
+@pytest.mark.parametrize(
+    ("switch", "status", "code"),
+    [
+        ("forbidden_groups", 403, "not.authorized"),
+        ("missing_groups", 404, "not.found"),
+        ("conflicting_groups", 409, "general.conflict"),
+        ("failing_groups", 500, "internal.server.error"),
+        ("late_groups", 504, "request.timeout"),
+    ],
+)
+def test_the_sdk_raises_for_a_group_that_refuses(
+    client: sdk.ApiClient, genesys: SandboxGenesys, switch: str, status: int, code: str
+) -> None:
+    genesys.set_options(**{switch: [BILLING]})
+    groups = sdk.GroupsApi(client)
+    with pytest.raises(ApiException) as caught:
+        groups.delete_group_members(BILLING, ANNA)
+    assert error_of(client, caught)[:2] == (status, code)
+    assert groups.delete_group_members(RULED, ANNA) is not None  # the others are served
+
+
+def test_the_sdk_raises_where_the_address_is_denied(client: sdk.ApiClient, genesys: SandboxGenesys) -> None:
+    genesys.set_options(address_is_allowed=False)
+    with pytest.raises(ApiException) as caught:
+        sdk.GroupsApi(client).get_groups()
+    assert error_of(client, caught) == (403, "not.authorized", "IP address is not allowed")
+    with pytest.raises(ApiException) as caught:
+        sdk.ApiClient(host=genesys.url).get_client_credentials_token(genesys.client_id, genesys.client_secret)
+    assert caught.value.status == 403
+
+
+def test_the_sdk_deletes_and_restores_a_user(client: sdk.ApiClient, genesys: SandboxGenesys) -> None:
+    genesys.set_options(permissions=[*ALL_PERMISSIONS, "directory:user:delete"])
+    users = sdk.UsersApi(client)
+    users.delete_user(BORIS)
+    deleted = users.get_user(BORIS, state="deleted")
+    assert (deleted.state, deleted.division.name) == ("deleted", "Home")
+    body = sdk.UpdateUser()
+    body.state, body.version = "active", deleted.version
+    assert users.patch_user(BORIS, body).state == "active"
+    assert [user.id for user in sdk.GroupsApi(client).get_group_individuals(BILLING).entities] == [ANNA, BORIS]
 
 
 class _Response:

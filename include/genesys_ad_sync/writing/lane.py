@@ -13,7 +13,7 @@ from datetime import datetime
 from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.genesys.writers import MembershipWriter, WriteResult
 from genesys_ad_sync.matching import excluded_users
-from genesys_ad_sync.model import SETTLED, Action, Reason, Row, RunRecord, Status
+from genesys_ad_sync.model import SETTLED, Action, Grant, Reason, Row, RunRecord, Status
 from genesys_ad_sync.planning import recheck
 from genesys_ad_sync.planning.facts import claims_by_genesys_user
 from genesys_ad_sync.planning.undo import recheck_undo
@@ -83,6 +83,7 @@ class LaneWriter:
         # `user_patch` is documented nowhere as honoured: only a read-back shows its effect
         self._verifies = task.definition.verify or task.definition.genesys.write == "user_patch"
         self._late: list[Late] = []
+        self._announced: set[Grant] = set()  # by this task, see `grant_announced_adds`
         self.errors = LaneErrors()
 
     def write_group(self, group_id: str, rows: Sequence[Row]) -> str:
@@ -242,7 +243,7 @@ class LaneWriter:
         journal = self._task.journal
         with journal.together():
             journal.rows.mark_sending(self._run, [row.key for row in rows], self._lease.fence, self._task.clock())
-            grant_announced_adds(self._task, rows)
+            self._announced.update(grant_announced_adds(self._task, rows))
 
     def _verify(
         self,
@@ -271,7 +272,7 @@ class LaneWriter:
             if self._undo is not None:
                 pin_undone(task, self._run, self._undo, rows)
             grant_settled_adds(task, rows)
-            take_back_grants(task, rows)
+            take_back_grants(task, rows, self._announced)
             drop_grants_of_settled_removals(task, rows)
             task.journal.rows.record_outcomes(
                 self._run, rows, at=task.clock(), fence=self._lease.fence, organisation=organisation

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from genesys_ad_sync.model import Action, Row
+from genesys_ad_sync.model import Action, Grant, Row
 from genesys_ad_sync.planning import was_manual
 from genesys_ad_sync.planning.grants import (
     grants_begun_by,
@@ -17,13 +17,19 @@ from genesys_ad_sync.planning.grants import (
 from genesys_ad_sync.run.context import TaskContext
 
 
-def grant_announced_adds(task: TaskContext, rows: Sequence[Row]) -> None:
-    """Grant adds that are about to be sent. If no task lives to record the outcome, AD owns what it has asked for.
+def grant_announced_adds(task: TaskContext, rows: Sequence[Row]) -> frozenset[Grant]:
+    """Grant adds that are about to be sent; return the grants that there were not before.
 
-    What an undo puts back is granted only once it is in effect.
+    If no task lives to record the outcome, AD owns what it has asked for. What an undo puts back is granted only once
+    it is in effect.
     """
-    announced = [row for row in rows if row.action is Action.ADD and not row.undoes_run]
-    task.journal.grants.add(grants_of(announced), task.clock())
+    announced = grants_of(row for row in rows if row.action is Action.ADD and not row.undoes_run)
+    if not announced:
+        return frozenset()
+    grants, group_ids = task.journal.grants, sorted({grant.genesys_group_id for grant in announced})
+    known = {*grants.of_groups(group_ids), *grants.asleep_in(group_ids)}
+    grants.add(announced, task.clock())
+    return frozenset(announced) - known
 
 
 def grant_settled_adds(task: TaskContext, rows: Sequence[Row]) -> None:
@@ -57,9 +63,13 @@ def _written_by_us(task: TaskContext, rows: Sequence[Row]) -> set[was_manual.Mem
     }
 
 
-def take_back_grants(task: TaskContext, rows: Sequence[Row]) -> None:
-    """End the grants of announced adds that are known not to have been carried out."""
-    task.journal.grants.remove(grants_in_vain(rows))
+def take_back_grants(task: TaskContext, rows: Sequence[Row], announced: Collection[Grant]) -> None:
+    """End the grants of announced adds that are known not to have been carried out.
+
+    ``announced``: see `grant_announced_adds`. What AD owned before, it still owns: Genesys may hide the membership of
+    a deleted or inactive user, who may come back with it.
+    """
+    task.journal.grants.remove([grant for grant in grants_in_vain(rows) if grant in announced])
 
 
 def drop_grants_of_settled_removals(task: TaskContext, rows: Sequence[Row]) -> None:
