@@ -12,7 +12,7 @@
 # make lint     ruff, mypy, which room may import which, and the sizes of files and functions
 # make wheel    build the package into dist/
 # make coverage run the unit tests, and print which lines and branches they reach
-# make docs     write the generated tables of docs/configuration.md
+# make docs     write the generated tables of docs/configuration.md and docs/check.md
 # make lock     resolve requirements*.txt again into the lock files
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -157,6 +157,7 @@ coverage: test-packages
 .PHONY: docs
 docs: install
 	@$(PYTHON) docs/generate_configuration.py
+	@$(PYTHON) docs/generate_check.py
 
 .PHONY: lock
 lock: install

@@ -8,25 +8,31 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
+from click.testing import CliRunner, Result
+from sqlalchemy import create_engine, make_url, text
 
 from genesys_ad_sync.doctor import Outcome
 from genesys_ad_sync.doctor.catalogue import CATALOGUE
 from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.report.store import JournalStamp
+from genesys_ad_sync_airflow.cli.tree import main
 from genesys_ad_sync_airflow.journal_connection import journal_address
 from genesys_ad_sync_airflow.task_context import report_store
 from sandbox.active_directory import SandboxDirectory
 from sandbox.directory_objects import BASE_DN, CONTACT_CENTER
 from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
-from tests.support.check_world import CheckWorld, by_check, problems
+from tests.support.check_world import FOLDER_OF_DEFINITIONS, CheckWorld, by_check, problems
+from tests.support.postgresql import postgresql_server, postgresql_url  # noqa: F401 (fixtures)
 from tests.support.rights import MEMBER, changed_rights
-from tests.support.small_company import NAMES, content, genesys_id, genesys_seed
+from tests.support.small_company import NAMES, content, definition_keys, genesys_id, genesys_seed
 
 USER_ACCOUNT_CONTROL = "bf967a68-0de6-11d0-a285-00aa003049e2"  # schemaIDGUIDs
 USER_CLASS = "bf967aba-0de6-11d0-a285-00aa003049e2"
@@ -387,3 +393,70 @@ def test_the_limit_of_requests_is_told(world: CheckWorld) -> None:
     [line] = by_check(world.check())["genesys.rate_limit"]
     assert line.outcome is Outcome.OK
     assert line.text.startswith("200 requests a window; ")
+
+
+# -- the command --------------------------------------------------------------------------------------
+
+
+def _command(world: CheckWorld, *options: str) -> Result:
+    """Run `check` on the world's definition."""
+    keys = {**definition_keys(), **world.keys, "report": {"path": (world.folder / "reports").as_uri()}}
+    (world.folder / FOLDER_OF_DEFINITIONS / "default.yaml").write_text(yaml.safe_dump({**keys, "dry_run": False}))
+    return CliRunner().invoke(main, ["check", *options])
+
+
+def test_the_command_ends_with_0_and_prints_what_is_not_ok(world: CheckWorld) -> None:
+    done = _command(world)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("default: No problem was found. 4 lines are not proven.")
+    assert "genesys.write" in done.stdout
+    assert "genesys.token" not in done.stdout
+    assert "genesys.token" in _command(world, "--all").stdout
+
+
+def test_the_command_ends_with_1_where_a_line_is_a_problem(world: CheckWorld) -> None:
+    world.genesys.set_options(address_is_allowed=False)
+    page = world.folder / "page.html"
+    done = _command(world, "--html", str(page))
+    assert done.exit_code == 1
+    assert "→ Put the address by which this machine reaches the internet" in " ".join(done.stdout.split())
+    assert "IP address is not allowed" in page.read_text()
+    [document] = json.loads(_command(world, "--json").stdout)
+    assert [line["check"] for line in document["lines"] if line["outcome"] == "problem"] == ["genesys.token"]
+
+
+def test_a_definition_that_cannot_be_read_is_a_line_and_the_others_are_checked(world: CheckWorld) -> None:
+    (world.folder / FOLDER_OF_DEFINITIONS / "broken.yaml").write_text("directory: {group_bass: x}")
+    done = _command(world, "--json")
+    broken, good = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert [(line["check"], line["outcome"]) for line in broken["lines"]] == [("airflow.definition", "problem")]
+    assert "group_bass" in broken["lines"][0]["text"]
+    assert good["counts"]["problem"] == 0
+    assert _command(world, "--definition", "default").exit_code == 0
+    assert "There is no sync definition nothing" in _command(world, "--definition", "nothing").stderr
+
+
+def test_the_journal_on_postgresql_is_tried_and_left_as_it_was(world: CheckWorld, postgresql_url: str) -> None:  # noqa: F811
+    world.set_journal(postgresql_url)
+    assert by_check(world.check())["journal.tables"][0].text == "There is no journal yet. The first run makes it."
+    with Journal.open(journal_address()):
+        pass
+    lines = by_check(world.check())
+    keys = ("journal.place", "journal.tables", "journal.write", "journal.size", "journal.shared", "journal.identity")
+    assert {key: lines[key][0].outcome for key in keys} == dict.fromkeys(keys, Outcome.OK)
+    assert not lines["journal.size"][0].text.startswith("0.0")
+
+    url = make_url(postgresql_url)
+    looker = f"looker_{uuid.uuid4().hex[:8]}"  # roles are the server's, not the database's
+    engine = create_engine(url.set(drivername="postgresql+psycopg2"))
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE ROLE {looker} LOGIN PASSWORD 'x'"))
+        connection.execute(text(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {looker}"))
+        assert connection.execute(text("SELECT to_regclass('genesys_ad_sync_check')")).scalar() is None
+    engine.dispose()
+    world.set_journal(url.set(username=looker, password="x").render_as_string(hide_password=False))
+    lines = by_check(world.check())
+    assert lines["journal.place"][0].outcome is Outcome.OK
+    assert lines["journal.write"][0].outcome is Outcome.PROBLEM
+    assert "permission denied" in lines["journal.write"][0].text

@@ -106,8 +106,11 @@ class Lab:
         """Make exactly these of the two test users members. Raises NotReached if that does not come about."""
         if not self.writable:
             raise NotReached("Not tried: the group cannot be written, see the lines above.")
-        absent = [user_id for user_id in self.both if user_id not in members]
-        self.patch(add=members, remove=absent)
+        present = self.members()  # a write that changes nothing may be refused
+        leaving = [user_id for user_id in self.both if user_id in present and user_id not in members]
+        joining = [user_id for user_id in members if user_id not in present]
+        if joining or leaving:
+            self.patch(add=joining, remove=leaving)
         if (self.one.id in self.wait(lambda seen: (self.one.id in seen) == (self.one.id in members))) != (
             self.one.id in members
         ):
@@ -130,7 +133,11 @@ def try_all(lab: Lab) -> list[Line]:
 
 
 def _add(lab: Lab) -> Iterator[Line]:
-    key, sent = "scratch.add", lab.patch(add=lab.both)
+    key = "scratch.add"
+    if lab.one.id in lab.members():
+        lab.patch(remove=[lab.one.id])
+        lab.wait(lambda seen: lab.one.id not in seen)
+    sent = lab.patch(add=[lab.one.id])
     if sent.error is not None:
         yield problem(key, f"It is {sent.words}.", remedy_of(sent.error))
         return
@@ -290,8 +297,10 @@ def _lag(lab: Lab) -> Iterator[Line]:
 
 def _restore(lab: Lab) -> Iterator[Line]:
     key = "scratch.restored"
-    sent = lab.patch(add=lab.both)
-    for user_id in lab.both if sent.error is not None else ():
+    present = lab.members()
+    absent = [user_id for user_id in lab.both if user_id not in present]
+    sent = lab.patch(add=absent) if absent else Sent(None, None)
+    for user_id in absent if sent.error is not None else ():
         try:
             lab.post(user_id, lab.version())
         except (NotFound, NotReached):

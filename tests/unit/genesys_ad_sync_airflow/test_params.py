@@ -153,3 +153,46 @@ def test_a_run_mirrors_once_only_if_it_is_asked_to(asked: bool | None) -> None:
     told = {**context({}), "params": {**PARAMS, **conf}}
     assert params.request_of_run(definition(), told).mirror_once is bool(asked)
     assert params.params("auto")["mirror_once"].resolve() is False
+
+
+# -- mode check ---------------------------------------------------------------------------------------
+
+
+def test_the_form_offers_mode_check() -> None:
+    assert [params.params("full")["mode"].schema["enum"][-1], params.params("auto")["mode"].value] == ["check", "auto"]
+
+
+@pytest.mark.parametrize(
+    ("conf", "check"), [({"mode": "check"}, True), ({"mode": "full"}, False), ({}, False), (None, False)]
+)
+def test_mode_check_is_known_by_its_param(conf: dict[str, Any] | None, *, check: bool) -> None:
+    assert params.is_check(context(conf)) is check
+
+
+@pytest.mark.parametrize("dry_run", [None, True, False])
+def test_mode_check_takes_dry_run_since_it_never_writes(dry_run: bool | None) -> None:
+    params.refuse_params_beside_check(context({"mode": "check", "dry_run": dry_run}))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"undo_run": "x"},
+        {"groups": ["GC-*"]},
+        {"window_start": "2026-11-24"},
+        {"relink": ["11111111-1111-1111-1111-111111111111"]},
+        {"mirror_once": True},
+        {"release_claim": ["x"]},
+    ],
+)
+def test_mode_check_refuses_what_it_would_not_do(more: dict[str, Any]) -> None:
+    with pytest.raises(ParamError) as caught:
+        params.refuse_params_beside_check(
+            {**context({"mode": "check", **more}), "dag": SimpleNamespace(params=params.params("auto"))}
+        )
+    assert f"`{next(iter(more))}` asks for more" in str(caught.value)
+
+
+def test_mode_check_refuses_unknown_keys_too() -> None:
+    with pytest.raises(ParamError, match="is not a param"):
+        params.refuse_params_beside_check(context({"mode": "check", "colour": "red"}))

@@ -26,7 +26,7 @@ COMMANDS = dict(_commands(main))
 
 
 def test_the_tree_has_the_documented_commands() -> None:
-    assert {"claims", "journal copy", "links"} <= COMMANDS.keys()
+    assert {"check", "claims", "journal copy", "links"} <= COMMANDS.keys()
 
 
 @pytest.mark.parametrize("name", COMMANDS)
