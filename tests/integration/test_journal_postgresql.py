@@ -20,9 +20,14 @@ from tests.unit.genesys_ad_sync.journal.test_ownership import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_questions import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_renaming import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_runs import *  # noqa: F403
+from tests.unit.genesys_ad_sync.journal.test_scratch import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_shared import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_views import *  # noqa: F403
 from tests.unit.genesys_ad_sync.run.test_journal_identity import *  # noqa: F403
+from tests.unit.genesys_ad_sync.views.test_group import *  # noqa: F403
+from tests.unit.genesys_ad_sync.views.test_person import *  # noqa: F403
+from tests.unit.genesys_ad_sync.views.test_search import *  # noqa: F403
+from tests.unit.genesys_ad_sync.views.test_status import *  # noqa: F403
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.journal.lookup_answers import FoundUser, StoredPair
-from genesys_ad_sync.model import Guid
+from genesys_ad_sync.model import DirectoryGroup, Guid
 from genesys_ad_sync.names import dn_key, normal_name
 
 _ASCII_PART = re.compile(r"[a-z0-9@._-]+")
@@ -55,7 +55,7 @@ def find_people(journal: Journal, who: str) -> list[PersonHit]:
 def find_groups(journal: Journal, which: str) -> list[GroupHit]:
     """Return which Genesys groups are meant by their id or name, or by an AD group that feeds them.
 
-    An AD group is known by its name, DN, objectGUID or sAMAccountName.
+    An AD group is known by its name, DN, objectGUID or sAMAccountName. A nested one feeds what contains it.
     """
     wanted, which = normal_name(which), which.strip()
     if not wanted:
@@ -126,16 +126,17 @@ def _fed_by(journal: Journal, pairs: Iterable[StoredPair], which: str) -> list[S
     for pair in pairs:
         sources.setdefault(pair.definition, []).append(pair)
     for definition, its_pairs in sources.items():
-        groups = journal.of(definition).views.groups({pair.group_guid for pair in its_pairs})
-        meant = {
-            guid
-            for guid, group in groups.items()
-            if guid == _as_guid(which)
-            or dn_key(which) == dn_key(group.dn)
-            or normal_name(which) in {normal_name(group.name), normal_name(group.sam_account_name or "")}
-        }
-        fed += [pair for pair in its_pairs if pair.group_guid in meant]
+        views = journal.of(definition).views
+        meant = {guid for guid, group in views.groups(views.known_groups()).items() if _is_meant(group, which)}
+        feeding = meant | views.groups_above(meant) if meant else set()
+        fed += [pair for pair in its_pairs if pair.group_guid in feeding]
     return fed
+
+
+def _is_meant(group: DirectoryGroup, which: str) -> bool:
+    if group.guid == _as_guid(which) or dn_key(which) == dn_key(group.dn):
+        return True
+    return normal_name(which) in {normal_name(group.name), normal_name(group.sam_account_name or "")}
 
 
 def _groups(pairs: Iterable[StoredPair]) -> list[GroupHit]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import click
 
 from genesys_ad_sync.text import one_line
-from genesys_ad_sync_airflow.cli.output import print_table
+from genesys_ad_sync_airflow.cli.output import moment, print_table
 
 if TYPE_CHECKING:
     from genesys_ad_sync.views.group import FeedingGroup, GroupAnswer
@@ -38,7 +37,7 @@ def print_group(answer: GroupAnswer, most_members: int) -> None:
     _say(f"{answer.genesys_group_name} ({answer.genesys_group_id})")
     _say(f"  Sync definition {answer.definition}, {_as_of(answer.as_of)}")
     if answer.claimed_by and answer.claimed_by != answer.definition:
-        _say(f"  FED BY ANOTHER DEFINITION: {answer.claimed_by} since {_time(answer.claimed_since)}.")
+        _say(f"  FED BY ANOTHER DEFINITION: {answer.claimed_by} since {moment(answer.claimed_since)}.")
     if answer.protected:
         _say("  Protected: each change needs a person (protect).")
     _say("  Fed by:")
@@ -51,7 +50,7 @@ def print_group(answer: GroupAnswer, most_members: int) -> None:
     )
     print_table(
         ("waits", "reason", "changes", "oldest since"),
-        [(wait.status or "new", wait.reason, f"{wait.count:,}", _time(wait.since)) for wait in answer.waits],
+        [(wait.status or "new", wait.reason, f"{wait.count:,}", moment(wait.since)) for wait in answer.waits],
         empty="  Nothing waits.",
     )
     counts = ", ".join(f"{count:,} {_ORIGIN_WORDS[origin]}" for origin, count in answer.by_origin.items() if count)
@@ -82,16 +81,12 @@ def _say(text: str = "") -> None:
     click.echo(" " * (len(text) - len(text.lstrip(" "))) + one_line(text.lstrip(" ")))
 
 
-def _time(moment: datetime | None) -> str:
-    return "an unknown time" if moment is None else f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%SZ}"
-
-
 def _as_of(as_of: AsOf) -> str:
     if as_of.directory is None and as_of.genesys is None:
         return "before its first run"
-    directory = f"AD as of {_time(as_of.directory)}, " if as_of.directory else ""
+    directory = f"AD as of {moment(as_of.directory)}, " if as_of.directory else ""
     return f"{directory}Genesys Cloud as of " + (
-        f"{_time(as_of.genesys)} and what runs have written since" if as_of.genesys else "what runs have written"
+        f"{moment(as_of.genesys)} and what runs have written since" if as_of.genesys else "what runs have written"
     )
 
 
@@ -105,9 +100,9 @@ def _account_lines(answer: PersonAnswer) -> Iterator[str]:
     if account.why_not:
         yield f"The account counts in no group: {account.why_not}."
     if account.deleted_at is None and account.gone_since:
-        yield f"In no AD group of this definition since {_time(account.gone_since)}."
+        yield f"In no AD group of this definition since {moment(account.gone_since)}."
     if account.expires_at:
-        yield f"The account expires at {_time(account.expires_at)}."
+        yield f"The account expires at {moment(account.expires_at)}."
 
 
 def _link_lines(answer: PersonAnswer) -> Iterator[str]:
@@ -115,13 +110,13 @@ def _link_lines(answer: PersonAnswer) -> Iterator[str]:
     if link is None and answer.account is not None:
         yield "Not linked to a Genesys user."
     if link is not None:
-        yield f"Genesys user {link.genesys_user_id}, found by {link.matched_by} on {_time(link.since)}."
+        yield f"Genesys user {link.genesys_user_id}, found by {link.matched_by} on {moment(link.since)}."
         if link.contradicted_since:
             others = ", ".join(link.others) or "nobody else"
-            yield f"CONTRADICTED since {_time(link.contradicted_since)}: the rules of users: find {others} now."
+            yield f"CONTRADICTED since {moment(link.contradicted_since)}: the rules of users: find {others} now."
     for former in answer.former_links:
         by = f", approved by {former.by}" if former.by else ", deleted in Genesys Cloud" if former.deleted else ""
-        yield f"Was Genesys user {former.genesys_user_id} until {_time(former.at)}{by}."
+        yield f"Was Genesys user {former.genesys_user_id} until {moment(former.at)}{by}."
 
 
 def _membership_lines(one: Membership) -> Iterator[str]:
@@ -133,18 +128,18 @@ def _membership_lines(one: Membership) -> Iterator[str]:
         run = f" by run {one.granted.run}" if one.granted.run else ""
         through = one.granted.through.name or one.granted.through.guid
         trial = " (seen by dry runs only)" if one.granted.only_seen_by_dry_runs else ""
-        yield f"  Granted on {_time(one.granted.since)}{run}, through {through}{trial}."
+        yield f"  Granted on {moment(one.granted.since)}{run}, through {through}{trial}."
     if one.last_change:
         yield from _change_lines(one.last_change)
     if one.approval:
         yield f"  {_approval_words(one.approval)}"
     if one.pinned:
         by = f" by {one.pinned.by}" if one.pinned.by else ""
-        yield f"  Undone on {_time(one.pinned.at)}{by}, run {one.pinned.run}."
+        yield f"  Undone on {moment(one.pinned.at)}{by}, run {one.pinned.run}."
     if one.fed_by:
         yield f"  The sync definition {one.fed_by} feeds this Genesys group."
     if one.waits:
-        yield f"  Waits since {_time(one.waits.since)}: {one.waits.words}"
+        yield f"  Waits since {moment(one.waits.since)}: {one.waits.words}"
         if one.waits.remedy:
             yield f"  What to do: {one.waits.remedy}"
 
@@ -163,45 +158,55 @@ def _path(groups: Sequence[NamedGroup]) -> str:
     return " → ".join(group.name or group.guid for group in groups)
 
 
+_FOUND_WORDS = {
+    "told": "reported by AD",
+    "seen": "shown by a reading of AD",
+    "doubted": "shown by a domain controller that may lag behind",
+    "poll": "found in AD",
+    "comparison": "found by a comparison with Genesys Cloud",
+    "metadata": "found in AD's metadata",
+}
+"""How a change was found, by its evidence or its origin."""
+
+
 def _change_lines(change: LastChange) -> Iterator[str]:
-    when = f"at {_time(change.changed_at)}" if change.changed_at else f"seen at {_time(change.observed_at)}"
-    found = {"poll": "AD", "comparison": "a comparison with Genesys Cloud", "metadata": "AD's metadata"}
-    yield (
-        f"  Last change: {change.action}, {when}, by {found.get(change.origin, change.origin)}"
-        f"{f' ({change.evidence})' if change.evidence else ''}, AD group {change.group.name or change.group.guid}."
-    )
+    when = f"at {moment(change.changed_at)}" if change.changed_at else f"seen at {moment(change.observed_at)}"
+    found = _FOUND_WORDS.get(change.evidence or "") or _FOUND_WORDS.get(change.origin, change.origin)
+    yield f"  Last change: {change.action}, {when}, {found}, AD group {change.group.name or change.group.guid}."
     if change.status is None:
         yield "  No live run has acted on it yet."
         return
     reason = f", {change.reason}" if change.reason else ""
     http = f", HTTP {change.http_code}" if change.http_code else ""
     correlation = f", correlation id {change.correlation_id}" if change.correlation_id else ""
-    yield f"  Outcome: {change.status}{reason}{http}{correlation}, {_time(change.at)}, run {change.run}."
+    yield f"  Outcome: {change.status}{reason}{http}{correlation}, {moment(change.at)}, run {change.run}."
     if change.error:
         yield f"  Genesys Cloud said: {change.error}" if change.http_code else f"  {change.error}"
 
 
 def _approval_words(approval: Approval) -> str:
-    asked = f"Run {approval.run} asked a person on {_time(approval.asked_at)}"
+    asked = f"Run {approval.run} asked a person on {moment(approval.asked_at)}"
     if approval.decision is None:
-        return f"{asked}; it can be answered until {_time(approval.until)}."
+        return f"{asked}; it can be answered until {moment(approval.until)}."
     by = f" by {approval.by}" if approval.by else ""
-    return f"{asked}: {approval.decision}{by} on {_time(approval.at)}."
+    return f"{asked}: {approval.decision}{by} on {moment(approval.at)}."
 
 
 def _source_words(source: FeedingGroup) -> str:
     name = source.group.name or source.group.guid
     if not source.mapped:
-        return f"formerly {name}, until {_time(source.until)} ({source.rule})"
-    size = "not in the view" if source.members is None else f"{source.members:,} members that count"
+        return f"formerly {name}, until {moment(source.until)} ({source.rule})"
+    size = "not in the view"
+    if source.members is not None:
+        size = f"{source.members:,} {'person counts as a member' if source.members == 1 else 'people count as members'}"
     read = (
-        f"last read completely {_time(source.read_completely_at)}"
+        f"last read completely {moment(source.read_completely_at)}"
         if source.read_completely_at
         else "never read completely"
     )
     baseline = (
-        f"first compared {_time(source.compared_first_at)} by {source.compared_first_by}"
+        f"first compared {moment(source.compared_first_at)} by {source.compared_first_by}"
         if source.compared_first_at
         else "not compared by a live run yet"
     )
-    return f"{name}: {size}; {read}; mapped since {_time(source.since)} by {source.rule}; {baseline}"
+    return f"{name}: {size}; {read}; mapped since {moment(source.since)} by {source.rule}; {baseline}"

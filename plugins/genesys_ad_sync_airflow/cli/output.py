@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 import click
@@ -30,15 +30,20 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_as_text))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """Print rows below their headings; ``empty`` if there are none."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str, unbroken: Collection[str] = ()
+) -> None:
+    """Print rows below their headings; ``empty`` if there are none.
+
+    :param unbroken: the columns that are never broken into lines, such as ids that people copy.
+    """
     lines = [[one_line("" if cell is None else _as_text(cell)) for cell in row] for row in rows]
     if not lines:
         click.echo(empty)
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in unbroken)
     for line in lines:
         table.add_row(*line)
     # Names are data: no markup, no emoji, no colours.
@@ -60,6 +65,11 @@ def print_rich(table: Table) -> None:
         console.print(table)
     for text in printed.get().splitlines():
         click.echo(text.rstrip())
+
+
+def moment(time: datetime | None) -> str:
+    """Return a time for people: to the second, in UTC."""
+    return "an unknown time" if time is None else f"{time.astimezone(timezone.utc):%Y-%m-%d %H:%M:%SZ}"
 
 
 def print_list(columns: Sequence[str], rows: Sequence[Mapping[str, object]], *, as_json: bool, empty: str) -> None:

@@ -9,12 +9,12 @@ import click
 
 from genesys_ad_sync.errors import ReportPathError, SettingsError
 from genesys_ad_sync_airflow.cli.definitions import load_all
-from genesys_ad_sync_airflow.cli.output import json_option, print_json, print_list
+from genesys_ad_sync_airflow.cli.output import json_option, moment, print_json, print_table
 
 if TYPE_CHECKING:
     from genesys_ad_sync.model import RunRecord
 
-_COLUMNS = ("run", "mode", "started_at", "finished_at", "state", "rows")
+_COLUMNS = ("run", "mode", "started", "ended", "state", "rows")
 
 
 @click.command()
@@ -32,17 +32,17 @@ def runs(*, limit: int, definition: str | None, as_json: bool) -> None:
         print_json([asdict(run) for run in listed])
         return
     rows = [
-        {
-            "run": run.key if run.attempt == 1 else f"{run.key} (attempt {run.attempt})",
-            "mode": f"{run.mode}{', dry run' if run.dry_run else ''}{', window' if run.bounded else ''}",
-            "started_at": run.started_at,
-            "finished_at": run.finished_at,
-            "state": run.state or "not ended",
-            "rows": ", ".join(f"{count} {status}" for status, count in run.counts.items()) or "none",
-        }
+        (
+            run.key if run.attempt == 1 else f"{run.key} (attempt {run.attempt})",
+            f"{run.mode}{', dry run' if run.dry_run else ''}{', window' if run.bounded else ''}",
+            moment(run.started_at),
+            moment(run.finished_at) if run.finished_at else None,
+            run.state or "not ended",
+            ", ".join(f"{count} {status}" for status, count in run.counts.items()) or "none",
+        )
         for run in listed
     ]
-    print_list(_COLUMNS, rows, as_json=False, empty="The journal knows no run.")
+    print_table(_COLUMNS, rows, empty="The journal knows no run.", unbroken=_COLUMNS[:1])
 
 
 @click.command()

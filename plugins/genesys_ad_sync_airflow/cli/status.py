@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from genesys_ad_sync_airflow.cli.definitions import known_definitions
-from genesys_ad_sync_airflow.cli.output import json_option, print_json, print_table
+from genesys_ad_sync_airflow.cli.output import json_option, moment, print_json, print_table
 
 if TYPE_CHECKING:
     from genesys_ad_sync.views.status import DefinitionStatus
@@ -51,9 +51,9 @@ def status(*, silent_after: float | None, as_json: bool) -> int:
 def _print(one: DefinitionStatus) -> None:
     click.echo(f"Sync definition {one.definition}{' (dry run)' if one.dry_run else ''}")
     if one.directory_read_at:
-        click.echo(f"  Active Directory was read at {_time(one.directory_read_at)} from {one.domain_controller}.")
+        click.echo(f"  Active Directory was read at {moment(one.directory_read_at)} from {one.domain_controller}.")
     if one.doubted_since:
-        click.echo(f"  That domain controller may lag behind since {_time(one.doubted_since)}.")
+        click.echo(f"  That domain controller may lag behind since {moment(one.doubted_since)}.")
     if one.distrusted:
         click.echo("  The journal was lost or restored: each change asks a person until everything was compared again.")
     for dag in one.dags:
@@ -63,15 +63,11 @@ def _print(one: DefinitionStatus) -> None:
             click.echo(f"    last run {dag.last.run_id}: {dag.last.state or 'not ended'}; {counts}")
     for question in one.questions:
         click.echo(
-            f"  Run {question.run} asks about {question.changes} changes since {_time(question.asked_at)}: answer in "
-            f"its task approve_removals until {_time(question.until)}."
+            f"  Run {question.run} asks about {question.changes} changes since {moment(question.asked_at)}: answer in "
+            f"its task approve_removals until {moment(question.until)}."
         )
     print_table(
         ("status", "reason", "changes", "oldest since", "meaning"),
-        [(wait.status, wait.reason, f"{wait.count:,}", _time(wait.since), wait.words) for wait in one.waits],
+        [(wait.status, wait.reason, f"{wait.count:,}", moment(wait.since), wait.words) for wait in one.waits],
         empty="  Nothing waits.",
     )
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%SZ}"

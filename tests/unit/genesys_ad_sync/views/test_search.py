@@ -89,3 +89,9 @@ def test_several_groups_are_listed_and_none_is_none(people: Journal) -> None:
     assert [hit.genesys_group_id for hit in find_groups(people, "voice")] == ["G-voice"]
     assert [hit.genesys_group_id for hit in find_groups(people, "voi")] == ["G-voice", "G-voicemail"]
     assert find_groups(people, "nothing") == find_groups(people, " ") == []
+
+
+def test_a_nested_group_means_what_contains_it(people: Journal) -> None:
+    poll(people, {"voice": "north", "north": "hamburg", "hamburg": ""})
+    for which in ("GC-hamburg", "hamburg", "north"):
+        assert [hit.genesys_group_id for hit in find_groups(people, which)] == ["G-voice"]
