@@ -18,7 +18,7 @@ from genesys_ad_sync.model import Status
 from genesys_ad_sync.report.diff import render_diff
 from genesys_ad_sync.report.schema import COUNT_KEYS
 from genesys_ad_sync.report.wording import READING_ORDER, STATUS_WORDS, headline
-from genesys_ad_sync.text import one_line
+from genesys_ad_sync.text import one_line, own_words
 
 QUIET = frozenset({Status.SUCCESS.value, Status.UNCHANGED.value})
 """Rows of these are counted, not listed."""
@@ -59,7 +59,7 @@ def _head(report: Mapping[str, Any]) -> list[str]:
         f"{report['run_type']}, attempt {report['attempt']}, mode {report['mode']}"
         f"{', dry run' if report['dry_run'] else ''}: {covers}",
         headline(report).sentence,
-        *(f"note: {one_line(note)}" for note in report["notes"]),
+        *(f"note: {one_line(own_words(note))}" for note in report["notes"]),
         "",
     ]
 

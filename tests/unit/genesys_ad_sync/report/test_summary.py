@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from genesys_ad_sync.genesys.errors import BadRequest
 from genesys_ad_sync.model import GroupResult, Reason, Status
 from genesys_ad_sync.report import render_summary
 from tests.support.report_example import PEOPLE, example, groups, guid, row, rows
@@ -80,3 +81,10 @@ def test_a_run_without_changes_says_so_and_shows_its_notes() -> None:
     assert "note: The task poll failed." in text
     assert "from the beginning until an unknown time" in text
     assert "Neither done" not in text
+
+
+def test_the_summary_shows_what_failed_without_the_words_of_genesys() -> None:
+    error = BadRequest("The request is refused", status=400, words="no such user: Mia Stone")
+    text = render_summary(example(rows=[], groups=[], notes=[f"map_groups failed: {error.report_text()}"], window=None))
+    assert "note: map_groups failed: The request is refused (answered 400)." in text
+    assert "Mia" not in text
