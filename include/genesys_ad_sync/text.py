@@ -24,6 +24,14 @@ _LOOK_ALIKES = str.maketrans(
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:@/$^=\"'])")
 _LINKED_BY_VIEWERS = re.compile(r"://|www\.|@|mailto:|xmpp:", re.IGNORECASE)
 
+FOREIGN_WORDS = "Genesys says: "
+"""Stands before words that Genesys wrote, which may name people. They are the end of their text, see `own_words`."""
+
+
+def own_words(text: str) -> str:
+    """Return the part of a text that may be logged: without the words that Genesys wrote."""
+    return text.partition(FOREIGN_WORDS)[0].rstrip()
+
 
 def one_line(text: object) -> str:
     """Return the text on one line, without invisible characters that deceive.

@@ -24,6 +24,7 @@ import re
 from typing import Any
 
 from genesys_ad_sync.errors import GroupSyncError
+from genesys_ad_sync.text import FOREIGN_WORDS
 
 
 class GenesysError(GroupSyncError):
@@ -64,20 +65,17 @@ class GenesysError(GroupSyncError):
 
     def __str__(self) -> str:
         """Return the text for logs and exceptions: nothing that Genesys wrote but code and correlation id."""
-        return self._with_facts(self.message)
-
-    def report_text(self) -> str:
-        """Return the text for the report, with Genesys' own words."""
-        return self._with_facts(f"{self.message}. Genesys says: {self.words}" if self.words else self.message)
-
-    def _with_facts(self, text: str) -> str:
         where = f"{self.method} {self.path}" if self.path else ""
         answer = " ".join(str(part) for part in (self.status, self.code) if part)
         facts = [where, f"answered {answer}" if answer else ""]
         if self.correlation_id:
             facts.append(f"correlation id {self.correlation_id}")
         details = ", ".join(fact for fact in facts if fact)
-        return f"{text} ({details})" if details else text
+        return f"{self.message} ({details})" if details else self.message
+
+    def report_text(self) -> str:
+        """Return the text for the report, with Genesys' own words."""
+        return f"{self}. {FOREIGN_WORDS}{self.words}" if self.words else str(self)
 
 
 class AuthenticationFailed(GenesysError):

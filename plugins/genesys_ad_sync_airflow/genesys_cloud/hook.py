@@ -32,6 +32,7 @@ from genesys_ad_sync.genesys.errors import (
 from genesys_ad_sync.genesys.paging import list_page, read_pages
 from genesys_ad_sync.genesys.request_counts import RequestCounts, endpoint_family
 from genesys_ad_sync.genesys.responses import correlation_id, parse_response
+from genesys_ad_sync.text import FOREIGN_WORDS
 from genesys_ad_sync_airflow.genesys_cloud.connection import GenesysConnection, read_connection, with_new_secret
 from genesys_ad_sync_airflow.genesys_cloud.no_answer import no_answer
 from genesys_ad_sync_airflow.genesys_cloud.oauth import (
@@ -377,7 +378,7 @@ class GenesysCloudHook(HttpHook):
             try:
                 self.call(method, path, json=body, idempotent=True)
             except PermissionMissing as error:
-                missing.append(f"{error.message}. Genesys says: {error.words}" if error.words else error.message)
+                missing.append(f"{error.message}. {FOREIGN_WORDS}{error.words}" if error.words else error.message)
         return list(dict.fromkeys(missing))
 
 

@@ -133,7 +133,8 @@ def test_a_403_that_names_none_shows_genesys_words_and_calls_its_guess_one() -> 
 def test_genesys_own_words_are_shown_where_it_names_the_permission_too() -> None:
     with pytest.raises(PermissionMissing, match=r"lacks a:b:c \(") as caught:
         parsed(403, said(403, "missing.permissions", "Division X: needs a:b:c"))
-    assert "lacks a:b:c. Genesys says: Division X: needs a:b:c (" in caught.value.report_text()
+    assert "lacks a:b:c (" in caught.value.report_text()
+    assert caught.value.report_text().endswith(". Genesys says: Division X: needs a:b:c")
     assert not caught.value.is_guess
 
 

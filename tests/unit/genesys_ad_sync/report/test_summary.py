@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from genesys_ad_sync.genesys.errors import BadRequest
 from genesys_ad_sync.model import GroupResult, Reason, Status
 from genesys_ad_sync.report import render_summary
 from tests.support.report_example import NOON, PEOPLE, example, groups, guid, row, rows
@@ -96,3 +97,10 @@ def test_people_are_named_on_request_only() -> None:
     text = render_summary(example(dry_run=True), people=True, max_rows=1000)
     assert "Doe, Jane (Tier 2)" in text
     assert "Doe, Jane" not in render_summary(example(dry_run=True), max_rows=1000)
+
+
+def test_the_summary_shows_what_failed_without_the_words_of_genesys() -> None:
+    error = BadRequest("The request is refused", status=400, words="no such user: Mia Stone")
+    text = render_summary(example(rows=[], groups=[], notes=[f"map_groups failed: {error.report_text()}"], window=None))
+    assert "note: map_groups failed: The request is refused (answered 400)." in text
+    assert "Mia" not in text
