@@ -243,7 +243,7 @@ def test_a_new_pair_takes_nothing_over_and_removes_nobody_until_it_is_confirmed(
 
 
 @pytest.mark.parametrize("approved", [True, False])
-def test_the_answer_decides_about_a_member_who_left_the_other_group(live: Pipeline, approved: bool) -> None:  # noqa: FBT001
+def test_the_answer_decides_about_a_member_who_left_the_other_group(live: Pipeline, approved: bool) -> None:
     live.directory.apply([AddGroup(Group("night", "Night", ("ann",), info=genesys_id("Voice")))])
     plan(live, "asks")
     asked = live.asked("asks")

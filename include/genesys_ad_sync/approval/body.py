@@ -258,7 +258,8 @@ def _how_to_answer(asked: Question, answer_within: timedelta) -> list[str]:
         "",
         f"- To approve, {approve}",
         f"- To reject everything, choose **{NONE}** and no group. A rejected change is not asked about again, until "
-        "Active Directory changes that membership again or this run is released (parameter `release_run`).",
+        "Active Directory changes that membership again or this run is released (parameter `release_run`). A rejected "
+        "new AD group stays rejected until then.",
         f"- **{UNDECIDED}**, or no answer within {within}: nothing is done, and a later run asks again. It may stay in "
         "the list beside what you choose.",
         "- Before anything is written, each change is checked against Active Directory and Genesys Cloud once more: "
