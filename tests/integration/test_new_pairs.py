@@ -34,6 +34,7 @@ def company(small: Pipeline) -> Pipeline:
     seed = genesys_seed()
     seed["groups"].append({"id": genesys_id("Admins"), "name": "Admins", "individuals": [genesys_id(MANUAL)]})
     small.genesys.load_seed(seed)
+    redefine(small)
     return small
 
 
@@ -44,7 +45,8 @@ def live(company: Pipeline) -> Pipeline:
 
 
 def redefine(pipeline: Pipeline, **more: Any) -> None:
-    pipeline.redefine(**{**definition_keys(), **more})
+    limits = {**definition_keys()["limits"], "new_pairs": "approve", **more.pop("limits", {})}
+    pipeline.redefine(**{**definition_keys(), "limits": limits, **more})
 
 
 def plan(pipeline: Pipeline, run_id: str, **asked: Any) -> list[tuple[Any, ...]]:
@@ -305,6 +307,7 @@ def test_a_pair_that_comes_and_goes_asks_nobody(live: Pipeline) -> None:
 
 def test_an_old_mapping_that_a_lagging_domain_controller_brings_back_asks(two: TwoControllers) -> None:
     pipeline = two.pipeline
+    redefine(pipeline)
     try:
         two.dc1.apply([SetAttributes("voice", {"info": genesys_id("Chat")})])
         two.use(two.dc1)
