@@ -28,7 +28,7 @@ def ids(*people: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def world(stack: Stack) -> Stack:
-    """A definition with three mapped groups and `approvers: [approver]`, which has had its first live run."""
+    """Make a definition with three mapped groups and `approvers: [approver]`, and its first live run."""
     stack.directory.apply([AddGroup(Group(sam, name, people)) for sam, (name, people) in TEAMS.items()])
     seed = stack.genesys.snapshot()
     for name in (*(name for name, _ in TEAMS.values()), ROOT):
@@ -111,3 +111,21 @@ def test_runs_that_choose_groups_one_by_one_remove_nobody_unasked(world: Stack) 
     assert world.individuals(one) == set()
     for name in others:
         assert world.individuals(name) == ids(*dict(TEAMS.values())[name])
+
+
+def test_the_operator_cannot_undo_against_ad_alone(world: Stack) -> None:
+    """A run removed somebody whom AD took out. To put the person back needs the approver."""
+    sam, (name, _) = next(reversed(TEAMS.items()))
+    world.directory.apply([AddMember(sam, "quirin.quast")])
+    world.run(DAG)
+    world.directory.apply([RemoveMember(sam, "quirin.quast")])
+    fire, _ = world.run(DAG)
+    gone = ids("quirin.quast").isdisjoint(world.individuals(name))
+    assert gone, world.report(DAG, fire)["details"]
+    run_id = triggered_by_the_operator(world, undo_run=fire)
+    option = f"{name}: 1 addition"
+    assert answer(world, "operator", run_id, option) == 403
+    assert ids("quirin.quast").isdisjoint(world.individuals(name))
+    assert answer(world, "approver", run_id, "None") == 200
+    world.airflow.wait_for_run(DAG, run_id)
+    assert ids("quirin.quast").isdisjoint(world.individuals(name))

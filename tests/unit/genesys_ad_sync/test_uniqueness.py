@@ -65,7 +65,7 @@ class Session:
 
 def test_fifty_values_are_asked_for_at_once_with_escaped_characters() -> None:
     session = Session()
-    scope = Scope("DC=x", "OU=y,DC=x", "(objectClass=group)", True, "remove", (), ("mail",))  # noqa: FBT003
+    scope = Scope("DC=x", "OU=y,DC=x", "(objectClass=group)", True, "remove", (), ("mail",))
     values = [f"u{number:03}@example.com" for number in range(120)]
     assert list(ObjectReader(session, scope).accounts_with("mail", [*values, values[0]])) == []  # type: ignore[arg-type]
     assert [ldap_filter.count("(mail=") for ldap_filter in session.filters] == [50, 50, 20]
