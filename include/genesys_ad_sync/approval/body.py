@@ -106,7 +106,7 @@ def _group(group: AskedGroup, background: Background) -> list[str]:
     unidentified = next((text for row in group.rows if (text := row.about.get("unidentified"))), None)
     if unidentified:
         lines += [f"Wanted in this group, and not identified in Genesys Cloud: {escape_markdown(unidentified)}.", ""]
-    lines += ["| | Person | Mail | Genesys user | AD group | When (UTC) | Why |", "|---|---|---|---|---|---|---|"]
+    lines += ["| | Person | Mail | AD group | When (UTC) | Why |", "|---|---|---|---|---|---|"]
     lines += ["| " + " | ".join(_cells(row, background)) + " |" for row in group.rows[:PEOPLE_SHOWN]]
     more = len(group.rows) - PEOPLE_SHOWN
     if more > 0:
@@ -155,31 +155,25 @@ def _cells(row: Row, background: Background) -> list[str]:
     through = [_path(guid, changes, background) for guid in row.group_guids]
     return [
         "**add**" if row.action is Action.ADD else "remove",
-        _person(row, name),
+        _person(row, name, background.genesys_users.get(row.genesys_user_id or "")),
         markdown_code(mail) if mail else "-",
-        _genesys_user(row, background),
         "; ".join(through) or "-",
         _when(row),
         _why(row, changes, user, background),
     ]
 
 
-def _person(row: Row, name: str | None) -> str:
-    """Name the AD user. A member whom AD does not own is named as Genesys shows the user, too."""
-    shown = row.about.get("member")
+def _person(row: Row, name: str | None, genesys_user: str | None) -> str:
+    """Name the AD user, and the user in Genesys Cloud who gains or loses the membership.
+
+    They need not be the same person: an account may be linked by a value that its owner can edit.
+    """
+    shown = row.about.get("member") or genesys_user
     if name and shown:
-        return f"{escape_markdown(name)}, in Genesys {escape_markdown(shown)}"
+        return f"{escape_markdown(visible(name))}, in Genesys {escape_markdown(visible(shown))}"
     if name or shown:
-        return escape_markdown(name or shown or "")
+        return escape_markdown(visible(name or shown or ""))
     return f"Genesys user {markdown_code(row.genesys_user_id or 'unknown')}"
-
-
-def _genesys_user(row: Row, background: Background) -> str:
-    """Name the user in Genesys Cloud who gains or loses the membership."""
-    if row.genesys_user_id is None:
-        return "-"
-    shown = background.genesys_users.get(row.genesys_user_id)
-    return escape_markdown(visible(shown)) if shown else markdown_code(row.genesys_user_id)
 
 
 def _path(group_guid: Guid, changes: Sequence[Change], background: Background) -> str:
@@ -264,7 +258,8 @@ def _how_to_answer(asked: Question, answer_within: timedelta) -> list[str]:
         "",
         f"- To approve, {approve}",
         f"- To reject everything, choose **{NONE}** and no group. A rejected change is not asked about again, until "
-        "Active Directory changes that membership again or this run is released (parameter `release_run`).",
+        "Active Directory changes that membership again or this run is released (parameter `release_run`). A rejected "
+        "new AD group stays rejected until then.",
         f"- **{UNDECIDED}**, or no answer within {within}: nothing is done, and a later run asks again. It may stay in "
         "the list beside what you choose.",
         "- Before anything is written, each change is checked against Active Directory and Genesys Cloud once more: "

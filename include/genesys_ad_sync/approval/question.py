@@ -98,20 +98,22 @@ def question(rows: Sequence[Row], plan_hash: str) -> Question:
     by_id: dict[str, list[Row]] = {}
     for row in rows:
         by_id.setdefault(asked_with(row), []).append(row)
-    names = {id_: _name_in_form(of_id) for id_, of_id in by_id.items()}
-    looks = Counter(map(skeleton, names.values()))
+    options = {id_: f"{_name_in_form(of_id)}: {_amounts_of(of_id)}" for id_, of_id in by_id.items()}
+    names = {id_: of_id[0].group_name for id_, of_id in by_id.items()}
     groups = []
     for id_, of_id in by_id.items():
-        name = names[id_]
-        if looks[skeleton(name)] > 1 or visible(of_id[0].group_name) != of_id[0].group_name:
-            name = f"{name} ({id_})"
-        groups.append(
-            AskedGroup(
-                id_, of_id[0].group_name, f"{name}: {_amounts_of(of_id)}", tuple(of_id), source=_source_of(of_id[0])
-            )
-        )
+        option = options[id_]
+        others = [other for other in by_id if other != id_]
+        if any(_look_alike(option, options[other], names[id_], names[other]) for other in others):
+            option = f"{option} ({id_})"
+        groups.append(AskedGroup(id_, names[id_], option, tuple(of_id), source=_source_of(of_id[0])))
     groups.sort(key=lambda group: (-len(group.rows), group.name.casefold(), group.id))
     return Question(_with_singles(groups), plan_hash)
+
+
+def _look_alike(option: str, other: str, name: str, other_name: str) -> bool:
+    """Return True if a person can hardly tell two lines of the form, or two different names, apart."""
+    return skeleton(option) == skeleton(other) or (name != other_name and skeleton(name) == skeleton(other_name))
 
 
 def asked_with(row: Row) -> str:

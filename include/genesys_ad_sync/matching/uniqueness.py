@@ -49,9 +49,7 @@ def only_unique(
     """
     result = dict(matches)
     for name, found in carriers.items():
-        rivals = [
-            carrier for carrier in found if not (carrier.account.disabled or carrier.account.guid in without_veto)
-        ]
+        rivals = [one for one in found if not one.account.disabled and one.account.guid not in without_veto]
         for guid, match in matches.items():
             rule, user = _rule_of(match, rules), users.get(guid)
             if rule is None or rule.directory != name:

@@ -103,7 +103,10 @@ def held_by_evidence(removal: Removal) -> Reason | None:
 
 
 def was_manual(removal: Removal) -> Reason | None:
-    """Hold what was in Genesys by hand before AD granted it; an approver is asked. Under `mirror` it would go anyway."""
+    """Hold what was in Genesys by hand before AD granted it; an approver is asked.
+
+    Under `mirror` it would go anyway.
+    """
     manual = bool(removal.grants) and all(grant.was_manual for grant in removal.grants)
     return Reason.WAS_MANUAL if manual and removal.policy != "mirror" else None
 

@@ -327,9 +327,9 @@ STOPPED = Fact[str | None]("stopped", TypeAdapter(str | None), None)
 class FrozenQuestion:
     """The approval request as the plan left it.
 
-    ``rows``: their keys. ``options``: Genesys group id -> its line in the form. ``limits``: Genesys group id -> the
-    limits that it exceeds, in words; ``limits_of_run``: those of the run. ``singles``: row key -> the line of a
-    row that can be chosen alone. ``ids``: row key -> the key of `options`, where it is not the Genesys group.
+    ``rows``: their keys. ``options``: Genesys group id, or id of a new pair -> its line in the form. ``limits``: the
+    same id -> the limits that it exceeds, in words; ``limits_of_run``: those of the run. ``singles``: row key -> the
+    line of a row that can be chosen alone.
     """
 
     hash: str
@@ -338,7 +338,6 @@ class FrozenQuestion:
     limits: dict[str, list[str]]
     limits_of_run: list[str]
     singles: dict[str, str] = field(default_factory=dict)
-    ids: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def list_pairs(task: TaskContext, decided: Plan) -> None:
 def with_decisions(task: TaskContext, targets: Iterable[Target]) -> tuple[Target, ...]:
     """Return the targets with what a person must know, or has said, about their new pairs."""
     targets = tuple(targets)
-    if not any(target.unconfirmed or target.refused for target in targets):
+    if not any(target.unconfirmed or target.former_sources for target in targets):  # rejected pairs are among these
         return targets
     pairs = {key_of(pair): pair for pair in newest_pairs(task)}
     rejections = task.journal.pairs.rejections()

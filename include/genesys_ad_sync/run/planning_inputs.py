@@ -339,7 +339,10 @@ def _limit_facts(task: TaskContext, run: RunRecord, targets: Sequence[Target]) -
     # a group that loses nobody cannot become empty
     losing = [t for t in targets if t.full or any(change.action is Action.REMOVE for change in t.changes)]
     grants = [grant for target in losing for grant in target.grants]
-    return gather_limit_facts(task, run, grants, [change for target in targets for change in target.changes])
+    changes = [change for target in targets for change in target.changes]
+    return gather_limit_facts(
+        task, run, grants, changes, {target.genesys_group.id for target in targets if target.full}
+    )
 
 
 def _unmapped(

@@ -52,7 +52,7 @@ def new_pairs_asked_elsewhere(
     if not any(row.new_pair for row in rows):
         return {}
     questions = task.journal.questions.open_elsewhere(task.clock(), exclude=run.key)
-    return {pair: asker for pair, asker in task.journal.new_pairs.asked_in(questions).items()}
+    return {**task.journal.new_pairs.asked_in(questions)}
 
 
 def ended_accounts(task: TaskContext, rows: Iterable[Row]) -> set[str]:
@@ -104,5 +104,4 @@ def _frozen(decided: Plan, asked: Sequence[Row]) -> FrozenQuestion:
         limits={group.id: list(by_group.get(group.id, ())) for group in made.groups},
         limits_of_run=[text for text in decided.excess.texts if text not in of_groups],
         singles=made.singles,
-        ids={row.key: group.id for group in made.groups if group.source for row in group.rows},
     )

@@ -95,8 +95,8 @@ class SyncDefinition(Section):
     )
     protect: Annotated[Patterns, Write("a list of shell patterns on Genesys group names, or of their ids")] = Field(
         default=(),
-        description="Genesys groups in which additions and removals always need a person, by name or id. A group that had "
-        "such a name once stays protected.",
+        description="Genesys groups in which additions and removals always need a person, by name or id. A group that "
+        "had such a name once stays protected.",
     )
     approvers: Annotated[Patterns, Write("a list of Airflow user names")] = Field(
         default=(),

@@ -6,7 +6,7 @@ that may shrink what was approved, never grow it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from genesys_ad_sync.approval import (
     SHORT_HASH,
     Background,
     Question,
+    asked_with,
     body,
     chosen_groups,
     chosen_rows,
@@ -185,20 +186,24 @@ def _shown_in(made: Question) -> set[str]:
 def _load_or_store_answer(task: TaskContext, frozen: FrozenQuestion, given: ApprovalAnswer | None) -> StoredApproval:
     """Store the answer first of all: whatever fails afterwards, nobody has to be asked again."""
     if given is not None:
-        task.facts[APPROVAL] = _approval(frozen, given)
+        rows = [row for row in task.journal.rows.of_run(task.run) if row.new_pair and row.key in frozen.rows]
+        task.facts[APPROVAL] = _approval(frozen, given, {row.key: asked_with(row) for row in rows})
     return task.facts.required(APPROVAL)
 
 
-def _approval(frozen: FrozenQuestion, given: ApprovalAnswer) -> StoredApproval:
-    """Return what the answer means for each Genesys group, and for rows that were chosen alone."""
+def _approval(frozen: FrozenQuestion, given: ApprovalAnswer, of_pairs: Mapping[str, str]) -> StoredApproval:
+    """Return what the answer means for each Genesys group, and for rows that were chosen alone.
+
+    ``of_pairs``: key of a row of a new pair -> the key of its option.
+    """
     options, singles = frozen.options, frozen.singles
     if given.by is None or given.outdated or not is_decided(given.chosen):
         decisions = dict.fromkeys(options, Decision.UNANSWERED)
-        rows = dict.fromkeys(frozen.ids, Decision.UNANSWERED)
+        rows = dict.fromkeys(of_pairs, Decision.UNANSWERED)
         return StoredApproval(given.by, given.at, Decision.UNANSWERED.value, decisions, rows)
     approved = chosen_groups(options, given.chosen, singles)
     decisions = {id_: Decision.APPROVED if id_ in approved else Decision.REJECTED for id_ in options}
-    alone = {key: decisions[id_] for key, id_ in frozen.ids.items()}
+    alone = {key: decisions[id_] for key, id_ in of_pairs.items()}
     alone |= dict.fromkeys(sorted(chosen_rows(options, singles, given.chosen)), Decision.APPROVED)
     answer = StoredApproval(given.by, given.at, "approved_in_part", decisions, alone)
     kinds = {answer.of(key) for key in frozen.rows}
