@@ -24,16 +24,20 @@ _DOUBT = TypeAdapter(Doubt)
 class Changes(DefinitionStore):
     """The adds and removes of people in AD groups."""
 
-    def unsettled(self, group_guids: Collection[Guid] | None = None) -> list[Change]:
+    def unsettled(self, group_guids: Collection[Guid] | None = None, *, awake_in: RunKey | None = None) -> list[Change]:
         """Return the changes that no run has settled, oldest first.
 
         :param group_guids: default: of all AD groups.
+        :param awake_in: without those that rest, see `Waiting`, unless this run was the first to list them.
         """
         statement = (
             select(tables.change)
             .where(_CHANGE.definition == self._definition, _CHANGE.settled == false())
             .order_by(_CHANGE.id)
         )
+        if awake_in is not None:
+            mine = and_(_CHANGE.first_seen_dag_id == awake_in.dag_id, _CHANGE.first_seen_run_id == awake_in.run_id)
+            statement = statement.where(or_(_CHANGE.looked_at.is_(None), mine))
         with self._database.reading() as connection:
             if group_guids is None:
                 return [_as_change(row) for row in connection.execute(statement)]

@@ -29,7 +29,8 @@ from genesys_ad_sync.model.identity import (
     SkippedGroup,
 )
 from genesys_ad_sync.model.outcome import SETTLED, Outcome, Reason, Status
-from genesys_ad_sync.model.rows import ABOUT_KEYS, GroupResult, Rival, Row, RowKey
+from genesys_ad_sync.model.refusals import FAILURES_BEFORE_DELAY, Refusal, RefusalKind
+from genesys_ad_sync.model.rows import ABOUT_KEYS, GroupRefusal, GroupResult, Rival, Row, RowKey
 from genesys_ad_sync.model.runs import (
     UNDECIDED,
     Decision,
@@ -45,6 +46,7 @@ __all__ = [
     "ABOUT_KEYS",
     "BY_LINK",
     "BY_PERSON",
+    "FAILURES_BEFORE_DELAY",
     "MEMBERS_PER_REQUEST",
     "SETTLED",
     "UNDECIDED",
@@ -63,6 +65,7 @@ __all__ = [
     "GenesysUser",
     "Grant",
     "GroupPair",
+    "GroupRefusal",
     "GroupResult",
     "Guid",
     "Link",
@@ -74,6 +77,8 @@ __all__ = [
     "Outcome",
     "PrincipalKind",
     "Reason",
+    "Refusal",
+    "RefusalKind",
     "Rival",
     "Row",
     "RowKey",

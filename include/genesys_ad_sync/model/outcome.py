@@ -68,6 +68,8 @@ class Reason(str, Enum):
     NEWER_VIEW = "newer_view"
     # failed
     REFUSED = "refused"  # Genesys refused it
+    REFUSED_GROUP = "refused_group"  # Genesys refuses each change of this group
+    REFUSED_CLIENT = "refused_client"  # Genesys refuses each write of this client, so the run stopped writing
     UNVERIFIED = "unverified"  # could not be read back
     NOT_IN_EFFECT = "not_in_effect"  # read back, and not there (or still there)
     NOT_ATTEMPTED = "not_attempted"  # the task ended before it reached this row

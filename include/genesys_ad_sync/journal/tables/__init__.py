@@ -21,10 +21,20 @@ from genesys_ad_sync.journal.tables.ownership import (
     question,
     restored,
 )
-from genesys_ad_sync.journal.tables.runs import change, fact, group_result, outcome, request, row, run
+from genesys_ad_sync.journal.tables.runs import (
+    change,
+    fact,
+    group_result,
+    outcome,
+    refusal,
+    request,
+    row,
+    run,
+    waiting,
+)
 from genesys_ad_sync.journal.tables.shared import external_id, lease, lease_holder, meta, shared_secret
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest revision of ``migrations/versions``. Kept here, so that opening a current journal loads no alembic."""
 
 VERSION_TABLE = "journal_version"  # not alembic's default name: Airflow's own database uses that one
@@ -56,12 +66,14 @@ __all__ = [
     "pair",
     "pin",
     "question",
+    "refusal",
     "request",
     "restored",
     "row",
     "run",
     "shared_secret",
     "user",
+    "waiting",
 ]
 
 

@@ -12,7 +12,8 @@ from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_col
 
 # `settled_*` say which attempt of which run settled it; `status` is the last outcome. `evidence`: see model.Evidence.
 # `first_seen_*`: when a live run first listed it. `over_limit`: the limits that it went over, until a person approves
-# it; see `planning.limits`.
+# it; see `planning.limits`. `looked_at`: a known orphan, or a person whom Genesys refuses to look up, and when that was
+# last seen. Null: a run takes it up.
 change = Table(
     "journal_change",
     metadata,
@@ -41,6 +42,7 @@ change = Table(
     Column("first_seen_dag_id", String),
     Column("first_seen_run_id", String),
     Column("over_limit", String),
+    Column("looked_at", UtcDateTime),
     Index("journal_change_by_definition", "definition", "observed_at"),
     Index("journal_change_by_user", "definition", "user_guid"),
     sqlite_autoincrement=True,
@@ -53,7 +55,16 @@ Index(
     postgresql_where=text("settled = false"),
 )
 
-# What became of a change, run by run; only added to. The newest counts.
+Index(
+    "journal_change_looked_at",
+    change.c.definition,
+    change.c.looked_at,
+    sqlite_where=text("looked_at IS NOT NULL"),
+    postgresql_where=text("looked_at IS NOT NULL"),
+)
+
+# What became of a change; only added to, and only if it differs from the last outcome. The newest counts.
+# `genesys_group_id`: the group in which it failed.
 outcome = Table(
     "journal_outcome",
     metadata,
@@ -68,6 +79,7 @@ outcome = Table(
     Column("correlation_id", String),
     Column("error", String),
     Column("at", UtcDateTime, nullable=False),
+    Column("genesys_group_id", String),
     Index("journal_outcome_by_change", "change_id", "id"),
     sqlite_autoincrement=True,
 )
@@ -152,4 +164,40 @@ request = Table(
     run_column(),
     Column("task_key", String, primary_key=True),
     json_column("counts"),
+)
+
+# -- what waits ------------------------------------------------------------------------------------
+
+# What Genesys does not do for now: see model.Refusal. `action` is empty where the kind has none.
+refusal = Table(
+    "journal_refusal",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("genesys_group_id", String, primary_key=True),
+    Column("person", String, primary_key=True),
+    Column("action", String, primary_key=True),
+    Column("reason", String, nullable=False),
+    Column("http_code", Integer),
+    Column("words", String, nullable=False),
+    Column("correlation_id", String),
+    Column("error", String),
+    Column("times", Integer, nullable=False),
+    Column("first_at", UtcDateTime, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+    Column("run", String, nullable=False),
+    Column("lifted", Boolean, nullable=False),
+    Column("listing", String),
+)
+
+# One row per definition. `users_total`: active Genesys users when they were last counted. `rules`: a digest of the
+# definition when it last ran. `listed_*`: the last run that listed everything that waits.
+waiting = Table(
+    "journal_waiting",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("users_total", Integer),
+    Column("rules", String),
+    Column("listed_dag_id", String),
+    Column("listed_run_id", String),
 )
