@@ -159,6 +159,8 @@ class SyntheticRuns:
         self.retry_policy = retry_policy
         self.fernet_key = fernet_key or Fernet.generate_key()
         self.seconds: dict[str, float] = {}  # of the last run, by stage
+        self.run_type = "scheduled"
+        self.clock_offset = timedelta(0)
         self._number = 0
         os.environ[f"AIRFLOW_CONN_{CONNECTION.upper()}"] = json.dumps(dict(connection))
 
@@ -187,7 +189,7 @@ class SyntheticRuns:
             api_url=lambda: hook.settings.api_url,
             client_id=lambda: hook.settings.client_id,
             reports=ReportStore(self.folder / "reports"),
-            clock=lambda: datetime.now(timezone.utc),
+            clock=lambda: datetime.now(timezone.utc) + self.clock_offset,
             sleep=self.sleep,
             log=lambda _: None,
             lease_wait=timedelta(0),
@@ -200,11 +202,11 @@ class SyntheticRuns:
     def poll(self, run_id: str, mode: Mode = Mode.AUTO) -> None:
         """Do what the task of that name does, with the view that was set."""
         journal, name, after = self.journal, self.definition.name, self._next
-        now = datetime.now(timezone.utc)
+        now = datetime.now(timezone.utc) + self.clock_offset
         run = journal.runs.begin(
             RunKey(DAG_ID, run_id),
             name,
-            RunRequest(clear_number=0, run_type="manual", mode=mode, dry_run=False, window=None, groups=()),
+            RunRequest(clear_number=0, run_type=self.run_type, mode=mode, dry_run=False, window=None, groups=()),
             now,
         )
         stored = journal.of(name).views.cursor()
@@ -263,7 +265,7 @@ class SyntheticRuns:
 
     def finish(self, run_id: str, mode: Mode = Mode.AUTO) -> dict[str, Any]:
         with self._timed("report"):
-            document, _ = write_report(self.task(run_id, "report"), RunRequest(run_type="manual", mode=mode))
+            document, _ = write_report(self.task(run_id, "report"), RunRequest(run_type=self.run_type, mode=mode))
         return document
 
     @contextmanager

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
+from genesys_ad_sync.journal.waiting import wake_changes
 from genesys_ad_sync.model import GroupPair, Guid
 
 _PAIR = tables.pair.c
@@ -73,6 +74,8 @@ class Pairs(DefinitionStore):
                 and (stored[key].rule, stored[key].genesys_group_name) != (pair.rule, pair.genesys_group_name)
             ]
             upsert(connection, tables.pair, edited, ["rule", "genesys_group_name"])
+            moved = {group_guid for group_guid, _ in stored.keys() ^ mapped.keys()}
+            wake_changes(connection, definition, groups=moved)
             now = _by_key(_pairs(connection, definition, active=True))
             return [now[pair.group_guid, pair.genesys_group_id] for pair in pairs]
 

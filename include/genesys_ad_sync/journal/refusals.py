@@ -105,6 +105,7 @@ def _as_columns(definition: str, refusal: Refusal) -> dict[str, Any]:
         "run": refusal.run,
         "lifted": refusal.lifted,
         "listing": refusal.listing,
+        "tried": list(refusal.tried) or None,
     }
 
 
@@ -125,4 +126,5 @@ def _as_refusal(row: Row[Any]) -> Refusal:
         run=row.run,
         lifted=row.lifted,
         listing=row.listing,
+        tried=tuple(row.tried or ()),
     )

@@ -5,7 +5,7 @@ A person whom Genesys refuses to look up rests, too.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,10 +14,12 @@ from sqlalchemy import Connection, Row, and_, false, func, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
-from genesys_ad_sync.model import Guid, RunKey, Status
+from genesys_ad_sync.model import Guid, OpenCount, RunKey, Status
 
 _CHANGE = tables.change.c
 _WAITING = tables.waiting.c
+MANY = 400
+"""Ids that one statement may leave out. Old SQLite allows 999 variables."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,6 @@ class RestingChange:
     user_guid: Guid
     status: Status
     first_seen_at: datetime | None
-
-
-@dataclass(frozen=True)
-class OpenCount:
-    """How many changes wait, and since when the oldest does."""
-
-    count: int = 0
-    oldest: datetime | None = None
 
 
 class Waiting(DefinitionStore):
@@ -98,11 +92,18 @@ class Waiting(DefinitionStore):
     def open_counts(self, without: Collection[int]) -> dict[Status, OpenCount]:
         """Return how many changes rest, by status.
 
-        :param without: ids of changes that are not counted, few.
+        :param without: ids of changes that are not counted.
         """
         status, count, oldest = _CHANGE.status, func.count(), func.min(_CHANGE.first_seen_at)
-        rest = select(status, count, oldest).where(self._resting, _CHANGE.id.not_in(list(without))).group_by(status)
         with self._database.reading() as connection:
+            left_out = [
+                id_
+                for chunk in chunks(without)
+                for id_ in connection.scalars(select(_CHANGE.id).where(self._resting, _CHANGE.id.in_(chunk)))
+            ]
+            if len(left_out) > MANY:
+                return _counted(connection.execute(select(tables.change).where(self._resting)), set(left_out))
+            rest = select(status, count, oldest).where(self._resting, _CHANGE.id.not_in(left_out)).group_by(status)
             return {Status(row[0]): OpenCount(row[1], row[2]) for row in connection.execute(rest) if row[0]}
 
     def note_users_total(self, total: int) -> bool:
@@ -171,5 +172,17 @@ def wake_changes(
             connection.execute(update(tables.change).where(*resting, column.in_(chunk)).values(looked_at=None))
 
 
-def _as_resting(row: Row[Any]) -> RestingChange:
+def _counted(rows: Iterable[Row[Any]], without: Collection[int]) -> dict[Status, OpenCount]:
+    """Return what `Waiting.open_counts` does, for more exceptions than a statement may have."""
+    times: dict[Status, list[datetime]] = {}
+    for row in rows:
+        if row.id not in without:
+            times.setdefault(Status(row.status), []).append(row.first_seen_at)
+    return {
+        status: OpenCount(len(seen), min((time for time in seen if time), default=None))
+        for status, seen in times.items()
+    }
+
+
+def _as_resting(row: Any) -> RestingChange:
     return RestingChange(row.id, row.user_guid, Status(row.status), row.first_seen_at)

@@ -30,7 +30,7 @@ from genesys_ad_sync.model.identity import (
 )
 from genesys_ad_sync.model.outcome import SETTLED, Outcome, Reason, Status
 from genesys_ad_sync.model.refusals import FAILURES_BEFORE_DELAY, Refusal, RefusalKind
-from genesys_ad_sync.model.rows import ABOUT_KEYS, GroupRefusal, GroupResult, Rival, Row, RowKey
+from genesys_ad_sync.model.rows import ABOUT_KEYS, GroupRefusal, GroupResult, OpenChanges, OpenCount, Rival, Row, RowKey
 from genesys_ad_sync.model.runs import (
     UNDECIDED,
     Decision,
@@ -74,6 +74,8 @@ __all__ = [
     "MembershipPolicy",
     "Mode",
     "Objection",
+    "OpenChanges",
+    "OpenCount",
     "Outcome",
     "PrincipalKind",
     "Reason",

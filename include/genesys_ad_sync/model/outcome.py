@@ -77,7 +77,7 @@ class Reason(str, Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a change in one attempt of a run."""
+    """The outcome of a change in one attempt of a run. ``genesys_group_id``: the group in which it failed."""
 
     status: Status
     reason: Reason | None
@@ -88,3 +88,4 @@ class Outcome:
     correlation_id: str | None
     error: str | None
     at: datetime
+    genesys_group_id: str | None = None

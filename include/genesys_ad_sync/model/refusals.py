@@ -43,6 +43,7 @@ class Refusal:
     - ``times``: runs in a row that met it. ``first_at``, ``last_at``: of the first and the last one.
     - ``run``: the last one, DAG id/run id.
     - ``lifted``: something has changed since, so it is tried at once.
+    - ``tried``: of the client's: Genesys groups in which it was met, so that the next run asks in another one.
     - ``listing``: the Genesys group's entry in the listing when it was met, see `listing_entry`.
     """
 
@@ -61,6 +62,7 @@ class Refusal:
     run: str = ""
     lifted: bool = False
     listing: str | None = None
+    tried: tuple[str, ...] = ()
 
     @property
     def subject(self) -> tuple[RefusalKind, str, str, Action | None]:
@@ -84,9 +86,14 @@ class Refusal:
         doublings = self.times - (FAILURES_BEFORE_DELAY if self.kind is RefusalKind.FAILING else 1)
         if doublings < 0:
             return None
-        first = _FIRST_FAILURE if self.kind is RefusalKind.FAILING else _FIRST_REFUSAL
+        first: timedelta = _FIRST_FAILURE if self.kind is RefusalKind.FAILING else _FIRST_REFUSAL
         longest = _LONGEST[self.kind, self.action]
-        return self.last_at + min(first * 2 ** min(doublings, 10), longest)
+        return self.last_at + min(first * (1 << min(doublings, 10)), longest)
+
+    @property
+    def is_certain(self) -> bool:
+        """Return True if one answer shows that the client is refused; else several groups refused alike suggest it."""
+        return self.kind is RefusalKind.CLIENT and self.http_code is not None
 
     def waits(self, now: datetime) -> bool:
         """Return True if it is not tried yet."""

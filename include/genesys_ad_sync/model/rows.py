@@ -169,3 +169,21 @@ class GroupResult:
     manual_member_ids: tuple[str, ...] | None = None
     manual_member_names: Mapping[str, str] = field(default_factory=dict)
     refused: GroupRefusal | None = None
+
+
+@dataclass(frozen=True)
+class OpenCount:
+    """Changes that wait and have no row in the report, and since when the oldest of them does."""
+
+    count: int = 0
+    oldest_first_seen_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class OpenChanges:
+    """What waits and has no row in the report. ``listed_in``: DAG id/run id of the last report that lists all."""
+
+    orphaned: OpenCount
+    held: OpenCount
+    failed: OpenCount
+    listed_in: str | None

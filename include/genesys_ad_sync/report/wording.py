@@ -61,6 +61,8 @@ REASON_WORDS: dict[Reason, str] = {
     Reason.STILL_GRANTED: "Another AD group still grants this membership.",
     Reason.NEWER_VIEW: "AD has changed again since.",
     Reason.REFUSED: "Genesys Cloud refused it.",
+    Reason.REFUSED_GROUP: "Genesys Cloud refuses each change of this group.",
+    Reason.REFUSED_CLIENT: "Genesys Cloud refuses the writes of this OAuth client, so the run stopped writing.",
     Reason.UNVERIFIED: "Written, but could not be read back to make sure.",
     Reason.NOT_IN_EFFECT: "Accepted by Genesys Cloud, but not in effect when read back.",
     Reason.NOT_ATTEMPTED: "The task ended before it reached this change.",

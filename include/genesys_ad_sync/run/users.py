@@ -81,9 +81,14 @@ def matched(task: TaskContext) -> dict[Guid, Match]:
     return {match.user_guid: match for match in task.facts[MATCHES]}
 
 
-def resolve(task: TaskContext, targets: Sequence[Target], guids: set[Guid]) -> dict[Guid, Match]:
-    """Look up these AD users in Genesys, compare their links, and store what changed. Raises GenesysError."""
-    unsure = guids if task.run.mode is Mode.FULL else guids & users_to_verify(targets)
+def resolve(
+    task: TaskContext, targets: Sequence[Target], guids: set[Guid], unsure: Collection[Guid] = ()
+) -> dict[Guid, Match]:
+    """Look up these AD users in Genesys, compare their links, and store what changed. Raises GenesysError.
+
+    ``unsure``: those whose link is not enough, whatever the targets say.
+    """
+    unsure = guids if task.run.mode is Mode.FULL else guids & (users_to_verify(targets) | set(unsure))
     links = task.journal.links.all()
     return _resolve(task, guids, links, {links[guid].genesys_user_id for guid in links.keys() & unsure})
 

@@ -92,7 +92,9 @@ def _failed_before(task: TaskContext, run: RunRecord, groups: _Groups) -> set[st
     """Return the groups that failed in the run before, or in an earlier try of this one, or are known to fail."""
     failed = task.journal.rows.groups_that_failed_before(run)
     of_groups = {RefusalKind.GROUP, RefusalKind.FAILING}
-    failed |= {one.genesys_group_id for one in task.journal.refusals.all() if one.kind in of_groups}
+    known = task.journal.refusals.all()
+    failed |= {one.genesys_group_id for one in known if one.kind in of_groups}
+    failed = failed.union(*(one.tried for one in known))
     return failed | {group for group, rows in groups.items() if any(map(_was_tried, rows))}
 
 

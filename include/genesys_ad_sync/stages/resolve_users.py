@@ -10,6 +10,7 @@ from genesys_ad_sync.run import relink
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MATCHES, RESOLVED_TO
 from genesys_ad_sync.run.failures import records_failure
+from genesys_ad_sync.run.orphans import let_rest, people_to_look_at
 from genesys_ad_sync.run.targets import collect
 from genesys_ad_sync.run.users import resolve, users_of_targets
 
@@ -23,12 +24,16 @@ def resolve_users(task: TaskContext) -> dict[str, Any]:
     - A known link (objectGUID -> Genesys user id) comes first, so that a changed mail does not lose a user.
     - A link says which user it is, not that the user is active: Genesys is asked for users who may be added (50 a
       request, or all users), and in mode full for all.
+    - Known orphans are left alone until something has changed, or their turn has come.
     - Else a link is believed without a request, until Genesys refuses a write (`recheck_refused_users`).
     """
     task.facts[RESOLVED_TO] = task.journal.changes.newest_id()
-    targets = collect(task).targets
-    users = users_of_targets(task, targets) | relink.accounts_concerned(task)
-    matches = relink.prepare(task, resolve(task, targets, users))
+    known_orphans = people_to_look_at(task)
+    work = collect(task)
+    targets = work.targets
+    users = users_of_targets(task, targets) | relink.accounts_concerned(task) | known_orphans
+    matches = relink.prepare(task, resolve(task, targets, users, unsure=known_orphans))
+    let_rest(task, work, matches)
     task.facts[MATCHES] = tuple(matches.values())
     counts = Counter(match.status.value for match in matches.values())
     task.log("users: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none to resolve"))

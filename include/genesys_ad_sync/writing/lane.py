@@ -83,8 +83,7 @@ class LaneWriter:
         self._late: list[Late] = []
         self._refusals = LaneRefusals(task)
         self._unsure: list[Met] = []  # groups that are refused, or whose client is
-        client = self._refusals.client
-        self.errors = LaneErrors(client.words if client else None)
+        self.errors = LaneErrors(self._refusals.client)
 
     def write_group(self, group_id: str, rows: Sequence[Row]) -> str:
         """Bring the rows of one Genesys group to their end; return its id.
@@ -120,15 +119,21 @@ class LaneWriter:
         if words is None:
             self._record_unsure()
             return
-        keys = {row.key for met in self._unsure for row in met.rows}
+        tried = [row for met in self._unsure for row in met.rows]
         self._unsure.clear()
-        self._refusals.client_is_refused(words)
-        left = [
-            refused_with_client(row)
-            for row in self._task.journal.rows.of_run(self._run, lane=self._lane)
-            if row.key in keys or row.status is Status.PLANNED or row.reason is Reason.NOT_ATTEMPTED
+        keys = {row.key for row in tried}
+        of_lane = self._task.journal.rows.of_run(self._run, lane=self._lane)
+        groups = {row.genesys_group_id or "" for row in of_lane}
+        tried_in = {row.genesys_group_id or "" for row in tried}
+        self._refusals.client_is_refused(words, self.errors.client_status, groups, tried_in)
+        others = [
+            row
+            for row in of_lane
+            if row.key not in keys and (row.status is Status.PLANNED or row.reason is Reason.NOT_ATTEMPTED)
         ]
-        self._record(left)
+        refused = [row for row in (*tried, *others) if row.status not in SETTLED]
+        self._record([row for row in tried if row.status in SETTLED])
+        self._record([refused_with_client(row) for row in refused])
 
     def _record_unsure(self) -> None:
         while self._unsure:

@@ -12,6 +12,7 @@ from genesys_ad_sync.genesys.errors import (
     passes_by_itself,
 )
 from genesys_ad_sync.genesys.writers import words_of_refusal
+from genesys_ad_sync.model import Refusal
 
 FAILURES_TOLERATED = 3
 """Groups in a row that Genesys may fail to serve before the rest of a lane is left to Airflow's retry."""
@@ -23,16 +24,18 @@ REFUSALS_TOLERATED = 3
 class LaneErrors:
     """Errors that keep groups of a lane from being finished. Shared by the lane's threads.
 
-    ``refused_before``: the words in which the client was refused in an earlier run: one group is then enough.
+    ``refused_before``: an earlier run's refusal of the client. If that was certain, one group is enough to see that it
+    goes on.
     """
 
-    def __init__(self, refused_before: str | None = None) -> None:
+    def __init__(self, refused_before: Refusal | None = None) -> None:
         self._errors: list[tuple[str, GenesysError]] = []  # (group, error)
         self._failures = 0  # in a row
         self._is_accepted = False  # a write was: then a refusal is its group's alone
         self._refused: dict[str, set[str]] = {}  # words -> groups
         self._names_permission: set[str] = set()  # words that name a missing permission
-        self._refused_before = refused_before
+        self._refused_before = refused_before.words if refused_before else None
+        self._was_certain = refused_before is not None and refused_before.is_certain
 
     def add(self, group_id: str, error: GenesysError | None, *, is_known: bool = False) -> None:
         """Keep an error that a retry, or a person, can do something about.
@@ -91,8 +94,17 @@ class LaneErrors:
         if self._is_accepted:
             return None
         for words, groups in self._refused.items():
-            if words in self._names_permission or words == self._refused_before or len(groups) >= REFUSALS_TOLERATED:
+            still = self._was_certain and words == self._refused_before
+            if words in self._names_permission or still or len(groups) >= REFUSALS_TOLERATED:
                 return words
+        return None
+
+    @property
+    def client_status(self) -> int | None:
+        """The HTTP status of an answer that alone shows that the client is refused; None: there is none."""
+        for _, error in self._errors:
+            if isinstance(error, AuthenticationFailed) or words_of_refusal(error) in self._names_permission:
+                return error.status
         return None
 
     def raise_worst(self) -> None:

@@ -96,9 +96,24 @@ class LaneRefusals:
         if refusal is not None:
             self._task.journal.refusals.forget([refusal])
 
-    def client_is_refused(self, words: str) -> None:
-        """Store that the client is refused, and say so once."""
-        refusal = Refusal(RefusalKind.CLIENT, Reason.REFUSED_CLIENT, words=words)
+    def client_is_refused(
+        self, words: str, status: int | None, groups: Collection[str], tried: Collection[str]
+    ) -> None:
+        """Store that the client is refused, and say so once.
+
+        ``status``: see `LaneErrors.client_status`. ``groups``: those of the lane; ``tried``: those that were refused.
+        """
+        before = self.client
+        all_tried = set(tried) | set(before.tried if before else ())
+        if all_tried >= set(groups):  # the next run begins again
+            all_tried = set(tried)
+        refusal = Refusal(
+            RefusalKind.CLIENT,
+            Reason.REFUSED_CLIENT,
+            http_code=status,
+            words=words,
+            tried=tuple(sorted(all_tried)),
+        )
         self._task.journal.refusals.record([refusal], self._task.key, self._task.clock())
         self._task.note(CLIENT_NOTE.format(words=words))
 

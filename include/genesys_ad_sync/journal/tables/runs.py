@@ -188,6 +188,7 @@ refusal = Table(
     Column("run", String, nullable=False),
     Column("lifted", Boolean, nullable=False),
     Column("listing", String),
+    json_column("tried", nullable=True),
 )
 
 # One row per definition. `users_total`: active Genesys users when they were last counted. `rules`: a digest of the

@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("run", sa.String(), nullable=False),
         sa.Column("lifted", sa.Boolean(), nullable=False),
         sa.Column("listing", sa.String()),
+        sa.Column("tried", sa.JSON()),
     )
     op.create_table(
         "journal_waiting",
