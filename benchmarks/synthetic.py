@@ -21,6 +21,7 @@ from genesys_ad_sync.genesys.request_counts import RequestCounts
 from genesys_ad_sync.journal import ViewUpdate
 from genesys_ad_sync.journal.store import Journal
 from genesys_ad_sync.model import (
+    Action,
     Cursor,
     DirectoryGroup,
     DirectoryUser,
@@ -222,15 +223,20 @@ class SyntheticRuns:
             if stored
             else []
         )
+        # As DirSync does: where nothing has changed, nothing is read, but for what a removal has to be proven by.
+        waiting = journal.of(name).changes.unsettled()
+        idle = stored is not None and after == self.view and all(change.action is Action.ADD for change in waiting)
+        complete = [] if idle and mode is not Mode.FULL else sorted(after.groups)
+        update = ViewUpdate(self.view, after, changes=changes, complete=complete, full=True)
         poll = journal.of(name).views.advance(
-            ViewUpdate(self.view, after, changes=changes, complete=list(after.groups), full=True),
+            ViewUpdate(DirectoryView(), DirectoryView()) if idle else update,
             cursor=Cursor("dc1.example.com", group_guid(0), 1, b"cookie", now),
             scope="synthetic",
             expected_poll=stored.poll if stored else None,
         )
         self.view = after
         journal.runs.set_polled(run, poll, now)
-        journal.facts.put(run, "complete", dict.fromkeys(sorted(after.groups), poll))
+        journal.facts.put(run, "complete", dict.fromkeys(complete, poll))
         journal.facts.put(run, "notes", [])
 
     def run(self, mode: Mode = Mode.AUTO) -> dict[str, Any]:

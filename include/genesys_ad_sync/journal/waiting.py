@@ -24,31 +24,37 @@ MANY = 400
 
 @dataclass(frozen=True)
 class RestingChange:
-    """An addition that waits for a Genesys user. ``status``: its last outcome's."""
+    """An addition that waits for a Genesys user. ``status``: its last outcome's. ``looked_at`` None: it is awake."""
 
     id: int
     user_guid: Guid
     status: Status
-    first_seen_at: datetime | None
+    looked_at: datetime | None
 
 
 class Waiting(DefinitionStore):
     """The changes that rest, and what wakes them."""
 
     def people_to_look_at(self, limit: int, refused_before: datetime) -> list[Guid]:
-        """Return the AD users whose additions rest longest.
+        """Return the AD users whose turn it is, in a circle: those who were not looked up for longest.
 
         One of them at most is somebody whom Genesys refuses to look up, and only if that was before
         ``refused_before``: each such value costs several requests.
         """
-        longest = func.min(_CHANGE.looked_at)
-        people = select(_CHANGE.user_guid).where(self._resting).group_by(_CHANGE.user_guid).order_by(longest)
-        refused = people.where(_CHANGE.status == Status.HELD.value).having(longest < refused_before).limit(1)
-        orphans = people.where(_CHANGE.status == Status.ORPHANED.value).limit(limit)
+        person, is_orphan = _CHANGE.user_guid, _CHANGE.status == Status.ORPHANED.value
+        orphans = select(person).where(self._resting, is_orphan).distinct().order_by(person)
+        refused = select(person).where(self._resting, ~is_orphan, _CHANGE.looked_at < refused_before).limit(1)
         with self._database.reading() as connection:
-            first = list(connection.scalars(refused))
-            found = dict.fromkeys([*first, *connection.scalars(orphans)])
-        return list(found)[:limit]
+            row = self._row(connection)
+            last = row.looked_up_to if row and row.looked_up_to else ""
+            found = [*connection.scalars(refused)]
+            for turn in (person > last, person <= last):
+                found += connection.scalars(orphans.where(turn).limit(limit - len(found)))
+        return found
+
+    def note_looked_up_to(self, user_guid: Guid) -> None:
+        """Note the last AD user who was looked up in turn."""
+        self._store(looked_up_to=user_guid)
 
     def of_people(self, user_guids: Collection[Guid]) -> list[RestingChange]:
         """Return the open additions of these AD users that wait for a Genesys user, awake or not."""
@@ -58,7 +64,7 @@ class Waiting(DefinitionStore):
                 _as_resting(row)
                 for chunk in chunks(user_guids)
                 for row in connection.execute(
-                    select(_CHANGE.id, _CHANGE.user_guid, _CHANGE.status, _CHANGE.first_seen_at).where(
+                    select(_CHANGE.id, _CHANGE.user_guid, _CHANGE.status, _CHANGE.looked_at).where(
                         _CHANGE.definition == self._definition,
                         _CHANGE.settled == false(),
                         _CHANGE.action == "add",
@@ -185,4 +191,4 @@ def _counted(rows: Iterable[Row[Any]], without: Collection[int]) -> dict[Status,
 
 
 def _as_resting(row: Any) -> RestingChange:
-    return RestingChange(row.id, row.user_guid, Status(row.status), row.first_seen_at)
+    return RestingChange(row.id, row.user_guid, Status(row.status), row.looked_at)

@@ -25,6 +25,7 @@ from genesys_ad_sync.run.changes import leaves_alone
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import OPEN
 from genesys_ad_sync.run.targets import Work
+from genesys_ad_sync.run.users import users_of_targets
 
 ORPHANS_PER_RUN = 50
 """People whom a run looks up again although nothing has changed: as many as one search carries."""
@@ -36,34 +37,34 @@ REFUSED_LOOKUP_AFTER = timedelta(hours=24)
 """When a value that Genesys refuses to look up is tried again. Each costs several requests."""
 
 
-def people_to_look_at(task: TaskContext) -> set[Guid]:
-    """Return the known orphans whose turn it is, those who wait longest.
+def people_to_look_at(task: TaskContext) -> list[Guid]:
+    """Return the known orphans whose turn it is, those who were not looked up for longest.
 
     If the number of Genesys users has moved, everybody's turn has come: their changes are taken up like new ones.
     Raises GenesysError.
     """
     run, waiting = task.run, task.journal.waiting
     if not leaves_alone(task, run) or not waiting.has_any():
-        return set()
+        return []
     if waiting.note_users_total(task.genesys.count_active_users()):
         task.log("the number of Genesys users has changed: everybody without a Genesys user is looked up again")
-        return set()
+        return []
     one_by_one = any(rule.genesys.needs_authority for rule in task.definition.users)
     limit = ONE_BY_ONE_PER_RUN if one_by_one else ORPHANS_PER_RUN
-    return set(waiting.people_to_look_at(limit, task.clock() - REFUSED_LOOKUP_AFTER))
+    return waiting.people_to_look_at(limit, task.clock() - REFUSED_LOOKUP_AFTER)
 
 
-def let_rest(task: TaskContext, work: Work, matches: Mapping[Guid, Match]) -> None:
-    """Let the known orphans rest of whom nothing is new; take up the others.
+def let_rest(
+    task: TaskContext, work: Work, matches: Mapping[Guid, Match], in_turn: Sequence[Guid]
+) -> dict[Guid, Match]:
+    """Let the known orphans rest of whom nothing is new; take up the others. Return the matches of all but the first.
 
-    A change that the run has taken up rests again only if AD still wants it.
+    A change that the run has taken up rests again only if AD still wants it. ``in_turn``: see `people_to_look_at`.
     """
     run = task.run
-    if not leaves_alone(task, run):
-        return
-    known = task.journal.waiting.of_people(matches.keys())
+    known = task.journal.waiting.of_people(matches.keys()) if leaves_alone(task, run) else []
     if not known:
-        return
+        return dict(matches)
     people = task.journal.views.users({change.user_guid for change in known})
     excluded = excluded_users(people.values(), task.definition)
     wanted = {change.id for target in work.targets for change in target.changes if _is_wanted(change, target)}
@@ -71,19 +72,27 @@ def let_rest(task: TaskContext, work: Work, matches: Mapping[Guid, Match]) -> No
     taken |= {change.id for changes in work.unmapped.values() for change in changes}
     outcomes = task.journal.changes.last_outcomes([change.id for change in known])
     seen_here = task.journal.changes.first_seen([change.id for change in known])
-    resting, found = [], set()
+    resting, awake, found = [], set(), set()
     for change in known:
         outcome = outcomes.get(change.id)
         if outcome is None or seen_here.get(change.id, (None, None))[1] == run.key:
+            awake.add(change.user_guid)
             continue
         same = _says_the_same(matches[change.user_guid], outcome.status, outcome.reason)
         if same and change.user_guid not in excluded and (change.id in wanted or change.id not in taken):
-            resting.append(change.id)
-        elif not same and (outcome.status is Status.ORPHANED or outcome.reason is Reason.NOT_LOOKED_UP):
+            if change.looked_at is None or outcome.status is Status.HELD:
+                resting.append(change.id)
+            continue
+        awake.add(change.user_guid)
+        if not same and (outcome.status is Status.ORPHANED or outcome.reason is Reason.NOT_LOOKED_UP):
             found.add(change.user_guid)
     with task.journal.together():
         task.journal.waiting.looked_at(resting, task.clock())
         task.journal.waiting.wake(found)
+        if in_turn:
+            task.journal.waiting.note_looked_up_to(in_turn[-1])
+    needed = users_of_targets(task, work.targets) | awake
+    return {guid: match for guid, match in matches.items() if guid in needed or guid not in in_turn}
 
 
 def _is_wanted(change: Change, target: Target) -> bool:

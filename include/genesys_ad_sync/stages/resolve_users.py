@@ -31,9 +31,9 @@ def resolve_users(task: TaskContext) -> dict[str, Any]:
     known_orphans = people_to_look_at(task)
     work = collect(task)
     targets = work.targets
-    users = users_of_targets(task, targets) | relink.accounts_concerned(task) | known_orphans
+    users = users_of_targets(task, targets) | relink.accounts_concerned(task) | set(known_orphans)
     matches = relink.prepare(task, resolve(task, targets, users, unsure=known_orphans))
-    let_rest(task, work, matches)
+    matches = let_rest(task, work, matches, known_orphans)
     task.facts[MATCHES] = tuple(matches.values())
     counts = Counter(match.status.value for match in matches.values())
     task.log("users: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none to resolve"))

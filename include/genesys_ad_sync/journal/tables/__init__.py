@@ -23,6 +23,7 @@ from genesys_ad_sync.journal.tables.ownership import (
 )
 from genesys_ad_sync.journal.tables.runs import (
     change,
+    content,
     fact,
     group_result,
     outcome,
@@ -34,7 +35,7 @@ from genesys_ad_sync.journal.tables.runs import (
 )
 from genesys_ad_sync.journal.tables.shared import external_id, lease, lease_holder, meta, shared_secret
 
-HEAD = "0010"
+HEAD = "0011"
 """The newest revision of ``migrations/versions``. Kept here, so that opening a current journal loads no alembic."""
 
 VERSION_TABLE = "journal_version"  # not alembic's default name: Airflow's own database uses that one
@@ -45,6 +46,7 @@ __all__ = [
     "UtcDateTime",
     "change",
     "claim",
+    "content",
     "cursor",
     "definition",
     "dry_evidence",

@@ -12,8 +12,8 @@ from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_col
 
 # `settled_*` say which attempt of which run settled it; `status` is the last outcome. `evidence`: see model.Evidence.
 # `first_seen_*`: when a live run first listed it. `over_limit`: the limits that it went over, until a person approves
-# it; see `planning.limits`. `looked_at`: a known orphan, or a person whom Genesys refuses to look up, and when that was
-# last seen. Null: a run takes it up.
+# it; see `planning.limits`. `looked_at`: the change rests since then: a known orphan, or a person whom Genesys refuses
+# to look up. Null: a run takes it up.
 change = Table(
     "journal_change",
     metadata,
@@ -56,9 +56,9 @@ Index(
 )
 
 Index(
-    "journal_change_looked_at",
+    "journal_change_resting",
     change.c.definition,
-    change.c.looked_at,
+    change.c.user_guid,
     sqlite_where=text("looked_at IS NOT NULL"),
     postgresql_where=text("looked_at IS NOT NULL"),
 )
@@ -118,12 +118,22 @@ def run_column() -> Column[Any]:
     return Column("run", Number, ForeignKey("journal_run.id", ondelete="CASCADE"), primary_key=True)
 
 
+# A large value is kept once in `content`, for all runs that have the same.
 fact = Table(
     "journal_run_fact",
     metadata,
     run_column(),
     Column("key", String, primary_key=True),
     Column("value", JSON(none_as_null=False), nullable=False),  # null is a value, too
+    Column("content", String),
+)
+
+# Large values of facts, by their digest.
+content = Table(
+    "journal_content",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("value", JSON(none_as_null=False), nullable=False),
 )
 
 # The rows of the plan and of the report. `replaced` is 0 for the present ones and the row's id for one that an
@@ -192,13 +202,15 @@ refusal = Table(
 )
 
 # One row per definition. `users_total`: active Genesys users when they were last counted. `rules`: a digest of the
-# definition when it last ran. `listed_*`: the last run that listed everything that waits.
+# definition when it last ran. `looked_up_to`: the last AD user, by guid, who was looked up in turn. `listed_*`: the
+# last run that listed everything that waits.
 waiting = Table(
     "journal_waiting",
     metadata,
     Column("definition", String, primary_key=True),
     Column("users_total", Integer),
     Column("rules", String),
+    Column("looked_up_to", String),
     Column("listed_dag_id", String),
     Column("listed_run_id", String),
 )

@@ -13,9 +13,9 @@ down_revision = "0009"
 def upgrade() -> None:
     op.add_column("journal_change", sa.Column("looked_at", sa.DateTime(timezone=True)))
     op.create_index(
-        "journal_change_looked_at",
+        "journal_change_resting",
         "journal_change",
-        ["definition", "looked_at"],
+        ["definition", "user_guid"],
         sqlite_where=sa.text("looked_at IS NOT NULL"),
         postgresql_where=sa.text("looked_at IS NOT NULL"),
     )
@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("definition", sa.String(), primary_key=True),
         sa.Column("users_total", sa.Integer()),
         sa.Column("rules", sa.String()),
+        sa.Column("looked_up_to", sa.String()),
         sa.Column("listed_dag_id", sa.String()),
         sa.Column("listed_run_id", sa.String()),
     )
