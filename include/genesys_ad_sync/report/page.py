@@ -26,6 +26,7 @@ from genesys_ad_sync.report.wording import (
     READING_ORDER,
     STATUS_WORDS,
     headline,
+    open_words,
     reason_words,
 )
 from genesys_ad_sync.text import one_line
@@ -42,6 +43,7 @@ def render_page(report: Mapping[str, Any], member_names: Mapping[str, str] | Non
         report=report,
         member_names=member_names or {},
         headline=headline(report),
+        open_words=open_words(report),
         mode_words=MODE_WORDS[report["mode"]],
         counts=[(status.value, report[COUNT_KEYS[status]], words) for status, words in STATUS_WORDS.items()],
         attention=[status.value for status in ATTENTION],

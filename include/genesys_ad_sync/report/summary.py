@@ -17,7 +17,7 @@ from rich.table import Table
 from genesys_ad_sync.model import Status
 from genesys_ad_sync.report.diff import render_diff
 from genesys_ad_sync.report.schema import COUNT_KEYS
-from genesys_ad_sync.report.wording import READING_ORDER, STATUS_WORDS, headline
+from genesys_ad_sync.report.wording import READING_ORDER, STATUS_WORDS, headline, open_words
 from genesys_ad_sync.text import one_line
 
 QUIET = frozenset({Status.SUCCESS.value, Status.UNCHANGED.value})
@@ -59,6 +59,7 @@ def _head(report: Mapping[str, Any]) -> list[str]:
         f"{report['run_type']}, attempt {report['attempt']}, mode {report['mode']}"
         f"{', dry run' if report['dry_run'] else ''}: {covers}",
         headline(report).sentence,
+        *([f"still open, and not listed here: {one_line(words)}"] if (words := open_words(report)) else []),
         *(f"note: {one_line(note)}" for note in report["notes"]),
         "",
     ]

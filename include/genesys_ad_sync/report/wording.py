@@ -117,6 +117,22 @@ def headline(report: Mapping[str, Any]) -> Headline:
     return Headline("neutral" if report["dry_run"] else "good", " ".join(sentences))
 
 
+def open_words(report: Mapping[str, Any]) -> str | None:
+    """Say what waits and has no row in the report; None: nothing does."""
+    waiting = report.get("open")
+    if not waiting:
+        return None
+    counts = [
+        f"{waiting[key]['count']:,} {words}"
+        for key, words in (("orphaned", "without a Genesys user"), ("held", "held"), ("failed", "failed"))
+        if waiting[key]["count"]
+    ]
+    oldest = min((waiting[key]["oldest_first_seen_at"] or "~" for key in ("orphaned", "held", "failed")), default="~")
+    since = "" if oldest == "~" else f", the oldest since {oldest}"
+    where = f"; listed in run {waiting['listed_in']}" if waiting["listed_in"] else ""
+    return f"{', '.join(counts)}{since}{where}. A run that a person triggers looks at all of them."
+
+
 def _figures(report: Mapping[str, Any]) -> list[str]:
     done, failed, held, orphans, planned = (
         report[key] for key in ("successes", "failures", "held", "orphans", "planned")

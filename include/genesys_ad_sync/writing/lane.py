@@ -173,7 +173,7 @@ class LaneWriter:
         is_known = self._refusals.is_known(group_id)
         if any(row.status not in SETTLED for row in done):
             # not where the answer was an error and the membership is as it should be all the same
-            self.errors.add(group_id, error, is_known=is_known)
+            self.errors.add(group_id, error, is_known=is_known, is_readable=after is not None)
         if met.words is not None:
             self.errors.refused(group_id, met.words, is_known=is_known)
         accepted = any(result.ok for result in results.values())

@@ -17,6 +17,9 @@ from genesys_ad_sync.model import Refusal
 FAILURES_TOLERATED = 3
 """Groups in a row that Genesys may fail to serve before the rest of a lane is left to Airflow's retry."""
 
+WRITES_TOLERATED = 10
+"""The same where the groups can be read: then Genesys is there, and it may be those groups alone."""
+
 REFUSALS_TOLERATED = 3
 """Groups that may be refused in the same way, and none accepted, before the client itself is taken for refused."""
 
@@ -31,15 +34,19 @@ class LaneErrors:
     def __init__(self, refused_before: Refusal | None = None) -> None:
         self._errors: list[tuple[str, GenesysError]] = []  # (group, error)
         self._failures = 0  # in a row
+        self._failed_writes = 0  # in a row, in groups that can be read
         self._is_accepted = False  # a write was: then a refusal is its group's alone
         self._refused: dict[str, set[str]] = {}  # words -> groups
         self._names_permission: set[str] = set()  # words that name a missing permission
         self._refused_before = refused_before.words if refused_before else None
         self._was_certain = refused_before is not None and refused_before.is_certain
 
-    def add(self, group_id: str, error: GenesysError | None, *, is_known: bool = False) -> None:
+    def add(
+        self, group_id: str, error: GenesysError | None, *, is_known: bool = False, is_readable: bool = False
+    ) -> None:
         """Keep an error that a retry, or a person, can do something about.
 
+        ``is_readable``: the group could be read afterwards.
         ``is_known``: the group had the same trouble in an earlier run. A retry would not help, and nothing is new.
         """
         if error is None or not (needs_a_person(error) or passes_by_itself(error)):
@@ -51,7 +58,9 @@ class LaneErrors:
         if is_known and not _concerns_all_groups(error) and not isinstance(error, Throttled):
             return
         self._errors.append((group_id, error))
-        self._failures += not isinstance(error, PermissionMissing)
+        if not isinstance(error, PermissionMissing):
+            self._failures += not is_readable
+            self._failed_writes += is_readable
 
     def refused(self, group_id: str, words: str, *, is_known: bool = False) -> None:
         """Note that a group is refused. A group that was refused before says nothing about the client."""
@@ -60,7 +69,7 @@ class LaneErrors:
 
     def served(self, *, accepted: bool) -> None:
         """Note that Genesys served a group. ``accepted``: it accepted a write."""
-        self._failures = 0
+        self._failures = self._failed_writes = 0
         self._is_accepted = self._is_accepted or accepted
 
     def withdraw(self, group_id: str) -> None:
@@ -77,6 +86,7 @@ class LaneErrors:
         """True if the other groups need not be tried."""
         return (
             self._failures >= FAILURES_TOLERATED
+            or self._failed_writes >= WRITES_TOLERATED
             or self.client_refusal is not None
             or any(_concerns_all_groups(error) or isinstance(error, Throttled) for _, error in self._errors)
         )

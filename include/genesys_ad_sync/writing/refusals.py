@@ -145,7 +145,9 @@ def judge(
         said = min(whole)
         return _of_group(group_id, rows, said, [row for row in refused if words[_key(row)] == said], None)
     people = [_of_person(row, words[_key(row)]) for row in refused]
-    return Met(tuple(rows), (*people, *_failing(group_id, rows, error)))
+    conflicts = {key for key, result in results.items() if result.conflict}
+    failing = _failing(group_id, [row for row in rows if _key(row) not in conflicts], error)
+    return Met(tuple(rows), (*people, *failing))
 
 
 def judge_unread(group_id: str, rows: Sequence[Row], error: GenesysError) -> Met:

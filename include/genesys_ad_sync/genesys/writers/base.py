@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from genesys_ad_sync.genesys.errors import BadRequest, GenesysError, NotFound
+from genesys_ad_sync.genesys.errors import BadRequest, GenesysError, NotFound, VersionConflict
 from genesys_ad_sync.model import Action
 
 # An id goes into paths and queries: other characters could make it mean other members.
@@ -32,7 +32,8 @@ class WriteResult:
     ``ok``: Genesys accepted it. ``ambiguous``: it is unknown whether it was carried out. In both cases only a
     read-back shows whether it is in effect.
     ``words``: what a refusal says, the same for the same cause; empty if it is none, as a version conflict.
-    ``of_group``: the group itself is refused, whoever the member is.
+    ``of_group``: the group itself is refused, whoever the member is. ``conflict``: the group changed meanwhile, again
+    and again; neither a refusal nor a failure.
     """
 
     user_id: str
@@ -44,6 +45,7 @@ class WriteResult:
     ambiguous: bool = False
     words: str = ""
     of_group: bool = False
+    conflict: bool = False
 
 
 class MembershipWriter(Protocol):
@@ -110,6 +112,7 @@ def refused(
             ambiguous=ambiguous and not gone,
             words="" if gone or ambiguous else words,
             of_group=of_group and not gone,
+            conflict=isinstance(error, VersionConflict),
         )
 
 
