@@ -111,8 +111,10 @@ def test_twenty_groups_of_which_five_are_in_trouble(genesys: SandboxGenesys, tmp
             made.append(run(runs))
             sent.append(len(genesys.requests()))
             up_to_date.append(len(served(genesys, set(range(30, 36)))))
-            print(f"{workers} workers, run {len(made)}: {up_to_date[-1]} of 20 up to date, {sent[-1]} requests, "
-                  f"{sum(writes(genesys).values())} writes, red for {made[-1]['red']}, {dict(reasons(made[-1]))}")  # fmt: skip
+            print(
+                f"{workers} workers, run {len(made)}: {up_to_date[-1]} of 20 up to date, {sent[-1]} requests, "
+                f"{sum(writes(genesys).values())} writes, red for {made[-1]['red']}, {dict(reasons(made[-1]))}"
+            )
             genesys.clear_log()
             later(runs, timedelta(minutes=16 if len(made) == 1 else 1))
         assert up_to_date == [15, 15, 15]
