@@ -86,6 +86,5 @@ def test_the_password_goes_as_the_utf_8_bytes_that_were_typed(password):
 def test_the_listener_knows_a_bind_however_many_requests_the_process_sent_before(monkeypatch, sent_before):
     # ldap3 counts message IDs for the whole process, so a long-lived test worker sends IDs of two and three bytes.
     monkeypatch.setattr(ldap3.Server, "_message_counter", sent_before)
-    with listening() as listener:
-        with connect(settings("127.0.0.1", port=listener.port, transport=Transport.PLAIN)):
-            pass
+    with listening() as listener, connect(settings("127.0.0.1", port=listener.port, transport=Transport.PLAIN)):
+        pass
