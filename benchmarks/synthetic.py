@@ -22,6 +22,7 @@ from genesys_ad_sync.genesys.request_counts import RequestCounts
 from genesys_ad_sync.journal import ViewUpdate
 from genesys_ad_sync.journal.store import Journal
 from genesys_ad_sync.model import (
+    Action,
     Cursor,
     DirectoryGroup,
     DirectoryUser,
@@ -167,6 +168,8 @@ class SyntheticRuns:
         self.retry_policy = retry_policy
         self.fernet_key = fernet_key or Fernet.generate_key()
         self.seconds: dict[str, float] = {}  # of the last run, by stage
+        self.run_type = "scheduled"
+        self.clock_offset = timedelta(0)
         self._number = 0
         os.environ[f"AIRFLOW_CONN_{CONNECTION.upper()}"] = json.dumps(dict(connection))
 
@@ -190,12 +193,12 @@ class SyntheticRuns:
             journal=self.journal.of(self.definition.name),
             key=RunKey(DAG_ID, run_id),
             task_key=task,
-            directory=_NobodyElse,
+            directory=cast(Any, _NobodyElse),
             client=lambda: hook,
             api_url=lambda: hook.settings.api_url,
             client_id=lambda: hook.settings.client_id,
             reports=ReportStore(self.folder / "reports"),
-            clock=lambda: datetime.now(timezone.utc),
+            clock=lambda: datetime.now(timezone.utc) + self.clock_offset,
             sleep=self.sleep,
             log=lambda _: None,
             lease_wait=timedelta(0),
@@ -208,11 +211,11 @@ class SyntheticRuns:
     def poll(self, run_id: str, mode: Mode = Mode.AUTO) -> None:
         """Do what the task of that name does, with the view that was set."""
         journal, name, after = self.journal, self.definition.name, self._next
-        now = datetime.now(timezone.utc)
+        now = datetime.now(timezone.utc) + self.clock_offset
         run = journal.runs.begin(
             RunKey(DAG_ID, run_id),
             name,
-            RunRequest(clear_number=0, run_type="manual", mode=mode, dry_run=False, window=None, groups=()),
+            RunRequest(clear_number=0, run_type=self.run_type, mode=mode, dry_run=False, window=None, groups=()),
             now,
         )
         stored = journal.of(name).views.cursor()
@@ -228,15 +231,20 @@ class SyntheticRuns:
             if stored
             else []
         )
+        # As DirSync does: where nothing has changed, nothing is read, but for what a removal has to be proven by.
+        waiting = journal.of(name).changes.unsettled()
+        idle = stored is not None and after == self.view and all(change.action is Action.ADD for change in waiting)
+        complete = [] if idle and mode is not Mode.FULL else sorted(after.groups)
+        update = ViewUpdate(self.view, after, changes=changes, complete=complete, full=True)
         poll = journal.of(name).views.advance(
-            ViewUpdate(self.view, after, changes=changes, complete=list(after.groups), full=True),
+            ViewUpdate(DirectoryView(), DirectoryView()) if idle else update,
             cursor=Cursor("dc1.example.com", group_guid(0), 1, b"cookie", now),
             scope="synthetic",
             expected_poll=stored.poll if stored else None,
         )
         self.view = after
         journal.runs.set_polled(run, poll, now)
-        journal.facts.put(run, "complete", dict.fromkeys(sorted(after.groups), poll))
+        journal.facts.put(run, "complete", dict.fromkeys(complete, poll))
         journal.facts.put(run, "notes", [])
 
     def run(self, mode: Mode = Mode.AUTO) -> dict[str, Any]:
@@ -271,7 +279,7 @@ class SyntheticRuns:
 
     def finish(self, run_id: str, mode: Mode = Mode.AUTO) -> dict[str, Any]:
         with self._timed("report"):
-            document, _ = write_report(self.task(run_id, "report"), RunRequest(run_type="manual", mode=mode))
+            document, _ = write_report(self.task(run_id, "report"), RunRequest(run_type=self.run_type, mode=mode))
         return document
 
     @contextmanager

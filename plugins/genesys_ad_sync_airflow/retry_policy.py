@@ -28,6 +28,7 @@ NOT_WORTH_A_RETRY: tuple[type[BaseException], ...] = (
     errors.DirectoryNotFound,
     genesys.AuthenticationFailed,
     genesys.PermissionMissing,
+    genesys.ClientRefused,
     genesys.RegionUnknown,
     genesys.CertificateRejected,
 )

@@ -101,8 +101,8 @@ def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
     """Write the reconciliation report, print its summary, and add its counts to the asset event."""
     _skip_in_check()
     from genesys_ad_sync.report.summary import render_summary
-    from genesys_ad_sync.stages.report import fail_reason, write_report
-    from genesys_ad_sync_airflow import task_context
+    from genesys_ad_sync.stages.report import fail_reason, failures_that_count, write_report
+    from genesys_ad_sync_airflow import params, task_context
 
     task = task_context.current_task_context(definition)
     document, path = write_report(task, params.request_to_report(definition))
@@ -110,6 +110,7 @@ def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
         log.info(line)
     log.info("report: %s", path)
     counts = task_context.counts_for_xcom(document, path)
+    counts["failures_that_count"] = failures_that_count(task)
     counts["stopped_by_limits"] = bool(fail_reason(task))  # its text names Genesys groups
     get_current_context()["outlet_events"][asset].extra = counts
     return counts

@@ -3,6 +3,7 @@
 GenesysError
 ├── AuthenticationFailed      the token or the OAuth client is refused
 ├── PermissionMissing         the role lacks a permission
+├── ClientRefused             several groups are refused in the same way, and none accepted
 ├── NotFound                  Genesys itself says that the object does not exist
 ├── BadRequest                the request is refused; nothing was carried out
 ├── VersionConflict           the object changed since it was read
@@ -93,6 +94,10 @@ class PermissionMissing(GenesysError):
         self.is_guess = is_guess
 
 
+class ClientRefused(GenesysError):
+    """Genesys refuses the writes of this client, whatever the group."""
+
+
 class NotFound(GenesysError):
     """404 of Genesys Cloud itself. A 404 page of a proxy is an UnexpectedAnswer."""
 
@@ -155,7 +160,9 @@ class RegionUnknown(GenesysError):
 
 def needs_a_person(error: GenesysError) -> bool:
     """Return whether every request fails, because a right or a secret is missing."""
-    return isinstance(error, (AuthenticationFailed, PermissionMissing, CertificateRejected, RegionUnknown))
+    return isinstance(
+        error, (AuthenticationFailed, PermissionMissing, ClientRefused, CertificateRejected, RegionUnknown)
+    )
 
 
 def passes_by_itself(error: GenesysError) -> bool:

@@ -190,6 +190,12 @@ class GenesysGateway:
         with self._lock:
             return self.list_users(STATES if self._can_list() else ("active",))
 
+    def count_active_users(self) -> int:
+        """Return how many active users Genesys has: one small request."""
+        if "active" in self._listed:
+            return len(self._listed["active"])
+        return list_page(self._client, "/api/v2/users", 1, params={"state": "active"}, page_size=1).total
+
     def user_by_external_id(self, authority: str, key: str) -> GenesysUser | None:
         """Read the user with this external id (case matters in both), or None."""
         return self._one_user(f"/api/v2/users/externalid/{path_segment(authority)}/{path_segment(key)}")

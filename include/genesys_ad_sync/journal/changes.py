@@ -24,16 +24,20 @@ _DOUBT = TypeAdapter(Doubt)
 class Changes(DefinitionStore):
     """The adds and removes of people in AD groups."""
 
-    def unsettled(self, group_guids: Collection[Guid] | None = None) -> list[Change]:
+    def unsettled(self, group_guids: Collection[Guid] | None = None, *, awake_in: RunKey | None = None) -> list[Change]:
         """Return the changes that no run has settled, oldest first.
 
         :param group_guids: default: of all AD groups.
+        :param awake_in: without those that rest, see `Waiting`, unless this run was the first to list them.
         """
         statement = (
             select(tables.change)
             .where(_CHANGE.definition == self._definition, _CHANGE.settled == false())
             .order_by(_CHANGE.id)
         )
+        if awake_in is not None:
+            mine = and_(_CHANGE.first_seen_dag_id == awake_in.dag_id, _CHANGE.first_seen_run_id == awake_in.run_id)
+            statement = statement.where(or_(_CHANGE.looked_at.is_(None), mine))
         with self._database.reading() as connection:
             if group_guids is None:
                 return [as_change(row) for row in connection.execute(statement)]
@@ -220,18 +224,20 @@ class Changes(DefinitionStore):
             for chunk in chunks(change_ids):
                 last = select(func.max(outcome.id)).where(outcome.change_id.in_(chunk)).group_by(outcome.change_id)
                 for row in connection.execute(select(tables.outcome).where(outcome.id.in_(last))):
-                    outcomes[row.change_id] = Outcome(
-                        status=Status(row.status),
-                        reason=None if row.reason is None else Reason(row.reason),
-                        dag_id=row.dag_id,
-                        run_id=row.run_id,
-                        attempt=row.attempt,
-                        http_code=row.http_code,
-                        correlation_id=row.correlation_id,
-                        error=row.error,
-                        at=row.at,
-                    )
+                    outcomes[row.change_id] = _as_outcome(row)
         return outcomes
+
+    def outcomes(self, change_ids: Collection[int]) -> dict[int, list[Outcome]]:
+        """Return all outcomes of each change, oldest first. One that says the same as the last was not stored."""
+        outcome = tables.outcome.c
+        found: dict[int, list[Outcome]] = {}
+        with self._database.reading() as connection:
+            for chunk in chunks(change_ids):
+                for row in connection.execute(
+                    select(tables.outcome).where(outcome.change_id.in_(chunk)).order_by(outcome.id)
+                ):
+                    found.setdefault(row.change_id, []).append(_as_outcome(row))
+        return found
 
     def removed(self, people: Iterable[tuple[Guid, Guid]]) -> set[tuple[Guid, Guid]]:
         """Return those of these (AD group, AD user) whose newest change is a removal."""
@@ -367,6 +373,21 @@ def as_change(row: Row[Any]) -> Change:
         poll=row.poll or 0,
         evidence=None if row.evidence is None else Evidence(row.evidence),
         over_limit=row.over_limit,
+    )
+
+
+def _as_outcome(row: Row[Any]) -> Outcome:
+    return Outcome(
+        status=Status(row.status),
+        reason=None if row.reason is None else Reason(row.reason),
+        dag_id=row.dag_id,
+        run_id=row.run_id,
+        attempt=row.attempt,
+        http_code=row.http_code,
+        correlation_id=row.correlation_id,
+        error=row.error,
+        at=row.at,
+        genesys_group_id=row.genesys_group_id,
     )
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, delete, select
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import Store, chunks, upsert
+from genesys_ad_sync.journal.database import Store, chunks, insert_new, upsert
 from genesys_ad_sync.model import RunRecord
 
 _FACT = tables.fact.c
 _REQUIRED = object()
+
+LARGE = 2000
+"""Characters of JSON from which on a value is kept once for all runs that have the same, as the mapping."""
 
 
 class Facts(Store):
@@ -44,20 +49,35 @@ class Facts(Store):
         """Return the values under ``key`` by attempt (`RunRecord.id`); attempts without one are missing."""
         with self._database.reading() as connection:
             return {
-                row.run: row.value
+                row.run: _value(connection, row)
                 for chunk in chunks(attempt_ids)
-                for row in connection.execute(
-                    select(_FACT.run, _FACT.value).where(_FACT.run.in_(chunk), _FACT.key == key)
-                )
+                for row in connection.execute(select(tables.fact).where(_FACT.run.in_(chunk), _FACT.key == key)).all()
             }
 
 
 def put_fact(connection: Connection, attempt_id: int, key: str, value: Any) -> None:
     """Store a fact within a transaction."""
-    upsert(connection, tables.fact, [{"run": attempt_id, "key": key, "value": value}])
+    text = json.dumps(value, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest() if len(text) > LARGE else None
+    if digest is not None:
+        insert_new(connection, tables.content, [{"digest": digest, "value": value}])
+    kept = value if digest is None else None
+    upsert(connection, tables.fact, [{"run": attempt_id, "key": key, "value": kept, "content": digest}])
+
+
+def forget_contents(connection: Connection) -> None:
+    """Delete the large values that no run has any more."""
+    used = select(_FACT.content).where(_FACT.content.is_not(None))
+    connection.execute(delete(tables.content).where(tables.content.c.digest.not_in(used)))
 
 
 def find_fact(connection: Connection, attempt_id: int, key: str, default: Any = None) -> Any:
     """Return a fact within a transaction, or ``default``."""
-    row = connection.execute(select(_FACT.value).where(_FACT.run == attempt_id, _FACT.key == key)).first()
-    return default if row is None else row.value
+    row = connection.execute(select(tables.fact).where(_FACT.run == attempt_id, _FACT.key == key)).first()
+    return default if row is None else _value(connection, row)
+
+
+def _value(connection: Connection, row: Row[Any]) -> Any:
+    if row.content is None:
+        return row.value
+    return connection.execute(select(tables.content.c.value).where(tables.content.c.digest == row.content)).scalar_one()

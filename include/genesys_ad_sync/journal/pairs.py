@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
+from genesys_ad_sync.journal.waiting import wake_changes
 from genesys_ad_sync.model import Action, GroupPair, Guid, Objection, PairState, Reason, RunKey
 
 _PAIR = tables.pair.c
@@ -80,6 +81,8 @@ class Pairs(DefinitionStore):
             _confirm_undecided(
                 connection, definition, mapped.keys() if confirmed is None else set(confirmed) & mapped.keys(), at
             )
+            moved = {group_guid for group_guid, _ in stored.keys() ^ mapped.keys()}
+            wake_changes(connection, definition, groups=moved)
             now = _by_key(_pairs(connection, definition, active=True))
             return [now[pair.group_guid, pair.genesys_group_id] for pair in pairs]
 

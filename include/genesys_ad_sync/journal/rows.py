@@ -69,7 +69,7 @@ class Rows(Store):
             _ROW.replaced == 0,
             _ROW.status == Status.FAILED.value,
             or_(
-                _ROW.data["reason"].as_string() != Reason.NOT_ATTEMPTED.value,
+                _ROW.data["reason"].as_string().not_in([Reason.NOT_ATTEMPTED.value, Reason.REFUSED_CLIENT.value]),
                 _ROW.data["http_code"].as_integer().is_not(None),
             ),
         )

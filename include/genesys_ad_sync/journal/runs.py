@@ -11,7 +11,7 @@ from sqlalchemy import Row as Record
 from genesys_ad_sync.errors import RunUnknown
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Store
-from genesys_ad_sync.journal.facts import find_fact, put_fact
+from genesys_ad_sync.journal.facts import find_fact, forget_contents, put_fact
 from genesys_ad_sync.model import Mode, RunKey, RunRecord, RunRequest, Window
 
 _RUN = tables.run.c
@@ -147,7 +147,10 @@ class Runs(Store):
                 .values(error=None)
             )
             over = delete(tables.run).where(_RUN.definition == definition, _RUN.finished_at < before)
-            return connection.execute(over).rowcount
+            forgotten = connection.execute(over).rowcount
+            if forgotten:
+                forget_contents(connection)
+            return forgotten
 
 
 def open_runs(connection: Connection) -> dict[RunKey, datetime]:

@@ -7,14 +7,18 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import chunks
-from genesys_ad_sync.model import SETTLED, Row, RunKey, RunRecord, Status
+from genesys_ad_sync.model import SETTLED, Action, Reason, Row, RunKey, RunRecord, Status
 
 _CHANGE = tables.change.c
+_OUTCOME = tables.outcome.c
+
+_Said = tuple[str, str | None, int | None, str | None]
+"""Status, reason, HTTP status, and the Genesys group in which a change failed: what makes an outcome another one."""
 
 
 @dataclass(frozen=True)
@@ -81,34 +85,61 @@ def settled_before(connection: Connection, run: RunRecord, rows: Iterable[Row]) 
 
 
 def write_outcomes(connection: Connection, run: RunRecord, rows: Iterable[Row], settled: Settled, at: datetime) -> None:
-    """Add an outcome for each change that the rows settle or leave open, and update the changes."""
+    """Add an outcome for each change that the rows settle or leave open, and update the changes.
+
+    An outcome like the last one is not stored again. A refusal of the client says nothing about a change.
+    """
     others = settled.elsewhere.keys() | settled.earlier
-    by_status: dict[Status, list[int]] = {}
-    outcomes = []
-    for row in rows:
-        for change_id in row.change_ids:
-            if change_id in others:
-                continue
-            by_status.setdefault(row.status, []).append(change_id)
-            outcomes.append(
-                {
-                    "change_id": change_id,
-                    "dag_id": run.key.dag_id,
-                    "run_id": run.key.run_id,
-                    "attempt": run.attempt,
-                    "status": row.status.value,
-                    "reason": None if row.reason is None else row.reason.value,
-                    "http_code": row.http_code,
-                    "correlation_id": row.correlation_id,
-                    "error": row.error,
-                    "at": at,
-                }
-            )
+    rows = list(rows)
+    note_first_seen(connection, run, {id_ for row in rows for id_ in row.change_ids} - others, at)
+    judged = [row for row in rows if row.reason is not Reason.REFUSED_CLIENT]
+    of_change = {id_: row for row in judged for id_ in row.change_ids if id_ not in others}
+    before = _last_said(connection, [id_ for id_, row in of_change.items() if row.status not in SETTLED])
+    outcomes = [_outcome(id_, run, row, at) for id_, row in of_change.items() if before.get(id_, ()) != _said(row)]
     if outcomes:
         connection.execute(insert(tables.outcome), outcomes)
-        note_first_seen(connection, run, [id_ for ids in by_status.values() for id_ in ids], at)
-    for status, change_ids in by_status.items():
-        _update_changes(connection, run, change_ids, status)
+    alike: dict[tuple[Status, bool], list[int]] = {}
+    for change_id, row in of_change.items():
+        alike.setdefault((row.status, _rests(row)), []).append(change_id)
+    for (status, rests), change_ids in alike.items():
+        _update_changes(connection, run, change_ids, status, looked_at=at if rests else None)
+
+
+def _outcome(change_id: int, run: RunRecord, row: Row, at: datetime) -> dict[str, object]:
+    status, reason, http_code, group_id = _said(row)
+    return {
+        "change_id": change_id,
+        "dag_id": run.key.dag_id,
+        "run_id": run.key.run_id,
+        "attempt": run.attempt,
+        "status": status,
+        "reason": reason,
+        "http_code": http_code,
+        "correlation_id": row.correlation_id,
+        "error": row.error,
+        "at": at,
+        "genesys_group_id": group_id,
+    }
+
+
+def _said(row: Row) -> _Said:
+    group_id = row.genesys_group_id if row.status is Status.FAILED else None
+    return row.status.value, None if row.reason is None else row.reason.value, row.http_code, group_id
+
+
+def _last_said(connection: Connection, change_ids: Collection[int]) -> dict[int, _Said]:
+    """Return what the last outcome of each change says; changes without one are missing."""
+    found: dict[int, _Said] = {}
+    for chunk in chunks(change_ids):
+        last = select(func.max(_OUTCOME.id)).where(_OUTCOME.change_id.in_(chunk)).group_by(_OUTCOME.change_id)
+        for row in connection.execute(select(tables.outcome).where(_OUTCOME.id.in_(last))):
+            found[row.change_id] = row.status, row.reason, row.http_code, row.genesys_group_id
+    return found
+
+
+def _rests(row: Row) -> bool:
+    """Return True for a change that waits for something in Genesys or in AD that nobody reports to a run."""
+    return row.action is Action.ADD and (row.status is Status.ORPHANED or row.reason is Reason.NOT_LOOKED_UP)
 
 
 def note_first_seen(connection: Connection, run: RunRecord, change_ids: Collection[int], at: datetime) -> None:
@@ -121,7 +152,9 @@ def note_first_seen(connection: Connection, run: RunRecord, change_ids: Collecti
         )
 
 
-def _update_changes(connection: Connection, run: RunRecord, change_ids: Collection[int], status: Status) -> None:
+def _update_changes(
+    connection: Connection, run: RunRecord, change_ids: Collection[int], status: Status, looked_at: datetime | None
+) -> None:
     settled = status in SETTLED
     for chunk in chunks(change_ids):
         connection.execute(
@@ -133,5 +166,6 @@ def _update_changes(connection: Connection, run: RunRecord, change_ids: Collecti
                 settled_dag_id=run.key.dag_id if settled else None,
                 settled_run_id=run.key.run_id if settled else None,
                 settled_attempt=run.attempt if settled else None,
+                looked_at=looked_at,
             )
         )

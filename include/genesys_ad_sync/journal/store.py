@@ -34,6 +34,7 @@ from genesys_ad_sync.journal.opening import open_database
 from genesys_ad_sync.journal.pairs import Pairs
 from genesys_ad_sync.journal.pins import Pins
 from genesys_ad_sync.journal.questions import Questions
+from genesys_ad_sync.journal.refusals import Refusals
 from genesys_ad_sync.journal.refused_logins import RefusedLogins
 from genesys_ad_sync.journal.renaming import Renaming
 from genesys_ad_sync.journal.restoration import Restoration
@@ -41,6 +42,7 @@ from genesys_ad_sync.journal.rows import Rows
 from genesys_ad_sync.journal.runs import Runs
 from genesys_ad_sync.journal.secrets import Secrets
 from genesys_ad_sync.journal.views import Views
+from genesys_ad_sync.journal.waiting import Waiting
 from genesys_ad_sync.model import Link, Outcome, RunKey, RunRecord, StoredCursor
 
 __all__ = ["DefinitionJournal", "Journal", "Link", "Outcome", "RunKey", "RunRecord", "StoredCursor"]
@@ -154,6 +156,8 @@ class DefinitionJournal:
         self.restoration = Restoration(database, definition)
         self.limit_counts = LimitCounts(database, definition)
         self.lookups = DefinitionLookups(database, definition)
+        self.refusals = Refusals(database, definition)
+        self.waiting = Waiting(database, definition)
         self.runs = journal.runs
         self.facts = journal.facts
         self.rows = journal.rows

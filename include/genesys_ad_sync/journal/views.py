@@ -16,7 +16,9 @@ from genesys_ad_sync.errors import JournalConflict
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import as_columns
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
+from genesys_ad_sync.journal.refusals import lift_for_people
 from genesys_ad_sync.journal.view_writer import ViewUpdate, write_view
+from genesys_ad_sync.journal.waiting import wake_changes
 from genesys_ad_sync.model import (
     Cursor,
     DirectoryGroup,
@@ -221,10 +223,23 @@ class Views(DefinitionStore):
             if update.full:
                 update = replace(update, before=_full_view(connection, definition))
             write_view(connection, definition, update, at, poll)
+            _take_up_again(connection, definition, update)
             _write_cursor(connection, definition, scope, poll, began_at, cursor)
             if changes:
                 connection.execute(insert(tables.change), [as_columns(definition, change) for change in changes])
             return poll
+
+
+def _take_up_again(connection: Connection, definition: str, update: ViewUpdate) -> None:
+    """Let runs take up what waits for people and AD groups that have changed."""
+    before, after = update.before, update.after
+    people = {guid for guid, user in after.users.items() if before.users.get(guid) != user}
+    people |= (before.users.keys() - after.users.keys()) | set(update.deleted)
+    people |= {change.user_guid for change in update.changes if change.user_guid}
+    groups = {guid for guid, group in after.groups.items() if before.groups.get(guid) != group}
+    groups |= before.groups.keys() - after.groups.keys()
+    wake_changes(connection, definition, people=people, groups=groups)
+    lift_for_people(connection, definition, people)
 
 
 # -- the cursor ---------------------------------------------------------------------------------------

@@ -31,7 +31,8 @@ from genesys_ad_sync.model.identity import (
     SkippedGroup,
 )
 from genesys_ad_sync.model.outcome import SETTLED, Outcome, Reason, Status
-from genesys_ad_sync.model.rows import ABOUT_KEYS, GroupResult, Rival, Row, RowKey
+from genesys_ad_sync.model.refusals import FAILURES_BEFORE_DELAY, Refusal, RefusalKind
+from genesys_ad_sync.model.rows import ABOUT_KEYS, GroupRefusal, GroupResult, OpenChanges, OpenCount, Rival, Row, RowKey
 from genesys_ad_sync.model.runs import (
     UNDECIDED,
     Decision,
@@ -48,6 +49,7 @@ __all__ = [
     "ABOUT_KEYS",
     "BY_LINK",
     "BY_PERSON",
+    "FAILURES_BEFORE_DELAY",
     "MEMBERS_PER_REQUEST",
     "SETTLED",
     "UNDECIDED",
@@ -66,6 +68,7 @@ __all__ = [
     "GenesysUser",
     "Grant",
     "GroupPair",
+    "GroupRefusal",
     "GroupResult",
     "Guid",
     "Link",
@@ -74,11 +77,15 @@ __all__ = [
     "MembershipPolicy",
     "Mode",
     "Objection",
+    "OpenChanges",
+    "OpenCount",
     "Outcome",
     "PairState",
     "PrincipalKind",
     "RankedValues",
     "Reason",
+    "Refusal",
+    "RefusalKind",
     "RefusedLogin",
     "Rival",
     "Row",

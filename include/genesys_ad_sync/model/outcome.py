@@ -72,6 +72,8 @@ class Reason(str, Enum):
     NEWER_VIEW = "newer_view"
     # failed
     REFUSED = "refused"  # Genesys refused it
+    REFUSED_GROUP = "refused_group"  # Genesys refuses each change of this group
+    REFUSED_CLIENT = "refused_client"  # Genesys refuses each write of this client, so the run stopped writing
     UNVERIFIED = "unverified"  # could not be read back
     NOT_IN_EFFECT = "not_in_effect"  # read back, and not there (or still there)
     NOT_ATTEMPTED = "not_attempted"  # the task ended before it reached this row
@@ -79,7 +81,7 @@ class Reason(str, Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a change in one attempt of a run."""
+    """The outcome of a change in one attempt of a run. ``genesys_group_id``: the group in which it failed."""
 
     status: Status
     reason: Reason | None
@@ -90,3 +92,4 @@ class Outcome:
     correlation_id: str | None
     error: str | None
     at: datetime
+    genesys_group_id: str | None = None

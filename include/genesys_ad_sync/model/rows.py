@@ -103,6 +103,7 @@ class Row:
     unseen: bool = False  # a removal of a user whom Genesys does not show: not as a member, and not as active
     first_seen_at: datetime | None = None  # when a run first listed the oldest of its changes; set for the report
     first_seen_run: str | None = None  # DAG id/run id
+    retry_after: datetime | None = None  # it is refused, or its group fails: not sent before that time
 
     @property
     def person(self) -> str:
@@ -142,11 +143,26 @@ class Row:
 
 
 @dataclass(frozen=True)
+class GroupRefusal:
+    """Genesys refuses each change of a group.
+
+    ``since``: when it first did. ``retry_after``: when it is asked again; None: in the next run.
+    """
+
+    since: datetime | None
+    retry_after: datetime | None
+    reason: Reason
+    http_code: int | None = None
+    error: str | None = None
+    correlation_id: str | None = None
+
+
+@dataclass(frozen=True)
 class GroupResult:
     """The figures of one Genesys group in the report. Counts are of individuals; None: not read.
 
     ``manual_member_ids``: None where the group was not compared in full. ``manual_member_names``: by id, for the
-    page.
+    page. ``refused``: what Genesys refuses in the whole group.
     """
 
     genesys_group_id: str
@@ -160,3 +176,22 @@ class GroupResult:
     manual_members: int | None
     manual_member_ids: tuple[str, ...] | None = None
     manual_member_names: Mapping[str, str] = field(default_factory=dict)
+    refused: GroupRefusal | None = None
+
+
+@dataclass(frozen=True)
+class OpenCount:
+    """Changes that wait and have no row in the report, and since when the oldest of them does."""
+
+    count: int = 0
+    oldest_first_seen_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class OpenChanges:
+    """What waits and has no row in the report. ``listed_in``: DAG id/run id of the last report that lists all."""
+
+    orphaned: OpenCount
+    held: OpenCount
+    failed: OpenCount
+    listed_in: str | None

@@ -77,6 +77,14 @@ class RunRecord:
         """Tell whether the run acts on the changes of a window only."""
         return self.window is not None
 
+    @property
+    def is_routine(self) -> bool:
+        """Tell whether the run leaves known orphans and refusals alone until their time has come.
+
+        A person who triggers a run, a window, mode full and a dry run look at everything.
+        """
+        return self.run_type != "manual" and not self.bounded and not self.dry_run and self.mode is not Mode.FULL
+
 
 @dataclass(frozen=True)
 class StoredCursor:

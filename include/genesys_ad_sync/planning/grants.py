@@ -145,7 +145,7 @@ def grants_in_vain(rows: Iterable[Row]) -> list[Grant]:
 
     An undo notes none.
     """
-    not_carried_out = (Reason.REFUSED, Reason.NOT_ATTEMPTED)
+    not_carried_out = (Reason.REFUSED, Reason.REFUSED_GROUP, Reason.REFUSED_CLIENT, Reason.NOT_ATTEMPTED)
     return grants_of(
         row
         for row in rows

@@ -21,17 +21,17 @@ FIRST_APPROVED_LANE = 100
 """Lanes from here on belong to `patch_approved`, lower ones to `patch`."""
 
 
-def assign_lanes(rows: Iterable[Row], write: str) -> tuple[Row, ...]:
+def assign_lanes(rows: Iterable[Row], write: str, *, most: int = MAX_LANES) -> tuple[Row, ...]:
     """Assign lanes, from 0, to the ``planned`` rows; others lose theirs.
 
-    All rows of a Genesys group share one lane. ``write``: the definition's `genesys.write`.
+    All rows of a Genesys group share one lane. ``write``: the definition's `genesys.write`. ``most``: lanes at most.
     """
     rows = list(rows)
     planned: dict[str, list[Row]] = {}
     for row in rows:
         if row.status is Status.PLANNED:
             planned.setdefault(row.genesys_group_id or "", []).append(row)
-    lane_of = _balanced({group_id: _requests(group_rows, write) for group_id, group_rows in planned.items()})
+    lane_of = _balanced({group_id: _requests(group_rows, write) for group_id, group_rows in planned.items()}, most)
     return tuple(
         dataclasses.replace(row, lane=lane_of[row.genesys_group_id or ""] if row.status is Status.PLANNED else None)
         for row in rows
@@ -55,9 +55,9 @@ def lane_batches(rows: Iterable[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _balanced(costs: dict[str, int]) -> dict[str, int]:
+def _balanced(costs: dict[str, int], most: int) -> dict[str, int]:
     """Give each Genesys group, the most expensive first, to the emptiest lane."""
-    count = max(1, min(MAX_LANES, sum(costs.values()) // REQUESTS_PER_LANE, len(costs)))
+    count = max(1, min(most, sum(costs.values()) // REQUESTS_PER_LANE, len(costs)))
     loads = [0] * count
     lane_of: dict[str, int] = {}
     for group_id in sorted(costs, key=lambda key: (-costs[key], key)):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from genesys_ad_sync.model import Change, DryEvidence, Grant, GroupResult, Guid, Match, Reason, Row
@@ -18,14 +19,24 @@ from genesys_ad_sync.planning.grants import (
     transferred_grants,
 )
 from genesys_ad_sync.planning.inputs import PlanContext, Target, UnmappedGroup
-from genesys_ad_sync.planning.lanes import assign_lanes
+from genesys_ad_sync.planning.lanes import MAX_LANES, assign_lanes
 from genesys_ad_sync.planning.limits import NOTHING_EXCEEDED, LimitCheck
 from genesys_ad_sync.planning.losses import rows_of_losses
 from genesys_ad_sync.planning.pending import GroupMembers
-from genesys_ad_sync.planning.rows import comparison_changes, group_result, order, rows_of_target, rows_of_unmapped
+from genesys_ad_sync.planning.refusals import Waiting
+from genesys_ad_sync.planning.rows import (
+    comparison_changes,
+    group_result,
+    order,
+    rows_of_target,
+    rows_of_unmapped,
+    rows_of_waiting,
+)
 from genesys_ad_sync.planning.strangers import why_asked
 from genesys_ad_sync.planning.trial import asked_after_trial, with_trial_limit
 from genesys_ad_sync.settings import SyncDefinition
+
+NOTHING_WAITS = Waiting()
 
 
 @dataclass(frozen=True)
@@ -82,32 +93,43 @@ def plan(
     unmapped: Sequence[UnmappedGroup],
     definition: SyncDefinition,
     context: PlanContext,
+    waiting: Waiting = NOTHING_WAITS,
 ) -> Plan:
     """Return the plan of a run.
 
     ``matches``: of all AD users of changes, and of all wanted AD users of targets that are compared completely. An AD
     user without a match was not looked up, and is held.
+    ``waiting``: what is not tried yet.
     Raises ValueError if a Genesys group is the target of two.
     """
-    drafts = _drafts(targets, matches, definition, context)
+    drafts = _drafts(targets, matches, definition, context, waiting.keys)
     rows = [row for draft in drafts for row in draft.rows]
     asks = {key: Reason.OVER_LIMIT for draft in drafts for key in draft.asked_after_trial}
     asks |= {row.key: reason for draft in drafts for row in draft.rows if (reason := why_asked(row, draft.facts))}
     limited = apply_limits(rows, [GroupMembers.of(target) for target in targets], definition, context, asks)
-    skipped = [row for group in unmapped for row in rows_of_unmapped(group, context)]
-    return _assemble(drafts, limited, skipped, definition, context)
+    others = [row for group in unmapped for row in rows_of_unmapped(group, context)]
+    others += rows_of_waiting(waiting, targets, context)
+    left_alone = _drafts(waiting.targets, matches, definition, context, waiting.keys)
+    made = _assemble(drafts, limited, others, definition, context)
+    return dataclasses.replace(
+        made, group_results=(*made.group_results, *(group_result(draft.facts) for draft in left_alone))
+    )
 
 
 def _drafts(
-    targets: Sequence[Target], matches: Mapping[Guid, Match], definition: SyncDefinition, context: PlanContext
+    targets: Sequence[Target],
+    matches: Mapping[Guid, Match],
+    definition: SyncDefinition,
+    context: PlanContext,
+    waiting: Collection[str],
 ) -> list[_Draft]:
-    """Decide each target alone."""
+    """Decide each target alone. ``waiting``: keys of rows that are not tried yet."""
     _refuse_doubles(targets)
     claims = claims_by_genesys_user(matches, context.relinks)
     drafts = []
     for target in targets:
         facts = TargetFacts.of(target, matches, claims, definition, context)
-        rows = rows_of_target(facts)
+        rows = [row for row in rows_of_target(facts) if row.key not in waiting]
         asked = asked_after_trial(rows, facts)
         drafts.append(_Draft(facts, with_trial_limit(rows, asked, facts), asked))
     return drafts
@@ -116,15 +138,15 @@ def _drafts(
 def _assemble(
     drafts: Sequence[_Draft],
     limited: LimitedRows,
-    skipped: Iterable[Row],
+    others: Iterable[Row],
     definition: SyncDefinition,
     context: PlanContext,
 ) -> Plan:
     """Order the rows, assign lanes, and add what follows from the targets."""
     lost = rows_of_losses({row.key for row in limited.rows}, context)
-    rows: Sequence[Row] = sorted((*limited.rows, *skipped, *lost), key=order)
+    rows: Sequence[Row] = sorted((*limited.rows, *others, *lost), key=order)
     if not context.dry_run:
-        rows = assign_lanes(rows, definition.genesys.write)
+        rows = assign_lanes(rows, definition.genesys.write, most=1 if context.client_refused else MAX_LANES)
     all_facts = [draft.facts for draft in drafts]
     proven_by = {facts.target.genesys_group.id: facts.target.proven_by or 0 for facts in all_facts}
     return Plan(

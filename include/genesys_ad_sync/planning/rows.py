@@ -19,7 +19,8 @@ from genesys_ad_sync.model import (
 from genesys_ad_sync.planning import strangers
 from genesys_ad_sync.planning.evidence import age, change_ids
 from genesys_ad_sync.planning.facts import Person, TargetFacts
-from genesys_ad_sync.planning.inputs import PlanContext, UnmappedGroup
+from genesys_ad_sync.planning.inputs import PlanContext, Target, UnmappedGroup
+from genesys_ad_sync.planning.refusals import Waiting, with_answer
 from genesys_ad_sync.planning.verdicts import Proposal, Verdict, decide
 
 # -- one Genesys group --------------------------------------------------------------------------------
@@ -163,6 +164,30 @@ def _with_outcome(row: Row, changes: Sequence[Change], context: PlanContext) -> 
         http_code=outcome.http_code,
         correlation_id=outcome.correlation_id,
     )
+
+
+# -- changes that are not tried yet -------------------------------------------------------------------
+
+
+def rows_of_waiting(waiting: Waiting, targets: Iterable[Target], context: PlanContext) -> list[Row]:
+    """Return a row for each postponed change that the report lists. ``targets``: those that the run acts on."""
+    groups = {target.genesys_group.id: target.genesys_group for target in (*targets, *waiting.targets)}
+    rows = []
+    for one in waiting.postponed:
+        if one.is_listed:
+            group = groups[one.key.target]
+            guid = one.changes[0].user_guid
+            person = Person(guid, None if guid else one.changes[0].genesys_user_id)
+            guids = tuple(sorted({change.group_guid for change in one.changes}))
+            row = skeleton(person, one.key.action, one.status, guids, one.changes, context)
+            row = dataclasses.replace(
+                row,
+                genesys_group_id=group.id,
+                genesys_group={"id": group.id, "name": group.name},
+                change_ids=change_ids(one.changes),
+            )
+            rows.append(with_answer(row, one))
+    return rows
 
 
 # -- AD groups that feed nothing ----------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from genesys_ad_sync.model import GroupResult, Guid, Mode, Row, Window
+from genesys_ad_sync.model import GroupRefusal, GroupResult, Guid, Mode, OpenChanges, Row, Window
 from genesys_ad_sync.report.remedies import Answer, remedy
 from genesys_ad_sync.report.schema import COUNT_KEYS, SCHEMA_VERSION
 
@@ -24,7 +24,7 @@ class ReportHeader:
 
     ``mode``: what the run really did, ``changes`` or ``full``. ``window`` None: the run ended before it knew its
     window; a ``full`` run has none, whatever is given. ``timestamp``: when the report is made. ``answer``: when its
-    question can be answered.
+    question can be answered. ``open_changes``: what waits and has no row.
     """
 
     dag_id: str
@@ -36,6 +36,7 @@ class ReportHeader:
     timestamp: datetime
     window: Window | None
     answer: Answer = Answer.LATER
+    open_changes: OpenChanges | None = None
 
 
 def build_report(
@@ -81,6 +82,7 @@ def build_report(
         "requests": _requests(requests or {}),
         "approval": _approval(approval),
         "notes": list(notes),
+        "open": _open(header.open_changes),
     }
     assert report["total_changes"] == sum(report[key] for key in COUNT_KEYS.values()) == len(rows)
     return report
@@ -103,6 +105,7 @@ def _detail(
         "settled_by": _run_id(header.dag_id, row.settled_by),
         "first_seen_at": _rfc3339(row.first_seen_at),
         "first_seen_run": _run_id(header.dag_id, row.first_seen_run),
+        "retry_after": _rfc3339(row.retry_after),
         "remedy": remedy(row, Answer.DRY_RUN if header.dry_run else header.answer),
         "rivals": [{"guid": rival.guid, "genesys_user_id": rival.genesys_user_id} for rival in row.rivals],
         "directory_groups": _sources(row, directory_groups),
@@ -156,6 +159,33 @@ def _group(result: GroupResult, directory_groups: Mapping[Guid, Named], mode: Mo
         "removed": result.removed,
         "manual_members": result.manual_members,
         "manual_member_ids": _listed(result) if mode is Mode.FULL else None,
+        "refused": _refused(result.refused),
+    }
+
+
+def _refused(refusal: GroupRefusal | None) -> dict[str, Any] | None:
+    if refusal is None:
+        return None
+    return {
+        "since": _rfc3339(refusal.since),
+        "retry_after": _rfc3339(refusal.retry_after),
+        "reason": refusal.reason.value,
+        "http_code": refusal.http_code,
+        "error": refusal.error,
+        "correlation_id": refusal.correlation_id,
+    }
+
+
+def _open(given: OpenChanges | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    counts = {"orphaned": given.orphaned, "held": given.held, "failed": given.failed}
+    return {
+        **{
+            name: {"count": one.count, "oldest_first_seen_at": _rfc3339(one.oldest_first_seen_at)}
+            for name, one in counts.items()
+        },
+        "listed_in": given.listed_in,
     }
 
 

@@ -28,6 +28,7 @@ from genesys_ad_sync.report.wording import (
     STATUS_WORDS,
     headline,
     is_new,
+    open_words,
     reason_words,
 )
 from genesys_ad_sync.text import one_line
@@ -86,6 +87,7 @@ def _render(report: Mapping[str, Any], member_names: Mapping[str, str], room: Ro
             room=room,
             member_names=member_names,
             headline=headline(report),
+            open_words=open_words(report),
             mode_words=MODE_WORDS[report["mode"]],
             counts=[(status.value, report[COUNT_KEYS[status]], words) for status, words in STATUS_WORDS.items()],
             attention=[status.value for status in ATTENTION],

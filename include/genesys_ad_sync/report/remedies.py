@@ -244,7 +244,30 @@ def _in_flight(row: Row) -> str:
 def _refused(row: Row) -> str:
     quoted = f" quote {row.correlation_id} to Genesys support" if row.correlation_id else " ask Genesys support"
     status = f"HTTP {row.http_code} and the error" if row.http_code else "the error"
-    return f"See {status}. A later run tries {_group(row)} again; if it recurs,{quoted}."
+    again = _next_try(row) if row.retry_after else f"A later run tries {_group(row)} again."
+    return f"See {status}. {again} If it recurs,{quoted}."
+
+
+def _refused_group(row: Row) -> str:
+    quoted = f" If that is not the cause, quote {row.correlation_id} to Genesys support." if row.correlation_id else ""
+    return (
+        f"See the error, and let the OAuth client's role edit {_group(row)}: its division, a private group, or members "
+        f"chosen by rules may be why. {_next_try(row)}{quoted}"
+    )
+
+
+def _refused_client(_: Row) -> str:
+    return (
+        "Read the notes: they say what Genesys refuses. Correct the role or the allowed IP addresses of the OAuth "
+        "client. Each later run asks with one request first, and does everything once it is accepted."
+    )
+
+
+def _next_try(row: Row) -> str:
+    """Say when it is tried again, and how to have it tried at once."""
+    if row.retry_after is None:
+        return "A later run tries again."
+    return f"Tried again after {row.retry_after:%Y-%m-%d %H:%M} UTC. To try at once: trigger the DAG."
 
 
 def _unverified(row: Row) -> str:
@@ -253,6 +276,12 @@ def _unverified(row: Row) -> str:
 
 def _not_in_effect(row: Row) -> str:
     return f"A later run tries {_group(row)} again. If it recurs, ask Genesys support."
+
+
+def _not_attempted(row: Row) -> str:
+    if row.retry_after is not None:
+        return f"{_capital(_group(row))} failed in the last runs. {_next_try(row)}"
+    return "See the log of the task that ended early. A later run takes it up."
 
 
 def _group(row: Row) -> str:
@@ -313,8 +342,10 @@ REMEDIES: dict[Reason, Callable[[Row], str | None]] = {
     Reason.AGAINST_AD: _against_ad,
     Reason.IN_FLIGHT: _in_flight,
     Reason.REFUSED: _refused,
+    Reason.REFUSED_GROUP: _refused_group,
+    Reason.REFUSED_CLIENT: _refused_client,
     Reason.UNVERIFIED: _unverified,
     Reason.NOT_IN_EFFECT: _not_in_effect,
-    Reason.NOT_ATTEMPTED: _says("See the log of the task that ended early. A later run takes it up."),
+    Reason.NOT_ATTEMPTED: _not_attempted,
 }
 """Reason -> its remedy. A reason that is not here needs none."""

@@ -80,6 +80,7 @@ class Detail(_Strict):
     first_seen_at: Timestamp | None
     first_seen_run: str | None
     remedy: str | None
+    retry_after: Timestamp | None
     rivals: list[RivalRef]
     directory_groups: list[DirectoryGroupRef]
     genesys_group: GenesysGroupRef | None
@@ -93,6 +94,27 @@ class Detail(_Strict):
         return target, person, self.action.value
 
 
+class RefusedRef(_Strict):
+    since: Timestamp | None
+    retry_after: Timestamp | None
+    reason: Reason
+    http_code: int | None
+    error: str | None
+    correlation_id: str | None
+
+
+class OpenCountRef(_Strict):
+    count: Count
+    oldest_first_seen_at: Timestamp | None
+
+
+class OpenRef(_Strict):
+    orphaned: OpenCountRef
+    held: OpenCountRef
+    failed: OpenCountRef
+    listed_in: str | None
+
+
 class Group(_Strict):
     genesys_group: GenesysGroupRef
     directory_groups: list[DirectoryGroupRef]
@@ -103,6 +125,7 @@ class Group(_Strict):
     removed: Count
     manual_members: Count | None
     manual_member_ids: list[str] | None
+    refused: RefusedRef | None
 
 
 class Requests(_Strict):
@@ -144,6 +167,7 @@ class Report(_Strict):
     requests: Requests
     approval: Approval | None
     notes: list[str]
+    open: OpenRef | None
 
     @model_validator(mode="after")
     def _totals_add_up(self) -> Report:

@@ -19,7 +19,7 @@ from genesys_ad_sync.report.diff import render_diff
 from genesys_ad_sync.report.people import person
 from genesys_ad_sync.report.schema import COUNT_KEYS
 from genesys_ad_sync.report.urgency import by_urgency, count_new
-from genesys_ad_sync.report.wording import STATUS_WORDS, headline, is_new, needs_attention
+from genesys_ad_sync.report.wording import STATUS_WORDS, headline, is_new, needs_attention, open_words
 from genesys_ad_sync.text import one_line, own_words
 
 QUIET = frozenset({Status.SUCCESS.value, Status.UNCHANGED.value})
@@ -64,6 +64,7 @@ def _head(report: Mapping[str, Any]) -> list[str]:
         f"{report['run_type']}, attempt {report['attempt']}, mode {report['mode']}"
         f"{', dry run' if report['dry_run'] else ''}: {covers}",
         headline(report).sentence,
+        *([f"still open, and not listed here: {one_line(words)}"] if (words := open_words(report)) else []),
         *(f"note: {one_line(own_words(note))}" for note in report["notes"]),
         "",
     ]

@@ -65,6 +65,8 @@ REASON_WORDS: dict[Reason, str] = {
     Reason.STILL_GRANTED: "Another AD group still grants this membership.",
     Reason.NEWER_VIEW: "AD has changed again since.",
     Reason.REFUSED: "Genesys Cloud refused it.",
+    Reason.REFUSED_GROUP: "Genesys Cloud refuses each change of this group.",
+    Reason.REFUSED_CLIENT: "Genesys Cloud refuses the writes of this OAuth client, so the run stopped writing.",
     Reason.UNVERIFIED: "Written, but could not be read back to make sure.",
     Reason.NOT_IN_EFFECT: "Accepted by Genesys Cloud, but not in effect when read back.",
     Reason.NOT_ATTEMPTED: "The task ended before it reached this change.",
@@ -130,6 +132,22 @@ def headline(report: Mapping[str, Any]) -> Headline:
     if report["held"] or report["orphans"]:
         return Headline("attention", " ".join(sentences))
     return Headline("neutral" if report["dry_run"] else "good", " ".join(sentences))
+
+
+def open_words(report: Mapping[str, Any]) -> str | None:
+    """Say what waits and has no row in the report; None: nothing does."""
+    waiting = report.get("open")
+    if not waiting:
+        return None
+    counts = [
+        f"{waiting[key]['count']:,} {words}"
+        for key, words in (("orphaned", "without a Genesys user"), ("held", "held"), ("failed", "failed"))
+        if waiting[key]["count"]
+    ]
+    oldest = min((waiting[key]["oldest_first_seen_at"] or "~" for key in ("orphaned", "held", "failed")), default="~")
+    since = "" if oldest == "~" else f", the oldest since {oldest}"
+    where = f"; listed in run {waiting['listed_in']}" if waiting["listed_in"] else ""
+    return f"{', '.join(counts)}{since}{where}. A run that a person triggers looks at all of them."
 
 
 def _figures(report: Mapping[str, Any]) -> list[str]:

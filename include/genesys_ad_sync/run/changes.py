@@ -8,7 +8,12 @@ from datetime import datetime
 from genesys_ad_sync import names
 from genesys_ad_sync.model import Action, Change, DirectoryGroup, Guid, Mode, RunRecord, Window
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import HISTORY, UNDO
+from genesys_ad_sync.run.facts import HISTORY, RELINK_REQUESTS, UNDO
+
+
+def leaves_alone(task: TaskContext, run: RunRecord) -> bool:
+    """Return True if the run leaves alone what waits: no person asked for it, and it does not compare everything."""
+    return run.is_routine and task.facts[UNDO] is None and not task.facts[RELINK_REQUESTS] and not run.groups
 
 
 def groups_in_param(groups: Iterable[DirectoryGroup], patterns: tuple[str, ...]) -> list[DirectoryGroup]:
@@ -21,7 +26,8 @@ def groups_in_param(groups: Iterable[DirectoryGroup], patterns: tuple[str, ...])
 def changes_to_act_on(task: TaskContext, run: RunRecord) -> list[Change]:
     """Return the changes that the run takes up, limited to the groups of param `groups`.
 
-    A bounded run takes those of its window, settled ones too; a live run everything unsettled; an undo run none.
+    A bounded run takes those of its window, settled ones too; an undo run none. Any other run takes everything
+    unsettled, but known orphans rest where `leaves_alone`.
     """
     if task.facts[UNDO] is not None:
         return []
@@ -30,7 +36,7 @@ def changes_to_act_on(task: TaskContext, run: RunRecord) -> list[Change]:
         changes = task.journal.changes.in_window(run.window)
         changes += dry_run_history(task, changes)
     else:
-        changes = task.journal.changes.unsettled()
+        changes = task.journal.changes.unsettled(awake_in=run.key if leaves_alone(task, run) else None)
     if not run.groups:
         return changes
     known = task.journal.views.groups({change.group_guid for change in changes})

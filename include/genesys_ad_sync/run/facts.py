@@ -25,6 +25,7 @@ from genesys_ad_sync.model import (
     Guid,
     Match,
     MatchStatus,
+    OpenChanges,
     PairState,
     Reason,
     Rival,
@@ -315,6 +316,8 @@ EMPTY_SOURCES = Fact[dict[str, tuple[Guid, ...]]]("empty_sources", TypeAdapter(d
 COMPARED = Fact[frozenset[str]]("compared", TypeAdapter(_SortedIds), frozenset())
 """Genesys groups that could be compared in full."""
 
+
+OPEN = Fact[OpenChanges | None]("open", TypeAdapter(OpenChanges | None), None)
 
 STOPPED = Fact[str | None]("stopped", TypeAdapter(str | None), None)
 """Why nothing more may be sent: the definition has turned dry."""

@@ -18,11 +18,13 @@ from genesys_ad_sync.model import (
     Mode,
     Objection,
     Reason,
+    RefusalKind,
     RunRecord,
     SkippedGroup,
 )
 from genesys_ad_sync.planning import Plan, PlanContext, Target, UnmappedGroup, plan
 from genesys_ad_sync.planning.inputs import LimitFacts
+from genesys_ad_sync.planning.refusals import Waiting
 from genesys_ad_sync.planning.sleeping import Sleepers, not_among_members
 from genesys_ad_sync.planning.sleeping import sleepers as find_sleepers
 from genesys_ad_sync.run import new_pairs, protection
@@ -35,6 +37,7 @@ from genesys_ad_sync.run.mirror import read_mirror
 from genesys_ad_sync.run.objections import Objections, objections
 from genesys_ad_sync.run.owners import read_missing_owners
 from genesys_ad_sync.run.policy import mirrors
+from genesys_ad_sync.run.refusals import note_unreadable_groups
 from genesys_ad_sync.run.relink import LinkMoves, link_moves
 from genesys_ad_sync.run.targets import Work, collect, newest_pairs
 from genesys_ad_sync.run.trial import read_trial, scope_of_memberships
@@ -75,7 +78,8 @@ class PlanInputs:
 
     def decide(self, definition: SyncDefinition) -> Plan:
         """Return the plan. Pure."""
-        return plan(self.targets, self.matches, self.unmapped, definition, self.context)
+        waiting = Waiting(self.work.postponed, self.work.left_alone)
+        return plan(self.targets, self.matches, self.unmapped, definition, self.context, waiting)
 
     def gather_again(self, task: TaskContext) -> PlanInputs:
         """Return the inputs as they are after another run has written. Genesys is not read again.
@@ -131,15 +135,21 @@ def next_fence(task: TaskContext) -> int | None:
 def read_present(task: TaskContext, group_ids: Sequence[str]) -> Members:
     """Return the individuals of each group. None: could not be read, which is never "empty"."""
 
+    errors: dict[str, str | None] = dict.fromkeys(group_ids)
+
     def read(group_id: str) -> frozenset[str] | None:
         try:
             return task.genesys.individuals(group_id)
         except GenesysError as error:
             task.log(f"the members of Genesys group {group_id} could not be read, its changes are held: {error}")
+            errors[group_id] = str(error)
             return None
 
     with ThreadPoolExecutor(max_workers=task.definition.genesys.workers) as pool:
-        return dict(zip(group_ids, pool.map(read, group_ids), strict=True))
+        present = dict(zip(group_ids, pool.map(read, group_ids), strict=True))
+    if not task.run.dry_run:
+        note_unreadable_groups(task, errors)
+    return present
 
 
 def with_newest_changes(task: TaskContext, work: Work) -> Work:
@@ -152,9 +162,10 @@ def with_newest_changes(task: TaskContext, work: Work) -> Work:
     def renewed(changes: Iterable[Change]) -> tuple[Change, ...]:
         return tuple(newest.get(change.id, change) for change in changes)
 
-    return Work(
-        tuple(replace(target, changes=renewed(target.changes)) for target in work.targets),
-        {guid: renewed(changes) for guid, changes in work.unmapped.items()},
+    return replace(
+        work,
+        targets=tuple(replace(target, changes=renewed(target.changes)) for target in work.targets),
+        unmapped={guid: renewed(changes) for guid, changes in work.unmapped.items()},
     )
 
 
@@ -286,7 +297,11 @@ def _inputs(
     groups = {s.group_guid for s in skipped} | set(work.unmapped)
     groups |= {guid for target in targets for guid in (*target.sources, *target.former_sources)}
     groups |= {change.group_guid for target in targets for change in target.changes}
-    users = {change.user_guid for changes in work.unmapped.values() for change in changes if change.user_guid}
+    groups |= {guid for target in work.left_alone for guid in target.sources}
+    waiting = [change for one in work.postponed if one.is_listed for change in one.changes]
+    groups |= {change.group_guid for change in waiting}
+    users = {change.user_guid for change in waiting if change.user_guid}
+    users |= {change.user_guid for changes in work.unmapped.values() for change in changes if change.user_guid}
     # a comparison may find a user through a grant, without any change: to be left alone if excluded
     users |= {grant.user_guid for target in targets for grant in target.grants}
     if mirrors(task):
@@ -308,6 +323,7 @@ def _inputs(
             user_states=states,
             limits=_limit_facts(task, run, targets),
             losses=losses,
+            client_refused=any(one.kind is RefusalKind.CLIENT for one in task.journal.refusals.all()),
         ),
         fence=fence,
         decisions=decisions,

@@ -44,7 +44,7 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
 
 def new_pairs_asked_elsewhere(
     task: TaskContext, run: RunRecord, rows: Iterable[Row]
-) -> dict[tuple[Guid, str] | None, RunKey]:
+) -> Mapping[tuple[Guid, str] | None, RunKey]:
     """Return the new pairs about which another run is asking: a person is asked once about a pair.
 
     What came to such a pair since waits for that answer, too.
@@ -52,7 +52,9 @@ def new_pairs_asked_elsewhere(
     if not any(row.new_pair for row in rows):
         return {}
     questions = task.journal.questions.open_elsewhere(task.clock(), exclude=run.key)
-    return {**task.journal.new_pairs.asked_in(questions)}
+    asked: dict[tuple[Guid, str] | None, RunKey] = {}
+    asked.update(task.journal.new_pairs.asked_in(questions))
+    return asked
 
 
 def ended_accounts(task: TaskContext, rows: Iterable[Row]) -> set[str]:

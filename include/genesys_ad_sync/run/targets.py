@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from genesys_ad_sync.directory.membership import nested_groups, unreadable_members, wanted_members
 from genesys_ad_sync.model import Change, DirectoryView, GenesysGroup, GroupPair, Guid, Mode, PairState, RunRecord
 from genesys_ad_sync.planning import Target
+from genesys_ad_sync.planning.refusals import Postponed
 from genesys_ad_sync.run.changes import changes_to_act_on, groups_in_param
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPLETE, MAPPING, UNDO
+from genesys_ad_sync.run.refusals import postpone
 from genesys_ad_sync.run.relink import groups_concerned
 
 Changes = dict[str, list[Change]]
@@ -27,10 +29,13 @@ class Work:
     ``targets``: in a stable order, as AD's view says. What Genesys has, grants and claims are added when `plan` has
     read Genesys, see `planning_inputs.planning_targets`.
     ``unmapped``: changes of AD groups that no rule maps, by AD group.
+    ``postponed``: changes that are not tried yet. ``left_alone``: targets of which all changes are postponed.
     """
 
     targets: tuple[Target, ...] = ()
     unmapped: Mapping[Guid, Sequence[Change]] = field(default_factory=dict)
+    postponed: tuple[Postponed, ...] = ()
+    left_alone: tuple[Target, ...] = ()
 
 
 def collect(task: TaskContext) -> Work:
@@ -38,6 +43,7 @@ def collect(task: TaskContext) -> Work:
 
     A run compares a Genesys group in full if its mode is `full`, or `auto` and one of its pairs has no baseline, or if
     `relink` concerns a membership in it.
+    Not one whose changes all wait for their next try, see `postpone`.
     A bounded run never does: it takes the changes of its window and no others. An undo run has no targets.
     """
     run = task.run
@@ -56,7 +62,14 @@ def collect(task: TaskContext) -> Work:
         # A comparison finds everything that is unsettled there, so it has to know what speaks against it.
         unsettled, _ = assign_changes(task.journal.changes.unsettled(), pairs, reachable)
         changes = with_unsettled(changes, {id_: unsettled.get(id_, []) for id_ in full})
-    return Work(_targets(task, changes, pairs, former, full), unmapped)
+    taken, postponed = postpone(task, run, changes)
+    left_alone = {id_: list[Change]() for id_ in changes.keys() - taken.keys()}
+    return Work(
+        _targets(task, taken, pairs, former, full & taken.keys()),
+        unmapped,
+        tuple(postponed),
+        _targets(task, left_alone, pairs, former, ()) if left_alone else (),
+    )
 
 
 def target_of(task: TaskContext, genesys_group_id: str) -> Target:

@@ -86,20 +86,33 @@ def matched(task: TaskContext) -> dict[Guid, Match]:
 
 
 def resolve(
-    task: TaskContext, targets: Sequence[Target], guids: set[Guid], *, compare_with_all: bool = False
+    task: TaskContext,
+    targets: Sequence[Target],
+    guids: set[Guid],
+    *,
+    unsure: Collection[Guid] = (),
+    compare_with_all: bool = False,
 ) -> dict[Guid, Match]:
     """Look up these AD users in Genesys, compare their links, and store what changed. Raises GenesysError.
 
-    ``compare_with_all``: compare those whom no look-up finds with a listing of all users.
+    - ``unsure``: users whose link is not enough, whatever the targets say.
+    - ``compare_with_all``: compare users that no look-up finds with a listing of all users.
     """
     links = task.journal.links.all()
-    return _resolve(task, guids, links, _to_look_at(task, targets, guids, links), compare_with_all=compare_with_all)
+    checked = _to_look_at(task, targets, guids, links, unsure)
+    return _resolve(task, guids, links, checked, compare_with_all=compare_with_all)
 
 
-def _to_look_at(task: TaskContext, targets: Sequence[Target], guids: set[Guid], links: Mapping[Guid, Link]) -> set[str]:
+def _to_look_at(
+    task: TaskContext,
+    targets: Sequence[Target],
+    guids: set[Guid],
+    links: Mapping[Guid, Link],
+    unsure: Collection[Guid] = (),
+) -> set[str]:
     """Return the linked Genesys users that must not be believed."""
-    unsure = guids if task.run.mode is Mode.FULL else guids & users_to_verify(targets)
-    return {links[guid].genesys_user_id for guid in links.keys() & unsure}
+    doubtful = guids if task.run.mode is Mode.FULL else guids & (users_to_verify(targets) | set(unsure))
+    return {links[guid].genesys_user_id for guid in links.keys() & doubtful}
 
 
 def resolve_late_arrivals(task: TaskContext, targets: Sequence[Target]) -> dict[Guid, Match]:

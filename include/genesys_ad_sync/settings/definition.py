@@ -6,6 +6,7 @@ from which the documentation and the JSON schema are made, and a `Write` mark fo
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 import os
@@ -123,6 +124,12 @@ class SyncDefinition(Section):
         description="Where reports are written.",
     )
 
+    fail_on: Annotated[Literal["new", "any"], Write("new or any")] = Field(
+        default="new",
+        description="Which failed changes turn the run red. `new`: those that have not failed before, or for another "
+        "cause, and removals that have failed for 24 hours. `any`: all. The `_full` DAG is red for any.",
+    )
+
     _name: str = PrivateAttr(default=DEFAULT_NAME)
     _folder: Path | None = PrivateAttr(default=None)
 
@@ -172,6 +179,12 @@ class SyncDefinition(Section):
                 "it. Nothing was done. Leave the param out for a dry run, or have dry_run: false set in the definition."
             )
         return self.dry_run or bool(asked)
+
+    @property
+    def digest(self) -> str:
+        """Return a digest of all that decides what is done, to notice an edit."""
+        data = self.model_dump_json(exclude={"schedule", "full_schedule", "timezone", "report", "approvers", "fail_on"})
+        return hashlib.sha256(data.encode()).hexdigest()
 
     @property
     def dag_id(self) -> str:

@@ -9,15 +9,18 @@ from genesys_ad_sync.errors import GroupSyncError
 
 
 class RunFailed(GroupSyncError):
-    """A change failed, or a task did. Raised by `check`, so that the DAG run is red while the report is green."""
+    """A change failed that counts, or a task did. Raised by `check`: the DAG run is red, and the report green."""
 
 
 def check(document_counts: dict[str, Any], failed_tasks: Sequence[str], why_stopped: str | None) -> None:
-    """Raise RunFailed if a change failed, a task did, or limits stopped the run."""
+    """Raise RunFailed if a change failed that `fail_on` counts, a task did, or limits stopped the run.
+
+    ``document_counts``: of the report, with ``failures_that_count``; without it, all count.
+    """
     problems = []
     if failed_tasks:
         problems.append(f"failed tasks: {', '.join(failed_tasks)}")
-    if failures := document_counts.get("failures"):
+    if failures := document_counts.get("failures_that_count", document_counts.get("failures")):
         problems.append(f"{failures} changes failed: see the report {document_counts.get('path')}")
     if why_stopped:
         problems.append(why_stopped)

@@ -17,6 +17,7 @@ from genesys_ad_sync.run.facts import MAPPING, StoredMapping
 from genesys_ad_sync.run.failures import records_failure
 from genesys_ad_sync.run.owners import note_listed_owners
 from genesys_ad_sync.run.pattern_notes import note_unmatched_patterns
+from genesys_ad_sync.run.refusals import lift_where_listing_changed
 from genesys_ad_sync.run.renaming import note_left_behind
 
 MISSING_EXTERNAL_ID_TTL = timedelta(days=1)
@@ -36,6 +37,9 @@ def map_groups(task: TaskContext) -> dict[str, Any]:
     mapping = map_purely(groups, genesys_groups, definition, external_ids)
     stored = _record(task, genesys_groups, mapping.pairs, mapping.skipped)
     protection.note_names(task, genesys_groups)
+    if not task.run.dry_run:
+        task.journal.waiting.note_rules(definition.digest)
+        lift_where_listing_changed(task, genesys_groups)
     note_unmatched_patterns(task, groups, genesys_groups)
     fed = {pair.genesys_group_id for pair in stored.pairs}
     note_left_behind(task, fed)

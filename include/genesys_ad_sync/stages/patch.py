@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from genesys_ad_sync.genesys.writers import writer_for
-from genesys_ad_sync.model import SETTLED, Action, Reason, Row, RunRecord, Status
+from genesys_ad_sync.model import SETTLED, Action, Guid, Reason, RefusalKind, Row, RunRecord, Status
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MAPPING, READING
 from genesys_ad_sync.writing.lane import LaneWriter
 from genesys_ad_sync.writing.lease import hold_lease
+from genesys_ad_sync.writing.order import Group, in_order
 
 PLAN_READING_TTL = timedelta(minutes=10)
 """How long the members read by `plan` stay valid if no other run has written.
@@ -55,39 +56,52 @@ def _write(task: TaskContext, run: RunRecord, lane: int, groups: _Groups) -> Non
     with hold_lease(task) as lease, ThreadPoolExecutor(max_workers=task.definition.genesys.workers) as pool:
         versions = task.facts.required(MAPPING).listed_versions
         writer = writer_for(task.definition.genesys.write, task.genesys_client, versions)
-        lane_writer = LaneWriter(task, run, lease, writer, _fresh_until(task, lane, lease.fence))
+        ended = _ended_accounts(task, groups)
+        lane_writer = LaneWriter(task, run, lane, lease, writer, _fresh_until(task, lane, lease.fence), ended)
+        stages = in_order(groups, _failed_before(task, run, groups), ended)
         try:
-            for number, group_id in enumerate(_in_order(pool, lane_writer, _failed_last(task, run, groups)), 1):
-                task.log(f"{number} of {len(groups)} groups done: {group_id}")
-            lane_writer.read_late_groups()
+            for number, group_id in enumerate(_written(pool, lane_writer, stages), 1):
+                task.log(f"{number} of {sum(map(len, stages))} groups done: {group_id}")
+            lane_writer.finish()
         finally:
             task.count_requests()
         lane_writer.errors.raise_worst()
 
 
-def _in_order(pool: ThreadPoolExecutor, lane_writer: LaneWriter, groups: _Groups) -> Iterator[str]:
-    """Write groups with nothing but removals last.
+def _written(pool: ThreadPoolExecutor, lane_writer: LaneWriter, stages: list[list[Group]]) -> Iterator[str]:
+    """Write the stages one after the other. A client that was refused asks with one group first."""
+    if lane_writer.asks_first and stages:
+        (first, *rest), *others = stages
+        yield lane_writer.write_group(*first)
+        stages = [rest, *others]
+    for stage in stages:
+        yield from pool.map(lambda group: lane_writer.write_group(*group), stage)
 
-    So a user who moves to another group is always in one of the two.
-    """
-    for losing in (False, True):
-        these = [item for item in groups.items() if all(row.action is Action.REMOVE for row in item[1]) is losing]
-        yield from pool.map(lambda item: lane_writer.write_group(*item), these)
+
+def _ended_accounts(task: TaskContext, groups: _Groups) -> frozenset[Guid]:
+    """Return the accounts that are to be removed and are disabled, expired or deleted."""
+    leaving = {
+        row.user_guid for rows in groups.values() for row in rows if row.action is Action.REMOVE and row.user_guid
+    }
+    people = task.journal.views.users(leaving)
+    ended = {guid for guid, user in people.items() if user.disabled or user.expired}
+    return frozenset(ended | (task.journal.views.deleted_users() & leaving))
 
 
-def _failed_last(task: TaskContext, run: RunRecord, groups: _Groups) -> _Groups:
-    """Order the groups: what failed in the run before, or in an earlier try of this one, comes last.
-
-    So a group that Genesys refuses or fails to serve never keeps the others from being served.
-    """
+def _failed_before(task: TaskContext, run: RunRecord, groups: _Groups) -> set[str]:
+    """Return the groups that failed in the run before, or in an earlier try of this one, or are known to fail."""
     failed = task.journal.rows.groups_that_failed_before(run)
-    failed |= {group for group, rows in groups.items() if any(map(_was_tried, rows))}
-    return {group: groups[group] for group in sorted(groups, key=lambda group: group in failed)}
+    of_groups = {RefusalKind.GROUP, RefusalKind.FAILING}
+    known = task.journal.refusals.all()
+    failed |= {one.genesys_group_id for one in known if one.kind in of_groups}
+    failed = failed.union(*(one.tried for one in known))
+    return failed | {group for group, rows in groups.items() if any(map(_was_tried, rows))}
 
 
 def _was_tried(row: Row) -> bool:
     """Return True if Genesys was asked: a row that the task did not come to has no answer."""
-    was_reached = row.reason is not Reason.NOT_ATTEMPTED or row.http_code is not None
+    not_reached = row.reason in {Reason.NOT_ATTEMPTED, Reason.REFUSED_CLIENT}
+    was_reached = not not_reached or row.http_code is not None
     return row.status is Status.FAILED and was_reached
 
 

@@ -14,11 +14,14 @@ from genesys_ad_sync.planning import Plan
 from genesys_ad_sync.planning.lanes import lane_batches
 from genesys_ad_sync.planning.limits import as_exceeded
 from genesys_ad_sync.run import new_pairs, objections, shown_users
+from genesys_ad_sync.run.changes import leaves_alone
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPARED, EMPTY_SOURCES, PLAN, WHOLE, StoredPlan
 from genesys_ad_sync.run.failures import records_failure
+from genesys_ad_sync.run.orphans import note_open
 from genesys_ad_sync.run.planning_inputs import PlanInputs, gather_plan_inputs, next_fence
 from genesys_ad_sync.run.questions import close_abandoned_questions, open_question
+from genesys_ad_sync.run.refusals import forget_idle_groups
 from genesys_ad_sync.run.relink import note_without_rows
 from genesys_ad_sync.run.trial import record_trial
 from genesys_ad_sync.run.undo import UndoInputs, gather_undo_inputs, undo_run
@@ -67,6 +70,8 @@ def record_plan(task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Pla
     run, now = task.run, task.clock()
     note_without_rows(task, decided.rows)
     rows = open_question(task, run, decided, _with_comparison_changes(task, run, decided))
+    if isinstance(inputs, PlanInputs):
+        _note_waiting(task, run, inputs, rows)
     task.journal.rows.replace(run, rows)
     task.journal.figures.save_groups(run, decided.group_results)
     finished = [row for row in rows if row.lane is None]
@@ -86,6 +91,14 @@ def record_plan(task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Pla
     task.facts[COMPARED] = decided.compared_groups
     task.facts[EMPTY_SOURCES] = inputs.empty_sources
     return Recorded(decided, rows, settled_elsewhere)
+
+
+def _note_waiting(task: TaskContext, run: RunRecord, inputs: PlanInputs, rows: Sequence[Row]) -> None:
+    """Note what waits without a row, and forget refusals for which nothing waits."""
+    note_open(task, run, rows, [one for one in inputs.work.postponed if not one.is_listed])
+    if leaves_alone(task, run):
+        groups = {target.genesys_group.id for target in inputs.targets if target.changes}
+        forget_idle_groups(task, groups | {one.key.target for one in inputs.work.postponed})
 
 
 def over_limit_of(rows: Sequence[Row], decided: Plan, limits: Limits) -> dict[int, str | None]:

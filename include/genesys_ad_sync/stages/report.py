@@ -10,7 +10,20 @@ from typing import Any
 
 from genesys_ad_sync.errors import ReportPathError, RunUnknown
 from genesys_ad_sync.matching import excluded_users
-from genesys_ad_sync.model import Action, GroupResult, Guid, Mode, PairState, Reason, Row, RunRecord, RunRequest, Status
+from genesys_ad_sync.model import (
+    Action,
+    GroupResult,
+    Guid,
+    Mode,
+    PairState,
+    Reason,
+    RefusalKind,
+    Row,
+    RunRecord,
+    RunRequest,
+    Status,
+)
+from genesys_ad_sync.planning.refusals import group_refusals
 from genesys_ad_sync.report.build import ReportHeader, build_report
 from genesys_ad_sync.report.remedies import Answer
 from genesys_ad_sync.run import journal_identity
@@ -21,6 +34,7 @@ from genesys_ad_sync.run.facts import (
     COMPARED,
     MAPPING,
     NOTES,
+    OPEN,
     PLAN,
     QUESTION,
     SHOWN_USERS,
@@ -28,7 +42,9 @@ from genesys_ad_sync.run.facts import (
     WHOLE,
     failure_of,
 )
+from genesys_ad_sync.run.fail_on import counted_failures
 from genesys_ad_sync.run.failures import failures
+from genesys_ad_sync.run.orphans import note_listed
 
 
 def write_report(task: TaskContext, request: RunRequest) -> tuple[dict[str, Any], str]:
@@ -77,6 +93,12 @@ def fail_reason(task: TaskContext) -> str | None:
     return _fail_reason(task) if _run_if_it_began(task) else None
 
 
+def failures_that_count(task: TaskContext) -> int:
+    """Return how many failed changes of the report turn the run red, see `fail_on`."""
+    run = _run_if_it_began(task)
+    return counted_failures(task, task.journal.rows.of_run(run)) if run else 0
+
+
 def _was_stopped(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> bool:
     """Return whether changes were left because the definition turned dry."""
     return bool(task.facts[STOPPED]) and not run.dry_run and any(row.status is Status.PLANNED for row in rows)
@@ -106,14 +128,22 @@ def _final_rows(task: TaskContext, run: RunRecord) -> list[Row]:
             sent = task.journal.rows.maybe_sent(run, [row.key for row in left])
             if task.facts[STOPPED]:  # what was not sent stays planned: nothing has failed
                 left = [row for row in left if row.key in sent]
-            task.journal.rows.record_outcomes(
-                run, [_unfinished(row, sent=row.key in sent) for row in left], at=task.clock()
-            )
+            refused = _client_is_refused(task)
+            ended = [_unfinished(row, sent=row.key in sent, client_is_refused=refused) for row in left]
+            task.journal.rows.record_outcomes(run, ended, at=task.clock())
             rows = task.journal.rows.of_run(run)
     return merge_earlier_attempts(task, run, rows)
 
 
-def _unfinished(row: Row, *, sent: bool) -> Row:
+def _client_is_refused(task: TaskContext) -> bool:
+    """Return whether this run found out that Genesys refuses the client."""
+    known = task.journal.refusals.all()
+    return any(one.kind is RefusalKind.CLIENT and one.run == str(task.key) for one in known)
+
+
+def _unfinished(row: Row, *, sent: bool, client_is_refused: bool) -> Row:
+    if client_is_refused and not sent:
+        return replace(row, status=Status.FAILED, reason=Reason.REFUSED_CLIENT, error=None)
     if sent:
         reason, error = Reason.UNVERIFIED, "it was sent, and its patch task ended before it could be read back"
     else:
@@ -136,7 +166,7 @@ def merge_earlier_attempts(task: TaskContext, run: RunRecord, rows: list[Row]) -
 
 
 def _document(task: TaskContext, run: RunRecord, rows: Sequence[Row], answer: Answer) -> dict[str, Any]:
-    groups = _with_figures(task.journal.figures.groups(run), rows)
+    groups = _with_refusals(task, _with_figures(task.journal.figures.groups(run), rows))
     known = task.journal.views.groups({guid for result in groups for guid in result.group_guids})
     header = ReportHeader(
         dag_id=run.key.dag_id,
@@ -148,6 +178,7 @@ def _document(task: TaskContext, run: RunRecord, rows: Sequence[Row], answer: An
         timestamp=task.clock(),
         window=window_of(task, run) if run.polled_at else None,
         answer=answer,
+        open_changes=task.facts[OPEN],
     )
     return build_report(
         header,
@@ -227,6 +258,12 @@ def _with_figures(results: Sequence[GroupResult], rows: Sequence[Row]) -> list[G
     ]
 
 
+def _with_refusals(task: TaskContext, results: Sequence[GroupResult]) -> list[GroupResult]:
+    """Return the groups with what Genesys refuses in each of them as a whole."""
+    refused = group_refusals(task.journal.refusals.all())
+    return [replace(result, refused=refused.get(result.genesys_group_id)) for result in results]
+
+
 def _approval(task: TaskContext) -> dict[str, Any] | None:
     if task.facts[QUESTION] is None:
         return None
@@ -281,6 +318,8 @@ def _close(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> None:
     task.journal.questions.close(run.key, {}, by=None, at=now)  # nobody can answer any more
     failed = any(row.status is Status.FAILED for row in rows) or not plan_done or stopped
     task.journal.runs.finish(run, "failed" if failed else "success", now)
+    if plan_done:
+        note_listed(task, run)
     keep_days = task.definition.report.keep_days
     if not run.dry_run:
         journal_identity.stamp_reports(task, run)

@@ -10,6 +10,7 @@ from genesys_ad_sync.run import relink
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MATCHES, RESOLVED_TO
 from genesys_ad_sync.run.failures import records_failure
+from genesys_ad_sync.run.orphans import let_rest, people_to_look_at
 from genesys_ad_sync.run.targets import collect
 from genesys_ad_sync.run.users import resolve, users_of_targets
 
@@ -23,14 +24,19 @@ def resolve_users(task: TaskContext) -> dict[str, Any]:
     - A known link (objectGUID -> Genesys user id) comes first, so that a changed mail does not lose a user.
     - A link says which user it is, not that the user is active: Genesys is asked for users who may be added (50 a
       request, or all users), and in mode full for all.
+    - Known orphans are left alone until something has changed, or their turn has come.
     - Else a link is believed without a request, until Genesys refuses a write (`recheck_refused_users`).
     - In mode full, whom no look-up finds is compared with all users (500 a request): a search may mind case.
     """
     task.facts[RESOLVED_TO] = task.journal.changes.newest_id()
-    targets = collect(task).targets
-    users = users_of_targets(task, targets) | relink.accounts_concerned(task)
+    known_orphans = people_to_look_at(task)
+    work = collect(task)
+    targets = work.targets
+    users = users_of_targets(task, targets) | relink.accounts_concerned(task) | set(known_orphans)
     in_full = task.run.mode is Mode.FULL
-    matches = relink.prepare(task, resolve(task, targets, users, compare_with_all=in_full))
+    resolved = resolve(task, targets, users, unsure=known_orphans, compare_with_all=in_full)
+    matches = relink.prepare(task, resolved)
+    matches = let_rest(task, work, matches, known_orphans)
     task.facts[MATCHES] = tuple(matches.values())
     counts = Counter(match.status.value for match in matches.values())
     task.log("users: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none to resolve"))

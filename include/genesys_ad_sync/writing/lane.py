@@ -13,7 +13,7 @@ from datetime import datetime
 from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.genesys.writers import MembershipWriter, WriteResult
 from genesys_ad_sync.matching import excluded_users
-from genesys_ad_sync.model import SETTLED, Action, Grant, Reason, Row, RunRecord, Status
+from genesys_ad_sync.model import SETTLED, Action, Grant, Guid, Reason, Row, RunRecord, Status
 from genesys_ad_sync.planning import recheck
 from genesys_ad_sync.planning.facts import claims_by_genesys_user
 from genesys_ad_sync.planning.undo import recheck_undo
@@ -35,20 +35,8 @@ from genesys_ad_sync.writing.ownership import (
     take_back_grants,
 )
 from genesys_ad_sync.writing.read_back import READ_AT_ONCE, READ_BACK_WAITS, read_back
-
-
-@dataclass(frozen=True)
-class Late:
-    """Rows of a group that may be in effect and were not seen so when they were read back.
-
-    ``is_rest_settled``: the other rows that were sent are at their end.
-    """
-
-    group_id: str
-    rows: tuple[Row, ...]
-    results: Mapping[tuple[str, Action], WriteResult]
-    sent_at: datetime
-    is_rest_settled: bool
+from genesys_ad_sync.writing.refusals import LaneRefusals, Met, judge, judge_unread, refused_with_client
+from genesys_ad_sync.writing.sending import Late, failed, removed_by, send, with_error
 
 
 @dataclass(frozen=True)
@@ -62,14 +50,24 @@ class Members:
 class LaneWriter:
     """Writes the groups of one lane. May be used from several threads.
 
-    ``fresh_until``: until when the members that `plan` read may be relied on; None: not at all.
+    ``lane``: its number. ``ended``: AD accounts whose removals come first. ``fresh_until``: until when the members that
+    `plan` read may be relied on; None: not at all.
     """
 
     def __init__(
-        self, task: TaskContext, run: RunRecord, lease: Lease, writer: MembershipWriter, fresh_until: datetime | None
+        self,
+        task: TaskContext,
+        run: RunRecord,
+        lane: int,
+        lease: Lease,
+        writer: MembershipWriter,
+        fresh_until: datetime | None,
+        ended: Collection[Guid] = (),
     ) -> None:
         self._task = task
         self._run = run
+        self._lane = lane
+        self._ended = ended
         self._lease = lease
         self._writer = writer
         self._undo = undo_run(task)
@@ -83,8 +81,10 @@ class LaneWriter:
         # `user_patch` is documented nowhere as honoured: only a read-back shows its effect
         self._verifies = task.definition.verify or task.definition.genesys.write == "user_patch"
         self._late: list[Late] = []
+        self._refusals = LaneRefusals(task)
+        self._unsure: list[Met] = []  # groups that are refused, or whose client is
         self._announced: set[Grant] = set()  # by this task, see `grant_announced_adds`
-        self.errors = LaneErrors()
+        self.errors = LaneErrors(self._refusals.client)
 
     def write_group(self, group_id: str, rows: Sequence[Row]) -> str:
         """Bring the rows of one Genesys group to their end; return its id.
@@ -100,7 +100,7 @@ class LaneWriter:
         if members is None:
             return group_id
         checked = self._recheck(group_id, rows, sent_before, members.assumed)
-        self._record([row for row in checked if row.status is not Status.PLANNED])
+        self._record_met(Met(tuple(row for row in checked if row.status is not Status.PLANNED), is_written=False))
         to_send = [row for row in checked if row.status is Status.PLANNED]
         after = members.read
         if to_send:
@@ -108,7 +108,39 @@ class LaneWriter:
         self._save_figures(group_id, after, written=bool(to_send))
         return group_id
 
-    def read_late_groups(self) -> None:
+    @property
+    def asks_first(self) -> bool:
+        """Return True if one group must show first whether the client may write again."""
+        return self._refusals.client is not None
+
+    def finish(self) -> None:
+        """Bring the lane to its end: read lagging groups, and decide what the refusals were about."""
+        self._read_late_groups()
+        words = self.errors.client_refusal
+        if words is None:
+            self._record_unsure()
+            return
+        tried = [row for met in self._unsure for row in met.rows]
+        self._unsure.clear()
+        keys = {row.key for row in tried}
+        of_lane = self._task.journal.rows.of_run(self._run, lane=self._lane)
+        groups = {row.genesys_group_id or "" for row in of_lane}
+        tried_in = {row.genesys_group_id or "" for row in tried}
+        self._refusals.client_is_refused(words, self.errors.client_status, groups, tried_in)
+        others = [
+            row
+            for row in of_lane
+            if row.key not in keys and (row.status is Status.PLANNED or row.reason is Reason.NOT_ATTEMPTED)
+        ]
+        refused = [row for row in (*tried, *others) if row.status not in SETTLED]
+        self._record([row for row in tried if row.status in SETTLED])
+        self._record([refused_with_client(row) for row in refused])
+
+    def _record_unsure(self) -> None:
+        while self._unsure:
+            self._record_met(self._unsure.pop())
+
+    def _read_late_groups(self) -> None:
         """Read the lagging groups once more at the end of the lane."""
         if self.errors.should_stop:
             return  # Airflow's retry reads them
@@ -117,7 +149,7 @@ class LaneWriter:
             self._wait((late.sent_at + within - self._task.clock()).total_seconds())
             self._lease.renew()
             done, after = self._verify(late.group_id, late.rows, late.results, None, waits=READ_AT_ONCE)
-            self._record(done)
+            self._record_met(Met(tuple(done), is_written=late.is_rest_settled))
             if late.is_rest_settled and all(row.status in SETTLED for row in done):
                 self.errors.withdraw(late.group_id)
             if after is not None:
@@ -134,19 +166,35 @@ class LaneWriter:
     def _write(self, group_id: str, rows: Sequence[Row]) -> frozenset[str] | None:
         """Announce, send, read back and record; return the members afterwards, None if they were not read."""
         self._announce(rows)
-        results, error = _send(self._lease, self._writer, group_id, rows)
+        results, error = send(self._lease, self._writer, group_id, rows, removes_first=self._is_urgent(rows))
         sent_at = self._task.clock()
         self._lease.renew()
         done, after = self._verify(group_id, rows, results, error)
+        met = judge(group_id, done, results, error, self._refusals.of_group(group_id))
+        is_known = self._refusals.is_known(group_id)
         if any(row.status not in SETTLED for row in done):
             # not where the answer was an error and the membership is as it should be all the same
-            self.errors.add(group_id, error)
+            self.errors.add(group_id, error, is_known=is_known, is_readable=after is not None)
+        if met.words is not None:
+            self.errors.refused(group_id, met.words, is_known=is_known)
+        accepted = any(result.ok for result in results.values())
         if error is None and (after is not None or not self._verifies):
-            self.errors.served(accepted=any(result.ok for result in results.values()))
-        self._record(done)
+            self.errors.served(accepted=accepted)
+        self._record_or_keep(met, accepted=accepted)
         if self._verifies:
-            self._keep_late(group_id, rows, results, sent_at, done)
+            self._keep_late(group_id, rows, results, sent_at, met.rows)
         return after
+
+    def _record_or_keep(self, met: Met, *, accepted: bool) -> None:
+        """Record what was met. A refused group waits until a write is accepted, or the lane ends."""
+        if accepted:
+            self._refusals.client_is_accepted()
+        if met.words is None or self.errors.is_accepted:
+            self._record_met(met)
+        else:
+            self._unsure.append(met)
+        if self.errors.is_accepted:
+            self._record_unsure()
 
     def _keep_late(
         self,
@@ -167,18 +215,17 @@ class LaneWriter:
         """Return the group's members. If they cannot be read, record that and return None."""
         if self._plan_reading_is_fresh(sent_before):
             # The plan removes those who were there and adds those who were not: that much its rows say.
-            return Members(_removed_by(rows), read=None)
+            return Members(removed_by(rows), read=None)
         try:
             read = self._task.genesys.individuals(group_id)
         except GenesysError as error:
-            self.errors.add(group_id, error)
+            self.errors.add(group_id, error, is_known=self._refusals.is_known(group_id))
             # what was sent may be in effect: that is not the same as not to know the members
-            self._record(
-                [
-                    _failed(row, Reason.UNVERIFIED if row.key in sent_before else Reason.GENESYS_UNREADABLE, error)
-                    for row in rows
-                ]
-            )
+            unread = [
+                failed(row, Reason.UNVERIFIED if row.key in sent_before else Reason.GENESYS_UNREADABLE, error)
+                for row in rows
+            ]
+            self._record_met(judge_unread(group_id, unread, error))
             return None
         return Members(read, read)
 
@@ -238,6 +285,9 @@ class LaneWriter:
             is_mapped=bool(target.sources),
         )
 
+    def _is_urgent(self, rows: Sequence[Row]) -> bool:
+        return any(row.action is Action.REMOVE and row.user_guid in self._ended for row in rows)
+
     def _announce(self, rows: Sequence[Row]) -> None:
         """Record before the request that it may have been sent; grant its adds."""
         journal = self._task.journal
@@ -260,7 +310,12 @@ class LaneWriter:
         waits = waits if self._verifies else ()
         outcome = read_back(self._task, self._writer, group_id, rows, results, waits)
         self.errors.add(group_id, outcome.error)
-        return [_with_error(row, error) for row in recheck_refused_users(self._task, outcome.rows)], outcome.members
+        return [with_error(row, error) for row in recheck_refused_users(self._task, outcome.rows)], outcome.members
+
+    def _record_met(self, met: Met) -> None:
+        """Store outcomes, and what is known of refusals by now."""
+        with self._task.journal.together():
+            self._record(self._refusals.record(met))
 
     def _record(self, rows: Sequence[Row]) -> None:
         """Store outcomes, ownership and pins in one transaction; without the lease, none of them."""
@@ -312,44 +367,3 @@ def claim_own_success(row: Row) -> Row:
     if row.status is Status.UNCHANGED and row.reason is Reason.ALREADY_SO:
         return replace(row, status=Status.SUCCESS, reason=None)
     return row
-
-
-def _removed_by(rows: Sequence[Row]) -> frozenset[str]:
-    """Return the members to remove, without those that the plan has not seen."""
-    return frozenset(
-        row.genesys_user_id for row in rows if row.action is Action.REMOVE and row.genesys_user_id and not row.unseen
-    )
-
-
-def _send(
-    lease: Lease, writer: MembershipWriter, group_id: str, rows: Sequence[Row]
-) -> tuple[dict[tuple[str, Action], WriteResult], GenesysError | None]:
-    """Send the rows; return their results and the error that ended it early. An unsent row has no result."""
-    adds = [row.genesys_user_id for row in rows if row.action is Action.ADD and row.genesys_user_id]
-    removes = [row.genesys_user_id for row in rows if row.action is Action.REMOVE and row.genesys_user_id]
-    removes = list(dict.fromkeys(removes))  # two accounts that are the same Genesys user may leave together
-    results: dict[tuple[str, Action], WriteResult] = {}
-    try:
-        for result in writer.apply(group_id, adds, removes, before_request=lease.renew):
-            results[result.user_id, result.action] = result
-    except GenesysError as error:
-        return results, error
-    return results, None
-
-
-def _with_error(row: Row, error: GenesysError | None) -> Row:
-    """Return an unsent row with the error that ended the requests of its group."""
-    if error is None or row.reason is not Reason.NOT_ATTEMPTED:
-        return row
-    return _failed(row, Reason.NOT_ATTEMPTED, error)
-
-
-def _failed(row: Row, reason: Reason, error: GenesysError) -> Row:
-    return replace(
-        row,
-        status=Status.FAILED,
-        reason=reason,
-        error=error.report_text(),
-        http_code=error.status,
-        correlation_id=error.correlation_id,
-    )

@@ -2,33 +2,74 @@
 
 from __future__ import annotations
 
-from genesys_ad_sync.genesys.errors import GenesysError, PermissionMissing, Throttled, needs_a_person, passes_by_itself
+from genesys_ad_sync.genesys.errors import (
+    AuthenticationFailed,
+    ClientRefused,
+    GenesysError,
+    PermissionMissing,
+    Throttled,
+    needs_a_person,
+    passes_by_itself,
+)
+from genesys_ad_sync.genesys.writers import words_of_refusal
+from genesys_ad_sync.model import Refusal
 
 FAILURES_TOLERATED = 3
 """Groups in a row that Genesys may fail to serve before the rest of a lane is left to Airflow's retry."""
+
+WRITES_TOLERATED = 10
+"""The same where the groups can be read: then Genesys is there, and it may be those groups alone."""
 
 REFUSALS_TOLERATED = 3
 """Groups that may be refused in the same way, and none accepted, before the client itself is taken for refused."""
 
 
 class LaneErrors:
-    """Errors that keep groups of a lane from being finished. Shared by the lane's threads."""
+    """Errors that keep groups of a lane from being finished. Shared by the lane's threads.
 
-    def __init__(self) -> None:
+    ``refused_before``: an earlier run's refusal of the client. If that was certain, one group is enough to see that it
+    goes on.
+    """
+
+    def __init__(self, refused_before: Refusal | None = None) -> None:
         self._errors: list[tuple[str, GenesysError]] = []  # (group, error)
         self._failures = 0  # in a row
-        self._is_accepted = False  # a write was: then a 403 is its group's alone
+        self._failed_writes = 0  # in a row, in groups that can be read
+        self._is_accepted = False  # a write was: then a refusal is its group's alone
+        self._refused: dict[str, set[str]] = {}  # words -> groups
+        self._names_permission: set[str] = set()  # words that name a missing permission
+        self._refused_before = refused_before.words if refused_before else None
+        self._was_certain = refused_before is not None and refused_before.is_certain
 
-    def add(self, group_id: str, error: GenesysError | None) -> None:
-        """Keep an error that a retry, or a person, can do something about."""
+    def add(
+        self, group_id: str, error: GenesysError | None, *, is_known: bool = False, is_readable: bool = False
+    ) -> None:
+        """Keep an error that a retry, or a person, can do something about.
+
+        ``is_readable``: the group could be read afterwards.
+        ``is_known``: the group had the same trouble in an earlier run. A retry would not help, and nothing is new.
+        """
         if error is None or not (needs_a_person(error) or passes_by_itself(error)):
             return
+        if isinstance(error, PermissionMissing):
+            self.refused(group_id, words_of_refusal(error), is_known=is_known)
+            if error.permissions and not error.is_guess and not is_known:
+                self._names_permission.add(words_of_refusal(error))
+        if is_known and not _concerns_all_groups(error) and not isinstance(error, Throttled):
+            return
         self._errors.append((group_id, error))
-        self._failures += not isinstance(error, PermissionMissing)
+        if not isinstance(error, PermissionMissing):
+            self._failures += not is_readable
+            self._failed_writes += is_readable
+
+    def refused(self, group_id: str, words: str, *, is_known: bool = False) -> None:
+        """Note that a group is refused. A group that was refused before says nothing about the client."""
+        if not is_known or words == self._refused_before:
+            self._refused.setdefault(words, set()).add(group_id)
 
     def served(self, *, accepted: bool) -> None:
         """Note that Genesys served a group. ``accepted``: it accepted a write."""
-        self._failures = 0
+        self._failures = self._failed_writes = 0
         self._is_accepted = self._is_accepted or accepted
 
     def withdraw(self, group_id: str) -> None:
@@ -36,36 +77,63 @@ class LaneErrors:
         self._errors = [(group, error) for group, error in self._errors if group != group_id]
 
     @property
+    def is_accepted(self) -> bool:
+        """True if Genesys accepted a write of this lane."""
+        return self._is_accepted
+
+    @property
     def should_stop(self) -> bool:
         """True if the other groups need not be tried."""
         return (
             self._failures >= FAILURES_TOLERATED
-            or self._client_is_refused
+            or self._failed_writes >= WRITES_TOLERATED
+            or self.client_refusal is not None
             or any(_concerns_all_groups(error) or isinstance(error, Throttled) for _, error in self._errors)
         )
+
+    @property
+    def client_refusal(self) -> str | None:
+        """The words in which the client itself is refused; None: it is not.
+
+        - A token that is not accepted, also a new one.
+        - A permission that is missing, or several groups refused in the same way, and no write was accepted.
+        """
+        for _, error in self._errors:
+            if isinstance(error, AuthenticationFailed):
+                return words_of_refusal(error)
+        if self._is_accepted:
+            return None
+        for words, groups in self._refused.items():
+            still = self._was_certain and words == self._refused_before
+            if words in self._names_permission or still or len(groups) >= REFUSALS_TOLERATED:
+                return words
+        return None
+
+    @property
+    def client_status(self) -> int | None:
+        """The HTTP status of an answer that alone shows that the client is refused; None: there is none."""
+        for _, error in self._errors:
+            if isinstance(error, AuthenticationFailed) or words_of_refusal(error) in self._names_permission:
+                return error.status
+        return None
 
     def raise_worst(self) -> None:
         """Raise the error that says most about what to do, if there was any.
 
         A 403 of one group comes last: it ends a task without a retry, and a retry serves groups that failed otherwise.
         """
-        client_is_refused = self._client_is_refused
+        words = self.client_refusal
 
         def weight(error: GenesysError) -> tuple[bool, bool, float]:
             is_403 = isinstance(error, PermissionMissing)
-            return _concerns_all_groups(error) or (is_403 and client_is_refused), not is_403, error.retry_after or 0.0
+            is_client = is_403 and words_of_refusal(error) == words
+            return _concerns_all_groups(error) or is_client, not is_403, error.retry_after or 0.0
 
-        if self._errors:
-            raise max((error for _, error in self._errors), key=weight)
-
-    @property
-    def _client_is_refused(self) -> bool:
-        """True if several groups were refused in the same way, and no write was accepted."""
-        refusals: dict[str | None, set[str]] = {}
-        for group_id, error in self._errors:
-            if isinstance(error, PermissionMissing):
-                refusals.setdefault(error.code, set()).add(group_id)
-        return not self._is_accepted and any(len(groups) >= REFUSALS_TOLERATED for groups in refusals.values())
+        worst = max((error for _, error in self._errors), key=weight, default=None)
+        if words is not None and (worst is None or not weight(worst)[0]):
+            raise ClientRefused(f"Genesys refuses the writes of this OAuth client: {words}")
+        if worst is not None:
+            raise worst
 
 
 def _concerns_all_groups(error: GenesysError) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from genesys_ad_sync.errors import SettingsError
 from genesys_ad_sync.genesys.client import GenesysClient
-from genesys_ad_sync.genesys.writers.base import MemberChange, MembershipWriter, WriteResult
+from genesys_ad_sync.genesys.writers.base import MemberChange, MembershipWriter, WriteResult, words_of_refusal
 from genesys_ad_sync.genesys.writers.batching import MAX_MEMBERS
 from genesys_ad_sync.genesys.writers.group_members import GroupMembersWriter
 from genesys_ad_sync.genesys.writers.scim_patch import ScimPatchWriter, patch_request
@@ -27,6 +27,7 @@ __all__ = [
     "UserPatchWriter",
     "WriteResult",
     "patch_request",
+    "words_of_refusal",
     "writer_for",
 ]
 

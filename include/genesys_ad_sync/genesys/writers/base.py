@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from genesys_ad_sync.genesys.errors import GenesysError
+from genesys_ad_sync.genesys.errors import BadRequest, GenesysError, NotFound, VersionConflict
 from genesys_ad_sync.model import Action
 
 # An id goes into paths and queries: other characters could make it mean other members.
+MAX_WORDS = 300
 _SAFE_ID = re.compile(r"[0-9A-Za-z_-]+\Z")
 
 
@@ -30,6 +31,9 @@ class WriteResult:
 
     ``ok``: Genesys accepted it. ``ambiguous``: it is unknown whether it was carried out. In both cases only a
     read-back shows whether it is in effect.
+    ``words``: what a refusal says, the same for the same cause; empty if it is none, as a version conflict.
+    ``of_group``: the group itself is refused, whoever the member is. ``conflict``: the group changed meanwhile, again
+    and again; neither a refusal nor a failure.
     """
 
     user_id: str
@@ -39,6 +43,9 @@ class WriteResult:
     correlation_id: str | None = None
     error: str | None = None
     ambiguous: bool = False
+    words: str = ""
+    of_group: bool = False
+    conflict: bool = False
 
 
 class MembershipWriter(Protocol):
@@ -87,8 +94,11 @@ def unsafe_ids(changes: Sequence[MemberChange]) -> Iterator[WriteResult]:
         yield WriteResult(user_id, action, ok=False, error="This is not an id of a Genesys user; nothing was sent")
 
 
-def refused(batch: Sequence[MemberChange], error: GenesysError, *, ambiguous: bool) -> Iterator[WriteResult]:
+def refused(
+    batch: Sequence[MemberChange], error: GenesysError, *, ambiguous: bool, of_group: bool = False
+) -> Iterator[WriteResult]:
     """Yield the results of a batch with an error or without an answer."""
+    words = words_of_refusal(error) if isinstance(error, (BadRequest, NotFound)) else ""
     for action, user_id in batch:
         # RFC 7644: noTarget = the filter matches nobody, so there is nothing left to remove.
         gone = action is Action.REMOVE and error.code == "noTarget" and len(batch) == 1
@@ -100,4 +110,12 @@ def refused(batch: Sequence[MemberChange], error: GenesysError, *, ambiguous: bo
             correlation_id=error.correlation_id,
             error=None if gone else error.report_text(),
             ambiguous=ambiguous and not gone,
+            words="" if gone or ambiguous else words,
+            of_group=of_group and not gone,
+            conflict=isinstance(error, VersionConflict),
         )
+
+
+def words_of_refusal(error: GenesysError) -> str:
+    """Return what a refusal says. Words that name a user differ from user to user."""
+    return " ".join(str(part) for part in (error.status, error.code, error.words or error.message) if part)[:MAX_WORDS]

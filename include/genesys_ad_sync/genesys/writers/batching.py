@@ -9,11 +9,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Generator, Iterator, Sequence
 from http import HTTPStatus
-from typing import TypeAlias
 
 from genesys_ad_sync.genesys.client import ApiResponse
 from genesys_ad_sync.genesys.errors import BadRequest, GenesysError, NotFound, VersionConflict
-from genesys_ad_sync.genesys.writers.base import MemberChange, WriteResult, refused
+from genesys_ad_sync.genesys.writers.base import MemberChange, WriteResult, refused, words_of_refusal
 
 MAX_MEMBERS = 50
 """Members per request. Documented for /groups/{id}/members; SCIM's own cap is unknown, so the same is kept there."""
@@ -22,7 +21,6 @@ WORTH_A_TEST = 4
 """Changes in a batch from which on it costs less to find out whether the group itself is refused."""
 
 _Batch = Sequence[MemberChange]
-_Words: TypeAlias = "tuple[int | None, str | None, str]"
 
 
 class BatchSender:
@@ -44,7 +42,7 @@ class BatchSender:
         self._group_exists = group_exists
         self._choose = choose  # at random: two bad changes must not pass for a refused group run after run
         self._may_be_refused = True  # the group itself: nothing was accepted, and it was not tested yet
-        self._refused_as: _Words | None = None  # the words in which the group itself is refused
+        self._refused_as: str | None = None  # the words in which the group itself is refused
         self._exists = False
         self._repeated = False
 
@@ -89,9 +87,10 @@ class BatchSender:
 
     def _after_refusal(self, batch: _Batch, waiting: list[_Batch], error: GenesysError) -> Iterator[WriteResult]:
         """Give up a refused batch, or put smaller ones on the stack ``waiting``."""
-        group_is_refused = _words(error) == self._refused_as
+        group_is_refused = words_of_refusal(error) == self._refused_as
         if group_is_refused or (isinstance(error, NotFound) and self._group_is_gone()):
-            yield from refused(_flat(batch, waiting), error, ambiguous=group_is_refused and self._repeated)
+            ambiguous = group_is_refused and self._repeated
+            yield from refused(_flat(batch, waiting), error, ambiguous=ambiguous, of_group=True)
             waiting.clear()
         elif len(batch) == 1 or isinstance(error, VersionConflict):
             yield from refused(batch, error, ambiguous=self._repeated)
@@ -112,7 +111,7 @@ class BatchSender:
             waiting.append(right)
             return
         of_right = yield from self._send_one(right)
-        if of_right is None or {_words(of_left), _words(of_right)} != {_words(error)}:
+        if of_right is None or {words_of_refusal(of_left), words_of_refusal(of_right)} != {words_of_refusal(error)}:
             if of_right is not None:
                 yield from self._after_refusal(right, waiting, of_right)
             yield from self._after_refusal(left, waiting, of_left)
@@ -124,11 +123,11 @@ class BatchSender:
             of_one = yield from self._send_one([one])
             if of_one is not None:
                 yield from refused([one], of_one, ambiguous=self._repeated)
-            if of_one is None or _words(of_one) != _words(error):
+            if of_one is None or words_of_refusal(of_one) != words_of_refusal(error):
                 same = False
                 break
         if same:
-            self._refused_as = _words(error)
+            self._refused_as = words_of_refusal(error)
             yield from self._after_refusal(rest, waiting, error)
         else:
             waiting += _halves(rest)[::-1]
@@ -142,11 +141,6 @@ class BatchSender:
     def _in_batches(self, changes: _Batch) -> list[_Batch]:
         """Cut the changes into batches, as a stack: the first batch last."""
         return [changes[i : i + self.size] for i in range(0, len(changes), self.size)][::-1]
-
-
-def _words(error: GenesysError) -> _Words:
-    """Return what a refusal says. Words that name a user differ from user to user."""
-    return error.status, error.code, error.words or error.message
 
 
 def _halves(batch: _Batch) -> list[_Batch]:

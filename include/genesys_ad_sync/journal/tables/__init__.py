@@ -24,7 +24,18 @@ from genesys_ad_sync.journal.tables.ownership import (
     question,
     restored,
 )
-from genesys_ad_sync.journal.tables.runs import change, fact, group_result, outcome, request, row, run
+from genesys_ad_sync.journal.tables.runs import (
+    change,
+    content,
+    fact,
+    group_result,
+    outcome,
+    refusal,
+    request,
+    row,
+    run,
+    waiting,
+)
 from genesys_ad_sync.journal.tables.shared import external_id, lease, lease_holder, meta, refused_login, shared_secret
 
 HEAD = "0015"
@@ -38,6 +49,7 @@ __all__ = [
     "UtcDateTime",
     "change",
     "claim",
+    "content",
     "cursor",
     "definition",
     "dry_evidence",
@@ -62,6 +74,7 @@ __all__ = [
     "pin",
     "protected_group",
     "question",
+    "refusal",
     "refused_login",
     "request",
     "restored",
@@ -69,6 +82,7 @@ __all__ = [
     "run",
     "shared_secret",
     "user",
+    "waiting",
 ]
 
 

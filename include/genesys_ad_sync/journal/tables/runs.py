@@ -12,7 +12,8 @@ from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_col
 
 # `settled_*` say which attempt of which run settled it; `status` is the last outcome. `evidence`: see model.Evidence.
 # `first_seen_*`: when a live run first listed it. `over_limit`: the limits that it went over, until a person approves
-# it; see `planning.limits`.
+# it; see `planning.limits`. `looked_at`: the change rests since then: a known orphan, or a person whom Genesys refuses
+# to look up. Null: a run takes it up.
 change = Table(
     "journal_change",
     metadata,
@@ -41,6 +42,7 @@ change = Table(
     Column("first_seen_dag_id", String),
     Column("first_seen_run_id", String),
     Column("over_limit", String),
+    Column("looked_at", UtcDateTime),
     Index("journal_change_by_definition", "definition", "observed_at"),
     Index("journal_change_by_user", "definition", "user_guid"),
     sqlite_autoincrement=True,
@@ -53,7 +55,16 @@ Index(
     postgresql_where=text("settled = false"),
 )
 
-# What became of a change, run by run; only added to. The newest counts.
+Index(
+    "journal_change_resting",
+    change.c.definition,
+    change.c.user_guid,
+    sqlite_where=text("looked_at IS NOT NULL"),
+    postgresql_where=text("looked_at IS NOT NULL"),
+)
+
+# What became of a change; only added to, and only if it differs from the last outcome. The newest counts.
+# `genesys_group_id`: the group in which it failed.
 outcome = Table(
     "journal_outcome",
     metadata,
@@ -68,6 +79,7 @@ outcome = Table(
     Column("correlation_id", String),
     Column("error", String),
     Column("at", UtcDateTime, nullable=False),
+    Column("genesys_group_id", String),
     Index("journal_outcome_by_change", "change_id", "id"),
     sqlite_autoincrement=True,
 )
@@ -106,12 +118,22 @@ def run_column() -> Column[Any]:
     return Column("run", Number, ForeignKey("journal_run.id", ondelete="CASCADE"), primary_key=True)
 
 
+# A large value is kept once in `content`, for all runs that have the same.
 fact = Table(
     "journal_run_fact",
     metadata,
     run_column(),
     Column("key", String, primary_key=True),
     Column("value", JSON(none_as_null=False), nullable=False),  # null is a value, too
+    Column("content", String),
+)
+
+# Large values of facts, by their digest.
+content = Table(
+    "journal_content",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("value", JSON(none_as_null=False), nullable=False),
 )
 
 # The rows of the plan and of the report. `replaced` is 0 for the present ones and the row's id for one that an
@@ -152,4 +174,43 @@ request = Table(
     run_column(),
     Column("task_key", String, primary_key=True),
     json_column("counts"),
+)
+
+# -- what waits ------------------------------------------------------------------------------------
+
+# What Genesys does not do for now: see model.Refusal. `action` is empty where the kind has none.
+refusal = Table(
+    "journal_refusal",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("genesys_group_id", String, primary_key=True),
+    Column("person", String, primary_key=True),
+    Column("action", String, primary_key=True),
+    Column("reason", String, nullable=False),
+    Column("http_code", Integer),
+    Column("words", String, nullable=False),
+    Column("correlation_id", String),
+    Column("error", String),
+    Column("times", Integer, nullable=False),
+    Column("first_at", UtcDateTime, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+    Column("run", String, nullable=False),
+    Column("lifted", Boolean, nullable=False),
+    Column("listing", String),
+    json_column("tried", nullable=True),
+)
+
+# One row per definition. `users_total`: active Genesys users when they were last counted. `rules`: a digest of the
+# definition when it last ran. `looked_up_to`: the last AD user, by guid, who was looked up in turn. `listed_*`: the
+# last run that listed everything that waits.
+waiting = Table(
+    "journal_waiting",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("users_total", Integer),
+    Column("rules", String),
+    Column("looked_up_to", String),
+    Column("listed_dag_id", String),
+    Column("listed_run_id", String),
 )

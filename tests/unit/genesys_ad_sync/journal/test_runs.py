@@ -284,7 +284,7 @@ def test_old_runs_are_forgotten_but_no_change_and_not_its_last_outcome(journal: 
     old, new = begin(journal, "old"), begin(journal, "new", started_at=T0 + minutes(60))
     one, two = recorded(journal, change("g", "u1"), change("g", "u2"))
     journal.rows.record_outcomes(old, [row(one, Status.HELD), row(two, Status.SUCCESS)], at=T0)
-    journal.rows.record_outcomes(new, [row(one, Status.HELD)], at=T0 + minutes(60))
+    journal.rows.record_outcomes(new, [row(one, Status.FAILED)], at=T0 + minutes(60))
     unfinished, another = begin(journal, "unfinished"), begin(journal, "another", definition="another")
     for run in (old, another):
         journal.runs.finish(run, "success", T0 + minutes(1))
@@ -314,6 +314,6 @@ def test_a_row_of_an_undo_is_stored_under_the_names_that_older_journals_have(jou
         *("action", "status", "genesys_group_id", "user_guid", "group_guids", "genesys_user_id", "reason", "error"),
         *("http_code", "correlation_id", "changed_at", "observed_after", "observed_at", "settled_by", "change_ids"),
         *("lane", "genesys_group", "directory_groups", "directory_user", "undoes", "about", "rivals", "unseen"),
-        *("first_seen_at", "first_seen_run"),
+        *("first_seen_at", "first_seen_run", "retry_after"),
     }
     assert journal.rows.of_run(run) == [undone]

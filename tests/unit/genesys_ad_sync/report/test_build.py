@@ -20,16 +20,16 @@ from tests.support.report_example import NOON, example, guid, row, rows
 KEYS = [
     "schema_version", "dag_id", "run_id", "run_type", "attempt", "mode", "dry_run", "timestamp", "window",
     "total_changes", "successes", "failures", "orphans", "skipped", "held", "unchanged", "superseded", "planned",
-    "details", "groups", "requests", "approval", "notes",
+    "details", "groups", "requests", "approval", "notes", "open",
 ]  # fmt: skip
 DETAIL_KEYS = [
     "action", "status", "user_id", "http_code", "error", "reason", "correlation_id", "changed_at", "observed_after",
-    "observed_at", "settled_by", "first_seen_at", "first_seen_run", "remedy", "rivals", "directory_groups",
-    "genesys_group", "directory_user",
+    "observed_at", "settled_by", "first_seen_at", "first_seen_run", "remedy", "rivals", "retry_after",
+    "directory_groups", "genesys_group", "directory_user",
 ]  # fmt: skip
 GROUP_KEYS = [
     "genesys_group", "directory_groups", "complete", "before", "after", "added", "removed", "manual_members",
-    "manual_member_ids",
+    "manual_member_ids", "refused",
 ]  # fmt: skip
 
 

@@ -9,14 +9,16 @@ import pytest
 from genesys_ad_sync.genesys.errors import (
     AuthenticationFailed,
     BadRequest,
+    ClientRefused,
     GenesysError,
     PermissionMissing,
     ServerError,
     Throttled,
 )
-from genesys_ad_sync.model import Action, Reason, Row, Status
+from genesys_ad_sync.genesys.writers import words_of_refusal
+from genesys_ad_sync.model import Action, Reason, Refusal, RefusalKind, Row, Status
 from genesys_ad_sync.writing.lane import claim_own_success
-from genesys_ad_sync.writing.lane_errors import FAILURES_TOLERATED, LaneErrors
+from genesys_ad_sync.writing.lane_errors import FAILURES_TOLERATED, WRITES_TOLERATED, LaneErrors
 
 ROW = Row(Action.ADD, Status.UNCHANGED, "G", "ann", ("g1",), genesys_user_id="x-ann", reason=Reason.ALREADY_SO)
 
@@ -42,6 +44,59 @@ def test_a_few_failures_do_not_stop_a_lane() -> None:
     failing = [DOWN] * (FAILURES_TOLERATED - 1)
     assert not errors(*failing).should_stop
     assert errors(*failing, DOWN).should_stop
+
+
+def test_more_groups_may_fail_to_be_written_where_they_can_be_read() -> None:
+    kept = LaneErrors()
+    for number in range(WRITES_TOLERATED):
+        assert not kept.should_stop
+        kept.add(f"G{number}", DOWN, is_readable=True)
+    assert kept.should_stop
+
+
+def test_a_known_failure_is_not_raised_and_stops_nothing() -> None:
+    kept = LaneErrors()
+    for number in range(3 * FAILURES_TOLERATED):
+        kept.add(f"G{number}", DOWN if number % 2 else NO, is_known=True)
+    assert not kept.should_stop
+    kept.raise_worst()
+    kept.add("G", Throttled("wait", status=429), is_known=True)
+    with pytest.raises(Throttled):
+        kept.raise_worst()
+
+
+NAMED = PermissionMissing("the role lacks it", status=403, permissions=("directory:group:edit",))
+
+
+@pytest.mark.parametrize("error", [NAMED, AuthenticationFailed("no", status=401)])
+def test_one_answer_may_show_that_the_client_is_refused(error: GenesysError) -> None:
+    kept = errors(error)
+    assert kept.should_stop
+    assert kept.client_refusal == words_of_refusal(error)
+    assert kept.client_status == error.status
+    assert errors(NO, NO, NO).client_status is None
+
+
+@pytest.mark.parametrize(("status", "enough"), [(403, 1), (None, 3)])
+def test_a_client_that_was_refused_before_is_known_by_one_group_if_that_was_certain(
+    status: int | None, enough: int
+) -> None:
+    before = Refusal(RefusalKind.CLIENT, Reason.REFUSED_CLIENT, http_code=status, words=words_of_refusal(NO))
+    kept = LaneErrors(before)
+    for number in range(enough):
+        assert kept.client_refusal is None
+        kept.add(f"G{number}", NO)
+    assert kept.client_refusal == words_of_refusal(NO)
+
+
+def test_three_groups_that_refuse_in_the_same_words_stop_a_lane_whatever_the_status() -> None:
+    kept = LaneErrors()
+    for number in range(3):
+        assert kept.client_refusal is None
+        kept.refused(f"G{number}", "400 the organisation is locked")
+    assert kept.should_stop
+    with pytest.raises(ClientRefused, match="locked"):
+        kept.raise_worst()
 
 
 def test_failures_between_groups_that_are_served_do_not_stop_a_lane() -> None:
