@@ -90,6 +90,13 @@ def test_a_definition_that_never_ran_is_stale_and_one_without_a_file_is_judged_b
     assert stale(at(journal, 3)) == {DAG: True}
 
 
+def test_a_dag_that_has_not_come_to_its_first_run_yet_is_waited_for(journal: Journal) -> None:
+    poll(journal, {"voice": "ann"})  # the journal began at T0
+    assert stale(at(journal, 1, definition())) == {DAG: False, FULL: False}
+    assert stale(at(journal, 3, definition())) == {DAG: True, FULL: False}
+    assert stale(at(journal, 73, definition())) == {DAG: True, FULL: True}
+
+
 @pytest.mark.parametrize(
     ("schedule", "hours"), [("*/15 * * * *", 2), ("0 * * * *", 3), ("0 3 * * *", 72), ("0 6-18 * * 1-5", 180)]
 )
