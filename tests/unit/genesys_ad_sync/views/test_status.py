@@ -14,7 +14,7 @@ from genesys_ad_sync.settings import SyncDefinition
 from genesys_ad_sync.views.runs import find_run, list_runs
 from genesys_ad_sync.views.status import DefinitionStatus, silence_of, status
 from tests.support.journal import T0, begin, journal, journal_url, user  # noqa: F401 (fixtures)
-from tests.unit.genesys_ad_sync.views.examples import (
+from tests.support.view_examples import (
     Action,
     Reason,
     Status,

@@ -21,7 +21,7 @@ from genesys_ad_sync.report import ReportStore
 from genesys_ad_sync_airflow.cli.tree import main
 from tests.support.journal import begin, journal, journal_url  # noqa: F401 (fixtures)
 from tests.support.report_example import example
-from tests.unit.genesys_ad_sync.views.examples import (
+from tests.support.view_examples import (
     DEFINITION_TEXT,
     Reason,
     Status,
