@@ -105,7 +105,7 @@ def _of_definition(
         cursor.cursor.doubted_since if cursor else None,
         mine.restoration.is_active(),
         tuple(
-            _dag_status(journal, dag_id, definition, now, silent_after or usual)
+            _dag_status(journal, dag_id, definition, silent_after or usual, now, cursor.began_at if cursor else None)
             for dag_id, usual in _dags(journal, name, definition).items()
         ),
         tuple(_as_waiting(waiting) for waiting in journal.lookups.waiting(name)),
@@ -137,24 +137,25 @@ def silence_of(schedule: str) -> timedelta:
 
 
 def _dag_status(
-    journal: Journal, dag_id: str, definition: SyncDefinition | None, now: datetime, silent_after: timedelta
+    journal: Journal,
+    dag_id: str,
+    definition: SyncDefinition | None,
+    silent_after: timedelta,
+    now: datetime,
+    began_at: datetime | None,
 ) -> DagStatus:
+    """Return how a DAG does. ``began_at``: the first poll of its definition; before, nothing was expected of it."""
     dry_counts = definition is not None and definition.dry_run
     runs = journal.lookups.last_runs(1, dag_id=dag_id)
     ended = journal.lookups.last_runs(
         _RUNS_TO_SEARCH, dag_id=dag_id, finished=True, dry_run=None if dry_counts else False
     )
     through = _carried_through(journal, ended)
-    stale = through is None or now - through > silent_after
+    sign_of_life = through or began_at
+    stale = sign_of_life is None or now - sign_of_life > silent_after
     listed = as_listed(journal, runs)
-    return DagStatus(
-        dag_id,
-        listed[0] if listed else None,
-        through,
-        silent_after,
-        stale,
-        _words(through, now, silent_after, stale=stale),
-    )
+    words = _words(through, now, silent_after, stale=stale)
+    return DagStatus(dag_id, listed[0] if listed else None, through, silent_after, stale, words)
 
 
 def _carried_through(journal: Journal, runs: Iterable[RunRecord]) -> datetime | None:
@@ -172,7 +173,8 @@ def _carried_through(journal: Journal, runs: Iterable[RunRecord]) -> datetime | 
 
 def _words(through: datetime | None, now: datetime, silent_after: timedelta, *, stale: bool) -> str:
     if through is None:
-        return "No run was carried through yet."
+        expected = f"; expected at least every {_rounded(silent_after)}" if stale else ""
+        return f"{'SILENT: no' if stale else 'No'} run was carried through yet{expected}."
     ago = _rounded(now - through)
     if stale:
         return f"SILENT: no run was carried through for {ago}; expected at least every {_rounded(silent_after)}."

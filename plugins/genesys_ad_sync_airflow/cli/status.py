@@ -62,9 +62,10 @@ def _print(one: DefinitionStatus) -> None:
             counts = ", ".join(f"{count} {status}" for status, count in dag.last.counts.items()) or "no rows"
             click.echo(f"    last run {dag.last.run_id}: {dag.last.state or 'not ended'}; {counts}")
     for question in one.questions:
+        changes = f"{question.changes} change{'' if question.changes == 1 else 's'}"
         click.echo(
-            f"  Run {question.run} asks about {question.changes} changes since {moment(question.asked_at)}: answer in "
-            f"its task approve_removals until {moment(question.until)}."
+            f"  Run {question.run} asks about {changes} since {moment(question.asked_at)}: answer in its task "
+            f"approve_removals until {moment(question.until)}."
         )
     print_table(
         ("status", "reason", "changes", "oldest since", "meaning"),

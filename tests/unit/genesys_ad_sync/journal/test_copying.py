@@ -166,7 +166,7 @@ def _kill(*_: object, **__: object) -> None:
     raise _Killed
 
 
-@pytest.mark.parametrize("at_moment", ["_copy_table", "_identity_of_copy"])
+@pytest.mark.parametrize("at_moment", ["copy_table", "_identity_of_copy"])
 def test_a_copy_that_was_killed_early_leaves_the_source_as_it_was(
     journal: Journal, databases: Databases, target_url: str, monkeypatch: pytest.MonkeyPatch, at_moment: str
 ) -> None:

@@ -14,7 +14,7 @@ from genesys_ad_sync.journal import Journal, tables
 from genesys_ad_sync.journal.scratch import scratch_journal
 from genesys_ad_sync.model import Action, RunKey, Status
 from tests.support.journal import T0, begin, change, journal, journal_url, minutes  # noqa: F401 (fixtures)
-from tests.unit.genesys_ad_sync.views.examples import grant, map_groups, poll, run_with
+from tests.support.view_examples import grant, map_groups, poll, run_with
 
 NOW = T0 + timedelta(days=400)
 

@@ -9,7 +9,7 @@ from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.views.group import GroupAnswer, explain_group
 from genesys_ad_sync.views.search import find_groups
 from tests.support.journal import T0, journal, journal_url  # noqa: F401 (fixtures)
-from tests.unit.genesys_ad_sync.views.examples import (
+from tests.support.view_examples import (
     Action,
     Reason,
     Status,

@@ -12,7 +12,7 @@ from genesys_ad_sync.model import Decision, FormerLink, Link, Objection
 from genesys_ad_sync.views.person import explain_genesys_user, explain_person
 from genesys_ad_sync.views.person_answer import Membership, PersonAnswer
 from tests.support.journal import T0, journal, journal_url  # noqa: F401 (fixtures)
-from tests.unit.genesys_ad_sync.views.examples import (
+from tests.support.view_examples import (
     Action,
     Reason,
     Status,

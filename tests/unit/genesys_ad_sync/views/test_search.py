@@ -11,7 +11,7 @@ from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.model import FormerLink, Link
 from genesys_ad_sync.views.search import find_groups, find_people
 from tests.support.journal import T0, journal, journal_url  # noqa: F401 (fixtures)
-from tests.unit.genesys_ad_sync.views.examples import looked_at, map_groups, poll
+from tests.support.view_examples import looked_at, map_groups, poll
 
 PEOPLE = {
     "g-ann": {"name": "Ann Müller", "attributes": {"mail": "Ann.Mueller@Example.com", "employeenumber": "E-7"}},

@@ -14,7 +14,7 @@ from genesys_ad_sync.settings import SyncDefinition
 from genesys_ad_sync.views.runs import find_run, list_runs
 from genesys_ad_sync.views.status import DefinitionStatus, silence_of, status
 from tests.support.journal import T0, begin, journal, journal_url, user  # noqa: F401 (fixtures)
-from tests.unit.genesys_ad_sync.views.examples import (
+from tests.support.view_examples import (
     Action,
     Reason,
     Status,
@@ -88,6 +88,13 @@ def test_a_definition_that_never_ran_is_stale_and_one_without_a_file_is_judged_b
     ended(journal, DAG, "r1", 0)
     assert stale(at(journal, 1)) == {DAG: False}
     assert stale(at(journal, 3)) == {DAG: True}
+
+
+def test_a_dag_that_has_not_come_to_its_first_run_yet_is_waited_for(journal: Journal) -> None:
+    poll(journal, {"voice": "ann"})  # the journal began at T0
+    assert stale(at(journal, 1, definition())) == {DAG: False, FULL: False}
+    assert stale(at(journal, 3, definition())) == {DAG: True, FULL: False}
+    assert stale(at(journal, 73, definition())) == {DAG: True, FULL: True}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from genesys_ad_sync.report import ReportStore
 from genesys_ad_sync_airflow.cli.tree import main
 from tests.support.journal import begin, journal, journal_url  # noqa: F401 (fixtures)
 from tests.support.report_example import example
-from tests.unit.genesys_ad_sync.views.examples import (
+from tests.support.view_examples import (
     DEFINITION_TEXT,
     Reason,
     Status,
@@ -102,7 +102,7 @@ def test_explain_group_prints_sources_members_and_limits() -> None:
 def test_status_ends_with_1_if_a_dag_is_silent(journal: Journal) -> None:
     silent = call("status")
     assert silent.exit_code == 1
-    assert f"{DAG}: No run was carried through yet." in silent.stdout
+    assert f"{DAG}: SILENT: no run was carried through yet; expected at least every 2 h." in silent.stdout
     assert "no_genesys_user" in silent.stdout
     now = datetime.now(timezone.utc)
     for dag_id in (DAG, f"{DAG}_full"):
