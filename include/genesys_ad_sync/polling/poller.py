@@ -6,9 +6,7 @@ only here is known how a change was found; everything else is decided later.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -34,6 +32,7 @@ from genesys_ad_sync.polling.announced import (
 from genesys_ad_sync.polling.confirmation import confirm_held_changes
 from genesys_ad_sync.polling.doubts import Step, hold_doubtful, why_doubted, without_hold_if_told
 from genesys_ad_sync.polling.evidence import with_evidence
+from genesys_ad_sync.polling.garbage import gc_paused
 from genesys_ad_sync.polling.notes import (
     CANARY_NOTE,
     note_on_deleted_objects,
@@ -46,22 +45,6 @@ from genesys_ad_sync.polling.times import ChangeTimes
 from genesys_ad_sync.run.context import TaskContext
 
 CONFLICTS_TOLERATED = 5
-
-
-@contextmanager
-def gc_paused() -> Iterator[None]:
-    """Pause the search for cycles in garbage.
-
-    Nearly all that is read is kept, and each search would walk it and all of Airflow: a fifth of the time of
-    `benchmarks/poll.py`. Other objects go by their reference count as ever.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 @dataclass(frozen=True)
