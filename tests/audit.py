@@ -74,7 +74,7 @@ _SAYS = {
     0: "no known vulnerability",
     1: "KNOWN VULNERABILITIES",
     2: "NOT AUDITED: no database of vulnerabilities answered for all of it. Nothing is known, which is not the same as "
-    "good. Run it where pypi.org or api.osv.dev can be reached.",
+    "good. Run it where PyPI or OSV can be reached.",
 }
 
 

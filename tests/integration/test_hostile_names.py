@@ -12,6 +12,7 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore
 from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
 from genesys_ad_sync_airflow.task_context import counts_for_xcom
 from sandbox.active_directory import SandboxDirectory
-from sandbox.directory_objects import CONTACT_CENTER, Content, Group, RemoveMember, User
+from sandbox.directory_objects import CONTACT_CENTER, AddMember, Content, Group, RemoveMember, User
 from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 from tests.support.pipeline import Pipeline, definition_for, set_connection
 
@@ -218,7 +219,6 @@ def check_log(lines: list[str]) -> None:
     for line in lines:
         assert MARK not in line
         assert not [character for character in line if unicodedata.category(character) in ("Cc", "Cs")], line
-        assert "ERROR forged" not in line or "\n" not in line
 
 
 def check_xcoms(xcoms: list[Any]) -> None:
@@ -234,14 +234,6 @@ def check_files(folder: Path) -> None:
         assert MARK not in path.name
         if path.suffix == ".json" and path.name != "journal.json":
             json.loads(path.read_text())
-
-
-@pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    caplog.set_level(logging.DEBUG)
-    lines: list[str] = []
-    yield lines
-    lines.extend(record.getMessage() for record in caplog.records)
 
 
 def everything_said(run: Run, caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -268,8 +260,6 @@ def test_names_are_shown_exactly_where_people_decide_and_nowhere_else(
         run.stage("second", apply_answer, given)
         second = run.finish("second")
     finally:
-        from sandbox.directory_objects import AddMember
-
         directory.apply([AddMember(f"g{number}", f"h{number}") for number in range(len(PAYLOADS))])
 
     names = {user.cn for user in PEOPLE}
@@ -296,10 +286,8 @@ def test_what_genesys_says_of_a_person_is_in_the_report_alone(
     caplog.set_level(logging.DEBUG)
     words = f"no user {MARK} Müller\r\n2026-01-01 ERROR forged \x1b[2J Bearer abcdefgh"
     run.pipeline.genesys.add_fault("status", path=path, status=status, message=words, times=None)
-    try:
+    with suppress(GroupSyncError):
         run.until_the_form("first")
-    except GroupSyncError:
-        pass
     report = run.finish("first")
     assert run.errors or [row for row in report["details"] if row["status"] in ("failed", "held", "orphaned")]
     check_log(everything_said(run, caplog))

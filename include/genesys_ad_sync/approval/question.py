@@ -89,7 +89,7 @@ def question(rows: Sequence[Row], plan_hash: str) -> Question:
     """Return the question about these rows, by Genesys group, the largest first."""
     by_group: dict[str, list[Row]] = {}
     for row in rows:
-        assert row.genesys_group_id is not None
+        assert row.genesys_group_id is not None  # noqa: S101  for mypy
         by_group.setdefault(row.genesys_group_id, []).append(row)
     options = {group_id: _option(group_rows) for group_id, group_rows in by_group.items()}
     uses = Counter(options.values())

@@ -169,7 +169,7 @@ def _decide_add(proposal: Proposal, facts: TargetFacts) -> Verdict:
 def _add_of(match: Match, proposal: Proposal, facts: TargetFacts) -> Verdict:
     """Decide the add of an AD user who is exactly one Genesys user."""
     genesys_id = match.genesys_user_id
-    assert genesys_id is not None
+    assert genesys_id is not None  # noqa: S101  for mypy
     if proposal.doubted_groups.issuperset(facts.target.wanted[match.user_guid]):
         # also if he is a member: until it is certain, that may be the work of somebody in Genesys Cloud
         return Verdict(Status.HELD, Reason.OTHER_DOMAIN_CONTROLLER, genesys_id, about=proposal.about)
