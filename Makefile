@@ -10,6 +10,7 @@
 # make plan     print what the shipped definition would do in the sandbox, write nothing
 # make fuzz     play 200 rounds of windows in any order, kills and spoilt answers (FUZZ_SEED=N: the first seed)
 # make lint     ruff, mypy, which room may import which, and the sizes of files and functions
+# make audit    look up the locked dependencies in a database of known vulnerabilities
 # make wheel    build the package into dist/
 # make coverage run the unit tests, and print which lines and branches they reach
 # make docs     write the generated tables of docs/configuration.md and docs/check.md
@@ -43,7 +44,8 @@ $(VENV)/.installed: requirements-dev.lock pyproject.toml
 	fi; \
 	echo "Installing into $(VENV) with $$($$python --version)"; \
 	$$python -m venv --clear $(VENV) && \
-	$(PYTHON) -m pip install -q --disable-pip-version-check "$$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements-dev.lock)"
+	sed -n '/^uv==/,/[^\]$$/p' requirements-dev.lock > $(VENV)/uv.lock && \
+	$(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.lock
 	@$(UV) pip sync -q --require-hashes --compile-bytecode -p $(PYTHON) requirements-dev.lock
 	@$(UV) pip install -q --no-deps --no-build-isolation -p $(PYTHON) -e .
 	@touch $@
@@ -149,6 +151,10 @@ lint: install
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(PYTHON) tests/check_sizes.py
+
+.PHONY: audit
+audit: install
+	@$(PYTHON) tests/audit.py
 
 .PHONY: coverage
 coverage: test-packages

@@ -35,8 +35,8 @@ def notifiers_of(definition: SyncDefinition, complain: Callable[..., None]) -> l
         return []
     try:
         spec = importlib.util.spec_from_file_location("genesys_ad_sync_notifiers", path)
-        assert spec is not None
-        assert spec.loader is not None
+        assert spec is not None  # noqa: S101  for mypy
+        assert spec.loader is not None  # noqa: S101  for mypy
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return [SafeNotifier(notifier, complain) for notifier in module.approval_notifiers(definition)]

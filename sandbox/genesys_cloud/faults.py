@@ -46,7 +46,7 @@ class FaultRule:
     ``method`` and ``path`` are regular expressions: the method must match in full, the path somewhere.
     ``times``: fire for the next n matches, then never again (None: for ever). ``skip``: let the first n matches pass.
     ``probability``: of firing, drawn from the seeded generator of `Faults`. ``processed`` (kind `status`): the request
-    is carried out and the error is answered all the same.
+    is carried out and the error is answered all the same. ``message`` (kind `status`): Genesys' own words.
     """
 
     kind: Kind
@@ -56,6 +56,7 @@ class FaultRule:
     skip: int = 0
     probability: float = 1.0
     status: int | None = None
+    message: str | None = None
     retry_after: int | None = None
     seconds: float = 1.0
     when: Literal["before", "after"] = "after"

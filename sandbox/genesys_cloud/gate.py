@@ -207,6 +207,8 @@ class Gate:
 def _refusal_of(rule: FaultRule) -> RefusalError:
     assert rule.status is not None
     headers = {} if rule.retry_after is None else {"Retry-After": str(rule.retry_after)}
+    if rule.message is not None:
+        return RefusalError(rule.status, "bad.request", rule.message, headers=headers)
     if rule.status == HTTPStatus.CONFLICT:
         return RefusalError(409, "general.conflict", refusals.CONFLICT_MESSAGE.format(entity="group"), headers=headers)
     return refusals.with_status(rule.status, headers)

@@ -14,10 +14,21 @@ SECOND_AIRFLOW = ("test_catch_up", "test_safety")  # they take as long as the ot
 HANGING_SECONDS = 3600  # against waiting for ever, no more: a slow and busy machine may take half an hour
 
 
+LAST = "test_traces"  # looks at what all others have left in the Airflow of their worker
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem == LAST)
     for item in items:
         if HERE in item.path.parents:
-            number = 2 if item.path.stem in SECOND_AIRFLOW else 1
+            number = _airflow_of(item)
             item.add_marker(pytest.mark.xdist_group(f"airflow {number}"))
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(HANGING_SECONDS))
+
+
+def _airflow_of(item: pytest.Item) -> int:
+    """Return the number of the Airflow that a test uses."""
+    if item.path.stem == LAST:
+        return int(item.callspec.params["airflow"])  # type: ignore[attr-defined]  # pytest's, of a parametrized test
+    return 2 if item.path.stem in SECOND_AIRFLOW else 1

@@ -65,7 +65,7 @@ class Runs(Store):
             connection.execute(insert(tables.run), [row])
             connection.execute(update(tables.meta).values(run_counter=tables.meta.c.run_counter + 1))
             begun = _last_attempt(connection, key)
-            assert begun is not None
+            assert begun is not None  # noqa: S101  for mypy
             put_fact(connection, begun.id, _ASKED_BACK, asked_back)
             return as_run(begun)
 

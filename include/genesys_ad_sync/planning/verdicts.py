@@ -172,7 +172,7 @@ def _decide_add(proposal: Proposal, facts: TargetFacts) -> Verdict:
 def _add_of(match: Match, proposal: Proposal, facts: TargetFacts) -> Verdict:
     """Decide the add of an AD user who is exactly one Genesys user."""
     genesys_id = match.genesys_user_id
-    assert genesys_id is not None
+    assert genesys_id is not None  # noqa: S101  for mypy
     target, guid = facts.target, match.user_guid
     if proposal.doubted_groups.issuperset(target.granting(guid) or target.wanted[guid]):
         # also if he is a member: until it is certain, that may be the work of somebody in Genesys Cloud

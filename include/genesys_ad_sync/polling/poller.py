@@ -127,7 +127,7 @@ class DirectoryPoller:
         stored = self._journal.views.cursor()
         reason = why_whole(stored, self.scope, asked_for=full)
         if reason is None:
-            assert stored is not None
+            assert stored is not None  # noqa: S101  for mypy
             try:
                 return self._incremental(stored, groups)
             except CursorRejected as rejected:

@@ -23,7 +23,7 @@ def rebuild_window(task: TaskContext, poller: DirectoryPoller, run: RunRecord, p
     Raises WindowError if the whole window precedes the journal and AD keeps no records.
     """
     window = run.window
-    assert window is not None
+    assert window is not None  # noqa: S101  for mypy
     notes = []
     if window.end is not None and window.end > polled_at:
         notes.append(
@@ -31,7 +31,7 @@ def rebuild_window(task: TaskContext, poller: DirectoryPoller, run: RunRecord, p
             "it; the next live run takes it, or this window run again later"
         )
     stored = task.journal.views.cursor()
-    assert stored is not None
+    assert stored is not None  # noqa: S101  for mypy
     began = stored.began_at
     if window.start is None or window.start >= began:
         if window.end is not None and window.end <= began:

@@ -32,7 +32,7 @@ def changes_to_act_on(task: TaskContext, run: RunRecord) -> list[Change]:
     if task.facts[UNDO] is not None:
         return []
     if run.bounded:
-        assert run.window is not None
+        assert run.window is not None  # noqa: S101  for mypy
         changes = task.journal.changes.in_window(run.window)
         changes += dry_run_history(task, changes)
     else:

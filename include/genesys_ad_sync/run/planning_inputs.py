@@ -211,7 +211,7 @@ def planning_context(
     ``decisions``: see `PlanContext.objections`. ``links``: see `link_moves`.
     """
     people = task.journal.views.users(users)
-    assert run.polled_at is not None
+    assert run.polled_at is not None  # noqa: S101  for mypy
     return PlanContext(
         observed_at=run.polled_at,
         dry_run=run.dry_run,

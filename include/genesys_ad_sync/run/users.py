@@ -288,7 +288,7 @@ def _look_up(task: TaskContext, lookup: Lookup) -> _Answer:
     rule = task.definition.users[lookup.rule]
     task.log(f"looking up {len(lookup.values)} users by {rule.genesys}")
     if rule.genesys.needs_authority:
-        assert rule.authority is not None
+        assert rule.authority is not None  # noqa: S101  for mypy
         found, refused = _with_external_ids(task, rule.authority, lookup.values)
     else:
         users = task.genesys.find_users(rule.genesys, lookup.spellings)

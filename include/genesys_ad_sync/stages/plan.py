@@ -122,7 +122,7 @@ def _with_comparison_changes(task: TaskContext, run: RunRecord, decided: Plan) -
     ids: dict[str, list[int]] = {}
     recorded = task.journal.changes.add_compared(changes)
     for (key, _), change in zip(decided.comparison_changes, recorded, strict=True):
-        assert change.id is not None
+        assert change.id is not None  # noqa: S101  for mypy
         ids.setdefault(key, []).append(change.id)
     return [
         replace(row, change_ids=(*row.change_ids, *ids[row.key])) if row.key in ids else row for row in decided.rows

@@ -188,3 +188,14 @@ def test_the_text_of_a_notifiers_error_is_not_logged() -> None:
     SafeNotifier(notify, complain)({})  # type: ignore[arg-type]
     assert "ValueError" in told[0]
     assert "mia" not in told[0]
+
+
+def test_the_form_is_set_after_templates_are_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow renders `subject` and `body` before `execute`, so what a name says in braces is never a template."""
+    question = Question(monkeypatch, None)
+    assert (question.task.body, question.task.subject) == (None, "Approve removals")
+    hostile = ApprovalForm("{{ 7 * 7 }}", "{{ 7 * 7 }} {% raw %}", ["{{ 7 * 7 }}"], "abc")
+    monkeypatch.setattr("genesys_ad_sync.stages.approve_removals.build_form", lambda _: hostile)
+    question.task.execute(question.context)
+    assert (question.task.subject, question.task.body) == (hostile.subject, hostile.body)
+    assert "options" not in question.task.template_fields
