@@ -89,6 +89,7 @@ def resolve_users(definition: SyncDefinition) -> dict[str, Any]:
 def judge(definition: SyncDefinition, failed_tasks: Sequence[str]) -> None:
     """Turn the run red if a line is a problem, or lines are missing. Raises RunFailed."""
     by = _checked_by(definition)
+    _hand_over(definition, by, None)  # it holds names, and a task that failed has left it
     problems = [f"failed tasks: {', '.join(failed_tasks)}"] if failed_tasks else []
     try:
         document = report_store(definition).read_check(by.dag_id, by.run_id)

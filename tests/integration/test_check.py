@@ -340,8 +340,8 @@ def test_nothing_that_is_taken_away_names_a_person_in_text_or_remedy(world: Chec
     world.genesys.change_user(genesys_id("bob"), state="inactive")
     said = json.dumps([(line.text, line.what_to_do) for line in world.check()])
     assert "2 people" not in said
-    assert "1 people: The Genesys user is inactive." in said
-    assert "1 people: No Genesys user has the email of AD (mail at example.com)." in said
+    assert "1 person: The Genesys user is inactive." in said
+    assert "1 person: No Genesys user has the email of AD (mail at example.com)." in said
     assert [name for name in NAMES if f"{name}@" in said.lower()] == []
 
 

@@ -62,7 +62,8 @@ def people(subject: GenesysSubject) -> Iterator[Line]:
         if guid not in left_out and (cause := _cause(match, view.users[guid], definition.users)) is not None
     )
     for cause, count in causes.most_common(COMMONEST):
-        yield note("mapping.causes", f"{count:,} people: {cause[0]}", cause[1])
+        people_count = "1 person" if count == 1 else f"{count:,} people"
+        yield note("mapping.causes", f"{people_count}: {cause[0]}", cause[1])
 
 
 def _summary(key: str, counts: Counter[MatchStatus], excluded: int) -> Line:
