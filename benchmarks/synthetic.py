@@ -193,7 +193,7 @@ class SyntheticRuns:
             journal=self.journal.of(self.definition.name),
             key=RunKey(DAG_ID, run_id),
             task_key=task,
-            directory=cast(Any, _NobodyElse),
+            directory=cast("Any", _NobodyElse),
             client=lambda: hook,
             api_url=lambda: hook.settings.api_url,
             client_id=lambda: hook.settings.client_id,

@@ -83,6 +83,10 @@ _NOT_LOOKED_UP = Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, error="this per
 
 def decide(proposal: Proposal, facts: TargetFacts) -> Verdict:
     """Decide a proposal; limits and approvers are left aside."""
+    refused = new_pairs.refusal(proposal.person.user_guid, facts) if proposal.action is Action.ADD else None
+    if refused is not None and proposal.person.user_guid not in facts.context.excluded_users:
+        verdict = Verdict(Status.HELD, Reason.REJECTED, facts.only_id(proposal.person), about=refused)
+        return _unless_objected(verdict, proposal, facts)
     if facts.target.members is None:
         return Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, facts.only_id(proposal.person))
     verdict = _decide_add(proposal, facts) if proposal.action is Action.ADD else _decide_removal(proposal, facts)
@@ -157,9 +161,6 @@ def _already_in_effect(proposal: Proposal, genesys_id: str, facts: TargetFacts) 
 def _decide_add(proposal: Proposal, facts: TargetFacts) -> Verdict:
     guid = proposal.person.user_guid
     if guid is None or guid not in facts.target.wanted:
-        refused = new_pairs.refusal(guid, facts)
-        if refused is not None and guid not in facts.context.excluded_users:
-            return Verdict(Status.HELD, Reason.REJECTED, facts.only_id(proposal.person), about=refused)
         return _unwanted_add(proposal, facts)
     if guid in facts.context.excluded_users:
         return Verdict(Status.SKIPPED, Reason.EXCLUDED)

@@ -278,7 +278,14 @@ def unmapped_groups(
 
 
 def _needs_reading(target: Target) -> bool:
-    return target.full or any(change.settled_by is None for change in target.changes)
+    return target.full or any(
+        change.settled_by is None and not _is_refused(change, target) for change in target.changes
+    )
+
+
+def _is_refused(change: Change, target: Target) -> bool:
+    """Return True for an addition that only a rejected pair wants: it needs no look at Genesys."""
+    return change.action is Action.ADD and change.user_guid in target.refused
 
 
 # -- parts --------------------------------------------------------------------------------------------
