@@ -10,6 +10,17 @@ import unicodedata
 
 _LINE_BREAKS = re.compile(r"[\t\n\r\x0b\x0c\x85\u2028\u2029]+")
 _DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and marks without a shape, which are no format characters."""
+
+_LOOK_ALIKES = str.maketrans(
+    "\u0430\u0432\u0435\u043a\u043c\u043d\u043e\u0440\u0441\u0442\u0443\u0445\u0451\u0454\u0455\u0456\u0458\u04bb\u0501"
+    "\u051b\u051d\u03b1\u03b2\u03b5\u03b6\u03b7\u03b9\u03ba\u03bc\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7\u0131\u017f\u0261\u0578"
+    "\u0585\u057d\u01c0\u2223|l10",
+    "abekmhopctyxeesijhd" + "qwabeznikuvoptuxisgn" + "ouiiiiio",
+)
+"""Cyrillic, Greek and other letters, in small, -> the Latin ones that they look like; l, 1 and | -> i; 0 -> o."""
+
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:@/$^=\"'])")
 _LINKED_BY_VIEWERS = re.compile(r"://|www\.|@|mailto:|xmpp:", re.IGNORECASE)
 
@@ -24,6 +35,28 @@ def one_line(text: object) -> str:
         "\ufffd" if unicodedata.category(character) in ("Cc", "Cs") or character in _DIRECTION_MARKS else character
         for character in _LINE_BREAKS.sub(" ", str(text))
     )
+
+
+def visible(text: object) -> str:
+    """Return the text on one line, with each character that takes no room shown by its number, as in ⟨U+200B⟩."""
+    return "".join(f"⟨U+{ord(character):04X}⟩" if _is_unseen(character) else character for character in one_line(text))
+
+
+def skeleton(text: str) -> str:
+    """Return a form in which two texts are equal that people can hardly tell apart.
+
+    It is for comparing what is shown, and never decides what is equal: see `names` for that. The table holds the
+    letters of other scripts that look like Latin ones in most fonts.
+    """
+    plain = unicodedata.normalize("NFKC", "".join(c for c in str(text) if not _is_unseen(c)))
+    plain = unicodedata.normalize("NFKD", plain.translate(_LOOK_ALIKES).casefold().translate(_LOOK_ALIKES))
+    return " ".join("".join(c for c in plain if unicodedata.category(c) != "Mn").split())
+
+
+def _is_unseen(character: str) -> bool:
+    if character.isascii():
+        return False
+    return unicodedata.category(character) == "Cf" or character in _BLANKS or "\ufe00" <= character <= "\ufe0f"
 
 
 def escape_markdown(text: str) -> str:

@@ -1,12 +1,13 @@
 """The question to an approver, and what the answer means."""
 
-from genesys_ad_sync.approval.body import PEOPLE_SHOWN, Background, body
+from genesys_ad_sync.approval.body import GROUPS_SHOWN, PEOPLE_SHOWN, Background, body
 from genesys_ad_sync.approval.question import (
     ALL,
     NONE,
     SHORT_HASH,
     AskedGroup,
     Question,
+    asked_with,
     chosen_groups,
     chosen_rows,
     is_decided,
@@ -16,6 +17,7 @@ from genesys_ad_sync.model import UNDECIDED
 
 __all__ = [
     "ALL",
+    "GROUPS_SHOWN",
     "NONE",
     "PEOPLE_SHOWN",
     "SHORT_HASH",
@@ -23,6 +25,7 @@ __all__ = [
     "AskedGroup",
     "Background",
     "Question",
+    "asked_with",
     "body",
     "chosen_groups",
     "chosen_rows",

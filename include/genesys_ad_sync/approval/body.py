@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from genesys_ad_sync.approval.question import ALL, NONE, SHORT_HASH, AskedGroup, Question, amounts
 from genesys_ad_sync.model import UNDECIDED, Action, Change, DirectoryGroup, DirectoryUser, Guid, Reason, Row
 from genesys_ad_sync.report.wording import doubt_words, reason_words
-from genesys_ad_sync.text import escape_markdown, markdown_code
+from genesys_ad_sync.text import escape_markdown, markdown_code, visible
 
 PEOPLE_SHOWN = 20
 GROUPS_SHOWN = 20
@@ -27,6 +27,7 @@ class Background:
     ``limits``: Genesys group id -> the limits that it exceeds. ``limits_of_run``: the limits that the run exceeds.
     ``members``: Genesys group id -> present members; None: could not be read.
     ``gone``: AD users that no longer exist.
+    ``genesys_users``: Genesys user id -> the user in words, of those that are known.
     """
 
     users: Mapping[Guid, DirectoryUser] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class Background:
     limits_of_run: Sequence[str] = ()
     members: Mapping[str, int | None] = field(default_factory=dict)
     gone: frozenset[Guid] = frozenset()
+    genesys_users: Mapping[str, str] = field(default_factory=dict)
 
 
 def body(
@@ -90,9 +92,11 @@ def _limits_of_run(background: Background) -> list[str]:
 
 
 def _group(group: AskedGroup, background: Background) -> list[str]:
-    members = background.members.get(group.id)
+    members = background.members.get(group.genesys_group_id)
     of = f" (it has {members:,} {'member' if members == 1 else 'members'} now)" if members is not None else ""
-    lines = [f"### {escape_markdown(group.name)}: {amounts(group.additions, group.removals)}{of}", ""]
+    name = visible(group.name) if group.source is None else f"{visible(group.name)} ← {visible(group.source)}"
+    lines = [f"### {escape_markdown(name)}: {amounts(group.additions, group.removals)}{of}", ""]
+    lines += _new_pair(group)
     lines += ["You are asked because: " + "; ".join(text.rstrip(".") for text in _reasons(group, background)) + ".", ""]
     removals = [row for row in group.rows if row.action is Action.REMOVE and not row.undoes_run]
     if any(row.reason is not Reason.RELINK for row in removals):
@@ -108,6 +112,23 @@ def _group(group: AskedGroup, background: Background) -> list[str]:
     if more > 0:
         lines += ["", f"… and {more:,} more, in the report."]
     return [*lines, ""]
+
+
+def _new_pair(group: AskedGroup) -> list[str]:
+    """Say which AD group would feed the Genesys group from now on, and by which rule."""
+    if group.source is None:
+        return []
+    about = group.rows[0].about
+    rule = about.get("rule")
+    lines = [
+        f"The AD group {escape_markdown(visible(about.get('group', group.source)))} would feed the Genesys group "
+        f"{escape_markdown(visible(group.name))} from now on"
+        + (f", by the rule {markdown_code(rule)}" if rule else "")
+        + ". Approve it only if you know who may change that AD group.",
+    ]
+    if former := about.get("former_group"):
+        lines.append(f"It fed the Genesys group {escape_markdown(visible(former))} before.")
+    return [" ".join(lines), ""]
 
 
 def _reasons(group: AskedGroup, background: Background) -> list[str]:
@@ -134,7 +155,7 @@ def _cells(row: Row, background: Background) -> list[str]:
     through = [_path(guid, changes, background) for guid in row.group_guids]
     return [
         "**add**" if row.action is Action.ADD else "remove",
-        _person(row, name),
+        _person(row, name, background.genesys_users.get(row.genesys_user_id or "")),
         markdown_code(mail) if mail else "-",
         "; ".join(through) or "-",
         _when(row),
@@ -142,13 +163,16 @@ def _cells(row: Row, background: Background) -> list[str]:
     ]
 
 
-def _person(row: Row, name: str | None) -> str:
-    """Name the AD user. A member whom AD does not own is named as Genesys shows the user, too."""
-    shown = row.about.get("member")
+def _person(row: Row, name: str | None, genesys_user: str | None) -> str:
+    """Name the AD user, and the user in Genesys Cloud who gains or loses the membership.
+
+    They need not be the same person: an account may be linked by a value that its owner can edit.
+    """
+    shown = row.about.get("member") or genesys_user
     if name and shown:
-        return f"{escape_markdown(name)}, in Genesys {escape_markdown(shown)}"
+        return f"{escape_markdown(visible(name))}, in Genesys {escape_markdown(visible(shown))}"
     if name or shown:
-        return escape_markdown(name or shown or "")
+        return escape_markdown(visible(name or shown or ""))
     return f"Genesys user {markdown_code(row.genesys_user_id or 'unknown')}"
 
 
@@ -183,6 +207,12 @@ def _why(row: Row, changes: Sequence[Change], user: DirectoryUser | None, backgr
         return _why_relinked(row)
     if row.action is Action.ADD:
         return "is a member in AD"
+    if row.reason is Reason.WAS_MANUAL:
+        return f"was a member before AD granted it; {_why_removed(row, changes, user, background)}"
+    return _why_removed(row, changes, user, background)
+
+
+def _why_removed(row: Row, changes: Sequence[Change], user: DirectoryUser | None, background: Background) -> str:
     if row.user_guid is None:
         return "AD does not know this member"
     if row.user_guid in background.gone:
@@ -228,7 +258,8 @@ def _how_to_answer(asked: Question, answer_within: timedelta) -> list[str]:
         "",
         f"- To approve, {approve}",
         f"- To reject everything, choose **{NONE}** and no group. A rejected change is not asked about again, until "
-        "Active Directory changes that membership again or this run is released (parameter `release_run`).",
+        "Active Directory changes that membership again or this run is released (parameter `release_run`). A rejected "
+        "new AD group stays rejected until then.",
         f"- **{UNDECIDED}**, or no answer within {within}: nothing is done, and a later run asks again. It may stay in "
         "the list beside what you choose.",
         "- Before anything is written, each change is checked against Active Directory and Genesys Cloud once more: "

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from genesys_ad_sync.model import UNDECIDED, Action, Row
-from genesys_ad_sync.text import one_line
+from genesys_ad_sync.text import skeleton, visible
 
 ALL = "All groups"
 NONE = "None"
@@ -30,6 +30,7 @@ SINGLES = 200
 class AskedGroup:
     """The rows of one Genesys group that wait for an answer.
 
+    With ``source``, these are the rows of one new pair: what that AD group would bring into the Genesys group.
     ``option``: its name in the form. ``singles``: row key -> name in the form of a row that can be chosen alone.
     """
 
@@ -38,6 +39,12 @@ class AskedGroup:
     option: str
     rows: tuple[Row, ...]
     singles: Mapping[str, str] = field(default_factory=dict)
+    source: str | None = None
+
+    @property
+    def genesys_group_id(self) -> str:
+        """Return the id of the Genesys group."""
+        return self.rows[0].genesys_group_id or ""
 
     @property
     def additions(self) -> int:
@@ -81,26 +88,55 @@ class Question:
     @property
     def subject(self) -> str:
         """The question in one line."""
-        where = f"{len(self.groups)} Genesys groups" if len(self.groups) > 1 else f'"{_label(self.groups[0].name)}"'
+        count = len({group.genesys_group_id for group in self.groups})
+        where = f"{count} Genesys groups" if count > 1 else f'"{_label(self.groups[0].name)}"'
         return f"Approve {amounts(self.additions, self.removals)} in {where}?"
 
 
 def question(rows: Sequence[Row], plan_hash: str) -> Question:
-    """Return the question about these rows, by Genesys group, the largest first."""
-    by_group: dict[str, list[Row]] = {}
+    """Return the question about these rows, by Genesys group and by new pair, the largest first."""
+    by_id: dict[str, list[Row]] = {}
     for row in rows:
-        assert row.genesys_group_id is not None
-        by_group.setdefault(row.genesys_group_id, []).append(row)
-    options = {group_id: _option(group_rows) for group_id, group_rows in by_group.items()}
-    uses = Counter(options.values())
+        by_id.setdefault(asked_with(row), []).append(row)
+    options = {id_: f"{_name_in_form(of_id)}: {_amounts_of(of_id)}" for id_, of_id in by_id.items()}
+    names = {id_: of_id[0].group_name for id_, of_id in by_id.items()}
     groups = []
-    for group_id, group_rows in by_group.items():
-        option = options[group_id]
-        if uses[option] > 1:
-            option = f"{option} ({group_id})"
-        groups.append(AskedGroup(group_id, group_rows[0].group_name, option, tuple(group_rows)))
+    for id_, of_id in by_id.items():
+        option = options[id_]
+        others = [other for other in by_id if other != id_]
+        if any(_look_alike(option, options[other], names[id_], names[other]) for other in others):
+            option = f"{option} ({id_})"
+        groups.append(AskedGroup(id_, names[id_], option, tuple(of_id), source=_source_of(of_id[0])))
     groups.sort(key=lambda group: (-len(group.rows), group.name.casefold(), group.id))
     return Question(_with_singles(groups), plan_hash)
+
+
+def _look_alike(option: str, other: str, name: str, other_name: str) -> bool:
+    """Return True if a person can hardly tell two lines of the form, or two different names, apart."""
+    return skeleton(option) == skeleton(other) or (name != other_name and skeleton(name) == skeleton(other_name))
+
+
+def asked_with(row: Row) -> str:
+    """Return the id of the group in the form to which a row belongs.
+
+    A new pair is a question of its own: nobody should confirm it together with something else.
+    """
+    assert row.genesys_group_id is not None
+    pair = row.new_pair
+    return row.genesys_group_id if pair is None else f"{row.genesys_group_id}/{pair[0]}"
+
+
+def _source_of(row: Row) -> str | None:
+    """Return the AD group of a new pair, by name."""
+    pair = row.new_pair
+    if pair is None:
+        return None
+    return next((group.get("name") for group in row.directory_groups if group.get("guid") == pair[0]), None) or pair[0]
+
+
+def _name_in_form(rows: Sequence[Row]) -> str:
+    name, source = _label(rows[0].group_name), _source_of(rows[0])
+    return name if source is None else f"{name}, new from AD group {_label(source)}"
 
 
 def _with_singles(groups: Sequence[AskedGroup]) -> tuple[AskedGroup, ...]:
@@ -116,10 +152,10 @@ def _with_singles(groups: Sequence[AskedGroup]) -> tuple[AskedGroup, ...]:
             left -= len(rows)
             offered[group.id] = rows
     names = {row.key: _single(row) for rows in offered.values() for row in rows}
-    uses = Counter(names.values())
+    looks = Counter(map(skeleton, names.values()))
     for group_id, rows in offered.items():
         for row in rows:
-            if uses[_single(row)] > 1:
+            if looks[skeleton(names[row.key])] > 1:
                 names[row.key] += f" ({group_id}, {row.genesys_user_id})"
     return tuple(
         dataclasses.replace(group, singles={row.key: names[row.key] for row in offered.get(group.id, ())})
@@ -173,11 +209,11 @@ def amounts(additions: int, removals: int) -> str:
     return " and ".join(parts)
 
 
-def _option(rows: Sequence[Row]) -> str:
+def _amounts_of(rows: Sequence[Row]) -> str:
     additions = sum(row.action is Action.ADD for row in rows)
-    return f"{_label(rows[0].group_name)}: {amounts(additions, len(rows) - additions)}"
+    return amounts(additions, len(rows) - additions)
 
 
 def _label(name: str) -> str:
-    name = one_line(name)
+    name = visible(name)
     return name if len(name) <= LABEL_LENGTH else f"{name[: LABEL_LENGTH - 1]}…"
