@@ -190,6 +190,38 @@ def _next_second() -> datetime:
     return now.replace(microsecond=0) + timedelta(seconds=1)
 
 
+def test_runs_that_choose_groups_for_their_first_comparison_are_limited_together(company: Pipeline) -> None:
+    """38 additions in four groups, of which no run may make more than 25."""
+    limit(company, additions_per_run=25)
+    for group, people in (("Team", 20), ("Nine", 9), ("Late", 8)):
+        assert rows(company.run(groups=[group])) == held("over_additions", *PEOPLE[:people], action="add")
+    run_id, _ = company.plan()
+    assert company.asked(run_id) is not None
+    company.answer(run_id, "All groups")
+    assert members(company, "Team") == set(PEOPLE)
+
+
+def test_removals_of_the_day_count_for_a_run_that_chooses_other_groups(company: Pipeline) -> None:
+    limit(company, removals=20, removals_percent=100, per_run=20, per_day=10, empty_group="allow")
+    company.run()
+    leave(company, "team", *PEOPLE[:8])
+    assert rows(company.run(groups=["Team"])) == done(*PEOPLE[:8])
+    leave(company, "late", *PEOPLE[:2])
+    leave(company, "nine", PEOPLE[0])
+    assert rows(company.run(groups=["Late"])) == held("over_limit", *PEOPLE[:2])
+
+
+def test_what_is_asked_about_counts_for_additions_of_other_groups(company: Pipeline) -> None:
+    company.run()
+    limit(company, additions_per_run=6)
+    join(company, "solo", *PEOPLE[1:8])
+    company.plan("asks")
+    assert company.asked("asks") is not None
+    join(company, "late", PEOPLE[8])
+    for asked in ({"groups": ["Late"]}, {"mode": "changes"}, {}):
+        assert rows(company.run(**asked), "Late") == held("over_additions", PEOPLE[8], action="add")
+
+
 def test_what_a_chosen_group_would_lose_in_full_and_nobody_granted_does_not_count(company: Pipeline) -> None:
     """A removal that a guard holds is pending for nobody: it must not use up the limits of others."""
     limit(company, removals=9, removals_percent=100, per_run=8, empty_group="allow")

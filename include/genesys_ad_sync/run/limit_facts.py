@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from genesys_ad_sync.directory.membership import wanted_members
 from genesys_ad_sync.matching import excluded_users
-from genesys_ad_sync.model import Action, Change, Grant, Guid, Outcome, Reason, RowKey, RunRecord, Status
+from genesys_ad_sync.model import Action, Change, Grant, Guid, Outcome, PairState, Reason, RowKey, RunRecord, Status
 from genesys_ad_sync.planning.inputs import LimitFacts
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.planning.limits import still_over
@@ -40,16 +40,22 @@ _ONLY_A_PERSON_OR_TIME = frozenset(
 
 
 def gather_limit_facts(
-    task: TaskContext, run: RunRecord, grants: Iterable[Grant], changes: Iterable[Change]
+    task: TaskContext,
+    run: RunRecord,
+    grants: Iterable[Grant],
+    changes: Iterable[Change],
+    compared: Collection[str] = (),
 ) -> LimitFacts:
     """Read what the limits count.
 
-    ``grants``: of the Genesys groups on which the run acts; ``changes``: on which it acts.
+    ``grants``: of the Genesys groups on which the run acts; ``changes``: on which it acts. ``compared``: the Genesys
+    groups that it compares in full.
     """
     limits, now = task.definition.limits, task.clock()
     since, counts = now - DAY, task.journal.limit_counts
     approved = counts.approved(since=now - PLAN_LIFETIME, exclude=run.key, approved_from=FIRST_APPROVED_LANE)
     elsewhere: dict[str, tuple[str, ...]] = dict.fromkeys(_of_other_runs(task, run, now), ())
+    elsewhere.update(_never_compared(task, compared))
     elsewhere.update(_not_chosen(task, run))
     return LimitFacts(
         removed=counts.written_since(Action.REMOVE, since, approved_from=FIRST_APPROVED_LANE),
@@ -131,7 +137,8 @@ def _not_chosen(task: TaskContext, run: RunRecord) -> dict[str, tuple[str, ...]]
     """
     if not (run.bounded or run.groups or task.facts[UNDO] is not None):
         return {}
-    target_of = {pair.group_guid: pair.genesys_group_id for pair in task.facts.required(MAPPING).pairs}
+    pairs = task.facts.required(MAPPING).pairs  # a new pair is held for a person, whatever the limits say
+    target_of = {p.group_guid: p.genesys_group_id for p in pairs if p.state is PairState.CONFIRMED}
     unsettled = [change for change in task.journal.changes.unsettled() if change.group_guid in target_of]
     outcomes = task.journal.changes.last_outcomes({change.id for change in unsettled if change.id})
     pending = [change for change in unsettled if is_pending(change, outcomes.get(change.id or 0))]
@@ -148,6 +155,32 @@ def _not_chosen(task: TaskContext, run: RunRecord) -> dict[str, tuple[str, ...]]
         key = RowKey(group_id, change.user_guid or change.genesys_user_id or "", change.action)
         found[str(key)] = (*found.get(str(key), ()), *still_over(change.over_limit, task.definition.limits))
     return found
+
+
+def _never_compared(task: TaskContext, compared: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Return the keys of additions that the first comparison of pairs may find, which this run does not make.
+
+    Genesys Cloud is not asked who is a member already, so these are the most that there can be. Else a large company
+    could be added group by group, and no limit would ever count the whole of it.
+    """
+    pairs = task.facts.required(MAPPING).pairs
+    waiting = {p.genesys_group_id for p in pairs if p.state is PairState.CONFIRMED and not p.has_baseline}
+    waiting -= set(compared)
+    if not waiting:
+        return {}
+    target_of = {
+        p.group_guid: p.genesys_group_id
+        for p in pairs
+        if p.state is PairState.CONFIRMED and p.genesys_group_id in waiting
+    }
+    wanted, owners = _wanted_and_owners(task, target_of, waiting)
+    people = set().union(*wanted.values())
+    excluded = excluded_users(task.journal.views.users(people).values(), task.definition)
+    return {
+        str(RowKey(group_id, guid, Action.ADD)): ()
+        for group_id, of_group in wanted.items()
+        for guid in set(of_group) - owners[group_id] - excluded
+    }
 
 
 def _wanted_and_owners(
