@@ -11,7 +11,8 @@ import os
 import time
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 from cryptography.fernet import Fernet, MultiFernet
@@ -43,7 +44,7 @@ from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
 from genesys_ad_sync_airflow.token_store import JournalTokenStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
@@ -127,7 +128,13 @@ def definition_for(folder: Path, **more: Any) -> SyncDefinition:
         "directory": {"group_base": BASE},
         "genesys": {key: more.pop(key) for key in ("write", "rate_reserve", "workers", "verify_within") if key in more},
         "groups": [{"name": "(?P<same>.+)", "genesys_name": "{same}"}],
-        "limits": {"removals": 10**6, "removals_percent": 100, "per_run": 10**6, "per_day": 10**7},
+        "limits": {
+            "removals": 10**6,
+            "removals_percent": 100,
+            "per_run": 10**6,
+            "per_day": 10**7,
+            "new_pairs": "allow",
+        },
         "report": {"path": (folder / "reports").as_uri()},
         "dry_run": False,
         **more,
@@ -182,7 +189,7 @@ class SyntheticRuns:
             journal=self.journal.of(self.definition.name),
             key=RunKey(DAG_ID, run_id),
             task_key=task,
-            directory=_no_directory,
+            directory=cast("Any", _NobodyElse),
             client=lambda: hook,
             api_url=lambda: hook.settings.api_url,
             client_id=lambda: hook.settings.client_id,
@@ -273,8 +280,21 @@ class SyntheticRuns:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
 
 
-def _no_directory() -> Any:
-    raise AssertionError("these runs read no Active Directory")
+class _NobodyElse:
+    """A directory in which no other account carries a value: the only question to AD after `poll`."""
+
+    def __enter__(self) -> _NobodyElse:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def root_dse(self) -> SimpleNamespace:
+        return SimpleNamespace(naming_context="DC=example,DC=com")
+
+    def search_paged(self, _base: str, ldap_filter: str, *_: object, **__: object) -> Iterator[Any]:
+        assert "objectClass=user" in ldap_filter, "these runs read no Active Directory"
+        return iter(())
 
 
 def endpoint_counts(requests: Iterable[Mapping[str, Any]]) -> dict[str, int]:

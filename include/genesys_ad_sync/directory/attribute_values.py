@@ -5,7 +5,10 @@ Bytes that are no text are never turned into something like it: two people could
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
+
+from ldap3.utils.conv import escape_bytes, escape_filter_chars
 
 from genesys_ad_sync.directory import ldap_controls as ctl
 
@@ -35,6 +38,21 @@ def value_as_text(name: str, values: Sequence[bytes]) -> str | None:
     if name == "proxyaddresses":
         return _mail_address(texts)
     return ctl.plain_dn(texts[0])
+
+
+def all_texts(name: str, values: Sequence[bytes]) -> tuple[str, ...]:
+    """Return every value of an attribute (lower-case name) as `value_as_text` would, mail addresses of all kinds."""
+    if name != "proxyaddresses":
+        return tuple(text for value in values if (text := value_as_text(name, [value])) is not None)
+    texts = (value.decode("utf-8", errors="replace") for value in values)
+    return tuple(text.partition(":")[2] for text in texts if text[: len(_OTHER)].lower() == _OTHER)
+
+
+def equality_filter(name: str, text: str) -> str:
+    """Return the filter for objects with this value (`value_as_text`) of an attribute (lower-case name)."""
+    if name in _GUIDS:
+        return f"({name}={escape_bytes(uuid.UUID(text).bytes_le)})"
+    return f"({name}={escape_filter_chars(f'{_OTHER}{text}' if name == 'proxyaddresses' else text)})"
 
 
 def _mail_address(addresses: Sequence[str]) -> str | None:

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TypeVar
 
 from genesys_ad_sync.directory import ldap_controls as ctl
-from genesys_ad_sync.directory.attribute_values import value_as_text
+from genesys_ad_sync.directory.attribute_values import all_texts, equality_filter, value_as_text
 from genesys_ad_sync.directory.entries import Entry, InvalidDn
 from genesys_ad_sync.directory.membership import primary_group_rids
 from genesys_ad_sync.directory.ranges import RANGE_SIZE
@@ -24,6 +24,7 @@ from genesys_ad_sync.model import DirectoryGroup, DirectoryUser, DirectoryView, 
 
 log = logging.getLogger(__name__)
 
+VALUES_PER_FILTER = 50
 GROUPS_PER_PAGE = 200  # each may bring RANGE_SIZE members
 SCAN_FROM = 1000  # wanted users; fewer are always requested by GUID
 SCAN_WHILE = 0.5  # share of a page that is wanted; below it, requesting by GUID takes fewer requests
@@ -136,6 +137,15 @@ class ObjectReader:
                 for guid in (guid for guid, own in rids.items() if own == rid):
                     found.setdefault(guid, set()).add(entry.guid)
         return found
+
+    def accounts_with(self, attribute: str, values: Iterable[str]) -> Iterator[tuple[DirectoryUser, tuple[str, ...]]]:
+        """Yield the user accounts of the domain that carry one of these values, with all their values of it."""
+        name = attribute.lower()
+        for batch in batches(sorted(set(values)), VALUES_PER_FILTER):
+            terms = "".join(equality_filter(name, value) for value in batch)
+            for entry in self._search_domain(f"(&(objectClass=user)(|{terms}))", self._user_object_attributes()):
+                if _kind(entry.classes) is PrincipalKind.USER:
+                    yield self._user(entry), all_texts(name, entry.attributes.get(name, ()))
 
     # -- searches -------------------------------------------------------------------------------------
 

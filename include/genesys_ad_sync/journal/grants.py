@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, Row, delete, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, insert_new, upsert
@@ -28,7 +29,7 @@ class Grants(DefinitionStore):
     def _of_groups(self, genesys_group_ids: Collection[str], which: ColumnElement[bool]) -> list[Grant]:
         with self._database.reading() as connection:
             return [
-                Grant(row.genesys_group_id, row.genesys_user_id, row.user_guid, row.group_guid, row.by_dry_run)
+                _as_grant(row)
                 for chunk in chunks(genesys_group_ids)
                 for row in connection.execute(
                     select(tables.grant).where(
@@ -41,7 +42,7 @@ class Grants(DefinitionStore):
         """Return the grants of these AD users, in all groups."""
         with self._database.reading() as connection:
             return [
-                Grant(row.genesys_group_id, row.genesys_user_id, row.user_guid, row.group_guid)
+                _as_grant(row)
                 for chunk in chunks(user_guids)
                 for row in connection.execute(
                     select(tables.grant).where(_GRANT.definition == self._definition, _GRANT.user_guid.in_(chunk))
@@ -49,7 +50,7 @@ class Grants(DefinitionStore):
             ]
 
     def add(self, grants: Collection[Grant], at: datetime) -> None:
-        """Store grants; one that exists keeps its first time, and is awake.
+        """Store grants; one that exists keeps its first time, is awake, and is as manual as the new one.
 
         One that only dry runs saw does not replace another.
         """
@@ -63,13 +64,14 @@ class Grants(DefinitionStore):
                 "since": at,
                 "by_dry_run": grant.by_dry_run,
                 "asleep_since": None,
+                "was_manual": grant.was_manual,
             }
             for grant in grants
         ]
         with self._database.writing() as connection:
             insert_new(connection, tables.grant, [row for row in rows if row["by_dry_run"]])
             live = [row for row in rows if not row["by_dry_run"]]
-            upsert(connection, tables.grant, live, ["by_dry_run", "asleep_since"])
+            upsert(connection, tables.grant, live, ["by_dry_run", "asleep_since", "was_manual"])
 
     def sleep(self, grants: Collection[Grant], at: datetime) -> None:
         """Let grants sleep: their removal is settled, and nobody can see whether the membership is gone."""
@@ -112,3 +114,9 @@ class Grants(DefinitionStore):
                             _GRANT.user_guid.in_(user_guids),
                         )
                     )
+
+
+def _as_grant(row: Row[Any]) -> Grant:
+    return Grant(
+        row.genesys_group_id, row.genesys_user_id, row.user_guid, row.group_guid, row.by_dry_run, row.was_manual
+    )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, select
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks
@@ -79,6 +79,18 @@ class LimitCounts(DefinitionStore):
         """Return the keys of rows that other unfinished live runs hold for this reason."""
         is_held = (_ROW.status == Status.HELD.value, _ROW.data["reason"].as_string() == reason.value)
         return frozenset(self._keys(*_unfinished(exclude), *is_held))
+
+    def newest_sent(self, keys: Collection[str]) -> dict[str, datetime]:
+        """Return when a run last sent the change of these rows, by key; those that no run sent are missing."""
+        statement = self._of_definition(select(_ROW.key, func.max(_ROW.sending_at).label("at")))
+        with self._database.reading() as connection:
+            return {
+                row.key: row.at
+                for chunk in chunks(keys)
+                for row in connection.execute(
+                    statement.where(_ROW.key.in_(chunk), _ROW.sending_at.is_not(None)).group_by(_ROW.key)
+                )
+            }
 
     def approved(self, *, since: datetime, exclude: RunKey, approved_from: int) -> dict[str, RunKey]:
         """Return the keys of rows that a person approved from then on, with the run that is to write them."""

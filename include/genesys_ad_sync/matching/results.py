@@ -23,7 +23,7 @@ def finish(state: MatchState) -> dict[Guid, Match]:
             candidates = tuple(sorted({*matches[guid].candidates, genesys_id}))
             matches[guid] = replace(matches[guid], candidates=candidates)
     for guid, rivals in contested(state, matches, findings).items():
-        matches[guid] = _ambiguous(matches[guid], rivals)
+        matches[guid] = as_ambiguous(matches[guid], rivals)
     contradicted = [guid for guid, match in matches.items() if match.reason is Reason.LINK_CONTRADICTED]
     if contradicted:
         owners = {link.genesys_user_id: guid for guid, link in state.links.items()}
@@ -94,7 +94,7 @@ def _by_rules(state: MatchState, guid: Guid, seen: Sight) -> Match:
     return Match(guid, MatchStatus.ORPHANED, reason=Reason.NO_GENESYS_USER if known else Reason.NO_MATCHING_ATTRIBUTE)
 
 
-def _ambiguous(match: Match, rivals: tuple[Rival, ...]) -> Match:
+def as_ambiguous(match: Match, rivals: tuple[Rival, ...]) -> Match:
     """Return a match whose Genesys user another account claims."""
     contested_ids = {rival.genesys_user_id for rival in rivals if rival.genesys_user_id}
     reason = Reason.LINK_CONTRADICTED if match.reason is Reason.LINK_CONTRADICTED else Reason.AMBIGUOUS

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterable
 
 from genesys_ad_sync.model import SETTLED, Action, Change, DryEvidence, Grant, Guid, Reason, Row, Status
+from genesys_ad_sync.planning import was_manual
 from genesys_ad_sync.planning.evidence import doubted_groups
 from genesys_ad_sync.planning.facts import TargetFacts
 
@@ -21,8 +22,9 @@ def new_grants(facts: TargetFacts) -> Iterable[Grant]:
     yield from (one.grant for one in facts.trial)
     for guid, genesys_id in wanted_members_present(facts):
         known = [grant for grant in facts.grants_of.get(genesys_id, ()) if not grant.by_dry_run]
-        for group_guid in target.wanted[guid]:
-            grant = Grant(target.genesys_group.id, genesys_id, guid, group_guid)
+        manual = was_manual.is_manual(genesys_id, target.granting(guid), facts)
+        for group_guid in target.granting(guid):
+            grant = Grant(target.genesys_group.id, genesys_id, guid, group_guid, was_manual=manual)
             if grant not in known:
                 yield grant
 
@@ -35,7 +37,7 @@ def dry_evidence(facts: TargetFacts) -> Iterable[DryEvidence]:
     target = facts.target
     yield from facts.trial
     for guid, genesys_id in wanted_members_present(facts):
-        for group_guid in target.wanted[guid]:
+        for group_guid in target.granting(guid):
             if group_guid in target.trial_rules:
                 yield DryEvidence(
                     Grant(target.genesys_group.id, genesys_id, guid, group_guid, by_dry_run=True),
@@ -56,7 +58,7 @@ def transferred_grants(facts: TargetFacts, rows: Iterable[Row]) -> Iterable[Gran
         if row.reason is Reason.STILL_GRANTED and row.user_guid is not None and row.settled_by is None:
             owner = facts.successor(row.user_guid, row.genesys_user_id or "") or row.user_guid
             for grant in facts.grants_by.get(row.user_guid, ()):
-                for group_guid in facts.target.wanted[owner]:
+                for group_guid in facts.target.granting(owner):
                     yield dataclasses.replace(grant, user_guid=owner, group_guid=group_guid)
 
 
@@ -93,7 +95,8 @@ def _grants_of_former_users(facts: TargetFacts) -> Iterable[Grant]:
 def wanted_members_present(facts: TargetFacts) -> Iterable[tuple[Guid, str]]:
     """Yield (AD user, Genesys user) of the wanted members that Genesys has.
 
-    Only in a target that is compared completely, and not where it is in doubt that AD wants them.
+    Only in a target that is compared completely, and not where it is in doubt that AD wants them, or where only a pair
+    wants them that no person has confirmed.
     """
     if not facts.is_compared:
         return
@@ -101,7 +104,8 @@ def wanted_members_present(facts: TargetFacts) -> Iterable[tuple[Guid, str]]:
     for guid in sorted(facts.target.wanted.keys() - facts.context.excluded_users - undecided):
         match = facts.matches.get(guid)
         genesys_id = match.genesys_user_id if match else None
-        if genesys_id is not None and genesys_id in facts.members and facts.matched_by_one(genesys_id, guid):
+        may_grant = facts.target.granting(guid) and genesys_id in facts.members
+        if genesys_id is not None and may_grant and facts.matched_by_one(genesys_id, guid):
             yield guid, genesys_id
 
 
@@ -111,8 +115,8 @@ def _doubted(facts: TargetFacts) -> set[Guid]:
     for change in facts.target.changes:
         if change.action is Action.ADD and change.user_guid is not None and change.status not in SETTLED:
             adds.setdefault(change.user_guid, []).append(change)
-    effective = facts.target.wanted
-    return {guid for guid, changes in adds.items() if doubted_groups(changes).issuperset(effective.get(guid, ()))}
+    granting = facts.target.granting
+    return {guid for guid, changes in adds.items() if doubted_groups(changes).issuperset(granting(guid))}
 
 
 # -- by what became of the rows -----------------------------------------------------------------------

@@ -102,6 +102,15 @@ def held_by_evidence(removal: Removal) -> Reason | None:
     return removal.held_reason
 
 
+def was_manual(removal: Removal) -> Reason | None:
+    """Hold what was in Genesys by hand before AD granted it; an approver is asked.
+
+    Under `mirror` it would go anyway.
+    """
+    manual = bool(removal.grants) and all(grant.was_manual for grant in removal.grants)
+    return Reason.WAS_MANUAL if manual and removal.policy != "mirror" else None
+
+
 GUARDS = (
     unproven,
     not_owned,
@@ -111,6 +120,7 @@ GUARDS = (
     unresolved_members,
     mapping_changed,
     held_by_evidence,
+    was_manual,
 )
 
 
@@ -122,10 +132,15 @@ def why_held(removal: Removal) -> Reason | None:
 # -- guards of rows that need no other reason ----------------------------------------------------------
 
 
-def protected(genesys_group_id: str, name: str, patterns: Collection[str]) -> Reason | None:
-    """Hold adds and removals of Genesys groups that `protect:` names, by a pattern or by the id."""
+def protected(
+    genesys_group_id: str, name: str, patterns: Collection[str], former_names: Collection[str] = ()
+) -> Reason | None:
+    """Hold adds and removals of Genesys groups that `protect:` names, by a pattern or by the id.
+
+    ``former_names``: the names by which a pattern found the group before. Who renames it does not unprotect it.
+    """
     by_id = names.normal_name(genesys_group_id) in {names.normal_name(pattern) for pattern in patterns}
-    return Reason.PROTECTED if by_id or names.matches_any(patterns, (name,)) else None
+    return Reason.PROTECTED if by_id or names.matches_any(patterns, (name, *former_names)) else None
 
 
 def journal_restored(*, restored: bool) -> Reason | None:

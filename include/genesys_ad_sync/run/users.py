@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -19,12 +19,14 @@ from genesys_ad_sync.matching import (
     start,
     without_veto,
 )
-from genesys_ad_sync.model import BY_PERSON, Action, GenesysUser, Guid, Link, Match, Mode, Reason, Row, Status
+from genesys_ad_sync.model import BY_LINK, BY_PERSON, Action, GenesysUser, Guid, Link, Match, Mode, Reason, Row, Status
 from genesys_ad_sync.planning import Target
+from genesys_ad_sync.run import shown_users
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MATCHES, RESOLVED_TO
 from genesys_ad_sync.run.links import BY_GRANT, due_for_external_ids, save_links
 from genesys_ad_sync.run.policy import mirrors
+from genesys_ad_sync.run.uniqueness import with_unique_values
 
 # -- which users --------------------------------------------------------------------------------------
 
@@ -83,9 +85,14 @@ def matched(task: TaskContext) -> dict[Guid, Match]:
 
 def resolve(task: TaskContext, targets: Sequence[Target], guids: set[Guid]) -> dict[Guid, Match]:
     """Look up these AD users in Genesys, compare their links, and store what changed. Raises GenesysError."""
-    unsure = guids if task.run.mode is Mode.FULL else guids & users_to_verify(targets)
     links = task.journal.links.all()
-    return _resolve(task, guids, links, {links[guid].genesys_user_id for guid in links.keys() & unsure})
+    return _resolve(task, guids, links, _to_look_at(task, targets, guids, links))
+
+
+def _to_look_at(task: TaskContext, targets: Sequence[Target], guids: set[Guid], links: Mapping[Guid, Link]) -> set[str]:
+    """Return the linked Genesys users that must not be believed."""
+    unsure = guids if task.run.mode is Mode.FULL else guids & users_to_verify(targets)
+    return {links[guid].genesys_user_id for guid in links.keys() & unsure}
 
 
 def resolve_late_arrivals(task: TaskContext, targets: Sequence[Target]) -> dict[Guid, Match]:
@@ -105,9 +112,15 @@ def resolve_late_arrivals(task: TaskContext, targets: Sequence[Target]) -> dict[
 
 
 def look_up(task: TaskContext, target: Target, matches: Mapping[Guid, Match]) -> dict[Guid, Match]:
-    """Return matches of wanted users of the target that are not among ``matches``. Raises GenesysError."""
+    """Return matches of wanted users of the target that are not among ``matches``. Raises GenesysError.
+
+    They only protect members. No link is made of them: that needs a look at AD, see `with_unique_values`.
+    """
     late = target.wanted.keys() - matches.keys()
-    return resolve(task, [target], set(late)) if late else {}
+    if not late:
+        return {}
+    links = task.journal.links.all()
+    return finish(_matching(task, set(late), links, _to_look_at(task, [target], set(late), links)))
 
 
 def look_up_absent(task: TaskContext, targets: Sequence[Target], matches: Mapping[Guid, Match]) -> dict[Guid, Match]:
@@ -164,7 +177,8 @@ def _link_of_grant(guid: Guid, genesys_user_id: str | None, now: datetime) -> Li
 
 def match_by_rules(task: TaskContext, guid: Guid, links: Mapping[Guid, Link]) -> Match:
     """Return the match of one AD user and store nothing. ``links``: all that count."""
-    return finish(_matching(task, {guid}, links, ()))[guid]
+    matches = finish(_matching(task, {guid}, links, ()))
+    return with_unique_values(task, matches, task.journal.views.users({guid}))[guid]
 
 
 def _resolve(
@@ -172,10 +186,18 @@ def _resolve(
 ) -> dict[Guid, Match]:
     """Match these AD users and store their links."""
     state = _matching(task, guids, links, checked)
-    matches = finish(state)
+    matches = with_unique_values(task, finish(state), task.journal.views.users(guids))
+    shown_users.note(task, _found(state, matches))
     if not task.run.dry_run:
         save_links(task, state, matches)
     return matches
+
+
+def _found(state: MatchState, matches: Mapping[Guid, Match]) -> Iterable[GenesysUser]:
+    """Return the Genesys users of new links, as Genesys showed them."""
+    new = {match.genesys_user_id for match in matches.values() if match.genesys_user_id and match.matched_by != BY_LINK}
+    for answer in state.answers:
+        yield from (user for users in answer.values() for user in users if user.id in new)
 
 
 def _matching(

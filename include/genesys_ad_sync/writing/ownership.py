@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from genesys_ad_sync.model import Action, Row
+from genesys_ad_sync.planning import was_manual
 from genesys_ad_sync.planning.grants import (
     grants_begun_by,
     grants_ended_by,
@@ -25,8 +27,34 @@ def grant_announced_adds(task: TaskContext, rows: Sequence[Row]) -> None:
 
 
 def grant_settled_adds(task: TaskContext, rows: Sequence[Row]) -> None:
-    """Grant adds that are in effect, through each AD group that asks for them."""
-    task.journal.grants.add(grants_begun_by(rows), task.clock())
+    """Grant adds that are in effect, through each AD group that asks for them.
+
+    What was in effect without a write may be somebody's work in Genesys Cloud: see `planning.was_manual`.
+    """
+    grants = grants_begun_by(rows)
+    found = was_manual.without_write(rows)
+    if found:
+        candidates = {(row.genesys_group_id or "", row.genesys_user_id or "") for row in found}
+        group_ids = sorted({group_id for group_id, _ in candidates})
+        stored = task.journal.grants
+        known = [*stored.of_groups(group_ids), *stored.asleep_in(group_ids)]
+        compared = {(p.group_guid, p.genesys_group_id) for p in task.journal.pairs.active() if p.has_baseline}
+        grants = was_manual.mark(grants, candidates, known, _written_by_us(task, found), compared)
+    task.journal.grants.add(grants, task.clock())
+
+
+def _written_by_us(task: TaskContext, rows: Sequence[Row]) -> set[was_manual.Membership]:
+    """Return the memberships of these rows that a run added, and none removed since.
+
+    Such a run died before it could record the grant.
+    """
+    opposite = {row.key: str(replace(row.row_key, action=Action.REMOVE)) for row in rows}
+    sent = task.journal.limit_counts.newest_sent([*opposite, *opposite.values()])
+    return {
+        (row.genesys_group_id or "", row.genesys_user_id or "")
+        for row in rows
+        if row.key in sent and sent[row.key] >= sent.get(opposite[row.key], sent[row.key])
+    }
 
 
 def take_back_grants(task: TaskContext, rows: Sequence[Row]) -> None:

@@ -63,6 +63,18 @@ def test_one_wrong_fact_is_enough_to_hold(changed: dict[str, object], reason: Re
     assert guards.why_held(replace(ALLOWED, **changed)) is reason  # type: ignore[arg-type]
 
 
+def test_what_was_there_by_hand_asks_a_person_unless_it_is_a_mirror() -> None:
+    by_hand = replace(grant("ann"), was_manual=True)
+    assert guards.why_held(replace(ALLOWED, grants=(by_hand,))) is Reason.WAS_MANUAL
+    assert guards.why_held(replace(ALLOWED, grants=(by_hand, grant("ann", "g2")))) is None
+    assert guards.why_held(replace(ALLOWED, grants=(by_hand,), policy="mirror")) is None
+
+
+def test_a_group_that_had_a_protected_name_stays_protected() -> None:
+    assert guards.protected("G", "Lunch room", ["Voice"], {"Voice"}) is Reason.PROTECTED
+    assert guards.protected("G", "Lunch room", ["Chat"], {"Voice"}) is None
+
+
 def test_under_mirror_a_manual_member_may_go() -> None:
     manual = replace(ALLOWED, policy="mirror", grants=(), user_guid=None, match=None, claimants=frozenset(), lost=())
     assert guards.why_held(manual) is None

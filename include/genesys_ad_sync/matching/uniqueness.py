@@ -1,0 +1,72 @@
+"""Values by which a new link would be made, and the other accounts of the domain that carry them.
+
+Many directories let people edit their own mail. Whoever writes another person's value into their own account must not
+become that person in Genesys Cloud.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from genesys_ad_sync.mapping import attribute
+from genesys_ad_sync.matching.results import as_ambiguous
+from genesys_ad_sync.model import BY_LINK, BY_PERSON, DirectoryUser, Guid, Match, MatchStatus, Rival
+from genesys_ad_sync.settings import UserRule
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """An AD account that carries a value that was asked for. ``values``: all its values of that attribute."""
+
+    account: DirectoryUser
+    values: tuple[str, ...]
+
+
+def values_to_ask(
+    matches: Mapping[Guid, Match], users: Mapping[Guid, DirectoryUser], rules: Sequence[UserRule]
+) -> dict[str, set[str]]:
+    """Return attribute -> its values by which a new link would be made, as AD has them."""
+    asked: dict[str, set[str]] = {}
+    for guid, match in matches.items():
+        rule, user = _rule_of(match, rules), users.get(guid)
+        value = attribute(user.attributes, rule.directory) if rule and user else None
+        if rule and value:
+            asked.setdefault(rule.directory, set()).add(value)
+    return asked
+
+
+def only_unique(
+    matches: Mapping[Guid, Match],
+    users: Mapping[Guid, DirectoryUser],
+    rules: Sequence[UserRule],
+    carriers: Mapping[str, Iterable[Carrier]],
+    without_veto: Collection[Guid],
+) -> dict[Guid, Match]:
+    """Return the matches; ambiguous where another account carries the value of a new link.
+
+    ``carriers``: by attribute, who carries the values of `values_to_ask`. ``without_veto``: accounts that contest
+    nobody's Genesys user. A disabled account contests none either.
+    """
+    result = dict(matches)
+    for name, found in carriers.items():
+        rivals = [one for one in found if not one.account.disabled and one.account.guid not in without_veto]
+        for guid, match in matches.items():
+            rule, user = _rule_of(match, rules), users.get(guid)
+            value = attribute(user.attributes, rule.directory) if rule and user and rule.directory == name else None
+            if rule is None or not value:
+                continue
+            own = rule.genesys.normalise(value)
+            others = {
+                carrier.account.guid for carrier in rivals if own in map(rule.genesys.normalise, carrier.values)
+            } - {guid}
+            if others:
+                result[guid] = as_ambiguous(match, tuple(Rival(one, match.genesys_user_id) for one in sorted(others)))
+    return result
+
+
+def _rule_of(match: Match, rules: Sequence[UserRule]) -> UserRule | None:
+    """Return the rule that found the Genesys user of a new link; None: it is no new link."""
+    if match.status is not MatchStatus.MATCHED or match.matched_by in (BY_LINK, BY_PERSON):
+        return None
+    return next((rule for rule in rules if rule.label == match.matched_by), None)

@@ -1,0 +1,34 @@
+"""Asks AD, before a new link is made, whether another account carries the same value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from genesys_ad_sync.directory.reader import DirectoryReader
+from genesys_ad_sync.matching import accounts_without_veto
+from genesys_ad_sync.matching.uniqueness import Carrier, only_unique, values_to_ask
+from genesys_ad_sync.model import DirectoryUser, Guid, Match
+from genesys_ad_sync.run.context import TaskContext
+
+
+def with_unique_values(
+    task: TaskContext, matches: Mapping[Guid, Match], users: Mapping[Guid, DirectoryUser]
+) -> dict[Guid, Match]:
+    """Return the matches; those that another account of the domain contests are ambiguous. Raises DirectoryError.
+
+    AD is asked only if new links would be made, 50 values a request.
+    """
+    rules = task.definition.users
+    asked = values_to_ask(matches, users, rules)
+    if not asked:
+        return dict(matches)
+    task.log(f"asking AD who else carries {sum(map(len, asked.values()))} values by which new links would be made")
+    with task.directory() as session:
+        reader = DirectoryReader(session, task.definition.scope(session.root_dse().naming_context))
+        carriers = {
+            name: [Carrier(user, values) for user, values in reader.objects.accounts_with(name, of_name)]
+            for name, of_name in asked.items()
+        }
+    accounts = {carrier.account.guid: carrier.account for found in carriers.values() for carrier in found}
+    free = accounts_without_veto(list(accounts.values()), task.definition, ())
+    return only_unique(matches, users, rules, carriers, free)
