@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parents[1]
 ADMIN = "admin"
+USERS = {ADMIN: "admin", "viewer": "viewer", "operator": "user", "approver": "user"}
+"""Airflow users with their roles. An operator may trigger runs; `approvers:` says who may approve."""
 SERVICES = ("api-server", "scheduler", "dag-processor")
 # Bounds against waiting for ever, not expectations: a slow and busy machine stays far below them.
 API_START_SECONDS = 600
@@ -100,7 +102,7 @@ class AirflowStack:
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin,viewer:viewer",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in USERS.items()),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
             "AIRFLOW__CORE__FERNET_KEY": self._secret("fernet", _fernet_key),
             "AIRFLOW__API__PORT": str(self.port),
@@ -142,7 +144,7 @@ class AirflowStack:
         self.home.mkdir(parents=True, exist_ok=True)
         passwords = self.home / "passwords.json"
         passwords.touch(mode=0o600)
-        passwords.write_text(json.dumps({ADMIN: self.password, "viewer": self.password}))
+        passwords.write_text(json.dumps(dict.fromkeys(USERS, self.password)))
         local_settings = self.home / "config" / "airflow_local_settings.py"
         local_settings.parent.mkdir(exist_ok=True)
         local_settings.write_text(_LOCAL_SETTINGS)

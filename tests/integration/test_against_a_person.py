@@ -483,6 +483,39 @@ def test_an_account_that_ends_while_the_undo_waits_is_not_put_back(fired: Pipeli
     assert "bob" not in members(fired, "Voice")
 
 
+@pytest.mark.parametrize("how", ["disabled", "deleted", "expired"])
+def test_whom_a_run_removed_because_the_account_ended_no_undo_puts_back(small: Pipeline, how: str) -> None:
+    """Bob is still listed in the AD group where his account is only disabled or expired."""
+    small.run("first")
+    end_of_the_account(how, small)
+    assert rows(small.run("fire", mode="full"), "bob") == [("remove", "bob", "success", None, None)]
+    for run_id, undone in (("undo", "fire"), ("again", "fire")):
+        small.plan(run_id, undo_run=undone)
+        assert small.asked(run_id) is None
+        assert rows(small.report(run_id), "bob") == [("add", "bob", "held", "against_ad", None)]
+    assert "bob" not in members(small, "Voice")
+
+
+def test_an_undo_of_an_undo_asks_again_before_it_adds_against_ad(fired: Pipeline) -> None:
+    undo(fired, "fire")
+    assert rows(fired.run_approved("second", undo_run="undo"), "bob") == [("remove", "bob", "success", None, None)]
+    _, planned = fired.plan("third", undo_run="second")
+    fired.patch("third", planned)
+    assert rows(fired.report("third"), "bob") == [("add", "bob", "held", "against_ad", None)]
+    assert fired.asked("third") is not None
+    assert "bob" not in members(fired, "Voice")
+
+
+def test_a_rejected_undo_that_is_released_adds_nobody(fired: Pipeline) -> None:
+    fired.plan("undo", undo_run="fire")
+    assert fired.asked("undo") is not None
+    fired.answer("undo", "None")
+    fired.report("undo")
+    for run_id, asked in (("released", {"release_run": "undo"}), ("later", {}), ("full", {"mode": "full"})):
+        assert rows(fired.run(run_id, **asked)) == []
+    assert "bob" not in members(fired, "Voice")
+
+
 def test_an_undo_of_a_removal_that_ad_wants_again_asks_nobody(small: Pipeline) -> None:
     """A rule was wrong: Voice lost bob, whom its AD group lists."""
     small.run("first")

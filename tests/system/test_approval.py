@@ -77,6 +77,12 @@ def leave(stack: Stack, group: str, *people: str) -> None:
 def waiting(stack: Stack, dag_id: str = DAG, conf: dict[str, Any] | None = None) -> str:
     """Start a run and wait until it waits for a person."""
     run_id = stack.airflow.trigger(dag_id, conf)
+    until_noticed(stack, dag_id, run_id)
+    return run_id
+
+
+def until_noticed(stack: Stack, dag_id: str, run_id: str) -> None:
+    """Wait until a run waits for a person, and the scheduler knows it."""
     until("the question", lambda: stack.states(dag_id, run_id).get("approve_removals") == "awaiting_input")
     # An answer that comes before the scheduler has noticed that the task waits is taken for a crash of the task, and
     # Airflow 3.3.2 asks again (seen; the noticing takes up to 5 s on a quiet machine).
@@ -84,7 +90,6 @@ def waiting(stack: Stack, dag_id: str = DAG, conf: dict[str, Any] | None = None)
     log = stack.airflow.home / "scheduler.log"
     until("the scheduler to notice", lambda: noticed.search(log.read_text(errors="replace")))
     time.sleep(2)  # it says so just before it acts on it
-    return run_id
 
 
 def form(stack: Stack, run_id: str, dag_id: str = DAG) -> dict[str, Any]:
