@@ -39,8 +39,8 @@ def tidy(name: str) -> str:
 def fold(text: str) -> str:
     """Return the text with the capital letters that have exactly one small letter, and back, made small.
 
-    Other letters stay. Else people could choose a name that looks different and counts as another one: the long s in
-    "Adminſ" is not "s", the Kelvin sign is not "k", and "ß" is not "ss".
+    Other letters stay. Else people could choose a name that looks different and counts as another one: the long s is
+    not "s", the Kelvin sign is not "k", and "ß" is not "ss".
     """
     return text.lower() if text.isascii() else "".join(map(_small, text))
 

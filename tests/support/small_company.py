@@ -55,7 +55,7 @@ def definition_keys() -> dict[str, Any]:
         "directory": {"group_base": CONTACT_CENTER},
         "groups": [{"attribute": "info", "genesys_id": "{value}"}],
         "users": [{"directory": "mail", "genesys": "email"}],
-        "limits": {"removals": 100, "removals_percent": 100, "empty_group": "allow"},
+        "limits": {"removals": 100, "removals_percent": 100, "empty_group": "allow", "new_pairs": "allow"},
     }
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
-from genesys_ad_sync.model import GroupPair, Guid
+from genesys_ad_sync.model import Action, GroupPair, Guid, Objection, PairState, Reason, RunKey
 
 _PAIR = tables.pair.c
 
@@ -45,10 +45,14 @@ class Pairs(DefinitionStore):
         with self._database.reading() as connection:
             return _pairs(connection, self._definition, active=False)
 
-    def replace(self, pairs: Sequence[GroupPair], at: datetime) -> list[GroupPair]:
-        """Replace the mapping; return ``pairs`` in the same order, with the stored baselines.
+    def replace(
+        self, pairs: Sequence[GroupPair], at: datetime, confirmed: Collection[tuple[Guid, str]] | None = None
+    ) -> list[GroupPair]:
+        """Replace the mapping; return ``pairs`` in the same order, with the stored baselines and states.
 
         A pair that is missing from the list becomes inactive. If it returns later, it has lost its baseline.
+
+        :param confirmed: (AD group, Genesys group) of those that need no person; None: all of them.
         """
         definition = self._definition
         with self._database.writing() as connection:
@@ -73,6 +77,9 @@ class Pairs(DefinitionStore):
                 and (stored[key].rule, stored[key].genesys_group_name) != (pair.rule, pair.genesys_group_name)
             ]
             upsert(connection, tables.pair, edited, ["rule", "genesys_group_name"])
+            _confirm_undecided(
+                connection, definition, mapped.keys() if confirmed is None else set(confirmed) & mapped.keys(), at
+            )
             now = _by_key(_pairs(connection, definition, active=True))
             return [now[pair.group_guid, pair.genesys_group_id] for pair in pairs]
 
@@ -94,6 +101,57 @@ class Pairs(DefinitionStore):
                     )
                     .values(baseline_dag_id=dag_id, baseline_run_id=run_id, baseline_at=at)
                 )
+
+    def confirm(self, pairs: Collection[tuple[Guid, str]], at: datetime) -> None:
+        """Note that a person has confirmed these pairs: (AD group, Genesys group)."""
+        with self._database.writing() as connection:
+            _confirm_undecided(connection, self._definition, pairs, at)
+
+    def reject(self, pairs: Collection[tuple[Guid, str]], *, run: RunKey, by: str | None, at: datetime) -> None:
+        """Note that a person has rejected these pairs, in that run."""
+        said = {"rejected_at": at, "rejected_by": by, "rejected_dag_id": run.dag_id, "rejected_run_id": run.run_id}
+        with self._database.writing() as connection:
+            for group_guid, genesys_group_id in pairs:
+                this = (_PAIR.group_guid == group_guid, _PAIR.genesys_group_id == genesys_group_id)
+                connection.execute(
+                    update(tables.pair)
+                    .where(_PAIR.definition == self._definition, *this)
+                    .values(confirmed_at=None, **said)
+                )
+
+    def rejections(self) -> dict[tuple[Guid, str], Objection]:
+        """Return what persons said against pairs: (AD group, Genesys group) -> by whom, when, in which run."""
+        rejected = select(tables.pair).where(_PAIR.definition == self._definition, _PAIR.rejected_at.is_not(None))
+        with self._database.reading() as connection:
+            return {
+                (row.group_guid, row.genesys_group_id): Objection(
+                    reason=Reason.REJECTED,
+                    run=RunKey(row.rejected_dag_id, row.rejected_run_id),
+                    at=row.rejected_at,
+                    last_change=0,
+                    by=row.rejected_by,
+                    action=Action.ADD,
+                )
+                for row in connection.execute(rejected)
+            }
+
+    def release(self, run: RunKey) -> int:
+        """Let the pairs that were rejected in that run be asked about again; return their number.
+
+        They are compared in full again.
+        """
+        nothing = dict.fromkeys(("rejected_at", "rejected_by", "rejected_dag_id", "rejected_run_id"))
+        baseline = dict.fromkeys(("baseline_at", "baseline_run_id", "baseline_dag_id"))
+        with self._database.writing() as connection:
+            return connection.execute(
+                update(tables.pair)
+                .where(
+                    _PAIR.definition == self._definition,
+                    _PAIR.rejected_dag_id == run.dag_id,
+                    _PAIR.rejected_run_id == run.run_id,
+                )
+                .values(**nothing, **baseline)
+            ).rowcount
 
     def mirrors(self, genesys_group_ids: Collection[str]) -> list[MirrorPair]:
         """Return the active pairs of these Genesys groups, with what a person has confirmed of them."""
@@ -139,6 +197,29 @@ def void_baselines(connection: Connection, definitions: Collection[str]) -> None
     connection.execute(void.where(_PAIR.definition.in_(definitions)))
 
 
+def _state(row: Row[Any]) -> PairState:
+    if row.rejected_at is not None:
+        return PairState.REJECTED
+    return PairState.NEW if row.confirmed_at is None else PairState.CONFIRMED
+
+
+def _confirm_undecided(
+    connection: Connection, definition: str, pairs: Collection[tuple[Guid, str]], at: datetime
+) -> None:
+    """Confirm the pairs that nobody has decided about. An AD group has one confirmed pair at most."""
+    stored = connection.execute(select(tables.pair).where(_PAIR.definition == definition)).all()
+    undecided = {
+        (row.group_guid, row.genesys_group_id) for row in stored if row.confirmed_at is None and row.rejected_at is None
+    }
+    chosen = [{"source": guid, "target": group_id} for guid, group_id in sorted(undecided & set(pairs))]
+    if not chosen:
+        return
+    of_source = (_PAIR.definition == definition, _PAIR.group_guid == bindparam("source"))
+    connection.execute(update(tables.pair).where(*of_source).values(confirmed_at=None), chosen)
+    this = (*of_source, _PAIR.genesys_group_id == bindparam("target"))
+    connection.execute(update(tables.pair).where(*this).values(confirmed_at=at), chosen)
+
+
 def _by_key(pairs: Collection[GroupPair]) -> dict[tuple[Guid, str], GroupPair]:
     return {(pair.group_guid, pair.genesys_group_id): pair for pair in pairs}
 
@@ -156,6 +237,7 @@ def _pairs(connection: Connection, definition: str, *, active: bool) -> list[Gro
             genesys_group_name=row.genesys_group_name,
             rule=row.rule,
             has_baseline=row.baseline_at is not None,
+            state=_state(row),
         )
         for row in rows
     ]

@@ -24,6 +24,7 @@ from genesys_ad_sync.journal.grants import Grants
 from genesys_ad_sync.journal.leases import Leases
 from genesys_ad_sync.journal.limit_counts import LimitCounts
 from genesys_ad_sync.journal.links import Links
+from genesys_ad_sync.journal.new_pairs import NewPairs, ProtectedGroups
 from genesys_ad_sync.journal.opening import open_database
 from genesys_ad_sync.journal.pairs import Pairs
 from genesys_ad_sync.journal.pins import Pins
@@ -119,6 +120,8 @@ class DefinitionJournal:
         self.views = Views(database, definition)
         self.changes = Changes(database, definition)
         self.pairs = Pairs(database, definition)
+        self.new_pairs = NewPairs(database, definition)
+        self.protected_groups = ProtectedGroups(database, definition)
         self.grants = Grants(database, definition)
         self.dry_evidence = DryEvidences(database, definition)
         self.links = Links(database, definition)

@@ -26,6 +26,7 @@ from genesys_ad_sync.model.identity import (
     Link,
     Match,
     MatchStatus,
+    PairState,
     SkippedGroup,
 )
 from genesys_ad_sync.model.outcome import SETTLED, Outcome, Reason, Status
@@ -72,6 +73,7 @@ __all__ = [
     "Mode",
     "Objection",
     "Outcome",
+    "PairState",
     "PrincipalKind",
     "Reason",
     "Rival",

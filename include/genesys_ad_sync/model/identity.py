@@ -17,6 +17,14 @@ BY_PERSON = "relink"
 """`Link.matched_by` and `Match.matched_by` of what a person decided with param `relink`."""
 
 
+class PairState(str, Enum):
+    """Whether an AD group may feed its Genesys group."""
+
+    CONFIRMED = "confirmed"  # a person has seen it, or it needs nobody
+    NEW = "new"  # made after the first live run: a person must confirm it
+    REJECTED = "rejected"  # a person said no
+
+
 @dataclass(frozen=True)
 class GroupPair:
     """An AD group and the Genesys group it maps to. ``rule``: index in `groups:`, from 0."""
@@ -26,6 +34,7 @@ class GroupPair:
     genesys_group_name: str
     rule: int
     has_baseline: bool = False
+    state: PairState = field(default=PairState.CONFIRMED, compare=False)
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class SkippedGroup:
 class Grant:
     """A membership that AD owns: ``user_guid`` was granted it through ``group_guid``.
 
-    ``by_dry_run``: only dry runs saw that AD and Genesys both had it.
+    ``by_dry_run``: only dry runs saw that AD and Genesys both had it. ``was_manual``: it was there by hand before.
     """
 
     genesys_group_id: str
@@ -49,6 +58,7 @@ class Grant:
     user_guid: Guid
     group_guid: Guid
     by_dry_run: bool = field(default=False, compare=False)
+    was_manual: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

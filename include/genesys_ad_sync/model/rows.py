@@ -53,6 +53,7 @@ ABOUT_KEYS = frozenset(
         "on_excess",  # the definition's `limits.on_excess`, where it asks nobody
         "asked_by",  # run_id of the run that asks about it already
         "group",  # the AD group, by name
+        "former_group",  # the Genesys group that this AD group fed before, by name
         "member",  # the member as Genesys Cloud shows it: name, mail, user name
         "unidentified",  # the AD accounts whose Genesys user is not known: name and mail of each
     }
@@ -116,6 +117,13 @@ class Row:
         """
         in_effect = self.status is Status.SUCCESS or (self.status is Status.UNCHANGED and not self.undoes_run)
         return in_effect and self.settled_by is None
+
+    @property
+    def new_pair(self) -> tuple[Guid, str] | None:
+        """Return the pair that the row asks a person about: (AD group, Genesys group). None: something else."""
+        if self.reason is not Reason.NEW_PAIR or self.action is not Action.ADD or not self.genesys_group_id:
+            return None
+        return self.group_guids[0], self.genesys_group_id
 
     @property
     def group_name(self) -> str:

@@ -14,7 +14,7 @@ from genesys_ad_sync.planning.limits import EMPTY_GROUP, LimitCheck, check_limit
 from genesys_ad_sync.planning.pending import GroupMembers, is_counted, is_to_be_written, pending_changes, removed_today
 from genesys_ad_sync.settings import Limits, SyncDefinition
 
-_ASK_ALWAYS = {Reason.SCOPE_CHANGED, Reason.RELINK}
+_ASK_ALWAYS = {Reason.SCOPE_CHANGED, Reason.RELINK, Reason.WAS_MANUAL}
 """Reasons of held rows that an approver is asked about whatever the limits say."""
 
 
@@ -73,10 +73,16 @@ def hold_for_approval(
     needs_approval = set()
     for row in rows:
         held, asks_person = _limited(row, check, definition, context, asks.get(row.key))
-        if asks_person or (row.status is Status.HELD and (row.reason in _ASK_ALWAYS or "ask" in row.about)):
+        if asks_person or (row.status is Status.HELD and _asks_always(row)):
             needs_approval.add(row.key)
         result.append(held)
     return result, frozenset(needs_approval)
+
+
+def _asks_always(row: Row) -> bool:
+    if row.reason is Reason.NEW_PAIR:  # a removal waits for the answer about the additions of that pair
+        return row.action is Action.ADD
+    return row.reason in _ASK_ALWAYS or "ask" in row.about
 
 
 def _limited(
@@ -117,7 +123,9 @@ def _in_flight(row: Row, error: str | None) -> Row:
 
 def _approval_reason(row: Row, definition: SyncDefinition, context: PlanContext) -> Reason | None:
     """Return why an approver is asked whatever the limits say."""
-    reason = guards.protected(row.genesys_group_id or "", row.group_name, definition.protect)
+    group_id = row.genesys_group_id or ""
+    former_names = context.protected_names.get(group_id, ())
+    reason = guards.protected(group_id, row.group_name, definition.protect, former_names)
     return reason or guards.journal_restored(restored=context.journal_restored)
 
 

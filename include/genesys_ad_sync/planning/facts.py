@@ -182,7 +182,7 @@ class TargetFacts:
         if guid not in self.context.without_veto:
             return None
         for account in sorted(self.claimants(genesys_user_id) & self.target.wanted.keys()):
-            if self.matched_by_one(genesys_user_id, account):
+            if self.target.granting(account) and self.matched_by_one(genesys_user_id, account):
                 return account
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -43,6 +43,10 @@ class Target:
     ``empty_sources``: AD groups that read as having nobody, unconfirmed since they had members.
     ``profiles``: the members as `/individuals` shows them, as far as they were read in this task.
 
+    ``unconfirmed``: AD groups of ``sources`` whose pair no person has confirmed, ``new_rules``: their rules as they are
+    written, ``fed_before``: the Genesys group that one of them fed before, by name. ``refused``: AD users who belong in
+    the group only for AD groups whose pair a person has rejected, ``refusals``: who rejected it.
+
     ``trial``: what dry comparisons saw of pairs that no live run has compared. ``trial_rules``: AD group of such a pair
     -> its rule of `groups:`, as it is written.
     """
@@ -64,6 +68,20 @@ class Target:
     profiles: Mapping[str, GenesysUser] = field(default_factory=dict)
     trial: tuple[DryEvidence, ...] = ()
     trial_rules: Mapping[Guid, str] = field(default_factory=dict)
+    unconfirmed: frozenset[Guid] = frozenset()
+    new_rules: Mapping[Guid, str] = field(default_factory=dict)
+    fed_before: Mapping[Guid, str] = field(default_factory=dict)
+    refused: Mapping[Guid, tuple[Guid, ...]] = field(default_factory=dict)
+    refusals: Mapping[Guid, Objection] = field(default_factory=dict)
+
+    def granting(self, user_guid: Guid) -> tuple[Guid, ...]:
+        """Return the AD groups for which the user belongs in the group, and that may grant it."""
+        wanted = self.wanted.get(user_guid, ())
+        return tuple(guid for guid in wanted if guid not in self.unconfirmed) if self.unconfirmed else tuple(wanted)
+
+    def waiting(self, user_guid: Guid) -> tuple[Guid, ...]:
+        """Return the AD groups for which the user would belong in the group if a person confirmed their pair."""
+        return tuple(guid for guid in self.wanted.get(user_guid, ()) if guid in self.unconfirmed)
 
 
 @dataclass(frozen=True)
@@ -145,6 +163,7 @@ class PlanContext:
     ``user_states``: states of Genesys users that are to be removed and were not among the members, as just read;
     ``unknown`` where Genesys did not show the user.
     ``scope``: what the definition reads of AD, as far as it decides memberships.
+    ``protected_names``: Genesys group id -> names by which `protect:` found it, now or once.
     """
 
     observed_at: datetime
@@ -165,6 +184,7 @@ class PlanContext:
     mirror_once: bool = False
     scope: str = ""
     user_states: Mapping[str, str] = field(default_factory=dict)
+    protected_names: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @property
     def without_veto(self) -> frozenset[Guid]:

@@ -66,6 +66,8 @@ def _rechecked(row: Row, unsettled: Mapping[tuple[Person, Action], Sequence[Chan
 
 def _narrowed(verdict: Verdict, row: Row, facts: TargetFacts) -> Verdict:
     """Return the verdict, or a stricter one where it would go beyond the planned row."""
+    if verdict.reason is Reason.WAS_MANUAL and not _was_not_approved(row):  # that is what the approver was asked
+        verdict = dataclasses.replace(verdict, status=Status.PLANNED, reason=None)
     if verdict.status is Status.PLANNED and verdict.genesys_user_id != row.genesys_user_id:
         verdict = Verdict(Status.HELD, Reason.AMBIGUOUS)
     if verdict.status is Status.PLANNED and _was_not_approved(row) and (reason := strangers.why_asked(row, facts)):
@@ -89,4 +91,5 @@ def _needs_no_approval(row: Row, facts: TargetFacts) -> bool:
     if row.action is Action.REMOVE or facts.context.journal_restored:
         return False
     group = facts.target.genesys_group
-    return not guards.protected(group.id, group.name, facts.definition.protect)
+    former_names = facts.context.protected_names.get(group.id, ())
+    return not guards.protected(group.id, group.name, facts.definition.protect, former_names)

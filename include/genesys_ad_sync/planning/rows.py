@@ -70,7 +70,7 @@ def _differences(facts: TargetFacts) -> Iterable[tuple[Person, Action]]:
     for guid in target.wanted:
         yield Person(guid), Action.ADD
     # Any other member was added by hand: counted as a manual member, and only `mirror` removes it.
-    mirrored = facts.mirrors and target.sources
+    mirrored = facts.mirrors and not target.unconfirmed.issuperset(target.sources)
     for genesys_user_id in target.members - facts.wanted_ids:
         left_alone = facts.person(genesys_user_id).user_guid in facts.context.excluded_users & target.wanted.keys()
         if genesys_user_id in facts.grants_of or (mirrored and not left_alone):
@@ -109,15 +109,18 @@ def _groups_behind(proposal: Proposal, verdict: Verdict, facts: TargetFacts) -> 
     - Add: the AD groups that list the user now, because the grants will name them.
     - Removal: the AD groups that the user left, and those through which the membership was granted.
     """
-    wanted = set(facts.target.wanted.get(proposal.person.user_guid or "", ()))
+    target, guid = facts.target, proposal.person.user_guid or ""
+    wanted = set(target.wanted.get(guid, ()))
     groups = set(proposal.groups)
-    if proposal.action is Action.ADD:
-        groups = wanted or groups
+    if proposal.action is Action.ADD and verdict.reason is Reason.NEW_PAIR:
+        groups = set(target.waiting(guid)[:1])
+    elif proposal.action is Action.ADD:
+        groups = set(target.granting(guid) or target.refused.get(guid, ())) or wanted or groups
     elif verdict.reason is Reason.STILL_GRANTED:
         groups -= wanted
     elif verdict.status is not Status.SUPERSEDED:
-        groups |= {grant.group_guid for grant in facts.grants_by.get(proposal.person.user_guid or "", ())}
-    return tuple(sorted(groups or facts.target.sources))
+        groups |= {grant.group_guid for grant in facts.grants_by.get(guid, ())}
+    return tuple(sorted(groups or target.sources))
 
 
 def _not_compared(facts: TargetFacts) -> Row:

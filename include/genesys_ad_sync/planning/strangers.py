@@ -75,6 +75,11 @@ def _values(user: DirectoryUser | None) -> set[str]:
 # -- words --------------------------------------------------------------------------------------------
 
 
+def in_words(profile: GenesysUser) -> str:
+    """Name a Genesys user for people."""
+    return _member(profile, profile.id)
+
+
 def _member(profile: GenesysUser | None, genesys_user_id: str | None) -> str:
     if profile is None:
         return f"Genesys user {genesys_user_id}"

@@ -22,7 +22,7 @@ from genesys_ad_sync.model import (
     RowKey,
     Status,
 )
-from genesys_ad_sync.planning import evidence, guards, sleeping, strangers
+from genesys_ad_sync.planning import evidence, guards, new_pairs, sleeping, strangers
 from genesys_ad_sync.planning.facts import Person, TargetFacts
 
 
@@ -83,6 +83,10 @@ _NOT_LOOKED_UP = Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, error="this per
 
 def decide(proposal: Proposal, facts: TargetFacts) -> Verdict:
     """Decide a proposal; limits and approvers are left aside."""
+    refused = new_pairs.refusal(proposal.person.user_guid, facts) if proposal.action is Action.ADD else None
+    if refused is not None and proposal.person.user_guid not in facts.context.excluded_users:
+        verdict = Verdict(Status.HELD, Reason.REJECTED, facts.only_id(proposal.person), about=refused)
+        return _unless_objected(verdict, proposal, facts)
     if facts.target.members is None:
         return Verdict(Status.HELD, Reason.GENESYS_UNREADABLE, facts.only_id(proposal.person))
     verdict = _decide_add(proposal, facts) if proposal.action is Action.ADD else _decide_removal(proposal, facts)
@@ -170,9 +174,13 @@ def _add_of(match: Match, proposal: Proposal, facts: TargetFacts) -> Verdict:
     """Decide the add of an AD user who is exactly one Genesys user."""
     genesys_id = match.genesys_user_id
     assert genesys_id is not None
-    if proposal.doubted_groups.issuperset(facts.target.wanted[match.user_guid]):
+    target, guid = facts.target, match.user_guid
+    if proposal.doubted_groups.issuperset(target.granting(guid) or target.wanted[guid]):
         # also if he is a member: until it is certain, that may be the work of somebody in Genesys Cloud
         return Verdict(Status.HELD, Reason.OTHER_DOMAIN_CONTROLLER, genesys_id, about=proposal.about)
+    if new_pairs.must_wait(match, proposal.groups, facts):
+        asked = target.waiting(guid)[0]
+        return Verdict(Status.HELD, Reason.NEW_PAIR, genesys_id, about=new_pairs.about(asked, facts))
     if genesys_id in facts.members:
         return _already_in_effect(proposal, genesys_id, facts)
     if match.status is MatchStatus.INACTIVE:
@@ -182,7 +190,8 @@ def _add_of(match: Match, proposal: Proposal, facts: TargetFacts) -> Verdict:
 
 def _unwanted_add(proposal: Proposal, facts: TargetFacts) -> Verdict:
     """Skip an add whose AD groups feed nothing any more, supersede any other."""
-    if proposal.groups and facts.target.former_sources.issuperset(proposal.groups):
+    former = facts.target.former_sources - facts.target.refusals.keys()
+    if proposal.groups and former.issuperset(proposal.groups):
         return Verdict(Status.SKIPPED, Reason.UNMAPPED)
     return Verdict(Status.SUPERSEDED, Reason.NEWER_VIEW)
 
@@ -233,7 +242,11 @@ def _still_wanted(proposal: Proposal, facts: TargetFacts) -> Verdict | None:
         return None
     if set(proposal.groups) <= set(facts.target.wanted[guid]):  # each AD group lists the user again
         return Verdict(Status.SUPERSEDED, Reason.NEWER_VIEW)
-    return Verdict(Status.UNCHANGED, Reason.STILL_GRANTED)
+    if facts.target.granting(guid):
+        return Verdict(Status.UNCHANGED, Reason.STILL_GRANTED)
+    about = new_pairs.about(facts.target.waiting(guid)[0], facts)
+    held = Verdict(Status.HELD, Reason.NEW_PAIR, facts.only_id(proposal.person), about=about)
+    return _settled_without_write(proposal, facts) or held
 
 
 def _settled_without_write(proposal: Proposal, facts: TargetFacts) -> Verdict | None:
@@ -257,8 +270,11 @@ def _settled_without_write(proposal: Proposal, facts: TargetFacts) -> Verdict | 
 def _left_out_by_policy(proposal: Proposal, genesys_id: str, facts: TargetFacts) -> Verdict | None:
     if facts.policy == "never":
         return Verdict(Status.SKIPPED, Reason.REMOVALS_NEVER, genesys_id)
-    if proposal.untold and not facts.mirrors and not facts.grants_of.get(genesys_id):
-        return Verdict(Status.SKIPPED, Reason.NOT_OWNED, genesys_id)  # only a former definition wanted it
+    never_granted = proposal.untold or new_pairs.may_not_grant(proposal.groups, facts)
+    if never_granted and not facts.mirrors and not facts.grants_of.get(genesys_id):
+        return Verdict(
+            Status.SKIPPED, Reason.NOT_OWNED, genesys_id
+        )  # only a former definition, or a new pair, wanted it
     return None
 
 

@@ -34,7 +34,7 @@ from genesys_ad_sync.text import one_line
 def render_page(report: Mapping[str, Any], member_names: Mapping[str, str] | None = None) -> str:
     """Return the page of a report that `build_report` made or that was read from its file.
 
-    ``member_names``: names of manual members by Genesys user id, which a report does not hold.
+    ``member_names``: names of Genesys users by their id, which a report does not hold.
     """
     used_reasons = sorted({detail["reason"] for detail in report["details"] if detail["reason"]})
     template = _environment().get_template("report.html.j2")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import Enum
 
-from genesys_ad_sync.model import Reason, Row, Status
+from genesys_ad_sync.model import Action, Reason, Row, Status
 from genesys_ad_sync.report.wording import doubt_words
 
 _ANSWER = "Answer in the task approve_removals of this run."
@@ -110,6 +110,19 @@ def _undone(row: Row) -> str:
 
 def _release(run: str | None) -> str:
     return f"trigger the DAG with release_run: {run}." if run else "trigger the DAG with release_run and that run's id."
+
+
+def _new_pair(row: Row) -> str:
+    source, before = row.about.get("group"), row.about.get("former_group")
+    pair = f"AD group {source} would feed {_group(row)}" if source else f"A new AD group would feed {_group(row)}"
+    start = f"{pair}{f', and fed {before!r} before' if before else ''}. "
+    if row.action is Action.REMOVE:
+        return f"{start}The removal waits until a person has answered about the additions of that AD group."
+    return start + _ANSWER
+
+
+def _was_manual(row: Row) -> str:
+    return f"The member is Genesys user {row.genesys_user_id}, for {_who(row)}. {_ANSWER}"
 
 
 def _against_ad(row: Row) -> str:
@@ -281,6 +294,8 @@ REMEDIES: dict[Reason, Callable[[Row], str | None]] = {
     Reason.UNIDENTIFIED_MEMBERS: _unidentified_members,
     Reason.FIRST_MIRROR: _mirror,
     Reason.MIRROR_ONCE: _mirror_once,
+    Reason.NEW_PAIR: _new_pair,
+    Reason.WAS_MANUAL: _was_manual,
     Reason.AGAINST_AD: _against_ad,
     Reason.IN_FLIGHT: _in_flight,
     Reason.REFUSED: _refused,

@@ -54,6 +54,8 @@ REASON_WORDS: dict[Reason, str] = {
     Reason.MIRROR_ONCE: "This run was asked to remove members whom AD does not own; a person must confirm it.",
     Reason.EMPTY_GROUP: "After it, AD would own no member of the group any more.",
     Reason.OVER_ADDITIONS: "More additions than the limits allow.",
+    Reason.NEW_PAIR: "No person has confirmed yet that this AD group feeds this Genesys group.",
+    Reason.WAS_MANUAL: "The membership was there by hand before AD granted it; a person must confirm the removal.",
     Reason.AGAINST_AD: "The undo would add somebody whom AD does not want in the group.",
     Reason.MEMBER_NOT_VISIBLE: "Genesys Cloud accepted it, and shows the user nowhere; it was settled once.",
     Reason.IN_FLIGHT: "Another run was writing to the group at that moment; a later run looks again.",

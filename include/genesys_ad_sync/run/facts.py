@@ -25,6 +25,7 @@ from genesys_ad_sync.model import (
     Guid,
     Match,
     MatchStatus,
+    PairState,
     Reason,
     Rival,
     RowKey,
@@ -104,11 +105,16 @@ def _as_polls(value: Mapping[Guid, int] | list[Guid]) -> Mapping[Guid, int]:
 
 
 def _as_pair(value: GroupPair | list[Any]) -> GroupPair:
-    return value if isinstance(value, GroupPair) else GroupPair(*value)
+    if isinstance(value, GroupPair):
+        return value
+    guid, group_id, name, rule, has_baseline, *state = value
+    return GroupPair(guid, group_id, name, rule, has_baseline, *map(PairState, state))
 
 
 def _pair_as_list(pair: GroupPair) -> list[Any]:
-    return [pair.group_guid, pair.genesys_group_id, pair.genesys_group_name, pair.rule, pair.has_baseline]
+    """Return five values, as older versions read them, unless a person has to do with it."""
+    state = () if pair.state is PairState.CONFIRMED else (pair.state.value,)
+    return [pair.group_guid, pair.genesys_group_id, pair.genesys_group_name, pair.rule, pair.has_baseline, *state]
 
 
 def _as_skipped(value: SkippedGroup | list[Any]) -> SkippedGroup:
@@ -238,6 +244,9 @@ RESOLVED_TO = Fact[int]("resolved_to", TypeAdapter(int), 0)
 
 MATCHES = Fact[tuple[Match, ...]]("matches", TypeAdapter(tuple[_MatchAsList, ...]), ())
 
+SHOWN_USERS = Fact[dict[str, str]]("shown_users", TypeAdapter(dict[str, str]), {})
+"""Genesys user id -> the user in words, for the form and the page."""
+
 RELINK_REQUESTS = Fact[tuple[str, ...]]("relink_requests", TypeAdapter(tuple[str, ...]), ())
 """Param `relink`, as it was given."""
 
@@ -311,9 +320,9 @@ STOPPED = Fact[str | None]("stopped", TypeAdapter(str | None), None)
 class FrozenQuestion:
     """The approval request as the plan left it.
 
-    ``rows``: their keys. ``options``: Genesys group id -> its line in the form. ``limits``: Genesys group id -> the
-    limits that it exceeds, in words; ``limits_of_run``: those of the run. ``singles``: row key -> the line of a
-    row that can be chosen alone.
+    ``rows``: their keys. ``options``: Genesys group id, or id of a new pair -> its line in the form. ``limits``: the
+    same id -> the limits that it exceeds, in words; ``limits_of_run``: those of the run. ``singles``: row key -> the
+    line of a row that can be chosen alone.
     """
 
     hash: str
@@ -326,9 +335,9 @@ class FrozenQuestion:
 
 @dataclass(frozen=True)
 class StoredApproval:
-    """The answer. ``groups``: the decision on each Genesys group; ``decision``: their common one, else a word.
+    """The answer. ``groups``: the decision on each option; ``decision``: their common one, else a word.
 
-    ``rows``: by row key, the decisions on rows that were chosen alone.
+    ``rows``: by row key, the decisions on rows that were chosen alone, or with a new pair.
     """
 
     by: str | None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from genesys_ad_sync.directory.accounts import AccountState
-from genesys_ad_sync.model import Action, Guid, Objection, RowKey
+from genesys_ad_sync.model import Action, Guid, Objection, PairState, RowKey
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import ACCOUNTS, MAPPING
 
@@ -80,11 +80,15 @@ def newest_told(
 
 
 def sources_ever(task: TaskContext) -> dict[str, set[Guid]]:
-    """Return the AD groups that feed each Genesys group, or did so once."""
+    """Return the AD groups that feed each Genesys group, or did so once.
+
+    Not those whose pair no person has confirmed: whoever makes an AD group must not end a person's decision with it.
+    """
     sources: dict[str, set[Guid]] = {}
     mapped = task.facts.required(MAPPING).pairs
     for pair in (*mapped, *task.journal.pairs.active(), *task.journal.pairs.former()):
-        sources.setdefault(pair.genesys_group_id, set()).add(pair.group_guid)
+        if pair.state is PairState.CONFIRMED or pair.has_baseline:  # what was compared was confirmed once
+            sources.setdefault(pair.genesys_group_id, set()).add(pair.group_guid)
     return sources
 
 

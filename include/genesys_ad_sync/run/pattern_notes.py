@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
 from genesys_ad_sync import names
 from genesys_ad_sync.mapping import attribute
 from genesys_ad_sync.model import DirectoryGroup, DirectoryUser, GenesysGroup
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import NOTES
+from genesys_ad_sync.run.protection import former_names
 
 
 def note_unmatched_patterns(
@@ -21,7 +23,7 @@ def note_unmatched_patterns(
     """
     in_scope = list(in_scope)
     notes = [
-        *notes_on_protect(task.definition.protect, listed),
+        *notes_on_protect(task.definition.protect, listed, former_names(task)),
         *notes_on_excluded_groups(task.definition.exclude.groups, in_scope),
         *(notes_on_excluded_users(patterns, _all_users(task)) if (patterns := task.definition.exclude.users) else ()),
         *notes_on_chosen_groups(task.run.groups, [*in_scope, *_mapped_once(task)]),
@@ -36,14 +38,22 @@ def note_unmatched_patterns(
 # -- decisions ----------------------------------------------------------------------------------------
 
 
-def notes_on_protect(patterns: Iterable[str], listed: Iterable[GenesysGroup]) -> list[str]:
-    """Return a note for each pattern of `protect` that is neither name nor id of a Genesys group."""
+def notes_on_protect(
+    patterns: Iterable[str],
+    listed: Iterable[GenesysGroup],
+    former: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> list[str]:
+    """Return a note for each pattern of `protect` that is neither name nor id of a Genesys group.
+
+    ``former``: Genesys group id -> names by which a pattern found it before.
+    """
     listed = list(listed)
+    known = [name for group in listed for name in (group.name, *former.get(group.id, ()))]
     ids = {names.normal_name(group.id) for group in listed}
     return [
         f"protect: the pattern {pattern!r} matches no Genesys group, so it protects nothing. Correct it, or write the "
         "id of the Genesys group."
-        for pattern in names.without_match(patterns, (group.name for group in listed))
+        for pattern in names.without_match(patterns, known)
         if names.normal_name(pattern) not in ids
     ]
 

@@ -25,6 +25,7 @@ from genesys_ad_sync.planning import Plan, PlanContext, Target, UnmappedGroup, p
 from genesys_ad_sync.planning.inputs import LimitFacts
 from genesys_ad_sync.planning.sleeping import Sleepers, not_among_members
 from genesys_ad_sync.planning.sleeping import sleepers as find_sleepers
+from genesys_ad_sync.run import new_pairs, protection
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, MIRROR_ONCE, READING, PlanReading
@@ -163,7 +164,7 @@ def planning_targets(
     grants: dict[str, list[Grant]] = {target.genesys_group.id: [] for target in targets}
     for grant in task.journal.grants.of_groups(list(grants)):
         grants[grant.genesys_group_id].append(grant)
-    return tuple(
+    made = tuple(
         replace(
             target,
             members=present.get(target.genesys_group.id),
@@ -177,6 +178,7 @@ def planning_targets(
         )
         for target in targets
     )
+    return new_pairs.with_decisions(task, made)
 
 
 def planning_context(
@@ -208,6 +210,7 @@ def planning_context(
         users=people,
         deleted_users=task.journal.views.deleted_users(),
         mirror_once=task.facts[MIRROR_ONCE],
+        protected_names=protection.former_names(task),
     )
 
 
@@ -259,7 +262,14 @@ def unmapped_groups(
 
 
 def _needs_reading(target: Target) -> bool:
-    return target.full or any(change.settled_by is None for change in target.changes)
+    return target.full or any(
+        change.settled_by is None and not _is_refused(change, target) for change in target.changes
+    )
+
+
+def _is_refused(change: Change, target: Target) -> bool:
+    """Return True for an addition that only a rejected pair wants: it needs no look at Genesys."""
+    return change.action is Action.ADD and change.user_guid in target.refused
 
 
 # -- parts --------------------------------------------------------------------------------------------
@@ -327,7 +337,10 @@ def _limit_facts(task: TaskContext, run: RunRecord, targets: Sequence[Target]) -
     # a group that loses nobody cannot become empty
     losing = [t for t in targets if t.full or any(change.action is Action.REMOVE for change in t.changes)]
     grants = [grant for target in losing for grant in target.grants]
-    return gather_limit_facts(task, run, grants, [change for target in targets for change in target.changes])
+    changes = [change for target in targets for change in target.changes]
+    return gather_limit_facts(
+        task, run, grants, changes, {target.genesys_group.id for target in targets if target.full}
+    )
 
 
 def _unmapped(

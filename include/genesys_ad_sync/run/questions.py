@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from genesys_ad_sync.approval import question
-from genesys_ad_sync.model import Reason, Row, RunKey, RunRecord
+from genesys_ad_sync.model import Guid, Reason, Row, RunKey, RunRecord
 from genesys_ad_sync.planning import Plan, content_hash
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import APPROVAL, LAST_CHANGE, QUESTION, FrozenQuestion
@@ -22,9 +22,10 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
         task.facts[QUESTION] = None
         return list(rows)
     now = task.clock()
+    pairs = new_pairs_asked_elsewhere(task, run, needs_approval)
     mine = task.journal.questions.open(
         run.key,
-        subjects(needs_approval),
+        subjects(row for row in needs_approval if row.new_pair not in pairs),
         last_change=task.facts[LAST_CHANGE],
         at=now,
         until=now + task.definition.limits.answer_within,
@@ -33,11 +34,27 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
     asked = [row for row in needs_approval if row.key in mine]
     task.facts[QUESTION] = _frozen(decided, asked) if asked else None
     task.facts[APPROVAL] = None
-    elsewhere = task.journal.questions.open_elsewhere(now, exclude=run.key)
+    elsewhere: dict[str, RunKey] = {row.key: pairs[row.new_pair] for row in needs_approval if row.new_pair in pairs}
+    elsewhere |= task.journal.questions.open_elsewhere(now, exclude=run.key)
     return [
         _asked_by(row, elsewhere[row.key]) if row.key in decided.needs_approval and row.key in elsewhere else row
         for row in rows
     ]
+
+
+def new_pairs_asked_elsewhere(
+    task: TaskContext, run: RunRecord, rows: Iterable[Row]
+) -> dict[tuple[Guid, str] | None, RunKey]:
+    """Return the new pairs about which another run is asking: a person is asked once about a pair.
+
+    What came to such a pair since waits for that answer, too.
+    """
+    if not any(row.new_pair for row in rows):
+        return {}
+    questions = task.journal.questions.open_elsewhere(task.clock(), exclude=run.key)
+    asked: dict[tuple[Guid, str] | None, RunKey] = {}
+    asked.update(task.journal.new_pairs.asked_in(questions))
+    return asked
 
 
 def ended_accounts(task: TaskContext, rows: Iterable[Row]) -> set[str]:

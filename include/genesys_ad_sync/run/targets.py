@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from genesys_ad_sync.directory.membership import nested_groups, unreadable_members, wanted_members
-from genesys_ad_sync.model import Change, DirectoryView, GenesysGroup, GroupPair, Guid, Mode, RunRecord
+from genesys_ad_sync.model import Change, DirectoryView, GenesysGroup, GroupPair, Guid, Mode, PairState, RunRecord
 from genesys_ad_sync.planning import Target
 from genesys_ad_sync.run.changes import changes_to_act_on, groups_in_param
 from genesys_ad_sync.run.context import TaskContext
@@ -117,7 +117,9 @@ def groups_to_compare(mode: Mode, pairs: Iterable[GroupPair], allowed: Collectio
 def _compare_in_full(mode: Mode, pairs: Iterable[GroupPair], *, bounded: bool) -> bool:
     if mode is Mode.FULL:
         return True
-    return mode is Mode.AUTO and not bounded and not all(pair.has_baseline for pair in pairs)
+    if mode is not Mode.AUTO or bounded:
+        return False
+    return not all(pair.has_baseline or pair.state is PairState.REJECTED for pair in pairs)
 
 
 def left_behind(
@@ -172,9 +174,13 @@ def _targets(
     full: Collection[str],
 ) -> tuple[Target, ...]:
     """Return one target for each key of ``changes``, as the newest view shows it."""
-    sources, former_sources = _sources(pairs), _sources(former)
-    view = task.journal.views.load({guid for id_ in changes for guid in sources.get(id_, ())})
-    nested = task.definition.directory.nested_groups
+    rejected = [pair for pair in pairs if pair.state is PairState.REJECTED]
+    sources = _sources(pair for pair in pairs if pair.state is not PairState.REJECTED)
+    former_sources, refused_sources = _sources([*former, *rejected]), _sources(rejected)
+    unconfirmed = _sources(pair for pair in pairs if pair.state is PairState.NEW)
+    feeding = {guid for id_ in changes for of in (sources, refused_sources) for guid in of.get(id_, ())}
+    view = task.journal.views.load(feeding)
+    nested, policy = task.definition.directory.nested_groups, task.definition.directory.policy
     unreadable = Unreadable(task, view, nested=nested)
     complete = task.facts[COMPLETE]
     genesys_groups = task.facts.required(MAPPING).genesys_groups
@@ -182,13 +188,15 @@ def _targets(
     for group_id in sorted(changes):
         guids = sources.get(group_id, ())
         below = set().union(*(nested_groups(view, guid, nested=nested) for guid in guids if guid in view.groups))
+        wanted = wanted_members(view, guids, policy)
+        refused = wanted_members(view, refused_sources.get(group_id, ()), policy)
         proofs = [complete[guid] for guid in below if guid in complete]
         targets.append(
             Target(
                 genesys_group=genesys_groups.get(group_id) or GenesysGroup(group_id, group_id, state="deleted"),
                 sources=guids,
                 full=group_id in full,
-                wanted=wanted_members(view, guids, task.definition.directory.policy),
+                wanted=wanted,
                 # nothing to prove where nothing feeds it any more: its removals are held for that
                 complete=not guids or set(guids) <= below <= complete.keys(),
                 members=None,
@@ -196,6 +204,8 @@ def _targets(
                 former_sources=frozenset(former_sources.get(group_id, ())),
                 unreadable=unreadable.below(guids),
                 proven_by=min(proofs, default=None),
+                unconfirmed=frozenset(unconfirmed.get(group_id, ())),
+                refused={guid: of for guid, of in refused.items() if guid not in wanted},
             )
         )
     return tuple(targets)

@@ -17,6 +17,7 @@ from genesys_ad_sync.model import (
     Grant,
     Guid,
     Objection,
+    PairState,
     Reason,
     Row,
     RunKey,
@@ -79,17 +80,25 @@ def _release(task: TaskContext, run: RunRecord, asked: str) -> str:
         return note
     # a rejection and a pin outlive the run itself (see `Runs.forget`) and the name of the definition
     pins, rejections = task.journal.pins.all(), task.journal.questions.rejections()
+    pairs = task.journal.pairs.rejections()
     key = _find(
         task,
         asked,
-        lambda key: _knows(task, key) or task.journal.pins.exist(key) or task.journal.questions.exists(key),
-        former={one.run.dag_id for one in (*pins.values(), *rejections.values())},
+        lambda key: (
+            _knows(task, key)
+            or task.journal.pins.exist(key)
+            or task.journal.questions.exists(key)
+            or any(said.run == key for said in pairs.values())
+        ),
+        former={one.run.dag_id for one in (*pins.values(), *rejections.values(), *pairs.values())},
     )
     if run.dry_run:
         return f"dry run: nothing of run {key.run_id} of {key.dag_id} was released"
     released = task.journal.pins.release(key)
     rejected = task.journal.questions.reopen_rejected(key)
+    new_pairs = task.journal.pairs.release(key)
     note = f"run {key.run_id} of {key.dag_id} was released: {released} undone pairs, {rejected} rejected changes"
+    note += f", {new_pairs} rejected new pairs" if new_pairs else ""
     task.facts[RELEASED] = note
     return note
 
@@ -325,7 +334,7 @@ def _wanted(task: TaskContext, group_ids: Iterable[str]) -> dict[str, dict[Guid,
     """Return who belongs in each Genesys group by AD's newest view: AD user -> the AD groups that list the user."""
     sources: dict[str, set[Guid]] = {group_id: set() for group_id in group_ids}
     for pair in task.facts.required(MAPPING).pairs:
-        if pair.genesys_group_id in sources:
+        if pair.genesys_group_id in sources and pair.state is PairState.CONFIRMED:
             sources[pair.genesys_group_id].add(pair.group_guid)
     view = task.journal.views.load(set().union(*sources.values()))
     policy = task.definition.directory.policy

@@ -94,8 +94,9 @@ class SyncDefinition(Section):
         default=Limits(), description="How much may be removed or added without asking a person."
     )
     protect: Annotated[Patterns, Write("a list of shell patterns on Genesys group names, or of their ids")] = Field(
-        default=(), description="Genesys groups in which additions and removals always need a person, by name or id. A group that had "
-        "such a name once stays protected."
+        default=(),
+        description="Genesys groups in which additions and removals always need a person, by name or id. A group that "
+        "had such a name once stays protected.",
     )
     approvers: Annotated[Patterns, Write("a list of Airflow user names")] = Field(
         default=(), description="Who may answer. Empty: everybody with the right to answer in Airflow."

@@ -6,15 +6,18 @@ that may shrink what was approved, never grow it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from genesys_ad_sync.approval import (
+    GROUPS_SHOWN,
+    PEOPLE_SHOWN,
     SHORT_HASH,
     Background,
     Question,
+    asked_with,
     body,
     chosen_groups,
     chosen_rows,
@@ -26,7 +29,7 @@ from genesys_ad_sync.model import Action, Change, Decision, Objection, Reason, R
 from genesys_ad_sync.planning import assign_lanes
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE, lane_batches
 from genesys_ad_sync.polling.poller import DirectoryPoller
-from genesys_ad_sync.run import mirror, relink
+from genesys_ad_sync.run import mirror, new_pairs, relink, shown_users
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import (
     ACCOUNTS,
@@ -169,25 +172,38 @@ def _background(task: TaskContext, run: RunRecord, made: Question, frozen: Froze
         limits_of_run=frozen.limits_of_run,
         members={result.genesys_group_id: result.before for result in task.journal.figures.groups(run)},
         gone=task.journal.views.gone_users(users),
+        genesys_users=shown_users.look_up(task, _shown_in(made)),
     )
+
+
+def _shown_in(made: Question) -> set[str]:
+    """Return the Genesys users whom the form names."""
+    rows = [row for group in made.groups[:GROUPS_SHOWN] for row in group.rows[:PEOPLE_SHOWN]]
+    return {row.genesys_user_id for row in rows if row.genesys_user_id}
 
 
 def _load_or_store_answer(task: TaskContext, frozen: FrozenQuestion, given: ApprovalAnswer | None) -> StoredApproval:
     """Store the answer first of all: whatever fails afterwards, nobody has to be asked again."""
     if given is not None:
-        task.facts[APPROVAL] = _approval(frozen, given)
+        rows = [row for row in task.journal.rows.of_run(task.run) if row.new_pair and row.key in frozen.rows]
+        task.facts[APPROVAL] = _approval(frozen, given, {row.key: asked_with(row) for row in rows})
     return task.facts.required(APPROVAL)
 
 
-def _approval(frozen: FrozenQuestion, given: ApprovalAnswer) -> StoredApproval:
-    """Return what the answer means for each Genesys group, and for rows that were chosen alone."""
+def _approval(frozen: FrozenQuestion, given: ApprovalAnswer, of_pairs: Mapping[str, str]) -> StoredApproval:
+    """Return what the answer means for each Genesys group, and for rows that were chosen alone.
+
+    ``of_pairs``: key of a row of a new pair -> the key of its option.
+    """
     options, singles = frozen.options, frozen.singles
     if given.by is None or given.outdated or not is_decided(given.chosen):
         decisions = dict.fromkeys(options, Decision.UNANSWERED)
-        return StoredApproval(given.by, given.at, Decision.UNANSWERED.value, decisions)
+        rows = dict.fromkeys(of_pairs, Decision.UNANSWERED)
+        return StoredApproval(given.by, given.at, Decision.UNANSWERED.value, decisions, rows)
     approved = chosen_groups(options, given.chosen, singles)
     decisions = {id_: Decision.APPROVED if id_ in approved else Decision.REJECTED for id_ in options}
-    alone = dict.fromkeys(sorted(chosen_rows(options, singles, given.chosen)), Decision.APPROVED)
+    alone = {key: decisions[id_] for key, id_ in of_pairs.items()}
+    alone |= dict.fromkeys(sorted(chosen_rows(options, singles, given.chosen)), Decision.APPROVED)
     answer = StoredApproval(given.by, given.at, "approved_in_part", decisions, alone)
     kinds = {answer.of(key) for key in frozen.rows}
     return replace(answer, decision=next(iter(kinds)).value) if len(kinds) == 1 else answer
@@ -198,7 +214,9 @@ def _close(task: TaskContext, run: RunRecord, frozen: FrozenQuestion, approval: 
     decisions = {key: approval.of(key) for key in frozen.rows}
     for row in task.journal.rows.of_run(run):
         # A link that stays rejects no change: the person may be relinked in another way.
-        if row.key in decisions and row.reason is Reason.RELINK and decisions[row.key] is not Decision.APPROVED:
+        # A rejected pair is kept as such: its changes are not rejected one by one.
+        elsewhere = row.reason in {Reason.RELINK, Reason.NEW_PAIR}
+        if row.key in decisions and elsewhere and decisions[row.key] is not Decision.APPROVED:
             decisions[row.key] = Decision.UNANSWERED
     task.journal.questions.close(run.key, decisions, by=approval.by, at=approval.at)
     mirror.confirm(task, decisions, [row for row in task.journal.rows.of_run(run) if row.key in decisions])
@@ -222,6 +240,7 @@ def _release_approved(task: TaskContext, run: RunRecord, frozen: FrozenQuestion,
         )
         task.journal.changes.set_over_limit(dict.fromkeys((id_ for row in approved for id_ in row.change_ids), None))
         relink.apply_approved(task, rows, given, approval.by)
+        new_pairs.apply_decisions(task, rows, given, approval)
         decided = [_decided(row, given[row.key], run, approval) for row in rows]
         task.journal.rows.record_outcomes(run, _with_approved_lanes(task, decided), at=task.clock())
     return rows_asked()

@@ -11,6 +11,7 @@ from genesys_ad_sync.genesys.errors import AmbiguousExternalId
 from genesys_ad_sync.mapping import ExternalIds, needed_external_ids
 from genesys_ad_sync.mapping import map_groups as map_purely
 from genesys_ad_sync.model import GenesysGroup, GroupPair, Mode, SkippedGroup
+from genesys_ad_sync.run import new_pairs, protection
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MAPPING, StoredMapping
 from genesys_ad_sync.run.failures import records_failure
@@ -33,6 +34,7 @@ def map_groups(task: TaskContext) -> dict[str, Any]:
     external_ids = _external_ids(task, needed_external_ids(groups, definition), {group.id for group in genesys_groups})
     mapping = map_purely(groups, genesys_groups, definition, external_ids)
     stored = _record(task, genesys_groups, mapping.pairs, mapping.skipped)
+    protection.note_names(task, genesys_groups)
     note_unmatched_patterns(task, groups, genesys_groups)
     fed = {pair.genesys_group_id for pair in stored.pairs}
     note_left_behind(task, fed)
@@ -54,10 +56,11 @@ def _record(
     earlier_try = task.facts[MAPPING]
     if task.run.dry_run:
         pairs = [
-            replace(pair, has_baseline=known.get((pair.group_guid, pair.genesys_group_id), False)) for pair in pairs
+            replace(pair, has_baseline=known.get((pair.group_guid, pair.genesys_group_id), False))
+            for pair in new_pairs.as_dry_run_sees(task, pairs)
         ]
     else:
-        pairs = task.journal.pairs.replace(pairs, task.clock())
+        pairs = new_pairs.store(task, pairs)
     gone = known.keys() - {(pair.group_guid, pair.genesys_group_id) for pair in pairs}
     fed = {pair.genesys_group_id for pair in pairs}
     stored = StoredMapping(

@@ -13,7 +13,7 @@ from genesys_ad_sync.model import Reason, Row, RunKey, RunRecord, Status
 from genesys_ad_sync.planning import Plan
 from genesys_ad_sync.planning.lanes import lane_batches
 from genesys_ad_sync.planning.limits import as_exceeded
-from genesys_ad_sync.run import objections
+from genesys_ad_sync.run import new_pairs, objections, shown_users
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPARED, EMPTY_SOURCES, PLAN, WHOLE, StoredPlan
 from genesys_ad_sync.run.failures import records_failure
@@ -74,11 +74,13 @@ def record_plan(task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Pla
         _record_ownership(task, inputs, decided, finished)
     if isinstance(inputs, PlanInputs):
         record_trial(task, decided)
+        new_pairs.list_pairs(task, decided)
     settled_elsewhere = task.journal.rows.record_outcomes(
         run, [row for row in finished if row.settled_by is None], at=now
     )
     if not run.dry_run:
         task.journal.changes.set_over_limit(over_limit_of(rows, decided, task.definition.limits))
+    shown_users.note_of_rows(task, rows)
     task.facts[PLAN] = StoredPlan(decided.hash, decided.fail_reason, now)
     task.facts[WHOLE] = inputs.compared_in_full
     task.facts[COMPARED] = decided.compared_groups

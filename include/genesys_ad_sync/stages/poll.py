@@ -13,7 +13,7 @@ from typing import Any
 
 from genesys_ad_sync.directory.accounts import account_states
 from genesys_ad_sync.errors import ParamError, WindowError
-from genesys_ad_sync.model import Action, Change, Guid, Mode, Reason, RunRecord, RunRequest
+from genesys_ad_sync.model import Action, Change, Guid, Mode, PairState, Reason, RunRecord, RunRequest
 from genesys_ad_sync.polling.deletions import read_deletions
 from genesys_ad_sync.polling.poller import DirectoryPoller, PollResult
 from genesys_ad_sync.polling.window_history import rebuild_window
@@ -169,7 +169,7 @@ def _groups_to_prove(task: TaskContext, changes: Sequence[Change]) -> dict[Guid,
         if pair.group_guid in open_since:
             since = max(open_since[pair.group_guid], targets.get(pair.genesys_group_id, 0))
             targets[pair.genesys_group_id] = since
-    needed = {pair.group_guid: 0 for pair in active if not pair.has_baseline}
+    needed = {p.group_guid: 0 for p in active if not p.has_baseline and p.state is not PairState.REJECTED}
     for pair in pairs:
         if pair.genesys_group_id in targets:
             needed[pair.group_guid] = max(targets[pair.genesys_group_id], needed.get(pair.group_guid, 0))

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from genesys_ad_sync.errors import ReportPathError, RunUnknown
-from genesys_ad_sync.model import Action, GroupResult, Guid, Mode, Reason, Row, RunRecord, RunRequest, Status
+from genesys_ad_sync.model import Action, GroupResult, Guid, Mode, PairState, Reason, Row, RunRecord, RunRequest, Status
 from genesys_ad_sync.report.build import ReportHeader, build_report
 from genesys_ad_sync.report.remedies import Answer
 from genesys_ad_sync.run import journal_identity
 from genesys_ad_sync.run.changes import window_of
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import APPROVAL, COMPARED, MAPPING, NOTES, PLAN, QUESTION, STOPPED, WHOLE, failure_of
+from genesys_ad_sync.run.facts import (
+    APPROVAL,
+    COMPARED,
+    MAPPING,
+    NOTES,
+    PLAN,
+    QUESTION,
+    SHOWN_USERS,
+    STOPPED,
+    WHOLE,
+    failure_of,
+)
 from genesys_ad_sync.run.failures import failures
 
 
@@ -143,9 +154,11 @@ def _document(task: TaskContext, run: RunRecord, rows: Sequence[Row], answer: An
 
 
 def _member_names(task: TaskContext, run: RunRecord) -> dict[str, str]:
-    """Return the names of the manual members that the report lists by id."""
+    """Return the names of the Genesys users that the report has by id, as far as they are known."""
     results = task.journal.figures.groups(run)
-    return {id_: name for result in results for id_, name in result.manual_member_names.items()}
+    return task.facts[SHOWN_USERS] | {
+        id_: name for result in results for id_, name in result.manual_member_names.items()
+    }
 
 
 def _with_first_seen(task: TaskContext, rows: Sequence[Row]) -> list[Row]:
@@ -277,14 +290,15 @@ def _compared(task: TaskContext, rows: Sequence[Row]) -> frozenset[str]:
     return task.facts[COMPARED] - {row.genesys_group_id for row in rows if row.reason is Reason.UNPROVEN}
 
 
-def _baselines(task: TaskContext, rows: Sequence[Row], compared: Collection[str]) -> list[tuple[Guid, str]]:
+def _baselines(task: TaskContext, rows: Sequence[Row], compared: frozenset[str]) -> list[tuple[Guid, str]]:
     """Return the pairs that this run compared in full.
 
-    A failed removal leaves its group without. A failed addition does not: AD owns no more by it than before.
+    A failed removal leaves its group without. A failed addition does not: AD owns no more by it than before. A pair
+    that no person had confirmed when the plan was made was not compared.
     """
     unfinished = {row.genesys_group_id for row in rows if row.status is Status.FAILED and row.action is Action.REMOVE}
     return [
         (pair.group_guid, pair.genesys_group_id)
         for pair in task.facts.required(MAPPING).pairs
-        if pair.genesys_group_id in compared and pair.genesys_group_id not in unfinished
+        if pair.genesys_group_id in compared - unfinished and pair.state is PairState.CONFIRMED
     ]

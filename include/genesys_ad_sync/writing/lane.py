@@ -231,7 +231,7 @@ class LaneWriter:
             rows,
             members,
             changed_since_plan(task, rows),
-            wanted=target.wanted.keys(),
+            wanted=[guid for guid in target.wanted if target.granting(guid)],
             accounts=unusable_accounts(task),
             excluded=excluded_users(people.values(), task.definition),
             is_mapped=bool(target.sources),

@@ -13,18 +13,21 @@ from genesys_ad_sync.journal.tables.ownership import (
     claim,
     definition,
     dry_evidence,
+    first_mapping,
     former_link,
     grant,
     link,
+    listed_pair,
     pair,
     pin,
+    protected_group,
     question,
     restored,
 )
 from genesys_ad_sync.journal.tables.runs import change, fact, group_result, outcome, request, row, run
 from genesys_ad_sync.journal.tables.shared import external_id, lease, lease_holder, meta, shared_secret
 
-HEAD = "0009"
+HEAD = "0013"
 """The newest revision of ``migrations/versions``. Kept here, so that opening a current journal loads no alembic."""
 
 VERSION_TABLE = "journal_version"  # not alembic's default name: Airflow's own database uses that one
@@ -40,6 +43,7 @@ __all__ = [
     "dry_evidence",
     "external_id",
     "fact",
+    "first_mapping",
     "former_link",
     "grant",
     "group",
@@ -48,6 +52,7 @@ __all__ = [
     "lease",
     "lease_holder",
     "link",
+    "listed_pair",
     "membership",
     "meta",
     "metadata",
@@ -55,6 +60,7 @@ __all__ = [
     "outcome",
     "pair",
     "pin",
+    "protected_group",
     "question",
     "request",
     "restored",

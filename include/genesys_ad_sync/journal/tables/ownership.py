@@ -10,7 +10,8 @@ from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_col
 
 # AD group -> Genesys group, now (`active`) or once. The baseline is the first completed whole comparison.
 # `mirror_confirmed_at`: a person has answered the first question of a mirror. `empty_confirmed_change`: the newest
-# change when a person answered what an AD group without members asks.
+# change when a person answered what an AD group without members asks. `confirmed_at`: it needs no person; of the pairs
+# of an AD group, one at most has it. `rejected_*`: a person said no, in that run.
 pair = Table(
     "journal_pair",
     metadata,
@@ -27,10 +28,44 @@ pair = Table(
     Column("baseline_at", UtcDateTime),
     Column("mirror_confirmed_at", UtcDateTime),
     Column("empty_confirmed_change", BigInteger),
+    Column("confirmed_at", UtcDateTime),
+    Column("rejected_at", UtcDateTime),
+    Column("rejected_by", String),
+    Column("rejected_dag_id", String),
+    Column("rejected_run_id", String),
+)
+
+# When the first live run of a definition mapped its groups. Pairs that come later need a person.
+first_mapping = Table(
+    "journal_first_mapping",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+# Pairs that the reports of dry runs before the first live run listed. `rules`: a digest of what made them.
+listed_pair = Table(
+    "journal_listed_pair",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("group_guid", String, primary_key=True),
+    Column("genesys_group_id", String, primary_key=True),
+    Column("rules", String, nullable=False),
+)
+
+# Genesys groups and the names by which a pattern of `protect:` has found them: a renamed one stays protected.
+protected_group = Table(
+    "journal_protected_group",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("genesys_group_id", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
 )
 
 # Memberships that AD owns. `by_dry_run`: only dry runs saw that AD and Genesys both had it. `asleep_since`: its removal
-# is settled, and Genesys did not show whether the user is still a member.
+# is settled, and Genesys did not show whether the user is still a member. `was_manual`: it was there by
+# hand before.
 grant = Table(
     "journal_grant",
     metadata,
@@ -42,6 +77,7 @@ grant = Table(
     Column("since", UtcDateTime, nullable=False),
     Column("by_dry_run", Boolean, nullable=False, server_default=false()),
     Column("asleep_since", UtcDateTime),
+    Column("was_manual", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 
