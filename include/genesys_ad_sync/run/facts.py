@@ -232,6 +232,9 @@ class StoredMapping:
 MAPPING = Fact[StoredMapping | None]("mapping", TypeAdapter(StoredMapping | None), None)
 
 
+HIDDEN_GROUPS = Fact[int]("hidden_groups", TypeAdapter(int), 0)
+"""Genesys groups that the total of the listing counts, and that the client may not see."""
+
 # -- what `resolve_users` and `plan` leave ------------------------------------------------------------
 
 RESOLVED_TO = Fact[int]("resolved_to", TypeAdapter(int), 0)

@@ -29,7 +29,15 @@ from genesys_ad_sync.planning.sleeping import Sleepers, not_among_members
 from genesys_ad_sync.planning.sleeping import sleepers as find_sleepers
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, MIRROR_ONCE, READING, PlanReading
+from genesys_ad_sync.run.facts import (
+    HIDDEN_GROUPS,
+    JOURNAL_RESTORED,
+    LAST_CHANGE,
+    MAPPING,
+    MIRROR_ONCE,
+    READING,
+    PlanReading,
+)
 from genesys_ad_sync.run.limit_facts import gather_limit_facts
 from genesys_ad_sync.run.mirror import read_mirror
 from genesys_ad_sync.run.objections import Objections, objections
@@ -219,6 +227,7 @@ def planning_context(
         users=people,
         deleted_users=task.journal.views.deleted_users(),
         mirror_once=task.facts[MIRROR_ONCE],
+        groups_hidden=bool(task.facts[HIDDEN_GROUPS]),
     )
 
 
