@@ -43,7 +43,12 @@ def hide(genesys: SandboxGenesys) -> None:
 
 def rows(report: dict[str, Any]) -> set[tuple[int, str, str, str | None]]:
     return {
-        (int((row["genesys_group"] or {"id": "none-99"})["id"].rsplit("-", 1)[1]), row["action"], row["status"], row["reason"])
+        (
+            int((row["genesys_group"] or {"id": "none-99"})["id"].rsplit("-", 1)[1]),
+            row["action"],
+            row["status"],
+            row["reason"],
+        )
         for row in report["details"]
     }
 

@@ -24,8 +24,8 @@ KEYS = [
 ]  # fmt: skip
 DETAIL_KEYS = [
     "action", "status", "user_id", "http_code", "error", "reason", "correlation_id", "changed_at", "observed_after",
-    "observed_at", "settled_by", "first_seen_at", "first_seen_run", "remedy", "rivals", "retry_after", "directory_groups",
-    "genesys_group", "directory_user",
+    "observed_at", "settled_by", "first_seen_at", "first_seen_run", "remedy", "rivals", "retry_after",
+    "directory_groups", "genesys_group", "directory_user",
 ]  # fmt: skip
 GROUP_KEYS = [
     "genesys_group", "directory_groups", "complete", "before", "after", "added", "removed", "manual_members",
