@@ -24,6 +24,7 @@ GroupSyncError
  └─ GenesysError                  a call to Genesys Cloud failed (genesys/errors.py)
      ├─ AuthenticationFailed      the OAuth client is refused
      ├─ PermissionMissing         the OAuth client lacks a permission
+     ├─ ClientRefused         the OAuth client lacks a permission
      ├─ NotFound                  Genesys has no such thing
      ├─ BadRequest                the request is refused; nothing was done
      ├─ VersionConflict           the group or user changed meanwhile

@@ -134,8 +134,11 @@ class UnexpectedAnswer(GenesysError):
 class IncompleteListing(UnexpectedAnswer):
     """Pages that do not add up to their total.
 
-    Often the list was changed while it was read.
+    Often the list was changed while it was read. ``missing``: entities that the total counts beyond those that were
+    answered; None: something else is wrong.
     """
+
+    missing: int | None = None
 
 
 class ConnectionFailed(GenesysError):

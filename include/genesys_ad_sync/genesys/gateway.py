@@ -23,6 +23,7 @@ from genesys_ad_sync.genesys.errors import (
     NotFound,
     UnexpectedAnswer,
 )
+from genesys_ad_sync.genesys.hidden import read_visible
 from genesys_ad_sync.genesys.paging import HIDDEN, Page, id_of, list_page, page_of, read_pages
 from genesys_ad_sync.model import GenesysGroup, GenesysUser, UserKey
 
@@ -73,6 +74,12 @@ class GenesysGateway:
         return _complete(
             lambda: [group_of(entity, path) for entity in self._client.pages(path, page_size=LIST_PAGE_SIZE)]
         )
+
+    def visible_groups(self) -> tuple[list[GenesysGroup], int]:
+        """Read the groups that the client may see, and how many more the total counts. Raises IncompleteListing."""
+        path = "/api/v2/groups"
+        pages = partial(self._client.pages, path, page_size=LIST_PAGE_SIZE)
+        return read_visible(pages, lambda entity: group_of(entity, path), LISTING_TRIES)
 
     def group_id_by_external_id(self, external_id: str) -> str | None:
         """Return the id of the group with this SCIM externalId (case matters), or None.
@@ -235,7 +242,7 @@ class GenesysGateway:
         if self._is_listed(STATES) or self._listing_is_cheaper(math.ceil(len(wanted) / self._search_batch)):
             try:
                 return FoundUsers(_matching(field, wanted, self.list_users(STATES)))
-            except BadRequest:
+            except (BadRequest, IncompleteListing):  # also where its total counts users who are hidden
                 self._refuses_listing = True
         return self.search_users(field, sorted(wanted))
 
@@ -244,7 +251,7 @@ class GenesysGateway:
         if self._is_listed(STATES) or self._listing_is_cheaper(math.ceil(len(wanted) / SEARCH_BATCH)):
             try:
                 found = [user for user in self.list_users(STATES) if user.id in wanted]
-            except BadRequest:
+            except (BadRequest, IncompleteListing):
                 self._refuses_listing = True
         return found + self._by_id(sorted(wanted - {user.id for user in found}))  # a listing shows no deleted ones
 

@@ -51,14 +51,15 @@ def read_pages(fetch: Callable[[int], Page], path: str, first: Page | None = Non
         if page.number >= page.count:
             break
         if not page.entities:
-            raise _incomplete(path, f"page {page.number} of {page.count} is empty")
+            raise _incomplete(path, f"page {page.number} of {page.count} is empty", missing=total - len(seen))
         number = page.number + 1
         page = fetch(number)
         if page.number != number:
             raise _incomplete(path, f"page {number} was asked for and page {page.number} answered")
     if len(seen) != total:
         why = f"{len(seen)} of {total} entities were answered"
-        raise _incomplete(path, why + (HIDDEN if len(seen) < total else ""))
+        missing = total - len(seen)
+        raise _incomplete(path, why + (HIDDEN if missing > 0 else ""), missing=missing)
 
 
 def list_page(
@@ -104,8 +105,10 @@ def id_of(entity: Mapping[str, Any], path: str) -> str:
     return entity_id
 
 
-def _incomplete(path: str, why: str) -> IncompleteListing:
-    return IncompleteListing(f"The listing is not complete: {why}", method="GET", path=path)
+def _incomplete(path: str, why: str, *, missing: int | None = None) -> IncompleteListing:
+    error = IncompleteListing(f"The listing is not complete: {why}", method="GET", path=path)
+    error.missing = missing if missing is not None and missing > 0 else None
+    return error
 
 
 def _whole(value: Any, default: int) -> int:

@@ -40,7 +40,7 @@ def scratch_journal(source: Journal, folder: Path, *, now: datetime) -> Iterator
 def _back_up(source: Database, path: Path) -> None:
     with closing(source.engine.raw_connection()) as pooled, closing(sqlite3.connect(path)) as target:
         connection = pooled.driver_connection
-        assert isinstance(connection, sqlite3.Connection)
+        assert isinstance(connection, sqlite3.Connection)  # noqa: S101  for mypy
         connection.backup(target)
 
 

@@ -174,6 +174,7 @@ class PlanContext:
     ``mirror_once``: the policy of this run is `mirror`, and each removal of a stranger needs an approver.
     ``user_states``: states of Genesys users that are to be removed and were not among the members, as just read;
     ``unknown`` where Genesys did not show the user.
+    ``groups_hidden``: Genesys has groups that the client may not see: nobody is removed.
     ``client_refused``: Genesys refused this client in an earlier run. One group must show first whether it still does.
     ``scope``: what the definition reads of AD, as far as it decides memberships.
     ``losses``: what the poll did not believe to be gone.
@@ -196,6 +197,7 @@ class PlanContext:
     relinks: Mapping[Guid, Relinking] = field(default_factory=dict)
     remarks: Mapping[Guid, str] = field(default_factory=dict)
     mirror_once: bool = False
+    groups_hidden: bool = False
     client_refused: bool = False
     scope: str = ""
     user_states: Mapping[str, str] = field(default_factory=dict)

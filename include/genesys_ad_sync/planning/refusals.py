@@ -110,7 +110,7 @@ def _what_stops(
 
 
 def _ends_at(refusal: Refusal) -> datetime:
-    assert refusal.retry_at is not None
+    assert refusal.retry_at is not None  # noqa: S101  for mypy
     return refusal.retry_at
 
 

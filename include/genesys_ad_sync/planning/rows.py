@@ -213,7 +213,10 @@ def rows_of_unmapped(group: UnmappedGroup, context: PlanContext) -> list[Row]:
 
 
 def _skipped(row: Row, skipped: SkippedGroup, changes: Sequence[Change]) -> Row:
-    return dataclasses.replace(row, reason=skipped.reason, error=skipped.detail or None, change_ids=change_ids(changes))
+    # not seen is not the same as not there: what may be hidden is not settled
+    status = Status.HELD if skipped.reason is Reason.GENESYS_UNREADABLE else row.status
+    error, ids = skipped.detail or None, change_ids(changes)
+    return dataclasses.replace(row, status=status, reason=skipped.reason, error=error, change_ids=ids)
 
 
 # -- parts of a row -----------------------------------------------------------------------------------

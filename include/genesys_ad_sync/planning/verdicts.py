@@ -230,7 +230,11 @@ def _refused(match: Match) -> Verdict:
 
 
 def _decide_removal(proposal: Proposal, facts: TargetFacts) -> Verdict:
-    return _still_wanted(proposal, facts) or _settled_without_write(proposal, facts) or _guarded(proposal, facts)
+    verdict = _still_wanted(proposal, facts) or _settled_without_write(proposal, facts) or _guarded(proposal, facts)
+    if verdict.status is Status.PLANNED and facts.context.groups_hidden:
+        error = "Genesys hides groups from this client, so nobody is removed"
+        return dataclasses.replace(verdict, status=Status.HELD, reason=Reason.GENESYS_UNREADABLE, error=error)
+    return verdict
 
 
 def _still_wanted(proposal: Proposal, facts: TargetFacts) -> Verdict | None:

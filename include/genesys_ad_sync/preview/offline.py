@@ -163,7 +163,7 @@ class RecordedGenesys(GenesysGateway):
 
     def _newest_mapping(self, full: RunRecord) -> StoredMapping:
         mapping = MAPPING.adapter.validate_python(self._journal.lookups.facts_since(full, MAPPING.key)[-1])
-        assert mapping is not None
+        assert mapping is not None  # noqa: S101  for mypy
         return mapping
 
     def _known_users(self) -> dict[str, GenesysUser]:

@@ -245,6 +245,9 @@ OWNERS = Fact[dict[str, tuple[str, ...]]]("owners", TypeAdapter(dict[str, tuple[
 """Under `mirror`: Genesys group id -> its owners, where Genesys has shown them."""
 
 
+HIDDEN_GROUPS = Fact[int]("hidden_groups", TypeAdapter(int), 0)
+"""Genesys groups that the total of the listing counts, and that the client may not see."""
+
 # -- what `resolve_users` and `plan` leave ------------------------------------------------------------
 
 RESOLVED_TO = Fact[int]("resolved_to", TypeAdapter(int), 0)

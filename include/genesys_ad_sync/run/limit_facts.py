@@ -6,15 +6,28 @@ here, without asking Genesys Cloud: by AD's newest view, the grants, and the las
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from genesys_ad_sync.directory.membership import wanted_members
 from genesys_ad_sync.matching import excluded_users
-from genesys_ad_sync.model import Action, Change, Grant, Guid, Outcome, PairState, Reason, RowKey, RunRecord, Status
+from genesys_ad_sync.model import (
+    Action,
+    Change,
+    Grant,
+    Guid,
+    Outcome,
+    PairState,
+    Reason,
+    Refusal,
+    RowKey,
+    RunRecord,
+    Status,
+)
 from genesys_ad_sync.planning.inputs import LimitFacts
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.planning.limits import still_over
+from genesys_ad_sync.planning.refusals import divide
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED, MAPPING, UNDO
 from genesys_ad_sync.settings import SyncDefinition
@@ -140,6 +153,7 @@ def _not_chosen(task: TaskContext, run: RunRecord) -> dict[str, tuple[str, ...]]
     pairs = task.facts.required(MAPPING).pairs  # a new pair is held for a person, whatever the limits say
     target_of = {p.group_guid: p.genesys_group_id for p in pairs if p.state is PairState.CONFIRMED}
     unsettled = [change for change in task.journal.changes.unsettled() if change.group_guid in target_of]
+    unsettled = _without_refused(task, unsettled, target_of)
     outcomes = task.journal.changes.last_outcomes({change.id for change in unsettled if change.id})
     pending = [change for change in unsettled if is_pending(change, outcomes.get(change.id or 0))]
     if not pending:
@@ -181,6 +195,21 @@ def _never_compared(task: TaskContext, compared: Collection[str]) -> dict[str, t
         for group_id, of_group in wanted.items()
         for guid in set(of_group) - owners[group_id] - excluded
     }
+
+
+def _without_refused(task: TaskContext, changes: Sequence[Change], target_of: Mapping[Guid, str]) -> list[Change]:
+    """Leave out what is refused and not tried yet: it counts in no limit."""
+    of_group: dict[str, list[Change]] = {}
+    for change in changes:
+        of_group.setdefault(target_of[change.group_guid], []).append(change)
+    refusals: dict[str, list[Refusal]] = {}
+    for refusal in task.journal.refusals.all():
+        refusals.setdefault(refusal.genesys_group_id, []).append(refusal)
+    return [
+        change
+        for group_id, of_it in of_group.items()
+        for change in divide(group_id, of_it, refusals.get(group_id, ()), task.clock())[0]
+    ]
 
 
 def _wanted_and_owners(

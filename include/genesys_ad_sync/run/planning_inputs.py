@@ -30,7 +30,16 @@ from genesys_ad_sync.planning.sleeping import sleepers as find_sleepers
 from genesys_ad_sync.run import new_pairs, protection
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import JOURNAL_RESTORED, LAST_CHANGE, MAPPING, MIRROR_ONCE, OWNERS, READING, PlanReading
+from genesys_ad_sync.run.facts import (
+    HIDDEN_GROUPS,
+    JOURNAL_RESTORED,
+    LAST_CHANGE,
+    MAPPING,
+    MIRROR_ONCE,
+    OWNERS,
+    READING,
+    PlanReading,
+)
 from genesys_ad_sync.run.limit_facts import gather_limit_facts
 from genesys_ad_sync.run.losses import losses_of
 from genesys_ad_sync.run.mirror import read_mirror
@@ -227,6 +236,7 @@ def planning_context(
         deleted_users=task.journal.views.deleted_users(),
         mirror_once=task.facts[MIRROR_ONCE],
         protected_names=protection.former_names(task),
+        groups_hidden=bool(task.facts[HIDDEN_GROUPS]),
     )
 
 

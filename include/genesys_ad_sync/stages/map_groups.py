@@ -10,10 +10,10 @@ from typing import Any
 from genesys_ad_sync.genesys.errors import AmbiguousExternalId
 from genesys_ad_sync.mapping import ExternalIds, needed_external_ids
 from genesys_ad_sync.mapping import map_groups as map_purely
-from genesys_ad_sync.model import GenesysGroup, GroupPair, Mode, SkippedGroup
+from genesys_ad_sync.model import GenesysGroup, GroupPair, Mode, Reason, SkippedGroup
 from genesys_ad_sync.run import new_pairs, protection
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import MAPPING, StoredMapping
+from genesys_ad_sync.run.facts import HIDDEN_GROUPS, MAPPING, StoredMapping
 from genesys_ad_sync.run.failures import records_failure
 from genesys_ad_sync.run.owners import note_listed_owners
 from genesys_ad_sync.run.pattern_notes import note_unmatched_patterns
@@ -21,6 +21,12 @@ from genesys_ad_sync.run.refusals import lift_where_listing_changed
 from genesys_ad_sync.run.renaming import note_left_behind
 
 MISSING_EXTERNAL_ID_TTL = timedelta(days=1)
+
+HIDDEN_NOTE = (
+    "Genesys Cloud counts {all} groups and hides {hidden} of them from this OAuth client. Additions go on where the "
+    "group can be seen; removals are held. A guess: its role lacks Directory > Private Group > View, or the division "
+    "of a group."
+)
 
 
 @records_failure
@@ -32,10 +38,15 @@ def map_groups(task: TaskContext) -> dict[str, Any]:
     """
     definition = task.definition
     groups = task.journal.views.groups_in_scope()
-    genesys_groups = task.genesys.groups()
+    genesys_groups, hidden = task.genesys.visible_groups()
     external_ids = _external_ids(task, needed_external_ids(groups, definition), {group.id for group in genesys_groups})
     mapping = map_purely(groups, genesys_groups, definition, external_ids)
-    stored = _record(task, genesys_groups, mapping.pairs, mapping.skipped)
+    task.facts[HIDDEN_GROUPS] = hidden
+    pairs, skipped = mapping.pairs, mapping.skipped
+    if hidden:
+        task.note(HIDDEN_NOTE.format(hidden=hidden, all=len(genesys_groups) + hidden))
+        pairs, skipped = _with_hidden_groups(task, genesys_groups, pairs, skipped)
+    stored = _record(task, genesys_groups, pairs, skipped)
     protection.note_names(task, genesys_groups)
     if not task.run.dry_run:
         task.journal.waiting.note_rules(definition.digest)
@@ -49,6 +60,27 @@ def map_groups(task: TaskContext) -> dict[str, Any]:
         "pairs": {pair.group_guid: pair.genesys_group_id for pair in stored.pairs},
         "skipped": {skipped.group_guid: skipped.reason.value for skipped in stored.skipped},
     }
+
+
+def _with_hidden_groups(
+    task: TaskContext, listed: Sequence[GenesysGroup], pairs: Sequence[GroupPair], skipped: Sequence[SkippedGroup]
+) -> tuple[list[GroupPair], list[SkippedGroup]]:
+    """Return the mapping where Genesys hides groups: one that is not listed may be there all the same.
+
+    A pair with such a group stays. An AD group whose Genesys group is not found has its changes held.
+    """
+    visible = {group.id for group in listed}
+    kept = {pair.group_guid: pair for pair in task.journal.pairs.active() if pair.genesys_group_id not in visible}
+    made = {pair.group_guid for pair in pairs} | {
+        one.group_guid for one in skipped if one.reason is Reason.GENESYS_GROUP_MISSING
+    }
+    kept = {guid: pair for guid, pair in kept.items() if guid in made}
+    held = [
+        replace(one, reason=Reason.GENESYS_UNREADABLE) if one.reason is Reason.GENESYS_GROUP_MISSING else one
+        for one in skipped
+        if one.group_guid not in kept
+    ]
+    return [*(pair for pair in pairs if pair.group_guid not in kept), *kept.values()], held
 
 
 def _record(
@@ -72,12 +104,20 @@ def _record(
     stored = StoredMapping(
         pairs=tuple(pairs),
         skipped=tuple(skipped),
-        names={group.id: group.name for group in genesys_groups},
+        names={**_hidden_names(task), **{group.id: group.name for group in genesys_groups}},
         retired=frozenset(group_id for _, group_id in gone) | (earlier_try.retired if earlier_try else frozenset()),
         versions={group.id: group.version for group in genesys_groups if group.id in fed},
     )
     task.facts[MAPPING] = stored
     return stored
+
+
+def _hidden_names(task: TaskContext) -> dict[str, str]:
+    """Return the Genesys groups that were known once, where some are hidden: they may be there all the same."""
+    if not task.facts[HIDDEN_GROUPS]:
+        return {}
+    known = (*task.journal.pairs.former(), *task.journal.pairs.active())
+    return {pair.genesys_group_id: pair.genesys_group_name for pair in known}
 
 
 def _external_ids(task: TaskContext, needed: Iterable[str], listed: Collection[str]) -> ExternalIds:

@@ -48,11 +48,11 @@ def _first_line(command: click.Command) -> str:
 
 
 def _arg(parameter: click.Parameter) -> Arg:
-    assert parameter.name is not None
+    assert parameter.name is not None  # noqa: S101  for mypy
     if isinstance(parameter, click.Argument):
         many = {"nargs": "+" if parameter.required else "*"} if parameter.nargs == -1 else {}
         return _Arg((parameter.name,), metavar=parameter.make_metavar(click.Context(click.Command("x"))), **many)
-    assert isinstance(parameter, click.Option)
+    assert isinstance(parameter, click.Option)  # noqa: S101  for mypy
     flags = tuple(parameter.opts)
     about: dict[str, Any] = {"help": (parameter.help or "").replace("%", "%%"), "dest": parameter.name}
     if parameter.is_flag:

@@ -34,9 +34,7 @@ NOT_FOLLOWED_YET = frozenset(
         Reason.MAPPING_CHANGED,
         Reason.NOT_ATTEMPTED,
         Reason.NOT_IN_EFFECT,
-        Reason.NOT_LOOKED_UP,
         Reason.NOT_OWNED,
-        Reason.REFUSED,
         Reason.SCOPE_CHANGED,
         Reason.UNPROVEN,
         Reason.UNVERIFIED,
@@ -52,7 +50,7 @@ NAMES = {
     "limits.removals is 50": frozenset({Reason.OVER_LIMIT, Reason.OVER_ADDITIONS, Reason.EMPTY_GROUP}),
     "approve_removals": frozenset({Reason.PROTECTED, Reason.JOURNAL_RESTORED, Reason.AGAINST_AD}),
     "asks": frozenset({Reason.REJECTED, Reason.UNDONE}),
-    "support": frozenset({Reason.REFUSED}),
+    "support": frozenset({Reason.REFUSED, Reason.REFUSED_GROUP}),
 }
 """What the remedies name: a word of the row below."""
 
