@@ -23,12 +23,13 @@ from genesys_ad_sync.doctor.page import render_check_page
 from genesys_ad_sync.errors import GroupSyncError, JournalError, ReportPathError
 from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.journal.examination import examine
+from genesys_ad_sync.report.check_store import CheckStore
 from genesys_ad_sync.settings import SyncDefinition
 from genesys_ad_sync.stages.check import RunFailed
 from genesys_ad_sync_airflow import check_subjects, params
 from genesys_ad_sync_airflow.airflow_checks import check_airflow
 from genesys_ad_sync_airflow.journal_connection import journal_address
-from genesys_ad_sync_airflow.task_context import report_store
+from genesys_ad_sync_airflow.task_context import report_folder
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ def judge(definition: SyncDefinition, failed_tasks: Sequence[str]) -> None:
     _hand_over(definition, by, None)  # it holds names, and a task that failed has left it
     problems = [f"failed tasks: {', '.join(failed_tasks)}"] if failed_tasks else []
     try:
-        document = report_store(definition).read_check(by.dag_id, by.run_id)
+        document = _check_store(definition).read_check(by.dag_id, by.run_id)
     except ReportPathError as error:
         raise RunFailed("; ".join([*problems, f"the table of the check cannot be read: {error}"])) from error
     if document is None:
@@ -130,7 +131,7 @@ def _record(definition: SyncDefinition, by: CheckedBy, lines: Sequence[Line], *,
         log.log(level, "%s%s: %s: %s", line.check, f" {line.about}" if line.about else "", line.outcome, line.text)
     path = None
     try:
-        reports = report_store(definition)
+        reports = _check_store(definition)
         before = None if first else reports.read_check(by.dag_id, by.run_id)
         document = document_of(by, lines, before)
         path = str(reports.write_check(document, render_check_page(document)))
@@ -150,7 +151,7 @@ def _shared_lines(definition: SyncDefinition, by: CheckedBy) -> list[Line]:
 def _reports_shared(definition: SyncDefinition, by: CheckedBy, before: dict[str, Any], hosts: str) -> list[Line]:
     key = "reports.shared"
     try:
-        found = report_store(definition).read_check(by.dag_id, by.run_id)
+        found = _check_store(definition).read_check(by.dag_id, by.run_id)
     except ReportPathError as error:
         return [problem(key, str(error))]
     if found is not None:
@@ -186,16 +187,20 @@ def _claims(journal: Journal) -> dict[str, str]:
     return {claim.genesys_group_id: claim.definition for claim in journal.claims.list()}
 
 
+def _check_store(definition: SyncDefinition) -> CheckStore:
+    return CheckStore(report_folder(definition), mode=definition.report.file_mode)
+
+
 def _hand_over(definition: SyncDefinition, by: CheckedBy, left: Handover | None) -> None:
     try:
-        report_store(definition).hand_over(by.dag_id, by.run_id, None if left is None else left.as_bytes())
+        _check_store(definition).hand_over(by.dag_id, by.run_id, None if left is None else left.as_bytes())
     except GroupSyncError as error:
         log.warning("Nothing can be left for the next task: %s", error)
 
 
 def _handed_over(definition: SyncDefinition, by: CheckedBy) -> Handover | None:
     try:
-        content = report_store(definition).handed_over(by.dag_id, by.run_id)
+        content = _check_store(definition).handed_over(by.dag_id, by.run_id)
     except ReportPathError:
         return None
     return None if content is None else Handover.of(content)

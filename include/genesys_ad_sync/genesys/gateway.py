@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -25,12 +25,12 @@ from genesys_ad_sync.genesys.errors import (
 )
 from genesys_ad_sync.genesys.hidden import read_visible
 from genesys_ad_sync.genesys.paging import HIDDEN, Page, id_of, list_page, page_of, read_pages
+from genesys_ad_sync.genesys.scim_groups import scim_groups
 from genesys_ad_sync.model import GenesysGroup, GenesysUser, UserKey
 
 LIST_PAGE_SIZE = 500  # more is unknown; Terraform's provider uses 500 in production
 SEARCH_BATCH = 50  # values a search; the API's cap is unknown
 SEARCH_PAGE_SIZE = 100
-SCIM_PAGE_SIZE = 25  # "page size over 25 may exceed internal resource limits" where externalId is asked for
 LISTING_TRIES = 3  # attempts at a listing that changes while it is read
 STATES = ("active", "inactive")  # never deleted ones
 INACTIVE_CAP = 10_000  # beyond that many inactive users, Genesys refuses to list them
@@ -350,7 +350,7 @@ class GenesysGateway:
 
     def _read_external_ids(self) -> dict[str, str]:
         try:
-            resources = _complete(lambda: list(self._scim_groups()))
+            resources = _complete(lambda: list(scim_groups(self._client)))
         except BadRequest:  # the service wants a filter
             return {
                 group.id: external_id
@@ -362,24 +362,6 @@ class GenesysGateway:
             for resource in resources
             if resource.get("externalId")
         }
-
-    def _scim_groups(self) -> Iterator[dict[str, Any]]:
-        path = "/api/v2/scim/v2/groups"
-
-        def fetch(number: int) -> Page:
-            start = (number - 1) * SCIM_PAGE_SIZE + 1
-            answer = self._client.call(
-                "GET", path, params={"startIndex": start, "count": SCIM_PAGE_SIZE, "attributes": "id,externalId"}
-            )
-            body = answer.body
-            if not isinstance(body, dict) or not isinstance(body.get("totalResults"), int):
-                raise UnexpectedAnswer(
-                    "The answer is not a SCIM listing", method="GET", path=path, status=answer.status
-                )
-            total = body["totalResults"]
-            return Page(number, tuple(body.get("Resources") or ()), total, math.ceil(total / SCIM_PAGE_SIZE))
-
-        return read_pages(fetch, path)
 
 
 def _complete(read: Callable[[], _T]) -> _T:

@@ -65,14 +65,14 @@ class ReportStore:
 
     def path_for(self, dag_id: str, run_id: str) -> StorePath:
         """Return the path of the run's newest report, existing or not. The page is the `.html` of that name."""
-        return self._choose(dag_id, run_id, _file_stem(run_id), "")
+        return self._choose(dag_id, run_id, file_stem(run_id), "")
 
     def check_writable(self, dag_id: str | None = None) -> None:
         """Create the folder (and that of the DAG), and write, read and remove a file in each.
 
         Call it before anything is written anywhere else. Raises ReportPathError if any of that is refused.
         """
-        for folder in filter(None, (self._base, self._base / _file_stem(dag_id) if dag_id else None)):
+        for folder in filter(None, (self._base, self._base / file_stem(dag_id) if dag_id else None)):
             probe = folder / f".probe-{self._token()}.tmp"
             with self._refusals("written to"):
                 self._make_folder(folder)
@@ -101,7 +101,7 @@ class ReportStore:
         with self._refusals("written to"):
             path = self.path_for(dag_id, run_id)
             self._make_folder(path.parent)
-            present = _read_report(path)
+            present = read_report(path)
             if present and present["attempt"] > attempt:
                 path = self._numbered(dag_id, run_id, attempt)
             elif present and present["attempt"] < attempt:
@@ -109,14 +109,14 @@ class ReportStore:
             # The JSON file last, so that it never lacks the others.
             self._put(path.with_suffix(".html"), page.encode("utf-8", errors="xmlcharrefreplace"))
             self._put(path.with_suffix(".csv"), table)
-            self._put(path, _to_json(report))
+            self._put(path, to_json(report))
         return path
 
     def read(self, dag_id: str, run_id: str) -> dict[str, Any] | None:
         """Return the newest report of the run, if any. Raises ReportPathError if it cannot be read."""
         with self._refusals("read from"):
             path = self.path_for(dag_id, run_id)
-            report = _read_report(path)
+            report = read_report(path)
             if report is None and path.exists():
                 raise ReportPathError(f"{path} is not a report. Move it away, and run the report task again.")
             return report
@@ -136,7 +136,7 @@ class ReportStore:
                 changed = _changed_at(path)
                 if changed is not None and changed >= limit.timestamp():
                     continue  # written since: no need to read it
-                report = _read_report(path)
+                report = read_report(path)
                 if report is None or (dag_id is not None and report["dag_id"] != dag_id):
                     continue
                 if _written_at(report) < limit:
@@ -148,7 +148,7 @@ class ReportStore:
 
     def warning(self, dag_id: str) -> str | None:
         """Return that everybody may list the reports of a DAG although `mode` denies it; None: it is not so."""
-        folder = local_path(self._base / _file_stem(dag_id))
+        folder = local_path(self._base / file_stem(dag_id))
         with self._refusals("read from"):
             if self._mode & 0o004 or folder is None or not folder.exists() or not is_open_to_others(folder):
                 return None
@@ -157,51 +157,10 @@ class ReportStore:
             f"names. Take the right away (chmod -R o-rwx '{folder.parent}'), or set report.mode of the definition"
         )
 
-    # -- tables of mode check -------------------------------------------------------------------------
-
     @property
     def place(self) -> str:
         """The folder or bucket, for messages."""
         return str(self._base)
-
-    def write_check(self, document: Mapping[str, Any], page: str) -> StorePath:
-        """Write the table of a run of mode `check` as `{run_id}.check.json` and `.html`; return the JSON file's path.
-
-        Raises ReportPathError if the store refuses.
-        """
-        with self._refusals("written to"):
-            path = self._check_path(document["dag_id"], document["run_id"])
-            self._make_folder(path.parent)
-            self._put(path.with_suffix(".html"), page.encode("utf-8", errors="xmlcharrefreplace"))
-            self._put(path, _to_json(document))
-        return path
-
-    def read_check(self, dag_id: str, run_id: str) -> dict[str, Any] | None:
-        """Return the table of a run of mode `check`, if there is one. Raises ReportPathError."""
-        with self._refusals("read from"):
-            return _read_report(self._check_path(dag_id, run_id))
-
-    def hand_over(self, dag_id: str, run_id: str, content: bytes | None) -> None:
-        """Keep what a task of mode `check` leaves for the next one; None removes it. Raises ReportPathError."""
-        with self._refusals("written to"):
-            path = self._handover_path(dag_id, run_id)
-            if content is None:
-                path.unlink(missing_ok=True)
-                return
-            self._make_folder(path.parent)
-            self._put(path, content)
-
-    def handed_over(self, dag_id: str, run_id: str) -> bytes | None:
-        """Return what an earlier task left; None if nothing is there. Raises ReportPathError."""
-        with self._refusals("read from"):
-            path = self._handover_path(dag_id, run_id)
-            return bytes(path.read_bytes()) if path.exists() else None
-
-    def _check_path(self, dag_id: str, run_id: str) -> StorePath:
-        return self._choose(dag_id, run_id, _file_stem(run_id), ".check")
-
-    def _handover_path(self, dag_id: str, run_id: str) -> StorePath:
-        return self._base / _file_stem(dag_id) / f".check-{_short_hash(dag_id, run_id)}.handover"
 
     # -- the journal that wrote here ------------------------------------------------------------------
 
@@ -252,24 +211,24 @@ class ReportStore:
         content["definitions"] = {name: _as_entry(one) for name, one in seen.items()}
         with self._refusals("written to"):
             self._make_folder(self._base)
-            self._put(self._base / JOURNAL_FILE, _to_json(content))
+            self._put(self._base / JOURNAL_FILE, to_json(content))
 
     # -- names ----------------------------------------------------------------------------------------
 
     def _choose(self, dag_id: str, run_id: str, stem: str, number: str) -> StorePath:
         """Return the plain name, unless another run has it; then the name with the hash."""
-        folder = self._base / _file_stem(dag_id)
+        folder = self._base / file_stem(dag_id)
         plain = folder / f"{stem}{number}.json"
-        hashed = folder / f"{stem}-{_short_hash(dag_id, run_id)}{number}.json"
+        hashed = folder / f"{stem}-{short_hash(dag_id, run_id)}{number}.json"
         with self._refusals("read from"):
             if not plain.exists():
                 # The run that had the plain name when this one took the other may be pruned by now.
                 return hashed if hashed.exists() else plain
-            owner = _read_report(plain)
+            owner = read_report(plain)
         return plain if owner and (owner["dag_id"], owner["run_id"]) == (dag_id, run_id) else hashed
 
     def _numbered(self, dag_id: str, run_id: str, attempt: int) -> StorePath:
-        return self._choose(dag_id, run_id, _file_stem(run_id), f".{attempt}")
+        return self._choose(dag_id, run_id, file_stem(run_id), f".{attempt}")
 
     # -- files ----------------------------------------------------------------------------------------
 
@@ -317,7 +276,7 @@ class ReportStore:
     def _report_files(self, dag_id: str | None) -> Iterator[StorePath]:
         if not self._base.exists():
             return
-        folders = self._base.iterdir() if dag_id is None else [self._base / _file_stem(dag_id)]
+        folders = self._base.iterdir() if dag_id is None else [self._base / file_stem(dag_id)]
         for folder in [folder for folder in folders if folder.is_dir()]:
             yield from [path for path in folder.iterdir() if path.suffix == ".json" and path.is_file()]
 
@@ -356,25 +315,25 @@ def _as_entry(seen: JournalStamp) -> dict[str, Any]:
     return entry
 
 
-def _file_stem(name: str) -> str:
+def file_stem(name: str) -> str:
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", name)
     if not stem.strip("."):  # "..", which would leave the folder
         stem = stem.replace(".", "_")
     if len(stem) > _LONGEST_NAME:
-        stem = f"{stem[: _LONGEST_NAME - 9]}-{_short_hash(name)}"
+        stem = f"{stem[: _LONGEST_NAME - 9]}-{short_hash(name)}"
     return stem
 
 
-def _short_hash(*parts: str) -> str:
+def short_hash(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", errors="surrogatepass")).hexdigest()[:8]
 
 
-def _to_json(content: Mapping[str, Any]) -> bytes:
+def to_json(content: Mapping[str, Any]) -> bytes:
     # A half surrogate (bytes of a name that are not UTF-8) becomes its JSON escape instead of an error.
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False).encode("utf-8", errors="backslashreplace")
 
 
-def _read_report(path: StorePath) -> dict[str, Any] | None:
+def read_report(path: StorePath) -> dict[str, Any] | None:
     """Return the content of a report file; None if there is none, or if it is not a report."""
     try:
         content = json.loads(path.read_bytes())

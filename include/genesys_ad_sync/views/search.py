@@ -45,8 +45,8 @@ def find_people(journal: Journal, who: str) -> list[PersonHit]:
     accounts = journal.lookups.users({_as_guid(who)} | journal.lookups.accounts_of(who))
     if accounts:
         return _people(accounts)
-    users = _with_text(journal, normal_name(who))
-    equal = [user for user in users if normal_name(who) in _texts(user)]
+    users = _with_text(journal, _folded(who))
+    equal = [user for user in users if _folded(who) in _texts(user)]
     if equal or users:
         return _people(equal or users)
     return _members_by_hand(journal, who)
@@ -57,16 +57,21 @@ def find_groups(journal: Journal, which: str) -> list[GroupHit]:
 
     An AD group is known by its name, DN, objectGUID or sAMAccountName. A nested one feeds what contains it.
     """
-    wanted, which = normal_name(which), which.strip()
+    wanted, which = _folded(which), which.strip()
     if not wanted:
         return []
     pairs = journal.lookups.all_pairs()
-    named = [pair for pair in pairs if which == pair.genesys_group_id or wanted == normal_name(pair.genesys_group_name)]
+    named = [pair for pair in pairs if which == pair.genesys_group_id or wanted == _folded(pair.genesys_group_name)]
     if not named:
         named = _fed_by(journal, pairs, which)
     if not named:
-        named = [pair for pair in pairs if wanted in normal_name(pair.genesys_group_name)]
+        named = [pair for pair in pairs if wanted in _folded(pair.genesys_group_name)]
     return _groups(named)
+
+
+def _folded(text: str) -> str:
+    """Return the form to search in. It is wider than the equality of names: "strasse" finds "Straße"."""
+    return normal_name(text).casefold()
 
 
 def _as_guid(text: str) -> Guid:
@@ -87,7 +92,7 @@ def _with_text(journal: Journal, wanted: str) -> list[FoundUser]:
 
 def _texts(user: FoundUser) -> tuple[str, ...]:
     values = (user.name, user.sam_account_name or "", *user.values)
-    return tuple(normal_name(value) for value in values)
+    return tuple(_folded(value) for value in values)
 
 
 def _has(user: FoundUser, wanted: str) -> bool:
@@ -102,19 +107,19 @@ def _people(users: Iterable[FoundUser]) -> list[PersonHit]:
         PersonHit(guid, None, same[0].name, same[0].mail, tuple(sorted({user.definition for user in same})))
         for guid, same in by_guid.items()
     ]
-    return sorted(hits, key=lambda hit: (normal_name(hit.name or ""), hit.guid or ""))
+    return sorted(hits, key=lambda hit: (_folded(hit.name or ""), hit.guid or ""))
 
 
 def _members_by_hand(journal: Journal, who: str) -> list[PersonHit]:
     """Return the members whom AD does not know, as the last runs in mode full listed them."""
-    wanted = normal_name(who)
+    wanted = _folded(who)
     found: dict[str, PersonHit] = {}
     for definition in journal.lookups.definitions():
         last = journal.of(definition).lookups.last_results()
         for result in last[1] if last else ():
             for user_id in result.manual_member_ids or ():
                 name = result.manual_member_names.get(user_id)
-                if user_id == who or (name and wanted in normal_name(name)):
+                if user_id == who or (name and wanted in _folded(name)):
                     found[user_id] = PersonHit(None, user_id, name, None, (definition,))
     return sorted(found.values(), key=lambda hit: (hit.name or "", hit.genesys_user_id or ""))
 
@@ -136,7 +141,7 @@ def _fed_by(journal: Journal, pairs: Iterable[StoredPair], which: str) -> list[S
 def _is_meant(group: DirectoryGroup, which: str) -> bool:
     if group.guid == _as_guid(which) or dn_key(which) == dn_key(group.dn):
         return True
-    return normal_name(which) in {normal_name(group.name), normal_name(group.sam_account_name or "")}
+    return _folded(which) in {_folded(group.name), _folded(group.sam_account_name or "")}
 
 
 def _groups(pairs: Iterable[StoredPair]) -> list[GroupHit]:

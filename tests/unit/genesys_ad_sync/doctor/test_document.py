@@ -12,7 +12,7 @@ from genesys_ad_sync.doctor.handover import Handover
 from genesys_ad_sync.doctor.lines import Line, not_proven, note, ok, problem
 from genesys_ad_sync.doctor.page import headline, render_check_page
 from genesys_ad_sync.model import DirectoryGroup, DirectoryUser, DirectoryView, GroupPair, PrincipalKind
-from genesys_ad_sync.report.store import ReportStore
+from genesys_ad_sync.report.check_store import CheckStore
 from tests.support.sync_examples import NOON
 
 
@@ -81,7 +81,7 @@ def test_a_long_list_of_names_is_cut_on_the_page_only() -> None:
 
 
 def test_the_table_lies_beside_the_reports_under_a_name_that_no_other_run_takes(tmp_path: Path) -> None:
-    store = ReportStore(tmp_path)
+    store = CheckStore(tmp_path)
     names = []
     for run_id in ("manual__2026-11-24T12:00:00", "manual__2026-11-24T12_00_00"):
         document = document_of(by(run_id=run_id), [ok("journal.size", "x")])
@@ -97,7 +97,7 @@ def test_the_table_lies_beside_the_reports_under_a_name_that_no_other_run_takes(
 def test_old_tables_are_removed_with_the_reports(tmp_path: Path) -> None:
     import os
 
-    store = ReportStore(tmp_path)
+    store = CheckStore(tmp_path)
     path = store.write_check(document_of(by(), [ok("journal.size", "x")]), "page")
     os.utime(path, (0, 0))
     assert store.prune(30, datetime(2027, 6, 1, tzinfo=timezone.utc)) == 1
@@ -113,7 +113,7 @@ def test_what_a_task_leaves_for_the_next_one_comes_back_as_it_was_and_goes(tmp_p
         left = Handover(view, pairs)
         assert Handover.of(left.as_bytes()) == left
 
-    store = ReportStore(tmp_path)
+    store = CheckStore(tmp_path)
     assert store.handed_over("dag", "run") is None
     store.hand_over("dag", "run", Handover(view).as_bytes())
     assert Handover.of(store.handed_over("dag", "run") or b"") == Handover(view)

@@ -400,7 +400,7 @@ def test_every_file_and_folder_of_the_reports_gets_the_mode(
     finally:
         os.umask(old)
     made = [*(tmp_path / "new").rglob("*"), tmp_path / "new"]
-    assert len([path for path in made if path.is_file()]) == 5
+    assert len([path for path in made if path.is_file()]) == 7
     assert {path.stat().st_mode & 0o777 for path in made if path.is_file()} == {mode}
     assert {path.stat().st_mode & 0o777 for path in made if path.is_dir()} == {of_folder}
 
