@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -122,7 +124,7 @@ def test_the_walk_is_recorded_replayable_and_leaves_nothing(
     found = findings(done)
     assert {check: found[check]["verdict"] for check in CHANGES} == dict.fromkeys(CHANGES, "as assumed")
     assert inside(samba, ou) == []
-    assert VARIABLE not in __import__("os").environ
+    assert VARIABLE not in os.environ
     recorded = steps(folder)
     assert [name for name in recorded if name[0].isalpha()][2:] == [check.replace(" ", "-") for check in CHANGES]
     text = "".join(path.read_text() for path in folder.iterdir()).lower()
@@ -208,6 +210,16 @@ def test_it_cleans_up_after_a_failure(
     if isinstance(error, DirectoryIncomplete):
         assert "the connection broke" in done.stderr
         assert "add a member" in done.stdout  # what was found out until then
+
+
+def test_it_cleans_up_when_it_is_terminated(
+    samba: SandboxDirectory, ou: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ProbeOu, "disable", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    assert change(ou, tmp_path / "recording").exit_code == 130
+    assert inside(samba, ou) == []
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_it_cleans_up_over_a_new_connection_if_the_old_one_is_gone(

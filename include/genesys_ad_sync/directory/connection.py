@@ -201,6 +201,9 @@ def _open_known(name: str, host: Host, settings: LdapSettings, context: ssl.SSLC
 
 
 def _connection(host: Host, settings: LdapSettings, tls: _VerifiedTls | None) -> Any:
+    # ldap3 2.10 folds names without their options, so that `member;range=1-1` (added) and `member;range=0-0` (removed)
+    # become one attribute. The session folds case itself.
+    ldap3.set_config_parameter("CASE_INSENSITIVE_ATTRIBUTE_NAMES", False)
     server = ldap3.Server(
         host.name,
         port=host.port,

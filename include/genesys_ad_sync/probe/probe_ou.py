@@ -53,7 +53,7 @@ class ProbeOu:
             raise ProbeOuRefused(
                 f"The test OU does not exist, or the account that writes may not see it ({answer.refusal}): {self.dn}."
             )
-        classes = {value.lower() for value in answer.entries[0][1].get("objectClass") or ()}
+        classes = {value.lower() for value in answer.entries[0][1].get("objectclass") or ()}
         if b"organizationalunit" not in classes:
             raise ProbeOuRefused(f"{self.dn} is not an organizational unit. Make an empty one for this test.")
         inside = raw_search(self._session, self.dn, "(objectClass=*)", ["1.1"], "SUBTREE", size_limit=2)
@@ -131,7 +131,7 @@ class ProbeOu:
         dn = self.dn_of(name)
         self._require(f"create the {object_class} {name}", self._write("add", dn, [object_class], attributes))
         made = raw_search(self._session, dn, "(objectClass=*)", ["objectGUID"])
-        guids = made.entries[0][1].get("objectGUID") if made.entries else None
+        guids = made.entries[0][1].get("objectguid") if made.entries else None
         if not guids:
             raise ChangeRefused(f"The account that writes may not read the objectGUID of what it has created in {dn}.")
         return ctl.guid_of_bytes(guids[0])

@@ -17,7 +17,7 @@ from genesys_ad_sync.errors import DirectoryIncomplete
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """An answer. ``entries``: (DN, attributes) as they came."""
+    """An answer. ``entries``: (DN, attributes) as they came; names of attributes in lower case."""
 
     result: Mapping[str, Any]
     entries: Sequence[tuple[str, Mapping[str, Sequence[bytes] | None]]]
@@ -54,6 +54,10 @@ def raw_search(
     items = response or []
     return RawAnswer(
         result,
-        [(item["dn"], item["raw_attributes"]) for item in items if item["type"] == "searchResEntry"],
+        [
+            (item["dn"], {name.lower(): values for name, values in item["raw_attributes"].items()})
+            for item in items
+            if item["type"] == "searchResEntry"
+        ],
         [uri for item in items if item["type"] == "searchResRef" for uri in item["uri"]],
     )

@@ -113,6 +113,15 @@ def test_what_a_server_says_is_kept_without_names(message: str | None, kept: str
     assert said(message) == kept
 
 
+def test_a_refusal_is_recorded_without_names() -> None:
+    found = answer(
+        result=32, description="noSuchObject", message="0000208D: NameErr: best match of 'OU=Ann'", dn="OU=Ann"
+    )
+    assert found["result"] == 32
+    assert found["message"] == "0000208D, NameErr"
+    assert found["matched"] == P.dn("OU=Ann")
+
+
 @pytest.mark.parametrize("value", [b"", b"text", "grün\n".encode(), b"\x00", b"\xff\xfe", b'{"base64":""}'])
 def test_bytes_come_back_from_json(value: bytes) -> None:
     assert from_json(json.loads(json.dumps(as_json(value)))) == value

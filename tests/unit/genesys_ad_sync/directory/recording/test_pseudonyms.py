@@ -113,6 +113,11 @@ def test_different_rids_stay_different(rids: set[int]) -> None:
     assert min(found) >= 1000
 
 
+def test_a_rid_never_becomes_one_that_every_domain_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(P, "_permuted", {4711: 512, 512: 513, 513: 60000}.__getitem__)
+    assert P.rid(4711) == 60000
+
+
 def test_mails_keep_prefix_and_parts() -> None:
     found = P.mail("SMTP:ann@Corp.test")
     assert found == f"SMTP:{P.name('ann')}@{P.name('corp')}.{P.name('test')}"
