@@ -169,6 +169,7 @@ class SyntheticRuns:
         self.fernet_key = fernet_key or Fernet.generate_key()
         self.seconds: dict[str, float] = {}  # of the last run, by stage
         self.run_type = "scheduled"
+        self.groups: tuple[str, ...] = ()  # param `groups`
         self.clock_offset = timedelta(0)
         self._number = 0
         os.environ[f"AIRFLOW_CONN_{CONNECTION.upper()}"] = json.dumps(dict(connection))
@@ -215,7 +216,9 @@ class SyntheticRuns:
         run = journal.runs.begin(
             RunKey(DAG_ID, run_id),
             name,
-            RunRequest(clear_number=0, run_type=self.run_type, mode=mode, dry_run=False, window=None, groups=()),
+            RunRequest(
+                clear_number=0, run_type=self.run_type, mode=mode, dry_run=False, window=None, groups=self.groups
+            ),
             now,
         )
         stored = journal.of(name).views.cursor()

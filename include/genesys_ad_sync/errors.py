@@ -24,7 +24,7 @@ GroupSyncError
  └─ GenesysError                  a call to Genesys Cloud failed (genesys/errors.py)
      ├─ AuthenticationFailed      the OAuth client is refused
      ├─ PermissionMissing         the OAuth client lacks a permission
-     ├─ ClientRefused         the OAuth client lacks a permission
+     ├─ ClientRefused             the OAuth client is refused, whatever the group
      ├─ NotFound                  Genesys has no such thing
      ├─ BadRequest                the request is refused; nothing was done
      ├─ VersionConflict           the group or user changed meanwhile

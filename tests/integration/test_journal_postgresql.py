@@ -18,6 +18,7 @@ from tests.unit.genesys_ad_sync.journal.test_leases import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_opening import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_ownership import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_questions import *  # noqa: F403
+from tests.unit.genesys_ad_sync.journal.test_refusals import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_renaming import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_runs import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_scratch import *  # noqa: F403

@@ -299,3 +299,32 @@ def test_a_later_refusal_for_another_cause_turns_a_run_red_again(genesys: Sandbo
     genesys.set_options(forbidden_groups=[], dynamic_group_writes="refuse")
     genesys.change_group(group_id(0), dynamic=True)
     assert run(runs)["red"] == 1
+
+
+def test_what_is_refused_alike_is_tried_when_one_of_it_succeeds(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:
+    genesys.set_options(forbidden_groups=[group_id(0), group_id(1)])
+    runs.tell({**BEFORE, 0: {0, 30}, 2: {2, 30}})
+    run(runs)
+    later(runs, HOUR / 2)
+    runs.tell({**BEFORE, 0: {0, 30}, 1: {1, 30}, 2: {2, 30, 31}})
+    assert reasons(run(runs)) == {"refused_group": 1, "success": 1}
+    genesys.set_options(forbidden_groups=[])
+    later(runs, HOUR / 2 + timedelta(minutes=1))
+    assert served(genesys, {30}) == {2}
+    assert run(runs)["successes"] == 1  # the first one's hour is over
+    assert run(runs)["successes"] == 1
+    assert served(genesys, {30}) == {0, 1, 2}
+
+
+def test_refused_removals_count_in_no_limit(genesys: SandboxGenesys, tmp_path: Path) -> None:
+    limits = {"removals": 10, "removals_percent": 100, "per_run": 2, "per_day": 100, "empty_group": "allow"}
+    with opened(genesys, tmp_path, limits=limits) as runs:
+        genesys.set_options(forbidden_groups=[group_id(0), group_id(1)])
+        runs.tell({**BEFORE, 0: set(), 1: set()})
+        assert reasons(run(runs)) == {"refused_group": 2}
+        runs.groups, runs.run_type = ("Team 0002",), "manual"
+        runs.tell({**BEFORE, 0: set(), 1: set(), 2: set()})
+        assert reasons(run(runs)) == {"success": 1}
+        runs.groups, runs.run_type = (), "scheduled"
+        runs.tell({**BEFORE, 0: set(), 1: set(), 2: set(), 3: set()})
+        assert reasons(run(runs)) == {"refused_group": 2, "success": 1}

@@ -90,11 +90,6 @@ class Waiting(DefinitionStore):
         with self._database.writing() as connection:
             wake_changes(connection, self._definition, people=user_guids)
 
-    def wake_groups(self, group_guids: Collection[Guid]) -> None:
-        """Let the next run, or this one, take up what rests in these AD groups."""
-        with self._database.writing() as connection:
-            wake_changes(connection, self._definition, groups=group_guids)
-
     def open_counts(self, without: Collection[int]) -> dict[Status, OpenCount]:
         """Return how many changes rest, by status.
 

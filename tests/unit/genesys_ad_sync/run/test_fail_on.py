@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from genesys_ad_sync.model import Action, Outcome, Reason, Row, Status
-from genesys_ad_sync.run.fail_on import counts
+from genesys_ad_sync.model import Action, OpenChanges, OpenCount, Outcome, Reason, Row, RunKey, Status
+from genesys_ad_sync.run.facts import OPEN
+from genesys_ad_sync.run.fail_on import counted_failures, counts
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
 HERE = ("dag", "now")
@@ -61,3 +64,20 @@ def test_a_row_of_several_changes_counts_if_one_of_them_is_new() -> None:
 def test_a_row_without_a_change_and_a_refused_client_always_count() -> None:
     assert counts(failed(), [], HERE, NOW)
     assert counts(failed(reason=Reason.REFUSED_CLIENT), [[outcome(1)]], HERE, NOW)
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "fail_on", "red"), [("dag", "new", 0), ("dag", "any", 1 + 3), ("dag_full", "new", 1 + 3)]
+)
+def test_any_counts_known_failures_too_and_so_does_the_full_dag(dag_id: str, fail_on: str, red: int) -> None:
+    waiting = OpenChanges(OpenCount(9), OpenCount(9), OpenCount(3), None)
+    known = {1: [outcome(1)]}
+    task: Any = SimpleNamespace(
+        definition=SimpleNamespace(fail_on=fail_on, full_dag_id="dag_full"),
+        key=RunKey(dag_id, "now"),
+        facts={OPEN: waiting},
+        journal=SimpleNamespace(changes=SimpleNamespace(outcomes=lambda _: known)),
+        clock=lambda: NOW,
+    )
+    row = Row(Action.ADD, Status.FAILED, "G", "ann", ("g",), reason=Reason.REFUSED, http_code=400, change_ids=(1,))
+    assert counted_failures(task, [row]) == red
