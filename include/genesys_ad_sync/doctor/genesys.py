@@ -54,6 +54,7 @@ class GenesysSubject:
     why_no_view: str = "Not tried: Active Directory could not be read."
     links: Mapping[Guid, Link] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)
+    access_tried: bool = False  # the lines about connection and token are there
     has_token: bool = False
     entities: list[dict[str, Any]] | None = None  # the listing of groups
     pairs: Sequence[GroupPair] | None = None  # set by the mapping
@@ -110,6 +111,7 @@ class GenesysSubject:
 
 def connection(subject: GenesysSubject) -> Iterator[Line]:
     """Read the connection."""
+    subject.access_tried = True
     place = subject.place()
     subject.connected()
     if place.startswith("http://"):

@@ -44,4 +44,4 @@ def check_groups(subject: GenesysSubject) -> list[Line]:
 
 def check_users(subject: GenesysSubject) -> list[Line]:
     """Try what `resolve_users` needs, in a process of its own or after `check_groups`."""
-    return run_checks(USER_CHECKS if subject.has_token else (*_ACCESS, *USER_CHECKS), subject)
+    return run_checks(USER_CHECKS if subject.access_tried else (*_ACCESS, *USER_CHECKS), subject)
