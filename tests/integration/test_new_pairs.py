@@ -318,10 +318,6 @@ def test_an_old_mapping_that_a_lagging_domain_controller_brings_back_asks(two: T
         assert "fay" in members(pipeline, "Chat")
         two.dc2.apply([AddMember("voice", "eve")])
         report = two.run_on(two.dc2)
-        print(
-            [(row[:4], detail["genesys_group"]) for row, detail in zip(rows(report), report["details"])],
-            report["notes"],
-        )
         assert {row[1] for row in rows(report) if row[0] == "add" and row[3] == "new_pair"} >= {"eve"}
         assert "eve" not in members(pipeline, "Voice")
     finally:
