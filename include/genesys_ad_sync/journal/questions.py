@@ -31,7 +31,7 @@ class Questions(DefinitionStore):
         until: datetime,
         ended_accounts: Collection[str] = (),
     ) -> set[str]:
-        """Open questions of a run about rows; return the keys of the rows it asks about.
+        """Open questions of a run about rows; return the keys of the rows asked about.
 
         Rows that another run is already asking about are left out. The run's own open questions are replaced.
 
