@@ -124,7 +124,7 @@ def apply_decisions(
 ) -> None:
     """Confirm or reject the pairs that the rows ask about.
 
-    To be called in one transaction with the rows.
+    Must be called in one transaction with the rows.
     """
     decided: dict[Decision, set[PairKey]] = {}
     for row in rows:

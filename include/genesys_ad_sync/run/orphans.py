@@ -115,7 +115,7 @@ def _says_the_same(match: Match, status: Status, reason: Reason | None) -> bool:
 def note_open(task: TaskContext, run: RunRecord, rows: Iterable[Row], unlisted: Sequence[Postponed]) -> None:
     """Note what waits and has no row in the report.
 
-    To be called before the rows are recorded.
+    Must be called before the rows are recorded.
     """
     if run.dry_run or run.bounded or run.groups:
         return

@@ -359,8 +359,8 @@ def _with_sleepers(
 ) -> tuple[tuple[Target, ...], Sleepers, dict[str, str]]:
     """Return the targets with the grants that wake.
 
-    The grants come with them, and so do the states of users that are not among the members. Sleeping grants are looked
-    at where a group is compared in full.
+    The second value is these grants, the third the states of users that are not among the members. Sleeping grants are
+    looked at where a group is compared in full.
     """
     present = {target.genesys_group.id: target.members for target in targets if target.full}
     asleep = task.journal.grants.asleep_in(present)

@@ -86,9 +86,9 @@ def requests_of(task: TaskContext) -> list[RelinkRequest]:
 
 
 def accounts_concerned(task: TaskContext) -> set[Guid]:
-    """Return the accounts to relink, and the present accounts of their future Genesys users.
+    """Return the accounts to relink, and the holders of their future Genesys users.
 
-    The first accounts take the Genesys users of the others.
+    A holder is an account with a link to such a Genesys user.
     """
     requests = requests_of(task)
     wanted = {request.genesys_user_id for request in requests if request.genesys_user_id}
@@ -208,9 +208,9 @@ class LinkMoves:
 
 
 def link_moves(task: TaskContext, matches: Mapping[Guid, Match]) -> LinkMoves:
-    """Return the links that moved before or now, and those that wait.
+    """Return the links that moved, and the links that wait for an answer.
 
-    "Now" is this run. A link that waits needs an answer.
+    A link moved before or in this run.
     """
     relinks, moves = _awaited(task)
     remarks = task.facts[RELINK_REMARKS]
@@ -218,7 +218,7 @@ def link_moves(task: TaskContext, matches: Mapping[Guid, Match]) -> LinkMoves:
 
 
 def _awaited(task: TaskContext) -> tuple[dict[Guid, Relinking], dict[tuple[Guid, str], Move]]:
-    """Return the relinks without approval by a person, by account; and their moves.
+    """Return the relinks not yet approved by a person, by account, and their moves.
 
     The moves say how links would move.
     """

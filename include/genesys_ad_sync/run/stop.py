@@ -29,9 +29,9 @@ class Stop:
 
 
 def _why_dry_by_journal(task: TaskContext) -> str | None:
-    """Return why a run from a newer version of the definition noted it dry.
+    """Return why the definition is dry by the note of a newer version.
 
-    None: that note does not say so, or there is none.
+    A run from the newer version left the note. None: the note is not dry, or there is none.
     """
     noted = task.journal.definitions.noted()
     if noted is None or not noted.dry_run:

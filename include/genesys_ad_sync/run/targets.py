@@ -234,7 +234,7 @@ class Unreadable:
         self._known_groups = task.journal.views.known_groups() if not nested else frozenset()
 
     def below(self, guids: Collection[Guid]) -> frozenset[Guid]:
-        """Return the groups below these AD groups.
+        """Return the unreadable members below these AD groups.
 
         A nested group that does not count is none of them.
         """

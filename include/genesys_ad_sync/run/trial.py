@@ -74,7 +74,7 @@ def scope_of_memberships(task: TaskContext) -> str:
 def record_trial(task: TaskContext, decided: Plan) -> None:
     """Replace the evidence of what this run has compared.
 
-    That of pairs and scopes of before is dropped. After a live comparison it is dropped, too: what is left of it are
+    Evidence of former pairs and scopes is dropped. After a live comparison it is dropped, too: what is left of it are
     grants.
     """
     evidence = task.journal.dry_evidence

@@ -60,9 +60,9 @@ def _may_lose_members(target: Target) -> bool:
 
 
 def _may_lose_strangers(task: TaskContext, target: Target) -> bool:
-    """Return True if the members of a target include strangers to protect.
+    """Return True if the target may have members that `exclude:` must protect.
 
-    `mirror` may remove members that `exclude:` must protect, or mode full lists them as manual.
+    `mirror` may remove these members, or mode full lists them as manual.
     """
     if not task.definition.exclude.users or not (mirrors(task) or task.run.mode is Mode.FULL):
         return False
@@ -194,7 +194,7 @@ _DOUBTS = {Reason.AMBIGUOUS, Reason.LINK_CONTRADICTED}
 def _leavers(target: Target) -> set[Guid]:
     """Return the AD users with removals that would seem to be in effect.
 
-    They would if these users are no members.
+    A removal would seem so if its user is no member.
     """
     if target.members is None:
         return set()

@@ -48,7 +48,7 @@ _ALWAYS_READ = ("mail", "userPrincipalName")
 
 
 class SyncDefinition(Section):
-    """A sync definition: the reading, the mapping from AD to Genesys Cloud, the allowances."""
+    """A sync definition: what is read, how AD maps to Genesys, what is allowed."""
 
     # `name`, the file's name without its ending, gives the ids of the two DAGs.
 

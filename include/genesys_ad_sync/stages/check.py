@@ -1,4 +1,7 @@
-"""Last task: turns the run red if a change or task failed, or limits stopped it."""
+"""Last task: turns the run red after a failed change or task, or limits.
+
+Limits count if they stopped the run.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Fourth task: decides what must be written, what is held, and what is done.
+"""Fourth task: decides what Genesys Cloud gets, what is held, what is done already.
 
-It is written to Genesys Cloud. Gathers, lets `planning` decide, and records the plan. Nothing is read between the first
-decision and the last.
+Gathers, lets `planning` decide, and records the plan. Nothing is read between the first decision and the last.
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ def _decide_undisturbed(task: TaskContext, inputs: PlanInputs | UndoInputs) -> R
 def record_plan(task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Plan) -> Recorded:
     """Store the plan, its question, and what it settles without a write.
 
-    To be called in one transaction.
+    Must be called in one transaction.
     """
     run, now = task.run, task.clock()
     note_without_rows(task, decided.rows)

@@ -205,7 +205,7 @@ def _member_names(task: TaskContext, run: RunRecord) -> dict[str, str]:
 def _with_first_seen(task: TaskContext, rows: Sequence[Row]) -> list[Row]:
     """Return the rows with the first listing of their oldest change.
 
-    It has the time, and the run that listed the change.
+    It is the time at which the oldest of their changes was first listed, and the run that listed it.
     """
     seen = task.journal.changes.first_seen({id_ for row in rows for id_ in row.change_ids})
     found = []
