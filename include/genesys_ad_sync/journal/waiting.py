@@ -40,7 +40,7 @@ class Waiting(DefinitionStore):
     """The changes that rest, and what wakes them."""
 
     def people_to_look_at(self, limit: int, refused_before: datetime) -> list[Guid]:
-        """Return the AD users next in turn: those longest without a look-up.
+        """Return the AD users next in turn: the longest without a look-up.
 
         The turn goes in a circle. One of them at most is somebody whom Genesys refuses to look up, and only if that was
         before ``refused_before``: each such value costs several requests.

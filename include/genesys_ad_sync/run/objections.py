@@ -93,7 +93,7 @@ def sources_ever(task: TaskContext) -> dict[str, set[Guid]]:
 
 
 def accounts_to_watch(task: TaskContext) -> set[Guid]:
-    """Return the people whom a person keeps in a group.
+    """Return the people that a person keeps in a group.
 
     A Genesys user without AD account is among them.
     """

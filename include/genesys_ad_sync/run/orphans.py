@@ -1,4 +1,4 @@
-"""Known orphans: their next look-up, and the words about those left alone.
+"""Known orphans: their next look-up, and the words about orphans left alone.
 
 A run looks for their Genesys users again.
 """

@@ -226,7 +226,7 @@ class SyncDefinition(Section):
 
     @property
     def user_attributes(self) -> tuple[str, ...]:
-        """List the attributes that rules of `users:` need and those always read.
+        """List the attributes that rules of `users:` need, and the attributes always read.
 
         They are in lower case and sorted.
         """
