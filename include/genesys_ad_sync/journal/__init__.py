@@ -1,6 +1,7 @@
-"""The journal: the product's own small database, because AD keeps no history that a client can ask for.
+"""The journal is the product's own small database.
 
-Imports neither Airflow nor anything that talks to AD or Genesys.
+It exists because AD keeps no history that a client can ask for. Imports neither Airflow nor anything that talks to AD
+or Genesys.
 """
 
 from genesys_ad_sync.journal.store import DefinitionJournal, Journal

@@ -19,7 +19,10 @@ class AnnouncedEnds(DefinitionStore):
     """Ends that have come, of what the view still has."""
 
     def links(self, at: datetime) -> dict[Guid, frozenset[Guid]]:
-        """Return group -> members that AD announced to take out up to ``at``, and that the view has."""
+        """Return the announced losses of groups: group -> members in the view.
+
+        AD announced to take these members out up to ``at``.
+        """
         statement = (
             select(_MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid)
             .join(tables.group, (_GROUP.definition == _MEMBERSHIP.definition) & (_GROUP.guid == _MEMBERSHIP.group_guid))
@@ -32,7 +35,10 @@ class AnnouncedEnds(DefinitionStore):
         return {group: frozenset(members) for group, members in found.items()}
 
     def objects(self, at: datetime) -> frozenset[Guid]:
-        """Return the dynamic groups and users of the view that AD announced to delete up to ``at``."""
+        """Return the dynamic groups and users of the view with a deletion announced.
+
+        AD announced to delete them up to ``at``.
+        """
         with self._database.reading() as connection:
             return frozenset(
                 guid

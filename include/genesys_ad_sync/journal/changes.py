@@ -155,7 +155,7 @@ class Changes(DefinitionStore):
             )
 
     def newest_adds(self, group_guids: Collection[Guid]) -> dict[Guid, int]:
-        """Return the id of the newest add that a poll found in each of these AD groups; those without are missing."""
+        """Return the id of each AD group's newest polled add; others are missing."""
         statement = (
             select(_CHANGE.group_guid, func.max(_CHANGE.id).label("id"))
             .where(
@@ -173,7 +173,7 @@ class Changes(DefinitionStore):
             }
 
     def add_compared(self, changes: Sequence[Change]) -> list[Change]:
-        """Add what a full comparison with Genesys found; return it in the same order, with ids.
+        """Add the findings of a full comparison with Genesys; return them in order, with ids.
 
         An unsettled change of the same AD group, person and action is reused.
         """
@@ -190,7 +190,7 @@ class Changes(DefinitionStore):
             return [known[_subject(change)] for change in changes]
 
     def add_history(self, changes: Sequence[Change]) -> int:
-        """Add changes from before the journal began, as AD's metadata has them; return how many are new.
+        """Add changes from AD's metadata before the journal began; return how many are new.
 
         A change that is stored already (same AD group, person, action and time) is not added again.
         """
@@ -217,7 +217,7 @@ class Changes(DefinitionStore):
             return len(rows)
 
     def last_outcomes(self, change_ids: Collection[int]) -> dict[int, Outcome]:
-        """Return the last outcome of each change; changes on which no run has acted are missing."""
+        """Return each change's last outcome; changes on which no run acted are missing."""
         outcome = tables.outcome.c
         outcomes: dict[int, Outcome] = {}
         with self._database.reading() as connection:
@@ -228,7 +228,10 @@ class Changes(DefinitionStore):
         return outcomes
 
     def outcomes(self, change_ids: Collection[int]) -> dict[int, list[Outcome]]:
-        """Return all outcomes of each change, oldest first. One that says the same as the last was not stored."""
+        """Return all outcomes of each change, oldest first.
+
+        An outcome that says the same as the last was not stored.
+        """
         outcome = tables.outcome.c
         found: dict[int, list[Outcome]] = {}
         with self._database.reading() as connection:
@@ -279,7 +282,7 @@ class Changes(DefinitionStore):
                 )
 
     def set_over_limit(self, exceeded: Mapping[int, str | None]) -> None:
-        """Note which limits changes went over; None: a person approved the change, or nothing is exceeded."""
+        """Note the exceeded limits of changes; None: approved by a person, or nothing exceeded."""
         by_text: dict[str | None, list[int]] = {}
         for change_id, text in exceeded.items():
             by_text.setdefault(text, []).append(change_id)
@@ -289,7 +292,7 @@ class Changes(DefinitionStore):
                     connection.execute(update(tables.change).where(_CHANGE.id.in_(chunk)).values(over_limit=text))
 
     def first_seen(self, change_ids: Collection[int]) -> dict[int, tuple[datetime, RunKey]]:
-        """Return when these changes were first listed, and by which run; those that no live run listed are missing."""
+        """Return when and by which live run changes were first listed; others are missing."""
         with self._database.reading() as connection:
             return {
                 row.id: (row.first_seen_at, RunKey(row.first_seen_dag_id, row.first_seen_run_id))

@@ -98,7 +98,10 @@ class Claims(DefinitionStore):
                 self._release(connection, its_organisation, group_ids, *own)
 
     def holders(self, organisation: str, genesys_group_ids: Collection[str]) -> dict[str, str]:
-        """Return which definition has a claim on these Genesys groups; those without a claim are missing."""
+        """Return the definitions that have a claim on these Genesys groups.
+
+        Groups without a claim are missing.
+        """
         with self._database.reading() as connection:
             return {
                 row.genesys_group_id: row.definition

@@ -1,4 +1,4 @@
-"""Move the journal to another database: copy all of it, and mark the source as moved.
+"""Move the journal to another database: copy all of it, mark the source as moved.
 
 At no moment are there two journals that tasks can open. The copy is complete before the source is marked, and can be
 opened only after that. A copy that was broken off in between is finished by the next one.
@@ -61,9 +61,10 @@ def copy_journal(source: Database, target: Database, *, at: datetime, gone: Coll
 
 
 def undo_copy(source: Database) -> str:
-    """Let the source be used again; return the place of the copy, which must not be used.
+    """Make the source usable again; return the place of the copy.
 
-    The source gets a newer generation than the copy, so a run with the copy is noticed by the next report.
+    The copy must not be used from then on. The source gets a newer generation than the copy, so a run with the copy is
+    noticed by the next report.
 
     :raises JournalError: it was not moved.
     """
@@ -92,7 +93,10 @@ def _refuse_same(target: Database, before: Record[Any], there: Record[Any]) -> N
 
 
 def _refuse_unless_quiet(source: Database, connection: Connection, at: datetime, gone: Collection[RunKey]) -> None:
-    """Refuse while a run is open or a task writes to Genesys. Nobody can begin either within this transaction."""
+    """Refuse while a run is open or a task writes to Genesys.
+
+    Neither can begin within this transaction.
+    """
     if running := {key: since for key, since in open_runs(connection).items() if key not in gone}:
         listed = "; ".join(f"{key} (since {since.isoformat(timespec='seconds')})" for key, since in running.items())
         raise JournalError(
@@ -109,7 +113,7 @@ def _refuse_unless_quiet(source: Database, connection: Connection, at: datetime,
 
 
 def _refuse_unless_empty(target: Database, connection: Connection) -> None:
-    """Refuse a database with a journal of its own; empty one that holds an unfinished copy."""
+    """Refuse a database with its own journal; empty one with an unfinished copy."""
     if connection.execute(select(_META.unfinished_copy_of)).scalar_one() is not None:
         for table in reversed(tables.metadata.sorted_tables):
             if table is not tables.meta:
@@ -131,7 +135,9 @@ def _copied_tables() -> list[Table]:
 
 
 def copy_table(reading: Connection, writing: Connection, table: Table, *which: ColumnElement[bool]) -> int:
-    """Copy the rows of a table, with the next id to give out; return their number.
+    """Copy the rows of a table; return their number.
+
+    The next id to give out is copied, too.
 
     :param which: only rows for which this holds.
     """
@@ -146,7 +152,10 @@ def copy_table(reading: Connection, writing: Connection, table: Table, *which: C
 
 
 def _last_id(connection: Connection, table: Table) -> int:
-    """Return the highest id that was ever given out: ids of deleted rows are not used again."""
+    """Return the highest id that was ever given out.
+
+    The ids of deleted rows are not used again.
+    """
     present = connection.execute(select(func.max(table.c.id))).scalar() or 0
     if connection.dialect.name == "sqlite":
         given = connection.execute(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
@@ -183,7 +192,10 @@ def _identity_of_copy(reading: Connection, source: str) -> dict[str, Any]:
 
 
 def _finish_broken_off(source: Database, target: Database, before: Record[Any], there: Record[Any]) -> Copied:
-    """Open the copy of a source that was marked before an earlier copy could do so."""
+    """Open the copy of a source that was marked in an earlier, broken-off copy.
+
+    The earlier copy could not open it any more.
+    """
     is_its_copy = there.journal_id == before.journal_id and there.generation == before.generation + 1
     if not is_its_copy:
         raise JournalError(

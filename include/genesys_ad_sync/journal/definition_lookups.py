@@ -1,4 +1,7 @@
-"""Answer questions of people about one sync definition: who is in which group, and why. Nothing is written."""
+"""Questions of people about one definition: group members, and the reasons.
+
+Nothing is written.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ class DefinitionLookups(DefinitionStore):
         return AccountTimes(None, None) if row is None else AccountTimes(row.gone_at, row.deleted_at)
 
     def groups_with_member(self, guids: Collection[Guid]) -> dict[Guid, set[Guid]]:
-        """Return the AD groups in the view that have these as direct members: member -> groups."""
+        """Return the AD groups in the view with these direct members: member -> groups."""
         found: dict[Guid, set[Guid]] = {}
         group_there = and_(
             _GROUP.definition == _MEMBERSHIP.definition, _GROUP.guid == _MEMBERSHIP.group_guid, _GROUP.gone_at.is_(None)
@@ -63,7 +66,10 @@ class DefinitionLookups(DefinitionStore):
         return found
 
     def complete_polls(self) -> dict[Guid, int]:
-        """Return the AD groups in the view that were ever read completely, each with the newest poll that did."""
+        """Return the AD groups in the view that were ever read completely.
+
+        Each comes with the newest poll that read it completely.
+        """
         with self._database.reading() as connection:
             rows = connection.execute(
                 select(_GROUP.guid, _GROUP.complete_poll).where(
@@ -81,7 +87,10 @@ class DefinitionLookups(DefinitionStore):
             return list(connection.scalars(statement))
 
     def complete_readings(self, guids: Collection[Guid]) -> dict[Guid, datetime | None]:
-        """Return when each AD group was last read completely; None: the poll is not known any more."""
+        """Return when each AD group was last read completely.
+
+        None: the poll is not known any more.
+        """
         with self._database.reading() as connection:
             polls: dict[Guid, int] = {
                 row.guid: row.complete_poll
@@ -106,7 +115,10 @@ class DefinitionLookups(DefinitionStore):
         return {guid: times.get(poll) for guid, poll in polls.items()}
 
     def gone_groups(self, guids: Collection[Guid]) -> dict[Guid, datetime]:
-        """Return those of these AD groups that are no longer in the view, with the time since when."""
+        """Return the AD groups that are no longer in the view.
+
+        Each comes with the time since when it is gone.
+        """
         with self._database.reading() as connection:
             return {
                 row.guid: row.gone_at
@@ -144,7 +156,10 @@ class DefinitionLookups(DefinitionStore):
             ]
 
     def grants_of_user(self, genesys_user_id: str, genesys_group_ids: Collection[str]) -> list[StoredGrant]:
-        """Return the grants of a Genesys user in these Genesys groups: a few index look-ups for each."""
+        """Return the grants of a Genesys user in these Genesys groups.
+
+        This takes a few index look-ups for each group.
+        """
         with self._database.reading() as connection:
             return [
                 _stored_grant(row)
@@ -192,7 +207,10 @@ class DefinitionLookups(DefinitionStore):
         return found
 
     def newest_rows(self, row_keys: Collection[str], attempts: Iterable[tuple[RunKey, int]]) -> dict[str, Row]:
-        """Return the newest row of each key, in the last runs and in these attempts of runs."""
+        """Return the newest row of each key.
+
+        Only the last runs and these attempts of runs are searched.
+        """
         found: dict[str, tuple[int, Row]] = {}
         with self._database.reading() as connection:
             last = (
@@ -216,7 +234,10 @@ class DefinitionLookups(DefinitionStore):
         return {key: row for key, (_, row) in found.items()}
 
     def last_looks(self, genesys_group_ids: Collection[str]) -> dict[str, tuple[RunRecord, GroupResult]]:
-        """Return what the last run that listed the members by hand saw, by Genesys group; and that run."""
+        """Return the last listing of the members by hand, by Genesys group.
+
+        Each result comes with the run that saw it.
+        """
         found: dict[str, tuple[RunRecord, GroupResult]] = {}
         with self._database.reading() as connection:
             runs = {row.id: row for row in connection.execute(self._full_runs().limit(_FULL_RUNS_TO_SEARCH))}
@@ -233,7 +254,10 @@ class DefinitionLookups(DefinitionStore):
         return found
 
     def last_results(self) -> tuple[RunRecord, list[GroupResult]] | None:
-        """Return what the last finished run in mode full saw of all Genesys groups, and that run."""
+        """Return what the last finished run in mode full saw, and that run.
+
+        The results are of all Genesys groups.
+        """
         with self._database.reading() as connection:
             row = connection.execute(self._full_runs().limit(1)).first()
             if row is None:
@@ -246,7 +270,10 @@ class DefinitionLookups(DefinitionStore):
         return select(tables.run).where(*ended).order_by(_RUN.id.desc())
 
     def runs_at(self, moments: Collection[datetime]) -> dict[datetime, RunKey]:
-        """Return the live run that was under way at each moment; where none is known, the moment is missing."""
+        """Return the live run that was under way at each moment.
+
+        A moment without a known run is missing.
+        """
         left = set(moments)
         found: dict[datetime, RunKey] = {}
         if not left:
@@ -278,7 +305,10 @@ class DefinitionLookups(DefinitionStore):
             }
 
     def organisation(self) -> tuple[str, str]:
-        """Return the Genesys organisation and the OAuth client of the definition, as far as the journal has them."""
+        """Return the definition's Genesys organisation and OAuth client.
+
+        The journal may not have them: then the organisation is "unknown", and the client is empty.
+        """
         claim, external_id = tables.claim.c, tables.external_id.c
         mine = select(claim.organisation).where(claim.definition == self._definition).limit(1)
         with self._database.reading() as connection:

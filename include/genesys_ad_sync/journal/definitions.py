@@ -1,4 +1,7 @@
-"""Store what the newest version of a sync definition says, for tasks that run from an older version of its file."""
+"""Store the content of the newest version of a sync definition.
+
+Tasks that run from an older version of its file need it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Store what dry comparisons have seen: memberships that AD and Genesys both had. No run is entitled by it alone."""
+"""Store the memberships that dry comparisons saw in both AD and Genesys.
+
+No run is entitled by this evidence alone.
+"""
 
 from __future__ import annotations
 

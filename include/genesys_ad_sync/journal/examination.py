@@ -62,7 +62,9 @@ def examine(url: str | URL) -> Examined:
 
 
 def try_to_write(url: str | URL) -> bool:
-    """Make a table and roll it back. Return False if there is no database to write to yet.
+    """Try to make a table, and roll it back.
+
+    Returns False if there is no database to write to yet.
 
     :raises JournalError: the database refuses.
     """

@@ -1,4 +1,7 @@
-"""Who else may read the journal, as far as its place shows it: rights of the file, TLS to the database."""
+"""Other readers of the journal, as far as its place shows them.
+
+The place shows the rights of the file and TLS to the database.
+"""
 
 from __future__ import annotations
 

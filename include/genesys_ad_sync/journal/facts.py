@@ -1,4 +1,7 @@
-"""Store the facts: small JSON values that a task leaves for later tasks of its attempt."""
+"""Store the facts of an attempt.
+
+A fact is a small JSON value that a task leaves for later tasks of its attempt.
+"""
 
 from __future__ import annotations
 

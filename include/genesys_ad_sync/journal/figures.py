@@ -1,4 +1,7 @@
-"""Store the figures of a run for its report: results by Genesys group, requests by task."""
+"""Store the figures of a run for its report.
+
+These are the results by Genesys group and the requests by task.
+"""
 
 from __future__ import annotations
 

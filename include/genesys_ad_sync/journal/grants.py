@@ -50,9 +50,10 @@ class Grants(DefinitionStore):
             ]
 
     def add(self, grants: Collection[Grant], at: datetime) -> None:
-        """Store grants; one that exists keeps its first time, is awake, and is as manual as the new one.
+        """Store grants.
 
-        One that only dry runs saw does not replace another.
+        A grant that exists keeps its first time, is awake, and is as manual as the new one. A grant that only dry runs
+        saw does not replace another. One that only dry runs saw does not replace another.
         """
         rows = [
             {
@@ -74,7 +75,10 @@ class Grants(DefinitionStore):
             upsert(connection, tables.grant, live, ["by_dry_run", "asleep_since", "was_manual"])
 
     def sleep(self, grants: Collection[Grant], at: datetime) -> None:
-        """Let grants sleep: their removal is settled, and nobody can see whether the membership is gone."""
+        """Let grants sleep whose removal is settled.
+
+        Nobody can see whether the membership is gone.
+        """
         self._set_asleep(grants, at)
 
     def wake(self, grants: Collection[Grant]) -> None:

@@ -63,7 +63,9 @@ class Leases(Store):
         ttl: timedelta,
         fence: int | None = None,
     ) -> None:
-        """Let that task write until ``now + ttl``, even if its lease expired and no other run took it.
+        """Let that task write until ``now + ttl``.
+
+        This works even if its lease expired, as long as no other run took it.
 
         :param fence: as ``acquire`` returned it; proves that no other run had the lease in between.
         :raises LeaseLost: another run took it.
@@ -107,7 +109,10 @@ class Leases(Store):
 
 
 def held_leases(connection: Connection, now: datetime) -> dict[str, tuple[RunKey, datetime]]:
-    """Return the organisations to which a run is writing, with the run and the end of its lease."""
+    """Return the organisations to which a run is writing.
+
+    Each comes with the run and the end of its lease.
+    """
     leases = connection.execute(select(tables.lease)).all()
     ends = {lease.organisation: _held_until(connection, lease.organisation, now) for lease in leases}
     return {

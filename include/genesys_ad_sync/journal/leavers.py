@@ -1,4 +1,7 @@
-"""Forget the names of accounts that left and hold nothing: the journal needs no more of them than their GUID."""
+"""Forget the names of accounts that left and hold nothing.
+
+The journal needs no more of them than their GUID.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,10 @@ class Leavers(DefinitionStore):
             return [as_user(row) for row in rows]
 
     def forget_names(self, guids: Collection[Guid]) -> None:
-        """Delete names, DNs and attributes of accounts. That they are gone, disabled or deleted stays known."""
+        """Delete names, DNs and attributes of accounts.
+
+        The fact that they are gone, disabled or deleted stays known.
+        """
         with self._database.writing() as connection:
             for chunk in chunks(guids):
                 connection.execute(

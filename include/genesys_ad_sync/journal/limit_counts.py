@@ -46,7 +46,10 @@ class LimitCounts(DefinitionStore):
             return Counter(RowKey.parse(key).target for key in connection.scalars(statement))
 
     def unverified_since(self, since: datetime, *, approved_from: int) -> frozenset[str]:
-        """Return the keys of removals that were sent from then on and could not be read back."""
+        """Return the keys of removals that were sent, but could not be read back.
+
+        Only removals that were sent from ``since`` on are among them.
+        """
         unknown = and_(
             _ROW.status == Status.FAILED.value,
             _ROW.sending_at.is_not(None),
@@ -56,7 +59,10 @@ class LimitCounts(DefinitionStore):
         return frozenset(self._keys(_not_approved(approved_from), _ROW.recorded_at >= since, removals, unknown))
 
     def history(self, genesys_group_ids: Collection[str], since: datetime) -> list[Written]:
-        """Return what runs wrote to these groups from then on, the newest first. Approved rows are among it."""
+        """Return the rows that runs wrote to these groups, the newest first.
+
+        Only rows from ``since`` on are among them. Approved rows are, too.
+        """
         statement = self._of_definition(select(_ROW.id, _ROW.key, _ROW.recorded_at)).where(
             _ROW.recorded_at >= since, _ROW.status == Status.SUCCESS.value, _ROW.settled
         )
@@ -73,7 +79,9 @@ class LimitCounts(DefinitionStore):
         return [Written(key.target, key.action, at) for key, at in parsed]
 
     def about_to_be_written(self, *, since: datetime, exclude: RunKey, approved_from: int) -> frozenset[str]:
-        """Return the keys of rows that other runs have planned, without approval, and not carried out yet.
+        """Return the keys of rows that other runs plan without approval.
+
+        Rows that are carried out already are left out.
 
         :param since: only runs that began from then on.
         :param exclude: the run whose rows are left out.
@@ -87,7 +95,10 @@ class LimitCounts(DefinitionStore):
         return frozenset(self._keys(*_unfinished(exclude), *is_held))
 
     def newest_sent(self, keys: Collection[str]) -> dict[str, datetime]:
-        """Return when a run last sent the change of these rows, by key; those that no run sent are missing."""
+        """Return when a run last sent the change of each row, by key.
+
+        Rows that no run sent are missing.
+        """
         statement = self._of_definition(select(_ROW.key, func.max(_ROW.sending_at).label("at")))
         with self._database.reading() as connection:
             return {
@@ -99,7 +110,10 @@ class LimitCounts(DefinitionStore):
             }
 
     def approved(self, *, since: datetime, exclude: RunKey, approved_from: int) -> dict[str, RunKey]:
-        """Return the keys of rows that a person approved from then on, with the run that is to write them."""
+        """Return the keys of rows that a person approved, with the run of each.
+
+        Only approvals from ``since`` on count. That run must write the row.
+        """
         statement = self._of_definition(select(_ROW.key, _RUN.dag_id, _RUN.run_id)).where(
             *_planned(exclude), _ROW.lane >= approved_from, _ROW.recorded_at >= since
         )

@@ -36,7 +36,10 @@ class Links(DefinitionStore):
             }
 
     def save(self, links: Collection[Link]) -> None:
-        """Store links that the rules found; one to the same Genesys user as before stays as it is."""
+        """Save links that the rules found.
+
+        A link to the same Genesys user as before stays as it is.
+        """
         with self._database.writing() as connection:
             stored = self._stored(connection, [link.user_guid for link in links])
             self._write(connection, [link for link in links if stored.get(link.user_guid) != link.genesys_user_id])

@@ -78,7 +78,10 @@ class AccountTimes:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Unsettled changes of one status and reason. ``since``: when the oldest was first listed, or else observed."""
+    """Unsettled changes of one status and reason.
+
+    ``since``: when the oldest was first listed, or else observed.
+    """
 
     definition: str
     status: str | None

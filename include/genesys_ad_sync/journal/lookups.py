@@ -41,7 +41,10 @@ class Lookups(Store):
     # -- search ---------------------------------------------------------------------------------------
 
     def users_with(self, text: str) -> list[FoundUser]:
-        """Return accounts with that text in the name or a value. ``text``: ASCII in lower case; empty: all."""
+        """Return accounts with that text in the name or a value.
+
+        ``text``: ASCII in lower case; empty: all.
+        """
         pattern = f"%{_escaped(text)}%"
         columns = (_USER.name, _USER.sam_account_name, cast(_USER.attributes, String))
         statement = select(tables.user)
@@ -157,7 +160,10 @@ class Lookups(Store):
         return sorted(found, key=lambda waiting: waiting.since)
 
     def open_questions(self, now: datetime) -> list[tuple[str, RunKey, datetime, datetime, int]]:
-        """Return what runs ask: (definition, run, asked at, expires at, number of rows), the oldest first."""
+        """Return the open questions of runs, the oldest first.
+
+        Each is (definition, run, asked at, expires at, number of rows).
+        """
         columns = (_QUESTION.definition, _QUESTION.dag_id, _QUESTION.run_id)
         asked = func.min(_QUESTION.asked_at, type_=tables.UtcDateTime())
         expires = func.max(_QUESTION.expires_at, type_=tables.UtcDateTime())

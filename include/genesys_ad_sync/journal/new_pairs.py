@@ -1,4 +1,7 @@
-"""Store what is known of pairs before a person decides: when pairs are new, and which names were protected."""
+"""Store what is known of pairs before a person decides.
+
+That is when pairs are new, and which names were protected.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,10 @@ class NewPairs(DefinitionStore):
         return asked
 
     def listed(self, rules: str) -> set[tuple[Guid, str]]:
-        """Return the pairs that reports of dry runs by these rules listed: (AD group, Genesys group)."""
+        """Return the pairs that dry runs by these rules listed in reports.
+
+        A pair is (AD group, Genesys group).
+        """
         with self._database.reading() as connection:
             return {
                 (row.group_guid, row.genesys_group_id)

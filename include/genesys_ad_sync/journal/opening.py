@@ -69,9 +69,10 @@ def open_database(url: str | URL, *, create: bool = True, moved_too: bool = Fals
 
 
 def engine_of(url: str | URL) -> tuple[Engine | None, str]:
-    """Return an engine for the database, and its name for messages; nothing is made or changed.
+    """Return an engine for the database, and its name for messages.
 
-    The engine is None for a file that does not exist yet, and could be made. Raises JournalError.
+    Nothing is made or changed. The engine is None for a file that does not exist yet, and could be made. Raises
+    JournalError.
     """
     address = _address(url)
     name = _name(address)
@@ -117,7 +118,10 @@ def _name(address: URL) -> str:
 
 
 def _check_file(path: Path) -> None:
-    """Check the file's place: SQLite reports "unable to open database file" for every fault of it."""
+    """Check the file's place.
+
+    SQLite reports "unable to open database file" for every fault of it.
+    """
     folder = path.parent
     if not folder.is_dir():
         raise JournalError(f"The journal ({path}) cannot be opened: the folder {folder} does not exist. Create it.")
@@ -217,9 +221,10 @@ def _migrate(engine: Engine, name: str) -> None:
     reraise=True,
 )
 def _write_ahead(engine: Engine) -> None:
-    """Let readers and the writer work at the same time; the setting is kept in the file.
+    """Let readers and the writer work at the same time.
 
-    The switch ignores the busy timeout and is refused in a transaction, so it bypasses SQLAlchemy.
+    The setting is kept in the file. The switch ignores the busy timeout and is refused in a transaction, so it bypasses
+    SQLAlchemy.
     """
     with engine.connect() as connection:
         connection.connection.cursor().execute("PRAGMA journal_mode = WAL")

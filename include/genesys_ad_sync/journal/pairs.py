@@ -87,7 +87,9 @@ class Pairs(DefinitionStore):
             return [now[pair.group_guid, pair.genesys_group_id] for pair in pairs]
 
     def set_baselines(self, pairs: Collection[tuple[Guid, str]], dag_id: str, run_id: str, at: datetime) -> None:
-        """Note that a run has compared these pairs completely; the first baseline of a pair counts.
+        """Note that a run has compared these pairs completely.
+
+        The first baseline of a pair counts.
 
         :param pairs: (AD group, Genesys group).
         """
@@ -123,7 +125,10 @@ class Pairs(DefinitionStore):
                 )
 
     def rejections(self) -> dict[tuple[Guid, str], Objection]:
-        """Return what persons said against pairs: (AD group, Genesys group) -> by whom, when, in which run."""
+        """Return the objections of persons to pairs.
+
+        (AD group, Genesys group) -> by which person, when, in which run.
+        """
         rejected = select(tables.pair).where(_PAIR.definition == self._definition, _PAIR.rejected_at.is_not(None))
         with self._database.reading() as connection:
             return {
@@ -139,9 +144,9 @@ class Pairs(DefinitionStore):
             }
 
     def release(self, run: RunKey) -> int:
-        """Let the pairs that were rejected in that run be asked about again; return their number.
+        """Release the pairs that were rejected in that run; return their number.
 
-        They are compared in full again.
+        Runs may ask about them again. They are compared in full again.
         """
         nothing = dict.fromkeys(("rejected_at", "rejected_by", "rejected_dag_id", "rejected_run_id"))
         baseline = dict.fromkeys(("baseline_at", "baseline_run_id", "baseline_dag_id"))
@@ -157,7 +162,7 @@ class Pairs(DefinitionStore):
             ).rowcount
 
     def mirrors(self, genesys_group_ids: Collection[str]) -> list[MirrorPair]:
-        """Return the active pairs of these Genesys groups, with what a person has confirmed of them."""
+        """Return the active pairs of these Genesys groups, with their confirmations by a person."""
         with self._database.reading() as connection:
             return [
                 MirrorPair(
@@ -209,7 +214,10 @@ def _state(row: Row[Any]) -> PairState:
 def _confirm_undecided(
     connection: Connection, definition: str, pairs: Collection[tuple[Guid, str]], at: datetime
 ) -> None:
-    """Confirm the pairs that nobody has decided about. An AD group has one confirmed pair at most."""
+    """Confirm the pairs without a decision.
+
+    An AD group has one confirmed pair at most.
+    """
     stored = connection.execute(select(tables.pair).where(_PAIR.definition == definition)).all()
     undecided = {
         (row.group_guid, row.genesys_group_id) for row in stored if row.confirmed_at is None and row.rejected_at is None

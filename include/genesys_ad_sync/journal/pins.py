@@ -1,4 +1,4 @@
-"""Store the pins: memberships that an undo run took back, which stay as it left them.
+"""Store the pins: memberships that stay as an undo run left them.
 
 Also answers what an undo needs to know: what a run wrote, and what happened to those memberships since.
 """
@@ -92,7 +92,10 @@ class Pins(DefinitionStore):
     # -- what a run wrote --
 
     def writes_of(self, key: RunKey) -> list[WrittenRow]:
-        """Return the rows that a run wrote to Genesys with success, in any attempt, oldest first."""
+        """Return the rows that a run wrote to Genesys with success.
+
+        Rows of any attempt are among them, oldest first.
+        """
         statement = (
             select(_ROW.id, _ROW.run, _ROW.data)
             .join(tables.run, _RUN.id == _ROW.run)

@@ -1,4 +1,7 @@
-"""Where the journal is: refuse one that was moved, or a copy that was never finished."""
+"""The place of the journal must be neither moved nor an unfinished copy.
+
+A journal that was moved, and a copy that was never finished, are refused.
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Questions(DefinitionStore):
         until: datetime,
         ended_accounts: Collection[str] = (),
     ) -> set[str]:
-        """Open questions of a run about rows, and return the keys of the rows that it asks about now.
+        """Open questions of a run about rows; return the keys of the rows asked about.
 
         Rows that another run is already asking about are left out. The run's own open questions are replaced.
 
@@ -96,9 +96,10 @@ class Questions(DefinitionStore):
                 )
 
     def rejections(self) -> dict[str, Objection]:
-        """Return the rejected rows, by key, that no later run was allowed to ask about again.
+        """Return the rejected rows, by key, that no later run may ask about again.
 
-        A question without changes is about a row of an undo. Its rejection is about that undo only.
+        A later run that was allowed to ask again ends the rejection. A question without changes is about a row of an
+        undo. Its rejection is about that undo only.
         """
         statement = (
             select(tables.question)

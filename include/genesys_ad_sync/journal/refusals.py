@@ -1,4 +1,7 @@
-"""Store what Genesys does not do for now: for the client, a group, a person in a group, or because a group fails."""
+"""Store what Genesys refuses for now.
+
+A refusal is for the client, a group, or a person in a group, or exists because a group fails.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _REFUSAL = tables.refusal.c
 
 
 class Refusals(DefinitionStore):
-    """What Genesys does not do for now, one fact for each client, group or person in a group."""
+    """Refusals of Genesys for now: one fact per client, group or person in a group."""
 
     def all(self) -> list[Refusal]:
         """Return all that is known."""
@@ -67,7 +70,10 @@ class Refusals(DefinitionStore):
 
 
 def lift_for_people(connection: Connection, definition: str, people: Collection[Guid]) -> None:
-    """Let what is refused for these people be tried at once: Active Directory has changed them."""
+    """Let what is refused for these people be tried at once.
+
+    Active Directory has changed these people.
+    """
     of_people = (_REFUSAL.definition == definition, _REFUSAL.person != "")
     if not people or connection.execute(select(_REFUSAL.kind).where(*of_people).limit(1)).first() is None:
         return

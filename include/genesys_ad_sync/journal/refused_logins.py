@@ -1,4 +1,7 @@
-"""Store which logins were refused, and how often in a row. No secret: a fingerprint shows only a change."""
+"""Store refused logins, and how often each was refused in a row.
+
+No secret is stored: a fingerprint shows only a change.
+"""
 
 from __future__ import annotations
 

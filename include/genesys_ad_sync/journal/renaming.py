@@ -1,4 +1,4 @@
-"""Store what a sync definition has under another name: what it had before its file was renamed."""
+"""Store what a sync definition has under the name before its file was renamed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _QUESTION = tables.question.c
 
 @dataclass(frozen=True)
 class Holdings:
-    """What a definition has: memberships that AD owns through it, and changes that no run has settled."""
+    """The holdings of a definition: memberships that AD owns through it, and unsettled changes.
+
+    No run has settled these changes.
+    """
 
     memberships: int = 0
     open_changes: int = 0
@@ -31,7 +34,10 @@ class Renaming(DefinitionStore):
     """What the definition can take over from a former name, and what others left behind."""
 
     def holdings(self, former: str) -> Holdings | None:
-        """Return what the journal has under another name; None: nothing at all, not even a run."""
+        """Return the holdings under another name.
+
+        None: the journal has nothing at all under that name, not even a run.
+        """
         with self._database.reading() as connection:
             if not any(_has(connection, table, former) for table in _tables() if table is not tables.definition):
                 return None
@@ -86,9 +92,10 @@ class Renaming(DefinitionStore):
             upsert(connection, tables.definition, [{"definition": former, **stop}])
 
     def _renumber_polls(self, connection: Connection, former: str) -> None:
-        """Give open changes of the former name to this definition's next poll: only that can prove them.
+        """Give open changes of the former name to this definition's next poll.
 
-        Each definition numbers its polls. A higher number of the former name would leave them unproven for ever.
+        Only that poll can prove them. Each definition numbers its polls. A higher number of the former name would leave
+        them unproven for ever.
         """
         poll = tables.cursor.c.poll
         last = connection.execute(select(poll).where(tables.cursor.c.definition == self._definition)).scalar()

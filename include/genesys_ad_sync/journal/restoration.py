@@ -18,7 +18,10 @@ class Restoration(DefinitionStore):
     """The distrust that follows the loss or restoration of the journal."""
 
     def take_new_id(self, at: datetime) -> None:
-        """Give this journal a new id, because it is older than the reports; distrust every definition."""
+        """Give this journal a new id; distrust every definition.
+
+        The journal is older than the reports.
+        """
         with self._database.writing() as connection:
             connection.execute(update(tables.meta).values(journal_id=tables.new_id()))
             definitions = {

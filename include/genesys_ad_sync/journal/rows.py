@@ -1,6 +1,6 @@
-"""Store the rows of a run: its plan, which of them may have been sent, and what became of them.
+"""Store the rows of a run: its plan, possible requests, and results.
 
-Knows the lease by its fence.
+A possible request is one that may have been sent. Knows the lease by its fence.
 """
 
 from __future__ import annotations
@@ -55,9 +55,10 @@ class Rows(Store):
             return {int(lane) for lane in connection.scalars(statement) if lane is not None}
 
     def groups_that_failed_before(self, run: RunRecord) -> set[str]:
-        """Return the Genesys groups with a failed row in the last live run of the definition before this one.
+        """Return the Genesys groups with a failed row in the definition's last live run.
 
-        Rows that were never sent, and have no answer, say nothing about their group.
+        That is the live run before this one. Rows that were never sent, and have no answer, say nothing about their
+        group.
         """
         before = (
             select(func.max(_RUN.id))
@@ -77,7 +78,7 @@ class Rows(Store):
             return {group_id for group_id in connection.scalars(statement.distinct()) if group_id}
 
     def settled_earlier(self, run: RunRecord) -> list[Row]:
-        """Return what earlier attempts of the run, and earlier plans of this one, settled; oldest first.
+        """Return the rows settled by earlier attempts and plans of the run, oldest first.
 
         The report of a re-run keeps these rows. A key may occur several times among them, and again in ``of_run``,
         with other changes.
@@ -113,7 +114,10 @@ class Rows(Store):
                 )
 
     def maybe_sent(self, run: RunRecord, row_keys: Collection[str]) -> set[str]:
-        """Return the keys of the rows for which a request may have left, recorded or not."""
+        """Return the keys of the rows for which a request may have left.
+
+        The request may be recorded or not.
+        """
         may_have_left = (_ROW.run == run.id, _ROW.replaced == 0, _ROW.sending_at.is_not(None))
         with self._database.reading() as connection:
             return {
@@ -131,7 +135,7 @@ class Rows(Store):
         fence: int | None = None,
         organisation: str | None = None,
     ) -> dict[int, RunKey]:
-        """Record what became of rows, in one transaction; return the changes that another run has settled.
+        """Record the results of rows in one transaction; return changes settled by another run.
 
         The transaction stores the rows' new state, an outcome for each of their changes, and settles the changes of
         rows in ``SETTLED``. A dry run only updates its rows, and notes that their changes were listed.

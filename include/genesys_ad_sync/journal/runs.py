@@ -1,4 +1,4 @@
-"""Store runs: the attempts of each DAG run, what was asked of them, and how they ended."""
+"""Store runs: the attempts of each DAG run, their requests, and their ends."""
 
 from __future__ import annotations
 

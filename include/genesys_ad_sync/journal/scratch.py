@@ -1,4 +1,7 @@
-"""Copy a journal to a file that is thrown away, to try out what a run would do. The source is only read."""
+"""Copy a journal to a temporary file, to try out a run.
+
+The source is only read.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,10 @@ _LAST_RUNS = 100
 
 @contextmanager
 def scratch_journal(source: Journal, folder: Path, *, now: datetime) -> Iterator[Journal]:
-    """Open a copy of a journal in a folder: what is written there, the source never sees.
+    """Open a copy of a journal in a folder.
 
-    Of old runs, the copy of a PostgreSQL database has no rows: no plan depends on them.
+    The source never sees what is written there. Of old runs, the copy of a PostgreSQL database has no rows: no plan
+    depends on them.
     """
     path = folder / "journal.db"
     database = source.database

@@ -54,7 +54,9 @@ class Settled:
 
 
 def settled_before(connection: Connection, run: RunRecord, rows: Iterable[Row]) -> Settled:
-    """Find the changes of these rows that another run, or an earlier attempt of this one, has settled.
+    """Find the changes of these rows that are settled already.
+
+    Another run, or an earlier attempt of this one, has settled them.
 
     :raises JournalError: a change is not in the journal.
     """
@@ -85,7 +87,7 @@ def settled_before(connection: Connection, run: RunRecord, rows: Iterable[Row]) 
 
 
 def write_outcomes(connection: Connection, run: RunRecord, rows: Iterable[Row], settled: Settled, at: datetime) -> None:
-    """Add an outcome for each change that the rows settle or leave open, and update the changes.
+    """Add outcomes for changes that the rows settle or leave open; update the changes.
 
     An outcome like the last one is not stored again. A refusal of the client says nothing about a change.
     """
@@ -138,12 +140,18 @@ def _last_said(connection: Connection, change_ids: Collection[int]) -> dict[int,
 
 
 def _rests(row: Row) -> bool:
-    """Return True for a change that waits for something in Genesys or in AD that nobody reports to a run."""
+    """Return True for a change that waits for something unreported in Genesys or AD.
+
+    Nobody reports it to a run.
+    """
     return row.action is Action.ADD and (row.status is Status.ORPHANED or row.reason is Reason.NOT_LOOKED_UP)
 
 
 def note_first_seen(connection: Connection, run: RunRecord, change_ids: Collection[int], at: datetime) -> None:
-    """Note when and by which run these changes were listed, unless an earlier run listed them."""
+    """Note when and by which run these changes were first listed.
+
+    The listing of an earlier run is kept.
+    """
     for chunk in chunks(change_ids):
         connection.execute(
             update(tables.change)

@@ -1,7 +1,8 @@
-"""Put the journal's stores together: what AD said, what follows from it, what was done, and by which run.
+"""Put the journal's stores together.
 
-Every method of a store is one transaction (but see ``together``), and may be called from several threads and
-processes. Errors of the database are raised as ``JournalError`` with the remedy.
+They hold what AD said, what follows from it, what was done, and by which run. Every method of a store is one
+transaction (but see ``together``), and may be called from several threads and processes. Errors of the database are
+raised as ``JournalError`` with the remedy.
 """
 
 from __future__ import annotations
@@ -172,7 +173,10 @@ class DefinitionJournal:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Return what should be changed about the place of the journal, because others may read it there."""
+        """Return warnings about the place of the journal.
+
+        Others may read it there, so something must be changed.
+        """
         return self._journal.warnings
 
     def generation(self) -> int:

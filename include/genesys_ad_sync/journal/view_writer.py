@@ -74,7 +74,10 @@ def _write_members(
 
 
 def _write_ends(connection: Connection, definition: str, update: ViewUpdate) -> None:
-    """Write when temporary members leave. An end that moved by less than ``SAME_END`` is the same one."""
+    """Write when temporary members leave.
+
+    An end that moved by less than ``SAME_END`` is the same one.
+    """
     ends: dict[tuple[Guid, Guid], datetime | None] = {}
     for known in (update.ends, update.told_ends):  # DirSync is read after the groups
         ends.update({(group, member): end for group, of_group in known.items() for member, end in of_group.items()})

@@ -86,14 +86,17 @@ class Views(DefinitionStore):
             return _closure(connection, self._definition, roots)
 
     def load_with_gone(self, roots: Collection[Guid]) -> DirectoryView:
-        """Return the part below some groups as last known, whether or not it is gone by now."""
+        """Return the part below some groups as last known.
+
+        The groups may be gone by now.
+        """
         with self._database.reading() as connection:
             return _closure(connection, self._definition, roots, with_gone=True)
 
     def groups_above(self, guids: Collection[Guid]) -> set[Guid]:
-        """Return the groups in scope that contain any of these people or groups, directly or nested.
+        """Return the groups in scope with any of these members, direct or nested.
 
-        Groups in scope among ``guids`` are returned, too.
+        A member is a person or a group. Groups in scope among ``guids`` are returned, too.
         """
         definition = self._definition
         with self._database.reading() as connection:
@@ -191,7 +194,10 @@ class Views(DefinitionStore):
             return frozenset(connection.scalars(statement))
 
     def users_expired_at(self, at: datetime) -> frozenset[Guid]:
-        """Return the users whose account expired up to ``at`` and that the view does not know as expired."""
+        """Return the users whose account expired without the view knowing it.
+
+        The account expired up to ``at``.
+        """
         statement = select(_USER.guid).where(
             _USER.definition == self._definition,
             _USER.gone_at.is_(None),
@@ -202,7 +208,9 @@ class Views(DefinitionStore):
             return frozenset(connection.scalars(statement))
 
     def advance(self, update: ViewUpdate, *, cursor: Cursor, scope: str, expected_poll: int | None) -> int:
-        """Move cursor and view, and add the changes, in one transaction; return the number of the new poll.
+        """Move cursor and view, and add the changes; return the new poll's number.
+
+        All is done in one transaction.
 
         :param scope: the fingerprint of the scope with which AD was read.
         :param expected_poll: ``StoredCursor.poll`` as read before the view; None: there was no cursor.

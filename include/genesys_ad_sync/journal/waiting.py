@@ -1,6 +1,7 @@
-"""Let known orphans rest: changes that no run takes up until something has changed, or their turn has come.
+"""Let known orphans rest.
 
-A person whom Genesys refuses to look up rests, too.
+Their changes are taken up by no run until something has changed, or their turn has come. A person whom Genesys refuses
+to look up rests, too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ MANY = 400
 
 @dataclass(frozen=True)
 class RestingChange:
-    """An addition that waits for a Genesys user. ``status``: its last outcome's. ``looked_at`` None: it is awake."""
+    """An addition that waits for a Genesys user.
+
+    ``status``: its last outcome's. ``looked_at`` None: it is awake.
+    """
 
     id: int
     user_guid: Guid
@@ -36,10 +40,10 @@ class Waiting(DefinitionStore):
     """The changes that rest, and what wakes them."""
 
     def people_to_look_at(self, limit: int, refused_before: datetime) -> list[Guid]:
-        """Return the AD users whose turn it is, in a circle: those who were not looked up for longest.
+        """Return the AD users next in turn: the longest without a look-up.
 
-        One of them at most is somebody whom Genesys refuses to look up, and only if that was before
-        ``refused_before``: each such value costs several requests.
+        The turn goes in a circle. One of them at most is somebody whom Genesys refuses to look up, and only if that was
+        before ``refused_before``: each such value costs several requests.
         """
         person, is_orphan = _CHANGE.user_guid, _CHANGE.status == Status.ORPHANED.value
         orphans = select(person).where(self._resting, is_orphan).distinct().order_by(person)
@@ -57,7 +61,10 @@ class Waiting(DefinitionStore):
         self._store(looked_up_to=user_guid)
 
     def of_people(self, user_guids: Collection[Guid]) -> list[RestingChange]:
-        """Return the open additions of these AD users that wait for a Genesys user, awake or not."""
+        """Return the open additions of these AD users that wait for a Genesys user.
+
+        An addition may be awake or not.
+        """
         waits = _CHANGE.status.in_([Status.ORPHANED.value, Status.HELD.value])
         with self._database.reading() as connection:
             return [
@@ -108,7 +115,10 @@ class Waiting(DefinitionStore):
             return {Status(row[0]): OpenCount(row[1], row[2]) for row in connection.execute(rest) if row[0]}
 
     def note_users_total(self, total: int) -> bool:
-        """Note how many active users Genesys has. If that has moved, wake everything, and return True."""
+        """Note the number of active Genesys users.
+
+        If that has moved, wake everything, and return True.
+        """
         return self._note("users_total", total)
 
     def note_rules(self, digest: str) -> bool:

@@ -1,1 +1,4 @@
-"""Reading Active Directory into the journal: what changed, what may be believed, what a window held."""
+"""Reading Active Directory into the journal.
+
+It shows what changed, what may be believed, and what a window held.
+"""

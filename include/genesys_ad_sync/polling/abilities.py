@@ -1,4 +1,7 @@
-"""Notes on what the domain controller can do: in the first report, and whenever that changes."""
+"""Notes on what the domain controller can do.
+
+They are in the first report, and whenever that changes.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ def notes_on_abilities(
     tombstones: bool,
     full: bool,
 ) -> list[str]:
-    """Return the note, if something is new, and store what is known. ``full``: look at the version again, too."""
+    """Return the note, if something is new, and store what is known.
+
+    ``full``: look at the version again, too.
+    """
     stored = journal.views.cursor()
     if stored is None:
         return []

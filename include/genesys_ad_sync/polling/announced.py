@@ -81,18 +81,20 @@ def nothing_listed(cursor: Cursor, read_until: datetime) -> Delta:
 
 
 def groups_to_read(journal: DefinitionJournal, delta: Delta) -> set[Guid]:
-    """Return the groups in scope of which only a complete reading shows what became of their members.
+    """Return the groups in scope that must be read completely.
 
-    Some of them cannot be seen any more, or were to leave by now.
+    Only a complete reading shows what became of their members. Some of them cannot be seen any more, or were to leave
+    by now.
     """
     to_find = {*delta.unseen, *journal.announced.links(delta.cursor.polled_at)}
     return journal.views.groups_above(to_find) if to_find else set()
 
 
 def learn_ends(objects: ObjectReader, delta: Delta, known: Collection[Guid]) -> None:
-    """Ask when new members leave, where the domain controller could say it and DirSync did not.
+    """Ask when new members leave.
 
-    ``known``: groups of the view. Of a group with several ranges of members, the next complete reading tells.
+    The domain controller could say it and DirSync did not. ``known``: groups of the view. Of a group with several
+    ranges of members, the next complete reading tells.
     """
     came = {group for group in delta.member_changes if delta.added(group) and group in known}
     if objects.tells_ends and not delta.ends:
@@ -113,9 +115,10 @@ def as_expired_then(before: DirectoryView, after: DirectoryView, polled_at: date
 
 
 def expires_otherwise(before: DirectoryView, after: DirectoryView, delta: Delta | None) -> bool:
-    """Return True if an account expires at another time than before, and ``delta`` does not name that.
+    """Return True if an account's expiry changed and ``delta`` does not name that.
 
-    No change shows it before that time, so that nothing is held for it.
+    The account expires at another time than before. No change shows it before that time, so that nothing is held for
+    it.
     """
     told = delta.expiries if delta is not None else frozenset()
     known = before.users.keys() & after.users.keys() - told

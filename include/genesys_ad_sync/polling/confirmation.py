@@ -1,4 +1,7 @@
-"""Held changes that a poll confirms, so that they may be carried out. Pure but for `confirm_held_changes`."""
+"""Held changes that a poll confirms, so that they may be carried out.
+
+Pure but for `confirm_held_changes`.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ class Ruling:
 def confirm_held_changes(
     journal: DefinitionJournal, scope: Scope, step: Step, complete: Collection[Guid], replication_time: timedelta
 ) -> int:
-    """Release held changes that this poll confirms, and note what is known of the others; return how many."""
+    """Release held changes that this poll confirms; return how many.
+
+    What is known of the others is noted.
+    """
     evidence = Evidence(step, complete, replication_time)
     unsettled = journal.changes.unsettled()
     returned = told_again(unsettled, step.delta)
@@ -71,7 +77,10 @@ def told_again(unsettled: Iterable[Change], delta: Delta | None) -> list[Change]
 
 
 def rule(held: Iterable[Change], view: DirectoryView, scope: Scope, evidence: Evidence) -> Ruling:
-    """Decide about changes that are held because of what a poll saw. ``view``: as after this poll."""
+    """Decide about changes that are held because of what a poll saw.
+
+    ``view``: as after this poll.
+    """
     confirmed: list[Change] = []
     doubts: list[tuple[Change, Doubt]] = []
     for change in held:
@@ -99,9 +108,9 @@ def _other_domain_controller(change: Change, view: DirectoryView, scope: Scope, 
 
 
 def _mapping_changed(change: Change, view: DirectoryView, scope: Scope, evidence: Evidence) -> Doubt | None:
-    """Confirm a removal of a group that was out of view by DirSync; ask a person once the group is back.
+    """Confirm a removal of a group that was out of view by DirSync.
 
-    Nobody is asked while the domain controller that shows the group may lag.
+    Ask a person once the group is back. Nobody is asked while the domain controller that shows the group may lag.
     """
     step = evidence.step
     if step.delta is not None and replica_trust.is_reported(change, step.delta):
@@ -119,9 +128,10 @@ _RULES = {Reason.OTHER_DOMAIN_CONTROLLER: _other_domain_controller, Reason.MAPPI
 
 
 def is_shown(change: Change, view: DirectoryView, scope: Scope, complete: Collection[Guid]) -> bool:
-    """Return True if a complete reading shows the user in the group (an add), or not in it (a removal).
+    """Return True if a complete reading shows the change.
 
-    The group must be in scope, and all groups below it must have been read completely.
+    An add is shown by the user in the group, a removal by the user not in it. The group must be in scope, and all
+    groups below it must have been read completely.
     """
     group, nested = change.group_guid, scope.nested_groups
     if group not in view.groups or not view.groups[group].in_scope:

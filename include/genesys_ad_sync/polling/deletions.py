@@ -22,9 +22,9 @@ _HOUR = timedelta(hours=1)
 
 
 def read_deletions(task: TaskContext, poller: DirectoryPoller, polled: PollResult) -> PollResult:
-    """Read completely the mapped groups whose member lists lack somebody; return the result of all readings.
+    """Read the mapped groups completely whose member lists lack somebody.
 
-    Does nothing after a whole reading, or where tombstones show deletions.
+    Return the result of all readings. Does nothing after a whole reading, or where tombstones show deletions.
     """
     if polled.full or poller.sees_deleted_objects:
         return polled
@@ -43,7 +43,10 @@ def read_deletions(task: TaskContext, poller: DirectoryPoller, polled: PollResul
 
 
 def part_of_this_poll(groups: list[Guid], memberships: int, schedule: str, at: datetime) -> list[Guid]:
-    """Return the groups whose turn it is at ``at``: all of them, or as many as are done within an hour."""
+    """Return the groups whose turn it is at ``at``.
+
+    They are all groups, or as many as are done within an hour.
+    """
     interval = min(later - earlier for earlier, later in itertools.pairwise(occurrences(schedule, count=50)))
     polls = max(1, _HOUR // interval)
     parts = min(polls, math.ceil(memberships / MEMBERSHIPS_PER_POLL))
@@ -52,7 +55,10 @@ def part_of_this_poll(groups: list[Guid], memberships: int, schedule: str, at: d
 
 
 def groups_that_lost_members(poller: DirectoryPoller, view: DirectoryView) -> set[Guid]:
-    """Return the groups of ``view`` whose member list lacks somebody now, and those that cannot be seen."""
+    """Return the groups of ``view`` that lost members, or cannot be seen.
+
+    The member list of such a group lacks somebody now.
+    """
     listed = poller.reader.objects.member_lists(view.groups)
     lost = {guid: view.members[guid] - listed.get(guid, set()) for guid in view.groups}
     lost = {guid: members for guid, members in lost.items() if members or guid not in listed}

@@ -84,9 +84,10 @@ def contradicting(journal: DefinitionJournal, adds: Collection[Change], scope: S
 
 
 def without_hold_if_told(changes: Iterable[Change], delta: Delta | None) -> list[Change]:
-    """Return the changes; of a group that is out of view, only removals that AD did not tell stay held.
+    """Return the changes, with fewer of them held.
 
-    They wait all the same, because the group feeds nothing as long as it is out of view.
+    Of a group that is out of view, only removals that AD did not report stay held. They wait all the same, because the
+    group feeds nothing as long as it is out of view.
     """
     return [
         replace(change, held_reason=None)

@@ -1,4 +1,7 @@
-"""How a poll learned of its changes: what AD reported, and what a reading merely shows."""
+"""How a poll learned of its changes: reported by AD, or merely shown.
+
+A reading merely shows a change.
+"""
 
 from __future__ import annotations
 

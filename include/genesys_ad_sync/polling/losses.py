@@ -15,7 +15,10 @@ MOST_LISTED = 500
 def lost_users(
     journal: DefinitionJournal, losses: Mapping[Guid, frozenset[Guid]], policy: MembershipPolicy
 ) -> dict[Guid, tuple[Guid, ...]]:
-    """Return group in scope -> users who would leave it. ``losses``: group -> direct members that are not believed."""
+    """Return the users that would leave each group in scope.
+
+    ``losses``: group -> direct members that are not believed.
+    """
     if not losses or sum(map(len, losses.values())) > MOST_LISTED:
         return {}
     roots = journal.views.groups_above(losses)

@@ -1,4 +1,7 @@
-"""Notes of a poll for the report: why everything was read, what is missing, what to do about it."""
+"""Notes of a poll for the report.
+
+They say why everything was read, what is missing, and what to do about it.
+"""
 
 from __future__ import annotations
 

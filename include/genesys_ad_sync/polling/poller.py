@@ -1,7 +1,8 @@
-"""Keeps the journal's view of AD up to date, and proves parts of it by reading them completely.
+"""Keeps the journal's view of AD up to date, and proves parts of it.
 
-Cursor, view and changes move in one transaction, whatever happens in between. Doubtful changes are held here, since
-only here is known how a change was found; everything else is decided later.
+A part is proven by reading it completely. Cursor, view and changes move in one transaction, whatever happens in
+between. Doubtful changes are held here, since only here is known how a change was found; everything else is decided
+later.
 """
 
 from __future__ import annotations
@@ -137,10 +138,11 @@ class DirectoryPoller:
     # -- what changed ---------------------------------------------------------------------------------
 
     def _incremental(self, stored: StoredCursor, groups: Collection[Guid]) -> PollResult:
-        """Read DirSync since the cookie. Only the part of the view that the answer touches is loaded and compared.
+        """Read DirSync since the cookie.
 
-        ``groups`` are read completely *before* it: like this, what changed while they were read comes after it, and
-        a user who was moved between two of them is not missed in both.
+        Only the part of the view that the answer touches is loaded and compared. ``groups`` are read completely
+        *before* it: like this, what changed while they were read comes after it, and a user who was moved between two
+        of them is not missed in both.
         """
         reading = self.reader.read_groups(groups) if groups else None
         delta = self._with_due_ends(stored, self.reader.changes_since(stored.cursor, stored.known_dcs))
@@ -298,7 +300,10 @@ class DirectoryPoller:
     def _changes(
         self, step: Step, before: DirectoryView, after: DirectoryView, roots: Collection[Guid]
     ) -> list[Change]:
-        """Return the changes from one view to the next. Those that AD only shows may be held."""
+        """Return the changes from one view to the next.
+
+        Changes that AD only shows may be held.
+        """
         changes = self._difference(step, before, after, roots, Scope.of_fingerprint(step.stored.scope))
         reason = why_doubted(step, self.scope)
         if reason is not None:
@@ -329,7 +334,10 @@ class DirectoryPoller:
         )
 
     def _with_returning(self, before: DirectoryView, after: DirectoryView) -> DirectoryView:
-        """Return ``before`` with the groups that come into view again, as they were when they were last in it."""
+        """Return ``before`` with the groups that come into view again.
+
+        They are as they were when they were last in view.
+        """
         new = after.groups.keys() - before.groups.keys()
         return merged(self._journal.views.load_with_gone(new), DirectoryView(), before) if new else before
 

@@ -12,7 +12,10 @@ from genesys_ad_sync.run.context import TaskContext
 
 @contextmanager
 def directory_session(task: TaskContext) -> Iterator[LdapSession]:
-    """Open a session, with the domain controller that was read last if the connection leaves that open."""
+    """Open a session, with the domain controller that was read last if possible.
+
+    It is possible if the connection leaves that open.
+    """
     stored = task.journal.views.cursor()
     known = None if stored is None else stored.cursor.domain_controller
     with task.directory() as session, on_known_controller(session, known) as chosen:

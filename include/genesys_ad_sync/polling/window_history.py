@@ -1,4 +1,7 @@
-"""A window that lies before the journal began, rebuilt from AD's own records where it keeps them."""
+"""A window before the journal began, rebuilt from AD's own records.
+
+This is possible only where AD keeps them.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""What a run would do, found out without leaving a trace: the stages of a dry run on a copy of the journal."""
+"""What a run would do, found out without leaving a trace.
+
+The stages of a dry run act on a copy of the journal.
+"""

@@ -1,6 +1,7 @@
-"""Active Directory and Genesys Cloud as the last runs saw them, for a plan without a network.
+"""Active Directory and Genesys Cloud as the last runs saw them.
 
-What no run has seen is not known, and is treated as what could not be read: nothing is concluded from it.
+A plan without a network needs them. What no run has seen is not known, and is treated as what could not be read:
+nothing is concluded from it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ _NO_FULL_RUN = (
 
 
 def poll_offline(task: TaskContext, request: RunRequest) -> None:
-    """Begin a run with the view that the journal has. Raises JournalError, and SettingsError for another scope."""
+    """Begin a run with the view that the journal has.
+
+    Raises JournalError, and SettingsError for another scope.
+    """
     journal = task.journal
     cursor = journal.views.cursor()
     if cursor is None:
@@ -87,7 +91,10 @@ def _check_scope(definition: SyncDefinition, seen: Scope) -> None:
 
 
 class RecordedGenesys(GenesysGateway):
-    """Genesys Cloud as the last run in mode full saw it, with what runs have written since."""
+    """Genesys Cloud as the last run in mode full saw it.
+
+    What runs have written since is included.
+    """
 
     def __init__(self, journal: DefinitionJournal) -> None:
         super().__init__(cast("GenesysClient", None))  # every method that a plan calls is below
@@ -118,7 +125,10 @@ class RecordedGenesys(GenesysGateway):
         return None
 
     def individuals(self, group_id: str) -> frozenset[str]:
-        """Return the members: those whom AD owns, and those whom the last look in full found besides."""
+        """Return the members that AD owns, and the others found.
+
+        The last look in full found the others.
+        """
         result = self._results.get(group_id)
         if result is None or result.manual_member_ids is None:
             raise UnexpectedAnswer(
@@ -131,7 +141,10 @@ class RecordedGenesys(GenesysGateway):
     # -- users ----------------------------------------------------------------------------------------
 
     def find_users(self, field: UserKey, values: Collection[str]) -> FoundUsers:
-        """Return the users whom runs have found by such a value; the others were never looked up."""
+        """Return the users that runs have found by such a value.
+
+        Other users were never looked up.
+        """
         wanted = {field.normalise(value) for value in values}
         found = [user for user in self._users.values() if field.normalise(field.of(user) or "") in wanted]
         looked_up = {
@@ -181,7 +194,10 @@ class RecordedGenesys(GenesysGateway):
 
 
 def _as_user(user_id: str, person: DirectoryUser | None) -> GenesysUser:
-    """Return a Genesys user with the values by which the account was found; they may have changed since."""
+    """Return a Genesys user with the values by which the account was found.
+
+    They may have changed since.
+    """
     mail = person.mail if person else None
     name = person.attributes.get("userprincipalname") if person else None
     return GenesysUser(user_id, person.name if person else "", mail, name, "active")

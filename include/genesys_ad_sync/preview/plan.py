@@ -20,7 +20,10 @@ MakeTask = Callable[[str], TaskContext]
 
 
 def preview_plan(task: MakeTask, request: RunRequest) -> dict[str, Any]:
-    """Return the report that a dry run would write now. Raises GroupSyncError as its tasks would."""
+    """Return the report that a dry run would write now.
+
+    Raises GroupSyncError as its tasks would.
+    """
     poll(task("poll"), replace(request, dry_run=True))
     return _decide(task)
 

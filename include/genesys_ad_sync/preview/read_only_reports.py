@@ -10,7 +10,10 @@ from genesys_ad_sync.report import JournalStamp, ReportStore
 
 
 class ReadOnlyReports(ReportStore):
-    """A folder of reports that is read, so that a lost journal is noticed, and never written."""
+    """A folder of reports that is read, and never written.
+
+    It is read so that a lost journal is noticed.
+    """
 
     def check_writable(self, dag_id: str | None = None) -> None:
         """Do nothing: nothing will be written."""

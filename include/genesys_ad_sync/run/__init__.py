@@ -1,1 +1,4 @@
-"""What the tasks of one run share: their context, facts, changes, targets and users. Knows nothing of Airflow."""
+"""The tasks of one run share their context, facts, changes, targets and users.
+
+Knows nothing of Airflow.
+"""

@@ -12,7 +12,10 @@ from genesys_ad_sync.run.facts import HISTORY, RELINK_REQUESTS, UNDO
 
 
 def leaves_alone(task: TaskContext, run: RunRecord) -> bool:
-    """Return True if the run leaves alone what waits: no person asked for it, and it does not compare everything."""
+    """Return True if the run leaves alone what waits.
+
+    No person asked for it, and the run does not compare everything.
+    """
     return run.is_routine and task.facts[UNDO] is None and not task.facts[RELINK_REQUESTS] and not run.groups
 
 

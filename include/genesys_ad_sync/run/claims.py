@@ -9,9 +9,10 @@ from genesys_ad_sync.run.facts import RELEASED_CLAIMS
 
 
 def release_claims(task: TaskContext, run: RunRecord, request: RunRequest) -> list[str]:
-    """End the claims that the run names; return notes. A retry returns what the first try released.
+    """End the claims that the run names; return notes.
 
-    Raises ParamError if no other definition has a claim on one of the groups. Then none is released.
+    A retry returns what the first try released. Raises ParamError if no other definition has a claim on one of the
+    groups. Then none is released.
     """
     if not request.release_claim:
         return []

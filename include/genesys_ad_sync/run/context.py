@@ -1,4 +1,7 @@
-"""What every stage gets: the definition, the journal, the two systems, the clock and the run's identity."""
+"""The context of every stage.
+
+It has the definition, the journal, the two systems, the clock and the run's identity.
+"""
 
 from __future__ import annotations
 
@@ -60,9 +63,10 @@ class TaskContext:
 
     @property
     def external_id_namespace(self) -> str:
-        """The Genesys organisation's name for its external ids: API address and OAuth client. Not for the log.
+        """Return the Genesys organisation's name for its external ids.
 
-        Test and production in one region share the address and may use the same external ids; a client belongs to one.
+        It is made of the API address and OAuth client. Not for the log. Test and production in one region share the
+        address and may use the same external ids; a client belongs to one.
         """
         return f"{self.api_url()} {self.client_id()}"
 

@@ -1,6 +1,7 @@
-"""The values that one task of a run leaves in the journal for later ones, each with its type.
+"""The values that one task of a run leaves for later tasks.
 
-The stored JSON is an interface: a run that an older version began is finished by a newer one.
+They are in the journal, each with its type. The stored JSON is an interface: a run that an older version began is
+finished by a newer one.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ class Fact(Generic[_T]):
 
 
 class Facts:
-    """One task's access to the facts of its run. Each is read from the journal once per task."""
+    """One task's access to the facts of its run.
+
+    Each is read from the journal once per task.
+    """
 
     def __init__(self, journal: Journal | DefinitionJournal, run: Callable[[], RunRecord]) -> None:
         self._journal = journal
@@ -101,7 +105,10 @@ def _as_moment(value: datetime | str) -> datetime:
 
 
 def _as_polls(value: Mapping[Guid, int] | list[Guid]) -> Mapping[Guid, int]:
-    """Read the list that an older version stored, too; its proofs are of an unknown poll."""
+    """Read the polls, also from the list that an older version stored.
+
+    The proofs in such a list are of an unknown poll.
+    """
     return dict.fromkeys(value, 0) if isinstance(value, list) else value
 
 
@@ -113,7 +120,10 @@ def _as_pair(value: GroupPair | list[Any]) -> GroupPair:
 
 
 def _pair_as_list(pair: GroupPair) -> list[Any]:
-    """Return five values, as older versions read them, unless a person has to do with it."""
+    """Return five values, as older versions read them.
+
+    A pair that has to do with a person has more.
+    """
     state = () if pair.state is PairState.CONFIRMED else (pair.state.value,)
     return [pair.group_guid, pair.genesys_group_id, pair.genesys_group_name, pair.rule, pair.has_baseline, *state]
 
@@ -290,7 +300,10 @@ LAST_CHANGE = Fact[int]("last_change", TypeAdapter(int), 0)
 
 @dataclass(frozen=True)
 class PlanReading:
-    """When `plan` read Genesys. ``fence``: under which this run writes if no other run did; None: another one was."""
+    """The time at which `plan` read Genesys.
+
+    ``fence``: under which this run writes if no other run did; None: another one was.
+    """
 
     at: _Moment
     fence: int | None
@@ -301,7 +314,10 @@ READING = Fact[PlanReading | None]("reading", TypeAdapter(PlanReading | None), N
 
 @dataclass(frozen=True)
 class StoredPlan:
-    """What later tasks must know of the plan beyond its rows. ``fail_reason``: why nothing may be written."""
+    """The facts of the plan that later tasks must know beyond its rows.
+
+    ``fail_reason``: why nothing may be written.
+    """
 
     hash: str
     fail_reason: str | None

@@ -1,4 +1,7 @@
-"""Is this the journal that wrote the reports? One that was lost, or restored from a backup, misjudges what AD owns."""
+"""Check that this journal wrote the reports.
+
+A journal that was lost, or restored from a backup, misjudges what AD owns.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ def _last_seen(task: TaskContext) -> tuple[JournalStamp | None, Collection[Journ
 
 
 def _knows_run(task: TaskContext, seen: JournalStamp) -> bool:
-    """Return True if the journal knows that run. The counter alone is not enough: later runs make it grow again."""
+    """Return True if the journal knows that run.
+
+    The counter alone is not enough: later runs make it grow again.
+    """
     if seen.run is None:
         return True
     dag_id, run_id, attempt = seen.run
@@ -93,7 +99,10 @@ def end_distrust(task: TaskContext, compared: Collection[str]) -> None:
 
 
 def stamp_reports(task: TaskContext, run: RunRecord) -> None:
-    """Note beside the report of a live run that the journal must know this run. Raises ReportPathError."""
+    """Note beside the report of a live run that the journal must know it.
+
+    Raises ReportPathError.
+    """
     attempt = (run.key.dag_id, run.key.run_id, run.attempt)
     seen = JournalStamp(*task.journal.identity(), attempt, run.started_at, task.journal.generation())
     task.reports.remember_journal(task.definition.name, seen, definitions=task.all_definitions)

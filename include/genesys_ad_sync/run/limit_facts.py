@@ -91,7 +91,10 @@ def gather_limit_facts(
 
 
 def is_pending(change: Change, outcome: Outcome | None) -> bool:
-    """Return True if no guard is known to forbid an unsettled change. ``outcome``: its last one."""
+    """Return True if no guard is known to forbid an unsettled change.
+
+    ``outcome``: its last one.
+    """
     if change.held_reason is not None:
         return False
     if outcome is None or outcome.status in {Status.PLANNED, Status.FAILED}:
@@ -105,9 +108,10 @@ def is_owed(
     owners: Collection[str],
     definition: SyncDefinition,
 ) -> bool:
-    """Return True if AD's newest view still asks for the change, and the grants say that it is not made yet.
+    """Return True if AD's newest view asks for a change not made yet.
 
-    ``wanted``: AD users who belong in the Genesys group. ``owners``: AD and Genesys users with a grant there.
+    The grants show that it is not made yet. ``wanted``: AD users who belong in the Genesys group. ``owners``: AD and
+    Genesys users with a grant there.
     """
     person = change.user_guid or change.genesys_user_id or ""
     if change.action is Action.ADD:
@@ -118,7 +122,10 @@ def is_owed(
 
 
 def most_owned_at_once(owned_now: int, newest_first: Iterable[Action]) -> int:
-    """Return the most members that AD owned at one time, walking back through what was written."""
+    """Return the most members that AD owned at one time.
+
+    The function walks back through what was written.
+    """
     owned = most = owned_now
     for action in newest_first:
         owned += 1 if action is Action.REMOVE else -1
@@ -144,9 +151,10 @@ def _of_other_runs(task: TaskContext, run: RunRecord, now: datetime) -> set[str]
 
 
 def _not_chosen(task: TaskContext, run: RunRecord) -> dict[str, tuple[str, ...]]:
-    """Return the keys of pending changes that this run may not act on, with the limits that they went over.
+    """Return the keys of pending changes that this run may not act on.
 
-    A live run without a choice of groups acts on everything that is unsettled.
+    Each comes with the limits that it went over. A live run without a choice of groups acts on everything that is
+    unsettled.
     """
     if not (run.bounded or run.groups or task.facts[UNDO] is not None):
         return {}
@@ -172,10 +180,11 @@ def _not_chosen(task: TaskContext, run: RunRecord) -> dict[str, tuple[str, ...]]
 
 
 def _never_compared(task: TaskContext, compared: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Return the keys of additions that the first comparison of pairs may find, which this run does not make.
+    """Return the keys of additions that first comparisons may find outside this run.
 
-    Genesys Cloud is not asked who is a member already, so these are the most that there can be. Else a large company
-    could be added group by group, and no limit would ever count the whole of it.
+    This run does not make the additions of these first comparisons of pairs. Genesys Cloud is not asked who is a member
+    already, so these are the most that there can be. Else a large company could be added group by group, and no limit
+    would ever count the whole of it.
     """
     pairs = task.facts.required(MAPPING).pairs
     waiting = {p.genesys_group_id for p in pairs if p.state is PairState.CONFIRMED and not p.has_baseline}
@@ -229,9 +238,10 @@ def _wanted_and_owners(
 
 
 def _most_owned(task: TaskContext, grants: Iterable[Grant], since: datetime) -> dict[str, int]:
-    """Return the most members that AD owned at one time since then, of the groups in which it owns one now.
+    """Return the most members that AD owned at one time since ``since``.
 
-    Where it owns more than one, that is all that `limits.empty_group` needs to know.
+    Only groups in which AD owns a member now are among them. Where it owns more than one, that is all that
+    `limits.empty_group` needs to know.
     """
     owned: dict[str, set[str]] = {}
     for grant in grants:

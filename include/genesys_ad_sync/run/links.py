@@ -1,4 +1,7 @@
-"""Links between AD users and Genesys users: which are compared, and what is stored of that."""
+"""Links between AD users and Genesys users.
+
+They say which users are compared, and what is stored of that.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +97,10 @@ def _after_comparison(task: TaskContext, state: MatchState, guid: Guid, finding:
 
 
 def _digest(task: TaskContext, state: MatchState, guid: Guid) -> str | None:
-    """Return what to compare the account's values with later; None where each look at the user shows them."""
+    """Return a digest to compare the account's values with later.
+
+    None where each look at the user shows them.
+    """
     user = state.users.get(guid)
     return values_digest(task.definition.users, user) if user and _has_external_id(task, user) else None
 
@@ -107,9 +113,9 @@ def _has_external_id(task: TaskContext, user: DirectoryUser) -> bool:
 
 
 def moves_of_links(task: TaskContext, matches: Mapping[Guid, Match]) -> dict[tuple[Guid, str], Move]:
-    """Return what became of former links: (AD user, former Genesys user) -> where its grants go.
+    """Return what became of former links.
 
-    ``matches``: of this run, with the links that move in it.
+    (AD user, former Genesys user) -> where its grants go. ``matches``: of this run, with the links that move in it.
     """
     former = task.journal.links.former()
     links = task.journal.links.of({link.user_guid for link in former})

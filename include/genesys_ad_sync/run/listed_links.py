@@ -1,4 +1,4 @@
-"""The links, for people: which Genesys user each AD account is, and which links are contradicted."""
+"""The links for people: each AD account's Genesys user, and contradicted links."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from genesys_ad_sync.model import Guid, Link
 
 @dataclass(frozen=True)
 class ListedLink:
-    """A link with what AD says of the account. ``also``: other accounts that are linked to the same Genesys user."""
+    """A link with what AD says of the account.
+
+    ``also``: other accounts that are linked to the same Genesys user.
+    """
 
     definition: str
     link: Link
@@ -22,7 +25,10 @@ class ListedLink:
 
     @property
     def relink(self) -> str | None:
-        """Return the entry of param `relink` that the rules suggest; None: they find no other user."""
+        """Return the entry of param `relink` that the rules suggest.
+
+        None: they find no other user.
+        """
         return f"{self.link.user_guid}={self.link.others[0]}" if len(self.link.others) == 1 else None
 
     def as_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A refused login is not tried again and again: each attempt counts towards locking the account.
+"""A refused login waits, as each attempt counts towards locking the account.
 
 After a refusal, scheduled runs wait for a growing time. They do not wait once the Airflow connection has changed: a new
 password is used by the next request that needs it. A run that a person triggered tries at once.
@@ -39,7 +39,9 @@ class Logins:
     def attempt(
         self, connection: str, parts: Sequence[str], refusal: type[DirectoryBindError | AuthenticationFailed]
     ) -> Iterator[None]:
-        """Surround a login. Raises ``refusal`` without an attempt if the login must not be tried yet.
+        """Surround a login.
+
+        Raises ``refusal`` without an attempt if the login must not be tried yet.
 
         :param connection: the id of the Airflow connection.
         :param parts: what the login depends on, secrets included.

@@ -1,4 +1,7 @@
-"""What a person has confirmed of a mirror: its first comparison, and AD groups that read as having nobody."""
+"""Confirmations of a mirror by a person.
+
+They are about its first comparison, and AD groups that read as having nobody.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Pairs of AD and Genesys groups that a person must confirm: found by `map_groups`, decided by the answer."""
+"""Pairs of AD and Genesys groups that a person must confirm.
+
+`map_groups` finds them; the answer decides.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ def store(task: TaskContext, pairs: Sequence[GroupPair]) -> list[GroupPair]:
 
 
 def as_dry_run_sees(task: TaskContext, pairs: Sequence[GroupPair]) -> list[GroupPair]:
-    """Return the mapping with the states that the journal knows. Before the first live run nothing is new."""
+    """Return the mapping with the states that the journal knows.
+
+    Before the first live run nothing is new.
+    """
     stored = {key_of(pair): pair.state for pair in _stored(task)}
     if not task.journal.new_pairs.has_mapped():
         return with_states(pairs, stored, {key_of(pair) for pair in pairs})
@@ -61,7 +67,10 @@ def rules_digest(definition: SyncDefinition) -> str:
 
 
 def list_pairs(task: TaskContext, decided: Plan) -> None:
-    """Note the pairs that the report of a dry run lists. After the first live run it does not matter."""
+    """Note the pairs that the report of a dry run lists.
+
+    After the first live run it does not matter.
+    """
     if not task.run.dry_run or task.journal.new_pairs.has_mapped():
         return
     shown = [key_of(pair) for pair in newest_pairs(task) if pair.genesys_group_id in decided.compared_groups]
@@ -69,7 +78,10 @@ def list_pairs(task: TaskContext, decided: Plan) -> None:
 
 
 def with_decisions(task: TaskContext, targets: Iterable[Target]) -> tuple[Target, ...]:
-    """Return the targets with what a person must know, or has said, about their new pairs."""
+    """Return the targets with the decisions about their new pairs.
+
+    A decision is what a person must know, or has said.
+    """
     targets = tuple(targets)
     if not any(target.unconfirmed or target.former_sources for target in targets):  # rejected pairs are among these
         return targets
@@ -97,7 +109,7 @@ def _rule(task: TaskContext, pair: GroupPair) -> str:
 
 
 def _fed_before(task: TaskContext, pairs: Collection[PairKey]) -> dict[Guid, str]:
-    """Return AD group -> the name of the Genesys group that it fed before, if it was another one."""
+    """Return AD group -> name of another Genesys group that it fed before."""
     today = {guid for guid, _ in pairs}
     former = [pair for pair in task.journal.pairs.former() if pair.group_guid in today and key_of(pair) not in pairs]
     confirmed = [pair for pair in former if pair.state is PairState.CONFIRMED]
@@ -110,7 +122,10 @@ def _fed_before(task: TaskContext, pairs: Collection[PairKey]) -> dict[Guid, str
 def apply_decisions(
     task: TaskContext, rows: Iterable[Row], given: Mapping[str, Decision], approval: StoredApproval
 ) -> None:
-    """Confirm or reject the pairs that the rows ask about. To be called in one transaction with the rows."""
+    """Confirm or reject the pairs that the rows ask about.
+
+    Must be called in one transaction with the rows.
+    """
     decided: dict[Decision, set[PairKey]] = {}
     for row in rows:
         if row.new_pair is not None:

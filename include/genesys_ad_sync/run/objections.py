@@ -64,9 +64,9 @@ def end(task: TaskContext, decided: Objections) -> None:
 def newest_told(
     task: TaskContext, memberships: Iterable[tuple[str, str]], *, or_not_known: bool = False
 ) -> dict[tuple[str, str], int]:
-    """Return the id of the newest change that AD reported, by (Genesys group, person); 0: none.
+    """Return the id of the newest change that AD reported.
 
-    Every AD group counts that feeds the Genesys group, or did so once.
+    The key is (Genesys group, person); 0: none. Every AD group counts that feeds the Genesys group, or did so once.
     """
     sources = sources_ever(task)
     subjects = {
@@ -93,14 +93,20 @@ def sources_ever(task: TaskContext) -> dict[str, set[Guid]]:
 
 
 def accounts_to_watch(task: TaskContext) -> set[Guid]:
-    """Return the people whom a person keeps in a group. A Genesys user without AD account is among them."""
+    """Return the people that a person keeps in a group.
+
+    A Genesys user without AD account is among them.
+    """
     pinned = {person for (_, person), pin in task.journal.pins.all().items() if pin.action is not Action.ADD}
     rejections = task.journal.questions.rejections()
     return pinned | {RowKey.parse(subject).person for subject, one in rejections.items() if _ends_with_account(one)}
 
 
 def _ends_with_account(rejection: Objection) -> bool:
-    """Return True for the rejected removal of somebody whose account could be used at that time."""
+    """Return True for the rejected removal of somebody with an account usable then.
+
+    The account could be used at the time of the rejection.
+    """
     return rejection.action is Action.REMOVE and rejection.account_ended is False
 
 

@@ -1,4 +1,7 @@
-"""Known orphans: when a run looks for their Genesys users again, and what it says of those it leaves alone."""
+"""Known orphans: their next look-up, and the words about orphans left alone.
+
+A run looks for their Genesys users again.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ REFUSED_LOOKUP_AFTER = timedelta(hours=24)
 
 
 def people_to_look_at(task: TaskContext) -> list[Guid]:
-    """Return the known orphans whose turn it is, those who were not looked up for longest.
+    """Return the known orphans in turn, longest without a look-up first.
 
     If the number of Genesys users has moved, everybody's turn has come: their changes are taken up like new ones.
     Raises GenesysError.
@@ -57,9 +60,10 @@ def people_to_look_at(task: TaskContext) -> list[Guid]:
 def let_rest(
     task: TaskContext, work: Work, matches: Mapping[Guid, Match], in_turn: Sequence[Guid]
 ) -> dict[Guid, Match]:
-    """Let the known orphans rest of whom nothing is new; take up the others. Return the matches of all but the first.
+    """Let known orphans without news rest; return the matches of the others.
 
-    A change that the run has taken up rests again only if AD still wants it. ``in_turn``: see `people_to_look_at`.
+    The run takes up the others. A change that the run has taken up rests again only if AD still wants it. ``in_turn``:
+    see `people_to_look_at`.
     """
     run = task.run
     known = task.journal.waiting.of_people(matches.keys()) if leaves_alone(task, run) else []
@@ -109,7 +113,10 @@ def _says_the_same(match: Match, status: Status, reason: Reason | None) -> bool:
 
 
 def note_open(task: TaskContext, run: RunRecord, rows: Iterable[Row], unlisted: Sequence[Postponed]) -> None:
-    """Note what waits and has no row in the report. To be called before the rows are recorded."""
+    """Note what waits and has no row in the report.
+
+    Must be called before the rows are recorded.
+    """
     if run.dry_run or run.bounded or run.groups:
         return
     if not leaves_alone(task, run):

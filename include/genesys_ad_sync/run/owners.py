@@ -12,7 +12,10 @@ from genesys_ad_sync.run.policy import mirrors
 
 
 def note_listed_owners(task: TaskContext, groups: Iterable[GenesysGroup], fed: Collection[str]) -> None:
-    """Keep the owners of the mapped groups (``fed``) for later tasks, as far as the listing shows them."""
+    """Keep the owners of the mapped groups for later tasks.
+
+    ``fed``: the mapped groups. Owners are kept as far as the listing shows them.
+    """
     if mirrors(task):
         task.facts[OWNERS] = {g.id: g.owners for g in groups if g.id in fed and g.owners is not None}
 

@@ -1,4 +1,7 @@
-"""Notes on patterns of the definition and of the run that match nothing: a typing error protects nobody."""
+"""Notes on patterns of the definition and of the run that match nothing.
+
+They matter because a typing error protects nobody.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +46,10 @@ def notes_on_protect(
     listed: Iterable[GenesysGroup],
     former: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> list[str]:
-    """Return a note for each pattern of `protect` that is neither name nor id of a Genesys group.
+    """Return a note for each pattern of `protect` that finds no Genesys group.
 
-    ``former``: Genesys group id -> names by which a pattern found it before.
+    Such a pattern is neither name nor id of a Genesys group. ``former``: Genesys group id -> names by which a pattern
+    found it before.
     """
     listed = list(listed)
     known = [name for group in listed for name in (group.name, *former.get(group.id, ()))]
@@ -99,7 +103,10 @@ def _all_users(task: TaskContext) -> list[DirectoryUser]:
 
 
 def _mapped_once(task: TaskContext) -> list[DirectoryGroup]:
-    """Return AD groups that are gone, or out of scope, and may still have unsettled changes."""
+    """Return AD groups without a mapping that may still have unsettled changes.
+
+    These groups are gone, or out of scope.
+    """
     if not task.run.groups:
         return []
     pairs = [*task.journal.pairs.active(), *task.journal.pairs.former()]

@@ -1,4 +1,7 @@
-"""Everything that a plan depends on, read from Genesys and the journal before anything is decided."""
+"""The inputs of a plan: everything that it depends on.
+
+All is read from Genesys and the journal before anything is decided.
+"""
 
 from __future__ import annotations
 
@@ -91,10 +94,10 @@ class PlanInputs:
         return plan(self.targets, self.matches, self.unmapped, definition, self.context, waiting)
 
     def gather_again(self, task: TaskContext) -> PlanInputs:
-        """Return the inputs as they are after another run has written. Genesys is not read again.
+        """Return the inputs after another run has written.
 
-        What that run wrote shows in the changes that it settled; the rest is left to `patch`, see
-        `PlanContext.in_flight`.
+        Genesys is not read again. What that run wrote shows in the changes that it settled; the rest is left to
+        `patch`, see `PlanContext.in_flight`.
         """
         present = {target.genesys_group.id: target.members for target in self.targets}
         return _inputs(task, with_newest_changes(task, self.work), self.matches, present, fence=None)
@@ -294,7 +297,10 @@ def _needs_reading(target: Target) -> bool:
 
 
 def _is_refused(change: Change, target: Target) -> bool:
-    """Return True for an addition that only a rejected pair wants: it needs no look at Genesys."""
+    """Return True for an addition that only a rejected pair wants.
+
+    It needs no look at Genesys.
+    """
     return change.action is Action.ADD and change.user_guid in target.refused
 
 
@@ -351,9 +357,10 @@ def _inputs(
 def _with_sleepers(
     task: TaskContext, targets: tuple[Target, ...], matches: Mapping[Guid, Match]
 ) -> tuple[tuple[Target, ...], Sleepers, dict[str, str]]:
-    """Return the targets with the grants that wake, these, and the states of users who are not among the members.
+    """Return the targets with the grants that wake.
 
-    Sleeping grants are looked at where a group is compared in full.
+    The second value is these grants, the third the states of users that are not among the members. Sleeping grants are
+    looked at where a group is compared in full.
     """
     present = {target.genesys_group.id: target.members for target in targets if target.full}
     asleep = task.journal.grants.asleep_in(present)

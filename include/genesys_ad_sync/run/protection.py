@@ -10,7 +10,10 @@ from genesys_ad_sync.run.context import TaskContext
 
 
 def note_names(task: TaskContext, listed: Iterable[GenesysGroup]) -> None:
-    """Note the names by which patterns of `protect:` find Genesys groups now. A dry run does so, too."""
+    """Note the names by which patterns of `protect:` find Genesys groups now.
+
+    A dry run does so, too.
+    """
     patterns = task.definition.protect
     found = {group.id: group.name for group in listed if names.matches_any(patterns, (group.name,))}
     known = task.journal.protected_groups.names() if found else {}

@@ -45,9 +45,9 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
 
 
 def new_pairs_asked_elsewhere(task: TaskContext, run: RunRecord, rows: Iterable[Row]) -> dict[tuple[Guid, str], RunKey]:
-    """Return the new pairs about which another run is asking: a person is asked once about a pair.
+    """Return the new pairs about which another run is asking.
 
-    What came to such a pair since waits for that answer, too.
+    A person is asked once about a pair. What came to such a pair since waits for that answer, too.
     """
     if not any(row.new_pair for row in rows):
         return {}
@@ -56,7 +56,10 @@ def new_pairs_asked_elsewhere(task: TaskContext, run: RunRecord, rows: Iterable[
 
 
 def ended_accounts(task: TaskContext, rows: Iterable[Row]) -> set[str]:
-    """Return the keys of the rows whose AD account is disabled, expired or deleted, by the newest view."""
+    """Return the keys of the rows with an ended AD account.
+
+    The account is disabled, expired or deleted, by the newest view.
+    """
     rows = list(rows)
     known = task.journal.views.users({row.user_guid for row in rows if row.user_guid})
     may_expire = task.definition.directory.policy.expired_users == "remove"
@@ -66,9 +69,10 @@ def ended_accounts(task: TaskContext, rows: Iterable[Row]) -> set[str]:
 
 
 def close_abandoned_questions(task: TaskContext) -> None:
-    """Close the questions of runs that were deleted, or ended without an answer: nobody can answer them.
+    """Close the questions of deleted runs, and of runs that ended without answer.
 
-    Until then other runs leave those rows to that question, and count them in the limits.
+    Nobody can answer these questions. Until then other runs leave those rows to that question, and count them in the
+    limits.
     """
     asking = set(task.journal.questions.open_elsewhere(task.clock(), exclude=task.key).values())
     abandoned = {key for key in asking if not task.awaits_answer(key)}

@@ -1,4 +1,7 @@
-"""What a run leaves alone for now: known refusals until their time, and groups that fail."""
+"""Groups and people that a run leaves alone for now.
+
+These are known refusals until their time, and groups that fail.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ def postpone(
 
 
 def note_unreadable_groups(task: TaskContext, read: Mapping[str, str | None]) -> None:
-    """Note which groups could not be read, and that others could. ``read``: by group, the error or None."""
+    """Note which groups could not be read, and that others could.
+
+    ``read``: by group, the error or None.
+    """
     failing = {one.genesys_group_id: one for one in task.journal.refusals.all() if one.kind is RefusalKind.FAILING}
     readable = [
         one

@@ -1,4 +1,4 @@
-"""Param `relink`: a person says which Genesys user an AD account is. An approver must confirm it.
+"""Param `relink`: a person names an AD account's Genesys user; an approver must confirm.
 
 `poll` notes what is asked. `resolve_users` finds both Genesys users. `plan` holds all that follows. The answer moves
 the link. Until then, the old link holds for everything else that the run does.
@@ -60,7 +60,10 @@ def begin(task: TaskContext, request: RunRequest) -> None:
 
 
 def requests_of(task: TaskContext) -> list[RelinkRequest]:
-    """Return what the run was asked to relink. Raises ParamError for an entry that cannot be read."""
+    """Return what the run was asked to relink.
+
+    Raises ParamError for an entry that cannot be read.
+    """
     requests: dict[Guid, RelinkRequest] = {}
     for text in task.facts[RELINK_REQUESTS]:
         match = _REQUEST.fullmatch(text.strip())
@@ -83,7 +86,10 @@ def requests_of(task: TaskContext) -> list[RelinkRequest]:
 
 
 def accounts_concerned(task: TaskContext) -> set[Guid]:
-    """Return the accounts that are to be relinked, and those whose Genesys user they are to take."""
+    """Return the accounts to relink, and the holders of their future Genesys users.
+
+    A holder is an account with a link to such a Genesys user.
+    """
     requests = requests_of(task)
     wanted = {request.genesys_user_id for request in requests if request.genesys_user_id}
     accounts = {request.guid for request in requests}
@@ -106,7 +112,7 @@ def groups_concerned(task: TaskContext, pairs: Iterable[GroupPair]) -> set[str]:
 
 
 def prepare(task: TaskContext, matches: Mapping[Guid, Match]) -> dict[Guid, Match]:
-    """Return the matches as they would be after the links have moved, for the accounts concerned.
+    """Return the matches as after the moves of links, for the accounts concerned.
 
     Stores what an approver must confirm. Raises ParamError for an account or Genesys user that is not known.
     """
@@ -140,7 +146,10 @@ def prepare(task: TaskContext, matches: Mapping[Guid, Match]) -> dict[Guid, Matc
 
 
 def _by_rules(task: TaskContext, guid: Guid, links: Mapping[Guid, Link]) -> str | None:
-    """Return the Genesys user that the rules find for an account without its link; None: the link stays."""
+    """Return the Genesys user that the rules find for an account without its link.
+
+    None: the link stays.
+    """
     old = links.get(guid)
     match = match_by_rules(task, guid, {other: link for other, link in links.items() if other != guid})
     found = match.genesys_user_id if match.status is MatchStatus.MATCHED else None
@@ -199,14 +208,20 @@ class LinkMoves:
 
 
 def link_moves(task: TaskContext, matches: Mapping[Guid, Match]) -> LinkMoves:
-    """Return the links that moved before or in this run, and those that wait for an answer."""
+    """Return the links that moved, and the links that wait for an answer.
+
+    A link moved before or in this run.
+    """
     relinks, moves = _awaited(task)
     remarks = task.facts[RELINK_REMARKS]
     return LinkMoves(moves_of_links(task, matches) | moves, relinks, remarks)
 
 
 def _awaited(task: TaskContext) -> tuple[dict[Guid, Relinking], dict[tuple[Guid, str], Move]]:
-    """Return the relinks that no person has approved yet, by account, and how links would move."""
+    """Return the relinks not yet approved by a person, by account, and their moves.
+
+    The moves say how links would move.
+    """
     relinking: dict[Guid, Relinking] = {}
     moves: dict[tuple[Guid, str], Move] = {}
     for relink in task.facts[RELINKS]:
@@ -220,7 +235,10 @@ def _awaited(task: TaskContext) -> tuple[dict[Guid, Relinking], dict[tuple[Guid,
 
 
 def note_without_rows(task: TaskContext, rows: Iterable[Row]) -> None:
-    """Say of which relinks nothing follows: there is nothing to ask about, and the links stay."""
+    """Say of which relinks nothing follows.
+
+    There is nothing to ask about, and the links stay.
+    """
     asked = {row.about.get("account") for row in rows if row.reason is Reason.RELINK}
     for relink in task.facts[RELINKS]:
         if asked.isdisjoint({relink.guid, *relink.ended}):
@@ -234,7 +252,10 @@ def note_without_rows(task: TaskContext, rows: Iterable[Row]) -> None:
 
 
 def decisions(task: TaskContext, by_row: Mapping[str, Decision]) -> dict[str, Decision]:
-    """Return the decisions on rows, by key. A link moves only if every group of its account was approved."""
+    """Return the decisions on rows, by key.
+
+    A link moves only if every group of its account was approved.
+    """
     given = dict(by_row)
     relinks = task.facts[RELINKS]
     held = [row for row in task.journal.rows.of_run(task.run) if row.reason is Reason.RELINK] if relinks else []

@@ -1,4 +1,7 @@
-"""A sync definition under a new name: key `formerly`, and the note where it is missing."""
+"""A sync definition under a new name: key `formerly`, and its missing note.
+
+The note says where the key is missing.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from genesys_ad_sync.run.facts import TAKEN_OVER
 
 
 def take_over_former(task: TaskContext, run: RunRecord) -> list[str]:
-    """Take over what the definition had under its former name; return notes. A dry run only says so.
+    """Take over what the definition had under its former name; return notes.
 
-    Raises SettingsError if the former file exists, or if that cannot be known.
+    A dry run only says so. Raises SettingsError if the former file exists, or if that cannot be known.
     """
     former, name = task.definition.formerly, task.definition.name
     if former is None:
@@ -45,7 +48,10 @@ def take_over_former(task: TaskContext, run: RunRecord) -> list[str]:
 
 
 def note_left_behind(task: TaskContext, genesys_group_ids: Collection[str]) -> None:
-    """Note which definitions whose file is gone own memberships in the Genesys groups that this one feeds."""
+    """Note definitions with a deleted file that own memberships in these Genesys groups.
+
+    This definition feeds the groups.
+    """
     if task.all_definitions is None:
         return
     own = {task.definition.name, task.definition.formerly}

@@ -1,6 +1,7 @@
-"""The Genesys users of a run in words: an approver must see whom a change is about on both sides.
+"""The Genesys users of a run in words, for both sides of a change.
 
-An AD account may be linked to another person's Genesys user, by a value that its owner can edit.
+An approver must see the people that a change is about on both sides. An AD account may be linked to another person's
+Genesys user, by a value that its owner can edit.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ def note(task: TaskContext, users: Iterable[GenesysUser]) -> None:
 
 
 def note_of_rows(task: TaskContext, rows: Iterable[Row]) -> None:
-    """Keep the names of the members that rows are about, as far as this task has read them."""
+    """Keep the names of the members that rows are about.
+
+    Only what this task has read of them is kept.
+    """
     ids = {row.genesys_user_id for row in rows if row.genesys_user_id and row.status in _SHOWN}
     note(task, task.genesys.members(ids).values())
 
 
 def look_up(task: TaskContext, ids: Iterable[str]) -> dict[str, str]:
-    """Return the users in words; those that are not known yet are asked for, 50 a request."""
+    """Return the users in words; ask for unknown users, 50 a request."""
     wanted = set(ids)
     missing = wanted - task.facts[SHOWN_USERS].keys()
     if missing:

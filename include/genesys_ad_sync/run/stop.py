@@ -1,4 +1,7 @@
-"""`dry_run: true` as a stop: a definition that turns dry while a run is under way ends its writing."""
+"""`dry_run: true` as a stop of a run under way.
+
+A definition that turns dry while a run is under way ends its writing.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ class Stop:
 
 
 def _why_dry_by_journal(task: TaskContext) -> str | None:
-    """Return what a run from a newer version of the definition noted, if that is dry."""
+    """Return why the definition is dry by the note of a newer version.
+
+    A run from the newer version left the note. None: the note is not dry, or there is none.
+    """
     noted = task.journal.definitions.noted()
     if noted is None or not noted.dry_run:
         return None

@@ -1,6 +1,7 @@
-"""The Genesys groups on which a run acts: their AD groups, and who belongs in them by the newest view.
+"""The Genesys groups of a run, with their AD groups and wanted members.
 
-Shared by `resolve_users` (which users matter?), `plan` (what must change?) and `patch` (is it still so?).
+The newest view says which members are wanted. Shared by `resolve_users` (which users matter?), `plan` (what must
+change?) and `patch` (is it still so?).
 """
 
 from __future__ import annotations
@@ -233,7 +234,10 @@ class Unreadable:
         self._known_groups = task.journal.views.known_groups() if not nested else frozenset()
 
     def below(self, guids: Collection[Guid]) -> frozenset[Guid]:
-        """Return those below these AD groups. A nested group that does not count is none of them."""
+        """Return the unreadable members below these AD groups.
+
+        A nested group that does not count is none of them.
+        """
         return unreadable_members(self._view, guids, nested=self._nested) - self._known_groups
 
 

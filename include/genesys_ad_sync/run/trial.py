@@ -1,4 +1,7 @@
-"""What dry runs have seen of pairs that no live run has compared. The first live comparison makes grants of it."""
+"""Evidence from dry runs of pairs that no live run has compared.
+
+The first live comparison makes grants of it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from genesys_ad_sync.run.targets import newest_pairs
 
 @dataclass(frozen=True)
 class Trial:
-    """By Genesys group: the evidence that still counts, and the rule of each AD group whose pair has no baseline."""
+    """The evidence that still counts, by Genesys group, with the rules.
+
+    Each rule is that of an AD group whose pair has no baseline.
+    """
 
     evidence: Mapping[str, Sequence[DryEvidence]] = field(default_factory=dict)
     rules: Mapping[str, Mapping[Guid, str]] = field(default_factory=dict)
@@ -41,7 +47,10 @@ def read_trial(task: TaskContext, targets: Sequence[Target]) -> Trial:
 
 
 def _rules(task: TaskContext, group_ids: Collection[str]) -> dict[str, dict[Guid, str]]:
-    """Return Genesys group id -> AD group of a pair without a baseline -> its rule, as it is written."""
+    """Return the rules of pairs without a baseline.
+
+    Genesys group id -> AD group of such a pair -> its rule, as it is written.
+    """
     rules: dict[str, dict[Guid, str]] = {}
     written = [rule.model_dump_json(exclude_none=True) for rule in task.definition.groups]
     for pair in newest_pairs(task):
@@ -63,9 +72,10 @@ def scope_of_memberships(task: TaskContext) -> str:
 
 
 def record_trial(task: TaskContext, decided: Plan) -> None:
-    """Replace the evidence of what this run has compared; drop that of pairs and scopes of before.
+    """Replace the evidence of what this run has compared.
 
-    After a live comparison it is dropped, too: what is left of it are grants.
+    Evidence of former pairs and scopes is dropped. After a live comparison it is dropped, too: what is left of it are
+    grants.
     """
     evidence = task.journal.dry_evidence
     mapped = [(pair.group_guid, pair.genesys_group_id) for pair in newest_pairs(task)]

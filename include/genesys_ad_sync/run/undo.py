@@ -1,6 +1,7 @@
-"""Params `undo_run` and `release_run`: take back what a run did, keep it so, and release it again.
+"""Params `undo_run` and `release_run`: take back a run's changes, keep them so, release.
 
-An undo run reads AD (to know what has changed since) and acts on nothing but what it takes back.
+What the run did is taken back, kept so, and released again. An undo run reads AD (to know what has changed since) and
+acts on nothing but what it takes back.
 """
 
 from __future__ import annotations
@@ -57,9 +58,10 @@ def undo_run(task: TaskContext) -> UndoRun | None:
 
 
 def begin(task: TaskContext, run: RunRecord, request: RunRequest) -> list[str]:
-    """Note what is to be undone, and release what is to be released. Return notes for the report.
+    """Note what the run must undo, and release; return notes for the report.
 
-    Raises RunUnknown if the journal knows no such run of this definition, RunAmbiguous if it knows two.
+    What is to be released is released at once. Raises RunUnknown if the journal knows no such run of this definition,
+    RunAmbiguous if it knows two.
     """
     notes = []
     if request.release_run:
@@ -104,7 +106,10 @@ def _release(task: TaskContext, run: RunRecord, asked: str) -> str:
 
 
 def _find(task: TaskContext, asked: str, knows: Callable[[RunKey], bool], former: Collection[str] = ()) -> RunKey:
-    """Return the run that is meant by a run id, or by DAG id/run id. ``former``: other DAG ids that are searched."""
+    """Return the run that a run id, or DAG id/run id, means.
+
+    ``former``: other DAG ids that are searched.
+    """
     definition = task.definition
     own = (task.key.dag_id, definition.dag_id, definition.full_dag_id, *definition.former_dag_ids)
     dag_ids = dict.fromkeys((*own, *sorted(former)))
@@ -160,7 +165,10 @@ class UndoInputs:
 
 
 def gather_undo_inputs(task: TaskContext, undo: UndoRun) -> UndoInputs:
-    """Read everything that the plan of an undo depends on. Raises GenesysError if users cannot be read."""
+    """Read everything that the plan of an undo depends on.
+
+    Raises GenesysError if users cannot be read.
+    """
     return _inputs(task, undo, fence=begin_reading(task))
 
 
@@ -321,17 +329,20 @@ _STATE_WORDS = {
 
 
 def _newest_told(task: TaskContext, rows: Sequence[Row]) -> dict[str, int]:
-    """Return the id of the newest change that AD reported by row key, 0 if none.
+    """Return the id of the newest change that AD reported, by row key.
 
-    Every AD group counts that feeds the Genesys group, or did so once: the newest change rules, whatever its group.
-    A change from before the journal kept its evidence counts, too.
+    The id is 0 if there is none. Every AD group counts that feeds the Genesys group, or did so once: the newest change
+    rules, whatever its group. A change from before the journal kept its evidence counts, too.
     """
     newest = newest_told(task, {(row.genesys_group_id or "", row.person) for row in rows}, or_not_known=True)
     return {row.key: newest[row.genesys_group_id or "", row.person] for row in rows}
 
 
 def _wanted(task: TaskContext, group_ids: Iterable[str]) -> dict[str, dict[Guid, tuple[Guid, ...]]]:
-    """Return who belongs in each Genesys group by AD's newest view: AD user -> the AD groups that list the user."""
+    """Return the members of each Genesys group by AD's newest view.
+
+    AD user -> the AD groups that list the user.
+    """
     sources: dict[str, set[Guid]] = {group_id: set() for group_id in group_ids}
     for pair in task.facts.required(MAPPING).pairs:
         if pair.genesys_group_id in sources and pair.state is PairState.CONFIRMED:

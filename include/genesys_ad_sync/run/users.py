@@ -1,4 +1,7 @@
-"""Genesys users of the AD users that a run concerns: looked up, verified, linked again where a user is deleted."""
+"""Genesys users of the AD users that a run concerns.
+
+They are looked up, verified, and linked again where a user is deleted.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,10 @@ def _may_lose_members(target: Target) -> bool:
 
 
 def _may_lose_strangers(task: TaskContext, target: Target) -> bool:
-    """Return True if `mirror` may remove members that `exclude:` must protect, or mode full lists them as manual."""
+    """Return True if the target may have members that `exclude:` must protect.
+
+    `mirror` may remove these members, or mode full lists them as manual.
+    """
     if not task.definition.exclude.users or not (mirrors(task) or task.run.mode is Mode.FULL):
         return False
     return target.full or any(change.user_guid is None and change.settled_by is None for change in target.changes)
@@ -81,7 +87,10 @@ def users_to_verify(targets: Sequence[Target]) -> set[Guid]:
 
 
 def matched(task: TaskContext) -> dict[Guid, Match]:
-    """Return the matches of this run, by AD user. A user who was not looked up is missing."""
+    """Return the matches of this run, by AD user.
+
+    A user that was not looked up is missing.
+    """
     return {match.user_guid: match for match in task.facts[MATCHES]}
 
 
@@ -93,7 +102,9 @@ def resolve(
     unsure: Collection[Guid] = (),
     compare_with_all: bool = False,
 ) -> dict[Guid, Match]:
-    """Look up these AD users in Genesys, compare their links, and store what changed. Raises GenesysError.
+    """Look up these AD users in Genesys, compare their links, and store changes.
+
+    Raises GenesysError.
 
     - ``unsure``: users whose link is not enough, whatever the targets say.
     - ``compare_with_all``: compare users that no look-up finds with a listing of all users.
@@ -144,9 +155,10 @@ def look_up(task: TaskContext, target: Target, matches: Mapping[Guid, Match]) ->
 
 
 def look_up_absent(task: TaskContext, targets: Sequence[Target], matches: Mapping[Guid, Match]) -> dict[Guid, Match]:
-    """Return the matches, after a look at the Genesys users of removals that are not among the members.
+    """Return the matches after a look at absent Genesys users of removals.
 
-    Where Genesys shows such a user as deleted, the person may be a member as another user. Raises GenesysError.
+    These users are not among the members. Where Genesys shows such a user as deleted, the person may be a member as
+    another user. Raises GenesysError.
     """
     leaving = {guid for target in targets for guid in _leavers(target)}
     links = task.journal.links.of(leaving)
@@ -180,7 +192,10 @@ _DOUBTS = {Reason.AMBIGUOUS, Reason.LINK_CONTRADICTED}
 
 
 def _leavers(target: Target) -> set[Guid]:
-    """Return the AD users whose removal would seem to be in effect if they are no members."""
+    """Return the AD users with removals that would seem to be in effect.
+
+    A removal would seem so if its user is no member.
+    """
     if target.members is None:
         return set()
     return {
@@ -191,7 +206,10 @@ def _leavers(target: Target) -> set[Guid]:
 
 
 def _link_of_grant(guid: Guid, genesys_user_id: str | None, now: datetime) -> Link | None:
-    """Return a link to the Genesys user of a grant. The stored link ends when AD deletes the account."""
+    """Return a link to the Genesys user of a grant.
+
+    The stored link ends when AD deletes the account.
+    """
     return Link(guid, genesys_user_id, BY_GRANT, now) if genesys_user_id else None
 
 
@@ -233,7 +251,10 @@ def _matching(
     *,
     compare_with_all: bool = False,
 ) -> MatchState:
-    """Ask Genesys about these AD users. ``checked``: linked Genesys users to look at; other links are believed."""
+    """Ask Genesys about these AD users.
+
+    ``checked``: linked Genesys users to look at; other links are believed.
+    """
     users = task.journal.views.users(guids)
     gone = set(guids) - users.keys()
     due = due_for_external_ids(task, users.values(), links, checked)
@@ -305,7 +326,10 @@ def _look_up(task: TaskContext, lookup: Lookup) -> _Answer:
 def _with_external_ids(
     task: TaskContext, authority: str, keys: Collection[str]
 ) -> tuple[dict[str, list[GenesysUser]], Collection[str]]:
-    """Look up external ids one by one. A key that Genesys refuses, such as ".", concerns one user only."""
+    """Look up external ids one by one.
+
+    A key that Genesys refuses, such as ".", concerns one user only.
+    """
     found: dict[str, list[GenesysUser]] = {}
     refused: list[str] = []
     for key in keys:
@@ -352,7 +376,10 @@ def _is_refused_add(row: Row) -> bool:
 
 
 def _as_orphan(row: Row, user: GenesysUser | None) -> Row:
-    """Return a refused add as orphaned, unless the user is active. ``user``: as Genesys knows it; None: gone."""
+    """Return a refused add as orphaned, unless the user is active.
+
+    ``user``: as Genesys knows it; None: gone.
+    """
     if user is None or user.state == "deleted":
         return replace(row, status=Status.ORPHANED, reason=Reason.NO_GENESYS_USER)
     if user.state != "active":

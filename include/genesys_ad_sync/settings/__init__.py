@@ -1,6 +1,7 @@
-"""The sync definition: the YAML file that says what is read, how AD maps to Genesys Cloud, and what is allowed.
+"""The sync definition is a YAML file.
 
-Knows neither Airflow nor any server; it only reads files.
+It says what is read, how AD maps to Genesys Cloud, and what is allowed. Knows neither Airflow nor any server; it only
+reads files.
 """
 
 from genesys_ad_sync.settings.definition import (

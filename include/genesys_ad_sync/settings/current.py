@@ -1,4 +1,7 @@
-"""The file of a definition as it is now, for a task that began when it said something else."""
+"""The file of a definition as it is now.
+
+It is for a task that began when the file said something else.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ class CurrentDefinition:
         self._why_dry: str | None = None
 
     def why_dry(self) -> str | None:
-        """Return why nothing may be written by the definition or by its file; None: it may.
+        """Return why nothing may be written by the definition or by its file.
 
-        A file that is gone or cannot be read counts as dry: it may say so.
+        None: it may be written. A file that is gone or cannot be read counts as dry: it may say so.
         """
         if self._definition.dry_run:
             return f"the sync definition {self._definition.name} says dry_run: true"

@@ -1,4 +1,4 @@
-"""The sync definition and its sections: the keys of the YAML file, and what follows from them.
+"""The sync definition and its sections: the YAML keys and their consequences.
 
 Everything is checked here, so that no other room ever asks whether a setting makes sense. Each key has a description,
 from which the documentation and the JSON schema are made, and a `Write` mark for error messages.
@@ -48,7 +48,7 @@ _ALWAYS_READ = ("mail", "userPrincipalName")
 
 
 class SyncDefinition(Section):
-    """A sync definition: what is read, how AD maps to Genesys Cloud, and what is allowed."""
+    """A sync definition: what is read, how AD maps to Genesys, what is allowed."""
 
     # `name`, the file's name without its ending, gives the ids of the two DAGs.
 
@@ -226,11 +226,17 @@ class SyncDefinition(Section):
 
     @property
     def user_attributes(self) -> tuple[str, ...]:
-        """List the attributes that rules of `users:` need and those always read: in lower case, sorted."""
+        """List the attributes that rules of `users:` need, and the attributes always read.
+
+        They are in lower case and sorted.
+        """
         return tuple(sorted({name.lower() for name in (*_ALWAYS_READ, *(rule.directory for rule in self.users))}))
 
     def scope(self, naming_context: str) -> Scope:
-        """Describe the part of AD that is read. ``naming_context``: the domain's DN, from the server's rootDSE."""
+        """Describe the part of AD that is read.
+
+        ``naming_context``: the domain's DN, from the server's rootDSE.
+        """
         bases = names.highest_dns(self.directory.group_base)
         return Scope(
             naming_context=naming_context,
@@ -246,7 +252,10 @@ class SyncDefinition(Section):
 
 
 def dag_id_of(name: str) -> str:
-    """Return the id of a definition's DAG; the DAG of its full comparison has ``_full`` behind it."""
+    """Return the id of a definition's DAG.
+
+    The DAG of its full comparison has ``_full`` behind it.
+    """
     return DAG_ID if name == DEFAULT_NAME else f"{DAG_ID}__{name}"
 
 

@@ -1,4 +1,7 @@
-"""Errors of validation, in words for a person who edits a YAML file and does not know pydantic."""
+"""Errors of validation, in plain words.
+
+They are for a person that edits a YAML file and does not know pydantic.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ _PLAIN_WORDS = {
 
 
 def explained(error: ErrorDetails) -> str:
-    """Say in one line which key is wrong, what is wrong with it, and what to do."""
+    """Name in one line the wrong key, the fault, and the remedy."""
     kind, key = error["type"], _key_path(error["loc"])
     if kind == "extra_forbidden":
         return f"`{key}` is not a known key. {_nearest_key(error['loc'])}"
@@ -77,6 +80,9 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
 
 
 def _field_at(location: Location) -> FieldInfo | None:
-    """Return the key's field; None where the location is not a key, but a whole rule of a list."""
+    """Return the key's field.
+
+    None where the location is not a key, but a whole rule of a list.
+    """
     keys = [part for part in location if isinstance(part, str)]
     return _model_at(keys[:-1]).model_fields.get(keys[-1]) if keys else None

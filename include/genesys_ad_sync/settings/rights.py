@@ -32,7 +32,10 @@ def refuse_shared_folder(folder: Path) -> None:
 
 
 def _places(path: Path) -> Iterator[Path]:
-    """Yield the file or folder and what is above it, by its own path and by where links lead."""
+    """Yield the file or folder and all folders above it.
+
+    They are found by its own path and by where links lead.
+    """
     own, real = path.absolute(), _real(path)
     yield real
     yield from dict.fromkeys((*own.parents, *real.parents))

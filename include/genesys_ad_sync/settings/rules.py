@@ -1,4 +1,7 @@
-"""Rules: which AD group feeds which Genesys group, and which Genesys user an AD user is."""
+"""Rules for AD groups and Genesys groups, and for AD users and Genesys users.
+
+They say which AD group feeds which Genesys group, and which Genesys user an AD user is.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ TARGETS: tuple[TargetKey, ...] = ("genesys_id", "genesys_external_id", "genesys_
 
 
 class GroupRule(Section):
-    """One rule of `groups:`. Exactly one key finds AD groups, and exactly one names the Genesys group."""
+    """One rule of `groups:`.
+
+    Exactly one key finds AD groups, and exactly one names the Genesys group.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -109,7 +115,10 @@ class GroupRule(Section):
     @field_validator("genesys_id", "genesys_name")
     @classmethod
     def _check_template(cls, value: str | None, info: ValidationInfo) -> str | None:
-        """Allow the named groups of `name` in a template; beside `attribute`, allow {value} and nothing else."""
+        """Allow the named groups of `name` in a template.
+
+        Beside `attribute`, allow {value} and nothing else.
+        """
         if value is None:
             return None
         known = info.data
@@ -170,7 +179,10 @@ class GroupRule(Section):
 
 
 class UserRule(Section):
-    """One rule of `users:`. An attribute of the AD user equals an attribute of the Genesys user."""
+    """One rule of `users:`.
+
+    An attribute of the AD user equals an attribute of the Genesys user.
+    """
 
     directory: Annotated[FilledText, Write("the LDAP name of an attribute of the AD user", "mail")] = Field(
         description="Attribute of the AD user whose value is looked up. Of an attribute with several values all are "
@@ -212,7 +224,10 @@ DEFAULT_USER_RULES = (
 
 
 def fill(template: str, named_groups: Mapping[str, str | None]) -> str:
-    """Return the template with its names replaced; a group of the expression that took no part counts as empty."""
+    """Return the template with its names replaced.
+
+    A group of the expression that took no part counts as empty.
+    """
     return template.format_map({key: value or "" for key, value in named_groups.items()})
 
 

@@ -106,7 +106,10 @@ def distinguished_name(value: str) -> str:
 
 
 def one_or_list_of_names(value: object) -> object:
-    """Make a list of a single DN, so that messages about it name the key and no position."""
+    """Make a list of a single DN.
+
+    Messages about it then name the key and no position.
+    """
     return (distinguished_name(not_blank(value)),) if isinstance(value, str) else value
 
 
@@ -167,7 +170,10 @@ def attribute_name(value: str) -> str:
 
 
 def cron(value: str) -> str:
-    """Refuse a text that is not a schedule with a next time; only five fields or a name such as ``@daily``."""
+    """Refuse a text that is not a schedule with a next time.
+
+    Only five fields or a name such as ``@daily`` are allowed.
+    """
     remedy = 'Write five fields in quotes, for example "*/15 * * * *" (every quarter of an hour), or "@daily".'
     fields = value.split()
     if not value.startswith("@"):
@@ -183,7 +189,10 @@ def cron(value: str) -> str:
 
 
 def occurrences(schedule: str, count: int) -> list[datetime]:
-    """Return the first times of a schedule from a fixed day on; the result must not depend on the clock."""
+    """Return the first times of a schedule from a fixed day on.
+
+    The result must not depend on the clock.
+    """
     ticks = croniter(schedule, datetime(2020, 1, 1))  # noqa: DTZ001  distances only, no zone wanted
     return [ticks.get_next(datetime) for _ in range(count)]
 
@@ -216,7 +225,10 @@ def name_of_file(value: str | None) -> str | None:
 
 
 def iso_duration(value: object) -> object:
-    """Refuse what pydantic would take for a duration although nobody could read it (8 = eight seconds)."""
+    """Refuse a duration that pydantic would accept although nobody could read it.
+
+    An example is 8, which means eight seconds.
+    """
     if not isinstance(value, (str, timedelta)) or (isinstance(value, str) and not value.startswith("P")):
         raise wrong("is not an ISO 8601 duration", "Write for example PT8H (eight hours), PT90M or P1D.")
     return value
@@ -266,7 +278,10 @@ def _path_variable(found: re.Match[str]) -> str:
 
 
 def _refuse_secrets(url: str) -> None:
-    """Refuse a login, a query and a fragment. The text of the error is without the URL."""
+    """Refuse a login, a query and a fragment.
+
+    The text of the error is without the URL.
+    """
     authority, _, path = url.partition("://")[2].partition("/")
     before, at, _ = authority.rpartition("@")
     is_login = bool(at) and not _CONNECTION_IN_URL.fullmatch(before)

@@ -1,7 +1,7 @@
-"""Between `plan` and `patch_approved`: the form, its answer, and a new reading of AD before approved rows are sent.
+"""Between `plan` and `patch_approved`: form, answer, and a new reading of AD.
 
-The question is frozen with the plan. Whatever the answer, a row is only written after AD and Genesys were asked again;
-that may shrink what was approved, never grow it.
+AD is read again before approved rows are sent. The question is frozen with the plan. Whatever the answer, a row is only
+written after AD and Genesys were asked again; that may shrink what was approved, never grow it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ _HELD_ON_CHANGES = {Reason.SCOPE_CHANGED, Reason.OTHER_DOMAIN_CONTROLLER, Reason
 
 @dataclass(frozen=True)
 class ApprovalForm:
-    """What the form shows. ``options``: in order, each of them unique. ``hash``: part of the body."""
+    """The content of the form.
+
+    ``options``: in order, each of them unique. ``hash``: part of the body.
+    """
 
     subject: str
     body: str
@@ -75,7 +78,10 @@ class ApprovalAnswer:
 
 
 def build_form(task: TaskContext) -> ApprovalForm | None:
-    """Return the form of this run. None: there is nothing to ask, or it was answered already."""
+    """Return the form of this run.
+
+    None: there is nothing to ask, or it was answered already.
+    """
     run = task.run
     frozen = task.facts[QUESTION]
     if frozen is None or _answered(task):
@@ -192,9 +198,9 @@ def _load_or_store_answer(task: TaskContext, frozen: FrozenQuestion, given: Appr
 
 
 def _approval(frozen: FrozenQuestion, given: ApprovalAnswer, of_pairs: Mapping[str, str]) -> StoredApproval:
-    """Return what the answer means for each Genesys group, and for rows that were chosen alone.
+    """Return the meaning of the answer, by Genesys group and for single rows.
 
-    ``of_pairs``: key of a row of a new pair -> the key of its option.
+    A single row is one that was chosen alone. ``of_pairs``: key of a row of a new pair -> the key of its option.
     """
     options, singles = frozen.options, frozen.singles
     if given.by is None or given.outdated or not is_decided(given.chosen):

@@ -1,4 +1,7 @@
-"""Last task: turns the run red if a change failed, a task did, or limits stopped the run."""
+"""Last task: turns the run red after a failed change or task, or limits.
+
+Limits count if they stopped the run.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,17 @@ from genesys_ad_sync.errors import GroupSyncError
 
 
 class RunFailed(GroupSyncError):
-    """A change failed that counts, or a task did. Raised by `check`: the DAG run is red, and the report green."""
+    """A failed change or task that counts.
+
+    Raised by `check`: the DAG run is red, and the report green.
+    """
 
 
 def check(document_counts: dict[str, Any], failed_tasks: Sequence[str], why_stopped: str | None) -> None:
-    """Raise RunFailed if a change failed that `fail_on` counts, a task did, or limits stopped the run.
+    """Raise RunFailed for a failed change or task, or limits that stopped the run.
 
-    ``document_counts``: of the report, with ``failures_that_count``; without it, all count.
+    A failed change is one that `fail_on` counts. ``document_counts``: of the report, with ``failures_that_count``;
+    without it, all count.
     """
     problems = []
     if failed_tasks:

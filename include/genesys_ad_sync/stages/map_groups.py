@@ -1,4 +1,4 @@
-"""Second task: finds the Genesys group that each AD group feeds, or why there is none."""
+"""Second task: finds each AD group's Genesys group, or the reason for none."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ HIDDEN_NOTE = (
 
 @records_failure
 def map_groups(task: TaskContext) -> dict[str, Any]:
-    """Map all AD groups in scope by the definition's rules. Raises GenesysError if the groups cannot be listed.
+    """Map all AD groups in scope by the definition's rules.
 
-    The pairs are stored in the journal (a dry run stores none). A pair that no rule makes any more becomes inactive;
-    what was granted under it is not taken away by that alone.
+    Raises GenesysError if the groups cannot be listed. The pairs are stored in the journal (a dry run stores none). A
+    pair that no rule makes any more becomes inactive; what was granted under it is not taken away by that alone.
     """
     definition = task.definition
     groups = task.journal.views.groups_in_scope()
@@ -65,9 +65,10 @@ def map_groups(task: TaskContext) -> dict[str, Any]:
 def _with_hidden_groups(
     task: TaskContext, listed: Sequence[GenesysGroup], pairs: Sequence[GroupPair], skipped: Sequence[SkippedGroup]
 ) -> tuple[list[GroupPair], list[SkippedGroup]]:
-    """Return the mapping where Genesys hides groups: one that is not listed may be there all the same.
+    """Return the mapping where Genesys hides groups.
 
-    A pair with such a group stays. An AD group whose Genesys group is not found has its changes held.
+    A group that is not listed may be there all the same. A pair with such a group stays. An AD group whose Genesys
+    group is not found has its changes held.
     """
     visible = {group.id for group in listed}
     kept = {pair.group_guid: pair for pair in task.journal.pairs.active() if pair.genesys_group_id not in visible}
@@ -113,7 +114,10 @@ def _record(
 
 
 def _hidden_names(task: TaskContext) -> dict[str, str]:
-    """Return the Genesys groups that were known once, where some are hidden: they may be there all the same."""
+    """Return the Genesys groups that were known once, where some are hidden.
+
+    They may be there all the same.
+    """
     if not task.facts[HIDDEN_GROUPS]:
         return {}
     known = (*task.journal.pairs.former(), *task.journal.pairs.active())
@@ -155,7 +159,10 @@ def _external_ids(task: TaskContext, needed: Iterable[str], listed: Collection[s
 
 
 def _carriers(task: TaskContext, external_id: str) -> str | tuple[str, ...] | None:
-    """Return the Genesys groups that carry the id, see `ExternalIds`. Several concern that AD group, not the run."""
+    """Return the Genesys groups that carry the id, see `ExternalIds`.
+
+    Several concern that AD group, not the run.
+    """
     try:
         return task.genesys.group_id_by_external_id(external_id)
     except AmbiguousExternalId as error:

@@ -1,4 +1,7 @@
-"""Fifth task, mapped: writes one lane of the plan, group by group, and reads back what it wrote."""
+"""Fifth task, mapped: writes one lane of the plan, group by group.
+
+It reads back what it wrote.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,10 @@ def _write(task: TaskContext, run: RunRecord, lane: int, groups: _Groups) -> Non
 
 
 def _written(pool: ThreadPoolExecutor, lane_writer: LaneWriter, stages: list[list[Group]]) -> Iterator[str]:
-    """Write the stages one after the other. A client that was refused asks with one group first."""
+    """Write the stages one after the other.
+
+    A client that was refused asks with one group first.
+    """
     if lane_writer.asks_first and stages:
         (first, *rest), *others = stages
         yield lane_writer.write_group(*first)
@@ -89,7 +95,10 @@ def _ended_accounts(task: TaskContext, groups: _Groups) -> frozenset[Guid]:
 
 
 def _failed_before(task: TaskContext, run: RunRecord, groups: _Groups) -> set[str]:
-    """Return the groups that failed in the run before, or in an earlier try of this one, or are known to fail."""
+    """Return the groups that failed before, or are known to fail.
+
+    "Before" is in the run before, or in an earlier try of this one.
+    """
     failed = task.journal.rows.groups_that_failed_before(run)
     of_groups = {RefusalKind.GROUP, RefusalKind.FAILING}
     known = task.journal.refusals.all()
@@ -99,14 +108,20 @@ def _failed_before(task: TaskContext, run: RunRecord, groups: _Groups) -> set[st
 
 
 def _was_tried(row: Row) -> bool:
-    """Return True if Genesys was asked: a row that the task did not come to has no answer."""
+    """Return True if Genesys was asked about the row.
+
+    A row that the task did not come to has no answer.
+    """
     not_reached = row.reason in {Reason.NOT_ATTEMPTED, Reason.REFUSED_CLIENT}
     was_reached = not not_reached or row.http_code is not None
     return row.status is Status.FAILED and was_reached
 
 
 def _fresh_until(task: TaskContext, lane: int, fence: int) -> datetime | None:
-    """Return until when the members read by `plan` may be relied on. None: not at all."""
+    """Return until when the members read by `plan` may be relied on.
+
+    None: not at all.
+    """
     reading = task.facts[READING]
     if lane >= FIRST_APPROVED_LANE or reading is None or reading.fence != fence:
         return None

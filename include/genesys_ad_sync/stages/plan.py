@@ -1,4 +1,4 @@
-"""Fourth task: what must be written to Genesys Cloud, what is held, what is done already.
+"""Fourth task: decides what Genesys Cloud gets, what is held, what is done already.
 
 Gathers, lets `planning` decide, and records the plan. Nothing is read between the first decision and the last.
 """
@@ -40,9 +40,10 @@ class Recorded:
 
 @records_failure
 def plan(task: TaskContext) -> dict[str, Any]:
-    """Decide and record. Return the batches for the mapped `patch` tasks, counts, and the plan's hash.
+    """Decide and record; return the batches, counts, and the plan's hash.
 
-    A group whose present members cannot be read has its changes held; the others go on.
+    The batches are for the mapped `patch` tasks. A group whose present members cannot be read has its changes held; the
+    others go on.
     """
     close_abandoned_questions(task)
     undo = undo_run(task)
@@ -66,7 +67,10 @@ def _decide_undisturbed(task: TaskContext, inputs: PlanInputs | UndoInputs) -> R
 
 
 def record_plan(task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Plan) -> Recorded:
-    """Store the plan, its question, and what it settles without a write. To be called in one transaction."""
+    """Store the plan, its question, and what it settles without a write.
+
+    Must be called in one transaction.
+    """
     run, now = task.run, task.clock()
     note_without_rows(task, decided.rows)
     rows = open_question(task, run, decided, _with_comparison_changes(task, run, decided))
@@ -102,7 +106,10 @@ def _note_waiting(task: TaskContext, run: RunRecord, inputs: PlanInputs, rows: S
 
 
 def over_limit_of(rows: Sequence[Row], decided: Plan, limits: Limits) -> dict[int, str | None]:
-    """Return the exceeded limits of the changes that are held for one; a later day must not let them pass."""
+    """Return the exceeded limits of the changes that are held for one.
+
+    A later day must not let them pass.
+    """
     return {
         change_id: as_exceeded(decided.excess.limits_of(row.action, row.genesys_group_id), limits)
         for row in rows

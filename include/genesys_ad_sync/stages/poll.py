@@ -1,4 +1,4 @@
-"""First task: bring the journal up to date with AD, and choose what this run acts on.
+"""First task: updates the journal from AD, and chooses this run's changes.
 
 All that AD has to say is read here, so that the later tasks work on one view. Nothing is decided here about Genesys
 Cloud.
@@ -56,7 +56,10 @@ def poll(task: TaskContext, request: RunRequest) -> dict[str, Any]:
 
 
 def _note_definition(task: TaskContext, request: RunRequest) -> None:
-    """Note what the definition says, before anything can fail: it may be the stop of another run."""
+    """Note what the definition says, before anything can fail.
+
+    It may be the stop of another run.
+    """
     now = task.clock()
     task.journal.definitions.note(dry_run=task.definition.dry_run, due_at=request.due_at or now, run=task.key, at=now)
 
@@ -155,7 +158,9 @@ def _prove(task: TaskContext, poller: DirectoryPoller, polled: PollResult, run: 
 
 
 def _groups_to_prove(task: TaskContext, changes: Sequence[Change]) -> dict[Guid, int]:
-    """Return the AD groups in scope that must be read completely, each with the oldest poll that may have done it.
+    """Return the AD groups in scope that must be read completely.
+
+    Each comes with the oldest poll that may have done it.
 
     - Groups that feed the same Genesys group as one with a pending removal, or with an addition in doubt.
     - Groups of pairs without a baseline, which are still to be compared in full.
@@ -182,7 +187,10 @@ def _groups_to_prove(task: TaskContext, changes: Sequence[Change]) -> dict[Guid,
 
 
 def _open_since(changes: Sequence[Change]) -> dict[Guid, int]:
-    """Return the AD groups of open changes that need a proof, each with the newest poll that recorded one."""
+    """Return the AD groups of open changes that need a proof.
+
+    Each comes with the newest poll that recorded one.
+    """
     since: dict[Guid, int] = {}
     for change in changes:
         to_prove = change.action is Action.REMOVE or change.held_reason is _IN_DOUBT

@@ -192,7 +192,10 @@ def _document(task: TaskContext, run: RunRecord, rows: Sequence[Row], answer: An
 
 
 def _member_names(task: TaskContext, run: RunRecord) -> dict[str, str]:
-    """Return the names of the Genesys users that the report has by id, as far as they are known."""
+    """Return the names of the Genesys users that the report has by id.
+
+    They are returned as far as they are known.
+    """
     results = task.journal.figures.groups(run)
     return task.facts[SHOWN_USERS] | {
         id_: name for result in results for id_, name in result.manual_member_names.items()
@@ -200,7 +203,10 @@ def _member_names(task: TaskContext, run: RunRecord) -> dict[str, str]:
 
 
 def _with_first_seen(task: TaskContext, rows: Sequence[Row]) -> list[Row]:
-    """Return the rows with the time at which the oldest of their changes was first listed, and by which run."""
+    """Return the rows with the first listing of their oldest change.
+
+    It is the time at which the oldest of their changes was first listed, and the run that listed it.
+    """
     seen = task.journal.changes.first_seen({id_ for row in rows for id_ in row.change_ids})
     found = []
     for row in rows:
@@ -274,7 +280,10 @@ def _approval(task: TaskContext) -> dict[str, Any] | None:
 
 
 def _mode_of(task: TaskContext, run: RunRecord) -> Mode:
-    """Return what the run did: `full` or `changes`. `auto` was `full` if everything mapped was compared in full."""
+    """Return what the run did: `full` or `changes`.
+
+    `auto` was `full` if everything mapped was compared in full.
+    """
     if run.mode is not Mode.AUTO:
         return run.mode
     mapping = task.facts[MAPPING]
@@ -343,7 +352,10 @@ def _forget_names(task: TaskContext, before: datetime) -> None:
 
 
 def _compared(task: TaskContext, rows: Sequence[Row]) -> frozenset[str]:
-    """Return the Genesys groups that this run compared in full. An unproven removal leaves a comparison open."""
+    """Return the Genesys groups that this run compared in full.
+
+    An unproven removal leaves a comparison open.
+    """
     return task.facts[COMPARED] - {row.genesys_group_id for row in rows if row.reason is Reason.UNPROVEN}
 
 

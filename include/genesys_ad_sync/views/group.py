@@ -1,4 +1,7 @@
-"""What feeds a Genesys group, who is in it and through what, what waits, and what the limits have counted."""
+"""A Genesys group: its sources, its members with their paths, and waiting changes.
+
+It also says what the limits have counted.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +40,10 @@ class FeedingGroup:
 
 @dataclass(frozen=True)
 class Member:
-    """A person in, or to be in, the Genesys group. ``path``: AD groups down to the person; empty: AD does not want it.
+    """A person in, or to be in, the Genesys group.
 
-    ``origin``: ``ad`` (wanted and owned), ``to add``, ``to remove``, ``by hand``, ``not certain`` (a sleeping grant).
+    ``path``: AD groups down to the person; empty: AD does not want it. ``origin``: ``ad`` (wanted and owned), ``to
+    add``, ``to remove``, ``by hand``, ``not certain`` (a sleeping grant).
     """
 
     origin: str
@@ -53,7 +57,10 @@ class Member:
 
 @dataclass(frozen=True)
 class LimitUse:
-    """A limit, and how much of it the last 24 hours have used. ``limit`` None: the definition could not be read."""
+    """A limit, and how much of it the last 24 hours have used.
+
+    ``limit`` None: the definition could not be read.
+    """
 
     key: str
     used: int
@@ -157,7 +164,10 @@ def _members(
     paths: Mapping[Guid, Mapping[Guid, tuple[Guid, ...]]],
     last: GroupResult | None,
 ) -> tuple[Member, ...]:
-    """Return the people whom AD wants, or owns, and those whom the last look in full found besides."""
+    """Return the people that AD wants or owns, and the others found.
+
+    The last look in full found the others.
+    """
     wanted: dict[Guid, tuple[Guid, ...]] = {}
     for members in paths.values():
         for guid, path in members.items():

@@ -50,7 +50,10 @@ class Approval:
 
 @dataclass(frozen=True)
 class Wait:
-    """What holds a change, and the way out. ``since``: when a run first listed it, or else when AD showed it."""
+    """What holds a change, and the way out.
+
+    ``since``: when a run first listed it, or else when AD showed it.
+    """
 
     status: str
     reason: str | None
@@ -61,7 +64,10 @@ class Wait:
 
 @dataclass(frozen=True)
 class AsOf:
-    """Of when an answer is. ``directory``: the last poll. ``genesys``: the last run that listed the members."""
+    """The dates of an answer.
+
+    ``directory``: the last poll. ``genesys``: the last run that listed the members.
+    """
 
     directory: datetime | None
     genesys: datetime | None
@@ -108,7 +114,10 @@ def approval_of(question: StoredQuestion | None) -> Approval | None:
 def wait_of(
     row: Row | None, outcome: Outcome | None, question: StoredQuestion | None, *, since: datetime, now: datetime
 ) -> Wait:
-    """Return why a change waits. ``row``: the newest that lists it, which knows more than its outcome."""
+    """Return why a change waits.
+
+    ``row``: the newest that lists it, which knows more than its outcome.
+    """
     status = row.status.value if row else outcome.status.value if outcome else "new"
     reason: Reason | None = row.reason if row else outcome.reason if outcome else None
     if row is None and outcome is None:
@@ -131,9 +140,9 @@ def last_attempts(outcomes: Iterable[Outcome]) -> list[tuple[RunKey, int]]:
 
 
 def paths_up(journal: DefinitionJournal, person: Guid, *, nested: bool) -> dict[Guid, tuple[Guid, ...]]:
-    """Return each AD group that contains a person, with a shortest path of groups down to the person.
+    """Return each AD group that contains a person, with a shortest path.
 
-    Only the groups above the person are read, however large they are.
+    The path is of groups down to the person. Only the groups above the person are read, however large they are.
     """
     paths: dict[Guid, tuple[Guid, ...]] = {}
     level: Sequence[Guid] = [person]

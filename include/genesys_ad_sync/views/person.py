@@ -58,7 +58,10 @@ def explain_person(journal: Journal, guid: Guid, definitions: Definitions, *, no
 
 
 def explain_genesys_user(journal: Journal, user_id: str) -> list[PersonAnswer]:
-    """Return the Genesys groups in which a user that AD does not know was seen by the last runs in mode full."""
+    """Return the Genesys groups with a user that AD does not know.
+
+    The last runs in mode full saw the user there.
+    """
     answers = []
     for name in journal.lookups.definitions():
         last = journal.of(name).lookups.last_results()
@@ -156,7 +159,10 @@ class _Explanation:
         )
 
     def _concerned_targets(self) -> list[str]:
-        """Return the Genesys groups in which the person is wanted, was changed, or has a grant."""
+        """Return the Genesys groups that concern the person.
+
+        There the person is wanted, was changed, or has a grant.
+        """
         changed = {one.change.group_guid for one in self._changes}
         return [
             id_
@@ -233,7 +239,10 @@ class _Explanation:
         return [one for one in self._changes if one.change.group_guid in groups]
 
     def _is_by_hand(self, group_id: str) -> bool | None:
-        """Return whether the last run that listed the members saw the person there without a grant."""
+        """Return whether the person was seen in the group without a grant.
+
+        The last run that listed the members decides. None: it is not known.
+        """
         if self._link is None:
             return None
         last = self._looks.get(group_id)

@@ -1,4 +1,7 @@
-"""The answer to `explain person`: an account, and what there is to say about each Genesys group."""
+"""The answer to `explain person`: an account, and its Genesys groups.
+
+It says what there is to say about each group.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from genesys_ad_sync.views.named import Approval, AsOf, NamedGroup, Wait
 
 @dataclass(frozen=True)
 class Account:
-    """The AD account, as last read. ``counts``: False if it is in no group by the definition; ``why_not`` says why."""
+    """The AD account, as last read.
+
+    ``counts``: False if it is in no group by the definition; ``why_not`` says why.
+    """
 
     guid: Guid
     name: str
@@ -28,7 +34,10 @@ class Account:
 
 @dataclass(frozen=True)
 class Source:
-    """An AD group that feeds, or fed, the Genesys group. ``path``: from it down to the person; empty: not a member."""
+    """An AD group that feeds, or fed, the Genesys group.
+
+    ``path``: from it down to the person; empty: not a member.
+    """
 
     group: NamedGroup
     rule: str
@@ -50,7 +59,10 @@ class Granted:
 
 @dataclass(frozen=True)
 class LastChange:
-    """The newest change of the membership, and what became of it. ``run``: which acted on it last."""
+    """The newest change of the membership, and what became of it.
+
+    ``run``: which acted on it last.
+    """
 
     action: str
     group: NamedGroup
@@ -98,7 +110,10 @@ class Membership:
 
 @dataclass(frozen=True)
 class PersonAnswer:
-    """A person, by one sync definition. ``other_groups``: mapped groups with which the person has to do nothing."""
+    """A person, by one sync definition.
+
+    ``other_groups``: mapped groups with which the person has to do nothing.
+    """
 
     definition: str
     as_of: AsOf

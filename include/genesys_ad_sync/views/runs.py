@@ -13,7 +13,10 @@ from genesys_ad_sync.model import RunKey, RunRecord, Status
 
 @dataclass(frozen=True)
 class ListedRun:
-    """One attempt of a run. ``state`` None: it has not ended, or died before its report."""
+    """One attempt of a run.
+
+    ``state`` None: it has not ended, or died before its report.
+    """
 
     dag_id: str
     run_id: str
@@ -62,7 +65,9 @@ def as_listed(journal: Journal, runs: Sequence[RunRecord]) -> list[ListedRun]:
 
 
 def find_run(journal: Journal, text: str) -> RunRecord:
-    """Return the last attempt of a run that is called by its run id, or by DAG id/run id.
+    """Return the last attempt of a run, found by its name.
+
+    The name is its run id, or DAG id/run id.
 
     :raises RunUnknown: the journal has no such run.
     :raises RunAmbiguous: several DAGs have a run of that id.

@@ -35,9 +35,10 @@ class GroupHit:
 
 
 def find_people(journal: Journal, who: str) -> list[PersonHit]:
-    """Return who is meant by an objectGUID, a Genesys user id, a mail address, a login or a name.
+    """Return the people found by an id, a mail address, a login or a name.
 
-    What equals the text comes first and alone; else each account with the text in its name or a value.
+    An id is an objectGUID or a Genesys user id. What equals the text comes first and alone; else each account with the
+    text in its name or a value.
     """
     who = who.strip()
     if not who:
@@ -53,9 +54,10 @@ def find_people(journal: Journal, who: str) -> list[PersonHit]:
 
 
 def find_groups(journal: Journal, which: str) -> list[GroupHit]:
-    """Return which Genesys groups are meant by their id or name, or by an AD group that feeds them.
+    """Return the Genesys groups found by their id, name, or an AD group.
 
-    An AD group is known by its name, DN, objectGUID or sAMAccountName. A nested one feeds what contains it.
+    The AD group feeds them. An AD group is known by its name, DN, objectGUID or sAMAccountName. A nested one feeds what
+    contains it.
     """
     wanted, which = _folded(which), which.strip()
     if not wanted:
@@ -70,7 +72,10 @@ def find_groups(journal: Journal, which: str) -> list[GroupHit]:
 
 
 def _folded(text: str) -> str:
-    """Return the form to search in. It is wider than the equality of names: "strasse" finds "Straße"."""
+    """Return the form to search in.
+
+    It is wider than the equality of names: "strasse" finds "Straße".
+    """
     return normal_name(text).casefold()
 
 
@@ -111,7 +116,10 @@ def _people(users: Iterable[FoundUser]) -> list[PersonHit]:
 
 
 def _members_by_hand(journal: Journal, who: str) -> list[PersonHit]:
-    """Return the members whom AD does not know, as the last runs in mode full listed them."""
+    """Return the members that AD does not know.
+
+    The last runs in mode full listed them.
+    """
     wanted = _folded(who)
     found: dict[str, PersonHit] = {}
     for definition in journal.lookups.definitions():

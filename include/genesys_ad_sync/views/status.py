@@ -118,7 +118,10 @@ def _of_definition(
 
 
 def _dags(journal: Journal, name: str, definition: SyncDefinition | None) -> dict[str, timedelta]:
-    """Return the DAGs of a definition, each with the time after which it counts as silent."""
+    """Return the DAGs of a definition, each with its limit for silence.
+
+    The limit is the time after which it counts as silent.
+    """
     if definition is None:  # the DAGs that ran last
         return {
             run.key.dag_id: DAG_WITHOUT_FILE if not run.key.dag_id.endswith("_full") else timedelta(days=3)
@@ -144,7 +147,10 @@ def _dag_status(
     now: datetime,
     began_at: datetime | None,
 ) -> DagStatus:
-    """Return how a DAG does. ``began_at``: the first poll of its definition; before, nothing was expected of it."""
+    """Return how a DAG does.
+
+    ``began_at``: the first poll of its definition; before, nothing was expected of it.
+    """
     dry_counts = definition is not None and definition.dry_run
     runs = journal.lookups.last_runs(1, dag_id=dag_id)
     ended = journal.lookups.last_runs(
@@ -159,7 +165,7 @@ def _dag_status(
 
 
 def _carried_through(journal: Journal, runs: Iterable[RunRecord]) -> datetime | None:
-    """Return when the newest run ended that came to a plan which limits did not stop.
+    """Return the end of the newest run with a plan not stopped by limits.
 
     A run with failed rows is not silent. One that could not read AD is.
     """

@@ -1,1 +1,4 @@
-"""Writing to Genesys Cloud: one lane of a plan, under the lease, read back, and what AD owns afterwards."""
+"""Writing to Genesys Cloud: one lane of a plan, under the lease.
+
+The lane is read back, and the memberships that AD owns afterwards are kept.
+"""

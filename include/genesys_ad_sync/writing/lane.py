@@ -41,7 +41,10 @@ from genesys_ad_sync.writing.sending import Late, failed, removed_by, send, with
 
 @dataclass(frozen=True)
 class Members:
-    """The members of a group before writing. ``read``: None if the plan's reading is relied on."""
+    """The members of a group before writing.
+
+    ``read``: None if the plan's reading is relied on.
+    """
 
     assumed: frozenset[str]
     read: frozenset[str] | None
@@ -114,7 +117,10 @@ class LaneWriter:
         return self._refusals.client is not None
 
     def finish(self) -> None:
-        """Bring the lane to its end: read lagging groups, and decide what the refusals were about."""
+        """Bring the lane to its end.
+
+        Lagging groups are read, and the cause of the refusals is decided.
+        """
         self._read_late_groups()
         words = self.errors.client_refusal
         if words is None:
@@ -164,7 +170,10 @@ class LaneWriter:
             seconds -= step
 
     def _write(self, group_id: str, rows: Sequence[Row]) -> frozenset[str] | None:
-        """Announce, send, read back and record; return the members afterwards, None if they were not read."""
+        """Announce, send, read back and record; return the members afterwards.
+
+        None: the members were not read.
+        """
         self._announce(rows)
         results, error = send(self._lease, self._writer, group_id, rows, removes_first=self._is_urgent(rows))
         sent_at = self._task.clock()
@@ -186,7 +195,10 @@ class LaneWriter:
         return after
 
     def _record_or_keep(self, met: Met, *, accepted: bool) -> None:
-        """Record what was met. A refused group waits until a write is accepted, or the lane ends."""
+        """Record what was met.
+
+        A refused group waits until a write is accepted, or the lane ends.
+        """
         if accepted:
             self._refusals.client_is_accepted()
         if met.words is None or self.errors.is_accepted:
@@ -346,7 +358,7 @@ class LaneWriter:
 
 
 def _states_of_absent(task: TaskContext, rows: Sequence[Row], members: Collection[str]) -> dict[str, str]:
-    """Return the states of users who are to be removed and are not among the members."""
+    """Return the states of users to remove that are not among the members."""
     absent = {
         row.genesys_user_id
         for row in rows

@@ -63,7 +63,10 @@ class LaneErrors:
             self._failed_writes += is_readable
 
     def refused(self, group_id: str, words: str, *, is_known: bool = False) -> None:
-        """Note that a group is refused. A group that was refused before says nothing about the client."""
+        """Note that a group is refused.
+
+        A group that was refused before says nothing about the client.
+        """
         if not is_known or words == self._refused_before:
             self._refused.setdefault(words, set()).add(group_id)
 
@@ -111,7 +114,10 @@ class LaneErrors:
 
     @property
     def client_status(self) -> int | None:
-        """The HTTP status of an answer that alone shows that the client is refused; None: there is none."""
+        """Return the HTTP status of an answer that alone shows a refused client.
+
+        None: there is no such answer.
+        """
         for _, error in self._errors:
             if isinstance(error, AuthenticationFailed) or words_of_refusal(error) in self._names_permission:
                 return error.status

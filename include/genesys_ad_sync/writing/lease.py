@@ -15,7 +15,10 @@ LEASE_RENEWALS_PER_TTL = 10
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to write. ``fence`` grows with each owner, so that one who lost it cannot record anything."""
+    """The right to write.
+
+    ``fence`` grows with each owner, so that an owner that lost it cannot record anything.
+    """
 
     fence: int
     renew: Callable[[], None]

@@ -13,7 +13,9 @@ Group = tuple[str, Sequence[Row]]
 def in_order(
     groups: Mapping[str, Sequence[Row]], failed: Collection[str], ended: Collection[Guid]
 ) -> list[list[Group]]:
-    """Return the groups in stages; the groups of a stage may be written at the same time.
+    """Return the groups in stages.
+
+    The groups of a stage may be written at the same time.
 
     - First, removals of accounts that are disabled, expired or deleted (``ended``), with the additions of their groups.
     - Then groups with additions, and last those that only lose members. So a user who moves to another group is always

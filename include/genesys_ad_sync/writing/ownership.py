@@ -1,4 +1,7 @@
-"""Memberships that AD owns: granted when they are written or found, ended when a removal is in effect."""
+"""Memberships that AD owns.
+
+They are granted when they are written or found, and end when a removal is in effect.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,10 @@ from genesys_ad_sync.run.context import TaskContext
 
 
 def grant_announced_adds(task: TaskContext, rows: Sequence[Row]) -> frozenset[Grant]:
-    """Grant adds that are about to be sent; return the grants that there were not before.
+    """Grant adds that are about to be sent; return the new grants.
 
-    If no task lives to record the outcome, AD owns what it has asked for. What an undo puts back is granted only once
-    it is in effect.
+    A grant is new if it was not there before. If no task lives to record the outcome, AD owns what it has asked for.
+    What an undo puts back is granted only once it is in effect.
     """
     announced = grants_of(row for row in rows if row.action is Action.ADD and not row.undoes_run)
     if not announced:

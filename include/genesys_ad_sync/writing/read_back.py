@@ -1,4 +1,7 @@
-"""What Genesys says after the writing decides what the report calls a success. Used by `lane` only."""
+"""The answer of Genesys after writing decides what the report calls a success.
+
+Used by `lane` only.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +120,10 @@ def _with_result(row: Row, result: WriteResult | None) -> Row:
 
 
 def _may_be_in_effect(row: Row) -> bool:
-    """Return True for a row that was accepted or got no answer. A refused one need not be waited for."""
+    """Return True for a row that was accepted or got no answer.
+
+    A refused one need not be waited for.
+    """
     return row.status is Status.SUCCESS or row.reason is Reason.UNVERIFIED
 
 
@@ -149,7 +155,10 @@ def _judged(row: Row, *, in_effect: bool) -> Row:
 
 
 def _not_visible(row: Row) -> Row:
-    """Return the row as settled if it removes a user whom Genesys shows nowhere: no later reading can show more."""
+    """Return the row as settled if Genesys shows its removed user nowhere.
+
+    No later reading can show more.
+    """
     if row.action is Action.REMOVE and row.unseen and (row.status is Status.SUCCESS or row.reason is Reason.REFUSED):
         return replace(row, status=Status.UNCHANGED, reason=Reason.MEMBER_NOT_VISIBLE, error=None)
     return row

@@ -1,6 +1,7 @@
-"""What a lane meets in its groups: refusals of the client, a group or a person, and groups that fail.
+"""Refusals and failures that a lane meets in its groups.
 
-A group's refusal is recorded only once it is known that it is not the client's: then nothing is stored on changes.
+Refusals are of the client, a group or a person; a group may also fail. A group's refusal is recorded only once it is
+known that it is not the client's: then nothing is stored on changes.
 """
 
 from __future__ import annotations
@@ -70,9 +71,9 @@ class LaneRefusals:
         return [refusal for refusal in self._known.values() if refusal.genesys_group_id == group_id]
 
     def record(self, met: Met) -> list[Row]:
-        """Store what was met, and end what is over; return the rows with the time of their next try.
+        """Store what was met, end what is over; return the rows.
 
-        To be called in one transaction with the outcomes.
+        The rows have the time of their next try. To be called in one transaction with the outcomes.
         """
         task = self._task
         with self._lock:
@@ -158,14 +159,20 @@ def judge_unread(group_id: str, rows: Sequence[Row], error: GenesysError) -> Met
 
 
 def refused_with_client(row: Row) -> Row:
-    """Return a row that is not carried out because the client is refused. The run's note says why."""
+    """Return a row that is not carried out because the client is refused.
+
+    The run's note says why.
+    """
     return replace(row, status=Status.FAILED, reason=Reason.REFUSED_CLIENT, error=None, retry_after=None)
 
 
 def _refused_alike(
     rows: Sequence[Row], refused: Sequence[Row], words: Mapping[tuple[str, Action], str], known: Iterable[Refusal]
 ) -> set[str]:
-    """Return the words in which several people were refused, if nobody of the group was accepted."""
+    """Return the words by which several people were refused, with nobody accepted.
+
+    Nobody of the group was accepted, else the result is empty.
+    """
     if any(row.status is Status.SUCCESS for row in rows):
         return set()
     people: dict[str, set[str]] = {}

@@ -1,4 +1,7 @@
-"""Sends the rows of a group, and what they are after it. Used by `lane` only."""
+"""Sends the rows of a group, and sets their state after it.
+
+Used by `lane` only.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ from genesys_ad_sync.writing.lease import Lease
 
 @dataclass(frozen=True)
 class Late:
-    """Rows of a group that may be in effect and were not seen so when they were read back.
+    """Rows of a group that may be in effect, but were not seen so.
 
-    ``is_rest_settled``: the other rows that were sent are at their end.
+    They were not seen so when they were read back. ``is_rest_settled``: the other rows that were sent are at their end.
     """
 
     group_id: str
@@ -36,7 +39,10 @@ def removed_by(rows: Sequence[Row]) -> frozenset[str]:
 def send(
     lease: Lease, writer: MembershipWriter, group_id: str, rows: Sequence[Row], *, removes_first: bool
 ) -> tuple[dict[tuple[str, Action], WriteResult], GenesysError | None]:
-    """Send the rows; return their results and the error that ended it early. An unsent row has no result."""
+    """Send the rows; return their results, and the error that ended it early.
+
+    An unsent row has no result.
+    """
     adds = [row.genesys_user_id for row in rows if row.action is Action.ADD and row.genesys_user_id]
     removes = [row.genesys_user_id for row in rows if row.action is Action.REMOVE and row.genesys_user_id]
     removes = list(dict.fromkeys(removes))  # two accounts that are the same Genesys user may leave together

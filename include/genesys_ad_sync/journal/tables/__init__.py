@@ -1,6 +1,7 @@
-"""Define the journal's tables. What a table holds is said beside it; the stores read and write it.
+"""Define the journal's tables.
 
-A change here needs a revision in ``migrations/versions`` and a new ``HEAD``; a test compares the two.
+A comment beside each table says what it holds; the stores read and write it. A change here needs a revision in
+``migrations/versions`` and a new ``HEAD``; a test compares the two.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Keep what is known of a doubt on the change, and up to what Active Directory was read in each poll."""
+"""Keep doubts on the change, and the end of each poll's reading.
+
+The poll keeps up to what time Active Directory was read.
+"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Keep how a poll learned of a change, and what a rejection and an undo are about.
+"""Keep how a poll learned of a change, and the subjects of rejections and undos.
 
 A rejection used to overwrite the reason for which a change was held. It is read from the question now, and the change
 gets its own reason back.

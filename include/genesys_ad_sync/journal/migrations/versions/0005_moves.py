@@ -1,4 +1,4 @@
-"""Note where the journal was moved to, and what the newest version of each sync definition says."""
+"""Note the journal's new place, and the newest version of each sync definition."""
 
 import sqlalchemy as sa
 from alembic import op

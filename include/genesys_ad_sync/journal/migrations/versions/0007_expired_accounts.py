@@ -1,4 +1,7 @@
-"""Note when accounts expire: a membership ends at that time, without a change in Active Directory."""
+"""Note when accounts expire.
+
+A membership ends at that time, without a change in Active Directory.
+"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Note when a change was first listed and by which run, and which limits it went over.
+"""Note each change's first listing, with the run and the limits it exceeded.
 
 What older runs listed has an outcome each; the oldest one says when that was.
 """

@@ -1,7 +1,7 @@
-"""Note which pairs a person has confirmed or rejected, and which Genesys groups had a protected name.
+"""Note which pairs were confirmed or rejected, and which Genesys groups had protected names.
 
-What older runs have mapped needs no person. Of several Genesys groups that an AD group fed one after the other, the
-newest one counts.
+A person confirms or rejects a pair. What older runs have mapped needs no person. Of several Genesys groups that an AD
+group fed one after the other, the newest one counts.
 """
 
 import sqlalchemy as sa

@@ -1,4 +1,7 @@
-"""Note which memberships were in Genesys Cloud by hand before AD granted them. Of older ones it is not known."""
+"""Note which memberships existed by hand in Genesys Cloud before AD granted them.
+
+For older memberships it is not known.
+"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Keep which logins were refused, so that a wrong password is not tried in each run."""
+"""Keep refused logins, so that a wrong password is not tried in each run."""
 
 import sqlalchemy as sa
 from alembic import op
