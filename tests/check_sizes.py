@@ -1,4 +1,7 @@
-"""Check that no product file is over 400 lines, and no product function over 50.
+"""Check the sizes of product files, functions and docstrings.
+
+- A file has at most 400 lines, and a function at most 50.
+- The first line of a docstring has at most 15 words.
 
     python tests/check_sizes.py
 
@@ -19,33 +22,61 @@ PRODUCT = ("include", "plugins", "dags")
 MIGRATIONS = ROOT / "include/genesys_ad_sync/journal/migrations/versions"  # one function lists all tables
 FILE_LIMIT = 400
 FUNCTION_LIMIT = 50
+DOCSTRING_LIMIT = 15
 
 
 class Size(NamedTuple):
-    """The lines of a file or a function, and where it is."""
+    """A number of lines or words, and where they are."""
 
-    lines: int
+    amount: int
     where: str
 
 
-def sizes(root: Path = ROOT) -> tuple[list[Size], list[Size]]:
-    """Return the sizes of all product files, and of all product functions outside migrations."""
+class Rule(NamedTuple):
+    """A limit of one kind. ``advice``: for whatever is over it."""
+
+    kind: str
+    limit: int
+    unit: str
+    advice: str
+
+
+RULES = (
+    Rule("file", FILE_LIMIT, "lines", "split this file"),
+    Rule("function", FUNCTION_LIMIT, "lines", "split this function"),
+    Rule("first line of a docstring", DOCSTRING_LIMIT, "words", "move a part of it below a blank line"),
+)
+
+
+def sizes(root: Path = ROOT) -> tuple[list[Size], list[Size], list[Size]]:
+    """Return the sizes of all product files, functions outside migrations, and docstrings."""
     files: list[Size] = []
     functions: list[Size] = []
+    docstrings: list[Size] = []
     for folder in PRODUCT:
         for path in sorted((root / folder).rglob("*.py")):
             text = path.read_text(encoding="utf-8")
             where = str(path.relative_to(root))
             files.append(Size(len(text.splitlines()), where))
+            tree = ast.parse(text)
+            docstrings.extend(_docstrings(tree, where))
             if path.parent != MIGRATIONS:
-                functions.extend(_functions(ast.parse(text), where))
-    return files, functions
+                functions.extend(_functions(tree, where))
+    return files, functions, docstrings
 
 
 def _functions(tree: ast.Module, file: str) -> Iterator[Size]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield Size(_lines(node), f"{file}:{node.lineno} {node.name}")
+
+
+def _docstrings(tree: ast.Module, file: str) -> Iterator[Size]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text:
+                yield Size(len(text.split("\n", 1)[0].split()), f"{file}:{node.body[0].lineno}")
 
 
 def _lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -57,15 +88,16 @@ def _lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def main() -> int:
-    """Print the largest file and function, and all that pass their limit."""
+    """Print the largest of each kind, and all that pass their limit."""
     passed = 0
-    for kind, found, limit in zip(("file", "function"), sizes(), (FILE_LIMIT, FUNCTION_LIMIT), strict=True):
+    for rule, found in zip(RULES, sizes(), strict=True):
         largest = max(found)
-        print(f"largest {kind}: {largest.lines} lines of at most {limit}: {largest.where}")
+        print(f"largest {rule.kind}: {largest.amount} {rule.unit} of at most {rule.limit}: {largest.where}")
         for size in sorted(found, reverse=True):
-            if size.lines > limit:
+            if size.amount > rule.limit:
                 passed += 1
-                print(f"{size.where}: {size.lines} lines are more than {limit}: split this {kind}", file=sys.stderr)
+                text = f"{size.amount} {rule.unit} are more than {rule.limit}: {rule.advice}"
+                print(f"{size.where}: {text}", file=sys.stderr)
     return 1 if passed else 0
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong. Each message says what is wrong and what to do about it.
+"""The errors: each message says the problem and its remedy.
 
 GroupSyncError
  ├─ SettingsError                 a sync definition is wrong
@@ -44,7 +44,10 @@ from __future__ import annotations
 
 
 class GroupSyncError(Exception):
-    """Base of everything that this product raises on purpose. Its text is for the person who operates it."""
+    """Base of all errors that this product raises on purpose.
+
+    Its text is for the person that operates the product.
+    """
 
 
 class SettingsError(GroupSyncError):
@@ -83,7 +86,10 @@ class DirectoryBindError(DirectoryError):
 
 
 class DirectoryIncomplete(DirectoryError):
-    """A page, a range or a referral is missing, so nothing may be concluded from the response."""
+    """A page, a range or a referral is missing.
+
+    So nothing may be concluded from the response.
+    """
 
 
 class DirectoryRefused(DirectoryIncomplete):
@@ -91,7 +97,10 @@ class DirectoryRefused(DirectoryIncomplete):
 
 
 class DirectoryNotFound(DirectoryError):
-    """A DN of the settings or the connection does not exist, or the account may not see it."""
+    """A configured DN does not exist, or the account may not see it.
+
+    The DN is one of the settings or the connection.
+    """
 
 
 class CursorRejected(DirectoryError):
@@ -110,7 +119,10 @@ class JournalConflict(JournalError):
 
 
 class JournalMissing(JournalError):
-    """There is no journal at the configured place: no run has made it yet, or the place is wrong."""
+    """There is no journal at the configured place.
+
+    No run has made it yet, or the place is wrong.
+    """
 
 
 class JournalMoved(JournalError):

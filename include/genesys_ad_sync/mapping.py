@@ -1,6 +1,7 @@
-"""Which AD group maps to which Genesys group: the rules of `groups:` applied to what both sides have.
+"""The map of AD groups to Genesys groups.
 
-Pure. Knows nothing of members, and asks no server; the caller looks external ids up.
+It is the rules of `groups:`, applied to the groups of both sides. Pure. Knows nothing of members, and asks no server;
+the caller looks external ids up.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ ExternalIds = Mapping[str, str | tuple[str, ...] | None]
 
 @dataclass(frozen=True)
 class GroupMapping:
-    """Pairs and skipped groups. Every AD group in scope is in exactly one list, in the order given."""
+    """Pairs and skipped groups.
+
+    Every AD group in scope is in exactly one list, in the order given.
+    """
 
     pairs: list[GroupPair]
     skipped: list[SkippedGroup]
@@ -30,7 +34,9 @@ def map_groups(
     definition: SyncDefinition,
     external_ids: ExternalIds,
 ) -> GroupMapping:
-    """Apply the first rule that matches each AD group, even when its Genesys group does not exist.
+    """Apply the first rule that matches each AD group.
+
+    The first rule counts even when its Genesys group does not exist.
 
     Groups that are only reached by nesting (``in_scope`` False) map to nothing and are left out.
     ``external_ids`` must have each of `needed_external_ids`. Raises KeyError for one that was not looked up, because
@@ -51,7 +57,10 @@ def map_groups(
 
 
 def needed_external_ids(groups: Iterable[DirectoryGroup], definition: SyncDefinition) -> tuple[str, ...]:
-    """List the SCIM external ids that the mapping of the AD groups in scope needs; sorted."""
+    """List the SCIM external ids that the mapping needs, sorted.
+
+    They are those of the AD groups in scope.
+    """
     needed = set()
     for group in groups:
         if group.in_scope and not _excluded(group, definition):
@@ -62,7 +71,10 @@ def needed_external_ids(groups: Iterable[DirectoryGroup], definition: SyncDefini
 
 
 def attribute(attributes: Mapping[str, str], name: str) -> str | None:
-    """Return the value of an LDAP attribute, whatever the case of its name; None if missing or blank."""
+    """Return the value of an LDAP attribute; None if missing or blank.
+
+    The case of its name does not count.
+    """
     wanted = name.lower()
     for key, value in attributes.items():
         if key.lower() == wanted:
@@ -71,7 +83,10 @@ def attribute(attributes: Mapping[str, str], name: str) -> str | None:
 
 
 def _first_rule(group: DirectoryGroup, definition: SyncDefinition) -> GroupRule | None:
-    """Return the rule that decides; None if there is none, or if an expression before it takes too long."""
+    """Return the rule that decides; None if there is none.
+
+    None also if an expression before it takes too long.
+    """
     try:
         return next((rule for rule in definition.groups if _matches(rule, group)), None)
     except patterns.PatternTooSlow:
@@ -122,7 +137,10 @@ def _matches(rule: GroupRule, group: DirectoryGroup) -> bool:
 
 
 def _filled_by_name(rule: GroupRule, group: DirectoryGroup) -> list[str]:
-    """Fill a `name` rule in from each name of `name_of`; names that do not match are left out."""
+    """Fill a `name` rule in from each name that matches.
+
+    The names are those of `name_of`. A name that does not match is left out.
+    """
     filled = []
     known = {"cn": group.name, "sAMAccountName": group.sam_account_name}
     for name in (known[key] for key in rule.name_of):
@@ -134,7 +152,10 @@ def _filled_by_name(rule: GroupRule, group: DirectoryGroup) -> list[str]:
 
 
 def _match_name(expression: str, name: str) -> Mapping[str, str | None] | None:
-    """Match the whole name, as AD has it or as `names` compares it: a doubled space must not hide a group."""
+    """Match the whole name, as AD has it or as `names` compares it.
+
+    A doubled space must not hide a group.
+    """
     expression = names.composed(expression)
     for form in dict.fromkeys((names.composed(name).strip(), names.tidy(name))):
         found = names.match_whole(expression, form)
@@ -178,7 +199,10 @@ class _GenesysGroups:
         return group
 
     def with_name(self, texts: list[str]) -> GenesysGroup | _NotFound:
-        """Find the group by the first text that is the name of a Genesys group, in the order of `name_of`."""
+        """Find the group by the first text that is a Genesys group's name.
+
+        The order is that of `name_of`.
+        """
         for text in texts:
             same = self.by_name.get(names.normal_name(text), ())
             if len(same) > 1:

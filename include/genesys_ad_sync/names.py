@@ -1,6 +1,6 @@
-"""Equality of names, distinguished names and mail addresses; nothing else decides what counts as the same.
+"""Equality of names, distinguished names and mail addresses.
 
-Pure text. Knows neither AD nor Genesys Cloud.
+Nothing else decides whether two of them are the same. Pure text. Knows neither AD nor Genesys Cloud.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ _LETTERS_WITHOUT_CASE = range(0x13000, 0x1342F)  # Egyptian hieroglyphs
 
 
 def normal_name(name: str) -> str:
-    """Return the form in which two names are equal: composed, case folded, single spaces inside, none around.
+    """Return the form in which two names are equal.
+
+    It is composed, case folded, with single spaces inside and none around.
 
     See `composed` and `fold`: a name that merely looks like another one is not equal to it.
     """
@@ -39,18 +41,20 @@ def tidy(name: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Return the text with the capital letters that have exactly one small letter, and back, made small.
+    """Return the text with each capital letter small, if both are partners.
 
-    Other letters stay. Else people could choose a name that looks different and counts as another one: the long s is
-    not "s", the Kelvin sign is not "k", and "ß" is not "ss".
+    Partners: the capital letter has exactly one small letter, and back. Other letters stay. Else people could choose a
+    name that looks different and counts as another one: the long s is not "s", the Kelvin sign is not "k", and "ß" is
+    not "ss".
     """
     return text.lower() if text.isascii() else "".join(map(_small, text))
 
 
 def composed(text: str) -> str:
-    """Return the text in NFC, but keep characters that NFC would replace by another single one.
+    """Return the text in NFC, but keep characters that change into a single one.
 
-    So an accent may be written in either way, and the Kelvin sign does not become the letter K.
+    NFC would replace such a character by another single one. So an accent may be written in either way, and the Kelvin
+    sign does not become the letter K.
     """
     if text.isascii():
         return text
@@ -74,7 +78,10 @@ def _is_replaced_by_nfc(character: str) -> bool:
 
 @functools.cache
 def _is_odd(character: str) -> bool:
-    """Return True for a letter that has a case and no partner of its own, as the long s."""
+    """Return True for a letter with a case and no partner of its own.
+
+    An example is the long s.
+    """
     small, capital = character.lower(), character.upper()
     if character.isascii() or small == character == capital or _small(character) != character:
         return False
@@ -82,9 +89,10 @@ def _is_odd(character: str) -> bool:
 
 
 def match_whole(expression: str, name: str) -> Mapping[str, str | None] | None:
-    """Return the named groups of a regular expression that fits the whole name; None: it does not.
+    """Return the named groups of a regular expression that fits the whole name.
 
-    Case is ignored as by `fold`. Python itself ignores more: for it, the long s is an "s". Raises PatternTooSlow.
+    None: it does not fit. Case is ignored as by `fold`. Python itself ignores more: for it, the long s is an "s".
+    Raises PatternTooSlow.
     """
     texts = expression + name
     odd = sorted({character for character in texts if _is_odd(character)})
@@ -111,7 +119,10 @@ def normal_dn(dn: str) -> Dn:
 
 
 def dn_key(dn: str) -> str:
-    """Return one text for all forms of a DN, for look-ups; for a text that is not a DN, the folded text."""
+    """Return one text for all forms of a DN, for look-ups.
+
+    A text that is not a DN gives the folded text.
+    """
     try:
         rdns = normal_dn(dn)
     except ValueError:
@@ -120,7 +131,10 @@ def dn_key(dn: str) -> str:
 
 
 def highest_dns(dns: Iterable[str]) -> tuple[str, ...]:
-    """Return the DNs that are not below another one of them, each once, in an order of their own."""
+    """Return the DNs that are not below another one, each once, sorted.
+
+    The order is that of their normal form.
+    """
     by_name = {normal_dn(dn): dn for dn in reversed(list(dns))}
     highest = [name for name in by_name if not any(name != other and is_below(name, other) for other in by_name)]
     return tuple(by_name[name] for name in sorted(highest))
@@ -220,5 +234,8 @@ def _literal(pattern: str) -> str:
 
 
 def normal_mail(address: str) -> str:
-    """Return the form in which two mail addresses or user names are equal: composed, stripped, case folded."""
+    """Return the form in which two mail addresses or user names are equal.
+
+    It is composed, stripped and case folded.
+    """
     return fold(composed(address).strip())

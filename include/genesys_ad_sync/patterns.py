@@ -1,7 +1,7 @@
-"""Regular expressions of a definition, applied to names that others choose: each match has a limit of time.
+"""Regular expressions of a definition, with a limit of time for each match.
 
-An expression with repetitions inside repetitions can need years for one name of 64 letters. Python's `re` cannot be
-told to give up, so matching is done by `regex`, which can.
+They are applied to names that others choose. An expression with repetitions inside repetitions can need years for one
+name of 64 letters. Python's `re` cannot give up, so matching is done by `regex`, which can.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def problem_of(expression: str) -> str | None:
 
 
 def full_match(expression: str, text: str) -> Mapping[str, str | None] | None:
-    """Return the named groups if the expression matches the whole text, whatever its case; else None.
+    """Return the named groups if the expression matches the whole text; else None.
 
-    Raises PatternTooSlow.
+    Case does not count. Raises PatternTooSlow.
     """
     import regex  # type: ignore[import-untyped]  # no stubs; and parsing a DAG file shall not load it
 

@@ -1,6 +1,7 @@
-"""Text from elsewhere made safe to show: on one line of a log or a page, and in Markdown.
+"""Text from elsewhere, made safe to show.
 
-Names come from directories in which many people may choose their own.
+It is shown on one line of a log or a page, and in Markdown. Names come from directories in which many people may choose
+their own.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ FOREIGN_WORDS = "Genesys says: "
 
 
 def own_words(text: str) -> str:
-    """Return the part of a text that may be logged: without the words that Genesys wrote."""
+    """Return the part of a text that may be logged.
+
+    It lacks the words that Genesys wrote.
+    """
     return text.partition(FOREIGN_WORDS)[0].rstrip()
 
 
@@ -46,12 +50,18 @@ def one_line(text: object) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return the number with its noun, in the plural where it is not one: `1 group`, `2,000 groups`."""
+    """Return the number with its noun: `1 group`, `2,000 groups`.
+
+    The noun is in the plural where the number is not one.
+    """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def visible(text: object) -> str:
-    """Return the text on one line, with each character that takes no room shown by its number, as in ⟨U+200B⟩."""
+    """Return the text on one line, with invisible characters shown by number.
+
+    A character that takes no room is shown as in ⟨U+200B⟩.
+    """
     return "".join(f"⟨U+{ord(character):04X}⟩" if _is_unseen(character) else character for character in one_line(text))
 
 
@@ -73,7 +83,10 @@ def _is_unseen(character: str) -> bool:
 
 
 def escape_markdown(text: str) -> str:
-    """Return Markdown that shows exactly the text: nothing becomes a link, markup or a new line."""
+    """Return Markdown that shows exactly the text.
+
+    Nothing becomes a link, markup or a new line.
+    """
     text = one_line(text)
     if _LINKED_BY_VIEWERS.search(text):  # viewers make links even of escaped text
         return markdown_code(text)
@@ -81,7 +94,10 @@ def escape_markdown(text: str) -> str:
 
 
 def markdown_code(text: str) -> str:
-    """Return the text as Markdown code, in which only its fence and, inside a table, the bar mean anything."""
+    """Return the text as Markdown code.
+
+    Only its fence and, inside a table, the bar mean anything in it.
+    """
     text = one_line(text).replace("|", "¦")
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * (longest + 1)

@@ -1,6 +1,7 @@
-"""This machine: its files and folders, with rights of their own whatever the umask, and its own addresses.
+"""This machine: its files and folders, and its own addresses.
 
-An object store has no such rights: there, they are a matter of its policies.
+Files and folders get rights of their own, whatever the umask. An object store has no such rights: there, they are a
+matter of its policies.
 """
 
 from __future__ import annotations
@@ -26,12 +27,18 @@ def local_path(path: Any) -> Path | None:
 
 
 def folder_mode(file_mode: int) -> int:
-    """Return the rights of a folder whose files have ``file_mode``: whoever may read them may list and enter it."""
+    """Return the rights of a folder whose files have ``file_mode``.
+
+    An account that may read the files may list and enter the folder.
+    """
     return 0o700 | (file_mode & _READ) | ((file_mode & _READ) >> 2 & _ENTER)
 
 
 def make_folder(folder: Path, file_mode: int) -> None:
-    """Make a folder and those above it that are missing. One that exists keeps its rights: it may be somebody's own."""
+    """Make a folder, and the missing ones above it.
+
+    One that exists keeps its rights: it may be somebody's own.
+    """
     missing = []
     while not folder.exists():
         missing.append(folder)
@@ -45,7 +52,10 @@ def make_folder(folder: Path, file_mode: int) -> None:
 
 
 def write_file(path: Path, content: bytes, mode: int) -> None:
-    """Write a new file that nobody without the right can read, not even while it is written."""
+    """Write a new file that nobody without the right can read.
+
+    This holds even while the file is written.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, mode)
@@ -59,7 +69,10 @@ def make_private_file(path: Path) -> None:
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Return whether accounts outside the owner's group can read a file, or list a folder, that exists."""
+    """Return True if other accounts can read a file or list a folder.
+
+    Other accounts are outside the owner's group. The file or folder must exist.
+    """
     real = path.resolve()
     return bool(real.stat().st_mode & stat.S_IROTH) and all(
         parent.stat().st_mode & stat.S_IXOTH for parent in real.parents
@@ -67,7 +80,10 @@ def is_open_to_others(path: Path) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine, so that nothing sent to it crosses a network."""
+    """Return True if a host is this machine.
+
+    Then nothing sent to it crosses a network.
+    """
     if host.lower().rstrip(".") == "localhost":
         return True
     try:

@@ -1,1 +1,4 @@
-"""Between Airflow and the domain: the provider's metadata, and what a task needs to begin its work."""
+"""The link between Airflow and the domain.
+
+It has the provider's metadata, and what a task needs to begin its work.
+"""

@@ -1,4 +1,4 @@
-"""What a run needs of Airflow: the definition, the Fernet key, the approvers and the notifiers."""
+"""The checks of Airflow: definition, Fernet key, approvers and notifiers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ def _approvers(definition: SyncDefinition) -> Iterator[Line]:
 
 
 def _known_users() -> frozenset[str] | None:
-    """Return the names of Airflow's users, as far as a task can know them: with the simple auth manager."""
+    """Return the names of Airflow's users, as far as a task can know them.
+
+    It can with the simple auth manager.
+    """
     if "SimpleAuthManager" not in (conf.get("core", "auth_manager", fallback="") or ""):
         return None
     users = conf.get("core", "simple_auth_manager_users", fallback="") or ""

@@ -1,7 +1,8 @@
-"""The task that asks for approval: Airflow's human-in-the-loop operator, with a form that is known only when it runs.
+"""The task that asks for approval.
 
-It holds no worker and no triggerer while it waits. `genesys_ad_sync.approval` and
-`genesys_ad_sync.stages.approve_removals` know what is asked and what an answer means.
+It is Airflow's human-in-the-loop operator, with a form that is known only when it runs. It holds no worker and no
+triggerer while it waits. `genesys_ad_sync.approval` and `genesys_ad_sync.stages.approve_removals` know what is asked
+and what an answer means.
 """
 
 from __future__ import annotations
@@ -96,9 +97,10 @@ class ApproveRemovals(HITLOperator):
         return self._pass_on(context, task_context.current_task_context(self.definition), given)
 
     def _leave_out_who_triggered(self, context: Context) -> bool:
-        """Ask everybody but the person who triggered the run, if the definition says so; False: nobody is left.
+        """Ask everybody but the person that triggered the run, if so defined.
 
-        Where `approvers` is empty, or has ids instead of names, `execute_complete` finds out.
+        The definition says so. False: nobody is left. Where `approvers` is empty, or has ids instead of names,
+        `execute_complete` finds out.
         """
         if not self.definition.approvers_must_differ or not self.assigned_users:
             return True

@@ -43,7 +43,10 @@ def directory_subject(definition: SyncDefinition) -> DirectorySubject:
 
 
 def genesys_subject(definition: SyncDefinition) -> GenesysSubject:
-    """Return what is tried of Genesys Cloud. It always fetches a token of its own: a kept one proves nothing."""
+    """Return the subject of the checks of Genesys Cloud.
+
+    It always fetches a token of its own: a kept one proves nothing.
+    """
     connection_id = definition.genesys.connection
     pacer = _NotingPacer()
     hook = GenesysCloudHook(connection_id, pacer=pacer, retry_policy=PATIENCE, token_store=ProcessTokenStore())

@@ -1,6 +1,7 @@
-"""The bodies of the DAG's tasks in mode `check`: each tries what it would use, from the worker where it would run.
+"""The bodies of the DAG's tasks in mode `check`.
 
-A task never fails because of a line. The last one, `check`, turns the run red if a line is a problem.
+Each tries what it would use, from the worker where it would run. A task never fails because of a line. The last one,
+`check`, turns the run red if a line is a problem.
 """
 
 from __future__ import annotations
@@ -88,7 +89,10 @@ def resolve_users(definition: SyncDefinition) -> dict[str, Any]:
 
 
 def judge(definition: SyncDefinition, failed_tasks: Sequence[str]) -> None:
-    """Turn the run red if a line is a problem, or lines are missing. Raises RunFailed."""
+    """Turn the run red if a line is a problem, or lines are missing.
+
+    Raises RunFailed.
+    """
     by = _checked_by(definition)
     _hand_over(definition, by, None)  # it holds names, and a task that failed has left it
     problems = [f"failed tasks: {', '.join(failed_tasks)}"] if failed_tasks else []
@@ -125,7 +129,10 @@ def _checked_by(definition: SyncDefinition) -> CheckedBy:
 
 
 def _record(definition: SyncDefinition, by: CheckedBy, lines: Sequence[Line], *, first: bool = False) -> dict[str, Any]:
-    """Log the lines, add them to the table, and return ids and counts for the XCom."""
+    """Log the lines, and add them to the table.
+
+    Returns ids and counts for the XCom.
+    """
     for line in lines:
         level = logging.WARNING if line.outcome is Outcome.PROBLEM else logging.INFO
         log.log(level, "%s%s: %s: %s", line.check, f" {line.about}" if line.about else "", line.outcome, line.text)
@@ -173,7 +180,10 @@ def _journal_shared(by: CheckedBy, before: dict[str, Any], hosts: str) -> list[L
 
 
 def _of_journal(ask: Callable[[Journal], _T], otherwise: _T) -> _T:
-    """Ask the journal, if it can be read without an upgrade; a line of `poll` says why it cannot."""
+    """Ask the journal, if it can be read without an upgrade.
+
+    If not, a line of `poll` says why.
+    """
     try:
         if examine(journal_address()).is_current:
             with Journal.open(journal_address(), create=False) as journal:

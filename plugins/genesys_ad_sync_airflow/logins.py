@@ -1,4 +1,7 @@
-"""The logins of a task as Airflow knows them: who triggered the run, and a key to make fingerprints with."""
+"""The logins of a task, as Airflow knows them.
+
+They say who triggered the run. There is also a key to make fingerprints with.
+"""
 
 from __future__ import annotations
 
@@ -43,15 +46,19 @@ def genesys_login(logins: Logins, connection_id: str) -> LoginAttempt:
 
 
 def fingerprint(parts: Sequence[str], key: bytes) -> str:
-    """Return a text that differs when any part does, and by which no part can be guessed without the key.
+    """Return a text that differs when any part does.
 
-    Slow on purpose: without a Fernet key, whoever reads the journal knows the key.
+    No part can be guessed from it without the key. Slow on purpose: without a Fernet key, whoever reads the journal
+    knows the key.
     """
     return hashlib.scrypt(json.dumps(list(parts)).encode(), salt=hashlib.sha256(key).digest(), **_SCRYPT).hex()
 
 
 def _key(journal: Journal) -> bytes:
-    """Return Airflow's Fernet key, which is not in the journal; else the id of the journal."""
+    """Return Airflow's Fernet key; else the id of the journal.
+
+    The Fernet key is not in the journal.
+    """
     from airflow.sdk.configuration import conf
 
     key: str = conf.get("core", "fernet_key", fallback="") or journal.identity()[0]

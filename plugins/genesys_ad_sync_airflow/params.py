@@ -1,4 +1,7 @@
-"""The params of a run: the form that a person fills in, and the request that comes of it."""
+"""The params of a run: the form, and the request that comes of it.
+
+A person fills the form in.
+"""
 
 from __future__ import annotations
 

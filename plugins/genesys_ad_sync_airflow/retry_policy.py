@@ -1,4 +1,7 @@
-"""What Airflow does after a task has failed: give up where only a person can help, else wait as asked."""
+"""Airflow's action after a task has failed.
+
+It gives up where only a person can help, else it waits as asked.
+"""
 
 from __future__ import annotations
 

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScratchRequest:
-    """What a person asks for. ``yes_change``: the id once more. ``test_users``: empty: the group's two members."""
+    """The request of a person for the scratch test.
+
+    ``yes_change``: the id once more. ``test_users``: empty: the group's two members.
+    """
 
     group_id: str
     yes_change: str | None
@@ -38,8 +41,9 @@ class ScratchRequest:
 def try_scratch_group(
     chosen: SyncDefinition, every: Sequence[SyncDefinition], asked: ScratchRequest, address: Callable[[], URL]
 ) -> list[Line]:
-    """Try the group, if it may be used; else return one line that says why not.
+    """Try the group, if it may be used.
 
+    Else return one line that says why not.
     ``every``: all sync definitions, none of which may map the group. ``address``: where the journal is. Raises
     GroupSyncError if it cannot be known whether a definition maps the group.
     """

@@ -69,9 +69,10 @@ def utc_now() -> datetime:
 
 
 def awaits_answer(ti: Any, key: RunKey) -> bool:
-    """Return whether the approval task of a run may still be answered; True where Airflow cannot say.
+    """Return True if the approval task of a run may still be answered.
 
-    A DAG run that was deleted has no tasks any more. One that was marked as failed has no report to close its question.
+    True also where Airflow cannot say. A DAG run that was deleted has no tasks any more. One that was marked as failed
+    has no report to close its question.
     """
     try:
         states = ti.get_task_states(dag_id=key.dag_id, task_ids=["approve_removals"], run_ids=[key.run_id])
@@ -105,7 +106,10 @@ def report_store(definition: SyncDefinition) -> ReportStore:
 
 
 def report_folder(definition: SyncDefinition) -> ObjectStoragePath:
-    """Return the folder of the definition's reports. Raises ReportPathError for a text that is no URL."""
+    """Return the folder of the definition's reports.
+
+    Raises ReportPathError for a text that is no URL.
+    """
     try:
         return ObjectStoragePath(definition.report.path)
     except (ValueError, ImportError) as error:
@@ -116,7 +120,10 @@ def report_folder(definition: SyncDefinition) -> ObjectStoragePath:
 
 
 def counts_for_xcom(document: dict[str, Any], path: str) -> dict[str, Any]:
-    """Return what an XCom and an asset event may hold of the report: ids and counts."""
+    """Return the ids and counts of the report.
+
+    An XCom and an asset event may hold nothing else of it.
+    """
     keys = ("dag_id", "run_id", "attempt", "mode", "dry_run", "total_changes", "successes", "failures", "orphans")
     more = ("skipped", "held", "unchanged", "superseded", "planned")
     return {**{key: document[key] for key in (*keys, *more)}, "requests": document["requests"]["total"], "path": path}

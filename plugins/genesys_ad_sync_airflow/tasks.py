@@ -1,4 +1,7 @@
-"""The bodies of the DAG's tasks: each hands Airflow's side over to the stage of the same name."""
+"""The bodies of the DAG's tasks.
+
+Each hands Airflow's side over to the stage of the same name.
+"""
 
 from __future__ import annotations
 

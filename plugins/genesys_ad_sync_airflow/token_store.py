@@ -1,6 +1,7 @@
-"""One access token for all tasks: kept in the journal, encrypted with Airflow's Fernet key, renewed by one at a time.
+"""One access token for all tasks.
 
-Every worker can read the journal and has the key, so a run of many short processes asks the login host once.
+It is kept in the journal, encrypted with Airflow's Fernet key, and renewed by one task at a time. Every worker can read
+the journal and has the key, so a run of many short processes asks the login host once.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ def airflow_cipher() -> MultiFernet | None:
 
 
 class JournalTokenStore:
-    """A `TokenStore`. What it has read it also keeps in memory, so that a request costs no look into the database."""
+    """A `TokenStore` that keeps the token in the journal and in memory.
+
+    What it has read it keeps in memory, so that a request costs no look into the database.
+    """
 
     def __init__(
         self,

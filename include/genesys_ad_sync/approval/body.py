@@ -115,7 +115,7 @@ def _group(group: AskedGroup, background: Background) -> list[str]:
 
 
 def _new_pair(group: AskedGroup) -> list[str]:
-    """Say which AD group would feed the Genesys group from now on, and by which rule."""
+    """Say which AD group would feed the Genesys group, and by which rule."""
     if group.source is None:
         return []
     about = group.rows[0].about
@@ -164,7 +164,7 @@ def _cells(row: Row, background: Background) -> list[str]:
 
 
 def _person(row: Row, name: str | None, genesys_user: str | None) -> str:
-    """Name the AD user, and the user in Genesys Cloud who gains or loses the membership.
+    """Name the AD user, and the Genesys user that gains or loses the membership.
 
     They need not be the same person: an account may be linked by a value that its owner can edit.
     """

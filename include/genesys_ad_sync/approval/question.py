@@ -94,7 +94,10 @@ class Question:
 
 
 def question(rows: Sequence[Row], plan_hash: str) -> Question:
-    """Return the question about these rows, by Genesys group and by new pair, the largest first."""
+    """Return the question about these rows, by Genesys group and by new pair.
+
+    The largest group comes first.
+    """
     by_id: dict[str, list[Row]] = {}
     for row in rows:
         by_id.setdefault(asked_with(row), []).append(row)
@@ -112,7 +115,10 @@ def question(rows: Sequence[Row], plan_hash: str) -> Question:
 
 
 def _look_alike(option: str, other: str, name: str, other_name: str) -> bool:
-    """Return True if a person can hardly tell two lines of the form, or two different names, apart."""
+    """Return True if two lines of the form, or two different names, look alike.
+
+    A person can then hardly tell them apart.
+    """
     return skeleton(option) == skeleton(other) or (name != other_name and skeleton(name) == skeleton(other_name))
 
 

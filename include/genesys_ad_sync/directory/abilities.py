@@ -1,4 +1,7 @@
-"""What a domain controller can do and say: version, functional levels, and what this product makes use of."""
+"""Version, functional levels and abilities of a domain controller.
+
+Of the abilities, only the ones that this product makes use of.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,10 @@ class Abilities:
         return Abilities(**{**asdict(earlier), **mine})
 
     def differs_from(self, earlier: Abilities) -> bool:
-        """Return True if something is otherwise than it was told; what was not known is no difference."""
+        """Return True if something differs from the earlier answer.
+
+        A value that was not known is no difference.
+        """
         before = asdict(earlier)
         return any(before[name] not in {None, value} for name, value in asdict(self).items())
 
@@ -73,7 +79,10 @@ class Abilities:
 
 
 def operating_system(session: LdapSession, root: RootDse) -> str | None:
-    """Return name and version of a domain controller's operating system (two requests); None if it is not shown."""
+    """Return name and version of a domain controller's operating system.
+
+    This takes two requests. None: it is not shown.
+    """
     try:
         _, _, server = (root.service or "").partition(",")  # above CN=NTDS Settings
         found = session.search(server, "(objectClass=*)", ["serverReference"], "BASE") if server else []

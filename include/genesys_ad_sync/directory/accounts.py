@@ -17,7 +17,10 @@ _NEVER = (0, 0x7FFFFFFFFFFFFFFF)  # of accountExpires
 
 
 class AccountState(str, Enum):
-    """Whether somebody can use an account. ``unseen``: it cannot be read, and no tombstone says that it is deleted."""
+    """The state of an account: can a person use it.
+
+    ``unseen``: the account cannot be read, and no tombstone says that it is deleted.
+    """
 
     ENABLED = "enabled"
     DISABLED = "disabled"

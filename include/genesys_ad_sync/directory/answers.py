@@ -74,7 +74,7 @@ def entries_of(response: Sequence[Mapping[str, Any]]) -> tuple[list[Entry], list
 
 
 def harmless(uris: Sequence[str]) -> bool:
-    """Return True if AD names these parts of the forest in every search of the whole domain."""
+    """Return True if AD names these forest parts in every search of the whole domain."""
     return all(dn_of_reference(uri).lower().startswith(_HARMLESS_REFERENCES) for uri in uris)
 
 
@@ -84,7 +84,10 @@ def dn_of_reference(uri: str) -> str:
 
 
 def need(entry: Entry, name: str) -> str:
-    """Return an attribute that every domain controller has in its root DSE. Raises DirectoryIncomplete without it."""
+    """Return an attribute that every root DSE has.
+
+    Raises DirectoryIncomplete without it.
+    """
     value = entry.text(name)
     if value is None:
         raise DirectoryIncomplete(

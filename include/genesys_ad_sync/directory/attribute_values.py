@@ -1,6 +1,7 @@
-"""What an entry says of an object: values as the text that rules compare, kind, and times. Pure.
+"""Values, kind and times of an object, from its entry.
 
-Bytes that are no text are never turned into something like it: two people could become one.
+Values are the text that rules compare. Pure. Bytes that are no text are never turned into something like it: two people
+could become one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _PRIMARY, _OTHER = "SMTP:", "smtp:"
 
 
 def ranked_values(name: str, values: Sequence[bytes]) -> RankedValues:
-    """Return the values of an attribute (lower-case name) that can be compared, by rank; () if there are none.
+    """Return the comparable values of an attribute, by rank; () if there are none.
+
+    The name of the attribute must be in lower case.
 
     - A GUID has the usual form ``xxxxxxxx-…``, a SID ``S-1-…``.
     - ``proxyAddresses``: the mail addresses without their prefix. The primary one (``SMTP:``) has a rank of its own.
@@ -102,7 +105,10 @@ def account_expires(ticks: int | None) -> datetime | None:
 
 
 def dies_at(entry: Entry) -> datetime | None:
-    """Return when a dynamic object goes; None: it is none, or its time has another form."""
+    """Return the end of a dynamic object; None if it has none.
+
+    None also if its time has another form.
+    """
     text = entry.text(DIES_AT)
     try:
         return generalized_time(text) if text else None

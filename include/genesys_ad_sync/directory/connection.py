@@ -119,7 +119,7 @@ def connect(settings: LdapSettings) -> LdapSession:
 
 
 def each_host(settings: LdapSettings) -> Iterator[tuple[Host | BadHost, LdapSession | HostFailed]]:
-    """Bind to one domain controller after the other, as far as the caller asks for more.
+    """Bind to one domain controller after the other, as the caller asks for more.
 
     Raises SettingsError before anything is sent, and DirectoryBindError at the first refused login.
     """
@@ -186,9 +186,10 @@ def _connect_to(host: Host | BadHost, settings: LdapSettings, context: ssl.SSLCo
 
 
 def _open_known(name: str, host: Host, settings: LdapSettings, context: ssl.SSLContext) -> LdapSession | None:
-    """Open a session with a domain controller by its own name; None if the connection leaves no choice, or it fails.
+    """Open a session with a domain controller by its own name.
 
-    Its certificate must carry that name. Without certificates no name is believed that the connection does not have.
+    None: the connection leaves no choice, or the session fails. Its certificate must carry that name. Without
+    certificates no name is believed that the connection does not have.
     """
     if name.casefold() in {text.casefold() for text in settings.hosts}:
         return None
@@ -230,7 +231,10 @@ def _connection(host: Host, settings: LdapSettings, tls: _VerifiedTls | None) ->
 
 
 def _require_protection(connection: Any, host: Host, settings: LdapSettings) -> None:
-    """Look at the socket itself before the password goes out: nothing else proves that it is TLS."""
+    """Look at the socket itself before the password goes out.
+
+    Nothing else proves that the connection is TLS.
+    """
     if settings.transport is Transport.PLAIN or isinstance(connection.socket, ssl.SSLSocket):
         return
     connection.strategy.close()

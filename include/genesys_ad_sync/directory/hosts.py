@@ -36,7 +36,10 @@ _DEFAULT_PORT = {Transport.LDAPS: 636, Transport.STARTTLS: 389, Transport.PLAIN:
 
 @dataclass(frozen=True)
 class Host:
-    """A domain controller: a DNS name or an address, its port, and the name that its certificate must carry."""
+    """A domain controller: DNS name or address, port, and the name in its certificate.
+
+    Its certificate must carry that name.
+    """
 
     name: str
     port: int
@@ -48,7 +51,10 @@ class Host:
 
 @dataclass(frozen=True)
 class BadHost:
-    """An entry of ``host`` that names no domain controller, and why. Nothing can be sent to it."""
+    """An entry of ``host`` that names no domain controller, and why.
+
+    Nothing can be sent to it.
+    """
 
     text: str
     problem: str
@@ -148,7 +154,7 @@ def is_address(name: str) -> bool:
 
 
 def _host_problem(name: str) -> str | None:
-    """Return why ``name`` is neither a DNS name nor an address; None if it is one."""
+    """Return why ``name`` is neither a DNS name nor an address; None if valid."""
     if ":" in name or _NUMBER_AT_THE_END.search(name):
         try:
             ipaddress.ip_address(name)

@@ -1,7 +1,7 @@
-"""One name for several domain controllers, such as the domain's own: each connection may reach another one.
+"""One name for several domain controllers, such as the domain's own.
 
-What another one shows is doubted until it is known to have heard of everything. So the one that was read last goes
-first.
+Each connection may reach another one. What another one shows is doubted until it is known to have heard of everything.
+So the one that was read last goes first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def on_known_controller(session: LdapSession, name: str | None) -> Iterator[LdapSession]:
-    """Use a session with the domain controller ``name`` if the connection's host is a name of several.
+    """Use a session with the domain controller ``name``, if the host names several.
 
     Else, and where that one does not answer, use ``session``. A name outside of the domain is not followed, nor one
     that the connection has itself: then its order decides.

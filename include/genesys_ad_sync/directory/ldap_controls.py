@@ -89,7 +89,10 @@ def guid_of_value(value: bytes) -> Guid | None:
 
 
 def split_ttl(value: bytes) -> tuple[bytes, int | None]:
-    """Return a link value without its TTL, and the seconds that are left; None: the link has no end."""
+    """Return a link value without its TTL, and the seconds left.
+
+    None: the link has no end.
+    """
     if b"<TTL=" not in value:
         return value, None
     if found := _TTL_BEFORE.match(value):

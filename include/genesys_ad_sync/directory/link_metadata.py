@@ -68,7 +68,7 @@ def parse(values: Iterable[bytes]) -> list[LinkRecord]:
 
 
 def parse_known(values: Iterable[bytes]) -> tuple[list[LinkRecord], int]:
-    """Parse the records of ``member``, and count the values that are no record of a known form.
+    """Parse the records of ``member``, and count the values of an unknown form.
 
     The form is from documentation: no domain controller need keep to it.
     """
@@ -143,7 +143,10 @@ class MetadataReader:
         return self._records(group, until=None)
 
     def _records(self, group: Guid, until: Callable[[LinkRecord], bool] | None) -> list[LinkRecord]:
-        """Read the records of a group. ``until``: ends the reading after the range with which it is true."""
+        """Read the records of a group.
+
+        ``until``: ends the reading after the range with which it is true.
+        """
         if self.supported is False:
             return []
         records: list[LinkRecord] = []
@@ -256,7 +259,10 @@ def guids_by_dn(*views: DirectoryView) -> dict[str, Guid]:
 
 
 def links_of(changes: Iterable[Change], delta: Delta | None) -> dict[Guid, set[Guid]]:
-    """Return group -> members whose links may carry the time of one of these changes, as `time_of` looks for them."""
+    """Return group -> members whose links may carry the time of a change.
+
+    Only these changes count, in the way in which `time_of` looks for them.
+    """
     wanted: dict[Guid, set[Guid]] = {}
     for change in changes:
         for group, member in pairwise([*change.path, change.user_guid or ""]):

@@ -178,7 +178,10 @@ class ObjectReader:
         return found
 
     def accounts_with(self, attribute: str, values: Iterable[str]) -> Iterator[tuple[DirectoryUser, tuple[str, ...]]]:
-        """Yield the user accounts of the domain that carry one of these values, with all their values of it."""
+        """Yield the user accounts of the domain that carry one of these values.
+
+        Each comes with all its values of the attribute.
+        """
         name = attribute.lower()
         for batch in batches(sorted(set(values)), VALUES_PER_FILTER):
             terms = "".join(equality_filter(name, value) for value in batch)
@@ -198,7 +201,7 @@ class ObjectReader:
         return each_once([*names, "accountExpires", DIES_AT, *self._user_attributes])
 
     def _below_group_base(self, ldap_filter: str, attributes: Sequence[str]) -> Iterator[Entry]:
-        """Search below each base. Parts that other servers hold are left out; the session notes them."""
+        """Search below each base; the session notes parts that other servers hold."""
         for base in self._scope.group_bases:
             try:
                 yield from self._session.search_paged(base, ldap_filter, attributes, GROUPS_PER_PAGE, "note")

@@ -36,9 +36,10 @@ def trusted_cursor(fresh: Cursor) -> Cursor:
 
 
 def next_cursor(stored: StoredCursor, fresh: Cursor, replication_time: timedelta) -> Cursor:
-    """Return ``fresh`` with the doubt that follows from the cursor before it, and with what both know together.
+    """Return ``fresh`` with the doubt that follows from the cursor before it.
 
-    A domain controller whose database was restored, or replaced by an old copy, counts as another one.
+    It also gets the knowledge that both have together. A domain controller whose database was restored, or replaced by
+    an old copy, counts as another one.
     """
     last, name = stored.cursor, fresh.domain_controller
     same = is_same_database(stored, fresh)
@@ -65,7 +66,10 @@ def next_cursor(stored: StoredCursor, fresh: Cursor, replication_time: timedelta
 
 
 def is_same_database(stored: StoredCursor, fresh: Cursor) -> bool:
-    """Return True unless the domain controller was restored, or an old copy was put back, since it was last read."""
+    """Return True if the database is the one that was last read.
+
+    It is another one if the domain controller was restored, or an old copy was put back.
+    """
     last = stored.cursor
     known = {**stored.known_dcs, last.domain_controller: (last.invocation_id, last.highest_committed_usn)}
     invocation_id, usn = known.get(fresh.domain_controller, (fresh.invocation_id, fresh.highest_committed_usn))
@@ -96,8 +100,9 @@ def as_told(
     new_scope: bool = False,
     doubted: bool = False,
 ) -> DirectoryView:
-    """Return ``before`` with the changes that AD told, and none of those that ``after`` merely shows.
+    """Return ``before`` with the changes that AD reported.
 
+    It gets none of the changes that ``after`` merely shows.
     ``delta``: what DirSync listed since ``before``; None: nothing. ``deleted``: objects whose tombstone was seen.
     With ``new_scope``, the definition looks at another part of AD: groups and accounts count as ``after`` has them. The
     state of an account does not if the domain controller is ``doubted``.
@@ -130,7 +135,10 @@ _NOTHING: tuple[frozenset[Guid], frozenset[Guid]] = (frozenset(), frozenset())
 
 
 def _with_known_state(before: DirectoryUser, after: DirectoryUser, *, state: bool, expiry: bool) -> DirectoryUser:
-    """Return the user as AD has it now, but disabled and expired as before, each if it was not told."""
+    """Return AD's present user, with ``disabled`` and ``expired`` only if AD reported them.
+
+    Each one that AD did not report stays as before.
+    """
     if not state:
         after = dataclasses.replace(after, disabled=before.disabled)
     if not expiry:
@@ -157,7 +165,10 @@ def not_told(changes: Iterable[Change], told: Iterable[Change]) -> list[Change]:
 def with_doubt(
     changes: Iterable[Change], doubted: Collection[Change], reason: Reason, doubt: Doubt, trusted_dc: str | None
 ) -> list[Change]:
-    """Hold the ``doubted`` ones among the changes for ``reason``; those that are held already keep their own."""
+    """Hold the ``doubted`` ones among the changes for ``reason``.
+
+    Changes that are held already keep their own reason.
+    """
     held = {(change.group_guid, change.user_guid, change.action) for change in doubted}
     return [
         dataclasses.replace(change, held_reason=change.held_reason or reason, trusted_dc=trusted_dc, doubt=doubt)
@@ -186,7 +197,10 @@ def is_told_again(change: Change, delta: Delta) -> bool:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Whether a reading may confirm a doubted change. ``doubt``: what is known now if it may not."""
+    """An answer: may a reading confirm a doubted change.
+
+    ``doubt``: the doubt to keep if it may not.
+    """
 
     may_confirm: bool
     doubt: Doubt

@@ -1,4 +1,7 @@
-"""Attributes whose changes DirSync reports: by a list of usual ones, else by AD's own schema."""
+"""Attributes whose changes DirSync reports.
+
+They come from a list of usual ones, else from AD's own schema.
+"""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class LdapSession:
         return ctl.LINK_TTL in self.supported_controls
 
     def deletion_controls(self) -> tuple[Any, ...]:
-        """Return the controls by which deleted objects are answered, recycled ones included where that is known."""
+        """Return the controls for deleted objects, recycled ones included where that is known."""
         recycled = (ctl.show_recycled(),) if ctl.SHOW_RECYCLED in self.supported_controls else ()
         return (ctl.show_deleted(), *recycled)
 
@@ -208,7 +208,7 @@ class LdapSession:
         return values
 
     def read_ranges(self, guid: Guid, attribute: str) -> Iterator[list[bytes]]:
-        """Yield the values of an object's attribute, one range after the other; nothing if it has none.
+        """Yield the values of an object's attribute, range by range; nothing if it has none.
 
         For values that may differ each time they are read, so that ranges cannot overlap; the values of one moment
         they are not. Raises DirectoryRefused if a range is missing or has other borders than its name says,
@@ -367,7 +367,10 @@ class LdapSession:
         return entries
 
     def _readable(self, entries: Sequence[Entry], base: str | None = None) -> list[Entry]:
-        """Return the entries, with members read again whose GUID the answer lacks. ``base``: of a single entry."""
+        """Return the entries, with members read again if the answer lacks their GUID.
+
+        ``base``: of a single entry.
+        """
         return [self._read_again(entry, base) if temporary_links.lacks_guid(entry) else entry for entry in entries]
 
     def _read_again(self, entry: Entry, base: str | None) -> Entry:

@@ -1,7 +1,8 @@
-"""Members of groups that Active Directory takes out at a known time: TTL-DNs in answers. Pure.
+"""Temporary members of groups: TTL-DNs in answers.
 
-Nobody has published what a domain controller answers where the extended-DN control and the link-TTL control meet. An
-answer that lacks the GUID of a temporary member is read again without the second one, and its TTLs are put into that.
+Active Directory takes such a member out at a known time. Pure. Nobody has published what a domain controller answers
+where the extended-DN control and the link-TTL control meet. An answer that lacks the GUID of a temporary member is read
+again without the second one, and its TTLs are put into that.
 """
 
 from __future__ import annotations

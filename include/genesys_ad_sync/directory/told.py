@@ -40,7 +40,9 @@ def with_evidence(
 
 
 def only_news(changes: Iterable[Change], earlier: Mapping[tuple[Guid, Guid], Iterable[Change]]) -> list[Change]:
-    """Return the changes; those that only take back what a lagging domain controller showed are merely ``seen``.
+    """Return the changes; mark mere corrections of a lagging view as ``seen``.
+
+    Such a change only takes back what a lagging domain controller showed.
 
     Such a controller shows an old state. The next one then reports again what it had reported before, and the view
     has it differently. To be asked while the domain controller is doubted.
@@ -78,9 +80,10 @@ def _told(
 
 
 def _as_reported(before: DirectoryView, after: DirectoryView, delta: Delta) -> DirectoryView:
-    """Return ``before`` with nothing but what ``delta`` reports: links, tombstones, and whether accounts can be used.
+    """Return ``before`` with only the reports of ``delta``.
 
-    Links to objects that ``before`` could not resolve are left out: that they can be read now is no report.
+    These are links, tombstones, and whether accounts can be used. Links to objects that ``before`` could not resolve
+    are left out: that they can be read now is no report.
     """
     added, removed = _reported_links(before, after, delta)
     members = {guid for guids in added.values() for guid in guids}
@@ -111,7 +114,10 @@ def _as_reported(before: DirectoryView, after: DirectoryView, delta: Delta) -> D
 def _reported_links(
     before: DirectoryView, after: DirectoryView, delta: Delta
 ) -> tuple[dict[Guid, set[Guid]], dict[Guid, set[Guid]]]:
-    """Return the links that the answer names as added and as removed, by group, where ``before`` had it otherwise."""
+    """Return the links that the answer adds and removes, by group.
+
+    Links that ``before`` has in the same way are left out.
+    """
     added: dict[Guid, set[Guid]] = {}
     removed: dict[Guid, set[Guid]] = {}
     for group in {*delta.member_changes, *delta.ended}:

@@ -1,8 +1,9 @@
-"""What a domain controller has heard of the others: its up-to-dateness vector, read from what it answers. Pure.
+"""The up-to-dateness vector: the changes of others that a domain controller has.
 
-The vector maps the invocationId of each domain controller to the USN of its changes up to which the answering one has
-all. Three answers carry it; see `of_cookie`, `of_cursors` and `of_attribute`. Each returns None for bytes that are not
-exactly as described, because a vector that is guessed would release a doubt.
+It is read from answers of the domain controller. Pure. The vector maps the invocationId of each domain controller to
+the USN of its changes up to which the answering one has all. Three answers carry it; see `of_cookie`, `of_cursors` and
+`of_attribute`. Each returns None for bytes that are not exactly as described, because a vector that is guessed would
+release a doubt.
 """
 
 from __future__ import annotations
@@ -89,5 +90,8 @@ def merged(one: Vector, other: Vector) -> Vector:
 
 
 def missing(vector: Vector, known: Vector) -> Mapping[Guid, int]:
-    """Return how many changes of each domain controller ``vector`` lacks of ``known``; empty if it covers it."""
+    """Return how many changes of each domain controller ``vector`` lacks of ``known``.
+
+    Empty if ``vector`` covers ``known``.
+    """
     return {guid: usn - vector.get(guid, 0) for guid, usn in known.items() if vector.get(guid, 0) < usn}

@@ -30,7 +30,7 @@ class VectorReader:
         self._before = None if up_to_dateness.of_cookie(cookie) is not None else self._asked()
 
     def complete(self, cursor: Cursor) -> Cursor:
-        """Return the cursor at the end of the reading with its vector, if that can be known."""
+        """Return the cursor at the end of the reading, with its vector if known."""
         vector = up_to_dateness.of_cookie(cursor.cookie)
         if vector is None and self._before is not None and self._before == self._asked():
             vector = self._before

@@ -1,4 +1,7 @@
-"""The table of a check as JSON: the file of a run of mode `check`, and what `check --json` prints."""
+"""The table of a check as JSON.
+
+It is the file of a run of mode `check`, and the output of `check --json`.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,10 @@ def document_of(by: CheckedBy, lines: Sequence[Line], before: Mapping[str, Any] 
 
 
 def problems_in(document: Mapping[str, Any]) -> list[str]:
-    """Return the lines of a table that are problems, as `check: text`. They hold no name of a person."""
+    """Return the problems in a table, as `check: text`.
+
+    They hold no name of a person.
+    """
     return [f"{row['check']}: {row['text']}" for row in document["lines"] if row["outcome"] == Outcome.PROBLEM.value]
 
 

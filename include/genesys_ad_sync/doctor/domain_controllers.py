@@ -1,4 +1,4 @@
-"""Each domain controller of the connection: is it reached, by which certificate, with which login and clock."""
+"""The checks of each domain controller: reachable, certificate, login and clock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _NOT_TRIED = "Not tried, because each refused login counts towards locking the a
 
 
 def domain_controllers(settings: LdapSettings, clock: Callable[[], datetime]) -> _Lines:
-    """Try every host. After a refused login no further host is tried, which would count towards locking the account."""
+    """Try every host, until a login is refused.
+
+    After that no further host is tried, because it would count towards locking the account.
+    """
     hosts = settings.parsed_hosts()
     tried = 0
     try:

@@ -1,4 +1,4 @@
-"""What a run needs of Genesys Cloud's groups: token, listing, members, and the right to write.
+"""The checks of Genesys groups: token, listing, members, and the right to write.
 
 Each right is tried by a call that needs it. What only a write can prove is a line *not proven*.
 """
@@ -28,7 +28,10 @@ NO_TOKEN = "Not tried: there is no access token, see the lines above."  # noqa: 
 
 
 class RateLimit(NamedTuple):
-    """What the newest answer said of the limit: used of it, allowed, seconds until it begins again."""
+    """The rate limit, as the newest answer shows it.
+
+    It has the number used, the number allowed, and the seconds until it begins again.
+    """
 
     used: int
     allowed: int
@@ -176,7 +179,10 @@ def private_groups(subject: GenesysSubject) -> Iterator[Line]:
 
 
 def _unlisted(subject: GenesysSubject, key: str) -> Iterator[Line]:
-    """Ask for each group that the definition names by its id and the listing does not show."""
+    """Ask for each group that the definition names and the listing lacks.
+
+    The definition names such a group by its id.
+    """
     client = subject.need_token()
     listed = {str(entity.get("id")).lower() for entity in subject.need_entities()}
     named = {rule.genesys_id for rule in subject.definition.groups if rule.genesys_id and "{" not in rule.genesys_id}

@@ -1,4 +1,7 @@
-"""The checks of Genesys Cloud and of the mapping, in their order, by the task from which they are tried."""
+"""The checks of Genesys Cloud and of the mapping, in their order.
+
+They are grouped by the task that tries them.
+"""
 
 from __future__ import annotations
 

@@ -62,7 +62,10 @@ def divisions(subject: GenesysSubject) -> Iterator[Line]:
 
 
 def external_ids(subject: GenesysSubject) -> Iterator[Line]:
-    """Ask for a user by an external id that nobody has, for each authority of the rules."""
+    """Ask for a user by an unused external id, for each authority.
+
+    The authorities are those of the rules.
+    """
     client, key = subject.need_token(), "genesys.external_ids"
     authorities = sorted({rule.authority for rule in subject.definition.users if rule.authority})
     if not authorities:

@@ -1,6 +1,6 @@
-"""What the tasks of a run of mode `check` leave each other: what was read of AD, and the pairs.
+"""Files that the tasks of a `check` run leave each other.
 
-The journal is not used for it: a check changes nothing that a run believes.
+They hold the reading of AD, and the pairs. The journal is not used for it: a check changes nothing that a run believes.
 """
 
 from __future__ import annotations

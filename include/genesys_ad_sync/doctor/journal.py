@@ -1,4 +1,7 @@
-"""The journal and the folder of reports: where they are, whether they can be written, and whether they fit."""
+"""The checks of the journal and the folder of reports.
+
+They show where both are, whether they can be written, and whether they fit.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Lines of a check, and how a part's checks are run: one that fails never stops the others."""
+"""Lines of a check, and the way in which a part's checks are run.
+
+A check that fails never stops the others.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,10 @@ class NotReached(Exception):
 
 
 def run_checks(checks: Sequence[Check[_Subject]], subject: _Subject) -> list[Line]:
-    """Run the checks in their order. The lines of a check before its failure are kept."""
+    """Run the checks in their order.
+
+    The lines of a check before its failure are kept.
+    """
     lines: list[Line] = []
     for key, check in checks:
         try:

@@ -71,7 +71,10 @@ def _skipped(skipped: Sequence[SkippedGroup], group_names: Mapping[Guid, str]) -
 
 
 def roles(subject: GenesysSubject) -> Iterator[Line]:
-    """Name mapped groups to which roles may be assigned, since these come and go with the membership."""
+    """Name mapped groups that roles may be assigned to.
+
+    Such roles come and go with the membership.
+    """
     entities, pairs = subject.need_entities(), need_pairs(subject)
     fed = {pair.genesys_group_id for pair in pairs}
     with_roles = sorted(str(one.get("name")) for one in entities if one.get("id") in fed and one.get("rolesEnabled"))

@@ -1,4 +1,7 @@
-"""What the rules of `users:` make of the people in the mapped groups: matched or not, and why."""
+"""The checks of `users:` against the people in the mapped groups.
+
+They show whether a person is matched, and why.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ ONE_BY_ONE = 50  # people who are looked up by external id, which takes a reques
 
 
 def people(subject: GenesysSubject) -> Iterator[Line]:
-    """Match the people of all mapped groups, and count the commonest causes of what does not match."""
+    """Match the people of all mapped groups, and count the commonest causes of failure."""
     key, view = "mapping.people", subject.need_view()
     pairs = need_pairs(subject)
     definition = subject.definition
@@ -132,7 +135,10 @@ class _Asking:
 
 
 def _cause(match: Match, user: DirectoryUser, rules: tuple[UserRule, ...]) -> tuple[str, str] | None:
-    """Return why a person has no single active Genesys user, and the remedy; nothing that names the person."""
+    """Return why a person has no single active Genesys user, and the remedy.
+
+    Nothing in it names the person.
+    """
     if match.status is MatchStatus.MATCHED:
         return None
     if match.reason is Reason.NO_MATCHING_ATTRIBUTE:

@@ -1,4 +1,4 @@
-"""What to do about an error, where the error itself says it or its kind does."""
+"""Remedies for errors, from the error itself or from its kind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ PRIVATE_OR_DIVISION = (
 
 
 def remedy_of(error: GroupSyncError) -> str | None:
-    """Return what to do about an error; None: its own text says it, or the catalogue does."""
+    """Return the remedy for an error.
+
+    None: the error's own text says it, or the catalogue does.
+    """
     if not isinstance(error, GenesysError):
         return None
     if is_about_address(error):

@@ -36,8 +36,10 @@ class Sent(NamedTuple):
 
 @dataclass
 class Lab:
-    """The scratch group and its two test users. ``within``: seconds to wait for a write to be seen.
+    """The scratch group and its two test users.
 
+    ``within``: seconds to wait for a write to be seen.
+    ``one`` is active, and comes and goes. ``other`` stays, and may be inactive.
     ``one`` is active, and is the one who comes and goes; ``other`` stays, and may be inactive.
     """
 
@@ -90,7 +92,7 @@ class Lab:
         return GenesysGateway(self.client).individuals(self.group_id)
 
     def wait(self, condition: Callable[[frozenset[str]], bool]) -> frozenset[str]:
-        """Return the members as soon as the condition holds, or as they are when the time is over."""
+        """Return the members once the condition holds, or when the time is over."""
         began = self.clock()
         while True:
             members = self.members()
@@ -103,7 +105,10 @@ class Lab:
             self.sleep(POLL)
 
     def start_with(self, *members: str) -> None:
-        """Make exactly these of the two test users members. Raises NotReached if that does not come about."""
+        """Make exactly these of the two test users members.
+
+        Raises NotReached if that does not come about.
+        """
         if not self.writable:
             raise NotReached("Not tried: the group cannot be written, see the lines above.")
         present = self.members()  # a write that changes nothing may be refused

@@ -1,4 +1,7 @@
-"""May a Genesys group be written to for a test? Refused unless everything shows that it may."""
+"""Refusals: a Genesys group must be free before a test may write to it.
+
+The test is refused unless everything shows that it may.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +50,9 @@ def require_named_twice(group_id: str, yes_change: str | None) -> None:
 
 
 def require_unmapped(group_id: str, worlds: Sequence[World], journal: Journal | None) -> None:
-    """Refuse a group that a definition maps or ever mapped, or may map for all that is known. Raises ScratchRefused.
+    """Refuse a group that a definition maps, mapped before, or may map.
 
+    "May map": it cannot be known that it does not. Raises ScratchRefused.
     ``journal`` None: there is none yet.
     """
     for world in worlds:
@@ -92,8 +96,9 @@ def _is_protected(entity: dict[str, Any], group_id: str, world: World) -> bool:
 
 
 def find_test_users(client: GenesysClient, group_id: str, named: Collection[str]) -> tuple[GenesysUser, GenesysUser]:
-    """Return the two test users, an active one first. Raises ScratchRefused if the group has more than those two.
+    """Return the two test users, an active one first.
 
+    Raises ScratchRefused if the group has more than these two.
     ``named``: by the person who asks; empty: the group's two individual members.
     """
     path = f"{GROUPS}/{path_segment(group_id)}"

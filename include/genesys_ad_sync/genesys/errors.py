@@ -65,7 +65,10 @@ class GenesysError(GroupSyncError):
         self.given_up = False
 
     def __str__(self) -> str:
-        """Return the text for logs and exceptions: nothing that Genesys wrote but code and correlation id."""
+        """Return the text for logs and exceptions.
+
+        Of Genesys's own words, it has only code and correlation id.
+        """
         where = f"{self.method} {self.path}" if self.path else ""
         answer = " ".join(str(part) for part in (self.status, self.code) if part)
         facts = [where, f"answered {answer}" if answer else ""]
@@ -84,7 +87,10 @@ class AuthenticationFailed(GenesysError):
 
 
 class PermissionMissing(GenesysError):
-    """403. ``permissions``: as named by Genesys, else (``is_guess``) as named by the reference for the call."""
+    """403: the OAuth client lacks a permission.
+
+    ``permissions``: as named by Genesys, else (``is_guess``) as named by the reference for the call.
+    """
 
     def __init__(
         self, message: str, *, permissions: tuple[str, ...] = (), is_guess: bool = False, **facts: Any
@@ -175,7 +181,10 @@ def passes_by_itself(error: GenesysError) -> bool:
 
 
 def shown_token(text: str | None) -> str | None:
-    """Return a code or an id if it looks like one: whoever answers chooses it, and it gets into logs."""
+    """Return a code or an id, if it looks like one.
+
+    The server chooses it, and it gets into logs.
+    """
     if not text:
         return None
     return text if re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", text) else "(not shown)"

@@ -76,7 +76,10 @@ class GenesysGateway:
         )
 
     def visible_groups(self) -> tuple[list[GenesysGroup], int]:
-        """Read the groups that the client may see, and how many more the total counts. Raises IncompleteListing."""
+        """Read the groups that the client may see, and count the hidden ones.
+
+        The total of the listing counts more than it shows. Raises IncompleteListing.
+        """
         path = "/api/v2/groups"
         pages = partial(self._client.pages, path, page_size=LIST_PAGE_SIZE)
         return read_visible(pages, lambda entity: group_of(entity, path), LISTING_TRIES)
@@ -142,7 +145,10 @@ class GenesysGateway:
         return _complete(read)
 
     def members(self, user_ids: Collection[str]) -> dict[str, GenesysUser]:
-        """Return these users as the last listing of individuals showed them. No request; others are missing."""
+        """Return these users, as the last listing of individuals showed them.
+
+        This sends no request. Users that the listing lacks are missing.
+        """
         return {id_: self._members[id_] for id_ in user_ids if id_ in self._members}
 
     # -- users ----------------------------------------------------------------------------------------
@@ -193,7 +199,10 @@ class GenesysGateway:
         return list(users.values())
 
     def all_users(self) -> list[GenesysUser]:
-        """Read all active users, and the inactive ones if Genesys lists them: one request per 500, kept."""
+        """Read all active users, and the inactive ones if Genesys lists them.
+
+        One request per 500 users. The answer is kept.
+        """
         with self._lock:
             return self.list_users(STATES if self._can_list() else ("active",))
 

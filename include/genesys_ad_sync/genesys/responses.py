@@ -203,7 +203,10 @@ def json_object(content: bytes) -> dict[str, Any]:
 
 
 def words_of(body: Mapping[str, Any]) -> str:
-    """Return what an error body says, in whatever shape: ErrorBody, ScimError or OAuth's; made safe to show."""
+    """Return the words of an error body, in any of its shapes.
+
+    The shapes are ErrorBody, ScimError and OAuth's. The words are made safe to show.
+    """
     said = [body.get(key) for key in ("message", "detail", "error_description", "description")]
     words = next((text for text in said if isinstance(text, str) and text), "")
     error = body.get("error")
@@ -224,9 +227,9 @@ def _needed(method: str, path: str) -> tuple[str, ...]:
 
 
 def safe_words(text: str) -> str:
-    """Return a foreign text on one line, without mail addresses and what may be a token, and not too long.
+    """Return a foreign text on one line, shortened, without mail addresses and tokens.
 
-    Genesys repeats what it refuses; a proxy may answer in its place.
+    Anything that may be a token counts as one. Genesys repeats what it refuses; a proxy may answer in its place.
     """
     text = one_line(text[:_LONGEST_WORDS])
     text = re.sub(r"[^\s\"'<>\[\](){},;:=]+@[^\s\"'<>\[\](){},;:=]+", "(address)", text)

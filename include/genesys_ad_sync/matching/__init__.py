@@ -1,6 +1,7 @@
-"""Which Genesys user an AD user is: links first, then the rules of `users:` in order, never a guess.
+"""Matching: the Genesys user of each AD user.
 
-Pure: the caller asks Genesys. `start` → (`next_lookup` → ask Genesys → `answered`)* → `without_veto` → `finish`.
+Links come first, then the rules of `users:` in order. It is never a guess. Pure: the caller asks Genesys. `start` →
+(`next_lookup` → ask Genesys → `answered`)* → `without_veto` → `finish`.
 """
 
 from genesys_ad_sync.matching.accounts import accounts_without_veto, disabled_users, excluded_users

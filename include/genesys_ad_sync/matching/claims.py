@@ -14,7 +14,10 @@ _Claims = dict[str, dict[Guid, bool]]
 
 
 def outsiders(state: MatchState) -> frozenset[Guid]:
-    """Return accounts outside this matching that are linked to a Genesys user which this matching saw."""
+    """Return outside accounts with a link to a Genesys user of this matching.
+
+    These are accounts that are not in this matching. The matching saw the Genesys user.
+    """
     seen = _seen_ids(state)
     return frozenset(
         guid for guid, link in state.links.items() if guid not in state.users and link.genesys_user_id in seen
@@ -32,7 +35,7 @@ def without_veto(state: MatchState, accounts: Collection[Guid]) -> MatchState:
 def contested(
     state: MatchState, matches: Mapping[Guid, Match], findings: Mapping[Guid, LinkFinding]
 ) -> dict[Guid, tuple[Rival, ...]]:
-    """Map the accounts that may not be who they seem to be to those that contest it.
+    """Map each account that may be somebody else to the accounts that contest it.
 
     A Genesys user is claimed by any of:
 
@@ -90,7 +93,10 @@ def _seen_ids(state: MatchState) -> frozenset[str]:
 
 
 def claims_by_value(state: MatchState) -> Iterable[tuple[Guid, str]]:
-    """Yield (AD user, Genesys user) that have the same value, for all Genesys users seen and all rules."""
+    """Yield (AD user, Genesys user) that have the same value.
+
+    This covers all Genesys users seen and all rules.
+    """
     seen = {user.id: user for user in (state.linked or {}).values() if user}
     for answer in state.answers:
         seen.update({user.id: user for users in answer.values() for user in users})

@@ -56,7 +56,10 @@ def _was_asked_for_others(state: MatchState, guid: Guid) -> bool:
 
 
 def _carries_external_id(state: MatchState, guid: Guid) -> bool:
-    """Return True if one of the answers names the linked user for a value of the account."""
+    """Return True if an answer names the linked user for the account's value.
+
+    Any value of the account counts.
+    """
     account, own = state.users[guid], state.links[guid].genesys_user_id
     return any(
         user.id == own

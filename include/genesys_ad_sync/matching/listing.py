@@ -15,7 +15,10 @@ from genesys_ad_sync.settings import UserRule
 
 
 def wants_listing(state: MatchState) -> bool:
-    """Return True if a listing may find somebody: no rule found a user for an account that has a mail or user name."""
+    """Return True if a listing may find somebody.
+
+    That is so if no rule found a user for an account that has a mail or user name.
+    """
     rules = _comparable(state)
     return any(
         guid not in state.refused
@@ -27,9 +30,10 @@ def wants_listing(state: MatchState) -> bool:
 
 
 def with_listing(state: MatchState, users: Iterable[GenesysUser]) -> MatchState:
-    """Return the state as if each look-up had found the listed users with its values, too.
+    """Return the state with the listed users as answers to its look-ups.
 
-    The matching must be complete: see `next_lookup`. It still is afterwards.
+    Each look-up then found the listed users with its values, too. The matching must be complete: see `next_lookup`. It
+    still is afterwards.
     """
     users = tuple(users)
     answers = [dict(answer) for answer in state.answers]
@@ -45,5 +49,8 @@ def with_listing(state: MatchState, users: Iterable[GenesysUser]) -> MatchState:
 
 
 def _comparable(state: MatchState) -> list[tuple[int, UserRule]]:
-    """Return the rules, with their indexes, whose values a listing shows: it has no external ids."""
+    """Return the rules, with their indexes, whose values a listing shows.
+
+    A listing has no external ids.
+    """
     return [(index, rule) for index, rule in enumerate(state.rules) if not rule.genesys.needs_authority]

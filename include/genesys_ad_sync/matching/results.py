@@ -1,4 +1,7 @@
-"""What the answers of Genesys say: who each account is, and what became of compared links."""
+"""The results of a matching: the user of each account, and the compared links.
+
+They follow from the answers of Genesys.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from genesys_ad_sync.model import BY_LINK, Guid, Match, MatchStatus, Reason, Riv
 
 
 def finish(state: MatchState) -> dict[Guid, Match]:
-    """Return a `Match` for each user given to `start`. Raises ValueError while a look-up is missing."""
+    """Return a `Match` for each user given to `start`.
+
+    Raises ValueError while a look-up is missing.
+    """
     if next_lookup(state) is not None:
         raise ValueError("Genesys must be asked first: next_lookup() is not None")
     findings = link_findings(state)

@@ -1,4 +1,4 @@
-"""The progress of a matching: who is looked up, what Genesys answered, and what that says about each account."""
+"""The progress of a matching: look-ups, answers, and what they say of accounts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ def sight(state: MatchState, guid: Guid) -> Sight:
 
 
 def linked_user(state: MatchState, guid: Guid) -> GenesysUser | None:
-    """Return the account's linked Genesys user as Genesys showed it; None: not asked, or not shown."""
+    """Return the account's linked Genesys user as Genesys showed it.
+
+    None: not asked, or not shown.
+    """
     link = state.links.get(guid)
     return (state.linked or {}).get(link.genesys_user_id) if link else None
 
@@ -78,7 +81,10 @@ def values_for(rule: UserRule, user: DirectoryUser | None) -> tuple[str, ...]:
 
 
 def ranks_for(rule: UserRule, user: DirectoryUser | None) -> RankedValues:
-    """Return the values to look for, by rank. What values of an earlier rank find decides."""
+    """Return the values to look for, by rank.
+
+    The result of an earlier rank decides.
+    """
     if user is None:
         return ()
     first = attribute(user.attributes, rule.directory)
@@ -102,7 +108,10 @@ def values_digest(rules: Sequence[UserRule], user: DirectoryUser | None) -> str:
 
 
 def is_digest_of(digest: str | None, rules: Sequence[UserRule], user: DirectoryUser | None) -> bool:
-    """Return True if the digest is that of the account's values, or of the first ones, as it once was."""
+    """Return True if the digest is that of the account's values.
+
+    A digest of the first ones alone counts, too, because it was once made so.
+    """
     first = _digest([[rule.label, rule.authority, value_for(rule, user)] for rule in rules])
     return digest in {values_digest(rules, user), first}
 
@@ -153,7 +162,10 @@ def asks_rule(state: MatchState, guid: Guid, rule: UserRule) -> bool:
 
 
 def asks_rules(state: MatchState, guid: Guid) -> bool:
-    """Return True if the rules decide about the account: it has no link, or its link is in doubt."""
+    """Return True if the rules decide about the account.
+
+    They do if it has no link, or its link is in doubt.
+    """
     seen = sight(state, guid)
     if seen is Sight.BELIEVED:
         return False

@@ -1,7 +1,7 @@
-"""Values by which a new link would be made, and the other accounts of the domain that carry them.
+"""Values that would make a new link, and other accounts that carry them.
 
-Many directories let people edit their own mail. Whoever writes another person's value into their own account must not
-become that person in Genesys Cloud.
+The other accounts are those of the domain. Many directories let people edit their own mail. Whoever writes another
+person's value into their own account must not become that person in Genesys Cloud.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from genesys_ad_sync.settings import UserRule
 
 @dataclass(frozen=True)
 class Carrier:
-    """An AD account that carries a value that was asked for. ``values``: all its values of that attribute."""
+    """An AD account that carries a wanted value.
+
+    ``values``: all its values of that attribute.
+    """
 
     account: DirectoryUser
     values: tuple[str, ...]
@@ -26,7 +29,7 @@ class Carrier:
 def values_to_ask(
     matches: Mapping[Guid, Match], users: Mapping[Guid, DirectoryUser], rules: Sequence[UserRule]
 ) -> dict[str, set[str]]:
-    """Return attribute -> its values by which a new link would be made, as AD has them."""
+    """Return attribute -> values that would make a new link, as AD has them."""
     asked: dict[str, set[str]] = {}
     for guid, match in matches.items():
         rule, user = _rule_of(match, rules), users.get(guid)
@@ -64,7 +67,10 @@ def only_unique(
 
 
 def _rule_of(match: Match, rules: Sequence[UserRule]) -> UserRule | None:
-    """Return the rule that found the Genesys user of a new link; None: it is no new link."""
+    """Return the rule that found the Genesys user of a new link.
+
+    None: it is no new link.
+    """
     if match.status is not MatchStatus.MATCHED or match.matched_by in (BY_LINK, BY_PERSON):
         return None
     return next((rule for rule in rules if rule.label == match.matched_by), None)

@@ -1,4 +1,7 @@
-"""Changes of effective membership in Active Directory, and the window of time that a run acts on."""
+"""Changes of effective membership in AD, and the time window of a run.
+
+The run acts on the changes of the window.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ class Action(str, Enum):
 
 
 class Mode(str, Enum):
-    """How a run decides what to act on. ``AUTO`` means ``CHANGES`` for pairs with a baseline, else ``FULL``."""
+    """The way in which a run decides what to act on.
+
+    ``AUTO`` means ``CHANGES`` for pairs with a baseline, else ``FULL``.
+    """
 
     AUTO = "auto"
     CHANGES = "changes"
@@ -85,7 +91,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Window:
-    """A window of time, half-open: start <= time < end. None: no bound on that side."""
+    """A window of time, half-open: start <= time < end.
+
+    None: no bound on that side.
+    """
 
     start: datetime | None
     end: datetime | None

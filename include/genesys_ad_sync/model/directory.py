@@ -26,7 +26,10 @@ RankedValues = tuple[tuple[str, ...], ...]
 
 
 class PrincipalKind(str, Enum):
-    """The kind of a member that is not a group. Only users get memberships; the others are counted."""
+    """The kind of a member that is not a group.
+
+    Only users get memberships. The others are counted.
+    """
 
     USER = "user"
     CONTACT = "contact"
@@ -84,8 +87,9 @@ class DirectoryUser:
 
 @dataclass
 class DirectoryView:
-    """AD groups, users and *direct* memberships as last read: all of them, or some groups with their nested groups.
+    """AD groups, users and *direct* memberships as last read.
 
+    It has all of them, or some groups with their nested groups.
     ``members`` has an entry for each group of ``groups``, members by primaryGroupID included. A member is a guid of
     ``groups``, of ``users``, or of neither (an object of another domain, or one that the account may not see).
     """
@@ -108,14 +112,17 @@ class MembershipPolicy:
     expired_users: str = "keep"  # remove | keep
 
     def leaves_out(self, user: DirectoryUser) -> bool:
-        """Return True if the account is disabled or has expired, and does not count for that."""
+        """Return True if the account does not count, as disabled or expired."""
         disabled = user.disabled and self.disabled_users == "remove"
         return disabled or (user.expired and self.expired_users == "remove")
 
 
 @dataclass(frozen=True)
 class Scope:
-    """The part of AD that a definition reads. After a change of any field, everything is read again."""
+    """The part of AD that a definition reads.
+
+    After a change of any field, everything is read again.
+    """
 
     naming_context: str
     group_base: str

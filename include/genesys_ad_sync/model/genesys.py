@@ -49,18 +49,27 @@ class UserKey(str, Enum):
         return self.value
 
     def of(self, user: GenesysUser) -> str | None:
-        """Return the user's value; None if it has none, and always for EXTERNAL_ID, which a user does not carry."""
+        """Return the user's value; None if it has none.
+
+        Always None for EXTERNAL_ID, which a user does not carry.
+        """
         if self is UserKey.EMAIL:
             return user.email
         return user.username if self is UserKey.USERNAME else None
 
     def normalise(self, text: str) -> str:
-        """Return the form in which two values are equal. External ids are case-sensitive, the others are not."""
+        """Return the form in which two values are equal.
+
+        External ids are case-sensitive. The others are not.
+        """
         return text if self is UserKey.EXTERNAL_ID else names.normal_mail(text)
 
     @property
     def needs_authority(self) -> bool:
-        """Tell whether a value means nothing without its authority, and is looked up on its own."""
+        """Return True if a value means nothing without its authority.
+
+        Such a value is looked up on its own.
+        """
         return self is UserKey.EXTERNAL_ID
 
 

@@ -1,4 +1,7 @@
-"""Which AD group maps to which Genesys group, which user is which, and which memberships AD owns."""
+"""Identity: pairs of groups, links of users, and the memberships that AD owns.
+
+A pair maps an AD group to a Genesys group. A link says which Genesys user an AD user is.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ class PairState(str, Enum):
 
 @dataclass(frozen=True)
 class GroupPair:
-    """An AD group and the Genesys group it maps to. ``rule``: index in `groups:`, from 0."""
+    """An AD group and the Genesys group it maps to.
+
+    ``rule``: index in `groups:`, from 0.
+    """
 
     group_guid: Guid
     genesys_group_id: str
@@ -97,7 +103,7 @@ class Link:
 
 @dataclass(frozen=True)
 class FormerLink:
-    """A Genesys user that an AD user was linked to, until the link moved or ended.
+    """A former Genesys user of an AD user, until the link moved or ended.
 
     ``deleted``: Genesys showed that user as deleted. Else a person moved the link.
     """

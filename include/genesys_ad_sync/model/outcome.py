@@ -8,7 +8,10 @@ from enum import Enum
 
 
 class Status(str, Enum):
-    """The status of a row in the report. One row is one (Genesys group, directory user, action)."""
+    """The status of a row in the report.
+
+    One row is one (Genesys group, directory user, action).
+    """
 
     SUCCESS = "success"  # written by this run, and read back if `verify`
     FAILED = "failed"  # tried, but not in effect, or not known to be
@@ -25,7 +28,10 @@ SETTLED = frozenset({Status.SUCCESS, Status.UNCHANGED, Status.SUPERSEDED, Status
 
 
 class Reason(str, Enum):
-    """Why a row is not simply a success: the closed list of `reason` in the report."""
+    """The reason why a row is not simply a success.
+
+    It is the closed list of `reason` in the report.
+    """
 
     # skipped
     UNMAPPED = "unmapped"  # no rule maps the AD group
@@ -81,7 +87,10 @@ class Reason(str, Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a change in one attempt of a run. ``genesys_group_id``: the group in which it failed."""
+    """The outcome of a change in one attempt of a run.
+
+    ``genesys_group_id``: the group in which it failed.
+    """
 
     status: Status
     reason: Reason | None

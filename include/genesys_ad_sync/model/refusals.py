@@ -1,4 +1,7 @@
-"""Refusals: what Genesys Cloud does not do for now, what it is about, and when it is asked again."""
+"""Refusals: changes that Genesys Cloud does not make for now.
+
+A refusal has its subject, and the time when Genesys is asked again.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +95,10 @@ class Refusal:
 
     @property
     def is_certain(self) -> bool:
-        """Return True if one answer shows that the client is refused; else several groups refused alike suggest it."""
+        """Return True if one answer shows that the client is refused.
+
+        Else several groups refused alike merely suggest it.
+        """
         return self.kind is RefusalKind.CLIENT and self.http_code is not None
 
     def waits(self, now: datetime) -> bool:

@@ -13,8 +13,9 @@ from genesys_ad_sync.model.outcome import Reason, Status
 
 @dataclass(frozen=True)
 class RowKey:
-    """What a row is about. ``target``: the Genesys group, or the AD groups' guids where no rule maps them.
+    """The subject of a row.
 
+    ``target``: the Genesys group, or the AD groups' guids where no rule maps them.
     ``person``: see `Row.person`. No id contains a colon.
     """
 
@@ -63,7 +64,10 @@ ABOUT_KEYS = frozenset(
 
 @dataclass(frozen=True)
 class Rival:
-    """Another AD account or Genesys user that may be the person of a row. At least one id is known."""
+    """Another AD account or Genesys user that may be the person of a row.
+
+    At least one id is known.
+    """
 
     guid: Guid | None = None
     genesys_user_id: str | None = None
@@ -121,7 +125,10 @@ class Row:
 
     @property
     def new_pair(self) -> tuple[Guid, str] | None:
-        """Return the pair that the row asks a person about: (AD group, Genesys group). None: something else."""
+        """Return the pair that the row asks a person about: (AD group, Genesys group).
+
+        None: the row is about something else.
+        """
         if self.reason is not Reason.NEW_PAIR or self.action is not Action.ADD or not self.genesys_group_id:
             return None
         return self.group_guids[0], self.genesys_group_id
@@ -159,8 +166,9 @@ class GroupRefusal:
 
 @dataclass(frozen=True)
 class GroupResult:
-    """The figures of one Genesys group in the report. Counts are of individuals; None: not read.
+    """The figures of one Genesys group in the report.
 
+    Counts are of individuals. None: not read.
     ``manual_member_ids``: None where the group was not compared in full. ``manual_member_names``: by id, for the
     page. ``refused``: what Genesys refuses in the whole group.
     """
@@ -181,7 +189,10 @@ class GroupResult:
 
 @dataclass(frozen=True)
 class OpenCount:
-    """Changes that wait and have no row in the report, and since when the oldest of them does."""
+    """Changes that wait without a row in the report, and since when.
+
+    The time is that of the oldest of them.
+    """
 
     count: int = 0
     oldest_first_seen_at: datetime | None = None
@@ -189,7 +200,10 @@ class OpenCount:
 
 @dataclass(frozen=True)
 class OpenChanges:
-    """What waits and has no row in the report. ``listed_in``: DAG id/run id of the last report that lists all."""
+    """Changes that wait and have no row in the report.
+
+    ``listed_in``: DAG id/run id of the last report that lists all.
+    """
 
     orphaned: OpenCount
     held: OpenCount

@@ -1,4 +1,7 @@
-"""Runs: the request, the journal's record, the cursor they start from, and what a person decided."""
+"""Runs: the request, the journal's record, the cursor, and a person's decisions.
+
+The cursor is the one that a run starts from.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ class RunKey:
     run_id: str
 
     def __str__(self) -> str:
-        """Return both ids: the two DAGs of a definition may have runs with the same run_id."""
+        """Return both ids.
+
+        The two DAGs of a definition may have runs with the same run_id.
+        """
         return f"{self.dag_id}/{self.run_id}"
 
 
@@ -47,7 +53,9 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One attempt of a DAG run. A re-run of the same run_id is another attempt, a retried task is not.
+    """One attempt of a DAG run.
+
+    A re-run of the same run_id is another attempt, a retried task is not.
 
     - ``window``: of a bounded run; None for a live one.
     - ``resumed``: an earlier try of the same attempt began it.
@@ -88,8 +96,9 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class StoredCursor:
-    """Up to where a definition's directory has been read. ``scope``: the fingerprint it was read with.
+    """The end of the last reading of a definition's directory.
 
+    ``scope``: the fingerprint it was read with.
     ``poll`` counts from 1. ``known_dcs``: domain controller -> (invocationId, highestCommittedUSN) when it was last
     read, and ``read_at`` when that was. ``began_at``: the time of the first poll, before which the journal knows
     nothing.
@@ -115,9 +124,10 @@ class Decision(str, Enum):
 
 @dataclass(frozen=True)
 class Objection:
-    """A person's decision against a change: a rejection, or an undo. It holds the change until it ends.
+    """A person's decision against a change: a rejection, or an undo.
 
-    It ends when AD reports a newer change of that membership, or when a person releases its run.
+    The objection holds the change until it ends. It ends when AD reports a newer change of that membership, or when a
+    person releases its run.
 
     - ``reason``: ``rejected`` or ``undone``.
     - ``run``: the run that asked, or the undo run. It is what `release_run` takes.

@@ -111,7 +111,10 @@ def _limited(
 
 
 def _not_limited(row: Row, check: LimitCheck, context: PlanContext) -> Row:
-    """Hold an addition that seemed to be made if no more additions may be made: it was counted, and nobody is asked."""
+    """Hold an addition that seemed to be made if no more may be made.
+
+    It was counted, and nobody is asked.
+    """
     if is_counted(row, context.limits) and check.limits_of(row.action, row.genesys_group_id):
         return _in_flight(row, None)
     return row
@@ -130,7 +133,10 @@ def _approval_reason(row: Row, definition: SyncDefinition, context: PlanContext)
 
 
 def _limit_reason(action: Action, keys: Sequence[str], limits: Limits) -> tuple[Reason, bool]:
-    """Return the reason for exceeded limits, and whether an approver is asked. The strictest one decides."""
+    """Return the reason for exceeded limits, and whether an approver is asked.
+
+    The strictest limit decides.
+    """
     if action is Action.ADD:
         return Reason.OVER_ADDITIONS, limits.on_excess == "approve"
     if EMPTY_GROUP in keys and limits.empty_group == "hold":

@@ -24,7 +24,10 @@ def newest_polled_change(changes: Iterable[Change]) -> int:
 
 
 def untold(changes: Iterable[Change]) -> bool:
-    """Return True if nothing in AD is behind these changes: a comparison, or an edit of the definition, made them."""
+    """Return True if nothing in AD is behind these changes.
+
+    A comparison, or an edit of the definition, made them.
+    """
     changes = list(changes)
     return bool(changes) and all(
         change.origin == "comparison" or change.held_reason is Reason.SCOPE_CHANGED for change in changes
@@ -72,7 +75,10 @@ def recorded_by(changes: Iterable[Change]) -> int:
 
 
 def _held(changes: Iterable[Change]) -> Change | None:
-    """Return the change whose reason counts: one that no person may decide yet before one that a person may."""
+    """Return the change whose reason counts.
+
+    One that no person may decide yet goes before one that a person may.
+    """
     newest = _newest(changes)
     held = [newest[guid] for guid in sorted(newest) if newest[guid].held_reason]
     return min(held, key=lambda change: change.doubt is not None and change.doubt.ask, default=None)

@@ -122,7 +122,7 @@ class TargetFacts:
         return _can_be_compared(self.target, self.context)
 
     def rests_on_trial(self, genesys_user_id: str | None) -> bool:
-        """Return True if AD owns this membership by what dry runs saw, and by nothing else."""
+        """Return True if AD owns this membership only by what dry runs saw."""
         grants = self.grants_of.get(genesys_user_id or "", ())
         return bool(grants) and all(grant.by_dry_run for grant in grants)
 
@@ -158,7 +158,10 @@ class TargetFacts:
         return (self.claimants(genesys_user_id) - (former & self.context.relinks.keys())) & wanted
 
     def contenders(self, genesys_user_id: str, guid: Guid) -> frozenset[Guid]:
-        """Return the other accounts that contest this Genesys user. A link contests more than any other claim."""
+        """Return the other accounts that contest this Genesys user.
+
+        A link contests more than any other claim.
+        """
         others = self.claims.get(genesys_user_id, frozenset()) - self.context.without_veto - {guid}
         if self._is_linked(guid, genesys_user_id):
             others = frozenset(other for other in others if self._is_linked(other, genesys_user_id))
@@ -178,7 +181,10 @@ class TargetFacts:
         )
 
     def successor(self, guid: Guid, genesys_user_id: str) -> Guid | None:
-        """Return the wanted account that takes over from one without a veto, if there is one."""
+        """Return the wanted account that takes over from an account without a veto.
+
+        None: there is none.
+        """
         if guid not in self.context.without_veto:
             return None
         for account in sorted(self.claimants(genesys_user_id) & self.target.wanted.keys()):
@@ -210,7 +216,10 @@ class TargetFacts:
         return self.person(change.genesys_user_id or "")
 
     def awaits_relink(self, person: Person) -> bool:
-        """Return True if a person is asked in this run whether the link behind it moves."""
+        """Return True if a person is asked whether the link behind it moves.
+
+        The question is one of this run.
+        """
         relinks = self.context.relinks.keys()
         if person.user_guid is not None:
             return person.user_guid in relinks

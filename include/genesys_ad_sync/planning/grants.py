@@ -30,9 +30,10 @@ def new_grants(facts: TargetFacts) -> Iterable[Grant]:
 
 
 def dry_evidence(facts: TargetFacts) -> Iterable[DryEvidence]:
-    """Yield what a dry comparison has seen, in place of all that earlier ones saw of the target.
+    """Yield the evidence of a dry comparison, in place of all earlier evidence.
 
-    Memberships that AD wants and Genesys already has, and earlier ones whose members have left AD since.
+    The earlier evidence is that of the target. Memberships that AD wants and Genesys already has, and earlier ones
+    whose members have left AD since.
     """
     target = facts.target
     yield from facts.trial

@@ -38,9 +38,10 @@ class Removal:
 
 
 def unproven(removal: Removal) -> Reason | None:
-    """Hold unless every AD group that feeds the Genesys group was read completely since the change was recorded.
+    """Hold unless all feeding AD groups were read completely since the change.
 
-    A group that was read in part may gain members, never lose them.
+    These are the AD groups that feed the Genesys group. The time is when the change was recorded. A group that was read
+    in part may gain members, never lose them.
     """
     return None if removal.complete else Reason.UNPROVEN
 
@@ -51,9 +52,9 @@ def not_owned(removal: Removal) -> Reason | None:
 
 
 def unidentified_member(removal: Removal) -> Reason | None:
-    """Hold a member whom AD does not own if a wanted person, not identified, has the same mail or user name.
+    """Hold an unowned member that shares mail or user name with an unidentified wanted person.
 
-    Nobody is asked: such a member is most likely that person.
+    Unowned: AD does not own the membership. Nobody is asked: such a member is most likely that person.
     """
     return Reason.UNIDENTIFIED_MEMBERS if removal.may_be_unidentified and not removal.grants else None
 
@@ -70,14 +71,20 @@ def ambiguous_identity(removal: Removal) -> Reason | None:
 
 
 def contested_by_accounts(match: Match) -> bool:
-    """Return True if a match is ambiguous only because other AD accounts claim the same Genesys user."""
+    """Return True if only other AD accounts make a match ambiguous.
+
+    They claim the same Genesys user.
+    """
     if match.status is not MatchStatus.AMBIGUOUS or match.reason is not Reason.AMBIGUOUS:
         return False
     return bool(match.rivals) and all(rival.guid for rival in match.rivals)
 
 
 def claimed_by_other_account(removal: Removal) -> Reason | None:
-    """Hold if another AD account that belongs into the group is, or may be, this Genesys user."""
+    """Hold if another AD account of the group is, or may be, this user.
+
+    That account belongs into the Genesys group.
+    """
     return Reason.AMBIGUOUS if removal.claimants - {removal.user_guid} else None
 
 
@@ -135,8 +142,9 @@ def why_held(removal: Removal) -> Reason | None:
 def protected(
     genesys_group_id: str, name: str, patterns: Collection[str], former_names: Collection[str] = ()
 ) -> Reason | None:
-    """Hold adds and removals of Genesys groups that `protect:` names, by a pattern or by the id.
+    """Hold changes of Genesys groups that `protect:` names, by pattern or id.
 
+    The changes are adds and removals.
     ``former_names``: the names by which a pattern found the group before. Who renames it does not unprotect it.
     """
     by_id = names.normal_name(genesys_group_id) in {names.normal_name(pattern) for pattern in patterns}

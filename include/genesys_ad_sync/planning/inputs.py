@@ -77,12 +77,15 @@ class Target:
     refusals: Mapping[Guid, Objection] = field(default_factory=dict)
 
     def granting(self, user_guid: Guid) -> tuple[Guid, ...]:
-        """Return the AD groups for which the user belongs in the group, and that may grant it."""
+        """Return the AD groups that put the user in the group, and may grant it."""
         wanted = self.wanted.get(user_guid, ())
         return tuple(guid for guid in wanted if guid not in self.unconfirmed) if self.unconfirmed else tuple(wanted)
 
     def waiting(self, user_guid: Guid) -> tuple[Guid, ...]:
-        """Return the AD groups for which the user would belong in the group if a person confirmed their pair."""
+        """Return the AD groups that only wait for a person's confirmation.
+
+        The user would belong in the group if a person confirmed their pair.
+        """
         return tuple(guid for guid in self.wanted.get(user_guid, ()) if guid in self.unconfirmed)
 
 
@@ -99,7 +102,10 @@ class Move:
 
 @dataclass(frozen=True)
 class Relinking:
-    """A link that a person wants to move: its Genesys user so far, and both users in words for people."""
+    """A link that a person wants to move.
+
+    It has the Genesys user so far, and both users in words for people.
+    """
 
     former: str | None
     former_label: str
@@ -120,7 +126,10 @@ class UnmappedGroup:
 
 @dataclass(frozen=True)
 class Loss:
-    """A membership that AD granted, of a user whom the reading of these AD groups lacks without explanation."""
+    """A membership that AD granted, and whose user the reading lacks.
+
+    The reading is that of these AD groups. Nothing explains the gap.
+    """
 
     genesys_group: GenesysGroup
     user_guid: Guid

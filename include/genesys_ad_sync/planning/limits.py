@@ -18,7 +18,9 @@ EMPTY_GROUP = "empty_group"
 
 @dataclass(frozen=True)
 class Pending:
-    """The changes of one action in one Genesys group that only a limit or an approver can stop.
+    """The changes of one action and Genesys group that can still be stopped.
+
+    Only a limit or an approver can stop them.
 
     - ``members``: what the percentage is of. Removals: the present members that AD owns, under `removals: mirror` all
       present members. Additions: all present members.
@@ -69,8 +71,9 @@ class _Excess(NamedTuple):
 def check_limits(
     pending: Iterable[Pending], removed_today: int, limits: Limits, *, first_comparison: bool = False
 ) -> LimitCheck:
-    """Check all limits; an exceeded one holds *every* change of that action in its group or run.
+    """Check all limits; an exceeded one holds all its changes.
 
+    It holds *every* change of that action in its group or run.
     ``removed_today``: removals of the last 24 hours in all groups that no person approved.
     ``first_comparison``: the definition has compared nothing yet, so that many additions are expected.
     """
@@ -145,7 +148,10 @@ def too_large_a_share(group: Pending, limits: Limits) -> tuple[str, str] | None:
 
 
 def leaves_nobody(group: Pending, limits: Limits) -> tuple[str, str] | None:
-    """Check `limits.empty_group`: a group in which AD owned two or more members within a day becomes empty."""
+    """Check `limits.empty_group`: the group that becomes empty.
+
+    AD owned two or more of its members within a day.
+    """
     if limits.empty_group == "allow" or group.most_owned <= 1:
         return None
     return EMPTY_GROUP, (

@@ -1,6 +1,7 @@
-"""Members that a reading of AD lacks, and that count nevertheless: listed, so that they do not wait unseen. Pure.
+"""Members that a reading of AD lacks, and that count nevertheless.
 
-Nothing is removed because of them. The AD group proves nothing in this run, see `polling.shrinkage`.
+They are listed, so that they do not wait unseen. Pure. Nothing is removed because of them. The AD group proves nothing
+in this run, see `polling.shrinkage`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from genesys_ad_sync.planning.rows import skeleton
 
 
 def rows_of_losses(listed: Collection[str], context: PlanContext) -> Iterator[Row]:
-    """Yield one held row per lost membership that the plan does not list already. ``listed``: keys of its rows."""
+    """Yield one held row per lost membership that the plan does not list already.
+
+    ``listed``: keys of its rows.
+    """
     for loss in context.losses:
         person = Person(loss.user_guid, loss.genesys_user_id)
         row = dataclasses.replace(

@@ -1,4 +1,4 @@
-"""Pairs that no person has confirmed: what they may not do, and what a person is asked about them.
+"""Pairs that no person has confirmed: their limits, and the question about them.
 
 Who may name an AD group, or write the attribute of a rule, can make it feed any Genesys group. So a pair that appears
 after the first live run grants nothing, and takes nothing over, until a person has confirmed it. It protects all the
@@ -45,9 +45,10 @@ def need_nobody(
 
 
 def _is_named_by_the_definition(rule: GroupRule, fed_before: Collection[str], pair: GroupPair) -> bool:
-    """Return True if the definition says both groups in a way that nobody else can change.
+    """Return True if the definition names both groups in a fixed way.
 
-    A Genesys group that is named by its name or external id is another one when the name moves.
+    Nobody else can change that way. A Genesys group that is named by its name or external id is another one when the
+    name moves.
     """
     if rule.source not in ("guid", "sid"):
         return False
@@ -74,7 +75,9 @@ def with_states(
 
 
 def must_wait(match: Match, changed: Collection[Guid], facts: TargetFacts) -> bool:
-    """Return True if an add needs the answer about a new pair. ``changed``: AD groups of its changes.
+    """Return True if an add needs the answer about a new pair.
+
+    ``changed``: AD groups of its changes.
 
     - Only new pairs want the membership. An inactive user who is not a member could not be added anyway.
     - Or only new pairs speak of it now. Then the person is a member already, and the pair would take that over.
@@ -94,7 +97,10 @@ def may_not_grant(changed: Collection[Guid], facts: TargetFacts) -> bool:
 
 
 def refusal(user_guid: Guid | None, facts: TargetFacts) -> dict[str, str] | None:
-    """Return who rejected the pair for which alone AD wants a membership; None: no person did."""
+    """Return the rejection of the pair for which alone AD wants a membership.
+
+    It says who rejected it. None: no person did.
+    """
     for group_guid in facts.target.refused.get(user_guid or "", ()):
         said = facts.target.refusals.get(group_guid)
         if said is not None:
@@ -106,7 +112,10 @@ def refusal(user_guid: Guid | None, facts: TargetFacts) -> dict[str, str] | None
 
 
 def about(group_guid: Guid, facts: TargetFacts) -> dict[str, str]:
-    """Return what a person must know of a new pair: the AD group, its rule, and what it fed before."""
+    """Return the facts about a new pair that a person must know.
+
+    These are the AD group, its rule, and what it fed before.
+    """
     group = facts.context.groups.get(group_guid)
     texts = {"group": f"{group.name} ({group.dn})" if group else group_guid}
     rule = facts.target.new_rules.get(group_guid)

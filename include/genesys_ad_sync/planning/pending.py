@@ -1,6 +1,7 @@
-"""How many changes wait in each Genesys group, and whether they would leave nobody of AD there.
+"""Counts of the changes that wait in each Genesys group.
 
-Counts all that is pending of the definition: the rows of the plan, and what the run does not act on.
+They also show whether these changes would leave nobody of AD there. Counts all that is pending of the definition: the
+rows of the plan, and what the run does not act on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from genesys_ad_sync.settings import SyncDefinition
 
 @dataclass(frozen=True)
 class GroupMembers:
-    """A Genesys group as the limits see it. ``present``: Genesys user ids; ``grants``: of that group."""
+    """A Genesys group as the limits see it.
+
+    ``present``: Genesys user ids; ``grants``: of that group.
+    """
 
     genesys_group_id: str
     genesys_group_name: str
@@ -26,7 +30,10 @@ class GroupMembers:
 
     @classmethod
     def of(cls, target: Target) -> GroupMembers:
-        """Return the members of a target; none if they could not be read, because nothing is planned there."""
+        """Return the members of a target; none if they could not be read.
+
+        Nothing is planned there then.
+        """
         group = target.genesys_group
         return cls(group.id, group.name, target.members or frozenset(), target.grants)
 
@@ -151,9 +158,10 @@ def _most_owned_of_emptied(
     definition: SyncDefinition,
     facts: LimitFacts,
 ) -> dict[str, int]:
-    """Return, for groups in which the pending removals leave nobody of AD, how many members it owned within a day.
+    """Return how many members AD owned in groups that pending removals empty.
 
-    Under `mirror`, also for groups without any member left. Additions of the same plan fill a group again.
+    The count is the highest within a day. Emptied: nobody of AD is left. Under `mirror`, also for groups without any
+    member left. Additions of the same plan fill a group again.
     """
     leaving: dict[str, set[str]] = {}
     filled: set[str] = set()

@@ -90,7 +90,10 @@ def divide(
 def _what_stops(
     key: RowKey, changes: Sequence[Change], waiting: Sequence[Refusal], new: Collection[RowKey]
 ) -> Refusal | None:
-    """Return the refusal for which these changes wait, the last one to end; None: they are tried now."""
+    """Return the refusal that these changes wait for; None if tried now.
+
+    Of several refusals, it is the last one to end.
+    """
     statuses = {change.status for change in changes}
     news_of_person = any(one.person == key.person for one in new)
     news_of_action = any(one.action is key.action for one in new)
@@ -115,7 +118,10 @@ def _ends_at(refusal: Refusal) -> datetime:
 
 
 def with_answer(row: Row, postponed: Postponed) -> Row:
-    """Return the row of postponed changes with what Genesys said and the time of the next try."""
+    """Return the row of postponed changes with Genesys's answer and next try.
+
+    The next try is a time.
+    """
     refusal = postponed.refusal
     status, reason, error = postponed.status, refusal.reason, refusal.error
     if postponed.is_new and status is Status.FAILED:

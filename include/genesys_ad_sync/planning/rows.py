@@ -170,7 +170,10 @@ def _with_outcome(row: Row, changes: Sequence[Change], context: PlanContext) -> 
 
 
 def rows_of_waiting(waiting: Waiting, targets: Iterable[Target], context: PlanContext) -> list[Row]:
-    """Return a row for each postponed change that the report lists. ``targets``: those that the run acts on."""
+    """Return a row for each postponed change that the report lists.
+
+    ``targets``: those that the run acts on.
+    """
     groups = {target.genesys_group.id: target.genesys_group for target in (*targets, *waiting.targets)}
     rows = []
     for one in waiting.postponed:

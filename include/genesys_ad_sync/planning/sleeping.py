@@ -1,6 +1,7 @@
-"""Members whom Genesys may hide, and grants that sleep because nobody could see whether their removal is in effect.
+"""Hidden members, and grants that sleep while a removal's effect is unseen.
 
-That a user merely does not occur in an answer proves nothing: an organisation may hide inactive members.
+Genesys may hide members. Nobody could see whether the removal of such a grant is in effect. That a user merely does not
+occur in an answer proves nothing: an organisation may hide inactive members.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _ACTIVE, _DELETED = "active", "deleted"
 
 
 def possibly_hidden(genesys_user_ids: Iterable[str], facts: TargetFacts) -> frozenset[str]:
-    """Return those of users who are not among the members that may be members all the same.
+    """Return the users not among the members that may be members nevertheless.
 
     AD owns the membership, and Genesys shows the user neither as active nor as deleted.
     """
@@ -26,12 +27,15 @@ def possibly_hidden(genesys_user_ids: Iterable[str], facts: TargetFacts) -> froz
 
 
 def seen_as_deleted(genesys_user_ids: Iterable[str], facts: TargetFacts) -> bool:
-    """Return True if Genesys shows one of the users as deleted. A deleted user may be restored."""
+    """Return True if Genesys shows one of the users as deleted.
+
+    A deleted user may be restored.
+    """
     return any(_state(id_, facts) == _DELETED for id_ in genesys_user_ids)
 
 
 def _state(genesys_user_id: str, facts: TargetFacts) -> str | None:
-    """Return the state as it was just read; else as the match of this run says."""
+    """Return the state as just read; else the state of this run's match."""
     if genesys_user_id in facts.context.user_states:
         return facts.context.user_states[genesys_user_id]
     claimants = facts.claims.get(genesys_user_id, frozenset())
@@ -40,7 +44,10 @@ def _state(genesys_user_id: str, facts: TargetFacts) -> str | None:
 
 
 def not_among_members(targets: Iterable[Target], matches: Mapping[Guid, Match]) -> set[str]:
-    """Return the Genesys users of removals that are no members, as far as Genesys shows: their state decides."""
+    """Return the Genesys users of removals that are no members.
+
+    As far as Genesys shows them, their state decides.
+    """
     users: set[str] = set()
     for target in targets:
         removals = (c for c in target.changes if c.action is Action.REMOVE and c.settled_by is None)
@@ -54,7 +61,10 @@ def not_among_members(targets: Iterable[Target], matches: Mapping[Guid, Match]) 
 
 @dataclass(frozen=True)
 class Sleepers:
-    """Grants whose sleep ends. ``awake``: their members are there again. ``ended``: their users are active, and out."""
+    """Grants whose sleep ends.
+
+    ``awake``: their members are there again. ``ended``: their users are active, and out.
+    """
 
     awake: tuple[Grant, ...] = ()
     ended: tuple[Grant, ...] = ()
@@ -63,7 +73,10 @@ class Sleepers:
 def sleepers(
     asleep: Iterable[Grant], present: Mapping[str, Collection[str] | None], states: Mapping[str, str]
 ) -> Sleepers:
-    """Return the sleeping grants that wake or end. ``present``: members by Genesys group; None: could not be read."""
+    """Return the sleeping grants that wake or end.
+
+    ``present``: members by Genesys group; None: could not be read.
+    """
     awake, ended = [], []
     for grant in asleep:
         members = present.get(grant.genesys_group_id)

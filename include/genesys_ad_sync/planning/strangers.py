@@ -1,6 +1,7 @@
-"""Strangers: members whom AD neither wants nor owns. Under `mirror` they go, but not where a wanted person is unknown.
+"""Strangers: members that AD neither wants nor owns.
 
-Who could not be read, who could not be identified, and who is not there are three things: only the last may go.
+Under `mirror` they go, but not where a wanted person is unknown. A person may be unreadable, not identified, or absent:
+these are three things, and only the last may go.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ def is_stranger(row: Row, facts: TargetFacts) -> bool:
 
 
 def stays_as_owner(genesys_user_id: str, facts: TargetFacts) -> bool:
-    """Return True for a stranger that a mirror leaves in the group: *Include Owners* made a member of its owner.
+    """Return True for a stranger that is a member as the group's owner.
 
-    A person may take the owner out all the same: param `mirror_once` asks about each stranger.
+    A mirror leaves such a stranger in the group. *Include Owners* made it a member. A person may take the owner out all
+    the same: param `mirror_once` asks about each stranger.
     """
     is_owner = genesys_user_id in facts.target.owners and not facts.grants_of.get(genesys_user_id)
     return is_owner and facts.mirrors and not facts.context.mirror_once

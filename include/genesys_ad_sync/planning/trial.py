@@ -1,4 +1,7 @@
-"""Removals that rest on what dry runs saw, and on nothing else: one may go, several need a person."""
+"""Removals that rest only on what dry runs saw.
+
+One of them may go. Several need a person.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from genesys_ad_sync.planning.pending import is_to_be_written
 
 
 def asked_after_trial(rows: Iterable[Row], facts: TargetFacts) -> frozenset[str]:
-    """Return the keys of a target's removals that rest on dry runs alone, if there are several.
+    """Return the keys of several removals of a target that rest on dry runs.
 
-    A dry run shows them as planned.
+    They rest on dry runs alone. If there is only one, it is not returned. A dry run shows them as planned.
     """
     resting = frozenset(row.key for row in rows if _rests_on_trial(row, facts))
     return frozenset() if facts.context.dry_run or len(resting) <= 1 else resting

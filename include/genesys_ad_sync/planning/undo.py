@@ -120,12 +120,18 @@ def has_inactive_user(facts: UndoFacts) -> bool:
 
 
 def has_no_account(facts: UndoFacts) -> bool:
-    """Return True for an add against AD through an account that nobody can use, whoever approves it."""
+    """Return True for an add against AD through an unusable account.
+
+    Nobody can use that account. An approval does not change this.
+    """
     return facts.action is Action.ADD and facts.against_ad and facts.account_gone
 
 
 def needs_approval(facts: UndoFacts) -> bool:
-    """Return True for an add of somebody whom AD does not want, until a person approves it."""
+    """Return True for an unapproved add of a user that AD does not want.
+
+    A person must approve it.
+    """
     return facts.action is Action.ADD and facts.against_ad and not facts.approved
 
 

@@ -104,9 +104,9 @@ def claim_error(definition: str) -> str:
 
 
 def _unless_objected(verdict: Verdict, proposal: Proposal, facts: TargetFacts) -> Verdict:
-    """Hold what a person rejected or undid, whatever else may hold it: the person need not be asked again.
+    """Hold what a person rejected or undid, whatever else may hold it.
 
-    What needs no write is settled all the same.
+    The person need not be asked again. What needs no write is settled all the same.
     """
     if verdict.status is not Status.HELD and (verdict.status is not Status.PLANNED or verdict.reason is not None):
         return verdict
@@ -128,7 +128,10 @@ def _objection(proposal: Proposal, genesys_user_id: str | None, facts: TargetFac
 
 
 def _awaiting_relink(verdict: Verdict, proposal: Proposal, facts: TargetFacts) -> Verdict:
-    """Hold what depends on a link that a person wants to move, until it is approved."""
+    """Hold changes that depend on a moving link, until it is approved.
+
+    The link is one that a person wants to move.
+    """
     person = proposal.person
     settles = verdict.status in {Status.PLANNED, Status.UNCHANGED, Status.ORPHANED}
     if not settles or verdict.reason is Reason.STILL_GRANTED or not facts.awaits_relink(person):

@@ -16,9 +16,9 @@ Membership = tuple[str, str]
 
 
 def is_manual(genesys_user_id: str, sources: Collection[Guid], facts: TargetFacts) -> bool:
-    """Return True if a present member, whom a comparison finds wanted, was put there by hand.
+    """Return True if a wanted, present member was added by hand.
 
-    What AD and Genesys both had when a pair was compared for the first time is AD's own.
+    A comparison finds it wanted. What AD and Genesys both had when a pair was compared for the first time is AD's own.
     """
     known = facts.grants_of.get(genesys_user_id, ())
     if known:
@@ -27,7 +27,10 @@ def is_manual(genesys_user_id: str, sources: Collection[Guid], facts: TargetFact
 
 
 def without_write(rows: Iterable[Row]) -> list[Row]:
-    """Return the additions that were in effect without a write: each may be somebody's work in Genesys Cloud."""
+    """Return the additions that were in effect without a write.
+
+    Each may be somebody's work in Genesys Cloud.
+    """
     return [
         row
         for row in rows

@@ -11,7 +11,10 @@ from genesys_ad_sync.errors import DirectoryError
 
 
 class Verdict(str, Enum):
-    """How an answer relates to what the product assumes. ``UNKNOWN``: it could not be found out here."""
+    """How an answer relates to what the product assumes.
+
+    ``UNKNOWN``: it could not be found out here.
+    """
 
     AS_ASSUMED = "as assumed"
     DIFFERS = "DIFFERS"

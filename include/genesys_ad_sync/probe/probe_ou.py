@@ -63,7 +63,10 @@ class ProbeOu:
     # -- changes --------------------------------------------------------------------------------------
 
     def create_user(self, name: str) -> Guid:
-        """Create an enabled account that nobody can use: its password is random and its hours are none."""
+        """Create an enabled account that nobody can use.
+
+        Its password is random and its hours are none.
+        """
         letters = string.ascii_letters + string.digits
         password = f"aA1!{''.join(secrets.choice(letters) for _ in range(40))}"
         return self._create(
@@ -84,7 +87,10 @@ class ProbeOu:
         return self._create(name, "group", wanted)
 
     def create_contact(self, name: str) -> str:
-        """Create a contact: a member that costs no licence and has no password. Return its DN."""
+        """Create a contact, and return its DN.
+
+        A contact is a member that costs no licence and has no password.
+        """
         dn = self.dn_of(name)
         self._require(f"create the contact {name}", self._write("add", dn, ["contact"], {}))
         return dn
@@ -159,9 +165,9 @@ class ProbeOu:
     # -- afterwards -----------------------------------------------------------------------------------
 
     def clean_up(self, session: LdapSession | None = None, say: Callable[[str], None] = lambda _: None) -> list[str]:
-        """Delete everything that has the prefix, and return the DNs of what is left. ``session``: another one to use.
+        """Delete everything with the prefix, and return the DNs of what is left.
 
-        Raises DirectoryError if what is left cannot be known.
+        ``session``: another one to use. Raises DirectoryError if what is left cannot be known.
         """
         if session is not None:
             self._session = session

@@ -1,4 +1,7 @@
-"""What a domain controller answers to the product's own reads: the whole view, ranges, pages, DirSync, metadata."""
+"""The answers of a domain controller to the product's own reads.
+
+These are the whole view, ranges, pages, DirSync and metadata.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ _EXTENDED = "<GUID=…>;<SID=…>;DN"
 
 
 def about_reading(reader: DirectoryReader) -> Iterator[Finding]:
-    """Yield what the product's reads find below the group base, and how the server answers them."""
+    """Yield the findings of the product's reads below the group base.
+
+    They say also how the server answers.
+    """
     session, naming_context = reader.session, reader.scope.naming_context
     yield or_why_not("DirSync", "an ordinary account may use it", lambda: _first_cookie(session, naming_context))
     yield or_why_not("damaged cookie", "refused, with whatever code", lambda: _damaged(session, naming_context))

@@ -1,4 +1,7 @@
-"""The whole probe: the read-only checks, then the walk through a test OU, which is emptied whatever happens."""
+"""The whole probe: the read-only checks, then the walk through a test OU.
+
+The OU is emptied whatever happens.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ Say = Callable[[str], None]
 
 @dataclass
 class ProbeResult:
-    """``left``: what could not be removed from the test OU, in words; "" if nothing. ``broke``: why the walk ended."""
+    """The result of a probe.
+
+    ``left``: what could not be removed from the test OU, in words; "" if nothing. ``broke``: why the walk ended.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     left: str = ""
@@ -90,7 +96,10 @@ def _require_usable(ou: ProbeOu, naming_context: str, controllers: set[str]) -> 
 
 
 def _clean_up(ou: ProbeOu, open_writer: Callable[[], LdapSession], say: Say) -> str:
-    """Empty the test OU again, over a new connection if the old one is gone; return what is left, in words."""
+    """Empty the test OU again; return what is left, in words.
+
+    If the old connection is gone, a new one is used.
+    """
     say("cleaning up")
     try:
         try:

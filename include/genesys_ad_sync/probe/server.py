@@ -35,7 +35,10 @@ _CLOCKS_MAY_DIFFER = timedelta(minutes=5)
 
 
 def about_server(session: LdapSession, root: RootDse, now: datetime) -> Iterator[Finding]:
-    """Yield what the root DSE and the configuration of the forest say. ``now``: the time here."""
+    """Yield the findings about the root DSE and the configuration of the forest.
+
+    ``now``: the time here.
+    """
     wanted = ["domainFunctionality", "forestFunctionality", "domainControllerFunctionality", "serverName"]
     about = _only(session.search("", "(objectClass=*)", [*wanted, "configurationNamingContext"], "BASE"))
     configuration = about.text("configurationNamingContext") or ""

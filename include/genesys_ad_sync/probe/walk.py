@@ -1,4 +1,7 @@
-"""Changes one after the other in a test OU, each followed by what the domain controller answers to a poll."""
+"""Changes one after the other in a test OU, each followed by a poll.
+
+Each keeps the answer of the domain controller to the poll.
+"""
 
 from __future__ import annotations
 

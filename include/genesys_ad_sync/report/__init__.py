@@ -1,4 +1,6 @@
-"""The reconciliation report: what a run found, what it did, and why it did not do the rest.
+"""The reconciliation report of a run.
+
+It says what the run found, what it did, and why it did not do the rest.
 
 `build` makes the report, `schema` checks it, `page` and `summary` show it to people, `store` keeps it. None of them
 knows Airflow, the journal or Genesys Cloud.

@@ -1,6 +1,7 @@
-"""The report of a run, as the dict that goes into the JSON file. Pure: no I/O and no clock.
+"""The report of a run, as the dict that goes into the JSON file.
 
-Gaps are no error: after something was written, a report with a gap is better than none. `schema.validate` judges.
+Pure: no I/O and no clock. Gaps are no error: after something was written, a report with a gap is better than none.
+`schema.validate` judges.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def build_report(
     approval: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return the report of one attempt of one run, with the keys of docs/report.md in that order.
+    """Return the report of one attempt of one run.
+
+    Its keys are those of docs/report.md, in that order.
 
     - ``rows`` in any order: the report sorts them by group, person and action.
     - ``directory_groups``: {guid: {guid, dn, name}}, for rows and groups that carry guids only.
@@ -226,12 +229,18 @@ def _rfc3339(time: datetime | None) -> str | None:
 
 
 def _folded(text: str | None) -> tuple[bool, str, str]:
-    """Return a key that sorts upper and lower case alike, and puts what has no name last."""
+    """Return a key that sorts upper and lower case alike.
+
+    A missing name comes last.
+    """
     return (text is None, (text or "").casefold(), text or "")
 
 
 def _place(detail: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return a key that ignores the status, so that the reports of two attempts can be laid side by side."""
+    """Return a key that ignores the status.
+
+    So the reports of two attempts can be laid side by side.
+    """
     group, user = detail["genesys_group"] or {}, detail["directory_user"] or {}
     return (
         group.get("id") is None,

@@ -12,9 +12,9 @@ class CheckStore(ReportStore):
     """The reports of a definition, and the tables of its checks."""
 
     def write_check(self, document: Mapping[str, Any], page: str) -> StorePath:
-        """Write the table of a run of mode `check` as `{run_id}.check.json` and `.html`; return the JSON file's path.
+        """Write the table of a `check` run, and return the JSON file's path.
 
-        Raises ReportPathError if the store refuses.
+        The files are `{run_id}.check.json` and `.html`. Raises ReportPathError if the store refuses.
         """
         with self._refusals("written to"):
             path = self._check_path(document["dag_id"], document["run_id"])
@@ -29,7 +29,10 @@ class CheckStore(ReportStore):
             return read_report(self._check_path(dag_id, run_id))
 
     def hand_over(self, dag_id: str, run_id: str, content: bytes | None) -> None:
-        """Keep what a task of mode `check` leaves for the next one; None removes it. Raises ReportPathError."""
+        """Keep what a task of mode `check` leaves for the next one.
+
+        None removes it. Raises ReportPathError.
+        """
         with self._refusals("written to"):
             path = self._handover_path(dag_id, run_id)
             if content is None:

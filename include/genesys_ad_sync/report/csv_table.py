@@ -1,7 +1,8 @@
-"""The rows of a report as CSV, for spreadsheets: one line per change, most urgent first.
+"""The rows of a report as CSV, for spreadsheets.
 
-Names come from Active Directory, where many people may choose their own. A spreadsheet takes a cell that begins with
-certain characters for a formula, so such a cell gets an apostrophe in front.
+There is one line per change, the most urgent first. Names come from Active Directory, where many people may choose
+their own. A spreadsheet takes a cell that begins with certain characters for a formula, so such a cell gets an
+apostrophe in front.
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ _FORMULA = re.compile(f"(?:^|(?<=[;\t\r\n]))(?={_UNSEEN}[{_SIGNS}])|^(?=[\t\r\n]
 
 
 def render_csv(report: Mapping[str, Any]) -> str:
-    """Return the rows of a report as CSV with a line of column names; lines end with CR LF (RFC 4180)."""
+    """Return the rows of a report as CSV, with a line of column names.
+
+    Lines end with CR LF (RFC 4180).
+    """
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)

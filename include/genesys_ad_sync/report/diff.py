@@ -1,4 +1,7 @@
-"""The plan of a dry run as a diff per Genesys group. For a task log: ids only, no names of people."""
+"""The plan of a dry run as a diff per Genesys group.
+
+It is for a task log: ids only, no names of people.
+"""
 
 from __future__ import annotations
 

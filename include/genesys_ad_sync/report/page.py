@@ -1,7 +1,8 @@
-"""A report as one HTML page that needs nothing else: no other file, no network, no script to be readable.
+"""A report as one HTML page that needs nothing else.
 
-Every name in it comes from Active Directory, where many people may choose their own: all of it is escaped, and the
-page's own policy (CSP, by hash) lets nothing run but the template's style and script.
+It needs no other file and no network, and no script to be readable. Every name in it comes from Active Directory, where
+many people may choose their own: all of it is escaped, and the page's own policy (CSP, by hash) lets nothing run but
+the template's style and script.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ PAGE_BYTES = 280_000
 
 @dataclass(frozen=True)
 class Room:
-    """How much a page shows: rows, Genesys groups, members of a group that AD does not own, and notes."""
+    """The limits of what a page shows.
+
+    They are for rows, Genesys groups, members of a group that AD does not own, and notes.
+    """
 
     rows: int
     groups: int
@@ -60,7 +64,9 @@ ROOMS = (
 
 
 def render_page(report: Mapping[str, Any], member_names: Mapping[str, str] | None = None) -> str:
-    """Return the page of a report that `build_report` made or that was read from its file.
+    """Return the page of a report.
+
+    `build_report` made the report, or it was read from its file.
 
     A page shows the most urgent rows, and says how many there are in all.
     ``member_names``: names of Genesys users by their id, which a report does not hold.
@@ -113,7 +119,10 @@ def when(time: str | None) -> Markup:
 
 
 def _target(detail: Mapping[str, Any]) -> tuple[str, str]:
-    """Return key and name of what a row is about: a Genesys group, or the AD groups that no rule maps."""
+    """Return key and name of a row's subject.
+
+    It is a Genesys group, or the AD groups that no rule maps.
+    """
     group = detail["genesys_group"]
     if group:
         return group["id"], one_line(group["name"] or group["id"])

@@ -8,7 +8,10 @@ from typing import Any
 
 
 def person(user: Mapping[str, Any] | None) -> str:
-    """Name an AD user in one line: by the CN of the DN, else by mail, else by guid."""
+    """Name an AD user in one line.
+
+    The name is the CN of the DN, else the mail, else the guid.
+    """
     if not user:
         return ""
     return _common_name(user["dn"]) or user["mail"] or user["guid"] or ""

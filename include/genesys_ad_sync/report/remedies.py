@@ -1,6 +1,7 @@
-"""What an operator can do about a row: the text of `remedy` in the report, by reason.
+"""The remedies for the rows of a report, by reason.
 
-Each text names the thing at hand: the run, the person, the rule, the value, the parameter, the key.
+A remedy is what an operator can do: the text of `remedy` in the report. Each text names the thing at hand: the run, the
+person, the rule, the value, the parameter, the key.
 """
 
 from __future__ import annotations

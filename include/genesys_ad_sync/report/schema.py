@@ -1,6 +1,7 @@
-"""The shape of a report, as pydantic models: for tests, and for scripts that read reports.
+"""The shape of a report, as pydantic models.
 
-Knows nothing of how a report comes about. People's scripts use the keys.
+It is for tests, and for scripts that read reports. Knows nothing of how a report comes about. People's scripts use the
+keys.
 """
 
 from __future__ import annotations
@@ -88,7 +89,10 @@ class Detail(_Strict):
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """(Genesys group, or the AD groups of an unmapped one; person; action): unique in a report."""
+        """Return the key that is unique in a report.
+
+        It is (Genesys group, or the AD groups of an unmapped one; person; action).
+        """
         target = self.genesys_group.id if self.genesys_group else ",".join(g.guid for g in self.directory_groups)
         person = self.directory_user.guid if self.directory_user else self.user_id or ""
         return target, person, self.action.value

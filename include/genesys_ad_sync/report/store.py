@@ -33,7 +33,10 @@ _LONGEST_NAME = 200  # file systems take 255 bytes; `.{attempt}.json` and the te
 
 @dataclass(frozen=True)
 class JournalStamp:
-    """The journal that wrote reports here last, the runs it had counted by then, and the run that wrote."""
+    """The journal and the run that wrote reports here last.
+
+    It has also the number of runs that the journal had counted by then.
+    """
 
     journal_id: str
     run_counter: int
@@ -64,13 +67,17 @@ class ReportStore:
     # -- reports --------------------------------------------------------------------------------------
 
     def path_for(self, dag_id: str, run_id: str) -> StorePath:
-        """Return the path of the run's newest report, existing or not. The page is the `.html` of that name."""
+        """Return the path of the run's newest report, existing or not.
+
+        The page is the `.html` of that name.
+        """
         return self._choose(dag_id, run_id, file_stem(run_id), "")
 
     def check_writable(self, dag_id: str | None = None) -> None:
-        """Create the folder (and that of the DAG), and write, read and remove a file in each.
+        """Create the folders, and write, read and remove a file in each.
 
-        Call it before anything is written anywhere else. Raises ReportPathError if any of that is refused.
+        They are the folder of reports and that of the DAG. Call it before anything is written anywhere else. Raises
+        ReportPathError if any of that is refused.
         """
         for folder in filter(None, (self._base, self._base / file_stem(dag_id) if dag_id else None)):
             probe = folder / f".probe-{self._token()}.tmp"
@@ -85,8 +92,9 @@ class ReportStore:
                 )
 
     def write(self, report: Mapping[str, Any], member_names: Mapping[str, str] | None = None) -> StorePath:
-        """Write the JSON file, the page and the CSV file; return the path of the JSON file.
+        """Write the JSON file, the page and the CSV file.
 
+        Returns the path of the JSON file.
         ``member_names``: by Genesys user id, for the page only.
 
         A report of an earlier attempt is kept as `{run_id}.{attempt}.json`, `.html` and `.csv` first; one of the same
@@ -113,7 +121,10 @@ class ReportStore:
         return path
 
     def read(self, dag_id: str, run_id: str) -> dict[str, Any] | None:
-        """Return the newest report of the run, if any. Raises ReportPathError if it cannot be read."""
+        """Return the newest report of the run, if any.
+
+        Raises ReportPathError if it cannot be read.
+        """
         with self._refusals("read from"):
             path = self.path_for(dag_id, run_id)
             report = read_report(path)
@@ -122,10 +133,11 @@ class ReportStore:
             return report
 
     def prune(self, keep_days: int, now: datetime, *, dag_id: str | None = None) -> int:
-        """Remove reports older than ``keep_days``, by their `timestamp`, with the files beside them; return how many.
+        """Remove reports older than ``keep_days``, and return how many.
 
-        Nothing else is removed. ``dag_id``: reports of that DAG only, because definitions that share a folder may keep
-        theirs for different times. Raises ReportPathError if the store refuses.
+        The age is that of their `timestamp`. The files beside them go, too. Nothing else is removed. ``dag_id``:
+        reports of that DAG only, because definitions that share a folder may keep theirs for different times. Raises
+        ReportPathError if the store refuses.
         """
         if keep_days < 1:
             raise ValueError(f"keep_days must be 1 or more, not {keep_days}")
@@ -147,7 +159,10 @@ class ReportStore:
         return removed
 
     def warning(self, dag_id: str) -> str | None:
-        """Return that everybody may list the reports of a DAG although `mode` denies it; None: it is not so."""
+        """Return a warning if everybody may list a DAG's reports although `mode` denies it.
+
+        None: it is not so.
+        """
         folder = local_path(self._base / file_stem(dag_id))
         with self._refusals("read from"):
             if self._mode & 0o004 or folder is None or not folder.exists() or not is_open_to_others(folder):
@@ -233,10 +248,11 @@ class ReportStore:
     # -- files ----------------------------------------------------------------------------------------
 
     def _keep(self, path: StorePath, kept: StorePath) -> None:
-        """Copy a report and the files beside it; a rename would leave a moment without a report.
+        """Copy a report and the files beside it.
 
-        Tasks of one attempt may write at the same time. A task that reads here what another has replaced already reads
-        it after that task made the copy. Hence first read, then look for the copy, then write, the JSON file last.
+        A rename would leave a moment without a report. Tasks of one attempt may write at the same time. A task that
+        reads here what another has replaced already reads it after that task made the copy. Hence first read, then look
+        for the copy, then write, the JSON file last.
         """
         beside = [(suffix, path.with_suffix(suffix)) for suffix in _BESIDE]
         contents = [(suffix, file.read_bytes()) for suffix, file in beside if file.exists()]
@@ -334,7 +350,10 @@ def to_json(content: Mapping[str, Any]) -> bytes:
 
 
 def read_report(path: StorePath) -> dict[str, Any] | None:
-    """Return the content of a report file; None if there is none, or if it is not a report."""
+    """Return the content of a report file; None if there is none.
+
+    None also if it is not a report.
+    """
     try:
         content = json.loads(path.read_bytes())
         is_report = isinstance(content, dict) and _is_ours(content) and _written_at(content).tzinfo
@@ -356,7 +375,10 @@ def _written_at(report: Mapping[str, Any]) -> datetime:
 
 
 def _changed_at(path: StorePath) -> float | None:
-    """Return the time of the last change in seconds since 1970, if the store knows it."""
+    """Return the time of the last change, if the store knows it.
+
+    It is in seconds since 1970.
+    """
     try:
         return float(path.stat().st_mtime)
     except (AttributeError, KeyError, TypeError, ValueError):

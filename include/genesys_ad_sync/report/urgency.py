@@ -1,4 +1,7 @@
-"""The order in which a person reads the rows of a report: what needs a look, and of that the new before the known."""
+"""The order in which a person reads the rows of a report.
+
+Rows that need a look come first, and of these the new before the known.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ _OF_EACH_KIND = 3
 
 @dataclass(frozen=True)
 class Kind:
-    """Rows of one status and reason. ``since``: when the oldest of them was first listed; None: not known."""
+    """Rows of one status and reason.
+
+    ``since``: when the oldest of them was first listed; None: not known.
+    """
 
     status: str
     reason: str | None
@@ -27,12 +33,18 @@ class Kind:
 
 
 def by_urgency(report: Mapping[str, Any]) -> list[Detail]:
-    """Return the rows by status, the new ones first; within that in the report's own order."""
+    """Return the rows by status, the new ones first.
+
+    Within that, the report's own order counts.
+    """
     return sorted(report["details"], key=lambda detail: _urgency(report, detail))
 
 
 def most_urgent(report: Mapping[str, Any], limit: int) -> list[Detail]:
-    """Return at most ``limit`` rows by urgency: a few of each status and reason, then the most urgent ones."""
+    """Return at most ``limit`` rows by urgency.
+
+    They are a few of each status and reason, then the most urgent ones.
+    """
     details = by_urgency(report)
     if len(details) <= limit:
         return details

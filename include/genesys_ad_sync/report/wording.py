@@ -1,4 +1,7 @@
-"""The report's closed lists, and the report in one line, in words for people who do not know the code."""
+"""The report in words for people that do not know the code.
+
+It has the report's closed lists, and the report in one line.
+"""
 
 from __future__ import annotations
 
@@ -183,7 +186,10 @@ def _of_them_new(report: Mapping[str, Any], status: Status) -> str:
 
 
 def _nothing_to_count(report: Mapping[str, Any]) -> Headline:
-    """Tell "nothing found" from "all is well": the run may have ended before it read anything."""
+    """Tell "nothing found" from "all is well".
+
+    The run may have ended before it read anything.
+    """
     if report["mode"] == "full" and report["groups"] and all(map(_was_read, report["groups"])):
         return _all_compared(report)
     nothing = "Nothing was changed." if report["total_changes"] else "This run lists no change."
@@ -195,7 +201,10 @@ def _was_read(group: Mapping[str, Any]) -> bool:
 
 
 def _all_compared(report: Mapping[str, Any]) -> Headline:
-    """Say that Genesys Cloud agrees with AD only if it does: no other member, nothing left out or not certain."""
+    """Say that Genesys Cloud agrees with AD, only if it does.
+
+    It does if there is no other member, and nothing is left out or not certain.
+    """
     others = sum(group["manual_members"] for group in report["groups"])
     if others:
         return Headline(
@@ -212,7 +221,10 @@ def _all_compared(report: Mapping[str, Any]) -> Headline:
 
 
 def _agrees(detail: Mapping[str, Any]) -> bool:
-    """Return whether a row that needs no attention leaves no difference: an AD group without a rule has none."""
+    """Return True if a row that needs no attention leaves no difference.
+
+    An AD group without a rule leaves none.
+    """
     if detail["status"] == Status.UNCHANGED.value:
         return bool(detail["reason"] != Reason.MEMBER_NOT_VISIBLE.value)
     not_synchronised = {Reason.UNMAPPED.value, Reason.EXCLUDED.value}

@@ -213,6 +213,9 @@ def _seconds(name: str, extra: dict[str, Any], key: str, default: int) -> int:
 
 
 def _text(extra: dict[str, Any], key: str) -> str | None:
-    """Return a stripped field; None for null or an empty text, as the form stores it."""
+    """Return a stripped field; None for null or an empty text.
+
+    The form stores an empty field so.
+    """
     value = extra.get(key)
     return None if value is None or str(value).strip() == "" else str(value).strip()

@@ -1,1 +1,4 @@
-"""The command `genesys-ad-sync`: one tree of commands. What changes anything but the journal's place is a DAG run."""
+"""The command `genesys-ad-sync`: one tree of commands.
+
+A command that changes anything but the journal's place starts a DAG run.
+"""

@@ -63,7 +63,10 @@ def _arg(parameter: click.Parameter) -> Arg:
 
 
 def _as_given(command: click.Command, given: argparse.Namespace) -> Iterator[str]:
-    """Return the arguments for click. What looks like an option, but is none, stays behind `--`."""
+    """Return the arguments for click.
+
+    An argument that looks like an option, but is none, stays behind `--`.
+    """
     positional: list[str] = []
     for parameter in command.params:
         value = getattr(given, parameter.name or "", None)

@@ -1,4 +1,7 @@
-"""Airflow's connections for a command that runs outside of a task, and the journal that they name."""
+"""Airflow's connections and the journal, for a command outside of a task.
+
+The connections name the journal.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ def use_airflow() -> None:
 
 @contextmanager
 def logs_to_stderr() -> Iterator[None]:
-    """Let what Airflow logs meanwhile go to stderr: some of its loggers write to stdout, which is the command's."""
+    """Let Airflow's logs go to stderr meanwhile.
+
+    Some of its loggers write to stdout, which is the command's.
+    """
     with redirect_stdout(sys.stderr):
         yield
 

@@ -1,4 +1,7 @@
-"""The sync definitions that commands work with: one file, or all of the folder that the DAG file reads."""
+"""The sync definitions that commands work with.
+
+They are one file, or all of the folder that the DAG file reads.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,10 @@ def definitions_folder() -> Path:
 
 
 def load_all() -> Loaded:
-    """Return all sync definitions; one with an error is left out. Raises SettingsError if there is no folder."""
+    """Return all sync definitions, without the ones that have an error.
+
+    Raises SettingsError if there is no folder.
+    """
     definitions, errors, names = {}, [], []
     for path in find_definitions(definitions_folder()):
         names.append(path.stem)
@@ -66,7 +72,10 @@ def load_all() -> Loaded:
 
 
 def known_definitions() -> dict[str, SyncDefinition]:
-    """Return the sync definitions for the words of an answer, and warn where they are missing."""
+    """Return the sync definitions for the words of an answer.
+
+    Warns where they are missing.
+    """
     try:
         loaded = load_all()
     except SettingsError as error:
@@ -78,7 +87,10 @@ def known_definitions() -> dict[str, SyncDefinition]:
 
 
 def load_as(path: Path, name: str | None) -> SyncDefinition:
-    """Return the definition of a file, under a name of its own or of the file. Raises SettingsError."""
+    """Return the definition of a file, under ``name`` or the file's own name.
+
+    Raises SettingsError.
+    """
     if name is None:
         return load_definition(path)
     try:

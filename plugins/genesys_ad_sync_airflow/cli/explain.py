@@ -1,4 +1,7 @@
-"""`explain`: why a person is in a group or not, and who is in a group through what."""
+"""The command `explain`: it explains memberships.
+
+It says why a person is in a group or not, and who is in a group through what.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ class NotFound(GroupSyncError):
 
 @click.group()
 def explain() -> None:
-    """Say why a person is in a Genesys group or not, and who is in a group through what."""
+    """Say why a person is in a Genesys group or not.
+
+    Or say which people are in a group, and through what.
+    """
 
 
 @explain.command("person")

@@ -1,4 +1,7 @@
-"""The answers of `explain` as text. They name people: they go to the terminal and nowhere else."""
+"""The answers of `explain` as text.
+
+They name people, so they go to the terminal and nowhere else.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What commands print: a table for people, or JSON for programs. Nothing else goes to stdout."""
+"""The output of commands: a table for people, or JSON for programs.
+
+Nothing else goes to stdout.
+"""
 
 from __future__ import annotations
 

@@ -48,10 +48,10 @@ def plan(  # noqa: PLR0913  one for each option
     verbose: bool,
     as_json: bool,
 ) -> int:
-    """Show what a run would change now: the same as a dry run, without leaving a trace.
+    """Show what a run would change now, without leaving a trace.
 
-    Active Directory and Genesys Cloud are read. The plan is made on a copy of the journal that is thrown away, so
-    nothing is written to Genesys Cloud, to the journal or to the reports.
+    The answer is that of a dry run. Active Directory and Genesys Cloud are read. The plan is made on a copy of the
+    journal that is thrown away, so nothing is written to Genesys Cloud, to the journal or to the reports.
 
     \b
     Exit codes:
@@ -123,7 +123,10 @@ def _plan(
 
 @contextmanager
 def _scratch(folder: Path, now: datetime) -> Iterator[Journal]:
-    """Open a copy of the journal; an empty one where no run has made a journal yet."""
+    """Open a copy of the journal.
+
+    It is empty where no run has made a journal yet.
+    """
     from genesys_ad_sync.journal import Journal
     from genesys_ad_sync.journal.scratch import scratch_journal
     from genesys_ad_sync_airflow.cli.airflow_side import open_journal

@@ -88,7 +88,10 @@ def _common(
 
 
 def _all_names(definition: SyncDefinition) -> frozenset[str] | None:
-    """Return the names of all definitions with that of a file which is not installed; None: not known."""
+    """Return the names of all definitions, with that of an uninstalled file.
+
+    None: not known.
+    """
     try:
         return load_all().names | {definition.name}
     except SettingsError:

@@ -67,7 +67,10 @@ def _probe(*, base: str, connection: str, write_test_ou: str | None, write_conne
 
 
 def _open_writer(connection_id: str) -> LdapSession:
-    """Open a session that is not recorded: what it does is known, and no password may get into a recording."""
+    """Open a session that is not recorded.
+
+    Its actions are known, and no password may get into a recording.
+    """
     from genesys_ad_sync.directory.recording import VARIABLE
 
     folder = os.environ.pop(VARIABLE, None)

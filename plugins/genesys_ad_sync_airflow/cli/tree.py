@@ -32,7 +32,10 @@ INTERRUPTED = 130
 
 
 class CommandTree(click.Group):
-    """A group whose commands all end alike: an exit code, and an error in words or as JSON."""
+    """A group whose commands all end alike.
+
+    The end is an exit code, and an error in words or as JSON.
+    """
 
     def main(
         self,
@@ -63,7 +66,9 @@ class CommandTree(click.Group):
 @click.group(cls=CommandTree, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="genesys-ad-sync")
 def main() -> None:
-    """Keep Genesys Cloud group membership equal to Active Directory: look, plan, undo, and move the journal.
+    """Keep Genesys Cloud group membership equal to Active Directory.
+
+    Commands look, plan, undo, and move the journal.
 
     Connections are Airflow's: from the environment, a secrets backend or the metadata database. Run this where
     Airflow's tasks run, as the same account.

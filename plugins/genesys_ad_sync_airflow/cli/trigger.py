@@ -34,9 +34,9 @@ def undo(*, run: str, dry_run: bool, as_json: bool) -> None:
 @click.argument("run")
 @json_option
 def release(*, run: str, as_json: bool) -> None:
-    """Let what was undone or rejected in RUN be done again: a run id, or DAG id/run id.
+    """Let what was undone or rejected in RUN be done again.
 
-    Starts a run of the DAG with the param release_run.
+    RUN is a run id, or DAG id/run id. Starts a run of the DAG with the param release_run.
     """
     _start(run, "release_run", dry_run=False, as_json=as_json)
 

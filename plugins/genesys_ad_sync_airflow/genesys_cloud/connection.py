@@ -85,7 +85,10 @@ def _transport(connection_id: str, extra: Mapping[str, Any]) -> str:
 
 
 def _url(connection_id: str, key: str, value: Any, transport: str) -> str:
-    """Return the URL without a slash at its end. It becomes part of keys of the journal, and is shown in logs."""
+    """Return the URL without a slash at its end.
+
+    It becomes part of keys of the journal, and is shown in logs.
+    """
     if value is None:
         return ""
     text = str(value).strip()

@@ -148,7 +148,10 @@ class TokenSource:
 
 
 def token_key(login_url: str, client_id: str, client_secret: str) -> str:
-    """Return one key per client and secret, so that a new secret gets a new token."""
+    """Return one key per client and secret.
+
+    So a new secret gets a new token.
+    """
     return hashlib.sha256("\0".join((login_url, client_id, client_secret)).encode()).hexdigest()
 
 
@@ -204,7 +207,10 @@ def _body(response: requests.Response) -> dict[str, Any]:
 def _raise_for(
     response: requests.Response, login_url: str, connection_id: str, body: Mapping[str, Any], secret: str
 ) -> Any:
-    """Raise what the answer means. Its own words are shown in logs, too: no person is named at the login host."""
+    """Raise the error that the answer means.
+
+    Its own words are shown in logs, too: no person is named at the login host.
+    """
     shown = {key: _without(secret, value) for key, value in body.items() if isinstance(value, str)}
     error, words = shown.get("error", ""), words_of(shown)
     facts: dict[str, Any] = {
@@ -247,7 +253,10 @@ def _without(secret: str, text: str) -> str:
 
 
 def _guess(error: str, connection_id: str) -> str:
-    """Return what may be the cause: the error's name tells little, and its words were shown before."""
+    """Return the possible cause.
+
+    The error's name tells little, and its words were shown before.
+    """
     if error in ("invalid_client", "unauthorized_client", "invalid_grant", "unsupported_grant_type"):
         return (
             f"A guess: check Login (client id) and Password (client secret) of the connection {connection_id}, and "

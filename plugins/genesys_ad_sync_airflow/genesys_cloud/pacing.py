@@ -142,7 +142,7 @@ class WindowPacer:
 
 
 class _Window:
-    """The budget of one limit, as far as the answers of one endpoint family showed it."""
+    """The budget of one limit, as answers of one endpoint family showed it."""
 
     def __init__(self, allowed: int) -> None:
         self.allowed = allowed  # by Genesys, in a window
@@ -178,7 +178,10 @@ class _Window:
         self._length = max(self._length, reset)
 
     def begin_again(self, now: float) -> None:
-        """Begin the next window as if now, until an answer shows more, so that threads do not burst into it."""
+        """Begin the next window as if now, until an answer shows more.
+
+        So threads do not burst into it.
+        """
         self._begin(now, now + self._length)
         self._is_assumed = True
 
@@ -209,7 +212,10 @@ class _Window:
 
 @dataclass
 class _Family:
-    """What is known of the limits of one endpoint family: a window by each limit that its answers named."""
+    """The known limits of one endpoint family.
+
+    There is a window for each limit that its answers named.
+    """
 
     windows: dict[int, _Window] = field(default_factory=dict)
     newest_limit: int | None = None
@@ -217,8 +223,9 @@ class _Family:
     not_before: float = 0.0  # by Retry-After
 
     def count_one(self, but: int | None = None) -> None:
-        """Count an answer that did not say how much is used: errors come without the headers, and count all the same.
+        """Count an answer that did not say how much is used.
 
+        Errors come without the headers, and count nevertheless.
         ``but``: the limit of which the answer spoke.
         """
         for limit, window in self.windows.items():
@@ -227,7 +234,10 @@ class _Family:
                 window.answered += 1
 
     def renew_windows(self, now: float) -> None:
-        """Begin ended windows again, but drop those of limits that the newest answer did not name."""
+        """Begin ended windows again, but drop limits that have gone.
+
+        A limit has gone if the newest answer did not name it.
+        """
         for limit, window in list(self.windows.items()):
             if window.ends is not None and now >= window.ends:
                 if limit == self.newest_limit:

@@ -1,4 +1,6 @@
-"""Recordings of what a domain controller answers, with pseudonyms in place of all names and values of people.
+"""Recordings of the answers of a domain controller, with pseudonyms for people.
+
+Pseudonyms replace all names and values of people.
 
 `recorder` writes them, `exchange` knows their form, `values` and `pseudonyms` replace. See docs/probe.md.
 """

@@ -1,7 +1,8 @@
-"""Keyed hashes in place of names and identifiers. They keep equality and structure, and nothing else. Pure.
+"""Keyed hashes in place of names and identifiers.
 
-What is not known to be harmless is hashed. Without the key nobody can tell which name a hash belongs to, nor test a
-guess. Equality is that of Active Directory: case does not count.
+They keep equality and structure, and nothing else. Pure. What is not known to be harmless is hashed. Without the key
+nobody can tell which name a hash belongs to, nor test a guess. Equality is that of Active Directory: case does not
+count.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Pseudonyms:
     # -- text -----------------------------------------------------------------------------------------
 
     def text(self, text: str) -> str:
-        """Replace a text by what it looks like: an identifier, a mail address or a name."""
+        """Replace a text by what it looks like: identifier, mail address or name."""
         if _SID.fullmatch(text):
             return self.sid(text)
         return self.guid(text) if _GUID.fullmatch(text) else self.mail(text)
@@ -68,7 +69,10 @@ class Pseudonyms:
         return f"x{self._hash('name', folded.encode('utf-8', 'surrogateescape'), 8).hex()}" if folded else ""
 
     def mail(self, text: str) -> str:
-        """Replace a mail address or user name; a prefix such as ``SMTP:``, the ``@`` and the dots stay."""
+        """Replace a mail address or user name, but keep its structure.
+
+        A prefix such as ``SMTP:``, the ``@`` and the dots stay.
+        """
         prefixed = _SCHEME.fullmatch(text)
         if prefixed is not None:
             return f"{prefixed[1]}:{self.mail(prefixed[2])}"
@@ -98,7 +102,10 @@ class Pseudonyms:
         return uuid.UUID(self.guid(str(uuid.UUID(bytes_le=value)))).bytes_le
 
     def rid(self, rid: int) -> int:
-        """Replace the last part of a SID. Different ones stay different; those of every domain stay as they are."""
+        """Replace the last part of a SID.
+
+        Different parts stay different. Parts that every domain has stay as they are.
+        """
         if not _FIRST_RID <= rid < _RIDS:
             return rid
         while True:  # until it is one that no domain begins with
@@ -107,7 +114,10 @@ class Pseudonyms:
                 return rid
 
     def _permuted(self, number: int) -> int:
-        """Permute the numbers of 32 bits: four rounds of a Feistel network, in which each number has one image."""
+        """Permute the numbers of 32 bits, so that each number has one image.
+
+        The method is a Feistel network of four rounds.
+        """
         left, right = number >> 16, number & 0xFFFF
         for step in range(4):
             mixed = self._hash("rid", bytes([step, *right.to_bytes(2, "big")]), 2)
@@ -115,7 +125,10 @@ class Pseudonyms:
         return left << 16 | right
 
     def sid(self, text: str) -> str:
-        """Replace a SID; its domain and its last part keep their own equality. Raises ValueError for another text."""
+        """Replace a SID; its domain and its last part keep their own equality.
+
+        Raises ValueError for another text.
+        """
         if not _SID.fullmatch(text):
             raise ValueError("not a SID")
         authority, *parts = (int(part) for part in text.split("-")[2:])
@@ -146,7 +159,10 @@ class Pseudonyms:
     # -- distinguished names --------------------------------------------------------------------------
 
     def dn(self, text: str) -> str:
-        """Replace a DN, with the prefixes of its extended form. A text that is no DN is replaced as one name."""
+        """Replace a DN, with the prefixes of its extended form.
+
+        A text that is no DN is replaced as one name.
+        """
         head, rest = "", text
         while (prefix := _PREFIX.match(rest)) is not None:
             head += f"<{prefix[1]}={self._prefix_value(prefix[1], prefix[2])}>{prefix[3]}"
@@ -192,7 +208,10 @@ class Pseudonyms:
         return result[: len(value)]
 
     def cookie(self, value: bytes) -> bytes:
-        """Replace the identifiers in a DirSync cookie. A cookie of an unknown form becomes other bytes."""
+        """Replace the identifiers in a DirSync cookie.
+
+        A cookie of an unknown form becomes other bytes.
+        """
         return self._with_guids(up_to_dateness.renamed_cookie, value)
 
     def vector(self, value: bytes) -> bytes:

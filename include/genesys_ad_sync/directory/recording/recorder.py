@@ -43,7 +43,10 @@ class RecordingFolder:
 
     @classmethod
     def open(cls, path: Path) -> RecordingFolder:
-        """Make the folder and its key, or go on with those of another process. Raises RecordingError."""
+        """Make the folder and its key, or use those of another process.
+
+        Raises RecordingError.
+        """
         path = path.absolute()
         try:
             is_new = _make(path)
@@ -82,7 +85,10 @@ def _require_private(path: Path) -> None:
 
 
 def _key(path: Path, *, is_new: bool) -> bytes:
-    """Return the key of a folder. Processes that begin at the same time agree on one."""
+    """Return the key of a folder.
+
+    Processes that begin at the same time agree on one key.
+    """
     if is_new:  # of another folder that had this name
         path.unlink(missing_ok=True)
     mine = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
@@ -115,7 +121,7 @@ class RecordingFile:
         os.fchmod(self._file.fileno(), _FILE_MODE)  # whatever the umask takes away
 
     def write(self, line: Json) -> None:
-        """Append a line by one call to the system, so that a crash leaves whole lines.
+        """Append a line in one system call, so that a crash leaves whole lines.
 
         A full disk may take a part of it: that part is removed again. Raises OSError.
         """
@@ -130,8 +136,9 @@ class RecordingFile:
 
 
 class RecordingConnection:
-    """An ldap3 connection of which each search is recorded. Everything else goes to the connection unseen.
+    """An ldap3 connection that records each search.
 
+    All other calls go to the connection unchanged.
     ``trouble``: why nothing is recorded any more; None while everything is.
     """
 
@@ -152,7 +159,10 @@ class RecordingConnection:
         return self._connection
 
     def begin(self, name: str) -> None:
-        """Go on in a new file of this name, with a number before it. Nothing is recorded any more if that fails."""
+        """Go on in a new file of this name, with a number before it.
+
+        If that fails, nothing is recorded any more.
+        """
         self._close_file()
         self._files += 1
         try:

@@ -1,4 +1,7 @@
-"""Which value of which attribute is replaced by what. An attribute that is not named here is hashed. Pure."""
+"""Replacements for the values of each attribute.
+
+An attribute that is not named here is hashed. Pure.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +100,10 @@ class Values:
         }
 
     def replaced(self, attribute: str, values: Iterable[bytes]) -> list[bytes]:
-        """Return what is written instead of the values of an attribute, options such as a range included."""
+        """Return the replacements for the values of an attribute.
+
+        The attribute may have options such as a range.
+        """
         name = attribute.partition(";")[0].lower()
         return [self._replaced(name, bytes(value)) for value in values]
 

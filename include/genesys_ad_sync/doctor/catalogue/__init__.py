@@ -1,6 +1,6 @@
-"""Every line that a check can have: its part, its title, what it means, and what to do if it is not ok.
+"""The catalogue of all lines of a check.
 
-docs/check.md is made from it (`make docs`).
+Each has its part, its title, its meaning, and the remedy if it is not ok. docs/check.md is made from it (`make docs`).
 """
 
 from __future__ import annotations

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """What is said of a line. ``remedy``: for problems and what is not proven, if the line has none of its own."""
+    """The texts of a line.
+
+    ``remedy``: for problems and lines that are not proven, if the line has none of its own.
+    """
 
     part: str
     title: str

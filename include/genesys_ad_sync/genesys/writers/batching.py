@@ -104,7 +104,10 @@ class BatchSender:
             waiting += _halves(batch)[::-1]  # the last of a stack is taken next
 
     def _test_group(self, batch: _Batch, waiting: list[_Batch], error: GenesysError) -> Iterator[WriteResult]:
-        """Send both halves before smaller ones. If both are refused in the same words, try one change of each."""
+        """Send both halves before smaller ones.
+
+        If both are refused in the same words, try one change of each.
+        """
         left, right = _halves(batch)
         of_left = yield from self._send_one(left)
         if of_left is None:
