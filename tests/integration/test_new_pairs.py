@@ -317,7 +317,7 @@ def test_an_old_mapping_that_a_lagging_domain_controller_brings_back_asks(two: T
         pipeline.run("joined")
         assert "fay" in members(pipeline, "Chat")
         two.dc2.apply([AddMember("voice", "eve")])
-        report = two.run_on(two.dc2)
+        report = two.run_on(two.dc2, mode="full")
         assert {row[1] for row in rows(report) if row[0] == "add" and row[3] == "new_pair"} >= {"eve"}
         assert "eve" not in members(pipeline, "Voice")
     finally:
@@ -368,10 +368,10 @@ def test_a_protected_group_that_is_renamed_in_genesys_stays_protected(live: Pipe
     live.genesys.change_group(genesys_id("Voice"), name="Lunch room")
     live.directory.apply([AddMember("voice", "eve"), RemoveMember("voice", "bob")])
     report = live.run("renamed")
-    assert [row[:4] for row in rows(report)] == [
+    assert {row[:4] for row in rows(report)} == {
         *held("eve", reason="protected"),
         *held("bob", action="remove", reason="protected"),
-    ]
+    }
     assert not [note for note in report["notes"] if "protects nothing" in note]
     redefine(live, protect=[])
     live.run()
