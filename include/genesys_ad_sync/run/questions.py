@@ -25,7 +25,7 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
     pairs = new_pairs_asked_elsewhere(task, run, needs_approval)
     mine = task.journal.questions.open(
         run.key,
-        subjects(row for row in needs_approval if row.new_pair not in pairs),
+        subjects(row for row in needs_approval if row.new_pair is None or row.new_pair not in pairs),
         last_change=task.facts[LAST_CHANGE],
         at=now,
         until=now + task.definition.limits.answer_within,
@@ -34,7 +34,9 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
     asked = [row for row in needs_approval if row.key in mine]
     task.facts[QUESTION] = _frozen(decided, asked) if asked else None
     task.facts[APPROVAL] = None
-    elsewhere: dict[str, RunKey] = {row.key: pairs[row.new_pair] for row in needs_approval if row.new_pair in pairs}
+    elsewhere: dict[str, RunKey] = {
+        row.key: pairs[row.new_pair] for row in needs_approval if row.new_pair is not None and row.new_pair in pairs
+    }
     elsewhere |= task.journal.questions.open_elsewhere(now, exclude=run.key)
     return [
         _asked_by(row, elsewhere[row.key]) if row.key in decided.needs_approval and row.key in elsewhere else row
@@ -42,9 +44,7 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
     ]
 
 
-def new_pairs_asked_elsewhere(
-    task: TaskContext, run: RunRecord, rows: Iterable[Row]
-) -> dict[tuple[Guid, str] | None, RunKey]:
+def new_pairs_asked_elsewhere(task: TaskContext, run: RunRecord, rows: Iterable[Row]) -> dict[tuple[Guid, str], RunKey]:
     """Return the new pairs about which another run is asking: a person is asked once about a pair.
 
     What came to such a pair since waits for that answer, too.
@@ -52,9 +52,7 @@ def new_pairs_asked_elsewhere(
     if not any(row.new_pair for row in rows):
         return {}
     questions = task.journal.questions.open_elsewhere(task.clock(), exclude=run.key)
-    asked: dict[tuple[Guid, str] | None, RunKey] = {}
-    asked.update(task.journal.new_pairs.asked_in(questions))
-    return asked
+    return task.journal.new_pairs.asked_in(questions)
 
 
 def ended_accounts(task: TaskContext, rows: Iterable[Row]) -> set[str]:
