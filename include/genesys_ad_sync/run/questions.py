@@ -25,7 +25,7 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
     pairs = new_pairs_asked_elsewhere(task, run, needs_approval)
     mine = task.journal.questions.open(
         run.key,
-        subjects(row for row in needs_approval if row.new_pair not in pairs),
+        subjects(row for row in needs_approval if row.new_pair is None or row.new_pair not in pairs),
         last_change=task.facts[LAST_CHANGE],
         at=now,
         until=now + task.definition.limits.answer_within,
