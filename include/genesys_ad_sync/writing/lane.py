@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from genesys_ad_sync.genesys.errors import GenesysError
-from genesys_ad_sync.genesys.writers import MembershipWriter, WriteResult
+from genesys_ad_sync.genesys.writers import MAX_MEMBERS, MembershipWriter, WriteResult
 from genesys_ad_sync.matching import excluded_users
 from genesys_ad_sync.model import SETTLED, Action, Grant, Guid, Reason, Row, RunRecord, Status
 from genesys_ad_sync.planning import recheck
@@ -36,7 +36,7 @@ from genesys_ad_sync.writing.ownership import (
 )
 from genesys_ad_sync.writing.read_back import READ_AT_ONCE, READ_BACK_WAITS, read_back
 from genesys_ad_sync.writing.refusals import LaneRefusals, Met, judge, judge_unread, refused_with_client
-from genesys_ad_sync.writing.sending import Late, failed, removed_by, send, with_error
+from genesys_ad_sync.writing.row_outcomes import Late, claim_own_success, failed, removed_by, with_error
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class LaneWriter:
         None: the members were not read.
         """
         self._announce(rows)
-        results, error = send(self._lease, self._writer, group_id, rows, removes_first=self._is_urgent(rows))
+        results, error = _send(self._lease, self._writer, group_id, rows, removes_first=self._is_urgent(rows))
         sent_at = self._task.clock()
         self._lease.renew()
         done, after = self._verify(group_id, rows, results, error)
@@ -371,11 +371,21 @@ def _states_of_absent(task: TaskContext, rows: Sequence[Row], members: Collectio
         return dict.fromkeys(absent, "unknown")
 
 
-def claim_own_success(row: Row) -> Row:
-    """Return a sent row as a success if it is in effect.
-
-    An earlier try sent it and died before it could record that.
-    """
-    if row.status is Status.UNCHANGED and row.reason is Reason.ALREADY_SO:
-        return replace(row, status=Status.SUCCESS, reason=None)
-    return row
+def _send(
+    lease: Lease, writer: MembershipWriter, group_id: str, rows: Sequence[Row], *, removes_first: bool
+) -> tuple[dict[tuple[str, Action], WriteResult], GenesysError | None]:
+    """Send the rows; return their results and the error that ended it early."""
+    adds = [row.genesys_user_id for row in rows if row.action is Action.ADD and row.genesys_user_id]
+    removes = [row.genesys_user_id for row in rows if row.action is Action.REMOVE and row.genesys_user_id]
+    removes = list(dict.fromkeys(removes))  # two accounts that are the same Genesys user may leave together
+    results: dict[tuple[str, Action], WriteResult] = {}
+    parts = [(adds, removes)]
+    if removes_first and len(adds) + len(removes) > MAX_MEMBERS:  # else they are in the first request anyway
+        parts = [([], removes), (adds, [])]
+    try:
+        for these_adds, these_removes in parts:
+            for result in writer.apply(group_id, these_adds, these_removes, before_request=lease.renew):
+                results[result.user_id, result.action] = result
+    except GenesysError as error:
+        return results, error
+    return results, None

@@ -17,8 +17,8 @@ from genesys_ad_sync.genesys.errors import (
 )
 from genesys_ad_sync.genesys.writers import words_of_refusal
 from genesys_ad_sync.model import Action, Reason, Refusal, RefusalKind, Row, Status
-from genesys_ad_sync.writing.lane import claim_own_success
 from genesys_ad_sync.writing.lane_errors import FAILURES_TOLERATED, WRITES_TOLERATED, LaneErrors
+from genesys_ad_sync.writing.row_outcomes import claim_own_success
 
 ROW = Row(Action.ADD, Status.UNCHANGED, "G", "ann", ("g1",), genesys_user_id="x-ann", reason=Reason.ALREADY_SO)
 

@@ -1,4 +1,4 @@
-"""Sends the rows of a group, and sets their state after it.
+"""Rows that are not carried out, or not yet seen to be in effect.
 
 Used by `lane` only.
 """
@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from genesys_ad_sync.genesys.errors import GenesysError
-from genesys_ad_sync.genesys.writers import MAX_MEMBERS, MembershipWriter, WriteResult
+from genesys_ad_sync.genesys.writers import WriteResult
 from genesys_ad_sync.model import Action, Reason, Row, Status
-from genesys_ad_sync.writing.lease import Lease
 
 
 @dataclass(frozen=True)
@@ -36,29 +35,6 @@ def removed_by(rows: Sequence[Row]) -> frozenset[str]:
     )
 
 
-def send(
-    lease: Lease, writer: MembershipWriter, group_id: str, rows: Sequence[Row], *, removes_first: bool
-) -> tuple[dict[tuple[str, Action], WriteResult], GenesysError | None]:
-    """Send the rows; return their results, and the error that ended it early.
-
-    An unsent row has no result.
-    """
-    adds = [row.genesys_user_id for row in rows if row.action is Action.ADD and row.genesys_user_id]
-    removes = [row.genesys_user_id for row in rows if row.action is Action.REMOVE and row.genesys_user_id]
-    removes = list(dict.fromkeys(removes))  # two accounts that are the same Genesys user may leave together
-    results: dict[tuple[str, Action], WriteResult] = {}
-    parts = [(adds, removes)]
-    if removes_first and len(adds) + len(removes) > MAX_MEMBERS:  # else they are in the first request anyway
-        parts = [([], removes), (adds, [])]
-    try:
-        for these_adds, these_removes in parts:
-            for result in writer.apply(group_id, these_adds, these_removes, before_request=lease.renew):
-                results[result.user_id, result.action] = result
-    except GenesysError as error:
-        return results, error
-    return results, None
-
-
 def with_error(row: Row, error: GenesysError | None) -> Row:
     """Return an unsent row with the error that ended the requests of its group."""
     if error is None or row.reason is not Reason.NOT_ATTEMPTED:
@@ -75,3 +51,13 @@ def failed(row: Row, reason: Reason, error: GenesysError) -> Row:
         http_code=error.status,
         correlation_id=error.correlation_id,
     )
+
+
+def claim_own_success(row: Row) -> Row:
+    """Return a sent row as a success if it is in effect.
+
+    An earlier try sent it and died before it could record that.
+    """
+    if row.status is Status.UNCHANGED and row.reason is Reason.ALREADY_SO:
+        return replace(row, status=Status.SUCCESS, reason=None)
+    return row
