@@ -2,6 +2,7 @@
 # Runs tests with several versions of ldap3, each in an environment of its own: `make test-ldap3`.
 #
 # LDAP3="2.9.1 2.10.2rc4" names the versions; everything else is as in the lock file. The arguments are for pytest.
+# A candidate (rc) that fails is said, and fails nothing: the requirements do not allow it.
 # What was found to differ is in docs/reference/active-directory.md, section 4.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,7 +23,7 @@ for version in ${LDAP3:-2.9.1}; do
     if "$venv/bin/pytest" -q -n "${WORKERS:-4}" --dist loadgroup -p no:cacheprovider "$@" 2>&1 | tee "$log"; then
         results+=("$version  $(tail -n 1 "$log")")
     else
-        failed=1
+        case "$version" in *rc*) ;; *) failed=1 ;; esac
         results+=("$version  FAILED: $(tail -n 1 "$log")")
     fi
 done

@@ -473,6 +473,7 @@ class Round:
                     "additions": 10_000,
                     "additions_per_run": 10_000,
                     "shrink_percent": 100,
+                    "new_pairs": "allow",
                 },
                 "dry_run": False,
                 "report": {"path": (folder / "reports").as_uri()},

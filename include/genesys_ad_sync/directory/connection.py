@@ -15,6 +15,7 @@ from ldap3.core.results import RESULT_SUCCESS
 
 from genesys_ad_sync.directory.entries import InvalidDn
 from genesys_ad_sync.directory.hosts import BadHost, Host, Transport, is_address, parse_hosts
+from genesys_ad_sync.directory.ldap_library import require_usable_library
 from genesys_ad_sync.directory.refusals import bind_refusal, certificate_problem
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import (
@@ -123,6 +124,7 @@ def each_host(settings: LdapSettings) -> Iterator[tuple[Host | BadHost, LdapSess
 
     Raises SettingsError before anything is sent, and DirectoryBindError at the first refused login.
     """
+    require_usable_library()
     hosts = settings.parsed_hosts()
     context = _tls_context(settings) if settings.transport is not Transport.PLAIN else None
     for host in hosts:
@@ -202,9 +204,6 @@ def _open_known(name: str, host: Host, settings: LdapSettings, context: ssl.SSLC
 
 
 def _connection(host: Host, settings: LdapSettings, tls: _VerifiedTls | None) -> Any:
-    # ldap3 2.10 folds names without their options, so that `member;range=1-1` (added) and `member;range=0-0` (removed)
-    # become one attribute. The session folds case itself.
-    ldap3.set_config_parameter("CASE_INSENSITIVE_ATTRIBUTE_NAMES", False)
     server = ldap3.Server(
         host.name,
         port=host.port,

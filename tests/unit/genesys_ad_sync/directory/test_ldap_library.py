@@ -1,13 +1,18 @@
-"""Attributes that differ in their options only, as bytes on the wire: DirSync's added and removed members.
+"""What ldap3 must not alter, as bytes on the wire: names of attributes with options, and escaped values in filters.
 
-ldap3 2.10.2rc4 takes them for one attribute, so that additions would count as removals (`make test-ldap3`).
+ldap3 2.10.2rc4 alters both (`make test-ldap3`): additions would count as removals, and nobody would be found.
 """
 
 from __future__ import annotations
 
 import uuid
 
+import pytest
+
+from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.directory import ldap_library
 from genesys_ad_sync.directory.connection import LdapSettings, Transport, connect
+from genesys_ad_sync.errors import SettingsError
 from tests.support.ldap_listener import BIND, accept_login, listening
 
 SEARCH, ENTRY, DONE = 0x63, 0x64, 0x65
@@ -56,6 +61,23 @@ def test_added_and_removed_members_of_one_group_stay_apart() -> None:
 def test_a_range_beside_the_empty_attribute_stays_a_range() -> None:
     found = attributes_of(attribute("member"), attribute("member;range=0-1499", b"one"))
     assert found == {"member": [], "member;range=0-1499": [b"one"]}
+
+
+def test_a_guid_in_a_filter_goes_out_as_bytes() -> None:
+    with listening(server(attribute("objectGUID", OBJECT.bytes_le))) as listener:
+        settings = LdapSettings(("127.0.0.1",), "reader", "x", port=listener.port, transport=Transport.PLAIN)
+        with connect(settings) as session:
+            session.search("DC=t", ctl.guid_filter([str(OBJECT)]), ["objectGUID"])
+        assert OBJECT.bytes_le in listener.everything
+
+
+def test_a_library_that_alters_filters_is_refused_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ldap_library, "prepare_filter_for_sending", lambda text: text.encode())
+    with listening(server()) as listener:
+        settings = LdapSettings(("127.0.0.1",), "reader", "x", port=listener.port, transport=Transport.PLAIN)
+        with pytest.raises(SettingsError, match="Install ldap3"):
+            connect(settings)
+        assert listener.received == []
 
 
 def test_names_of_attributes_count_in_lower_case() -> None:
