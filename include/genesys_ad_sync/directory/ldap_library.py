@@ -1,4 +1,7 @@
-"""Makes ldap3 keep apart what must not be mixed up, and refuses a version that cannot be made to."""
+"""Makes ldap3 keep apart what must not be mixed up.
+
+A version that cannot be made to is refused.
+"""
 
 from __future__ import annotations
 

@@ -161,9 +161,10 @@ def judge_unread(group_id: str, rows: Sequence[Row], error: GenesysError) -> Met
 def refused_with_client(row: Row) -> Row:
     """Return a row that is not carried out because the client is refused.
 
-    The run's note says why.
+    Only a row that was sent has the answer; the run's note says it for all.
     """
-    return replace(row, status=Status.FAILED, reason=Reason.REFUSED_CLIENT, error=None, retry_after=None)
+    error = row.error if row.http_code is not None else None
+    return replace(row, status=Status.FAILED, reason=Reason.REFUSED_CLIENT, error=error, retry_after=None)
 
 
 def _refused_alike(
