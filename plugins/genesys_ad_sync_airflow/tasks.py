@@ -118,9 +118,11 @@ def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
 
 def check(definition: SyncDefinition, reported: dict[str, Any] | None, task_ids: Sequence[str]) -> None:
     """Turn the DAG run red if a change failed or a task did. Raises RunFailed."""
+    from genesys_ad_sync.errors import JournalError
+    from genesys_ad_sync.notices import RunEnd
     from genesys_ad_sync.stages.check import check as stage
     from genesys_ad_sync.stages.report import fail_reason
-    from genesys_ad_sync_airflow import task_context
+    from genesys_ad_sync_airflow import notify, task_context
 
     ti = get_current_context()["ti"]
     states = ti.get_task_states(dag_id=ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id])
@@ -131,7 +133,15 @@ def check(definition: SyncDefinition, reported: dict[str, Any] | None, task_ids:
         check_tasks.judge(definition, failed)
         return
     counts = reported or {}
-    why = fail_reason(task_context.current_task_context(definition)) if counts.get("stopped_by_limits") else None
+    try:
+        task = task_context.current_task_context(definition)
+    except JournalError:
+        notify.notify_without_journal(definition)
+        raise
+    refused = params.request_to_report(definition).refused is not None
+    own = [name for name in failed if states[ti.run_id][name] == "failed"]
+    notify.notify_of_run(task, RunEnd(tuple(own), refused=refused, report=counts.get("path")))
+    why = fail_reason(task) if counts.get("stopped_by_limits") else None
     stage(counts, failed, why)
 
 

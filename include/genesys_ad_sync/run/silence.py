@@ -1,4 +1,4 @@
-"""Is a DAG silent: was a run due that nobody carried through?"""
+"""Tell whether a DAG is silent: a run was due, and nobody carried one through."""
 
 from __future__ import annotations
 

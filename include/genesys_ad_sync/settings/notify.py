@@ -48,19 +48,19 @@ class NotifySettings(Section):
     channel: Annotated[FilledText | None, Write('a channel of Slack in quotes, as in "#sync"')] = Field(
         default=None, description="Only `slack`, where it is required: the channel."
     )
-    on: Annotated[
-        tuple[Occasion, ...], Write("a list of question, failed, held, stopped, silent and recovered")
-    ] = Field(
-        default=tuple(Occasion),
-        description="What is sent. `question`: a run asks for approval. `failed`: a task failed, or changes that had "
-        "not failed before. `held`: changes that are held, and that no earlier run listed. `stopped`: limits stopped "
-        "a run. `silent`: see `silent_after`. `recovered`: that is over.",
+    on: Annotated[tuple[Occasion, ...], Write("a list of question, failed, held, stopped, silent and recovered")] = (
+        Field(
+            default=tuple(Occasion),
+            description="What is sent. `question`: a run asks for approval. `failed`: a task failed, or changes that "
+            "had not failed before. `held`: changes that are held, and that no earlier run listed. `stopped`: limits "
+            "stopped a run. `silent`: see `silent_after`. `recovered`: that is over.",
+        )
     )
     silent_after: Annotated[Duration | None, Write("an ISO 8601 duration, or null", "PT2H")] = Field(
         default=None,
         description="A DAG is silent if a run was due so long ago and none was carried through since. A run that does "
-        "not end after this time, and asks nobody, is silent, too. `null`: three intervals of the DAG's schedule, and "
-        "two hours at least.",
+        "not end within the shortest `silent_after`, and asks nobody, is silent, too, if Airflow has a triggerer. "
+        "`null`: three intervals of the DAG's schedule, two hours at least, and no look at runs that do not end.",
     )
 
     @model_validator(mode="before")

@@ -24,6 +24,4 @@ def upgrade() -> None:
         sa.Column("error", sa.String),
         sqlite_autoincrement=True,
     )
-    op.create_index(
-        "journal_notice_once", "journal_notice", ["definition", "channel", "occasion", "key"], unique=True
-    )
+    op.create_index("journal_notice_once", "journal_notice", ["definition", "channel", "occasion", "key"], unique=True)
