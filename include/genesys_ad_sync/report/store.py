@@ -6,9 +6,7 @@ content of a report does not matter here.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from typing import Any
 
 from genesys_ad_sync.errors import ReportPathError
 from genesys_ad_sync.report.csv_table import render_csv
+from genesys_ad_sync.report.file_names import file_stem, short_hash
 from genesys_ad_sync.report.page import render_page
 from genesys_ad_sync.this_machine import is_open_to_others, local_path, make_folder, write_file
 
@@ -26,9 +25,11 @@ StorePath = Any
 not `pathlib.Path`s, and upath's protocols differ between its releases."""
 
 JOURNAL_FILE = "journal.json"
+BUCKET_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "wasb", "wasbs", "oss", "oci", "r2"})
+"""Schemes of stores without folders. To make one there would create a bucket that somebody else should own."""
+
 _BESIDE = (".html", ".csv")
 """The other files of a report, beside its JSON file."""
-_LONGEST_NAME = 200  # file systems take 255 bytes; `.{attempt}.json` and the temporary file's own name come on top
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,14 @@ class ReportStore:
 
     def path_for(self, dag_id: str, run_id: str) -> StorePath:
         """Return the path of the run's newest report, existing or not. The page is the `.html` of that name."""
-        return self._choose(dag_id, run_id, _file_stem(run_id), "")
+        return self._choose(dag_id, run_id, file_stem(run_id), "")
 
     def check_writable(self, dag_id: str | None = None) -> None:
         """Create the folder (and that of the DAG), and write, read and remove a file in each.
 
         Call it before anything is written anywhere else. Raises ReportPathError if any of that is refused.
         """
-        for folder in filter(None, (self._base, self._base / _file_stem(dag_id) if dag_id else None)):
+        for folder in filter(None, (self._base, self._base / file_stem(dag_id) if dag_id else None)):
             probe = folder / f".probe-{self._token()}.tmp"
             with self._refusals("written to"):
                 self._make_folder(folder)
@@ -148,7 +149,7 @@ class ReportStore:
 
     def warning(self, dag_id: str) -> str | None:
         """Return that everybody may list the reports of a DAG although `mode` denies it; None: it is not so."""
-        folder = local_path(self._base / _file_stem(dag_id))
+        folder = local_path(self._base / file_stem(dag_id))
         with self._refusals("read from"):
             if self._mode & 0o004 or folder is None or not folder.exists() or not is_open_to_others(folder):
                 return None
@@ -198,10 +199,10 @@ class ReportStore:
             return bytes(path.read_bytes()) if path.exists() else None
 
     def _check_path(self, dag_id: str, run_id: str) -> StorePath:
-        return self._choose(dag_id, run_id, _file_stem(run_id), ".check")
+        return self._choose(dag_id, run_id, file_stem(run_id), ".check")
 
     def _handover_path(self, dag_id: str, run_id: str) -> StorePath:
-        return self._base / _file_stem(dag_id) / f".check-{_short_hash(dag_id, run_id)}.handover"
+        return self._base / file_stem(dag_id) / f".check-{short_hash(dag_id, run_id)}.handover"
 
     # -- the journal that wrote here ------------------------------------------------------------------
 
@@ -258,9 +259,9 @@ class ReportStore:
 
     def _choose(self, dag_id: str, run_id: str, stem: str, number: str) -> StorePath:
         """Return the plain name, unless another run has it; then the name with the hash."""
-        folder = self._base / _file_stem(dag_id)
+        folder = self._base / file_stem(dag_id)
         plain = folder / f"{stem}{number}.json"
-        hashed = folder / f"{stem}-{_short_hash(dag_id, run_id)}{number}.json"
+        hashed = folder / f"{stem}-{short_hash(dag_id, run_id)}{number}.json"
         with self._refusals("read from"):
             if not plain.exists():
                 # The run that had the plain name when this one took the other may be pruned by now.
@@ -269,7 +270,7 @@ class ReportStore:
         return plain if owner and (owner["dag_id"], owner["run_id"]) == (dag_id, run_id) else hashed
 
     def _numbered(self, dag_id: str, run_id: str, attempt: int) -> StorePath:
-        return self._choose(dag_id, run_id, _file_stem(run_id), f".{attempt}")
+        return self._choose(dag_id, run_id, file_stem(run_id), f".{attempt}")
 
     # -- files ----------------------------------------------------------------------------------------
 
@@ -290,10 +291,10 @@ class ReportStore:
 
     def _make_folder(self, folder: StorePath) -> None:
         local = local_path(folder)
-        if local is None:
-            folder.mkdir(parents=True, exist_ok=True)
-        else:
+        if local is not None:
             make_folder(local, self._mode)
+        elif folder.protocol not in BUCKET_STORES:
+            folder.mkdir(parents=True, exist_ok=True)
 
     def _write(self, path: StorePath, content: bytes) -> None:
         local = local_path(path)
@@ -317,7 +318,7 @@ class ReportStore:
     def _report_files(self, dag_id: str | None) -> Iterator[StorePath]:
         if not self._base.exists():
             return
-        folders = self._base.iterdir() if dag_id is None else [self._base / _file_stem(dag_id)]
+        folders = self._base.iterdir() if dag_id is None else [self._base / file_stem(dag_id)]
         for folder in [folder for folder in folders if folder.is_dir()]:
             yield from [path for path in folder.iterdir() if path.suffix == ".json" and path.is_file()]
 
@@ -330,7 +331,8 @@ class ReportStore:
         except Exception as error:  # each store has its own: OSError, botocore's, google's, a missing driver
             raise ReportPathError(
                 f"Reports cannot be {what} {self._base}: {type(error).__name__}: {error}. "
-                "Set report.path of the sync definition to a folder or a bucket that Airflow's workers may write to."
+                "Set report.path of the sync definition to a folder, or to a bucket that exists. Airflow's workers must "
+                "have the right to write there."
             ) from error
 
 
@@ -354,19 +356,6 @@ def _as_entry(seen: JournalStamp) -> dict[str, Any]:
     if seen.started_at:
         entry["started_at"] = seen.started_at.isoformat()
     return entry
-
-
-def _file_stem(name: str) -> str:
-    stem = re.sub(r"[^A-Za-z0-9._-]", "_", name)
-    if not stem.strip("."):  # "..", which would leave the folder
-        stem = stem.replace(".", "_")
-    if len(stem) > _LONGEST_NAME:
-        stem = f"{stem[: _LONGEST_NAME - 9]}-{_short_hash(name)}"
-    return stem
-
-
-def _short_hash(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode("utf-8", errors="surrogatepass")).hexdigest()[:8]
 
 
 def _to_json(content: Mapping[str, Any]) -> bytes:
