@@ -331,8 +331,8 @@ class ReportStore:
         except Exception as error:  # each store has its own: OSError, botocore's, google's, a missing driver
             raise ReportPathError(
                 f"Reports cannot be {what} {self._base}: {type(error).__name__}: {error}. "
-                "Set report.path of the sync definition to a folder, or to a bucket that exists. Airflow's workers must "
-                "have the right to write there."
+                "Set report.path of the sync definition to a folder, or to a bucket that exists. "
+                "Airflow's workers must have the right to write there."
             ) from error
 
 

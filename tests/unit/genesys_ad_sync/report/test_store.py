@@ -358,7 +358,7 @@ class Buckets(MemoryFileSystem):
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
-        return str(super()._strip_protocol(path.removeprefix("s3://")))
+        return str(super()._strip_protocol(path.removeprefix("s3://"))).lstrip("/")
 
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         self.buckets.add(self._strip_protocol(path).strip("/").partition("/")[0])
