@@ -26,9 +26,10 @@ def poll(definition: SyncDefinition) -> dict[str, Any]:
 
         return check_tasks.poll(definition)
     from genesys_ad_sync.stages.poll import poll as stage
-    from genesys_ad_sync_airflow import task_context
+    from genesys_ad_sync_airflow import metrics, task_context
 
-    return stage(task_context.current_task_context(definition), params.request_of_run(definition))
+    with metrics.poll_time(definition):
+        return stage(task_context.current_task_context(definition), params.request_of_run(definition))
 
 
 def map_groups(definition: SyncDefinition) -> dict[str, Any]:
@@ -122,7 +123,8 @@ def check(definition: SyncDefinition, reported: dict[str, Any] | None, task_ids:
     from genesys_ad_sync.notices import RunEnd
     from genesys_ad_sync.stages.check import check as stage
     from genesys_ad_sync.stages.report import fail_reason
-    from genesys_ad_sync_airflow import notify, task_context
+    from genesys_ad_sync_airflow import metrics, notify, task_context
+    from genesys_ad_sync_airflow.journal_connection import open_journal
 
     ti = get_current_context()["ti"]
     states = ti.get_task_states(dag_id=ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id])
@@ -141,6 +143,7 @@ def check(definition: SyncDefinition, reported: dict[str, Any] | None, task_ids:
     refused = params.request_to_report(definition).refused is not None
     own = [name for name in failed if states[ti.run_id][name] == "failed"]
     notify.notify_of_run(task, RunEnd(tuple(own), refused=refused, report=counts.get("path")))
+    metrics.tell_of_run(definition, open_journal(), ti.dag_id, counts, task.clock())
     why = fail_reason(task) if counts.get("stopped_by_limits") else None
     stage(counts, failed, why)
 
