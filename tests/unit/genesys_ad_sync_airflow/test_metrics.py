@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import atexit
+import json
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,3 +142,19 @@ def test_a_backend_that_fails_fails_no_run(monkeypatch: pytest.MonkeyPatch, jour
     metrics.tell_of_run(definition(dry_run="false"), journal, DAG, {"successes": 1}, T0)
     journal.close()
     metrics.tell_of_run(definition(dry_run="false"), None, DAG, {}, T0)  # type: ignore[arg-type]
+
+
+def test_dashboard_and_alerts_ask_for_metrics_that_are_documented_and_sent() -> None:
+    root = Path(metrics.__file__).parents[2]
+    documented = set(
+        re.findall(r"^\| `genesys_ad_sync\.(\w+)`", (root / "docs" / "metrics.md").read_text(), re.MULTILINE)
+    )
+    sent = set(re.findall(r'stats\.(?:incr|gauge), "(\w+)"', Path(metrics.__file__).read_text()))
+    asked = {
+        name
+        for file in ("dashboard.json", "alerts.yml")
+        for name in re.findall(r"airflow_genesys_ad_sync_(\w+)", (root / "monitoring" / file).read_text())
+    }
+    assert documented == sent
+    assert asked <= documented
+    json.loads((root / "monitoring" / "dashboard.json").read_text())
