@@ -3,23 +3,30 @@
 # ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.standard.operators.hitl import HITLOperator
 
 from genesys_ad_sync.errors import SettingsError
 from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.model import RunKey
 from genesys_ad_sync.model.notices import Occasion, Trouble
-from genesys_ad_sync.notices import Sender, notify
+from genesys_ad_sync.notices import RunEnd, Sender, notify
+from genesys_ad_sync.run.facts import PLAN, QUESTION, FrozenQuestion, StoredPlan
 from genesys_ad_sync.settings import SyncDefinition
 from genesys_ad_sync_airflow import notify as by_airflow
-from tests.support.journal import T0, journal, journal_url  # noqa: F401 (fixtures)
+from genesys_ad_sync_airflow.late_runs import tell_of_late_run
+from tests.support.journal import T0, begin, journal, journal_url  # noqa: F401 (fixtures)
 from tests.support.receivers import MailServer, WebServer, mail_server, web_server
+from tests.unit.genesys_ad_sync.notices.test_notices import context as context_of
 from tests.unit.genesys_ad_sync.views.examples import definition
 
 FAILED = Trouble(Occasion.FAILED, "task dag poll", "the task poll failed", lasts=True)
@@ -176,6 +183,76 @@ def test_a_broken_journal_is_told_once(
         by_airflow.notify_without_journal(definition(notify=MAIL))
     assert "ops@example.com" not in caplog.text
     assert "nobody is notified" in caplog.text
+
+
+# -- when -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def task(journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the context of a task of a run that asks."""
+    monkeypatch.setenv("AIRFLOW_CONN_GROUP_SYNC_JOURNAL", journal_url)
+    run = begin(journal, key=RunKey("dag", "run"))
+    question = FrozenQuestion("h", ["a", "b"], {"G": "Sales"}, {}, [])
+    journal.facts.put(run, PLAN.key, PLAN.adapter.dump_python(StoredPlan("h", None, T0), mode="json"))
+    journal.facts.put(run, QUESTION.key, QUESTION.adapter.dump_python(question, mode="json"))
+    return context_of(journal, definition(notify=MAIL, dry_run="false"), "run", "dag")
+
+
+AIRFLOW: Any = {"ti": SimpleNamespace(dag_id="dag", run_id="run")}
+
+
+def test_a_question_is_told_when_its_form_is_there_and_once(task: Any, mail: MailServer) -> None:
+    for _ in range(2):  # a try that is begun again asks again
+        by_airflow.notify_of_question(task, AIRFLOW)
+    assert [sent["Subject"] for sent in mail.mails] == ["genesys-ad-sync default: 2 changes need your approval"]
+    assert "Sales" not in str(mail.mails[0])
+
+
+def test_the_operator_asks_the_notifiers_after_it_has_made_the_form() -> None:
+    source = inspect.getsource(HITLOperator.execute)
+    assert source.index("upsert_hitl_detail(") < source.index("notifier(context)")
+
+
+def test_a_question_is_asked_although_nobody_can_be_told(
+    task: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_GROUP_SYNC_JOURNAL", "mysql://nowhere/x")
+    by_airflow.notify_of_question(task, AIRFLOW)
+    assert "nobody is notified: JournalError" in caplog.text
+
+
+def test_a_run_that_ends_tells_its_troubles_and_fails_nothing(
+    task: Any, mail: MailServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(by_airflow, "get_current_context", lambda: AIRFLOW)
+    mail.refuses = True
+    by_airflow.notify_of_run(task, RunEnd(("plan",)))
+    assert "notify[0] (smtp): " in caplog.text
+    assert "ops@example.com" not in caplog.text
+    mail.refuses = False
+    by_airflow.notify_of_run(task, RunEnd(("plan",)))
+    assert [sent["Subject"] for sent in mail.mails] == ["genesys-ad-sync default: the task plan failed"]
+
+
+def test_a_late_run_is_told_by_what_the_deadline_carries_along_but_not_one_that_asks(
+    task: Any, mail: MailServer, journal: Journal
+) -> None:
+    entries = [entry.model_dump(mode="json") for entry in task.definition.notify]
+
+    def tell(run_id: str, run_type: str = "scheduled") -> list[str]:
+        run = {"dag_id": "dag", "dag_run_id": run_id, "run_type": run_type}
+        asyncio.run(tell_of_late_run("default", json.loads(json.dumps(entries)), {"dag_run": run}))
+        return [sent["Subject"] for sent in mail.mails]
+
+    now = datetime.now(timezone.utc)
+    journal.of("default").questions.open(
+        RunKey("dag", "run"), {"a": [1]}, last_change=1, at=now, until=now + timedelta(hours=8)
+    )
+    assert tell("run") == []
+    assert tell("other", "backfill") == []
+    assert tell("other") == ["genesys-ad-sync default: a run does not end"]
+    assert tell("third") == ["genesys-ad-sync default: a run does not end"]
 
 
 # -- what may be written ------------------------------------------------------------------------------
