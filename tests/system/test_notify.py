@@ -84,7 +84,9 @@ def test_people_hear_once_of_a_run_that_hangs_of_one_that_fails_and_when_it_is_o
         assert late["link"].startswith(f"{airflow.url}/dags/{NOTICES}/runs/")
         assert subjects(mail) == []
 
-        airflow.api("PATCH", f"pools/{POOL}?update_mask=slots", json={"pool": POOL, "slots": 4})
+        airflow.api(
+            "PATCH", f"pools/{POOL}?update_mask=slots", json={"pool": POOL, "slots": 4, "include_deferred": False}
+        )
         [first] = airflow.runs(NOTICES)
         assert airflow.wait_for_run(NOTICES, first["dag_run_id"]) == "failed"
         assert subjects(mail) == ["the task poll failed"]
