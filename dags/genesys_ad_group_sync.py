@@ -31,6 +31,8 @@ from genesys_ad_sync.settings import (
 )
 from genesys_ad_sync_airflow import tasks
 from genesys_ad_sync_airflow.approve_removals import ApproveRemovals
+from genesys_ad_sync_airflow.dag_docs import dag_docs
+from genesys_ad_sync_airflow.late_runs import deadline_of
 from genesys_ad_sync_airflow.params import params
 from genesys_ad_sync_airflow.retry_policy import SyncRetryPolicy
 
@@ -63,6 +65,12 @@ BATCH_LABEL = (
 )
 
 
+def _where(queue: str | None, definition: SyncDefinition) -> dict[str, Any]:
+    """Return where a task runs; what the definition does not say is Airflow's default."""
+    said = {"queue": queue, "pool": definition.airflow.pool, "owner": definition.airflow.owner}
+    return {key: value for key, value in said.items() if value is not None}
+
+
 def _new_dag(definition: SyncDefinition, *, full: bool) -> DAG:
     return DAG(
         dag_id=definition.full_dag_id if full else definition.dag_id,
@@ -76,11 +84,12 @@ def _new_dag(definition: SyncDefinition, *, full: bool) -> DAG:
         start_date=datetime(2020, 1, 1, tzinfo=timezone.utc),
         catchup=False,
         max_active_runs=definition.full_max_active_runs if full else definition.max_active_runs,
-        params=params("full" if full else "auto"),
-        default_args=DEFAULT_ARGS,
+        params=params("full" if full else "auto", dry=definition.dry_run),
+        default_args=DEFAULT_ARGS | _where(definition.airflow.queue, definition),
         render_template_as_native_obj=True,
-        doc_md=__doc__,
-        tags=["genesys", "active-directory"],
+        deadline=deadline_of(definition),
+        doc_md=dag_docs(definition, full=full),
+        tags=["genesys", "active-directory", *definition.airflow.tags],
         auto_register=False,  # a DAG that could not be finished must not stand beside the `broken` one of its id
     )
 
@@ -91,8 +100,9 @@ def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
     poll → map_groups → resolve_users → plan → patch*, approve_removals → patch_approved* → report → check (*: mapped)
     """
     reported_asset = Asset(name=f"{definition.dag_id}_report")
+    near_ad = _where(definition.airflow.ad_queue or definition.airflow.queue, definition)
 
-    @task(multiple_outputs=False)
+    @task(multiple_outputs=False, **near_ad)
     def poll() -> dict[str, Any]:
         return tasks.poll(definition)
 
@@ -100,11 +110,11 @@ def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
     def map_groups() -> dict[str, Any]:
         return tasks.map_groups(definition)
 
-    @task(multiple_outputs=False)
+    @task(multiple_outputs=False, **near_ad)
     def resolve_users() -> dict[str, Any]:
         return tasks.resolve_users(definition)
 
-    @task
+    @task(multiple_outputs=False, **near_ad)
     def plan() -> list[dict[str, Any]]:
         return tasks.plan(definition)
 
@@ -112,7 +122,7 @@ def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
     def patch(batch: dict[str, Any]) -> dict[str, Any]:
         return tasks.patch(definition, batch)
 
-    @task(multiple_outputs=False, map_index_template=BATCH_LABEL)
+    @task(multiple_outputs=False, map_index_template=BATCH_LABEL, **near_ad)
     def patch_approved(batch: dict[str, Any]) -> dict[str, Any]:
         return tasks.patch_approved(definition, batch)
 

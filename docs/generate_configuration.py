@@ -38,6 +38,8 @@ SECTIONS: Mapping[str, str] = {
     "exclude": "`exclude`: what is never acted on",
     "limits": "`limits`: how much may be removed or added without a person",
     "report": "`report`: where reports are written",
+    "notify[]": "`notify`: who is notified of what",
+    "airflow": "`airflow`: where the tasks run",
 }
 """Headings, in the order of the page. A section that is missing here is an error."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from airflow.sdk import BaseHook
 from airflow.sdk.configuration import conf
 
 from genesys_ad_sync.doctor.lines import Check, Line, not_proven, note, ok, problem, run_checks
-from genesys_ad_sync.settings import SyncDefinition
+from genesys_ad_sync.settings import NotifySettings, SyncDefinition
 from genesys_ad_sync_airflow.notifiers import NOTIFIERS_FILE, notifiers_of
+from genesys_ad_sync_airflow.notify import connection_of, why_missing
 from genesys_ad_sync_airflow.token_store import airflow_cipher
 
 
@@ -75,16 +77,31 @@ def _known_users() -> frozenset[str] | None:
 def _notifiers(definition: SyncDefinition) -> Iterator[Line]:
     key, complaints = "airflow.notifiers", list[str]()
     found = notifiers_of(definition, lambda text, *values: complaints.append(text % values))
+    for number, entry in enumerate(definition.notify):
+        if trouble := why_missing(entry) or _why_no_connection(entry):
+            complaints.append(f"notify[{number}]: {trouble}")
     if complaints:
-        yield problem(key, complaints[0])
-    elif found:
-        yield ok(key, f"{NOTIFIERS_FILE} has {len(found)}. None was sent.")
+        yield problem(key, complaints[0], details=complaints[1:])
+    elif found or definition.notify:
+        counts = [f"`notify:` has {len(definition.notify)}"] if definition.notify else []
+        counts += [f"{NOTIFIERS_FILE} has {len(found)}"] if found else []
+        yield ok(key, f"{', '.join(counts)}. None was sent.")
     else:
         yield note(
             key,
-            f"There is no {NOTIFIERS_FILE}: nobody is notified of a question.",
+            f"There is no `notify:` and no {NOTIFIERS_FILE}: nobody is notified of anything.",
             "See “Notifications” in docs/operation.md, if somebody should be.",
         )
+
+
+def _why_no_connection(entry: NotifySettings) -> str | None:
+    """Return that the connection of a notifier cannot be had; None: it can."""
+    name = connection_of(entry)
+    try:
+        BaseHook.get_connection(name)
+    except Exception as error:  # noqa: BLE001  a secrets backend may raise anything
+        return f"The Airflow connection {name} cannot be read ({type(error).__name__}). Create it, or correct its id."
+    return None
 
 
 CHECKS: tuple[Check[SyncDefinition], ...] = (

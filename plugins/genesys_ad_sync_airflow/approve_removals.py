@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -16,6 +17,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from genesys_ad_sync.model import UNDECIDED
 from genesys_ad_sync_airflow.notifiers import notifiers_of
+from genesys_ad_sync_airflow.notify import notify_of_question
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -65,7 +67,9 @@ class ApproveRemovals(HITLOperator):
             return self._pass_on(context, task, ApprovalAnswer(chosen=[], by=None, at=_utc(None)))
         write_interim_report(task)
         self.subject, self.body, self.options = asked.subject, asked.body, asked.options
-        self.notifiers = notifiers_of(self.definition, self.log.error)
+        # Airflow calls them after the form is there, so that the message leads to it.
+        notifiers = notifiers_of(self.definition, self.log.error)
+        self.notifiers = [*notifiers, partial(notify_of_question, task)]  # type: ignore[list-item]  # called, no more
         if self._form_is_of_an_earlier_plan(context, asked.hash):
             self.log.warning(
                 "Airflow keeps the form of an earlier plan of this run, since tasks were cleared. Nobody is asked "

@@ -28,6 +28,9 @@ AIRFLOW_CONF_KEYS = ("openlineage", "airflow/task_span_detail_level")
 """Keys of a run's conf that are no params: TriggerDagRunOperator adds the first, Airflow's tracing reads the second."""
 
 
+DRY_RUN = "dry run"
+"""The choice of the form beside what the definition says. It means the same as true."""
+
 CHECK = "check"
 """The mode that tries all that a run needs, and plans nothing."""
 
@@ -35,8 +38,8 @@ _BESIDE_CHECK = ("mode", "dry_run")
 """Params that mean no harm in mode `check`. Any other one asks for something that would not be done."""
 
 
-def params(mode: str) -> dict[str, Param]:
-    """Return the form of a manual run. All of it is optional."""
+def params(mode: str, *, dry: bool) -> dict[str, Param]:
+    """Return the form of a manual run. All of it is optional. ``dry``: what the sync definition says."""
     # The format is for the form only: without an extra package, Airflow does not check it.
     time_format: dict[str, Any] = {"type": ["null", "string"], "format": "date-time", "pattern": TIME_PATTERN}
     return {
@@ -48,13 +51,7 @@ def params(mode: str) -> dict[str, Param]:
             "compared completely. full: compare every mapped group completely. check: try all that a run needs and"
             " write a table of what works; nothing is planned, and nothing written to Genesys Cloud.",
         ),
-        "dry_run": Param(
-            None,
-            type=["null", "boolean"],
-            title="Dry run",
-            description="true: plan and report, write nothing to Genesys Cloud. Empty: as the sync definition says."
-            " A definition that says dry_run: true cannot be overruled here.",
-        ),
+        "dry_run": _dry_run(dry=dry),
         "window_start": Param(
             None,
             **time_format,
@@ -72,6 +69,30 @@ def params(mode: str) -> dict[str, Param]:
         ),
         **_settling_params(),
     }
+
+
+def _dry_run(*, dry: bool) -> Param:
+    """Return the param `dry_run`, for which the form has two choices. What a program may send is below `definitions`.
+
+    A form that can send `false` would show a choice that is none: the definition cannot be overruled. Airflow's form
+    reads `enum`; the check of a value follows `$ref`, beside which draft 7 of JSON schema ignores all else.
+    """
+    says = "dry run: nothing is written" if dry else "writes to Genesys Cloud"
+    schema: dict[str, Any] = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$ref": "#/definitions/dry_run",
+        "definitions": {"dry_run": {"enum": [None, True, False, DRY_RUN]}},
+        "type": ["null", "string"],
+        "enum": [None, DRY_RUN],
+        "values_display": {"null": f"as the definition says ({says})", DRY_RUN: DRY_RUN},
+    }
+    return Param(
+        None,
+        title="Dry run",
+        description="dry run: plan and report, write nothing to Genesys Cloud. A program may send true or null instead."
+        " A definition that says dry_run: true cannot be overruled here.",
+        **schema,
+    )
 
 
 def _settling_params() -> dict[str, Param]:
@@ -155,7 +176,7 @@ def request_of_run(definition: SyncDefinition, context: Context | None = None) -
     """
     context = context or get_current_context()
     _refuse_unknown_keys(context)
-    definition.is_dry(asked=context["params"].get("dry_run"))
+    definition.is_dry(asked=_asked_dry(context))
     asked = _without_window(definition, context)
     dag_run, params = context["dag_run"], context["params"]
     start, end = _time(params.get("window_start"), "window_start"), _time(params.get("window_end"), "window_end")
@@ -200,7 +221,7 @@ def _without_window(definition: SyncDefinition, context: Context) -> RunRequest:
         run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
         clear_number=dag_run.clear_number or 0,
         mode=Mode(params["mode"]),
-        dry_run=definition.dry_run or bool(params.get("dry_run")),
+        dry_run=definition.dry_run or bool(_asked_dry(context)),
         groups=tuple(params.get("groups") or ()),
         undo_run=params.get("undo_run") or None,
         release_run=params.get("release_run") or None,
@@ -210,6 +231,14 @@ def _without_window(definition: SyncDefinition, context: Context) -> RunRequest:
         requested_by=getattr(dag_run, "triggering_user_name", None),
         mirror_once=bool(params.get("mirror_once")),
     )
+
+
+def _asked_dry(context: Context) -> bool | None:
+    """Return what the run was asked for: dry, not dry, or nothing. Raises ParamError."""
+    asked = context["params"].get("dry_run")
+    if asked not in (None, True, False, DRY_RUN):
+        raise ParamError(f"dry_run: {asked!r} is not one of true, false, null and {DRY_RUN!r}. Nothing was done.")
+    return True if asked == DRY_RUN else asked
 
 
 def _time(text: str | None, name: str) -> datetime | None:

@@ -29,9 +29,10 @@ def poll(definition: SyncDefinition) -> dict[str, Any]:
 
         return check_tasks.poll(definition)
     from genesys_ad_sync.stages.poll import poll as stage
-    from genesys_ad_sync_airflow import task_context
+    from genesys_ad_sync_airflow import metrics, task_context
 
-    return stage(task_context.current_task_context(definition), params.request_of_run(definition))
+    with metrics.poll_time(definition):
+        return stage(task_context.current_task_context(definition), params.request_of_run(definition))
 
 
 def map_groups(definition: SyncDefinition) -> dict[str, Any]:
@@ -121,9 +122,12 @@ def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
 
 def check(definition: SyncDefinition, reported: dict[str, Any] | None, task_ids: Sequence[str]) -> None:
     """Turn the DAG run red if a change failed or a task did. Raises RunFailed."""
+    from genesys_ad_sync.errors import JournalError
+    from genesys_ad_sync.notices import RunEnd
     from genesys_ad_sync.stages.check import check as stage
     from genesys_ad_sync.stages.report import fail_reason
-    from genesys_ad_sync_airflow import task_context
+    from genesys_ad_sync_airflow import metrics, notify, task_context
+    from genesys_ad_sync_airflow.journal_connection import open_journal
 
     ti = get_current_context()["ti"]
     states = ti.get_task_states(dag_id=ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id])
@@ -134,7 +138,16 @@ def check(definition: SyncDefinition, reported: dict[str, Any] | None, task_ids:
         check_tasks.judge(definition, failed)
         return
     counts = reported or {}
-    why = fail_reason(task_context.current_task_context(definition)) if counts.get("stopped_by_limits") else None
+    try:
+        task = task_context.current_task_context(definition)
+    except JournalError:
+        notify.notify_without_journal(definition)
+        raise
+    refused = params.request_to_report(definition).refused is not None
+    own = [name for name in failed if states[ti.run_id][name] == "failed"]
+    notify.notify_of_run(task, RunEnd(tuple(own), refused=refused, report=counts.get("path")))
+    metrics.tell_of_run(definition, open_journal(), ti.dag_id, counts, task.clock())
+    why = fail_reason(task) if counts.get("stopped_by_limits") else None
     stage(counts, failed, why)
 
 

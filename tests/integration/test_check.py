@@ -314,7 +314,7 @@ CASES = {
         lambda world: world.keys.update(approvers=["olivia", "nemo"]),
         ("airflow.approvers",), "1 of 2 are no users", "Compare `approvers:`"),
     "notifiers that cannot be loaded": Case(
-        _broken_notifiers, ("airflow.notifiers",), "ModuleNotFoundError", "Correct `notifiers.py`"),
+        _broken_notifiers, ("airflow.notifiers",), "ModuleNotFoundError", "or `notifiers.py` as"),
 }  # fmt: skip
 
 

@@ -616,8 +616,8 @@ class Round:
         """Make the last runs, in which nothing goes wrong any more.
 
         Without the right to see tombstones, deletions are found by `full` only. A group that came back to the scope is
-        compared in full by the run after the one that maps it. A group that failed or was refused in earlier runs is tried
-        again within a day.
+        compared in full by the run after the one that maps it. A group that failed or was refused in earlier runs is
+        tried again within a day.
         """
         self.clock_offset += timedelta(days=1, hours=1).total_seconds()
         for run in self.runs:

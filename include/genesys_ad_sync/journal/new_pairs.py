@@ -31,6 +31,12 @@ class NewPairs(DefinitionStore):
             first = select(_FIRST.definition).where(_FIRST.definition == self._definition)
             return connection.execute(first).first() is not None
 
+    def first_mapped_at(self) -> datetime | None:
+        """Return when the first live run mapped the groups; None: none has."""
+        with self._database.reading() as connection:
+            found: datetime | None = connection.scalar(select(_FIRST.at).where(_FIRST.definition == self._definition))
+        return found
+
     def note_mapped(self, at: datetime) -> None:
         """Note that a live run maps the groups; the first one counts."""
         with self._database.writing() as connection:

@@ -31,6 +31,7 @@ from genesys_ad_sync.journal.limit_counts import LimitCounts
 from genesys_ad_sync.journal.links import Links
 from genesys_ad_sync.journal.lookups import Lookups
 from genesys_ad_sync.journal.new_pairs import NewPairs, ProtectedGroups
+from genesys_ad_sync.journal.notices import Notices
 from genesys_ad_sync.journal.opening import open_database
 from genesys_ad_sync.journal.pairs import Pairs
 from genesys_ad_sync.journal.pins import Pins
@@ -159,6 +160,7 @@ class DefinitionJournal:
         self.lookups = DefinitionLookups(database, definition)
         self.refusals = Refusals(database, definition)
         self.waiting = Waiting(database, definition)
+        self.notices = Notices(database, definition)
         self.runs = journal.runs
         self.facts = journal.facts
         self.rows = journal.rows

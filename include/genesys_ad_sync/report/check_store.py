@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from genesys_ad_sync.report.store import ReportStore, StorePath, file_stem, read_report, short_hash, to_json
+from genesys_ad_sync.report.file_names import file_stem, short_hash
+from genesys_ad_sync.report.store import ReportStore, StorePath, read_report, to_json
 
 
 class CheckStore(ReportStore):

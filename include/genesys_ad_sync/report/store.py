@@ -6,9 +6,7 @@ content of a report does not matter here.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from typing import Any
 
 from genesys_ad_sync.errors import ReportPathError
 from genesys_ad_sync.report.csv_table import render_csv
+from genesys_ad_sync.report.file_names import file_stem, short_hash
 from genesys_ad_sync.report.page import render_page
 from genesys_ad_sync.this_machine import is_open_to_others, local_path, make_folder, write_file
 
@@ -26,9 +25,11 @@ StorePath = Any
 not `pathlib.Path`s, and upath's protocols differ between its releases."""
 
 JOURNAL_FILE = "journal.json"
+BUCKET_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "wasb", "wasbs", "oss", "oci", "r2"})
+"""Schemes of stores without folders. To make one there would create a bucket that somebody else should own."""
+
 _BESIDE = (".html", ".csv")
 """The other files of a report, beside its JSON file."""
-_LONGEST_NAME = 200  # file systems take 255 bytes; `.{attempt}.json` and the temporary file's own name come on top
 
 
 @dataclass(frozen=True)
@@ -265,10 +266,10 @@ class ReportStore:
 
     def _make_folder(self, folder: StorePath) -> None:
         local = local_path(folder)
-        if local is None:
-            folder.mkdir(parents=True, exist_ok=True)
-        else:
+        if local is not None:
             make_folder(local, self._mode)
+        elif folder.protocol not in BUCKET_STORES:
+            folder.mkdir(parents=True, exist_ok=True)
 
     def _write(self, path: StorePath, content: bytes) -> None:
         local = local_path(path)
@@ -305,7 +306,8 @@ class ReportStore:
         except Exception as error:  # each store has its own: OSError, botocore's, google's, a missing driver
             raise ReportPathError(
                 f"Reports cannot be {what} {self._base}: {type(error).__name__}: {error}. "
-                "Set report.path of the sync definition to a folder or a bucket that Airflow's workers may write to."
+                "Set report.path of the sync definition to a folder, or to a bucket that exists. "
+                "Airflow's workers must have the right to write there."
             ) from error
 
 
@@ -329,19 +331,6 @@ def _as_entry(seen: JournalStamp) -> dict[str, Any]:
     if seen.started_at:
         entry["started_at"] = seen.started_at.isoformat()
     return entry
-
-
-def file_stem(name: str) -> str:
-    stem = re.sub(r"[^A-Za-z0-9._-]", "_", name)
-    if not stem.strip("."):  # "..", which would leave the folder
-        stem = stem.replace(".", "_")
-    if len(stem) > _LONGEST_NAME:
-        stem = f"{stem[: _LONGEST_NAME - 9]}-{short_hash(name)}"
-    return stem
-
-
-def short_hash(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode("utf-8", errors="surrogatepass")).hexdigest()[:8]
 
 
 def to_json(content: Mapping[str, Any]) -> bytes:

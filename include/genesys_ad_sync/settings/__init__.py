@@ -21,6 +21,7 @@ from genesys_ad_sync.settings.files import (
     load_definition,
     parse_definition,
 )
+from genesys_ad_sync.settings.notify import AirflowSettings, NotifySettings
 from genesys_ad_sync.settings.rights import refuse_shared_file, refuse_shared_folder
 from genesys_ad_sync.settings.rules import GroupRule, UserRule, fill
 from genesys_ad_sync.settings.sections import (
@@ -39,11 +40,13 @@ __all__ = [
     "DEFAULT_NAME",
     "FULL_SUFFIX",
     "SPARE_ACTIVE_RUNS",
+    "AirflowSettings",
     "DirectorySettings",
     "ExcludeSettings",
     "GenesysSettings",
     "GroupRule",
     "Limits",
+    "NotifySettings",
     "ReportSettings",
     "SyncDefinition",
     "UserRule",

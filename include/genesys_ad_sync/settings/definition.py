@@ -11,6 +11,7 @@ import itertools
 import math
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +21,7 @@ from genesys_ad_sync import names
 from genesys_ad_sync.errors import ParamError
 from genesys_ad_sync.model import Scope
 from genesys_ad_sync.settings import values
+from genesys_ad_sync.settings.notify import AirflowSettings, NotifySettings
 from genesys_ad_sync.settings.rules import DEFAULT_USER_RULES, GroupRule, UserRule
 from genesys_ad_sync.settings.sections import (
     DirectorySettings,
@@ -130,6 +132,13 @@ class SyncDefinition(Section):
         "cause, and removals that have failed for 24 hours. `any`: all. The `_full` DAG is red for any.",
     )
 
+    notify: Annotated[
+        tuple[NotifySettings, ...], Write("a list of notifiers", "notify: [{notifier: smtp, to: [sync@example.com]}]")
+    ] = Field(default=(), description="Who is notified of what. One message for each new trouble, not for each run.")
+    airflow: Annotated[AirflowSettings, Write("a section with keys below it")] = Field(
+        default=AirflowSettings(), description="Where the tasks run, and how Airflow lists the DAGs."
+    )
+
     _name: str = PrivateAttr(default=DEFAULT_NAME)
     _folder: Path | None = PrivateAttr(default=None)
 
@@ -181,9 +190,16 @@ class SyncDefinition(Section):
         return self.dry_run or bool(asked)
 
     @property
+    def silent_after(self) -> timedelta | None:
+        """Return after what time a DAG is silent: the shortest that `notify` has; None: it has none."""
+        times = [entry.silent_after for entry in self.notify if entry.silent_after is not None]
+        return min(times, default=None)
+
+    @property
     def digest(self) -> str:
         """Return a digest of all that decides what is done, to notice an edit."""
-        data = self.model_dump_json(exclude={"schedule", "full_schedule", "timezone", "report", "approvers", "fail_on"})
+        rest = {"schedule", "full_schedule", "timezone", "report", "approvers", "fail_on", "notify", "airflow"}
+        data = self.model_dump_json(exclude=rest)
         return hashlib.sha256(data.encode()).hexdigest()
 
     @property

@@ -45,6 +45,7 @@ from genesys_ad_sync.run.facts import (
 from genesys_ad_sync.run.fail_on import counted_failures
 from genesys_ad_sync.run.failures import failures
 from genesys_ad_sync.run.orphans import note_listed
+from genesys_ad_sync.text import counted
 
 
 def write_report(task: TaskContext, request: RunRequest) -> tuple[dict[str, Any], str]:
@@ -305,6 +306,11 @@ def _notes(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> list[str]:
     if _was_stopped(task, run, rows):
         left = sum(row.status is Status.PLANNED for row in rows)
         notes.append(f"stopped: {task.facts[STOPPED]}. {left} changes were not sent; the next live run takes them up")
+    notes += [
+        f"{counted(count, 'message')} of `notify:` could not be sent since {since:%Y-%m-%d %H:%M} UTC ({error}); "
+        "each run tries again. The log of the task check has more"
+        for error, count, since in task.journal.notices.undelivered()
+    ]
     if any(row.reason is Reason.NOT_ATTEMPTED for row in rows):
         notes.append("some changes were not attempted because their patch task failed; the next live run takes them up")
     return notes

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.journal.lookup_answers import Waiting
-from genesys_ad_sync.model import RunRecord
 from genesys_ad_sync.report.wording import reason_words
-from genesys_ad_sync.run.facts import PLAN
+from genesys_ad_sync.run.silence import is_overdue, last_carried_through, schedules, silence_of
 from genesys_ad_sync.settings import SyncDefinition
-from genesys_ad_sync.settings.values import occurrences
 from genesys_ad_sync.views.named import Definitions
 from genesys_ad_sync.views.runs import ListedRun, as_listed
 
-RUNS_MISSED = 3
-"""A DAG is silent after so many intervals of its schedule, and not before `LEAST_SILENCE`."""
-
-LEAST_SILENCE = timedelta(hours=2)
 DAG_WITHOUT_FILE = timedelta(hours=2)
 """After that time, a DAG whose definition cannot be read counts as silent."""
 
@@ -105,7 +97,7 @@ def _of_definition(
         cursor.cursor.doubted_since if cursor else None,
         mine.restoration.is_active(),
         tuple(
-            _dag_status(journal, dag_id, definition, silent_after or usual, now, cursor.began_at if cursor else None)
+            _dag_status(journal, dag_id, definition, now, (silent_after, usual), cursor.began_at if cursor else None)
             for dag_id, usual in _dags(journal, name, definition).items()
         ),
         tuple(_as_waiting(waiting) for waiting in journal.lookups.waiting(name)),
@@ -127,54 +119,33 @@ def _dags(journal: Journal, name: str, definition: SyncDefinition | None) -> dic
             run.key.dag_id: DAG_WITHOUT_FILE if not run.key.dag_id.endswith("_full") else timedelta(days=3)
             for run in reversed(journal.lookups.last_runs(_RUNS_TO_SEARCH, name))
         }
-    dags = {definition.dag_id: silence_of(definition.schedule)}
-    if definition.full_schedule:
-        dags[definition.full_dag_id] = silence_of(definition.full_schedule)
-    return dags
-
-
-def silence_of(schedule: str) -> timedelta:
-    """Return how long a DAG of that schedule may be without a run."""
-    longest = max(later - earlier for earlier, later in itertools.pairwise(occurrences(schedule, count=200)))
-    return max(RUNS_MISSED * longest, LEAST_SILENCE)
+    chosen = definition.silent_after
+    return {dag_id: chosen or silence_of(schedule) for dag_id, schedule in schedules(definition).items()}
 
 
 def _dag_status(
     journal: Journal,
     dag_id: str,
     definition: SyncDefinition | None,
-    silent_after: timedelta,
     now: datetime,
+    silent_after: tuple[timedelta | None, timedelta],
     began_at: datetime | None,
 ) -> DagStatus:
     """Return how a DAG does.
 
-    ``began_at``: the first poll of its definition; before, nothing was expected of it.
+    - ``silent_after``: what the caller asks for, and what counts otherwise.
+    - ``began_at``: the first poll of its definition; before, nothing was expected of it.
     """
-    dry_counts = definition is not None and definition.dry_run
+    asked, usual = silent_after
     runs = journal.lookups.last_runs(1, dag_id=dag_id)
-    ended = journal.lookups.last_runs(
-        _RUNS_TO_SEARCH, dag_id=dag_id, finished=True, dry_run=None if dry_counts else False
-    )
-    through = _carried_through(journal, ended)
+    through = last_carried_through(journal, dag_id, definition)
     sign_of_life = through or began_at
-    stale = sign_of_life is None or now - sign_of_life > silent_after
+    stale = sign_of_life is None or now - sign_of_life > (asked or usual)
+    if stale and through and definition and definition.silent_after and not asked:
+        stale = is_overdue(through, now, definition, schedules(definition)[dag_id], definition.silent_after)
     listed = as_listed(journal, runs)
-    words = _words(through, now, silent_after, stale=stale)
-    return DagStatus(dag_id, listed[0] if listed else None, through, silent_after, stale, words)
-
-
-def _carried_through(journal: Journal, runs: Iterable[RunRecord]) -> datetime | None:
-    """Return the end of the newest run with a plan not stopped by limits.
-
-    A run with failed rows is not silent. One that could not read AD is.
-    """
-    runs = list(runs)
-    plans = journal.facts.of_attempts([run.id for run in runs], PLAN.key)
-    for run in runs:
-        if run.id in plans and not plans[run.id].get("fail_reason"):
-            return run.finished_at
-    return None
+    words = _words(through, now, asked or usual, stale=stale)
+    return DagStatus(dag_id, listed[0] if listed else None, through, asked or usual, stale, words)
 
 
 def _words(through: datetime | None, now: datetime, silent_after: timedelta, *, stale: bool) -> str:

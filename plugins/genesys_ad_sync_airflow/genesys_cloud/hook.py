@@ -33,6 +33,7 @@ from genesys_ad_sync.genesys.paging import list_page, read_pages
 from genesys_ad_sync.genesys.request_counts import RequestCounts, endpoint_family
 from genesys_ad_sync.genesys.responses import correlation_id, parse_response
 from genesys_ad_sync.text import FOREIGN_WORDS
+from genesys_ad_sync_airflow import metrics
 from genesys_ad_sync_airflow.genesys_cloud.connection import GenesysConnection, read_connection, with_new_secret
 from genesys_ad_sync_airflow.genesys_cloud.no_answer import no_answer
 from genesys_ad_sync_airflow.genesys_cloud.oauth import (
@@ -172,7 +173,8 @@ class GenesysCloudHook(HttpHook):
 
     def _send(self, request: _Request, token: str, *, again: bool) -> ApiResponse:
         family = endpoint_family(request.path)
-        self._pacer.before(family)
+        with metrics.throttled_time():
+            self._pacer.before(family)
         try:
             if request.before_attempt is not None:
                 request.before_attempt()  # last of all: the waiting is over, the request goes out now
@@ -215,8 +217,11 @@ class GenesysCloudHook(HttpHook):
         )
         self.request_counts.sent(request.method, request.path, again=again)
         try:
-            return session.send(prepared, timeout=self.settings.timeout, allow_redirects=False, **options)
+            answer = session.send(prepared, timeout=self.settings.timeout, allow_redirects=False, **options)
+            metrics.count_request(request.method, request.path, answer.status_code)
+            return answer
         except requests.RequestException as error:
+            metrics.count_request(request.method, request.path, None)
             # The text of the cause shows the URL.
             raise no_answer(error, request.method, request.path, self.settings.timeout) from None
 

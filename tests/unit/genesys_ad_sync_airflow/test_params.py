@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset
+from airflow.sdk.exceptions import ParamValidationError
 
 from genesys_ad_sync.errors import ParamError, WindowError
 from genesys_ad_sync.model import Mode, Window
@@ -74,6 +75,32 @@ def test_a_run_is_dry_if_its_param_or_the_definition_says_so() -> None:
 
     assert [dry({}, said=False), dry({"dry_run": False}, said=False)] == [False, False]
     assert [dry({}, said=True), dry({"dry_run": True}, said=True), dry({"dry_run": True}, said=False)] == [True] * 3
+
+
+def test_the_form_has_two_choices_for_dry_run_and_says_what_the_definition_says() -> None:
+    def choices(*, dry: bool) -> list[str]:
+        schema = params.params("auto", dry=dry)["dry_run"].schema
+        return [schema["values_display"][str(choice or "null")] for choice in schema["enum"]]
+
+    assert choices(dry=True) == ["as the definition says (dry run: nothing is written)", "dry run"]
+    assert choices(dry=False) == ["as the definition says (writes to Genesys Cloud)", "dry run"]
+
+
+@pytest.mark.parametrize(("value", "dry"), [(None, False), (True, True), (False, False), ("dry run", True)])
+def test_dry_run_takes_what_the_form_sends_and_what_a_program_sends(value: Any, *, dry: bool) -> None:
+    assert params.params("auto", dry=False)["dry_run"].resolve(value) == value
+    assert params.request_of_run(definition(dry_run=False), context({"dry_run": value})).dry_run is dry
+
+
+@pytest.mark.parametrize("value", ["perhaps", "false", "", 0, 1, [], {}, "Dry run"])
+def test_dry_run_takes_nothing_else(value: Any) -> None:
+    with pytest.raises(ParamValidationError):
+        params.params("auto", dry=False)["dry_run"].resolve(value)
+
+
+def test_a_value_that_reaches_the_run_unchecked_is_refused() -> None:
+    with pytest.raises(ParamError, match="is not one of true, false, null and 'dry run'"):
+        params.request_of_run(definition(dry_run=False), context({"dry_run": "no"}))
 
 
 def test_dry_run_false_does_not_overrule_a_dry_definition() -> None:
@@ -152,14 +179,17 @@ def test_a_run_mirrors_once_only_if_it_is_asked_to(asked: bool | None) -> None:
     conf = {} if asked is None else {"mirror_once": asked}
     told = {**context({}), "params": {**PARAMS, **conf}}
     assert params.request_of_run(definition(), told).mirror_once is bool(asked)
-    assert params.params("auto")["mirror_once"].resolve() is False
+    assert params.params("auto", dry=True)["mirror_once"].resolve() is False
 
 
 # -- mode check ---------------------------------------------------------------------------------------
 
 
 def test_the_form_offers_mode_check() -> None:
-    assert [params.params("full")["mode"].schema["enum"][-1], params.params("auto")["mode"].value] == ["check", "auto"]
+    assert [
+        params.params("full", dry=False)["mode"].schema["enum"][-1],
+        params.params("auto", dry=True)["mode"].value,
+    ] == ["check", "auto"]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +218,7 @@ def test_mode_check_takes_dry_run_since_it_never_writes(dry_run: bool | None) ->
 def test_mode_check_refuses_what_it_would_not_do(more: dict[str, Any]) -> None:
     with pytest.raises(ParamError) as caught:
         params.refuse_params_beside_check(
-            {**context({"mode": "check", **more}), "dag": SimpleNamespace(params=params.params("auto"))}
+            {**context({"mode": "check", **more}), "dag": SimpleNamespace(params=params.params("auto", dry=True))}
         )
     assert f"`{next(iter(more))}` asks for more" in str(caught.value)
 

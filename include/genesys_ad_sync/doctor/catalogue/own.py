@@ -25,8 +25,9 @@ AIRFLOW_LINES: dict[str, Entry] = entries_of(
         ),
         "airflow.notifiers": (
             "Notifiers",
-            "The file `notifiers.py` beside the definition can be loaded, and returns notifiers. None is sent.",
-            "Correct `notifiers.py` as the text says. Until then, nobody is notified of a question.",
+            "The notifiers of `notify:` are installed, and their connections exist. A file `notifiers.py` beside the "
+            "definition can be loaded, and returns notifiers. None is sent.",
+            "Correct `notify:` or `notifiers.py` as the text says. Until then, nobody is notified.",
         ),
     },
 )

@@ -10,6 +10,7 @@ import uuid
 
 from genesys_ad_sync.journal.tables.columns import UtcDateTime, metadata
 from genesys_ad_sync.journal.tables.directory import cursor, group, known_dc, membership, user
+from genesys_ad_sync.journal.tables.notices import notice
 from genesys_ad_sync.journal.tables.ownership import (
     claim,
     definition,
@@ -39,7 +40,7 @@ from genesys_ad_sync.journal.tables.runs import (
 )
 from genesys_ad_sync.journal.tables.shared import external_id, lease, lease_holder, meta, refused_login, shared_secret
 
-HEAD = "0015"
+HEAD = "0018"
 """The newest revision of ``migrations/versions``. Kept here, so that opening a current journal loads no alembic."""
 
 VERSION_TABLE = "journal_version"  # not alembic's default name: Airflow's own database uses that one
@@ -70,6 +71,7 @@ __all__ = [
     "meta",
     "metadata",
     "new_id",
+    "notice",
     "outcome",
     "pair",
     "pin",

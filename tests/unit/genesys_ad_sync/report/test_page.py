@@ -1,24 +1,22 @@
 """The page of a report: everything escaped, nothing from outside, readable without script, the rest with it."""
 
+# ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import time
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from genesys_ad_sync import model
 from genesys_ad_sync.model import GroupResult, Reason, Status
 from genesys_ad_sync.report import render_page
 from genesys_ad_sync.report.page import PAGE_BYTES, ROOMS
 from genesys_ad_sync.report.wording import REASON_WORDS, STATUS_WORDS, Headline, headline, reason_words
+from tests.support.browser import Browser, browser  # noqa: F401 (fixture)
 from tests.support.report_example import NOON, OUTCOMES, example, row
 
 NASTY = [
@@ -324,55 +322,11 @@ def test_what_is_new_stands_before_what_was_listed_before() -> None:
 # -- in a real browser --------------------------------------------------------------------------------
 
 
-class Browser:
-    """As much of WebDriver as these tests need, spoken to chromedriver."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        chrome = {"args": ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000"]}
-        started = self._post("", {"capabilities": {"alwaysMatch": {"goog:chromeOptions": chrome}}})
-        self._session = f"/{started['sessionId']}"
-
-    def _post(self, path: str, body: dict[str, Any]) -> Any:
-        answer = requests.post(f"{self._url}/session{path}", json=body, timeout=300)
-        answer.raise_for_status()
-        return answer.json()["value"]
-
-    def open(self, file: Path) -> None:
-        self._post(f"{self._session}/url", {"url": file.as_uri()})
-
-    def run(self, script: str) -> Any:
-        return self._post(f"{self._session}/execute/sync", {"script": script, "args": []})
-
-    def close(self) -> None:
-        requests.delete(f"{self._url}/session{self._session}", timeout=300)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    driver = shutil.which("chromedriver")
-    if driver is None:
-        pytest.skip("needs Debian's chromium-driver")
-    # It takes a free port itself and says which one when it listens.
-    process = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
-    try:
-        said = iter(process.stdout.readline, "")
-        port = next(found[1] for line in said if (found := re.search(r"started successfully on port (\d+)", line)))
-        opened = Browser(f"http://127.0.0.1:{port}")
-        yield opened
-        opened.close()
-    finally:
-        process.terminate()
-        process.wait(60)
-        process.stdout.close()
-
-
 @pytest.fixture
 def opened(browser: Browser, tmp_path: Path) -> Browser:
     file = tmp_path / "report.html"
     file.write_text(render_page(example()), encoding="utf-8")
-    browser.open(file)
+    browser.open(file.as_uri())
     return browser
 
 
@@ -405,7 +359,7 @@ def test_the_browser_shows_only_what_is_new(browser: Browser, tmp_path: Path) ->
     held = [row(number, Status.HELD, Reason.PROTECTED, **known if number else {}) for number in range(3)]
     file = tmp_path / "report.html"
     file.write_text(render_page(example(rows=[*held, row(9, Status.SUCCESS)])), encoding="utf-8")
-    browser.open(file)
+    browser.open(file.as_uri())
     browser.run(TYPE.format("by-status", "new"))
     assert browser.run(SHOWN.format("row.dataset.age)")) == ["new"]
 
@@ -414,7 +368,7 @@ def test_the_browser_runs_no_script_but_that_of_the_page(browser: Browser, tmp_p
     html = render_page(example())
     file = tmp_path / "report.html"
     file.write_text(html.replace("<main>", "<script>window.foreign = true</script><main>"), encoding="utf-8")
-    browser.open(file)
+    browser.open(file.as_uri())
     assert browser.run("return document.documentElement.className") == "scripted"
     assert browser.run("return window.foreign === undefined")
     # The style was let in as well: the policy's hash of it is right.

@@ -6,14 +6,16 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from upath import UPath
 
 from genesys_ad_sync import this_machine
@@ -189,7 +191,7 @@ def test_tasks_that_write_the_same_new_attempt_at_the_same_time_keep_the_earlier
 def test_a_folder_that_cannot_be_written_is_found_out_and_the_message_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(ReportPathError, match=r"Set report\.path .* may write to"):
+        with pytest.raises(ReportPathError, match=r"Set report\.path .* right to write there"):
             ReportStore(folder).check_writable()
         with pytest.raises(ReportPathError, match=r"Set report\.path"):
             ReportStore(folder).write(small())
@@ -344,6 +346,68 @@ def test_a_file_that_cannot_be_understood_is_not_taken_for_no_journal(store: Rep
 
 
 # -- stores that are no local disk --------------------------------------------------------------------
+
+
+class Buckets(MemoryFileSystem):
+    """Buckets as s3fs shows them: `mkdir` creates one, and writing to one that is missing fails."""
+
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    buckets: ClassVar[set[str]] = set()
+    protocol = "s3"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.removeprefix("s3://"))).lstrip("/")
+
+    def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
+        self.buckets.add(self._strip_protocol(path).strip("/").partition("/")[0])
+
+    makedirs = mkdir
+
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+        bucket = path.strip("/").partition("/")[0]
+        if bucket not in self.buckets:
+            raise FileNotFoundError("The specified bucket does not exist")
+        return super()._open(path, mode, **kwargs)
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
+        with self.open(path, "wb") as file:
+            file.write(value)
+
+
+@pytest.fixture
+def buckets(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    Buckets.buckets.clear()
+    Buckets.store.clear()
+    monkeypatch.setitem(sys.modules["fsspec.registry"]._registry, "s3", Buckets)
+    return Buckets.buckets
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda store: store.check_writable(DAG),
+        lambda store: store.write(small()),
+        lambda store: store.hand_over(DAG, RUN, b"x"),
+        lambda store: store.remember_journal("default", JournalStamp("one", 5)),
+    ],
+)
+def test_a_bucket_that_does_not_exist_is_an_error_and_is_not_created(buckets: set[str], act: Any) -> None:
+    with pytest.raises(ReportPathError) as caught:
+        act(ReportStore(UPath("s3://bucket-that-does-not-exist/reports")))
+    assert "The specified bucket does not exist" in str(caught.value)
+    assert "to a bucket that exists" in str(caught.value)
+    assert buckets == set()
+
+
+def test_a_bucket_that_exists_takes_reports_without_folders(buckets: set[str]) -> None:
+    buckets.add("mine")
+    store = ReportStore(UPath("s3://mine/reports"))
+    store.check_writable(DAG)
+    store.write(small())
+    assert store.read(DAG, RUN) == small()
+    assert buckets == {"mine"}
 
 
 def test_the_store_works_on_an_object_store() -> None:

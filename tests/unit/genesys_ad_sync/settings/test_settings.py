@@ -316,4 +316,5 @@ def test_the_definition_has_exactly_the_keys_of_the_design() -> None:
     assert set(SyncDefinition.model_fields) == {
         "schedule", "full_schedule", "timezone", "directory", "genesys", "groups", "users", "exclude", "removals",
         "limits", "protect", "approvers", "approvers_must_differ", "verify", "dry_run", "formerly", "report", "fail_on",
+        "notify", "airflow",
     }  # fmt: skip

@@ -10,9 +10,10 @@ import pytest
 
 from genesys_ad_sync.errors import RunAmbiguous, RunUnknown
 from genesys_ad_sync.journal import Journal, RunKey
+from genesys_ad_sync.run.silence import silence_of
 from genesys_ad_sync.settings import SyncDefinition
 from genesys_ad_sync.views.runs import find_run, list_runs
-from genesys_ad_sync.views.status import DefinitionStatus, silence_of, status
+from genesys_ad_sync.views.status import DefinitionStatus, status
 from tests.support.journal import T0, begin, journal, journal_url, user  # noqa: F401 (fixtures)
 from tests.support.view_examples import (
     Action,

@@ -1,0 +1,67 @@
+"""Chromium, spoken to by chromedriver."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # WebDriver's own key of a reference to an element
+
+
+class Browser:
+    """As much of WebDriver as these tests need."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        chrome = {"args": ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000"]}
+        started = self._post("", {"capabilities": {"alwaysMatch": {"goog:chromeOptions": chrome}}})
+        self._session = f"/{started['sessionId']}"
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        answer = requests.post(f"{self._url}/session{path}", json=body, timeout=300)
+        answer.raise_for_status()
+        return answer.json()["value"]
+
+    def open(self, url: str) -> None:
+        self._post(f"{self._session}/url", {"url": url})
+
+    def run(self, script: str) -> Any:
+        return self._post(f"{self._session}/execute/sync", {"script": script, "args": []})
+
+    def set_cookie(self, name: str, value: str) -> None:
+        """Set a cookie of the open page."""
+        self._post(f"{self._session}/cookie", {"cookie": {"name": name, "value": value, "path": "/"}})
+
+    def type(self, css: str, text: str) -> None:
+        """Type into the first element that the selector finds."""
+        found = self._post(f"{self._session}/element", {"using": "css selector", "value": css})
+        self._post(f"{self._session}/element/{found[ELEMENT]}/value", {"text": text})
+
+    def close(self) -> None:
+        requests.delete(f"{self._url}/session{self._session}", timeout=300)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    driver = shutil.which("chromedriver")
+    if driver is None:
+        pytest.skip("needs Debian's chromium-driver")
+    # It takes a free port itself and says which one when it listens.
+    process = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    try:
+        said = iter(process.stdout.readline, "")
+        port = next(found[1] for line in said if (found := re.search(r"started successfully on port (\d+)", line)))
+        opened = Browser(f"http://127.0.0.1:{port}")
+        yield opened
+        opened.close()
+    finally:
+        process.terminate()
+        process.wait(60)
+        process.stdout.close()
