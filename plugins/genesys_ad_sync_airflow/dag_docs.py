@@ -1,5 +1,6 @@
-"""The text that Airflow shows above a DAG: what its sync definition says. No secrets, and no names of people.
+"""The text that Airflow shows above a DAG.
 
+It says what the sync definition says, without secrets and names of people.
 It is part of the DAG, so that a changed limit is a new version of the DAG.
 """
 

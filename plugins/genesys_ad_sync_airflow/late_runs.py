@@ -1,6 +1,6 @@
-"""Notices a run that does not end: a deadline alert of Airflow, which the triggerer carries out.
+"""Notice a run that does not end, by a deadline alert of Airflow.
 
-Not in an executor: one that cannot do it ends the scheduler with an error.
+The triggerer carries out the alert, not an executor: an executor that cannot do it ends the scheduler with an error.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ class Told(NamedTuple):
 
 
 def deadline_of(definition: SyncDefinition) -> DeadlineAlert | None:
-    """Return the deadline of each run; None: `notify:` has no `silent_after`, or nobody wants to know."""
+    """Return the deadline of each run, or None.
+
+    None: `notify:` has no `silent_after`, or no notifier sends `silent`.
+    """
     wanted = any(Occasion.SILENT in entry.on for entry in definition.notify)
     if definition.silent_after is None or not wanted:
         return None

@@ -1,5 +1,6 @@
-"""What the sync says of itself by Airflow's metrics: StatsD, Datadog or OpenTelemetry, as `[metrics]` is set.
+"""Send the sync's metrics through Airflow.
 
+They go to StatsD, Datadog or OpenTelemetry, as `[metrics]` is set.
 No metric can make a run fail. Tags are ids, states and endpoints, never names of people. See docs/metrics.md.
 """
 
@@ -65,8 +66,9 @@ def poll_time(definition: SyncDefinition) -> Iterator[None]:
 def tell_of_run(
     definition: SyncDefinition, journal: Journal, dag_id: str, counts: Mapping[str, Any], now: datetime
 ) -> None:
-    """Send what a run did, what is open, and when a run of each DAG was last carried through. Never raises.
+    """Send the metrics of a run and of its definition, and never raise.
 
+    They are: what the run did, what is open, and when a run of each DAG was last carried through.
     ``counts``: of the report; empty if there is none.
     """
     try:
@@ -85,7 +87,10 @@ def _changes(definition: SyncDefinition, dag_id: str, counts: Mapping[str, Any])
 
 
 def _open(definition: SyncDefinition, journal: Journal, now: datetime) -> None:
-    """Send what no run has settled. A reason that nothing waits for any more goes to zero."""
+    """Send the number and age of changes that no run has settled.
+
+    The number of a reason that no change waits for any more goes to zero.
+    """
     from genesys_ad_sync.model import Reason
 
     waiting = journal.lookups.waiting(definition.name)

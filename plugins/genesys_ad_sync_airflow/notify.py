@@ -1,5 +1,6 @@
-"""Sends the messages of `notify:` by notifiers of Airflow, which are named here and nowhere else.
+"""Send the messages of `notify:` by notifiers of Airflow.
 
+The notifiers are named here and nowhere else.
 No notifier can make a run fail. Nothing is rendered as a template: a run id may be anybody's text.
 """
 
@@ -31,7 +32,11 @@ log = logging.getLogger(__name__)
 
 
 class Notifier(NamedTuple):
-    """A notifier of Airflow: its class, the argument for the connection, its default, and the package that has it."""
+    """A notifier of Airflow.
+
+    ``module`` and ``name``: its class. ``argument``: takes the connection. ``connection``: the default of that.
+    ``package``: has the class.
+    """
 
     module: str
     name: str
@@ -129,7 +134,10 @@ def notify_of_question(task: TaskContext, context: Context) -> None:
 
 
 def notify_of_run(task: TaskContext, end: RunEnd) -> None:
-    """Send what the run shows, and whether a DAG of the definition is silent. Never raises."""
+    """Send the troubles that the run shows, and never raise.
+
+    Find out, too, whether a DAG of the definition is silent, and send that.
+    """
     from genesys_ad_sync.notices import troubles_of_run
 
     try:
@@ -148,9 +156,9 @@ def notify_of_run(task: TaskContext, end: RunEnd) -> None:
 
 
 def notify_without_journal(definition: SyncDefinition) -> None:
-    """Send that a run failed because the journal cannot be opened, unless the run before failed, too. Never raises.
+    """Send that the journal cannot be opened, so that the run failed; never raise.
 
-    Without the journal, nobody knows what was sent.
+    Nothing is sent if the run before failed, too: without the journal, it is unknown what was sent.
     """
     from genesys_ad_sync.model.notices import Occasion, Trouble
     from genesys_ad_sync.notices import message_of
@@ -213,7 +221,10 @@ def _sender(definition: SyncDefinition, context: Context, at: datetime, report: 
 
 
 def run_page(dag_id: str, run_id: str) -> str | None:
-    """Return the address of a run in Airflow's UI; None where `[api] base_url` is not set."""
+    """Return the address of a run in Airflow's UI, or None.
+
+    None: `[api] base_url` is not set.
+    """
     base = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
     return f"{base}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}" if base else None
 

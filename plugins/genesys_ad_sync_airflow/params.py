@@ -39,7 +39,10 @@ _BESIDE_CHECK = ("mode", "dry_run")
 
 
 def params(mode: str, *, dry: bool) -> dict[str, Param]:
-    """Return the form of a manual run. All of it is optional. ``dry``: what the sync definition says."""
+    """Return the form of a manual run.
+
+    All of it is optional. ``dry``: what the sync definition says.
+    """
     # The format is for the form only: without an extra package, Airflow does not check it.
     time_format: dict[str, Any] = {"type": ["null", "string"], "format": "date-time", "pattern": TIME_PATTERN}
     return {
@@ -72,8 +75,9 @@ def params(mode: str, *, dry: bool) -> dict[str, Param]:
 
 
 def _dry_run(*, dry: bool) -> Param:
-    """Return the param `dry_run`, for which the form has two choices. What a program may send is below `definitions`.
+    """Return the param `dry_run`, for which the form has two choices.
 
+    The values that a program may send are below `definitions`.
     A form that can send `false` would show a choice that is none: the definition cannot be overruled. Airflow's form
     reads `enum`; the check of a value follows `$ref`, beside which draft 7 of JSON schema ignores all else.
     """

@@ -1,4 +1,7 @@
-"""Store what people were notified of. A message leaves the journal only once it was sent, or is of no use any more."""
+"""Store the messages to notifiers in the journal.
+
+A message leaves the journal only once it was sent, or is of no use any more.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ class Notices(DefinitionStore):
     """The messages of one sync definition."""
 
     def note(self, channel: str, trouble: Trouble, message: Mapping[str, Any], at: datetime) -> None:
-        """Keep a message to be sent, unless that trouble is known to the channel. It is then not over, either."""
+        """Keep a message to be sent, unless the channel already knows the trouble.
+
+        A trouble that the channel knows is then not over, either.
+        """
         same = and_(_NOTICE.occasion == trouble.occasion.value, _NOTICE.key == trouble.key)
         where = and_(self._mine, _NOTICE.channel == channel, same)
         with self._database.writing() as writing:
@@ -56,7 +62,10 @@ class Notices(DefinitionStore):
                 writing.execute(update(tables.notice).where(mine).values(**values))
 
     def claim(self, channel: str, now: datetime) -> list[Notice]:
-        """Return the messages to be sent, the oldest first. No other task gets them until `SENDING` has passed."""
+        """Return the messages to be sent, the oldest first.
+
+        No other task gets them until `SENDING` has passed.
+        """
         due = and_(
             self._mine,
             _NOTICE.channel == channel,
@@ -70,7 +79,10 @@ class Notices(DefinitionStore):
         return found
 
     def sent(self, notice: Notice, at: datetime) -> None:
-        """Note that a message was sent. One that says that a trouble is over leaves the journal."""
+        """Note that a message was sent.
+
+        A message that says that a trouble is over leaves the journal.
+        """
         mine = _NOTICE.id == notice.id
         with self._database.writing() as writing:
             if notice.over:  # if the trouble has come back meanwhile, the next run notes it as a new one
@@ -79,7 +91,10 @@ class Notices(DefinitionStore):
                 writing.execute(update(tables.notice).where(mine).values(sent_at=at, claimed_until=None, error=None))
 
     def not_sent(self, notice: Notice, error: str | None) -> None:
-        """Note that a message could not be sent, or was not tried (``error`` None). A later run tries again."""
+        """Note that a message was not sent.
+
+        ``error``: why it could not be sent; None: it was not tried. A later run tries again.
+        """
         values = {"claimed_until": None} | ({} if error is None else {"error": error})
         with self._database.writing() as writing:
             writing.execute(update(tables.notice).where(_NOTICE.id == notice.id).values(**values))
@@ -97,7 +112,10 @@ class Notices(DefinitionStore):
             return [(error, count, oldest) for error, count, oldest in reading.execute(statement)]
 
     def forget(self, before: datetime, channels: frozenset[str]) -> None:
-        """Forget events of runs from before then, and all of channels that do not exist any more."""
+        """Forget old events of runs, and all notices of removed channels.
+
+        ``before``: events noted earlier are old. ``channels``: all channels that still exist.
+        """
         old = and_(_NOTICE.noted_at < before, ~_NOTICE.lasts)
         with self._database.writing() as writing:
             writing.execute(delete(tables.notice).where(self._mine, or_(old, _NOTICE.channel.not_in(channels))))

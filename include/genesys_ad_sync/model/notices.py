@@ -1,4 +1,7 @@
-"""What people are notified of: kinds of trouble, and the text of a message. Ids and counts, never names of people."""
+"""The kinds of trouble, and the messages that notify people of them.
+
+They hold ids and counts, never names of people.
+"""
 
 from __future__ import annotations
 

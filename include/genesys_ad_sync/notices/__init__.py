@@ -1,6 +1,6 @@
-"""Who is notified of what: the troubles of a run, and one message for each to each notifier.
+"""Find the troubles of a run, and send each notifier one message for each.
 
-Knows neither Airflow nor a mail server: how a message is sent is the caller's.
+Knows neither Airflow nor a mail server: the caller says how a message is sent.
 """
 
 from genesys_ad_sync.notices.messages import Sender, message_of, recovered_message

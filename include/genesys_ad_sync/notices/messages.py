@@ -1,4 +1,7 @@
-"""The text of a message: the same for a mail, a chat and a program. Ids and counts, never names of people."""
+"""The text of a message, which is the same for a mail, chat and program.
+
+It holds ids and counts, never names of people.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ class Sender:
 
 
 def message_of(trouble: Trouble, sender: Sender) -> dict[str, Any]:
-    """Return the message about a trouble, as the journal keeps it and a program gets it."""
+    """Return the message about a trouble.
+
+    The journal keeps it, and a program gets it, in this form.
+    """
     return _message(trouble.occasion, trouble.summary, trouble.lines, trouble.counts, sender)
 
 
@@ -48,13 +54,19 @@ def plain_text(message: Mapping[str, Any]) -> str:
 
 
 def html_text(message: Mapping[str, Any]) -> str:
-    """Return the message as HTML, in which nothing is markup that did not come from here."""
+    """Return the message as HTML.
+
+    All markup comes from here: the message's own text is escaped.
+    """
     lines = [subject_of(message), *_body(message)]
     return "\n".join(f"<p>{html.escape(line)}</p>" for line in lines)
 
 
 def slack_text(message: Mapping[str, Any]) -> str:
-    """Return the message as Slack takes it: no mention and no link that did not come from here."""
+    """Return the message as text for Slack.
+
+    The text is escaped, so that it holds no mention and no link that did not come from here.
+    """
     return html.escape(plain_text(message), quote=False)
 
 

@@ -1,4 +1,7 @@
-"""Sends each notifier what is new to it. What cannot be sent waits in the journal for the next run."""
+"""Send each notifier the messages that are new to it.
+
+A message that cannot be sent waits in the journal for the next run.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,9 @@ def notify(
     judged: Sequence[str] = (),
     watched: SyncDefinition | None = None,
 ) -> list[str]:
-    """Send each notifier what is new to it; return the errors, one for each notifier at most.
+    """Send each notifier the messages that are new to it, and return the errors.
+
+    There is at most one error for each notifier.
 
     ``judged``: a lasting trouble of such a key is over if ``troubles`` has it no more. One that ends with a space
     stands for all keys that begin so.
@@ -79,8 +84,9 @@ def _over(lasting: Iterable[Notice], found: Iterable[Trouble], judged: Sequence[
 
 
 def _send_all(notices: Notices, sender: Sender, send: Send, entry: NotifySettings) -> str | None:
-    """Send what waits for a notifier; return the type of the error at which it ended, if any.
+    """Send the messages that wait for a notifier, and return the error, if any.
 
+    The error is the type of the exception at which sending ended.
     After an error no other message is tried: a dead server would take its time for each.
     """
     error = None

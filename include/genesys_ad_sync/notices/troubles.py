@@ -1,4 +1,7 @@
-"""Find the troubles of a run in the journal. Ids and counts, never names of people or groups."""
+"""Find the troubles of a run in the journal.
+
+Troubles hold ids and counts, never names of people or groups.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +35,20 @@ class RunEnd:
 
 @dataclass(frozen=True)
 class Found:
-    """The troubles of a run. ``judged``: keys of lasting troubles that are over if they are not among them."""
+    """The troubles of a run.
+
+    ``judged``: keys of lasting troubles that are over if they are not among ``troubles``.
+    """
 
     troubles: tuple[Trouble, ...]
     judged: tuple[str, ...]
 
 
 def troubles_of_run(task: TaskContext, end: RunEnd) -> Found:
-    """Return what a run that has ended shows. A run that was refused shows nothing: who triggered it sees why."""
+    """Return the troubles that a run shows after its end.
+
+    A run that was refused shows none: the person that triggered it sees why.
+    """
     if end.refused:
         return Found((), ())
     try:
@@ -68,7 +77,10 @@ def question_of(task: TaskContext) -> Trouble | None:
 
 
 def late_run(key: RunKey) -> Trouble:
-    """Return that a run does not end. All of a DAG are one trouble, which is over when one of them ends."""
+    """Return the trouble that a run does not end.
+
+    All such runs of a DAG are one trouble, which is over when one of them ends.
+    """
     line = "Does it wait for a pool, a queue or another run, or does a task hang?"
     return Trouble(Occasion.SILENT, _late_key(key.dag_id), "a run does not end", (line,), lasts=True)
 

@@ -10,7 +10,10 @@ _LONGEST_NAME = 200
 
 
 def file_stem(name: str) -> str:
-    """Return a name for a file: the id, with an underscore for each character that file names do not bear."""
+    """Return an id as the name of a file.
+
+    An underscore replaces each character that file names do not bear.
+    """
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", name)
     if not stem.strip("."):  # "..", which would leave the folder
         stem = stem.replace(".", "_")

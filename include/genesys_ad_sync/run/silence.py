@@ -34,8 +34,9 @@ def schedules(definition: SyncDefinition) -> dict[str, str]:
 
 
 def last_carried_through(journal: Journal, dag_id: str, definition: SyncDefinition | None) -> datetime | None:
-    """Return when the newest run ended that came to a plan which limits did not stop.
+    """Return when the newest run that was carried through ended.
 
+    Such a run came to a plan which limits did not stop.
     A run with failed rows is not silent. One that could not read AD is. Dry runs count only for a dry definition.
     """
     dry_counts = definition is not None and definition.dry_run
@@ -57,9 +58,10 @@ def _carried_through(journal: Journal, runs: Iterable[RunRecord]) -> datetime | 
 def is_overdue(
     through: datetime, now: datetime, definition: SyncDefinition, schedule: str, after: timedelta | None
 ) -> bool:
-    """Return True if a run of the schedule was due so long ago, and none was carried through since.
+    """Return True if a run was due long ago, and none was carried through since.
 
-    ``through``: when the last one was carried through. ``after`` None: see `silence_of`.
+    ``through``: when the last run of the schedule was carried through. ``after``: how long ago a run was due; None:
+    see `silence_of`.
     """
     if after is None:
         return now - through > silence_of(schedule)

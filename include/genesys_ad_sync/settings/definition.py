@@ -191,7 +191,10 @@ class SyncDefinition(Section):
 
     @property
     def silent_after(self) -> timedelta | None:
-        """Return after what time a DAG is silent: the shortest that `notify` has; None: it has none."""
+        """Return the time after which a DAG is silent.
+
+        It is the shortest that `notify` has; None: `notify` has none.
+        """
         times = [entry.silent_after for entry in self.notify if entry.silent_after is not None]
         return min(times, default=None)
 

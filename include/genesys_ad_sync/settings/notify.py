@@ -1,4 +1,7 @@
-"""The sections `notify:` and `airflow:` of a sync definition: who is notified of what, and where tasks run."""
+"""The sections `notify:` and `airflow:` of a sync definition.
+
+`notify:` says which people are notified of which occasions, and `airflow:` where tasks run.
+"""
 
 from __future__ import annotations
 
