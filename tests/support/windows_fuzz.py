@@ -270,6 +270,14 @@ class Directory:
         return wanted
 
     def close(self) -> None:
+        """Delete the round's objects: the next round has accounts with the same mails.
+
+        People first, since a group that is somebody's primary group cannot be deleted.
+        """
+        found = self.ldap.search(self.root, "(objectClass=user)", ldap3.SUBTREE, attributes=["cn"])[2]
+        for entry in found:
+            if entry.get("type") == "searchResEntry":
+                self._do(self.ldap.delete(entry["dn"]))
         self.ldap.delete(self.root, controls=[("1.2.840.113556.1.4.805", True, None)])  # tree delete
         self.ldap.unbind()
 
