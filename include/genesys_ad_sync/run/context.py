@@ -20,6 +20,7 @@ from genesys_ad_sync.model import RunKey, RunRecord
 from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.run.facts import NOTES, Facts
 from genesys_ad_sync.settings import SyncDefinition
+from genesys_ad_sync.text import own_words
 
 
 @dataclass
@@ -87,9 +88,9 @@ class TaskContext:
         """The latest attempt of the run. Raises RunUnknown before `poll` has begun it."""
         return self.journal.runs.get(self.key)
 
-    def note(self, text: str) -> None:
-        """Add a sentence to the task's log and to the report."""
-        self.log(text)
+        """Add a sentence to the report, and without Genesys' words to the log."""
+        """Add a sentence to the report, and to the task's log without the words that Genesys wrote."""
+        self.log(own_words(text))
         self.facts[NOTES] = tuple(dict.fromkeys([*self.facts.read_again(NOTES), text]))  # a retry says it again
 
     def count_requests(self) -> None:

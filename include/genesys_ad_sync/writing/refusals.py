@@ -21,6 +21,7 @@ from genesys_ad_sync.genesys.writers import WriteResult, words_of_refusal
 from genesys_ad_sync.model import SETTLED, Action, Reason, Refusal, RefusalKind, Row, Status
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.refusals import listing_of
+from genesys_ad_sync.text import FOREIGN_WORDS
 
 Results = Mapping[tuple[str, Action], WriteResult]
 
@@ -122,8 +123,8 @@ class LaneRefusals:
 _CLIENT = Refusal(RefusalKind.CLIENT, Reason.REFUSED_CLIENT).subject
 
 CLIENT_NOTE = (
-    "Genesys Cloud refuses the writes of this OAuth client, so the run stopped writing: {words}. Nothing is stored on "
-    "the changes. Each later run asks with one request first, and does all of them once it is accepted."
+    "Genesys Cloud refuses the writes of this OAuth client, so the run stopped writing. Nothing is stored on the changes. "
+    "Each later run asks with one request first, and does all of them once it is accepted. " + FOREIGN_WORDS + "{words}"
 )
 
 
