@@ -88,8 +88,8 @@ class TaskContext:
         """The latest attempt of the run. Raises RunUnknown before `poll` has begun it."""
         return self.journal.runs.get(self.key)
 
+    def note(self, text: str) -> None:
         """Add a sentence to the report, and without Genesys' words to the log."""
-        """Add a sentence to the report, and to the task's log without the words that Genesys wrote."""
         self.log(own_words(text))
         self.facts[NOTES] = tuple(dict.fromkeys([*self.facts.read_again(NOTES), text]))  # a retry says it again
 

@@ -123,8 +123,9 @@ class LaneRefusals:
 _CLIENT = Refusal(RefusalKind.CLIENT, Reason.REFUSED_CLIENT).subject
 
 CLIENT_NOTE = (
-    "Genesys Cloud refuses the writes of this OAuth client, so the run stopped writing. Nothing is stored on the changes. "
-    "Each later run asks with one request first, and does all of them once it is accepted. " + FOREIGN_WORDS + "{words}"
+    "Genesys Cloud refuses the writes of this OAuth client, so the run stopped writing. Nothing is stored on the "
+    "changes. Each later run asks with one request first, and does all of them once it is accepted. "
+    f"{FOREIGN_WORDS}{{words}}"
 )
 
 
