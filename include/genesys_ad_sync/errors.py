@@ -7,6 +7,7 @@ GroupSyncError
  ├─ WindowError                   the window of the run is impossible
  ├─ DirectoryError                Active Directory could not be read
  │   ├─ DirectoryUnreachable      no domain controller answered
+ │   │   └─ DirectoryNotAsked     a plan without network does not ask
  │   ├─ DirectoryCertificateError its certificate does not verify
  │   ├─ DirectoryBindError        login or password is wrong
  │   ├─ DirectoryIncomplete       a part of the response is missing
@@ -75,6 +76,10 @@ class DirectoryError(GroupSyncError):
 
 class DirectoryUnreachable(DirectoryError):
     """No domain controller of the connection answered."""
+
+
+class DirectoryNotAsked(DirectoryUnreachable):
+    """A plan goes by what the journal knows, and asks no domain controller."""
 
 
 class DirectoryCertificateError(DirectoryError):

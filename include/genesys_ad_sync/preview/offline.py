@@ -30,7 +30,7 @@ from genesys_ad_sync.model import (
     UserKey,
 )
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import COMPLETE, JOURNAL_RESTORED, MAPPING, MATCHES, NOTES, StoredMapping
+from genesys_ad_sync.run.facts import COMPLETE, JOURNAL_RESTORED, MAPPING, MATCHES, NOTES, OWNERS, StoredMapping
 from genesys_ad_sync.settings import SyncDefinition
 
 _NO_FULL_RUN = (
@@ -105,6 +105,9 @@ class RecordedGenesys(GenesysGateway):
         run, results = last
         self._results = {result.genesys_group_id: result for result in results}
         self._mapping = self._newest_mapping(run)
+        self._owners: dict[str, tuple[str, ...]] = {}
+        for stored in journal.lookups.facts_since(run, OWNERS.key):
+            self._owners.update(OWNERS.adapter.validate_python(stored))
         self._matches: dict[Guid, Match] = {
             match.user_guid: match
             for stored in journal.lookups.facts_since(run, MATCHES.key)
@@ -119,6 +122,19 @@ class RecordedGenesys(GenesysGateway):
     def groups(self) -> list[GenesysGroup]:
         """Return the groups as they were listed last."""
         return list(self._mapping.genesys_groups.values())
+
+    def visible_groups(self) -> tuple[list[GenesysGroup], int]:
+        """Return the groups as they were listed last, and no hidden ones."""
+        return self.groups(), 0
+
+    def group(self, group_id: str) -> GenesysGroup | None:
+        """Return the group with its owners as last read. Raises UnexpectedAnswer if no run read them."""
+        group = self._mapping.genesys_groups.get(group_id)
+        if group is None:
+            return None
+        if group_id not in self._owners:
+            raise UnexpectedAnswer("No run has read the owners of this group", method="GET", path="offline")
+        return replace(group, owners=self._owners[group_id])
 
     def group_id_by_external_id(self, external_id: str) -> str | None:  # noqa: ARG002  not in the journal: not known
         """Return None: the journal keeps what is known."""
@@ -154,6 +170,14 @@ class RecordedGenesys(GenesysGateway):
             for value in _values(self._people[guid], field)
         }
         return FoundUsers(found, wanted - looked_up)
+
+    def all_users(self) -> list[GenesysUser]:
+        """Return the users that runs have found. It is no listing of all."""
+        return list(self._users.values())
+
+    def count_active_users(self) -> int:
+        """Return the number of the users that runs have found and saw active."""
+        return sum(user.state == "active" for user in self._users.values())
 
     def user_by_external_id(self, authority: str, key: str) -> GenesysUser | None:  # noqa: ARG002  as the gateway has it
         """Return None: whoever was found by an external id has a link."""

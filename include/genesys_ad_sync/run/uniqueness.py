@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from genesys_ad_sync.directory.reader import DirectoryReader
+from genesys_ad_sync.errors import DirectoryNotAsked
 from genesys_ad_sync.matching import accounts_without_veto
 from genesys_ad_sync.matching.uniqueness import Carrier, only_unique, values_to_ask
 from genesys_ad_sync.model import DirectoryUser, Guid, Match
@@ -23,13 +24,22 @@ def with_unique_values(
     if not asked:
         return dict(matches)
     task.log(f"asking AD who else carries {sum(map(len, asked.values()))} values by which new links would be made")
-    with task.directory() as session:
-        reader = DirectoryReader(session, task.definition.scope(session.root_dse().naming_context))
-        carriers = {
-            name: [Carrier(user, values) for user, values in reader.objects.accounts_with(name, of_name)]
-            for name, of_name in asked.items()
-        }
+    try:
+        carriers = _carriers(task, asked)
+    except DirectoryNotAsked:
+        task.note("AD was not asked whether other accounts carry the values by which new links would be made")
+        return dict(matches)
     accounts = {carrier.account.guid: carrier.account for found in carriers.values() for carrier in found}
     deleted = task.journal.views.deleted_users()  # a domain controller that lags behind still shows them
     free = accounts_without_veto(list(accounts.values()), task.definition, deleted)
     return only_unique(matches, users, rules, carriers, free)
+
+
+def _carriers(task: TaskContext, asked: Mapping[str, Collection[str]]) -> dict[str, list[Carrier]]:
+    """Ask AD for the accounts with these values, by attribute. Raises DirectoryError."""
+    with task.directory() as session:
+        reader = DirectoryReader(session, task.definition.scope(session.root_dse().naming_context))
+        return {
+            name: [Carrier(user, values) for user, values in reader.objects.accounts_with(name, of_name)]
+            for name, of_name in asked.items()
+        }

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from typing import Any
 
-from genesys_ad_sync.errors import DirectoryUnreachable, SettingsError
+from genesys_ad_sync.errors import DirectoryNotAsked, SettingsError
 from genesys_ad_sync.genesys.errors import ConnectionFailed
 from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.model import RunKey
@@ -99,7 +99,7 @@ def _all_names(definition: SyncDefinition) -> frozenset[str] | None:
 
 
 def _no_directory() -> AbstractContextManager[Any]:
-    raise DirectoryUnreachable(_NO_NETWORK)
+    raise DirectoryNotAsked(_NO_NETWORK)
 
 
 def _no_client() -> Any:
