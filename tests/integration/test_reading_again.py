@@ -40,7 +40,7 @@ def test_a_renamed_group_whose_members_cannot_be_read_any_more_loses_nobody(smal
     small.directory.apply([Rename("voice", "Voice (new)")])
     for mode in ("auto", "auto", "full", "auto"):
         report = small.run(mode=mode)
-        assert rows(report) == []
+        assert {row[2:4] for row in rows(report)} <= {("held", "unexplained_loss")}
         assert members(small, "Voice") == before
         if mode == "full":
             assert any("lack more members" in note for note in report["notes"])

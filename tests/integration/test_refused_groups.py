@@ -78,7 +78,8 @@ def test_a_group_that_refuses_every_write_starves_no_other(
         error = patched(runs)
         assert served(genesys) == all_but(0)
         assert error is not None
-        assert "You are not authorized" in str(error)
+        assert "answered 403" in str(error)
+        assert "You are not authorized" in error.report_text()
         genesys.clear_log()
         assert patched(runs) is None
         assert genesys.writes() == []  # the others are done, and its time has not come

@@ -242,6 +242,7 @@ def test_what_stops_a_run_is_told_by_the_report_and_the_error_and_no_xcom_names_
     monkeypatch.setattr(tasks, "get_current_context", lambda: {"ti": ti, "outlet_events": {asset: event}})
     monkeypatch.setattr(task_context, "current_task_context", lambda _: pipeline.task("red", "task"))
     monkeypatch.setattr(params, "request_to_report", lambda _: pipeline.request())
+    monkeypatch.setattr(params, "is_check", lambda: False)
     assert tasks.plan(pipeline.definition) == []
     told["report"] = tasks.report(pipeline.definition, asset)
     assert told["summary"]["stopped_by_limits"] is told["report"]["stopped_by_limits"] is True

@@ -128,7 +128,7 @@ class RecordedGenesys(GenesysGateway):
         return self.groups(), 0
 
     def group(self, group_id: str) -> GenesysGroup | None:
-        """Return the group with its owners as last read. Raises UnexpectedAnswer if no run read them."""
+        """Return the group with its owners. Raises UnexpectedAnswer if no run read them."""
         group = self._mapping.genesys_groups.get(group_id)
         if group is None:
             return None
