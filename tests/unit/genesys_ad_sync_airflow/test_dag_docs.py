@@ -11,7 +11,7 @@ import pytest
 import genesys_ad_sync
 from genesys_ad_sync.settings import load_definition
 from genesys_ad_sync_airflow.dag_docs import dag_docs
-from tests.unit.genesys_ad_sync.views.examples import definition
+from tests.support.view_examples import definition
 
 PROJECT = Path(genesys_ad_sync.__file__).parents[2]
 
@@ -57,7 +57,7 @@ def test_a_changed_definition_changes_the_docs_and_with_them_the_version_of_the_
 
 
 def definition_text_without(key: str) -> str:
-    from tests.unit.genesys_ad_sync.views.examples import DEFINITION_TEXT
+    from tests.support.view_examples import DEFINITION_TEXT
 
     return "\n".join(line for line in DEFINITION_TEXT.splitlines() if not line.startswith(f"{key}:"))
 

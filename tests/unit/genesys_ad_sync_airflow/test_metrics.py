@@ -25,7 +25,7 @@ from genesys_ad_sync.journal import Journal, RunKey
 from genesys_ad_sync.model import Reason, Status
 from genesys_ad_sync_airflow import metrics
 from tests.support.journal import T0, begin, change, journal, journal_url  # noqa: F401 (fixtures)
-from tests.unit.genesys_ad_sync.views.examples import Action, definition, finish, poll, run_with
+from tests.support.view_examples import Action, definition, finish, poll, run_with
 
 DAG = "genesys_ad_group_sync"
 Received = dict[tuple[str, tuple[tuple[str, str], ...]], float]

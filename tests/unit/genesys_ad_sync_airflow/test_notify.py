@@ -26,8 +26,8 @@ from genesys_ad_sync_airflow import notify as by_airflow
 from genesys_ad_sync_airflow.late_runs import tell_of_late_run
 from tests.support.journal import T0, begin, journal, journal_url  # noqa: F401 (fixtures)
 from tests.support.receivers import MailServer, WebServer, mail_server, web_server
+from tests.support.view_examples import definition
 from tests.unit.genesys_ad_sync.notices.test_notices import context as context_of
-from tests.unit.genesys_ad_sync.views.examples import definition
 
 FAILED = Trouble(Occasion.FAILED, "task dag poll", "the task poll failed", lasts=True)
 MAIL = "[{notifier: smtp, to: [ops@example.com]}]"

@@ -16,7 +16,7 @@ from genesys_ad_sync.notices import RunEnd, Sender, late_run, notify, question_o
 from genesys_ad_sync.run.facts import PLAN, QUESTION, UNDO, FrozenQuestion, StoredPlan
 from genesys_ad_sync.settings import SyncDefinition
 from tests.support.journal import T0, begin, change, journal, journal_url  # noqa: F401 (fixtures)
-from tests.unit.genesys_ad_sync.views.examples import Action, definition, finish, map_groups, poll, run_with
+from tests.support.view_examples import Action, definition, finish, map_groups, poll, run_with
 
 DAG, FULL = "genesys_ad_group_sync", "genesys_ad_group_sync_full"
 LIVE = {"dry_run": "false"}
