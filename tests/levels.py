@@ -25,8 +25,6 @@ RECORD = Path(__file__).with_name("levels.json")
 # target of the Makefile: paths whose change can break it
 LEVELS: Mapping[str, tuple[str, ...]] = {
     "test-wheel": ("pyproject.toml", "requirements.txt", "requirements.lock", "dags", "plugins", "tests/wheel"),
-    "test-ldap3": ("requirements.txt", "include/genesys_ad_sync/directory"),
-    "test-pythons": ("pyproject.toml", "requirements.txt", "requirements-dev.lock", "tests/pythons.sh"),
 }
 
 
