@@ -89,7 +89,8 @@ def test_who_has_no_genesys_user_costs_one_listing_in_mode_full_and_none_else(
     runs: SyntheticRuns, genesys: SandboxGenesys
 ) -> None:
     runs.tell({TEAM: {*OTHERS, 5000, 5001, 5002}})
-    for mode, listings in ((Mode.AUTO, 0), (Mode.FULL, 4), (Mode.AUTO, 0)):
+    # The last run asks for one user, to see how many there are: known orphans may have got theirs.
+    for mode, listings in ((Mode.AUTO, 0), (Mode.FULL, 4), (Mode.AUTO, 1)):
         genesys.clear_log()
         runs.run(mode)
         assert looked_up(genesys).count("listing") == listings, mode

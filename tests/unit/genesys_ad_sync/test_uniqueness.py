@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.directory.attribute_values import all_texts, equality_filter
+from genesys_ad_sync.directory.attribute_values import equality_filter, ranked_values
 from genesys_ad_sync.directory.objects import ObjectReader
 from genesys_ad_sync.matching.uniqueness import Carrier, only_unique, values_to_ask
 from genesys_ad_sync.model import BY_LINK, Match, MatchStatus, Reason, Rival, Scope, UserKey
@@ -79,5 +79,5 @@ def test_a_value_is_no_part_of_the_filter() -> None:
 
 
 def test_all_mail_addresses_of_an_account_count() -> None:
-    assert all_texts("proxyaddresses", [b"SMTP:a@b", b"smtp:c@d", b"x500:/o=e"]) == ("a@b", "c@d")
-    assert all_texts("mail", [b"a@b", b"\xff", b"c@d"]) == ("a@b", "c@d")
+    assert ranked_values("proxyaddresses", [b"SMTP:a@b", b"smtp:c@d", b"x500:/o=e"]) == (("a@b",), ("c@d",))
+    assert ranked_values("mail", [b"a@b", b"\xff", b"c@d"]) == (("a@b", "c@d"),)

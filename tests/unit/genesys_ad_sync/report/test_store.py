@@ -22,6 +22,7 @@ from genesys_ad_sync import this_machine
 from genesys_ad_sync.errors import ReportPathError
 from genesys_ad_sync.model import Status
 from genesys_ad_sync.report import JournalStamp, ReportStore
+from genesys_ad_sync.report.check_store import CheckStore
 from tests.support.report_example import NOON, example, row
 
 DAG = "genesys_ad_group_sync"
@@ -395,7 +396,7 @@ def buckets(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 )
 def test_a_bucket_that_does_not_exist_is_an_error_and_is_not_created(buckets: set[str], act: Any) -> None:
     with pytest.raises(ReportPathError) as caught:
-        act(ReportStore(UPath("s3://bucket-that-does-not-exist/reports")))
+        act(CheckStore(UPath("s3://bucket-that-does-not-exist/reports")))
     assert "The specified bucket does not exist" in str(caught.value)
     assert "to a bucket that exists" in str(caught.value)
     assert buckets == set()
