@@ -37,7 +37,7 @@ class LaneErrors:
         self._failed_writes = 0  # in a row, in groups that can be read
         self._is_accepted = False  # a write was: then a refusal is its group's alone
         self._refused: dict[str, set[str]] = {}  # words -> groups
-        self._names_permission: set[str] = set()  # words that name a missing permission
+        self._names_client: set[str] = set()  # words that name a missing permission, or the address
         self._refused_before = refused_before.words if refused_before else None
         self._was_certain = refused_before is not None and refused_before.is_certain
 
@@ -53,8 +53,8 @@ class LaneErrors:
             return
         if isinstance(error, PermissionMissing):
             self.refused(group_id, words_of_refusal(error), is_known=is_known)
-            if error.permissions and not error.is_guess and not is_known:
-                self._names_permission.add(words_of_refusal(error))
+            if _names_the_client(error) and not is_known:
+                self._names_client.add(words_of_refusal(error))
         if is_known and not _concerns_all_groups(error) and not isinstance(error, Throttled):
             return
         self._errors.append((group_id, error))
@@ -108,7 +108,7 @@ class LaneErrors:
             return None
         for words, groups in self._refused.items():
             still = self._was_certain and words == self._refused_before
-            if words in self._names_permission or still or len(groups) >= REFUSALS_TOLERATED:
+            if words in self._names_client or still or len(groups) >= REFUSALS_TOLERATED:
                 return words
         return None
 
@@ -119,7 +119,7 @@ class LaneErrors:
         None: there is no such answer.
         """
         for _, error in self._errors:
-            if isinstance(error, AuthenticationFailed) or words_of_refusal(error) in self._names_permission:
+            if isinstance(error, AuthenticationFailed) or words_of_refusal(error) in self._names_client:
                 return error.status
         return None
 
@@ -140,6 +140,11 @@ class LaneErrors:
             raise ClientRefused(f"Genesys refuses the writes of this OAuth client: {words}")
         if worst is not None:
             raise worst
+
+
+def _names_the_client(error: PermissionMissing) -> bool:
+    """Return True if Genesys says what the client lacks: a permission, or an allowed address."""
+    return bool(error.permissions and not error.is_guess) or "ip address" in (error.words or error.message).casefold()
 
 
 def _concerns_all_groups(error: GenesysError) -> bool:
