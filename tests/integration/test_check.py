@@ -280,7 +280,7 @@ CASES = {
         _user_patch, ("genesys.groups_of_users",), "do not show their groups", "scim_patch"),
     "a listing that fails": Case(
         lambda world: world.genesys.add_fault("status", path="/api/v2/users$", status=404, times=None),
-        ("genesys.users",), "was not found", "directory:user:view"),
+        ("genesys.users",), "does not exist", "directory:user:view"),
     # mapping
     "a definition that maps nothing": Case(
         lambda world: world.keys.update(groups=[{"attribute": "extensionAttribute9", "genesys_id": "{value}"}]),

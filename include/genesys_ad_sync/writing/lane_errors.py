@@ -137,7 +137,7 @@ class LaneErrors:
 
         worst = max((error for _, error in self._errors), key=weight, default=None)
         if words is not None and (worst is None or not weight(worst)[0]):
-            raise ClientRefused(f"Genesys refuses the writes of this OAuth client: {words}")
+            raise ClientRefused("Genesys refuses the writes of this OAuth client", words=words)
         if worst is not None:
             raise worst
 
