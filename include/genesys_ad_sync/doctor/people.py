@@ -12,7 +12,7 @@ from genesys_ad_sync.directory.membership import wanted_members
 from genesys_ad_sync.doctor.genesys import GenesysSubject
 from genesys_ad_sync.doctor.lines import Line, NotReached, not_proven, note, ok, problem
 from genesys_ad_sync.doctor.mapping import need_pairs
-from genesys_ad_sync.genesys.errors import BadRequest
+from genesys_ad_sync.genesys.external_ids import users_by_external_ids
 from genesys_ad_sync.genesys.gateway import GenesysGateway
 from genesys_ad_sync.matching import (
     Lookup,
@@ -114,16 +114,8 @@ class _Asking:
     def _by_external_id(
         self, authority: str, asked: Collection[str], left: Collection[str]
     ) -> tuple[Mapping[str, list[GenesysUser]], Collection[str]]:
-        found: dict[str, list[GenesysUser]] = {}
-        refused = list(left)
-        for value in asked:
-            try:
-                user = self._gateway.user_by_external_id(authority, value)
-            except BadRequest:
-                refused.append(value)
-            else:
-                found[value] = [user] if user else []
-        return found, refused
+        found, refused = users_by_external_ids(self._gateway, authority, asked)
+        return found, [*left, *refused]
 
     def left_out(self, state: MatchState) -> frozenset[Guid]:
         """Return the people who were not asked about."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from genesys_ad_sync.genesys.errors import BadRequest, GenesysError, IncompleteListing, PermissionMissing
+from genesys_ad_sync.genesys.external_ids import users_by_external_ids
 from genesys_ad_sync.matching import (
     Lookup,
     MatchState,
@@ -310,7 +311,7 @@ def _look_up(task: TaskContext, lookup: Lookup) -> _Answer:
     task.log(f"looking up {len(lookup.values)} users by {rule.genesys}")
     if rule.genesys.needs_authority:
         assert rule.authority is not None  # noqa: S101  for mypy
-        found, refused = _with_external_ids(task, rule.authority, lookup.values)
+        found, refused = users_by_external_ids(task.genesys, rule.authority, lookup.values)
     else:
         users = task.genesys.find_users(rule.genesys, lookup.spellings)
         found, refused = {}, users.refused
@@ -320,25 +321,6 @@ def _look_up(task: TaskContext, lookup: Lookup) -> _Answer:
         task.log(
             f"Genesys refuses to look up {len(refused)} values of {rule.label}: the changes of those people are held"
         )
-    return found, refused
-
-
-def _with_external_ids(
-    task: TaskContext, authority: str, keys: Collection[str]
-) -> tuple[dict[str, list[GenesysUser]], Collection[str]]:
-    """Look up external ids one by one.
-
-    A key that Genesys refuses, such as ".", concerns one user only.
-    """
-    found: dict[str, list[GenesysUser]] = {}
-    refused: list[str] = []
-    for key in keys:
-        try:
-            user = task.genesys.user_by_external_id(authority, key)
-        except BadRequest:
-            refused.append(key)
-        else:
-            found[key] = [user] if user else []
     return found, refused
 
 
