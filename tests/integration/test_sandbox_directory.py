@@ -343,14 +343,15 @@ def test_a_frozen_one_can_be_stopped():
     assert not psutil.pid_exists(process.pid)
 
 
-@pytest.mark.parametrize("how", ["", "directory.freeze(); ", "import os; os.fork(); "])
+@pytest.mark.parametrize("how", ["", "directory.freeze()", "import os; os.fork() or time.sleep(600)"])
 def test_no_process_outlives_a_killed_parent_and_its_files_go_with_the_next_start(how):
     program = (
         "import time\n"
         "from sandbox.active_directory import SandboxDirectory\n"
         "directory = SandboxDirectory.start(empty=True)\n"
         "print(directory.pid, directory.path, flush=True)\n"
-        f"{how}print('done', flush=True)\n"
+        f"{how}\n"
+        "print('done', flush=True)\n"
         "time.sleep(600)\n"
     )
     parent = subprocess.Popen(

@@ -14,7 +14,7 @@ from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.store import Journal
 from genesys_ad_sync.journal.tables.columns import UtcDateTime
 from sandbox.active_directory import SandboxDirectory
-from sandbox.directory_objects import AddMember, Enable, RemoveMember
+from sandbox.directory_objects import AddMember, Enable, RemoveMember, SetAttributes
 from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 from tests.support.pipeline import Pipeline, set_connection
 from tests.support.small_company import NAMES, connection_to, content, genesys_seed, members, pipeline_on
@@ -63,6 +63,7 @@ def two(
     for here, there in ((dc1, dc2), (dc2, dc1)):
         here.replicate_from(there)
     dc1.apply([Enable(name) for name in NAMES])
+    dc1.apply([SetAttributes(name, {"mail": f"{name}@example.com"}) for name in NAMES])
     truth = dc1.truth_by_name()
     for group, wanted in {"voice": {"ann", "bob", "cid"}, "chat": {"dan", "eve"}}.items():  # as before the last test
         dc1.apply([AddMember(group, name) for name in sorted(wanted - truth[group])])
