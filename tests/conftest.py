@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.support.directory",
     "tests.support.genesys",
     "tests.support.pipeline",
+    "tests.support.speed",
 ]
 
 

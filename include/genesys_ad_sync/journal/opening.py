@@ -202,12 +202,13 @@ def _migrate(engine: Engine, name: str) -> None:
             config = Config()
             config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
             config.attributes["connection"] = connection
-            known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
-            if version is not None and version not in known:
-                raise JournalError(
-                    f"The journal ({name}) was written by a newer version of genesys-ad-sync (its tables are at "
-                    f"{version}, this version knows {tables.HEAD}). Install that version, or give another journal."
-                )
+            if version is not None:
+                known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
+                if version not in known:
+                    raise JournalError(
+                        f"The journal ({name}) was written by a newer version of genesys-ad-sync (its tables are at "
+                        f"{version}, this version knows {tables.HEAD}). Install that version, or give another journal."
+                    )
             command.upgrade(config, "head")
             if connection.execute(select(tables.meta.c.id)).first() is None:
                 first = {"id": 1, "journal_id": tables.new_id(), "run_counter": 0, "fence_counter": 0}

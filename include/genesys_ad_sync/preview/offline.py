@@ -52,6 +52,7 @@ def poll_offline(task: TaskContext, request: RunRequest) -> None:
     seen = last_full_run(journal)
     run = journal.runs.begin(task.key, task.definition.name, request, task.clock())
     journal.runs.set_polled(run, cursor.poll, cursor.cursor.polled_at)
+    task.read_run_again()
     task.facts[JOURNAL_RESTORED] = journal.restoration.is_active()
     task.facts[COMPLETE] = journal.lookups.complete_polls()
     task.facts[NOTES] = (

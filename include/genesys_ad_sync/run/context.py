@@ -49,6 +49,7 @@ class TaskContext:
     lease_ttl: timedelta = timedelta(minutes=5)
     facts: Facts = field(init=False)
     _client: GenesysClient | None = field(default=None, init=False)
+    _run: RunRecord | None = field(default=None, init=False)
     _try: str = field(default_factory=lambda: uuid.uuid4().hex[:8], init=False)  # a retried task sends more
 
     def __post_init__(self) -> None:
@@ -85,8 +86,14 @@ class TaskContext:
 
     @property
     def run(self) -> RunRecord:
-        """The latest attempt of the run. Raises RunUnknown before `poll` has begun it."""
-        return self.journal.runs.get(self.key)
+        """The latest attempt of the run, read once. Raises RunUnknown before `poll` has begun it."""
+        if self._run is None:
+            self._run = self.journal.runs.get(self.key)
+        return self._run
+
+    def read_run_again(self) -> None:
+        """Read the run from the journal at its next use, because this task has changed it there."""
+        self._run = None
 
     def note(self, text: str) -> None:
         """Add a sentence to the report, and without Genesys' words to the log."""

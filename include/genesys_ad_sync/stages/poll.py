@@ -99,6 +99,7 @@ def _begin(task: TaskContext, request: RunRequest) -> RunRecord:
     task.reports.check_writable(task.key.dag_id)
     replaced = journal_identity.journal_was_replaced(task)
     run = task.journal.runs.begin(task.key, task.definition.name, request, task.clock())
+    task.read_run_again()
     notes = take_over_former(task, run)
     notes += journal_identity.begin_distrust(task, run, replaced=replaced)
     notes += release_claims(task, run, request)
@@ -135,6 +136,7 @@ def _keep(task: TaskContext, run: RunRecord, polled: PollResult) -> None:
     Notes are merged, because a retry does not repeat what its first try noted (such as why it read everything).
     """
     task.journal.runs.set_polled(run, polled.poll, polled.polled_at)
+    task.read_run_again()
     task.facts[NOTES] = tuple(dict.fromkeys([*task.facts[NOTES], *polled.notes]))
     task.facts[COMPLETE] = polled.complete
     task.facts[LOSSES] = lost_users(task.journal, polled.losses, task.definition.directory.policy)

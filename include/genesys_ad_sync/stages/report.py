@@ -333,6 +333,7 @@ def _close(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> None:
     task.journal.questions.close(run.key, {}, by=None, at=now)  # nobody can answer any more
     failed = any(row.status is Status.FAILED for row in rows) or not plan_done or stopped
     task.journal.runs.finish(run, "failed" if failed else "success", now)
+    task.read_run_again()
     if plan_done:
         note_listed(task, run)
     keep_days = task.definition.report.keep_days
