@@ -113,7 +113,8 @@ def _unless_objected(verdict: Verdict, proposal: Proposal, facts: TargetFacts) -
     objection = _objection(proposal, verdict.genesys_user_id, facts)
     if objection is None or not guards.objected(objection, proposal.newest):
         return verdict
-    return Verdict(Status.HELD, objection.reason, verdict.genesys_user_id, about=objection.about)
+    member = {key: text for key, text in verdict.about.items() if key == "member"}  # a stranger stays one
+    return Verdict(Status.HELD, objection.reason, verdict.genesys_user_id, about={**objection.about, **member})
 
 
 def _objection(proposal: Proposal, genesys_user_id: str | None, facts: TargetFacts) -> Objection | None:
@@ -323,7 +324,8 @@ def _guarded(proposal: Proposal, facts: TargetFacts) -> Verdict:
     if reason is Reason.GENESYS_UNREADABLE:
         missing = len(target.wanted.keys() - facts.matches.keys())
         error = f"{missing} people whom AD wants in the group could not be looked up, and one may be this member"
-        return Verdict(Status.HELD, reason, genesys_id, error=error)
+        about = strangers.about(genesys_id, facts) if stranger else {}
+        return Verdict(Status.HELD, reason, genesys_id, error=error, about=about)
     about = proposal.about if reason is proposal.held_reason else {}
     rivals: tuple[Rival, ...] = ()
     if reason in {Reason.AMBIGUOUS, Reason.LINK_CONTRADICTED}:
