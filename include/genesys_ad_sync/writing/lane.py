@@ -25,6 +25,7 @@ from genesys_ad_sync.run.relink import link_moves
 from genesys_ad_sync.run.stop import Stop
 from genesys_ad_sync.run.targets import target_of
 from genesys_ad_sync.run.undo import changed_since_plan, pin_undone, undo_run, unusable_accounts
+from genesys_ad_sync.run.undo_view import linked_otherwise
 from genesys_ad_sync.run.users import look_up, matched, recheck_refused_users, states_of
 from genesys_ad_sync.writing.lane_errors import LaneErrors
 from genesys_ad_sync.writing.lease import LEASE_RENEWALS_PER_TTL, Lease
@@ -286,12 +287,12 @@ class LaneWriter:
     def _recheck_undo(self, group_id: str, rows: Sequence[Row], members: frozenset[str]) -> Sequence[Row]:
         task = self._task
         people = task.journal.views.users({row.user_guid for row in rows if row.user_guid})
-        target = target_of(task, group_id)
+        target, moved = target_of(task, group_id), linked_otherwise(task, rows)
         return recheck_undo(
             rows,
             members,
             changed_since_plan(task, rows),
-            wanted=[guid for guid in target.wanted if target.granting(guid)],
+            wanted=[guid for guid in target.wanted if target.granting(guid) and (group_id, guid) not in moved],
             accounts=unusable_accounts(task),
             excluded=excluded_users(people.values(), task.definition),
             is_mapped=bool(target.sources),
