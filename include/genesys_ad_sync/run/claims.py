@@ -1,11 +1,38 @@
-"""Param `release_claim`: let another sync definition feed a Genesys group."""
+"""Claims: which sync definition feeds a Genesys group. Param `release_claim` gives a group to another one."""
 
 from __future__ import annotations
 
 from genesys_ad_sync.errors import ParamError
-from genesys_ad_sync.model import RunRecord, RunRequest
+from genesys_ad_sync.model import PairState, RunRecord, RunRequest
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import RELEASED_CLAIMS
+from genesys_ad_sync.run.targets import newest_pairs
+
+
+def claimed_by_others(task: TaskContext, run: RunRecord) -> dict[str, str]:
+    """Claim the Genesys groups that the definition feeds; return those that another sync definition feeds.
+
+    The result is Genesys group id -> definition. A pair feeds nothing before a person has confirmed it.
+
+    A claim lasts until the definition no longer feeds the group, its file is gone, or a person releases it. A dry run
+    takes no claim. It ends those of groups that its definition no longer feeds, and keeps the others.
+    """
+    pairs = newest_pairs(task)
+    mapped = sorted({pair.genesys_group_id for pair in pairs})
+    fed = sorted({pair.genesys_group_id for pair in pairs if pair.state is PairState.CONFIRMED})
+    claims, now = task.journal.claims, task.clock()
+    claims.take(task.organisation, fed, now, dry_run=run.dry_run)
+    claimed = claims.take(task.organisation, mapped, now, dry_run=True)
+    gone = set() if task.all_definitions is None else set(claimed.values()) - task.all_definitions
+    # what another run claimed since a dry run began, that run maps by newer rules
+    claims.release_except(task.organisation, fed, before=run.started_at if run.dry_run else None)
+    if gone and not run.dry_run:
+        for definition in gone:
+            task.journal.of(definition).claims.release_except(task.organisation, ())
+        claims.take(task.organisation, fed, now)
+        claimed = claims.take(task.organisation, mapped, now, dry_run=True)
+        task.note(f"released the claims of sync definitions whose file is gone: {', '.join(sorted(gone))}")
+    return {group_id: by for group_id, by in claimed.items() if by not in gone}
 
 
 def release_claims(task: TaskContext, run: RunRecord, request: RunRequest) -> list[str]:

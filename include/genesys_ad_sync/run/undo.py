@@ -30,11 +30,12 @@ from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.planning.sleeping import Sleepers
 from genesys_ad_sync.planning.undo import INVERSE, Present, plan_undo
 from genesys_ad_sync.run.changes import groups_in_param
+from genesys_ad_sync.run.claims import claimed_by_others
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import ACCOUNTS, APPROVAL, LAST_CHANGE, MAPPING, RELEASED, REQUESTED_BY, UNDO
 from genesys_ad_sync.run.limit_facts import gather_limit_facts
 from genesys_ad_sync.run.objections import Objections, newest_told
-from genesys_ad_sync.run.planning_inputs import begin_reading, claimed_by_others, planning_context, read_present
+from genesys_ad_sync.run.planning_inputs import begin_reading, planning_context, read_present
 from genesys_ad_sync.run.targets import target_of
 from genesys_ad_sync.run.undo_view import granted_otherwise, linked_otherwise, wanted_by_group
 from genesys_ad_sync.settings import SyncDefinition

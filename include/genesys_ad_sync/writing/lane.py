@@ -17,9 +17,10 @@ from genesys_ad_sync.model import SETTLED, Action, Grant, Guid, Reason, Row, Run
 from genesys_ad_sync.planning import recheck
 from genesys_ad_sync.planning.facts import claims_by_genesys_user
 from genesys_ad_sync.planning.undo import recheck_undo
+from genesys_ad_sync.run.claims import claimed_by_others
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.objections import objections
-from genesys_ad_sync.run.planning_inputs import claimed_by_others, planning_context, planning_targets
+from genesys_ad_sync.run.planning_inputs import planning_context, planning_targets
 from genesys_ad_sync.run.policy import mirrors
 from genesys_ad_sync.run.relink import link_moves
 from genesys_ad_sync.run.stop import Stop
