@@ -38,8 +38,8 @@ def claimed_by_others(task: TaskContext, run: RunRecord) -> dict[str, str]:
 def release_claims(task: TaskContext, run: RunRecord, request: RunRequest) -> list[str]:
     """End the claims that the run names; return notes.
 
-    A retry returns what the first try released. Raises ParamError if no other definition has a claim on one of the
-    groups. Then none is released.
+    A retry returns what the first try released, and a cleared run leaves out what it released before. Raises ParamError
+    if no other definition has a claim on one of the groups. Then none is released.
     """
     if not request.release_claim:
         return []
@@ -48,14 +48,28 @@ def release_claims(task: TaskContext, run: RunRecord, request: RunRequest) -> li
         return list(done)
     with task.journal.together():
         holders = task.journal.claims.holders(task.organisation, request.release_claim)
-        for group_id in request.release_claim:
+        before = _released_before(task, run)
+        released = {id_ for id_ in before if holders.get(id_) in {None, task.definition.name}}
+        asked = [id_ for id_ in request.release_claim if id_ not in released]
+        for group_id in asked:
             _refuse_unless_claimed(task, group_id, holders.get(group_id))
+        names = {id_: holders[id_] for id_ in sorted(asked)}
         if run.dry_run:
-            return [f"dry run: {_of(name, id_)} was not released" for id_, name in sorted(holders.items())]
-        task.journal.claims.release(task.organisation, holders)
-        notes = tuple(f"{_of(name, id_)} was released" for id_, name in sorted(holders.items()))
-        task.facts[RELEASED_CLAIMS] = notes
-    return list(notes)
+            return [f"dry run: {_of(name, id_)} was not released" for id_, name in names.items()]
+        task.journal.claims.release(task.organisation, asked)
+        notes = [f"{_of(name, id_)}{_WAS_RELEASED}" for id_, name in names.items()]
+        task.facts[RELEASED_CLAIMS] = (*(before[id_] for id_ in sorted(released)), *notes)
+    return list(task.facts[RELEASED_CLAIMS])
+
+
+_WAS_RELEASED = " was released"
+
+
+def _released_before(task: TaskContext, run: RunRecord) -> dict[str, str]:
+    """Return what earlier attempts of this run released: Genesys group id -> the note."""
+    stored = task.journal.facts.of_attempts(task.journal.runs.earlier_attempts(run), RELEASED_CLAIMS.key)
+    notes = [note for of_attempt in stored.values() for note in of_attempt]
+    return {note.removesuffix(_WAS_RELEASED).rpartition(" ")[2]: note for note in notes}
 
 
 def _refuse_unless_claimed(task: TaskContext, group_id: str, holder: str | None) -> None:
