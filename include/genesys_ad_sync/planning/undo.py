@@ -239,6 +239,17 @@ def recheck_undo(
     return tuple(rows)
 
 
+def unless_claimed(rows: Sequence[Row], claimed_by: str | None) -> tuple[Row, ...]:
+    """Return the rechecked rows of one Genesys group, held if another sync definition feeds it by now."""
+    if claimed_by is None:
+        return tuple(rows)
+    held = {"status": Status.HELD, "reason": Reason.CLAIMED_BY, "error": claim_error(claimed_by)}
+    return tuple(
+        dataclasses.replace(row, **held, about={"definition": claimed_by}) if row.status is Status.PLANNED else row
+        for row in rows
+    )
+
+
 def _membership(row: Row) -> tuple[str, str]:
     """Return (Genesys group, person)."""
     return row.row_key.target, row.row_key.person

@@ -16,7 +16,7 @@ from genesys_ad_sync.matching import excluded_users
 from genesys_ad_sync.model import SETTLED, Action, Grant, Guid, Reason, Row, RunRecord, Status
 from genesys_ad_sync.planning import recheck
 from genesys_ad_sync.planning.facts import claims_by_genesys_user
-from genesys_ad_sync.planning.undo import recheck_undo
+from genesys_ad_sync.planning.undo import recheck_undo, unless_claimed
 from genesys_ad_sync.run.claims import claimed_by_others
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.objections import objections
@@ -289,7 +289,7 @@ class LaneWriter:
         task = self._task
         people = task.journal.views.users({row.user_guid for row in rows if row.user_guid})
         target, moved = target_of(task, group_id), linked_otherwise(task, rows)
-        return recheck_undo(
+        checked = recheck_undo(
             rows,
             members,
             changed_since_plan(task, rows),
@@ -298,6 +298,7 @@ class LaneWriter:
             excluded=excluded_users(people.values(), task.definition),
             is_mapped=bool(target.sources),
         )
+        return unless_claimed(checked, self._claimed.get(group_id))
 
     def _is_urgent(self, rows: Sequence[Row]) -> bool:
         return any(row.action is Action.REMOVE and row.user_guid in self._ended for row in rows)
