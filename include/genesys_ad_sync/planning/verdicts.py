@@ -266,8 +266,8 @@ def _settled_without_write(proposal: Proposal, facts: TargetFacts) -> Verdict | 
     if not ids:
         return _removal_of_unknown(facts.matches.get(guid) if guid is not None else None, facts)
     if not ids & facts.members and not (hidden := sleeping.possibly_hidden(ids, facts)):
-        gone = sleeping.seen_as_deleted(ids, facts)
-        settled = dataclasses.replace(_already_in_effect(proposal, min(ids), facts), unseen=gone)
+        unseen = not sleeping.seen_as_active(ids, facts)
+        settled = dataclasses.replace(_already_in_effect(proposal, min(ids), facts), unseen=unseen)
         return _maybe_another_user(guid, facts) or settled
     genesys_id = min(ids & facts.members or hidden)
     if guid is not None and facts.successor(guid, genesys_id) is not None:
