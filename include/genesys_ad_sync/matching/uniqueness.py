@@ -74,16 +74,17 @@ def only_unique(
 
 
 def _attributes(rule: UserRule, rules: Sequence[UserRule]) -> list[str]:
-    """Return the attributes by which another account may be the Genesys user that the rule finds.
+    """Return the attributes by which another account may be the same Genesys user.
 
-    Mail addresses and user names are often the same texts: whoever has one as user name may be linked by that.
+    The rule finds that user. Mail addresses and user names are often the same texts: whoever has one as user name may
+    be linked by that.
     """
     alike = [other.directory for other in rules if not other.genesys.needs_authority]
     return [rule.directory] if rule.genesys.needs_authority else list(dict.fromkeys(alike))
 
 
 def _by_value(carriers: Iterable[Carrier], key: UserKey) -> dict[str, set[Guid]]:
-    """Return the accounts by their values, in the form in which two values of ``key`` are equal."""
+    """Return the accounts by their values, as ``key`` compares them."""
     accounts: dict[str, set[Guid]] = {}
     for carrier in carriers:
         for value in carrier.values:

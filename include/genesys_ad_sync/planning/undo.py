@@ -240,7 +240,7 @@ def recheck_undo(
 
 
 def unless_claimed(rows: Sequence[Row], claimed_by: str | None) -> tuple[Row, ...]:
-    """Return the rechecked rows of one Genesys group, held if another sync definition feeds it by now."""
+    """Return rechecked rows of one Genesys group, held if another definition feeds it."""
     if claimed_by is None:
         return tuple(rows)
     held = {"status": Status.HELD, "reason": Reason.CLAIMED_BY, "error": claim_error(claimed_by)}

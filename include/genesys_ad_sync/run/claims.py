@@ -1,4 +1,7 @@
-"""Claims: which sync definition feeds a Genesys group. Param `release_claim` gives a group to another one."""
+"""Claims: which sync definition feeds a Genesys group.
+
+Param `release_claim` gives a group to another definition.
+"""
 
 from __future__ import annotations
 

@@ -58,7 +58,10 @@ def granted_otherwise(task: TaskContext, rows: Sequence[Row]) -> set[str]:
 def _granted_to_others(
     task: TaskContext, rows: Sequence[Row], wanted: Mapping[str, Collection[Guid]]
 ) -> set[tuple[str, str]]:
-    """Return (Genesys group, Genesys user) of rows that AD wants as another account than the row's."""
+    """Return the memberships of rows that AD wants through another account.
+
+    (Genesys group, Genesys user).
+    """
     person = {(row.genesys_group_id, row.genesys_user_id): row.person for row in rows}
     grants = [
         grant
