@@ -324,8 +324,8 @@ def _guarded(proposal: Proposal, facts: TargetFacts) -> Verdict:
     if reason is Reason.GENESYS_UNREADABLE:
         missing = len(target.wanted.keys() - facts.matches.keys())
         error = f"{missing} people whom AD wants in the group could not be looked up, and one may be this member"
-        about = strangers.about(genesys_id, facts) if stranger else {}
-        return Verdict(Status.HELD, reason, genesys_id, error=error, about=about)
+        member = strangers.about(genesys_id, facts) if stranger else {}
+        return Verdict(Status.HELD, reason, genesys_id, error=error, about=member)
     about = proposal.about if reason is proposal.held_reason else {}
     rivals: tuple[Rival, ...] = ()
     if reason in {Reason.AMBIGUOUS, Reason.LINK_CONTRADICTED}:

@@ -61,8 +61,9 @@ def release_claims(task: TaskContext, run: RunRecord, request: RunRequest) -> li
             return [f"dry run: {_of(name, id_)} was not released" for id_, name in names.items()]
         task.journal.claims.release(task.organisation, asked)
         notes = [f"{_of(name, id_)}{_WAS_RELEASED}" for id_, name in names.items()]
-        task.facts[RELEASED_CLAIMS] = (*(before[id_] for id_ in sorted(released)), *notes)
-    return list(task.facts[RELEASED_CLAIMS])
+        done = tuple([before[id_] for id_ in sorted(released)] + notes)
+        task.facts[RELEASED_CLAIMS] = done
+    return list(done)
 
 
 _WAS_RELEASED = " was released"
