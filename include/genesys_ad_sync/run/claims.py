@@ -17,18 +17,20 @@ def claimed_by_others(task: TaskContext, run: RunRecord) -> dict[str, str]:
 
     The result is Genesys group id -> definition. A pair feeds nothing before a person has confirmed it.
 
-    A claim lasts until the definition no longer feeds the group, its file is gone, or a person releases it. A dry run
-    takes no claim. It ends those of groups that its definition no longer feeds, and keeps the others.
+    A claim lasts until the definition no longer maps the group, or only by pairs that a person rejected, until its file
+    is gone, or until a person releases it. A dry run takes no claim. It ends those of groups that its definition no
+    longer maps, and keeps the others.
     """
     pairs = newest_pairs(task)
     mapped = sorted({pair.genesys_group_id for pair in pairs})
+    kept = sorted({pair.genesys_group_id for pair in pairs if pair.state is not PairState.REJECTED})
     fed = sorted({pair.genesys_group_id for pair in pairs if pair.state is PairState.CONFIRMED})
     claims, now = task.journal.claims, task.clock()
     claims.take(task.organisation, fed, now, dry_run=run.dry_run)
     claimed = claims.take(task.organisation, mapped, now, dry_run=True)
     gone = set() if task.all_definitions is None else set(claimed.values()) - task.all_definitions
     # what another run claimed since a dry run began, that run maps by newer rules
-    claims.release_except(task.organisation, fed, before=run.started_at if run.dry_run else None)
+    claims.release_except(task.organisation, kept, before=run.started_at if run.dry_run else None)
     if gone and not run.dry_run:
         for definition in gone:
             task.journal.of(definition).claims.release_except(task.organisation, ())

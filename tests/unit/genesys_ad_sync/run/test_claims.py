@@ -37,9 +37,14 @@ def test_a_pair_claims_its_group_once_a_person_has_confirmed_it(journal: Journal
     assert claimed(journal, "new") == {"G": "a"}
 
 
-def test_a_claim_that_an_unconfirmed_pair_took_once_ends(journal: Journal) -> None:
+def test_a_claim_lasts_while_a_pair_waits_for_its_answer_and_ends_with_no(journal: Journal) -> None:
+    """Another AD group is to feed the Genesys group from now on."""
     pairs, claims = journal.of("b").pairs, journal.of("b").claims
-    pairs.replace([PAIR], T0, confirmed=())
-    claims.take("org", ["G"], T0)  # by an older version
-    assert claimed(journal, "b") == {}
+    pairs.replace([PAIR], T0)
+    claimed(journal, "b")
+    pairs.replace([GroupPair("g2", "G", "Voice", 0)], T0, confirmed=())
+    claimed(journal, "b")
+    assert claims.holders("org", ["G"]) == {"G": "b"}
+    pairs.reject([("g2", "G")], run=RunKey("dag", "run"), by="olivia", at=T0)
+    claimed(journal, "b")
     assert claims.holders("org", ["G"]) == {}
