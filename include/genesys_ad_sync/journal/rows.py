@@ -78,7 +78,7 @@ class Rows(Store):
             return {group_id for group_id in connection.scalars(statement.distinct()) if group_id}
 
     def held_before(self, run: RunRecord) -> set[str]:
-        """Return the keys of the rows that the DAG's last live run held."""
+        """Return the keys of the rows that the DAG's live run before this one held."""
         before = (
             select(func.max(_RUN.id))
             .where(
@@ -87,6 +87,7 @@ class Rows(Store):
                 _RUN.run_id != run.key.run_id,
                 _RUN.id < run.id,
                 _RUN.dry_run == false(),
+                _RUN.bounded == false(),
             )
             .scalar_subquery()
         )
