@@ -346,6 +346,7 @@ def test_a_rejected_row_names_the_run_the_person_the_time_and_the_remedy(rejecte
 # -- released = as it was before the answer -----------------------------------------------------------
 
 
+@pytest.mark.follows_remedy("scope_changed")
 def test_a_release_gives_a_doubtful_removal_its_doubt_back(small: Pipeline) -> None:
     """bob is out of the scope that was edited; a person rejected that, and released it."""
     small.run("first")

@@ -129,6 +129,17 @@ def test_a_retried_poll_releases_once(small: Pipeline) -> None:
     assert feeder(small) == "a"
 
 
+def test_a_cleared_run_releases_nothing_twice_and_does_not_fail(small: Pipeline) -> None:
+    use(small, "b").run()
+    use(small, "a")
+    for _ in range(2):
+        report = small.run("cleared", release_claim=[VOICE])
+        assert f"the claim of sync definition b on Genesys group {VOICE} was released" in report["notes"]
+        assert feeder(small) == "a"
+    with pytest.raises(ParamError, match="is fed by this sync definition"):
+        small.plan("another", release_claim=[VOICE])
+
+
 def test_a_definition_that_moves_to_another_organisation_gives_up_the_former_one(small: Pipeline) -> None:
     use(small, "b").run()
     small.journal.of("b").claims.take("https://api.elsewhere.example", [VOICE], small.task("x", "x").clock())

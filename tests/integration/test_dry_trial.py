@@ -167,6 +167,7 @@ def test_a_rule_that_found_the_wrong_person_in_the_trial_takes_nobody_away(small
     assert "fay" in members(small, "Voice")
 
 
+@pytest.mark.follows_remedy("not_owned")
 def test_evidence_of_a_group_that_is_mapped_no_more_is_dropped(trial: Pipeline) -> None:
     trial.redefine(**{**definition_keys(), "groups": [{"name": "Nothing", "genesys_name": "Voice"}]})
     trial.run(dry_run=True)
@@ -175,6 +176,9 @@ def test_evidence_of_a_group_that_is_mapped_no_more_is_dropped(trial: Pipeline) 
     trial.redefine(**definition_keys())
     assert rows(trial.run(), "bob") == [("remove", "bob", "held", "not_owned", None)]
     assert "bob" in members(trial, "Voice")
+    trial.genesys.change_members(genesys_id("Voice"), remove=[genesys_id("bob")])  # by hand, as the remedy says
+    assert rows(trial.run(), "bob") == [("remove", "bob", "unchanged", "already_so", None)]
+    assert rows(trial.run(), "bob") == []
 
 
 def test_a_dry_run_after_the_first_live_one_keeps_no_evidence(small: Pipeline) -> None:

@@ -39,6 +39,7 @@ def _finish(small: Pipeline, run_id: str, **asked: Any) -> dict[str, Any]:
     return small.report(run_id, **asked)
 
 
+@pytest.mark.follows_remedy("unproven")
 @pytest.mark.parametrize("mode", ["auto", "full"])
 def test_a_run_that_waited_between_poll_and_plan_removes_nobody_by_its_older_proof(small: Pipeline, mode: str) -> None:
     small.run()

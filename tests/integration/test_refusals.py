@@ -246,6 +246,7 @@ def test_a_version_conflict_is_no_refusal(genesys: SandboxGenesys, tmp_path: Pat
         assert runs.journal.of("default").refusals.all() == []
 
 
+@pytest.mark.follows_remedy("not_attempted")
 def test_a_group_that_fails_is_tried_less_and_less_whatever_is_new(
     genesys: SandboxGenesys, runs: SyntheticRuns
 ) -> None:

@@ -282,6 +282,7 @@ def test_an_external_id_of_two_groups_skips_that_ad_group_until_one_of_them_give
         assert rows(runs.run()) == {user_id(31): ("success", None)}
 
 
+@pytest.mark.follows_remedy("unverified")
 def test_without_verify_a_lost_answer_is_not_called_a_success(genesys: SandboxGenesys, tmp_path: Path) -> None:
     with opened(genesys, tmp_path, verify=False) as runs:
         runs.tell(BEFORE)
@@ -293,12 +294,17 @@ def test_without_verify_a_lost_answer_is_not_called_a_success(genesys: SandboxGe
         with pytest.raises(Exception, match="No answer"):
             patch(runs.task(run_id, "patch"), lane)
         assert rows(runs.finish(run_id)) == {user_id(30): ("failed", "unverified"), user_id(31): ("success", None)}
+        genesys.clear_faults()
+        assert rows(runs.run()) == {user_id(30): ("unchanged", "already_so")}  # read again, and there
 
 
+@pytest.mark.follows_remedy("not_in_effect")
 def test_what_is_accepted_and_never_in_effect_has_failed(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:
     genesys.add_fault("lost_write", method="PATCH", times=None)
     runs.tell({**BEFORE, 0: {0, 1, 30}})
     assert rows(runs.run()) == {user_id(30): ("failed", "not_in_effect"), user_id(2): ("failed", "not_in_effect")}
+    genesys.clear_faults()
+    assert rows(runs.run()) == {user_id(30): ("success", None), user_id(2): ("success", None)}
 
 
 def test_a_read_back_that_lags_is_waited_for(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:

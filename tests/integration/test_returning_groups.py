@@ -35,6 +35,7 @@ def test_a_group_that_comes_back_without_its_members_loses_nobody(small: Pipelin
     assert members(small, "Voice") == EVERYBODY
 
 
+@pytest.mark.follows_remedy("mapping_changed")
 def test_who_is_missing_in_a_group_that_comes_back_is_asked_about(small: Pipeline) -> None:
     small.run()
     with _hidden(small):

@@ -98,6 +98,20 @@ def test_a_removal_that_was_seen_ends_the_sleeping_grants_of_that_user_too(small
     assert "bob" in members(small, "Voice")
 
 
+def test_who_comes_and_leaves_while_hidden_is_no_member_by_hand_afterwards(ready: Pipeline) -> None:
+    set_state(ready, "bob", "inactive")
+    ready.directory.apply([RemoveMember("voice", "bob")])
+    ready.run()
+    keep_as_member(ready, "bob")  # the removal was not in effect
+    ready.directory.apply([AddMember("voice", "bob")])
+    assert rows(ready.run(), "bob") == [("add", "bob", "orphaned", "inactive", None)]
+    ready.directory.apply([RemoveMember("voice", "bob")])
+    assert ("remove", "bob", "unchanged", "already_so", None) in rows(ready.run(), "bob")
+    set_state(ready, "bob", "active")
+    assert rows(ready.run(mode="full"), "bob") == [("remove", "bob", "success", None, None)]
+    assert "bob" not in members(ready, "Voice")
+
+
 def test_who_is_wanted_again_wakes_the_grant(ready: Pipeline) -> None:
     set_state(ready, "bob", "inactive")
     ready.directory.apply([RemoveMember("voice", "bob")])

@@ -116,6 +116,19 @@ def dies_at(entry: Entry) -> datetime | None:
         return None
 
 
+def can_have(name: str, text: str) -> bool:
+    """Return False for a text that no value of the attribute (lower-case name) can be."""
+    if name in _SIDS:
+        return text.upper().startswith("S-1-")
+    if name not in _GUIDS:
+        return True
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
 def equality_filter(name: str, text: str) -> str:
     """Return the filter for objects with this value of an attribute (lower-case name)."""
     if name in _GUIDS:

@@ -17,6 +17,7 @@ from genesys_ad_sync.directory import ldap_controls as ctl
 from genesys_ad_sync.directory.attribute_values import (
     DIES_AT,
     account_expires,
+    can_have,
     dies_at,
     equality_filter,
     first_values,
@@ -183,7 +184,8 @@ class ObjectReader:
         Each comes with all its values of the attribute.
         """
         name = attribute.lower()
-        for batch in batches(sorted(set(values)), VALUES_PER_FILTER):
+        possible = sorted({value for value in values if can_have(name, value)})
+        for batch in batches(possible, VALUES_PER_FILTER):
             terms = "".join(equality_filter(name, value) for value in batch)
             for entry in self._search_domain(f"(&(objectClass=user)(|{terms}))", self._user_object_attributes()):
                 if kind_of(entry.classes) is PrincipalKind.USER:

@@ -119,6 +119,20 @@ class Grants(DefinitionStore):
                         )
                     )
 
+    def end_elsewhere(self, memberships: Collection[tuple[str, str]]) -> None:
+        """Delete what other definitions remember of memberships that are over: (Genesys group, Genesys user).
+
+        One definition feeds a Genesys group at a time. A former one may feed it again later.
+        """
+        by_group: dict[str, set[str]] = {}
+        for genesys_group_id, genesys_user_id in memberships:
+            by_group.setdefault(genesys_group_id, set()).add(genesys_user_id)
+        with self._database.writing() as connection:
+            for genesys_group_id, users in by_group.items():
+                of_others = (_GRANT.definition != self._definition, _GRANT.genesys_group_id == genesys_group_id)
+                for chunk in chunks(users):
+                    connection.execute(delete(tables.grant).where(*of_others, _GRANT.genesys_user_id.in_(chunk)))
+
 
 def _as_grant(row: Row[Any]) -> Grant:
     return Grant(

@@ -77,6 +77,24 @@ class Rows(Store):
         with self._database.reading() as connection:
             return {group_id for group_id in connection.scalars(statement.distinct()) if group_id}
 
+    def held_before(self, run: RunRecord) -> set[str]:
+        """Return the keys of the rows that the DAG's live run before this one held."""
+        before = (
+            select(func.max(_RUN.id))
+            .where(
+                _RUN.definition == run.definition,
+                _RUN.dag_id == run.key.dag_id,
+                _RUN.run_id != run.key.run_id,
+                _RUN.id < run.id,
+                _RUN.dry_run == false(),
+                _RUN.bounded == false(),
+            )
+            .scalar_subquery()
+        )
+        held = (_ROW.run == before, _ROW.replaced == 0, _ROW.status == Status.HELD.value)
+        with self._database.reading() as connection:
+            return set(connection.scalars(select(_ROW.key).where(*held)))
+
     def settled_earlier(self, run: RunRecord) -> list[Row]:
         """Return the rows settled by earlier attempts and plans of the run, oldest first.
 

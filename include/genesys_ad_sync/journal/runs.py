@@ -94,6 +94,12 @@ class Runs(Store):
         with self._database.reading() as connection:
             return connection.execute(select(_RUN.id).where(*attempt_is)).first() is not None
 
+    def earlier_attempts(self, run: RunRecord) -> list[int]:
+        """Return the ids of the attempts of the same run before this one."""
+        same = (_RUN.dag_id == run.key.dag_id, _RUN.run_id == run.key.run_id, _RUN.attempt < run.attempt)
+        with self._database.reading() as connection:
+            return list(connection.scalars(select(_RUN.id).where(*same)))
+
     def set_polled(self, run: RunRecord, poll: int, polled_at: datetime) -> None:
         """Note up to which poll the run has brought the journal."""
         with self._database.writing() as connection:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from genesys_ad_sync.matching.results import as_ambiguous
 from genesys_ad_sync.matching.state import spellings_for
-from genesys_ad_sync.model import BY_LINK, BY_PERSON, DirectoryUser, Guid, Match, MatchStatus, Rival
+from genesys_ad_sync.model import BY_LINK, BY_PERSON, DirectoryUser, Guid, Match, MatchStatus, Rival, UserKey
 from genesys_ad_sync.settings import UserRule
 
 
@@ -29,12 +29,16 @@ class Carrier:
 def values_to_ask(
     matches: Mapping[Guid, Match], users: Mapping[Guid, DirectoryUser], rules: Sequence[UserRule]
 ) -> dict[str, set[str]]:
-    """Return attribute -> values that would make a new link, as AD has them."""
+    """Return attribute -> values that would make a new link, as AD has them.
+
+    A value is asked for under each attribute that may name the same Genesys user, see `_attributes`.
+    """
     asked: dict[str, set[str]] = {}
     for guid, match in matches.items():
         rule, user = _rule_of(match, rules), users.get(guid)
         if rule and (spellings := spellings_for(rule, user)):
-            asked.setdefault(rule.directory, set()).update(spellings.values())
+            for name in _attributes(rule, rules):
+                asked.setdefault(name, set()).update(spellings.values())
     return asked
 
 
@@ -50,20 +54,42 @@ def only_unique(
     ``carriers``: by attribute, who carries the values of `values_to_ask`. ``without_veto``: accounts that contest
     nobody's Genesys user. A disabled account contests none either.
     """
-    result = dict(matches)
+    rivals: dict[Guid, set[Guid]] = {}
     for name, found in carriers.items():
-        rivals = [one for one in found if not one.account.disabled and one.account.guid not in without_veto]
+        contesting = [one for one in found if not one.account.disabled and one.account.guid not in without_veto]
+        by_value = {key: _by_value(contesting, key) for key in {rule.genesys for rule in rules}}
         for guid, match in matches.items():
-            rule, user = _rule_of(match, rules), users.get(guid)
-            if rule is None or rule.directory != name:
-                continue
-            own, normalise = spellings_for(rule, user).keys(), rule.genesys.normalise
-            others = {
-                carrier.account.guid for carrier in rivals if own & set(map(normalise, map(str.strip, carrier.values)))
-            } - {guid}
-            if others:
-                result[guid] = as_ambiguous(match, tuple(Rival(one, match.genesys_user_id) for one in sorted(others)))
-    return result
+            rule = _rule_of(match, rules)
+            if rule is not None and name in _attributes(rule, rules):
+                own = spellings_for(rule, users.get(guid))
+                others = {one for value in own for one in by_value[rule.genesys].get(value, ())} - {guid}
+                rivals.setdefault(guid, set()).update(others)
+    contested = {guid: others for guid, others in rivals.items() if others}
+    return dict(matches) | {
+        guid: as_ambiguous(
+            matches[guid], tuple(Rival(other, matches[guid].genesys_user_id) for other in sorted(others))
+        )
+        for guid, others in contested.items()
+    }
+
+
+def _attributes(rule: UserRule, rules: Sequence[UserRule]) -> list[str]:
+    """Return the attributes by which another account may be the same Genesys user.
+
+    The rule finds that user. Mail addresses and user names are often the same texts: whoever has one as user name may
+    be linked by that.
+    """
+    alike = [other.directory for other in rules if not other.genesys.needs_authority]
+    return [rule.directory] if rule.genesys.needs_authority else list(dict.fromkeys(alike))
+
+
+def _by_value(carriers: Iterable[Carrier], key: UserKey) -> dict[str, set[Guid]]:
+    """Return the accounts by their values, as ``key`` compares them."""
+    accounts: dict[str, set[Guid]] = {}
+    for carrier in carriers:
+        for value in carrier.values:
+            accounts.setdefault(key.normalise(value.strip()), set()).add(carrier.account.guid)
+    return accounts
 
 
 def _rule_of(match: Match, rules: Sequence[UserRule]) -> UserRule | None:

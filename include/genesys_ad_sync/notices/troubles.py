@@ -118,6 +118,10 @@ def _held(task: TaskContext, rows: Iterable[Row]) -> Iterable[Trouble]:
     held = [row for row in rows if row.status is Status.HELD]
     seen = task.journal.changes.first_seen({id_ for row in held for id_ in row.change_ids})
     new = [row for row in held if _first_run(row, seen) == task.key]
+    of_no_change = [row for row in held if not row.change_ids and not row.undoes_run]
+    if of_no_change and not task.run.dry_run:  # such as a loss that nothing explains: no change remembers it
+        before = task.journal.rows.held_before(task.run)
+        new += [row for row in of_no_change if row.key not in before]
     if new:
         summary = f"{counted(len(new), 'change')} held back, listed for the first time"
         yield Trouble(Occasion.HELD, str(task.key), summary, _by_reason(new), {"held": len(new)})

@@ -44,6 +44,10 @@ def apply_limits(
     pending = pending_changes(groups, counted, definition, facts)
     removed = removed_today([row for row in counted if is_counted(row, facts)], facts).total()
     check = check_limits(pending, removed, definition.limits, first_comparison=facts.first_comparison)
+    held_adds = {group_id for action, group_id in check.held if action is Action.ADD}
+    if held_adds:  # what waits for an answer fills no group that the removals empty
+        pending = pending_changes(groups, counted, definition, facts, held_adds)
+        check = check_limits(pending, removed, definition.limits, first_comparison=facts.first_comparison)
     held, needs_approval = hold_for_approval(rows, check, definition, context, asks)
     return LimitedRows(tuple(held), needs_approval, check)
 

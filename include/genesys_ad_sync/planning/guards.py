@@ -37,6 +37,13 @@ class Removal:
 # -- no guard may object ------------------------------------------------------------------------------
 
 
+def mapping_changed(removal: Removal) -> Reason | None:
+    """Hold what a former pair granted, and a change of a former pair's AD group."""
+    granted_through = {grant.group_guid for grant in removal.grants}
+    former = not granted_through <= removal.sources or not removal.former_sources.isdisjoint(removal.lost)
+    return Reason.MAPPING_CHANGED if former or not removal.sources else None
+
+
 def unproven(removal: Removal) -> Reason | None:
     """Hold unless all feeding AD groups were read completely since the change.
 
@@ -97,13 +104,6 @@ def unresolved_members(removal: Removal) -> Reason | None:
     return None if removal.all_wanted_looked_up else Reason.GENESYS_UNREADABLE
 
 
-def mapping_changed(removal: Removal) -> Reason | None:
-    """Hold what a former pair granted, and a change of a former pair's AD group."""
-    granted_through = {grant.group_guid for grant in removal.grants}
-    former = not granted_through <= removal.sources or not removal.former_sources.isdisjoint(removal.lost)
-    return Reason.MAPPING_CHANGED if former or not removal.sources else None
-
-
 def held_by_evidence(removal: Removal) -> Reason | None:
     """Hold for the change's own reason: doubt about AD's word."""
     return removal.held_reason
@@ -119,13 +119,13 @@ def was_manual(removal: Removal) -> Reason | None:
 
 
 GUARDS = (
+    mapping_changed,  # no proof would change that
     unproven,
     not_owned,
     unidentified_member,
     ambiguous_identity,
     claimed_by_other_account,
     unresolved_members,
-    mapping_changed,
     held_by_evidence,
     was_manual,
 )

@@ -67,11 +67,16 @@ def is_counted(row: Row, facts: LimitFacts) -> bool:
 
 
 def pending_changes(
-    groups: Sequence[GroupMembers], rows: Sequence[Row], definition: SyncDefinition, facts: LimitFacts
+    groups: Sequence[GroupMembers],
+    rows: Sequence[Row],
+    definition: SyncDefinition,
+    facts: LimitFacts,
+    adds_held_in: Collection[str] = (),
 ) -> list[Pending]:
     """Count what is pending by action and Genesys group.
 
     Nothing for an action of which this run writes nothing: then nothing of this run can be over a limit.
+    ``adds_held_in``: Genesys groups whose additions a limit holds, so that they fill no group.
     """
     known = {row.key for row in rows}
     elsewhere = {RowKey.parse(key): before for key, before in facts.elsewhere.items() if key not in known}
@@ -82,7 +87,8 @@ def pending_changes(
         others = {key: before for key, before in elsewhere.items() if key.action is action}
         if counted:
             found += _of_action(action, by_id, counted, others, definition, facts)
-    emptied = _most_owned_of_emptied(groups, rows, elsewhere, definition, facts)
+    written = [row for row in rows if row.action is Action.REMOVE or row.genesys_group_id not in adds_held_in]
+    emptied = _most_owned_of_emptied(groups, written, elsewhere, definition, facts)
     return [
         replace(pending, most_owned=emptied.get(pending.genesys_group_id, 0))
         if pending.action is Action.REMOVE

@@ -26,12 +26,12 @@ def possibly_hidden(genesys_user_ids: Iterable[str], facts: TargetFacts) -> froz
     )
 
 
-def seen_as_deleted(genesys_user_ids: Iterable[str], facts: TargetFacts) -> bool:
-    """Return True if Genesys shows one of the users as deleted.
+def seen_as_active(genesys_user_ids: Iterable[str], facts: TargetFacts) -> bool:
+    """Return True if Genesys shows each of the users as active.
 
-    A deleted user may be restored.
+    A deleted user may be restored, and a hidden one may be a member all the time: then a grant may sleep on.
     """
-    return any(_state(id_, facts) == _DELETED for id_ in genesys_user_ids)
+    return all(_state(id_, facts) == _ACTIVE for id_ in genesys_user_ids)
 
 
 def _state(genesys_user_id: str, facts: TargetFacts) -> str | None:

@@ -17,7 +17,7 @@ from genesys_ad_sync.planning.inputs import PlanContext
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE, assign_lanes
 from genesys_ad_sync.planning.pending import GroupMembers
 from genesys_ad_sync.planning.plan import Plan, content_hash
-from genesys_ad_sync.planning.verdicts import claim_error
+from genesys_ad_sync.planning.verdicts import Verdict, claim_error
 from genesys_ad_sync.settings import SyncDefinition
 
 INVERSE = {Action.ADD: Action.REMOVE, Action.REMOVE: Action.ADD}
@@ -237,6 +237,19 @@ def recheck_undo(
         error = accounts.get(row.user_guid or "") if reason is Reason.AGAINST_AD else None
         rows.append(dataclasses.replace(row, status=status, reason=reason, error=error, about={}))
     return tuple(rows)
+
+
+def unless_claimed(rows: Sequence[Row], claimed_by: str | None) -> tuple[Row, ...]:
+    """Return rechecked rows of one Genesys group, held if another definition feeds it."""
+    if claimed_by is None:
+        return tuple(rows)
+    verdict = Verdict(Status.HELD, Reason.CLAIMED_BY, error=claim_error(claimed_by), about={"definition": claimed_by})
+    return tuple(
+        dataclasses.replace(row, status=verdict.status, reason=verdict.reason, error=verdict.error, about=verdict.about)
+        if row.status is Status.PLANNED
+        else row
+        for row in rows
+    )
 
 
 def _membership(row: Row) -> tuple[str, str]:

@@ -113,7 +113,8 @@ def _unless_objected(verdict: Verdict, proposal: Proposal, facts: TargetFacts) -
     objection = _objection(proposal, verdict.genesys_user_id, facts)
     if objection is None or not guards.objected(objection, proposal.newest):
         return verdict
-    return Verdict(Status.HELD, objection.reason, verdict.genesys_user_id, about=objection.about)
+    member = {key: text for key, text in verdict.about.items() if key == "member"}  # a stranger stays one
+    return Verdict(Status.HELD, objection.reason, verdict.genesys_user_id, about={**objection.about, **member})
 
 
 def _objection(proposal: Proposal, genesys_user_id: str | None, facts: TargetFacts) -> Objection | None:
@@ -265,8 +266,8 @@ def _settled_without_write(proposal: Proposal, facts: TargetFacts) -> Verdict | 
     if not ids:
         return _removal_of_unknown(facts.matches.get(guid) if guid is not None else None, facts)
     if not ids & facts.members and not (hidden := sleeping.possibly_hidden(ids, facts)):
-        gone = sleeping.seen_as_deleted(ids, facts)
-        settled = dataclasses.replace(_already_in_effect(proposal, min(ids), facts), unseen=gone)
+        unseen = not sleeping.seen_as_active(ids, facts)
+        settled = dataclasses.replace(_already_in_effect(proposal, min(ids), facts), unseen=unseen)
         return _maybe_another_user(guid, facts) or settled
     genesys_id = min(ids & facts.members or hidden)
     if guid is not None and facts.successor(guid, genesys_id) is not None:
@@ -323,7 +324,8 @@ def _guarded(proposal: Proposal, facts: TargetFacts) -> Verdict:
     if reason is Reason.GENESYS_UNREADABLE:
         missing = len(target.wanted.keys() - facts.matches.keys())
         error = f"{missing} people whom AD wants in the group could not be looked up, and one may be this member"
-        return Verdict(Status.HELD, reason, genesys_id, error=error)
+        member = strangers.about(genesys_id, facts) if stranger else {}
+        return Verdict(Status.HELD, reason, genesys_id, error=error, about=member)
     about = proposal.about if reason is proposal.held_reason else {}
     rivals: tuple[Rival, ...] = ()
     if reason in {Reason.AMBIGUOUS, Reason.LINK_CONTRADICTED}:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from genesys_ad_sync.model import Reason, RunKey, RunRecord
+from genesys_ad_sync.model import PairState, Reason, RunKey, RunRecord
 from genesys_ad_sync.report.store import JournalStamp
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED
@@ -79,8 +79,8 @@ def begin_distrust(task: TaskContext, run: RunRecord, *, replaced: bool) -> list
 def end_distrust(task: TaskContext, compared: Collection[str]) -> None:
     """Trust the journal again at the end of a live run, once two things hold.
 
-    - Every pair was compared in full since, or feeds a group that another definition feeds. A change that failed does
-      not matter: the comparison was made.
+    - Every pair was compared in full since, or feeds a group that another definition feeds, or was rejected by a
+      person. A change that failed does not matter: the comparison was made.
     - No change, in whatever run it was seen, waits for this alone.
 
     ``compared``: the Genesys groups that this run compared in full.
@@ -90,7 +90,8 @@ def end_distrust(task: TaskContext, compared: Collection[str]) -> None:
     unsettled = [change.id for change in task.journal.changes.unsettled() if change.id is not None]
     outcomes = task.journal.changes.last_outcomes(unsettled).values()
     waiting = any(outcome.reason is Reason.JOURNAL_RESTORED for outcome in outcomes)
-    open_groups = {pair.genesys_group_id for pair in task.journal.pairs.active() if not pair.has_baseline}
+    not_yet = (p for p in task.journal.pairs.active() if not p.has_baseline and p.state is not PairState.REJECTED)
+    open_groups = {pair.genesys_group_id for pair in not_yet}
     open_groups -= set(compared)
     if open_groups:
         open_groups -= task.journal.claims.take(task.organisation, open_groups, task.clock(), dry_run=True).keys()

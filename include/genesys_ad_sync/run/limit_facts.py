@@ -184,11 +184,12 @@ def _never_compared(task: TaskContext, compared: Collection[str]) -> dict[str, t
 
     This run does not make the additions of these first comparisons of pairs. Genesys Cloud is not asked who is a member
     already, so these are the most that there can be. Else a large company could be added group by group, and no limit
-    would ever count the whole of it.
+    would ever count the whole of it. A group that waits for its next try is left out: it counts in no limit.
     """
     pairs = task.facts.required(MAPPING).pairs
     waiting = {p.genesys_group_id for p in pairs if p.state is PairState.CONFIRMED and not p.has_baseline}
-    waiting -= set(compared)
+    of_groups = (one for one in task.journal.refusals.all() if not one.person and one.action is not Action.REMOVE)
+    waiting -= {*compared, *(one.genesys_group_id for one in of_groups if one.waits(task.clock()))}
     if not waiting:
         return {}
     target_of = {

@@ -32,6 +32,7 @@ from genesys_ad_sync.planning.sleeping import Sleepers, not_among_members
 from genesys_ad_sync.planning.sleeping import sleepers as find_sleepers
 from genesys_ad_sync.run import new_pairs, protection
 from genesys_ad_sync.run.changes import groups_in_param
+from genesys_ad_sync.run.claims import claimed_by_others
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import (
     HIDDEN_GROUPS,
@@ -51,7 +52,7 @@ from genesys_ad_sync.run.owners import read_missing_owners
 from genesys_ad_sync.run.policy import mirrors
 from genesys_ad_sync.run.refusals import note_unreadable_groups
 from genesys_ad_sync.run.relink import LinkMoves, link_moves
-from genesys_ad_sync.run.targets import Work, collect, newest_pairs
+from genesys_ad_sync.run.targets import Work, collect
 from genesys_ad_sync.run.trial import read_trial, scope_of_memberships
 from genesys_ad_sync.run.users import look_up_absent, resolve_late_arrivals, states_of
 from genesys_ad_sync.settings import SyncDefinition
@@ -241,25 +242,6 @@ def planning_context(
         protected_names=protection.former_names(task),
         groups_hidden=bool(task.facts[HIDDEN_GROUPS]),
     )
-
-
-def claimed_by_others(task: TaskContext, run: RunRecord) -> dict[str, str]:
-    """Claim the mapped Genesys groups; return those that another sync definition feeds: id -> definition.
-
-    A claim lasts until the definition no longer maps the group, its file is gone, or a person releases it. A dry run
-    takes no claim. It ends those of groups that its definition no longer maps, and keeps the others.
-    """
-    group_ids = sorted({pair.genesys_group_id for pair in newest_pairs(task)})
-    claimed = task.journal.claims.take(task.organisation, group_ids, task.clock(), dry_run=run.dry_run)
-    gone = set() if task.all_definitions is None else set(claimed.values()) - task.all_definitions
-    # what another run claimed since a dry run began, that run maps by newer rules
-    task.journal.claims.release_except(task.organisation, group_ids, before=run.started_at if run.dry_run else None)
-    if gone and not run.dry_run:
-        for definition in gone:
-            task.journal.of(definition).claims.release_except(task.organisation, ())
-        claimed = task.journal.claims.take(task.organisation, group_ids, task.clock())
-        task.note(f"released the claims of sync definitions whose file is gone: {', '.join(sorted(gone))}")
-    return {group_id: by for group_id, by in claimed.items() if by not in gone}
 
 
 # -- decisions ----------------------------------------------------------------------------------------

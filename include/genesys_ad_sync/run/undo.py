@@ -6,11 +6,10 @@ acts on nothing but what it takes back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from genesys_ad_sync.directory.accounts import AccountState
-from genesys_ad_sync.directory.membership import wanted_members
 from genesys_ad_sync.errors import RunAmbiguous, RunUnknown
 from genesys_ad_sync.model import (
     Action,
@@ -18,7 +17,6 @@ from genesys_ad_sync.model import (
     Grant,
     Guid,
     Objection,
-    PairState,
     Reason,
     Row,
     RunKey,
@@ -32,12 +30,14 @@ from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.planning.sleeping import Sleepers
 from genesys_ad_sync.planning.undo import INVERSE, Present, plan_undo
 from genesys_ad_sync.run.changes import groups_in_param
+from genesys_ad_sync.run.claims import claimed_by_others
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import ACCOUNTS, APPROVAL, LAST_CHANGE, MAPPING, RELEASED, REQUESTED_BY, UNDO
 from genesys_ad_sync.run.limit_facts import gather_limit_facts
 from genesys_ad_sync.run.objections import Objections, newest_told
-from genesys_ad_sync.run.planning_inputs import begin_reading, claimed_by_others, planning_context, read_present
+from genesys_ad_sync.run.planning_inputs import begin_reading, planning_context, read_present
 from genesys_ad_sync.run.targets import target_of
+from genesys_ad_sync.run.undo_view import granted_otherwise, linked_otherwise, wanted_by_group
 from genesys_ad_sync.settings import SyncDefinition
 
 
@@ -176,6 +176,7 @@ def _inputs(task: TaskContext, undo: UndoRun, *, fence: int | None) -> UndoInput
     run = task.run
     written = _chosen(task, task.journal.pins.writes_of(undo.undone))
     rows = tuple(done.row for done in written)
+    moved = linked_otherwise(task, rows)
     mapped = {pair.genesys_group_id: pair.genesys_group_name for pair in task.facts.required(MAPPING).pairs}
     group_ids = sorted({row.genesys_group_id or "" for row in rows} & mapped.keys())
     members = read_present(task, group_ids)
@@ -195,7 +196,10 @@ def _inputs(task: TaskContext, undo: UndoRun, *, fence: int | None) -> UndoInput
             # of the Genesys groups that are mapped today; others are not written
             claimed_by={id_: by for id_, by in claimed.items() if id_ in group_ids},
             mapped=mapped,
-            wanted=_wanted(task, group_ids),
+            wanted={
+                group_id: {guid for guid in wanted if (group_id, guid) not in moved}
+                for group_id, wanted in wanted_by_group(task, group_ids).items()
+            },
             accounts=unusable_accounts(task),
         ),
         context=replace(
@@ -233,7 +237,7 @@ def _changed_since(task: TaskContext, key: RunKey, written: Sequence[WrittenRow]
         known_then = known.get(done.attempt_id) or max(done.row.change_ids, default=0)
         if newest[done.row.key] > known_then:
             changed.add(done.row.key)
-    return changed | _granted_otherwise(task, [done.row for done in written if done.row.action is Action.ADD])
+    return changed | granted_otherwise(task, [done.row for done in written if done.row.action is Action.ADD])
 
 
 # -- for `patch` --------------------------------------------------------------------------------------
@@ -244,7 +248,7 @@ def changed_since_plan(task: TaskContext, rows: Sequence[Row]) -> set[str]:
     known = task.facts[LAST_CHANGE]
     newest = _newest_told(task, rows)
     changed = {row.key for row in rows if newest[row.key] > known}
-    return changed | _granted_otherwise(task, [row for row in rows if row.action is Action.REMOVE])
+    return changed | granted_otherwise(task, [row for row in rows if row.action is Action.REMOVE])
 
 
 def pin_undone(task: TaskContext, run: RunRecord, undo: UndoRun, rows: Sequence[Row]) -> None:
@@ -280,7 +284,7 @@ def _was_approved(row: Row) -> bool:
 def _left_to_do(task: TaskContext, run: RunRecord, undone: Sequence[Row]) -> list[Change]:
     """Return the changes that AD's newest view asks for against what the undo wrote."""
     feeding = {row.genesys_group_id or "": target_of(task, row.genesys_group_id or "").sources for row in undone}
-    wanted = _wanted(task, feeding)
+    wanted = wanted_by_group(task, feeding)
     changes = []
     for row in undone:
         group_id = row.genesys_group_id or ""
@@ -336,28 +340,3 @@ def _newest_told(task: TaskContext, rows: Sequence[Row]) -> dict[str, int]:
     """
     newest = newest_told(task, {(row.genesys_group_id or "", row.person) for row in rows}, or_not_known=True)
     return {row.key: newest[row.genesys_group_id or "", row.person] for row in rows}
-
-
-def _wanted(task: TaskContext, group_ids: Iterable[str]) -> dict[str, dict[Guid, tuple[Guid, ...]]]:
-    """Return the members of each Genesys group by AD's newest view.
-
-    AD user -> the AD groups that list the user.
-    """
-    sources: dict[str, set[Guid]] = {group_id: set() for group_id in group_ids}
-    for pair in task.facts.required(MAPPING).pairs:
-        if pair.genesys_group_id in sources and pair.state is PairState.CONFIRMED:
-            sources[pair.genesys_group_id].add(pair.group_guid)
-    view = task.journal.views.load(set().union(*sources.values()))
-    policy = task.definition.directory.policy
-    return {group_id: wanted_members(view, groups, policy) for group_id, groups in sources.items()}
-
-
-def _granted_otherwise(task: TaskContext, rows: Sequence[Row]) -> set[str]:
-    """Return keys of rows whose membership AD grants through another AD group.
-
-    AD need not have changed for that: a rule may have been added since.
-    """
-    wanted = _wanted(task, {row.genesys_group_id or "" for row in rows})
-    return {
-        row.key for row in rows if set(wanted[row.genesys_group_id or ""].get(row.person, ())) - set(row.group_guids)
-    }

@@ -16,15 +16,17 @@ from genesys_ad_sync.matching import excluded_users
 from genesys_ad_sync.model import SETTLED, Action, Grant, Guid, Reason, Row, RunRecord, Status
 from genesys_ad_sync.planning import recheck
 from genesys_ad_sync.planning.facts import claims_by_genesys_user
-from genesys_ad_sync.planning.undo import recheck_undo
+from genesys_ad_sync.planning.undo import recheck_undo, unless_claimed
+from genesys_ad_sync.run.claims import claimed_by_others
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.objections import objections
-from genesys_ad_sync.run.planning_inputs import claimed_by_others, planning_context, planning_targets
+from genesys_ad_sync.run.planning_inputs import planning_context, planning_targets
 from genesys_ad_sync.run.policy import mirrors
 from genesys_ad_sync.run.relink import link_moves
 from genesys_ad_sync.run.stop import Stop
 from genesys_ad_sync.run.targets import target_of
 from genesys_ad_sync.run.undo import changed_since_plan, pin_undone, undo_run, unusable_accounts
+from genesys_ad_sync.run.undo_view import linked_otherwise
 from genesys_ad_sync.run.users import look_up, matched, recheck_refused_users, states_of
 from genesys_ad_sync.writing.lane_errors import LaneErrors
 from genesys_ad_sync.writing.lease import LEASE_RENEWALS_PER_TTL, Lease
@@ -286,16 +288,17 @@ class LaneWriter:
     def _recheck_undo(self, group_id: str, rows: Sequence[Row], members: frozenset[str]) -> Sequence[Row]:
         task = self._task
         people = task.journal.views.users({row.user_guid for row in rows if row.user_guid})
-        target = target_of(task, group_id)
-        return recheck_undo(
+        target, moved = target_of(task, group_id), linked_otherwise(task, rows)
+        checked = recheck_undo(
             rows,
             members,
             changed_since_plan(task, rows),
-            wanted=[guid for guid in target.wanted if target.granting(guid)],
+            wanted=[guid for guid in target.wanted if target.granting(guid) and (group_id, guid) not in moved],
             accounts=unusable_accounts(task),
             excluded=excluded_users(people.values(), task.definition),
             is_mapped=bool(target.sources),
         )
+        return unless_claimed(checked, self._claimed.get(group_id))
 
     def _is_urgent(self, rows: Sequence[Row]) -> bool:
         return any(row.action is Action.REMOVE and row.user_guid in self._ended for row in rows)

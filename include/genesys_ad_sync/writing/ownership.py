@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from genesys_ad_sync.model import Action, Grant, Row
+from genesys_ad_sync.model import Action, Grant, Row, Status
 from genesys_ad_sync.planning import was_manual
 from genesys_ad_sync.planning.grants import (
     grants_begun_by,
@@ -78,7 +78,8 @@ def take_back_grants(task: TaskContext, rows: Sequence[Row], announced: Collecti
 def drop_grants_of_settled_removals(task: TaskContext, rows: Sequence[Row]) -> None:
     """End the grants of removals that are in effect.
 
-    Where nobody can see whether a removal is in effect, they sleep. Grants that sleep already end once it is seen.
+    Where nobody can see whether a removal is in effect, they sleep. Grants that sleep already end once it is seen. What
+    other definitions remember of a membership that this one removed ends, too: they fed the Genesys group before.
     """
     group_ids = {row.genesys_group_id for row in settled_removals(rows) if row.genesys_group_id}
     if not group_ids:
@@ -95,3 +96,5 @@ def drop_grants_of_settled_removals(task: TaskContext, rows: Sequence[Row]) -> N
     ]
     task.journal.grants.remove(grants_ended_by(seen, [*grants, *asleep], deleted, former))
     task.journal.grants.sleep(grants_ended_by(unseen, grants, deleted, former), task.clock())
+    written = (row for row in settled_removals(seen) if row.status is Status.SUCCESS)
+    task.journal.grants.end_elsewhere({(r.genesys_group_id or "", r.genesys_user_id or "") for r in written})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.directory.attribute_values import equality_filter, ranked_values
+from genesys_ad_sync.directory.attribute_values import can_have, equality_filter, ranked_values
 from genesys_ad_sync.directory.objects import ObjectReader
 from genesys_ad_sync.matching.uniqueness import Carrier, only_unique, values_to_ask
 from genesys_ad_sync.model import BY_LINK, Match, MatchStatus, Reason, Rival, Scope, UserKey
@@ -14,6 +14,7 @@ from genesys_ad_sync.settings import UserRule
 from tests.support.sync_examples import directory_user, matched
 
 MAIL = UserRule(directory="mail", genesys=UserKey.EMAIL)
+UPN = UserRule(directory="userPrincipalName", genesys=UserKey.USERNAME)
 NUMBER = UserRule(directory="employeeNumber", genesys=UserKey.EXTERNAL_ID, authority="HR")
 ANN = directory_user("ann", attributes={"mail": "Ann@Example.com", "employeenumber": "7"})
 
@@ -29,6 +30,34 @@ def test_only_values_of_new_links_are_asked_for_as_ad_has_them() -> None:
     by_number = {"ann": Match("ann", MatchStatus.MATCHED, "x-ann", NUMBER.label)}
     assert values_to_ask(by_number, {"ann": ANN}, (MAIL, NUMBER)) == {"employeeNumber": {"7"}}
     assert values_to_ask({"ann": Match("ann", MatchStatus.ORPHANED)}, {"ann": ANN}, (MAIL,)) == {}
+
+
+def test_a_value_is_asked_for_under_each_attribute_that_may_name_the_same_user() -> None:
+    rules = (MAIL, UPN, NUMBER)
+    asked = values_to_ask({"ann": matched("ann")}, {"ann": ANN}, rules)
+    assert asked == {"mail": {"Ann@Example.com"}, "userPrincipalName": {"Ann@Example.com"}}
+    found = {"mail": (carrier("ann", "Ann@Example.com"), carrier("bob", "ann@example.com")),
+             "userPrincipalName": (carrier("cleo", "ANN@example.com"),)}  # fmt: skip
+    match = only_unique({"ann": matched("ann")}, {"ann": ANN}, rules, found, ())["ann"]
+    assert (match.status, [rival.guid for rival in match.rivals]) == (MatchStatus.AMBIGUOUS, ["bob", "cleo"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "possible"),
+    [
+        ("mail", "a@b", True),
+        ("objectguid", "a@b", False),
+        ("objectguid", "00112233-4455-6677-8899-aabbccddeeff", True),
+        ("objectsid", "a@b", False),
+        ("objectsid", "S-1-5-21-7", True),
+    ],
+)
+def test_a_text_that_no_value_can_be_is_not_asked_for(name: str, text: str, possible: bool) -> None:
+    assert can_have(name, text) is possible
+    session = Session()
+    scope = Scope("DC=x", "OU=y,DC=x", "(objectClass=group)", True, "remove", (), (name,))
+    assert list(ObjectReader(session, scope).accounts_with(name, [text])) == []  # type: ignore[arg-type]
+    assert len(session.filters) == possible
 
 
 @pytest.mark.parametrize(

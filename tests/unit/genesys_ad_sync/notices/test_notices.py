@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from genesys_ad_sync.journal import Journal, RunKey
-from genesys_ad_sync.model import Reason, RunRecord, Status
+from genesys_ad_sync.model import Reason, Row, RunRecord, Status
 from genesys_ad_sync.model.notices import Occasion, Trouble
 from genesys_ad_sync.notices import RunEnd, Sender, late_run, notify, question_of, troubles_of_run
 from genesys_ad_sync.run.facts import PLAN, QUESTION, UNDO, FrozenQuestion, StoredPlan
@@ -166,6 +167,25 @@ def test_changes_are_told_when_they_are_new_and_without_names(outside: Outside) 
         assert person not in repr([trouble.lines for trouble in found.troubles]).replace("Genesys Cloud refused", "")
         assert outside.end(f"first {person}", dag="dag") == [words]
         assert outside.end(f"first {person}", dag="dag") == []  # the task is tried again
+
+
+def test_a_loss_that_no_change_remembers_is_told_when_it_is_listed_first(outside: Outside) -> None:
+    journal = outside.journal
+    loss = Row(Action.REMOVE, Status.HELD, "G", "ann", ("sales",), genesys_user_id="x", reason=Reason.UNEXPLAINED_LOSS)
+
+    def told(run: str, *rows: Row, **asked: Any) -> list[str]:
+        made = begin(journal, key=RunKey(DAG, run), **asked)
+        journal.rows.replace(made, rows)
+        finish(journal, made)
+        return outside.end(run)
+
+    assert told("dry", loss, dry_run=True) == []
+    assert told("r1", loss) == ["held: 1 change held back, listed for the first time"]
+    assert told("dry again", dry_run=True) == []
+    assert told("r2", loss) == []
+    assert told("over") == []
+    assert told("r3", loss) == ["held: 1 change held back, listed for the first time"]
+    assert told("undo", replace(loss, undoes_run="r1")) == []
 
 
 def test_a_change_that_an_earlier_run_listed_is_not_told_again(outside: Outside) -> None:

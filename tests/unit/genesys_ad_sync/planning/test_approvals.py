@@ -351,6 +351,15 @@ def test_a_group_that_others_join_in_the_same_plan_is_not_empty() -> None:
     assert statuses(planned(group, known=matches("new", "G-000", "G-001"))) == {"G": {"planned"}}
 
 
+@pytest.mark.parametrize("limits", [{"additions": 0}, {"additions_per_run": 0}])
+def test_additions_that_a_limit_holds_fill_no_group(limits: dict[str, int]) -> None:
+    group = leaving(2)
+    group = replace(group, wanted={"new": ("g1",)}, changes=(*group.changes, change("add", "new", id=99)))
+    made = planned(group, known=matches("new", "G-000", "G-001"), policy=definition(limits=limits))
+    assert statuses(made) == {"G": {"over_additions", "empty_group"}}
+    assert len(made.needs_approval) == 3
+
+
 def test_a_removal_that_this_run_does_not_act_on_empties_a_group_too() -> None:
     group = leaving(2)
     one = replace(group, changes=group.changes[:1])

@@ -63,6 +63,12 @@ def test_one_wrong_fact_is_enough_to_hold(changed: dict[str, object], reason: Re
     assert guards.why_held(replace(ALLOWED, **changed)) is reason  # type: ignore[arg-type]
 
 
+def test_what_an_earlier_mapping_granted_says_so_although_nothing_was_proven() -> None:
+    """The run that finds it out has not read the AD group completely, and no note would say why."""
+    unread = replace(ALLOWED, grants=(grant("ann", "g9"),), complete=False)
+    assert guards.why_held(unread) is Reason.MAPPING_CHANGED
+
+
 def test_what_was_there_by_hand_asks_a_person_unless_it_is_a_mirror() -> None:
     by_hand = replace(grant("ann"), was_manual=True)
     assert guards.why_held(replace(ALLOWED, grants=(by_hand,))) is Reason.WAS_MANUAL

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.model import GenesysUser, Grant, Match, Reason
+from genesys_ad_sync.model import GenesysUser, Grant, Match, Objection, Reason, RunKey
 from genesys_ad_sync.planning import Plan, Target, recheck
 from genesys_ad_sync.planning.inputs import PlanContext
 from tests.support.planning_examples import ambiguous, inactive, orphan
@@ -164,6 +164,16 @@ def test_mirror_once_asks_about_each_stranger_and_counts_them_in_no_limit(on_exc
     assert len(made.needs_approval) == 2
     assert made.fail_reason is None
     assert {change.genesys_user_id or change.user_guid for _, change in made.comparison_changes} == {"x-cid"}
+
+
+def test_what_mirror_once_may_not_take_ends_with_the_run_too() -> None:
+    """Somebody undid the removal once, or nobody knows yet whether the member is wanted."""
+    undone = Objection(Reason.UNDONE, RunKey("dag", "undo"), NOON, last_change=0)
+    context: dict[str, Any] = {"mirror_once": True, "objections": {"G:x-dora:remove": undone}}
+    for known, reason in ((matches("ann", "bob"), Reason.UNDONE), (matches("ann"), Reason.GENESYS_UNREADABLE)):
+        made = planned(_target(), known=known, **(context if reason is Reason.UNDONE else {"mirror_once": True}))
+        assert of_dora(made) == ("held", reason, False)
+        assert not [change for key, change in made.comparison_changes if key == "G:x-dora:remove"]
 
 
 # -- just before writing --

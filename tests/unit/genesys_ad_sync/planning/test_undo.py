@@ -23,6 +23,7 @@ from genesys_ad_sync.planning.undo import (
     needs_approval,
     plan_undo,
     recheck_undo,
+    unless_claimed,
 )
 from tests.support.sync_examples import NOON, definition, genesys_user, grant
 
@@ -124,6 +125,16 @@ def test_a_recheck_asks_again_whom_and_what_the_definition_leaves_alone() -> Non
     assert recheck_undo(frozen, there, (), **ad)[0].status is Status.PLANNED
     assert recheck_undo(frozen, there, (), **ad, excluded={"a"})[0].reason is Reason.EXCLUDED
     assert recheck_undo(frozen, there, (), **ad, is_mapped=False)[0].reason is Reason.MAPPING_CHANGED
+
+
+def test_a_group_that_another_definition_took_while_the_undo_waited_is_left_to_it() -> None:
+    frozen = plan_undo("bad", [done("a", "add")], (), world("x-a"), definition(), PlanContext(observed_at=NOON)).rows
+    checked = recheck_undo(frozen, frozenset({"x-a"}), (), wanted="a", accounts={})
+    [row] = unless_claimed(checked, "other")
+    assert (row.status, row.reason, row.about) == (Status.HELD, Reason.CLAIMED_BY, {"definition": "other"})
+    assert unless_claimed(checked, None) == checked
+    gone = recheck_undo(frozen, frozenset(), (), wanted="a", accounts={})
+    assert unless_claimed(gone, "other")[0].status is Status.UNCHANGED
 
 
 # -- additions against AD -----------------------------------------------------------------------------

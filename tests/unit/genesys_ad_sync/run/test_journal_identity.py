@@ -18,7 +18,7 @@ from genesys_ad_sync.journal import Journal, RunKey, tables
 from genesys_ad_sync.journal.copying import copy_journal, undo_copy
 from genesys_ad_sync.journal.database import Database
 from genesys_ad_sync.journal.opening import open_database
-from genesys_ad_sync.model import Action, DirectoryView, Reason, Row, RunRecord, Status
+from genesys_ad_sync.model import Action, DirectoryView, GroupPair, Reason, Row, RunRecord, Status
 from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.run import journal_identity
 from genesys_ad_sync.run.context import TaskContext
@@ -220,6 +220,19 @@ def test_a_run_of_the_same_name_is_not_the_one_that_the_reports_know(company: Co
     company.restore(copy)
     assert company.run("a", "last", dry=True)
     assert company.run("a", "other")
+
+
+def test_a_pair_that_a_person_rejected_does_not_keep_the_distrust(company: Company) -> None:
+    """No run compares it in full but one in mode full."""
+    company.told("a")
+    before = company.backup()
+    company.told("a")
+    pairs = company.journal.of("a").pairs
+    company.restore(before)
+    pairs.replace([GroupPair("g1", "G", "Voice", 0)], T0, confirmed=())
+    pairs.reject([("g1", "G")], run=RunKey("a", "asked"), by="olivia", at=T0)
+    assert company.told("a") == "a"
+    assert company.told("a") == ""
 
 
 @pytest.mark.parametrize("befalls", ["nothing", "lost", "restored"])

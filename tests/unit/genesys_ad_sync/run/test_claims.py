@@ -1,0 +1,50 @@
+"""Which Genesys groups a definition claims."""
+
+# ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from genesys_ad_sync.journal import Journal
+from genesys_ad_sync.model import GroupPair, RunKey
+from genesys_ad_sync.run.claims import claimed_by_others
+from tests.support.journal import T0, journal, journal_url  # noqa: F401 (fixtures)
+
+PAIR = GroupPair("g1", "G", "Voice", 0)
+
+
+def claimed(journal: Journal, name: str) -> dict[str, str]:
+    """Let a definition claim what it feeds; return what others feed."""
+    run: Any = SimpleNamespace(dry_run=False, started_at=T0)
+    task: Any = SimpleNamespace(
+        journal=journal.of(name), run=run, organisation="org", clock=lambda: T0, all_definitions=None
+    )
+    return claimed_by_others(task, run)
+
+
+def test_a_pair_claims_its_group_once_a_person_has_confirmed_it(journal: Journal) -> None:
+    """Whoever names an AD group must not take a Genesys group from the definition that is to feed it."""
+    new, rejected = journal.of("new").pairs, journal.of("rejected").pairs
+    for pairs in (new, rejected):
+        pairs.replace([PAIR], T0, confirmed=())
+    rejected.reject([("g1", "G")], run=RunKey("dag", "run"), by="olivia", at=T0)
+    journal.of("a").pairs.replace([PAIR], T0)
+    assert claimed(journal, "new") == claimed(journal, "rejected") == {}
+    assert claimed(journal, "a") == {}
+    assert claimed(journal, "new") == claimed(journal, "rejected") == {"G": "a"}
+    new.confirm([("g1", "G")], T0)
+    assert claimed(journal, "new") == {"G": "a"}
+
+
+def test_a_claim_lasts_while_a_pair_waits_for_its_answer_and_ends_with_no(journal: Journal) -> None:
+    """Another AD group is to feed the Genesys group from now on."""
+    pairs, claims = journal.of("b").pairs, journal.of("b").claims
+    pairs.replace([PAIR], T0)
+    claimed(journal, "b")
+    pairs.replace([GroupPair("g2", "G", "Voice", 0)], T0, confirmed=())
+    claimed(journal, "b")
+    assert claims.holders("org", ["G"]) == {"G": "b"}
+    pairs.reject([("g2", "G")], run=RunKey("dag", "run"), by="olivia", at=T0)
+    claimed(journal, "b")
+    assert claims.holders("org", ["G"]) == {}
