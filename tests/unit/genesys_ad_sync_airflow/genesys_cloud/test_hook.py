@@ -186,6 +186,30 @@ def test_a_token_is_good_until_a_minute_before_its_end(stub: StubGenesys, lifeti
     assert token == Token("token-1", renew_at=1000 + good_for)
 
 
+@pytest.mark.parametrize(
+    ("lifetime", "good_for"),
+    [
+        *(("soon", 240), ("3600.5", 3540.5), (True, 240), ([1], 240), (None, 240), ("", 240)),
+        *((0, 240), (-5, 240), (float("nan"), 240), (float("inf"), 172_740), (10**18, 172_740), (10**400, 240)),
+    ],
+)
+def test_an_odd_lifetime_keeps_no_token_from_being_used(stub: StubGenesys, lifetime: Any, good_for: float) -> None:
+    """Neither is the login host asked before each request, nor is a token kept for ever."""
+    stub.token_answers = [Answer(200, {"access_token": "token-1", "expires_in": lifetime})]
+    token = fetch_token(
+        login_url=stub.url, client_id="i", client_secret="s", connection_id="c", timeout=60, clock=lambda: 1000.0
+    )
+    assert token == Token("token-1", renew_at=1000 + good_for)
+
+
+@pytest.mark.parametrize("value", ["", None, 123, ["x"], "a\r\nX-Evil: 1", "a b", "t\u00f6ken", "\u2603"])
+def test_what_cannot_be_sent_is_no_token(stub: StubGenesys, hook: GenesysCloudHook, value: Any) -> None:
+    stub.token_answers = [Answer(200, {"access_token": value, "expires_in": 3600})]
+    with pytest.raises(UnexpectedAnswer, match="answers no token"):
+        hook.call("GET", GROUPS)
+    assert stub.calls == []
+
+
 def test_after_a_401_there_is_one_new_token_and_one_more_try(stub: StubGenesys, hook: GenesysCloudHook) -> None:
     stub.answers = [error_body(401, "bad.credentials", "Invalid login credentials.")]
     assert hook.call("POST", "/api/v2/x").status == 200  # nothing was carried out, so also a POST
