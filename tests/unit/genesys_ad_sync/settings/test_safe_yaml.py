@@ -39,6 +39,14 @@ def test_references_that_multiply_are_not_followed_for_ever() -> None:
         parse_definition(GOOD + "\n".join(lines))
 
 
+def test_sections_that_are_merged_do_not_multiply() -> None:
+    """Each line merges the one before nine times: 43 million keys for the last one here."""
+    lines = ["a0: &a0 {x: 1}"]
+    lines += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 9)]
+    with pytest.raises(SettingsError, match="line 8: the keys that are merged here by << are more than 1000"):
+        parse_definition(GOOD + "\n".join(lines))
+
+
 @pytest.mark.parametrize("template", ["{team.__class__}", "{team[0]}", "{team!r}", "{team:>99999999}", "{0}", "{}"])
 def test_a_template_reaches_no_attribute(template: str) -> None:
     with pytest.raises(SettingsError, match="genesys_name"):
