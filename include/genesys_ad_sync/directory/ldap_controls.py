@@ -31,6 +31,7 @@ OBJECT_SECURITY = 0x00000001  # an ordinary account may ask, and sees what it ma
 INCREMENTAL_VALUES = 0x80000000  # added and removed values, not the whole list
 MAX_BYTES = 2**31 - 1  # the server's own limit is smaller; it says "more results" then
 
+_SID_HEAD = 8  # bytes: revision, number of parts, authority
 GUIDS_PER_FILTER = 200  # measured: reference/active-directory.md 3i
 
 _EXTENDED_PREFIX = re.compile(r"^<GUID=[^>]*>(?:;<SID=[^>]*>)?(?:;|$)")  # no semicolon where no DN follows
@@ -131,6 +132,11 @@ def filter_attributes(ldap_filter: str) -> frozenset[str]:
     Object identifiers are names, too; a comparison without attribute has the name "".
     """
     return frozenset(re.split("[:;]", item)[0].strip().lower() for item in _FILTER_ITEM.findall(ldap_filter))
+
+
+def is_sid(value: bytes) -> bool:
+    """Return True for bytes that have the form of a SID (MS-DTYP 2.4.2.2)."""
+    return len(value) >= _SID_HEAD and value[0] == 1 and len(value) == _SID_HEAD + 4 * value[1]
 
 
 def sid_of_bytes(value: bytes) -> str:
