@@ -93,6 +93,10 @@ class NotAHost(HostFailed):
     """The entry of ``host`` is no name or address."""
 
 
+class NoLogin(HostFailed):
+    """It answered, and did not check the login."""
+
+
 class CertificateFailed(HostFailed):
     """Its certificate does not verify."""
 
@@ -140,9 +144,12 @@ def _nobody_answered(failures: list[HostFailed]) -> SettingsError | DirectoryErr
         return DirectoryCertificateError(f"No trusted connection to Active Directory. {text}")
     if failures and all(isinstance(failure, NotAHost) for failure in failures):
         return SettingsError(f"`host` of the connection names no domain controller. {text}. Correct it.")
+    if failures and all(isinstance(failure, NoLogin) for failure in failures):
+        remedy = "Each one was reached, but did not check the login. The codes say why; another login need not help."
+    else:
+        remedy = "Check host, port and `transport` of the connection, and the firewall."
     return DirectoryUnreachable(
-        f"No domain controller could be used. {text or 'The connection names none'}. "
-        f"Check host, port and `transport` of the connection, and the firewall."
+        f"No domain controller could be used. {text or 'The connection names none'}. {remedy}"
     )
 
 
@@ -244,7 +251,7 @@ def _refuse_bind(host: Host, result: dict[str, Any], transport: Transport) -> No
     refusal = bind_refusal(result["result"], result["description"], str(result.get("message") or ""), transport)
     if refusal.about_login:
         raise DirectoryBindError(f"{host} {refusal.text}")
-    raise HostFailed(f"{host}: {refusal.text}")
+    raise NoLogin(f"{host}: {refusal.text}")
 
 
 def require_base_dn(session: LdapSession, settings: LdapSettings) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 
 from genesys_ad_sync.errors import DirectoryError, SettingsError
+from genesys_ad_sync.text import is_utf8
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -84,13 +85,23 @@ class ActiveDirectoryHook(BaseHook):
     def warnings(self) -> list[str]:
         """Return what the connection leaves unprotected, for the log and the report."""
         from genesys_ad_sync.directory.connection import Transport
+        from genesys_ad_sync.directory.hosts import GLOBAL_CATALOG_PORTS, Host
 
-        if self.settings().transport is not Transport.PLAIN:
-            return []
-        return [
-            f"the connection {self.active_directory_conn_id} sends the bind password and what it reads unencrypted "
-            "(`transport` is plain). Use ldaps"
-        ]
+        settings = self.settings()
+        warnings = []
+        if settings.transport is Transport.PLAIN:
+            warnings.append(
+                f"the connection {self.active_directory_conn_id} sends the bind password and what it reads unencrypted "
+                "(`transport` is plain). Use ldaps"
+            )
+        hosts = (host for host in settings.parsed_hosts() if isinstance(host, Host))
+        if ports := sorted({host.port for host in hosts} & GLOBAL_CATALOG_PORTS):
+            warnings.append(
+                f"the connection {self.active_directory_conn_id} uses port {' and '.join(map(str, ports))}, which is "
+                "the global catalog: it has only a part of each object's attributes. So it may not show when an "
+                "account expires, or a value that rules compare. Use port 636, or 389 with starttls"
+            )
+        return warnings
 
     def test_connection(self) -> tuple[bool, str]:
         """Answer the Test button of the form: every host of the connection is tried.
@@ -141,6 +152,11 @@ def connection_settings(connection: Connection) -> LdapSettings:
         raise SettingsError(f"Connection {name}: host is empty. Give one or several domain controllers.")
     if not connection.login or not connection.password:
         raise SettingsError(f"Connection {name}: login and password are needed. AD is not read anonymously.")
+    if not (is_utf8(connection.login) and is_utf8(connection.password)):
+        raise SettingsError(
+            f"Connection {name}: login or password holds bytes that are not UTF-8. Nothing was sent. Write the "
+            f"connection in UTF-8; it may come from a variable of the environment in another encoding (a guess)."
+        )
     settings = LdapSettings(
         hosts=hosts,
         login=connection.login,

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from genesys_ad_sync.errors import SettingsError
+from genesys_ad_sync.text import is_utf8
 from genesys_ad_sync.this_machine import is_loopback
 from genesys_ad_sync_airflow.genesys_cloud.regions import region_domain
 
@@ -49,6 +50,11 @@ def read_connection(connection_id: str, connection: Any) -> GenesysConnection:
     if not connection.login or not connection.password:
         raise SettingsError(
             f"Connection {connection_id}: set Login to the OAuth client's id and Password to its secret"
+        )
+    if not (is_utf8(connection.login) and is_utf8(connection.password)):
+        raise SettingsError(
+            f"Connection {connection_id}: Login or Password holds bytes that are not UTF-8. Nothing was sent. Write the "
+            f"connection in UTF-8; it may come from a variable of the environment in another encoding (a guess)"
         )
     rate = _positive(connection_id, extra, "requests_per_minute")
     http_extra = {key: _true_or_false(value) for key, value in extra.items() if key in _HTTP_EXTRAS}

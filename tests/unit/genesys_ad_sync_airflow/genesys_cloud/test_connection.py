@@ -75,6 +75,15 @@ def test_a_login_in_the_host_is_not_shown(host: str) -> None:
     assert SECRET not in str(refused.value)
 
 
+@pytest.mark.parametrize("field", ["login", "password"])
+def test_bytes_that_are_no_text_are_named(field: str) -> None:
+    fields = {"login": "id", "password": "secret", field: f"{SECRET}\udcf6"}
+    connection = SimpleNamespace(host="mypurecloud.de", extra_dejson={}, **fields)
+    with pytest.raises(SettingsError, match="not UTF-8") as refused:
+        read_connection("genesys", connection)
+    assert SECRET not in str(refused.value)
+
+
 def test_another_transport_is_refused() -> None:
     with pytest.raises(SettingsError, match="`transport` must be https or plain"):
         read(transport="ldaps")
