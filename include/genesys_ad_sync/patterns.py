@@ -25,8 +25,10 @@ def problem_of(expression: str) -> str | None:
     """Return why a text cannot be used as an expression; None if it can."""
     try:
         re.compile(expression, re.IGNORECASE)
-    except re.error as error:
+    except (re.error, OverflowError) as error:  # the second: a repetition that Python cannot count
         return f"is not a regular expression ({error})"
+    except RecursionError:
+        return "has too many brackets inside each other"
     # Here `regex` means more than `re`: it would match other names than the expression says.
     if _BRACE_OF_TEXT.search(_ESCAPED_OR_CLASS.sub("", expression)) or _POSIX_CLASS.search(expression):
         return "has a brace or [: :] that is not clear"

@@ -49,18 +49,6 @@ def one_line(text: object) -> str:
     )
 
 
-def is_utf8(text: str) -> bool:
-    """Return False if a text holds bytes that Python could not read.
-
-    A variable of the environment in another encoding brings them.
-    """
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def counted(number: int, noun: str) -> str:
     """Return the number with its noun: `1 group`, `2,000 groups`.
 

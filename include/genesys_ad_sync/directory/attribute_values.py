@@ -34,8 +34,8 @@ def ranked_values(name: str, values: Sequence[bytes]) -> RankedValues:
     The name of the attribute must be in lower case.
 
     - A GUID has the usual form ``xxxxxxxx-…``, a SID ``S-1-…``.
-    - ``proxyAddresses``: the mail addresses without their prefix. The primary one (``SMTP:``) has a rank of its own. The
-      prefix of another one may have any other case, since people also write it by hand.
+    - ``proxyAddresses``: the mail addresses without their prefix. The primary one (``SMTP:``) has a rank of its own.
+      The prefix of another one may have any other case, since people also write it by hand.
     - Of several other values, none goes before another: AD keeps them in no order.
     """
     if name == "proxyaddresses":

@@ -148,9 +148,7 @@ def _nobody_answered(failures: list[HostFailed]) -> SettingsError | DirectoryErr
         remedy = "Each one was reached, but did not check the login. The codes say why; another login need not help."
     else:
         remedy = "Check host, port and `transport` of the connection, and the firewall."
-    return DirectoryUnreachable(
-        f"No domain controller could be used. {text or 'The connection names none'}. {remedy}"
-    )
+    return DirectoryUnreachable(f"No domain controller could be used. {text or 'The connection names none'}. {remedy}")
 
 
 def _tls_context(settings: LdapSettings) -> ssl.SSLContext:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 
 from genesys_ad_sync.errors import DirectoryError, SettingsError
-from genesys_ad_sync.text import is_utf8
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -152,11 +151,6 @@ def connection_settings(connection: Connection) -> LdapSettings:
         raise SettingsError(f"Connection {name}: host is empty. Give one or several domain controllers.")
     if not connection.login or not connection.password:
         raise SettingsError(f"Connection {name}: login and password are needed. AD is not read anonymously.")
-    if not (is_utf8(connection.login) and is_utf8(connection.password)):
-        raise SettingsError(
-            f"Connection {name}: login or password holds bytes that are not UTF-8. Nothing was sent. Write the "
-            f"connection in UTF-8; it may come from a variable of the environment in another encoding (a guess)."
-        )
     settings = LdapSettings(
         hosts=hosts,
         login=connection.login,

@@ -38,7 +38,9 @@ def test_a_former_sid_is_text_too(name):
     assert person(name, sid) == "S-1-5-21-513"
 
 
-@pytest.mark.parametrize("value", [b"", b"\x01", b"\x01\x05\0\0\0\0\0\x05", b"\x01\x01" + b"\0" * 12 + b"zz", b"S-1-5-21"])
+@pytest.mark.parametrize(
+    "value", [b"", b"\x01", b"\x01\x05\0\0\0\0\0\x05", b"\x01\x01" + b"\0" * 12 + b"zz", b"S-1-5-21"]
+)
 def test_bytes_of_another_form_are_no_sid(value):
     """Zeros must not be made up for what is missing."""
     assert person("sIDHistory", value) is None

@@ -24,6 +24,7 @@ import pytest
 from genesys_ad_sync.errors import GroupSyncError, SettingsError
 from genesys_ad_sync.genesys.errors import (
     AuthenticationFailed,
+    CertificateRejected,
     ConnectionFailed,
     PermissionMissing,
     RegionUnknown,
@@ -510,6 +511,26 @@ def test_a_host_that_is_not_there_was_never_reached(
     assert len(clock.slept) == 5
     assert "E-77" not in str(caught.value)
     assert caught.value.__suppress_context__  # the original's text shows the URL
+
+
+def test_a_missing_file_with_certificates_is_an_error_of_ours(
+    new_hook: NewHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CONN, StubGenesys("https://127.0.0.1:1").connection())
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/ca.pem")
+    with pytest.raises(CertificateRejected, match="REQUESTS_CA_BUNDLE"):
+        new_hook().call("GET", GROUPS)
+
+
+def test_a_proxy_that_fails_is_named(new_hook: NewHook, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        proxy = f"http://ann:s3cr3t-Xy@127.0.0.1:{unused.getsockname()[1]}"
+        monkeypatch.setenv(CONN, StubGenesys("https://genesys.invalid").connection(proxy=proxy))
+        with pytest.raises(ConnectionFailed, match="HTTPS_PROXY") as failed:
+            new_hook().call("GET", GROUPS)
+    assert not failed.value.ambiguous
+    assert "s3cr3t" not in str(failed.value)
 
 
 def test_every_request_has_a_timeout(stub: StubGenesys, new_hook: NewHook, monkeypatch: pytest.MonkeyPatch) -> None:
