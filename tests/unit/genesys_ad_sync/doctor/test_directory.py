@@ -121,9 +121,9 @@ def test_a_certificate_says_how_many_days_are_left(days: int | None, outcome: Ou
 def test_a_login_that_was_not_checked_is_no_wrong_login() -> None:
     with listening(lambda request: accept_login(request, 49, b"80090308: AcceptSecurityContext error, data 51f")) as dc:
         settings = LdapSettings((f"127.0.0.1:{dc.port}",), "svc@t", "x", transport=Transport.PLAIN, receive_timeout=5)
-        lines = {line.key: line for line, _ in domain_controllers(settings, lambda: NOW)}
+        lines = {line.check: line for line, _ in domain_controllers(settings, lambda: NOW)}
     assert lines["directory.host"].outcome is Outcome.OK
-    assert "another login need not help" in str(lines["directory.login"].remedy)
+    assert "another login need not help" in str(lines["directory.login"].what_to_do)
 
 
 def test_without_a_session_every_line_that_needs_one_is_not_proven() -> None:

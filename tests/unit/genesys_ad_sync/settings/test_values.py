@@ -129,7 +129,7 @@ def test_an_expression_that_python_cannot_compile_is_an_error_of_its_key(express
 )
 def test_no_time_leads_out_of_the_calendar(text: str) -> None:
     """Else a run ends with an OverflowError, after it has written."""
-    with pytest.raises(SettingsError, match="longer than ten years|from 1 to 36500"):
+    with pytest.raises(SettingsError, match=r"longer than ten years|from 1 to 36500"):
         parse_definition(f"{BASE % 'GC-.+'}\n{text}")
 
 
