@@ -15,6 +15,7 @@ from ldap3.core.results import RESULT_SUCCESS
 
 from genesys_ad_sync.directory.entries import InvalidDn
 from genesys_ad_sync.directory.hosts import BadHost, Host, Transport, is_address, parse_hosts
+from genesys_ad_sync.directory.known_controller import is_name_of
 from genesys_ad_sync.directory.ldap_library import require_usable_library
 from genesys_ad_sync.directory.refusals import bind_refusal, certificate_problem
 from genesys_ad_sync.directory.session import LdapSession
@@ -198,7 +199,7 @@ def _open_known(name: str, host: Host, settings: LdapSettings, context: ssl.SSLC
     None: the connection leaves no choice, or the session fails. Its certificate must carry that name. Without
     certificates no name is believed that the connection does not have.
     """
-    if name.casefold() in {text.casefold() for text in settings.hosts}:
+    if any(isinstance(own, Host) and is_name_of(own.name, name) for own in settings.parsed_hosts()):
         return None
     (known,) = parse_hosts((name,), host.port, settings.transport)
     try:

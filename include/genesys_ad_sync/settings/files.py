@@ -25,6 +25,9 @@ CONFIG_FOLDER_NAME = "genesys-ad-sync"
 """Beside the DAG file. The hyphen keeps it from being imported in place of the product."""
 
 _MAX_DAG_ID = 250  # Airflow's
+_UNWRITABLE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]"
+)  # no value means one; JSON has no halves
 _MOST_KEYS = 1000  # of one section; all known keys together are fewer
 _DAG_ID_CHARACTERS = re.compile(r"[A-Za-z0-9_.-]+")  # Airflow allows any \w; reports' file names do not
 
@@ -167,6 +170,15 @@ class _StrictLoader(yaml.SafeLoader):
                 problem_mark=node.start_mark,
                 note="Put quotes around the value.",
             ) from None
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+        if odd := _UNWRITABLE.search(str(node.value)):
+            raise yaml.constructor.ConstructorError(
+                problem=f"a value holds the control character U+{ord(odd.group()):04X}",
+                problem_mark=node.start_mark,
+                note="Take it out; it is written with a backslash there.",
+            )
+        return super().construct_scalar(node)
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         super().flatten_mapping(node)

@@ -36,6 +36,7 @@ LONGEST_KEPT = 36500
 PATH_VARIABLES = "GENESYS_AD_SYNC_"
 """How the names of the environment variables begin that may be part of a path."""
 _PATH_VARIABLE = re.compile(r"\$(?:\{(\w*)\}?|(\w+))")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONNECTION_IN_URL = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -265,6 +266,8 @@ def report_url(value: str) -> str:
             hide="@" in expanded,
         )
     _refuse_secrets(expanded)
+    if _CONTROL.search(expanded):
+        raise wrong("has a line break or a tab in it", "Write the path on one line, without them.", hide=True)
     return expanded
 
 
