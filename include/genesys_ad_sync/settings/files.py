@@ -171,7 +171,7 @@ class _StrictLoader(yaml.SafeLoader):
                 note="Put quotes around the value.",
             ) from None
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
         if odd := _UNWRITABLE.search(str(node.value)):
             raise yaml.constructor.ConstructorError(
                 problem=f"a value holds the control character U+{ord(odd.group()):04X}",
