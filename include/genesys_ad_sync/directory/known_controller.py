@@ -50,7 +50,10 @@ def _other(session: LdapSession, name: str) -> LdapSession | None:
 
 
 def is_name_of(host: str, controller: str) -> bool:
-    """Return True if a host of the connection is this domain controller's DNS name, or the first part of it."""
+    """Return True if a host of the connection names this domain controller.
+
+    It does by the whole DNS name, or by the first part of it.
+    """
     full = controller.casefold().rstrip(".")
     return host.casefold().rstrip(".") in (full, full.partition(".")[0])
 

@@ -239,7 +239,10 @@ def iso_duration(value: object) -> object:
 
 
 def not_too_long(value: timedelta) -> timedelta:
-    """Refuse a duration that leads out of the calendar when it is added to a time."""
+    """Refuse a duration of more than ten years.
+
+    A longer one leads out of the calendar when it is added to a time.
+    """
     if abs(value) > LONGEST_DURATION:
         raise wrong("is longer than ten years", "Write for example P1D (one day).")
     return value

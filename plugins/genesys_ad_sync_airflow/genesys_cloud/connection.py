@@ -118,7 +118,10 @@ def _url(connection_id: str, key: str, value: Any, transport: str) -> str:
 
 
 def _http_extra(connection_id: str, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the extras of HttpHook, checked: requests only notices what is wrong with them when it sends."""
+    """Return the extras of HttpHook, checked.
+
+    The library requests notices what is wrong with them only when it sends.
+    """
     found = {key: _true_or_false(value) for key, value in extra.items() if key in _HTTP_EXTRAS}
     for key in found.keys() & {"verify", "verify_ssl", "cert"}:
         value = found[key]
@@ -134,7 +137,10 @@ def _http_extra(connection_id: str, extra: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _proxies(connection_id: str, key: str, value: Any) -> dict[str, str]:
-    """Return the proxies by scheme. A single one is for both schemes. A proxy may hold a login, so it is not shown."""
+    """Return the proxies by scheme.
+
+    A single one is for both schemes. A proxy may hold a login, so it is not shown.
+    """
     if isinstance(value, str) and value.lstrip().startswith("{"):  # the form has only text
         with suppress(ValueError):
             value = json.loads(value)

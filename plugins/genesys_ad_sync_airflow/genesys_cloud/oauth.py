@@ -203,7 +203,10 @@ def fetch_token(
 
 
 def _token_of(response: requests.Response, began: float, login_url: str, connection_id: str, secret: str) -> Token:
-    """Return the token of an answer; raise UnexpectedAnswer for one without a token that can be sent."""
+    """Return the token of an answer.
+
+    Raises UnexpectedAnswer for one without a token that can be sent.
+    """
     body = json_object(response.content)
     value = body.get("access_token")
     if not isinstance(value, str) or not _SENDABLE.fullmatch(value):
