@@ -105,7 +105,7 @@ test-directory: install
 	@sandbox/install-system-packages.sh demo
 	@$(PYTEST) -n $(WORKERS) $(DIRECTORY_TESTS)
 
-# 2.9.1 is in the lock file. 2.10 is not released yet: its candidates are tried, never installed by `make install`.
+# 2.9.1 is in the lock file. 2.10 is not released yet: its candidates are looked at, never installed by `make install`.
 LDAP3 ?= 2.9.1 2.10.2rc4
 .PHONY: test-ldap3
 test-ldap3: install

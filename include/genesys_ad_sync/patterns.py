@@ -6,12 +6,17 @@ name of 64 letters. Python's `re` cannot give up, so matching is done by `regex`
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
 MATCH_SECONDS = 0.1
 """Of processor time, for one name. An ordinary expression needs a hundred-thousandth of it."""
 
+MOST_REPETITIONS = 1_000_000
+"""All counts of an expression, multiplied: an upper bound, whatever is inside of what."""
+
+_REPETITION = re.compile(r"\{(\d*)(?:,(\d*))?\}", re.ASCII)
 _ESCAPED_OR_CLASS = re.compile(r"\\N\{[^}]*\}|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 _BRACE_OF_TEXT = re.compile(r"\{(?!\d+(?:,\d*)?\}|,\d+\})")
 _POSIX_CLASS = re.compile(r"\[:\^?\w+:\]")
@@ -25,8 +30,14 @@ def problem_of(expression: str) -> str | None:
     """Return why a text cannot be used as an expression; None if it can."""
     try:
         re.compile(expression, re.IGNORECASE)
-    except re.error as error:
+    except (re.error, OverflowError) as error:  # the second: a repetition that Python cannot count
         return f"is not a regular expression ({error})"
+    except RecursionError:
+        return "has too many brackets inside each other"
+    # `regex` writes each repetition out before it matches anything, and has no limit of time for that.
+    counts = [int(number) for found in _REPETITION.findall(expression) for number in found if number]
+    if math.prod(filter(None, counts)) > MOST_REPETITIONS:
+        return f"repeats something more than {MOST_REPETITIONS:,} times in all"
     # Here `regex` means more than `re`: it would match other names than the expression says.
     if _BRACE_OF_TEXT.search(_ESCAPED_OR_CLASS.sub("", expression)) or _POSIX_CLASS.search(expression):
         return "has a brace or [: :] that is not clear"

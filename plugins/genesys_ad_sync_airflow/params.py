@@ -257,7 +257,10 @@ def _time(text: str | None, name: str) -> datetime | None:
         parsed = pendulum.parse(text, tz="UTC")
     if not isinstance(parsed, datetime):
         raise WindowError(f"{name}: {text!r} is not a time. Write it like 2026-11-24T07:15:00Z")
-    return _utc(parsed)
+    try:
+        return _utc(parsed)
+    except (ValueError, OverflowError) as error:  # the first or the last day of the calendar, in another zone
+        raise WindowError(f"{name}: {text!r} is outside of the calendar. Leave it out for no limit") from error
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -58,7 +58,9 @@ class SyncRetryPolicy(RetryPolicy):
         if isinstance(exception, errors.LeaseBusy):
             return RetryDecision.retry(LEASE_BUSY_DELAY, "another run is writing")
         if isinstance(exception, genesys.GenesysError) and exception.retry_after:
-            wait = min(timedelta(seconds=exception.retry_after), LONGEST_DELAY)
+            wait = timedelta(
+                seconds=min(exception.retry_after, LONGEST_DELAY.total_seconds())
+            )  # a float may be too large
             # The same second more for everybody would bring all of them back at once: spread by the try and the task.
             spread = timedelta(seconds=_spread(context))
             return RetryDecision.retry(wait + spread, f"Genesys Cloud asks to wait {exception.retry_after:.0f} s")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from enum import Enum
 
 from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.directory.attribute_values import account_expires
 from genesys_ad_sync.directory.entries import Entry
 from genesys_ad_sync.directory.objects import ACCOUNT_DISABLED, batches
 from genesys_ad_sync.directory.reader import DirectoryReader
 from genesys_ad_sync.model import Guid
-
-_EPOCH = datetime(1601, 1, 1, tzinfo=timezone.utc)
-_NEVER = (0, 0x7FFFFFFFFFFFFFFF)  # of accountExpires
 
 
 class AccountState(str, Enum):
@@ -55,7 +53,5 @@ def state_of(entry: Entry, now: datetime) -> AccountState:
         return AccountState.UNSEEN
     if control & ACCOUNT_DISABLED:
         return AccountState.DISABLED
-    # in units of 100 ns; a value that no calendar has is further away than any date
-    if expires is None or expires in _NEVER or expires // 10 >= (now - _EPOCH) // timedelta(microseconds=1):
-        return AccountState.ENABLED
-    return AccountState.EXPIRED
+    end = account_expires(expires)
+    return AccountState.EXPIRED if end is not None and end <= now else AccountState.ENABLED

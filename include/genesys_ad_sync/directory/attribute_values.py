@@ -6,6 +6,7 @@ could become one.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
@@ -21,9 +22,10 @@ DIES_AT = "msDS-Entry-Time-To-Die"
 
 _WINDOWS_EPOCH = datetime(1601, 1, 1, tzinfo=timezone.utc)
 _GUIDS = frozenset({"objectguid", "ms-ds-consistencyguid", "msexchmailboxguid", "msexcharchiveguid"})
-_SIDS = frozenset({"objectsid"})
+_SIDS = frozenset({"objectsid", "sidhistory", "msexchmasteraccountsid"})
 _GUID_LENGTH = 16
 _PRIMARY, _OTHER = "SMTP:", "smtp:"
+_MAIL_PREFIX = re.compile(r"smtp:\s*", re.IGNORECASE)
 
 
 def ranked_values(name: str, values: Sequence[bytes]) -> RankedValues:
@@ -33,29 +35,33 @@ def ranked_values(name: str, values: Sequence[bytes]) -> RankedValues:
 
     - A GUID has the usual form ``xxxxxxxx-…``, a SID ``S-1-…``.
     - ``proxyAddresses``: the mail addresses without their prefix. The primary one (``SMTP:``) has a rank of its own.
+      The prefix of another one may have any other case, since people also write it by hand.
     - Of several other values, none goes before another: AD keeps them in no order.
     """
     if name == "proxyaddresses":
-        ranks = [
-            [text[len(prefix) :] for text in _texts_of(values) if text.startswith(prefix)]
-            for prefix in (_PRIMARY, _OTHER)
-        ]
+        mails = [text for text in _texts_of(values) if _MAIL_PREFIX.match(text)]
+        primary = [text for text in mails if text.startswith(_PRIMARY)]
+        others = [text for text in mails if not text.startswith(_PRIMARY)]
+        ranks = [[_MAIL_PREFIX.sub("", text, count=1) for text in rank] for rank in (primary, others)]
     elif name in _GUIDS:
         ranks = [[ctl.guid_of_bytes(value) for value in values if len(value) == _GUID_LENGTH]]
     elif name in _SIDS:
-        ranks = [[ctl.sid_of_bytes(value) for value in values]]
+        ranks = [[ctl.sid_of_bytes(value) for value in values if ctl.is_sid(value)]]
     else:
         ranks = [[ctl.plain_dn(text) for text in _texts_of(values)]]
-    return tuple(tuple(sorted(set(rank))) for rank in ranks if rank)
+    filled = [{text for text in rank if text} for rank in ranks]
+    return tuple(tuple(sorted(rank)) for rank in filled if rank)
 
 
 def _texts_of(values: Iterable[bytes]) -> list[str]:
     texts = []
     for value in values:
         try:
-            texts.append(value.decode("utf-8"))
+            text = value.decode("utf-8")
         except UnicodeDecodeError:
             continue
+        if "\0" not in text:  # binary values may happen to be UTF-8
+            texts.append(text)
     return texts
 
 

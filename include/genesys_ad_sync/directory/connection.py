@@ -15,6 +15,7 @@ from ldap3.core.results import RESULT_SUCCESS
 
 from genesys_ad_sync.directory.entries import InvalidDn
 from genesys_ad_sync.directory.hosts import BadHost, Host, Transport, is_address, parse_hosts
+from genesys_ad_sync.directory.known_controller import is_name_of
 from genesys_ad_sync.directory.ldap_library import require_usable_library
 from genesys_ad_sync.directory.refusals import bind_refusal, certificate_problem
 from genesys_ad_sync.directory.session import LdapSession
@@ -93,6 +94,10 @@ class NotAHost(HostFailed):
     """The entry of ``host`` is no name or address."""
 
 
+class NoLogin(HostFailed):
+    """It answered, and did not check the login."""
+
+
 class CertificateFailed(HostFailed):
     """Its certificate does not verify."""
 
@@ -140,10 +145,11 @@ def _nobody_answered(failures: list[HostFailed]) -> SettingsError | DirectoryErr
         return DirectoryCertificateError(f"No trusted connection to Active Directory. {text}")
     if failures and all(isinstance(failure, NotAHost) for failure in failures):
         return SettingsError(f"`host` of the connection names no domain controller. {text}. Correct it.")
-    return DirectoryUnreachable(
-        f"No domain controller could be used. {text or 'The connection names none'}. "
-        f"Check host, port and `transport` of the connection, and the firewall."
-    )
+    if failures and all(isinstance(failure, NoLogin) for failure in failures):
+        remedy = "Each one was reached, but did not check the login. The codes say why; another login need not help."
+    else:
+        remedy = "Check host, port and `transport` of the connection, and the firewall."
+    return DirectoryUnreachable(f"No domain controller could be used. {text or 'The connection names none'}. {remedy}")
 
 
 def _tls_context(settings: LdapSettings) -> ssl.SSLContext:
@@ -193,7 +199,7 @@ def _open_known(name: str, host: Host, settings: LdapSettings, context: ssl.SSLC
     None: the connection leaves no choice, or the session fails. Its certificate must carry that name. Without
     certificates no name is believed that the connection does not have.
     """
-    if name.casefold() in {text.casefold() for text in settings.hosts}:
+    if any(isinstance(own, Host) and is_name_of(own.name, name) for own in settings.parsed_hosts()):
         return None
     (known,) = parse_hosts((name,), host.port, settings.transport)
     try:
@@ -244,7 +250,7 @@ def _refuse_bind(host: Host, result: dict[str, Any], transport: Transport) -> No
     refusal = bind_refusal(result["result"], result["description"], str(result.get("message") or ""), transport)
     if refusal.about_login:
         raise DirectoryBindError(f"{host} {refusal.text}")
-    raise HostFailed(f"{host}: {refusal.text}")
+    raise NoLogin(f"{host}: {refusal.text}")
 
 
 def require_base_dn(session: LdapSession, settings: LdapSettings) -> None:

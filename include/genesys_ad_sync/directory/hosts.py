@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from genesys_ad_sync.errors import SettingsError
+from genesys_ad_sync.text import visible
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
@@ -20,6 +21,7 @@ _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}\.?", re.ASCII)
 _NUMBER_AT_THE_END = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?$")  # such names resolve to addresses
 _LONGEST_NAME = 253
 _LARGEST_PORT = 65535
+GLOBAL_CATALOG_PORTS = frozenset({3268, 3269})
 
 
 class Transport(str, Enum):
@@ -60,7 +62,7 @@ class BadHost:
     problem: str
 
     def __str__(self) -> str:
-        return self.text
+        return visible(self.text)
 
 
 def parse_hosts(
@@ -94,7 +96,9 @@ def _server_names(text: str | None, hosts: int) -> list[str | None]:
     for name in names:
         if name is not None and _host_problem(name) is not None:
             raise SettingsError(
-                f"`server_name` contains {name!r}, which is not a DNS name. Copy it from the certificate."
+                f"`server_name` contains {name!r}, which is not a DNS name or an IP address. Copy a name from the "
+                f"certificate. Where that has an asterisk, as in *.example.com, write the full name of the host "
+                f"instead; write an IP address without brackets."
             )
     return names
 

@@ -31,11 +31,11 @@ def on_known_controller(session: LdapSession, name: str | None) -> Iterator[Ldap
 
 
 def _other(session: LdapSession, name: str) -> LdapSession | None:
-    if session.elsewhere is None or session.host.casefold().rstrip(".") == name.casefold():
+    if session.elsewhere is None or is_name_of(session.host, name):
         return None
     root = session.root_dse()
     answered = root.domain_controller.casefold()
-    if name.casefold() == answered or session.host.casefold().rstrip(".") == answered:
+    if name.casefold() == answered or is_name_of(session.host, answered):
         return None
     if not name.casefold().endswith("." + _dns_name(root.naming_context)):
         return None
@@ -47,6 +47,15 @@ def _other(session: LdapSession, name: str) -> LdapSession | None:
         other.close()
         return None
     return other
+
+
+def is_name_of(host: str, controller: str) -> bool:
+    """Return True if a host of the connection names this domain controller.
+
+    It does by the whole DNS name, or by the first part of it.
+    """
+    full = controller.casefold().rstrip(".")
+    return host.casefold().rstrip(".") in (full, full.partition(".")[0])
 
 
 def _dns_name(naming_context: str) -> str:

@@ -31,15 +31,16 @@ OBJECT_SECURITY = 0x00000001  # an ordinary account may ask, and sees what it ma
 INCREMENTAL_VALUES = 0x80000000  # added and removed values, not the whole list
 MAX_BYTES = 2**31 - 1  # the server's own limit is smaller; it says "more results" then
 
+_SID_HEAD = 8  # bytes: revision, number of parts, authority
 GUIDS_PER_FILTER = 200  # measured: reference/active-directory.md 3i
 
 _EXTENDED_PREFIX = re.compile(r"^<GUID=[^>]*>(?:;<SID=[^>]*>)?(?:;|$)")  # no semicolon where no DN follows
 _EXTENDED_GUID = re.compile(rb"^<GUID=([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})>")
 # A TTL-DN. Public scripts read `<TTL=60>,CN=…` and write `<TTL=60,CN=…>`. Nobody shows one beside the extended form, so
 # that it may come before it, around it, or after GUID and SID. A DN itself has no unescaped `<`.
-_TTL_BEFORE = re.compile(rb"^<TTL=(\d+)>[,;]?")
-_TTL_AROUND = re.compile(rb"^<TTL=(\d+)[,;](.*)>$", re.DOTALL)
-_TTL_BEHIND = re.compile(rb"^((?:<(?:GUID|SID)=[^>]*>;?)+)<TTL=(\d+)>[,;]?")
+_TTL_BEFORE = re.compile(rb"^<TTL=(-?\d+)>[,;]?")
+_TTL_AROUND = re.compile(rb"^<TTL=(-?\d+)[,;](.*)>$", re.DOTALL)
+_TTL_BEHIND = re.compile(rb"^((?:<(?:GUID|SID)=[^>]*>;?)+)<TTL=(-?\d+)>[,;]?")
 _RANGE = re.compile(r"^range=(\d+)-(\d+|\*)$", re.IGNORECASE)
 _FILTER_ITEM = re.compile(r"\(\s*([^()&|!=]*?)\s*[<>~:]?=")  # the part of each comparison before its operator
 
@@ -91,16 +92,16 @@ def guid_of_value(value: bytes) -> Guid | None:
 def split_ttl(value: bytes) -> tuple[bytes, int | None]:
     """Return a link value without its TTL, and the seconds left.
 
-    None: the link has no end.
+    None: the link has no end. One that has ended, and is still there, has 0 seconds left.
     """
     if b"<TTL=" not in value:
         return value, None
     if found := _TTL_BEFORE.match(value):
-        return value[found.end() :], int(found.group(1))
+        return value[found.end() :], max(0, int(found.group(1)))
     if found := _TTL_AROUND.match(value):
-        return found.group(2), int(found.group(1))
+        return found.group(2), max(0, int(found.group(1)))
     if found := _TTL_BEHIND.match(value):
-        return found.group(1) + value[found.end() :], int(found.group(2))
+        return found.group(1) + value[found.end() :], max(0, int(found.group(2)))
     return value, None
 
 
@@ -131,6 +132,11 @@ def filter_attributes(ldap_filter: str) -> frozenset[str]:
     Object identifiers are names, too; a comparison without attribute has the name "".
     """
     return frozenset(re.split("[:;]", item)[0].strip().lower() for item in _FILTER_ITEM.findall(ldap_filter))
+
+
+def is_sid(value: bytes) -> bool:
+    """Return True for bytes that have the form of a SID (MS-DTYP 2.4.2.2)."""
+    return len(value) >= _SID_HEAD and value[0] == 1 and len(value) == _SID_HEAD + 4 * value[1]
 
 
 def sid_of_bytes(value: bytes) -> str:

@@ -29,6 +29,7 @@ RANGES_FOR_TIMES = 5  # of 1,000 or 1,500 records each
 DNS_PER_FILTER = 50  # DNs are long; measured: reference/active-directory.md 3i
 
 # Not parsed as XML: AD leaves `&` (and `<`) of DNs unescaped and ends each value with a NUL.
+_TIMES = ("ftimeCreated", "ftimeDeleted", "ftimeLastOriginatingChange")
 _FIELD = re.compile(r"<(pszAttributeName|pszObjectDn|ftime\w+|dwVersion)>(.*?)</\1>", re.DOTALL)
 LATE = timedelta(hours=1)  # replication may take this long, so that a change may be older than the poll before
 _NEVER = 1601  # the year that Windows' clock begins with
@@ -78,8 +79,11 @@ def parse_known(values: Iterable[bytes]) -> tuple[list[LinkRecord], int]:
         attribute = fields.get("pszAttributeName", "").strip().lower()
         if attribute not in ("", "member"):
             continue
-        changed = _time(fields.get("ftimeLastOriginatingChange"))
         dn = html.unescape(fields.get("pszObjectDn", "").strip())
+        try:
+            created, deleted, changed = (_time(fields.get(name)) for name in _TIMES)
+        except ValueError:  # to take a removed link for a present one would be worse than to know nothing
+            changed = None
         if not attribute or not dn or changed is None:
             unknown += 1
             continue
@@ -87,20 +91,20 @@ def parse_known(values: Iterable[bytes]) -> tuple[list[LinkRecord], int]:
         records.append(
             LinkRecord(
                 member_dn=dn,
-                created_at=_time(fields.get("ftimeCreated")),
-                deleted_at=_time(fields.get("ftimeDeleted")),
+                created_at=created,
+                deleted_at=deleted,
                 changed_at=changed,
-                version=int(version) if version.isdigit() else 1,
+                version=int(version) if version.isdecimal() else 1,
             )
         )
     return records, unknown
 
 
 def _time(text: str | None) -> datetime | None:
-    try:
-        found = datetime.strptime((text or "").strip(), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-    except ValueError:
+    """Parse a time; None for none, and for Windows' "never". Raises ValueError for another form."""
+    if not (text or "").strip():
         return None
+    found = datetime.strptime((text or "").strip(), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
     return None if found.year == _NEVER else found
 
 

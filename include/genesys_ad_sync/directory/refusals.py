@@ -46,27 +46,30 @@ def certificate_problem(error: ssl.SSLCertVerificationError, ca_source: str | No
     return text.strip()
 
 
+_CHECK_LOGIN = "Check login and password of the connection."
+_OF_ACCOUNT = "Have the account of the connection corrected in Active Directory."
 # A refused bind carries "data 52e" or the like in its text: Windows' error numbers, in hexadecimal (winerror.h).
 _BIND_REFUSALS = {
-    "525": "the account does not exist: check the login",
-    "52e": "login or password is wrong",
-    "52f": "a restriction of the account forbids this login, such as an authentication policy",
-    "530": "the account may not log in at this time of day",
-    "531": "the account may not log in from this computer",
-    "532": "the account's password has expired: set a new one",
-    "533": "the account is disabled",
-    "568": "the account is in too many groups to log in",
-    "569": "the account lacks the right to log in over the network",
-    "701": "the account has expired",
-    "773": "the account must change its password first",
-    "775": "the account is locked out: wait, or have it unlocked",
+    "525": ("the account does not exist", _CHECK_LOGIN),
+    "52e": ("login or password is wrong", _CHECK_LOGIN),
+    "52f": ("a restriction of the account forbids this login, such as an authentication policy", _OF_ACCOUNT),
+    "530": ("the account may not log in at this time of day", _OF_ACCOUNT),
+    "531": ("the account may not log in from this computer", _OF_ACCOUNT),
+    "532": ("the account's password has expired", "Set a new one, and put it into the connection."),
+    "533": ("the account is disabled", _OF_ACCOUNT),
+    "568": ("the account is in too many groups to log in", _OF_ACCOUNT),
+    "569": ("the account lacks the right to log in over the network", _OF_ACCOUNT),
+    "701": ("the account has expired", _OF_ACCOUNT),
+    "773": ("the account must change its password first", "Set a new one, and put it into the connection."),
+    "775": ("the account is locked out", "Wait, or have it unlocked. Then check whether the password is right."),
 }
+"""Number -> reason, remedy."""
 # The domain controller could not check the password. It says nothing about the account, and another one may know.
 _NOT_CHECKED = {"51f": "it reaches no domain controller that can check the password"}
 _NUMBER = re.compile(r"\bdata ([0-9a-f]+)", re.IGNORECASE)
 
 INVALID_CREDENTIALS = 49
-STRONGER_AUTH_REQUIRED = 8
+STRONGER_AUTH_REQUIRED, CONFIDENTIALITY_REQUIRED = 8, 13
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class BindRefusal:
 
 def bind_refusal(code: int, description: str, message: str, transport: Transport) -> BindRefusal:
     """Return what the answer to a bind means."""
-    if code == STRONGER_AUTH_REQUIRED and transport is Transport.PLAIN:
+    if code in (STRONGER_AUTH_REQUIRED, CONFIDENTIALITY_REQUIRED) and transport is Transport.PLAIN:
         return BindRefusal(
             "refuses a login over an unprotected connection. Set `transport` of the connection to ldaps or starttls.",
             about_login=True,
@@ -91,10 +94,10 @@ def bind_refusal(code: int, description: str, message: str, transport: Transport
         return BindRefusal(f"bind refused: {shown}", about_login=False)
     if number in _NOT_CHECKED:
         return BindRefusal(f"bind refused: {_NOT_CHECKED[number]} ({shown})", about_login=False)
-    known = _BIND_REFUSALS.get(number or "")
-    reason = known or "the reason is not known; a wrong login or password is a guess"
+    unknown = ("the reason is not known; a wrong login or password is a guess", _CHECK_LOGIN)
+    reason, remedy = _BIND_REFUSALS.get(number or "", unknown)
     return BindRefusal(
         f"refuses the login: {reason} ({shown}). No other domain controller was tried, because each attempt counts "
-        f"towards locking the account. Check login and password of the connection.",
+        f"towards locking the account. {remedy}",
         about_login=True,
     )

@@ -288,7 +288,7 @@ class LdapSession:
         except (DirectoryNotFound, DirectoryRefused):
             return DEFAULT_TOMBSTONE_LIFETIME
         days = found[0].number("tombstoneLifetime") if found else None
-        return DEFAULT_TOMBSTONE_LIFETIME if days is None else timedelta(days=days)
+        return DEFAULT_TOMBSTONE_LIFETIME if days is None else timedelta(days=min(days, 36_500))  # some mean "for ever"
 
     def who_am_i(self) -> str | None:
         """Return the account as the server sees it (RFC 4532); None if unknown."""

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from genesys_ad_sync.directory.connection import CertificateFailed, HostFailed, LdapSettings, NotAHost, each_host
+from genesys_ad_sync.directory.connection import (
+    CertificateFailed,
+    HostFailed,
+    LdapSettings,
+    NoLogin,
+    NotAHost,
+    each_host,
+)
 from genesys_ad_sync.directory.hosts import BadHost, Host
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.doctor.lines import Line, not_proven, note, ok, problem
@@ -17,6 +24,9 @@ CLOCK_DIFFERENCE = timedelta(minutes=5)
 _Lines = Iterator[tuple[Line, LdapSession | None]]
 """Lines; the session comes once for each host that can be used, and is the caller's to close."""
 
+_NOT_CHECKED = (
+    "It did not check the login, so another login need not help. The code says why; if it stays so, look there."
+)
 _NOT_TRIED = "Not tried, because each refused login counts towards locking the account."
 
 
@@ -59,9 +69,9 @@ def _failed(host: Host | BadHost, failure: HostFailed) -> _Lines:
     elif isinstance(failure, CertificateFailed):
         yield ok("directory.host", "It is reached.", about=about), None
         yield problem("directory.certificate", text, about=about), None
-    elif text.startswith("bind refused"):
+    elif isinstance(failure, NoLogin):
         yield ok("directory.host", "It is reached.", about=about), None
-        yield problem("directory.login", text, about=about), None
+        yield problem("directory.login", text, _NOT_CHECKED, about=about), None
     else:
         yield problem("directory.host", text, about=about), None
 

@@ -23,10 +23,10 @@ def group_of(entity: dict[str, Any], path: str) -> GenesysGroup:
     return GenesysGroup(
         id=id_of(entity, path),
         name=str(entity.get("name") or ""),
-        state=str(entity.get("state") or "active"),
-        version=int(version) if version.isdigit() else None,
+        state=str(entity.get("state") or "active").lower(),
+        version=int(version) if version.isdecimal() else None,
         member_count=entity.get("memberCount"),
-        owners=tuple(id_of(owner, path) for owner in owners) if isinstance(owners, list) else None,
+        owners=tuple(id_of(entity_of(owner, path), path) for owner in owners) if isinstance(owners, list) else None,
     )
 
 
@@ -38,7 +38,11 @@ def user_of(entity: dict[str, Any], path: str) -> GenesysUser:
     return GenesysUser(
         id=id_of(entity, path),
         name=str(entity.get("name") or ""),
-        email=entity.get("email"),
-        username=entity.get("username"),
+        email=_text(entity.get("email")),
+        username=_text(entity.get("username")),
         state=state.lower(),
     )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -131,7 +131,9 @@ class GenesysGateway:
         def read() -> frozenset[str]:
             page = page_of(self._client.call("GET", path), "GET", path)
             ids = frozenset(id_of(entity, path) for entity in page.entities)
-            shown = {id_of(entity, path): user_of(entity, path) for entity in page.entities if entity.get("name")}
+            # who they are is beside the point here: a user without a state must not hide the others
+            whole = [entity for entity in page.entities if entity.get("name") and isinstance(entity.get("state"), str)]
+            shown = {id_of(entity, path): user_of(entity, path) for entity in whole}
             if page.count > 1 or len(ids) != page.total or len(ids) != len(page.entities):
                 raise IncompleteListing(
                     f"The group's individuals are not complete: {len(ids)} of {page.total} answered{HIDDEN}",

@@ -166,7 +166,7 @@ def _result(content: bytes, headers: Mapping[str, str], facts: Mapping[str, Any]
         return None
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         # A body that claims to be JSON, or begins as JSON, broke off; anything else is a page of another sender.
         begins = content.lstrip()[:1]
         says_json = "json" in (headers.get("Content-Type") or "").lower()
@@ -197,7 +197,7 @@ def json_object(content: bytes) -> dict[str, Any]:
     """Return the JSON object that a body holds; empty if it holds none."""
     try:
         body = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
 

@@ -46,7 +46,10 @@ COLUMNS = (
 _SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
 """What begins a formula, for a character class. The wide forms count: some spreadsheets treat them alike."""
 
-_UNSEEN = "[\\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]*"
+_UNSEEN = (
+    "[\\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]*"
+)
 """A spreadsheet may ignore what shows nothing before the sign."""
 
 _FORMULA = re.compile(f"(?:^|(?<=[;\t\r\n]))(?={_UNSEEN}[{_SIGNS}])|^(?=[\t\r\n])")

@@ -25,6 +25,10 @@ CONFIG_FOLDER_NAME = "genesys-ad-sync"
 """Beside the DAG file. The hyphen keeps it from being imported in place of the product."""
 
 _MAX_DAG_ID = 250  # Airflow's
+_UNWRITABLE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]"
+)  # no value means one; JSON has no halves
+_MOST_KEYS = 1000  # of one section; all known keys together are fewer
 _DAG_ID_CHARACTERS = re.compile(r"[A-Za-z0-9_.-]+")  # Airflow allows any \w; reports' file names do not
 
 
@@ -152,7 +156,10 @@ def _twin(path: Path) -> Path | None:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Load YAML safely, and refuse a key that appears twice, which YAML lets win silently."""
+    """Load YAML safely, and refuse a key that appears twice, which YAML lets win silently.
+
+    Sections that are merged (`<<`) into each other multiply, so that a few lines can fill the memory.
+    """
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001  PyYAML's
         try:
@@ -163,6 +170,24 @@ class _StrictLoader(yaml.SafeLoader):
                 problem_mark=node.start_mark,
                 note="Put quotes around the value.",
             ) from None
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        if odd := _UNWRITABLE.search(str(node.value)):
+            raise yaml.constructor.ConstructorError(
+                problem=f"a value holds the control character U+{ord(odd.group()):04X}",
+                problem_mark=node.start_mark,
+                note="Take it out; it is written with a backslash there.",
+            )
+        return super().construct_scalar(node)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > _MOST_KEYS:
+            raise yaml.constructor.ConstructorError(
+                problem=f"the keys that are merged here by << are more than {_MOST_KEYS}",
+                problem_mark=node.start_mark,
+                note="Write the keys out, without <<.",
+            )
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001  PyYAML's
         seen: dict[object, int] = {}

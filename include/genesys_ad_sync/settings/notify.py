@@ -85,7 +85,7 @@ class NotifySettings(Section):
     @field_validator("endpoint")
     @classmethod
     def _check_endpoint(cls, value: str | None) -> str | None:
-        if value is not None and ("://" in value or value.startswith("//") or "?" in value or "@" in value):
+        if value is not None and (value.startswith("//") or re.search(r"://|[?@\s\x00-\x1f]", value)):
             raise values.wrong(
                 "is not a path",
                 "Write the path alone, for example /hooks/sync. Keep host, login and token in the Airflow connection.",

@@ -201,7 +201,9 @@ class ReportSettings(Section):
         "`0755` to match. `0600`: the account that runs Airflow's tasks. `0640`: also its group. `0644`: everybody on "
         "that machine. An object store has rights of its own.",
     )
-    keep_days: Annotated[int, Field(strict=True, ge=1), Write("a whole number of days, 1 or more")] = Field(
+    keep_days: Annotated[
+        int, Field(strict=True, ge=1, le=values.LONGEST_KEPT), Write("a whole number of days from 1 to 36500")
+    ] = Field(
         default=365,
         description="Reports, what the journal knows of their runs, and the names of accounts that hold nothing any "
         "more are removed after this many days.",

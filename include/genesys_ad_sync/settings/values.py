@@ -30,9 +30,13 @@ _FILTER_ITEM = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _FILTER_LIST = re.compile(r"\((?:[&|]\0+|!\0)\)")
+LONGEST_DURATION = timedelta(days=3660)
+LONGEST_KEPT = 36500
+"""Days. Reports that are older by far more would be from before the first year."""
 PATH_VARIABLES = "GENESYS_AD_SYNC_"
 """How the names of the environment variables begin that may be part of a path."""
 _PATH_VARIABLE = re.compile(r"\$(?:\{(\w*)\}?|(\w+))")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONNECTION_IN_URL = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -234,6 +238,16 @@ def iso_duration(value: object) -> object:
     return value
 
 
+def not_too_long(value: timedelta) -> timedelta:
+    """Refuse a duration of more than ten years.
+
+    A longer one leads out of the calendar when it is added to a time.
+    """
+    if abs(value) > LONGEST_DURATION:
+        raise wrong("is longer than ten years", "Write for example P1D (one day).")
+    return value
+
+
 def longer_than_nothing(value: timedelta) -> timedelta:
     """Refuse a duration of zero or less."""
     if value <= timedelta(0):
@@ -255,6 +269,8 @@ def report_url(value: str) -> str:
             hide="@" in expanded,
         )
     _refuse_secrets(expanded)
+    if _CONTROL.search(expanded):
+        raise wrong("has a line break or a tab in it", "Write the path on one line, without them.", hide=True)
     return expanded
 
 
@@ -306,6 +322,8 @@ Flag = Annotated[StrictBool, Write("true or false")]
 Count = Annotated[int, Field(strict=True, ge=0), Write("a whole number, 0 or more")]
 Percent = Annotated[int, Field(strict=True, ge=0, le=100), Write("a whole number from 0 to 100, without the % sign")]
 Schedule = Annotated[FilledText, Write("a cron expression in quotes", "*/15 * * * *")]
-Duration = Annotated[timedelta, BeforeValidator(iso_duration), Write("an ISO 8601 duration", "PT8H")]
+Duration = Annotated[
+    timedelta, BeforeValidator(iso_duration), AfterValidator(not_too_long), Write("an ISO 8601 duration", "PT8H")
+]
 Patterns = tuple[FilledText, ...]
 """Shell patterns (``*``, ``?``, ``[…]``); case does not matter."""

@@ -84,13 +84,23 @@ class ActiveDirectoryHook(BaseHook):
     def warnings(self) -> list[str]:
         """Return what the connection leaves unprotected, for the log and the report."""
         from genesys_ad_sync.directory.connection import Transport
+        from genesys_ad_sync.directory.hosts import GLOBAL_CATALOG_PORTS, Host
 
-        if self.settings().transport is not Transport.PLAIN:
-            return []
-        return [
-            f"the connection {self.active_directory_conn_id} sends the bind password and what it reads unencrypted "
-            "(`transport` is plain). Use ldaps"
-        ]
+        settings = self.settings()
+        warnings = []
+        if settings.transport is Transport.PLAIN:
+            warnings.append(
+                f"the connection {self.active_directory_conn_id} sends the bind password and what it reads unencrypted "
+                "(`transport` is plain). Use ldaps"
+            )
+        hosts = (host for host in settings.parsed_hosts() if isinstance(host, Host))
+        if ports := sorted({host.port for host in hosts} & GLOBAL_CATALOG_PORTS):
+            warnings.append(
+                f"the connection {self.active_directory_conn_id} uses port {' and '.join(map(str, ports))}, which is "
+                "the global catalog: it has only a part of each object's attributes. So it may not show when an "
+                "account expires, or a value that rules compare. Use port 636, or 389 with starttls"
+            )
+        return warnings
 
     def test_connection(self) -> tuple[bool, str]:
         """Answer the Test button of the form: every host of the connection is tried.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +19,7 @@ ENCRYPTED, PLAIN = "https", "plain"
 """Values of the extra `transport`."""
 DEFAULT_TIMEOUT = 30.0  # seconds, to connect and between two bytes of an answer
 
+_ENDING = re.compile(r"(/api/v2|/oauth/token|/oauth)/*$", re.IGNORECASE)
 _OWN_EXTRAS = frozenset({"api_url", "login_url", "timeout", "requests_per_minute", "transport"})
 _HTTP_EXTRAS = frozenset({"verify", "verify_ssl", "cert", "proxies", "proxy", "trust_env"})
 
@@ -51,7 +56,7 @@ def read_connection(connection_id: str, connection: Any) -> GenesysConnection:
             f"Connection {connection_id}: set Login to the OAuth client's id and Password to its secret"
         )
     rate = _positive(connection_id, extra, "requests_per_minute")
-    http_extra = {key: _true_or_false(value) for key, value in extra.items() if key in _HTTP_EXTRAS}
+    http_extra = _http_extra(connection_id, extra)
     return GenesysConnection(
         connection_id=connection_id,
         api_url=urls["api_url"],
@@ -100,14 +105,53 @@ def _url(connection_id: str, key: str, value: Any, transport: str) -> str:
         raise SettingsError(must_be) from None
     if "@" in text:
         raise SettingsError(f"{must_be}, without a login: take out what is before the @")
-    if parts.scheme not in ("http", "https") or not host or "?" in text or "#" in text:
+    if parts.scheme not in ("http", "https") or not host or re.search(r"[?#\s\\]", text):
         raise SettingsError(must_be)
+    if ending := _ENDING.search(text):
+        raise SettingsError(f"{must_be}, without {ending.group(1)}: that is added to it")
     if parts.scheme == "http" and transport != PLAIN and not is_loopback(host):
         raise SettingsError(
             f"Connection {connection_id}: `{key}` would send the client secret and the access token unencrypted. Use "
             f"https://, or set the extra `transport` to {PLAIN} if the network between is your own. Nothing was sent."
         )
     return text.rstrip("/")
+
+
+def _http_extra(connection_id: str, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the extras of HttpHook, checked.
+
+    The library requests notices what is wrong with them only when it sends.
+    """
+    found = {key: _true_or_false(value) for key, value in extra.items() if key in _HTTP_EXTRAS}
+    for key in found.keys() & {"verify", "verify_ssl", "cert"}:
+        value = found[key]
+        for file in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(file, str) and not Path(file).exists():
+                raise SettingsError(
+                    f"Connection {connection_id}: `{key}` does not exist on this machine: {file}. Every worker needs "
+                    f"that file."
+                )
+    for key in found.keys() & {"proxies", "proxy"}:
+        found[key] = _proxies(connection_id, key, found[key])
+    return found
+
+
+def _proxies(connection_id: str, key: str, value: Any) -> dict[str, str]:
+    """Return the proxies by scheme.
+
+    A single one is for both schemes. A proxy may hold a login, so it is not shown.
+    """
+    if isinstance(value, str) and value.lstrip().startswith("{"):  # the form has only text
+        with suppress(ValueError):
+            value = json.loads(value)
+    if isinstance(value, str):
+        value = {"http": value, "https": value}
+    if not isinstance(value, Mapping) or not all(isinstance(url, str) and "://" in url for url in value.values()):
+        raise SettingsError(
+            f"Connection {connection_id}: `{key}` must be a URL like http://proxy.example.com:3128, or an object like "
+            f'{{"https": "http://proxy.example.com:3128"}}'
+        )
+    return dict(value)
 
 
 def _warnings(connection_id: str, urls: Mapping[str, str], http_extra: Mapping[str, Any]) -> Iterator[str]:

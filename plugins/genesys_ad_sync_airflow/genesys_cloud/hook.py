@@ -220,7 +220,7 @@ class GenesysCloudHook(HttpHook):
             answer = session.send(prepared, timeout=self.settings.timeout, allow_redirects=False, **options)
             metrics.count_request(request.method, request.path, answer.status_code)
             return answer
-        except requests.RequestException as error:
+        except OSError as error:  # of requests; a plain one if a file with certificates is missing
             metrics.count_request(request.method, request.path, None)
             # The text of the cause shows the URL.
             raise no_answer(error, request.method, request.path, self.settings.timeout) from None
@@ -252,7 +252,7 @@ class GenesysCloudHook(HttpHook):
                     timeout=settings.timeout,
                     **options,
                 )
-        except requests.RequestException as error:
+        except OSError as error:
             failure = no_answer(error, "POST", TOKEN_PATH, settings.timeout)
             failure.ambiguous = False  # fetching a token twice does no harm, also for a POST
             raise failure from None

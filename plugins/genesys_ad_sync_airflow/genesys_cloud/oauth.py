@@ -6,6 +6,7 @@ Authlib speaks OAuth. A `TokenStore` keeps the token; the one here keeps it in t
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -25,9 +26,11 @@ from genesys_ad_sync.genesys.errors import (
 )
 from genesys_ad_sync.genesys.responses import json_object, retry_after, words_of
 
+_SENDABLE = re.compile(r"[!-~]+")  # in a header
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path, no secret
 RENEW_BEFORE = 60.0  # seconds before its end; Genesys' own Go client does the same
 SHORTEST_LIFETIME = 300.0  # seconds; assumed if the answer has no lifetime
+LONGEST_LIFETIME = 172_800.0  # seconds; two days are the most that Genesys lets a client choose
 
 
 @dataclass(frozen=True)
@@ -185,19 +188,43 @@ def fetch_token(
     try:
         with OAuth2Session(client_id, client_secret, **session_options) as session:
             session.register_compliance_hook("access_token_response", keep)
-            answer = session.fetch_token(
+            session.fetch_token(
                 login_url + TOKEN_PATH, grant_type="client_credentials", timeout=timeout, allow_redirects=False
             )
-        value, lifetime = answer["access_token"], float(answer.get("expires_in") or SHORTEST_LIFETIME)
     except OAuthError as error:
         said = {"error": str(error.error or ""), "error_description": str(error.description or "")}
         _raise_for(answers[-1], login_url, connection_id, {**said, **_body(answers[-1])}, client_secret)
-    except (requests.HTTPError, ValueError, KeyError, TypeError):
-        if not answers:
-            raise
-        # No JSON object, or one without a token.
+    except requests.HTTPError:
         _raise_for(answers[-1], login_url, connection_id, _body(answers[-1]), client_secret)
-    return Token(value, began + lifetime - min(RENEW_BEFORE, lifetime / 2))
+    except (ValueError, KeyError, TypeError, OverflowError):
+        if not answers:
+            raise  # else Authlib minds something of the answer, such as its lifetime
+    return _token_of(answers[-1], began, login_url, connection_id, client_secret)
+
+
+def _token_of(response: requests.Response, began: float, login_url: str, connection_id: str, secret: str) -> Token:
+    """Return the token of an answer.
+
+    Raises UnexpectedAnswer for one without a token that can be sent.
+    """
+    body = json_object(response.content)
+    value = body.get("access_token")
+    if not isinstance(value, str) or not _SENDABLE.fullmatch(value):
+        _raise_for(response, login_url, connection_id, _body(response), secret)
+    lifetime = _lifetime(body.get("expires_in"))
+    return Token(str(value), began + lifetime - min(RENEW_BEFORE, lifetime / 2))
+
+
+def _lifetime(value: Any) -> float:
+    """Return the seconds that a token lives, as its answer says.
+
+    A number that cannot be meant counts as none: each request would fetch a token, or a dead one would be kept.
+    """
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return SHORTEST_LIFETIME
+    return min(seconds, LONGEST_LIFETIME) if seconds > 1 else SHORTEST_LIFETIME
 
 
 def _body(response: requests.Response) -> dict[str, Any]:

@@ -28,6 +28,7 @@ FREE_SHARE = 0.5  # of the budget, usable at once
 SPREAD_OVER = 0.97  # of the window: the last request of a budget must not come too late for it
 LONGEST_GUESS = 5.0  # seconds without an answer for which the others' use is guessed; a request is better then
 SHORTEST_WAIT = 0.001  # seconds; a clock may not show less
+LONGEST_WINDOW = 3600.0  # seconds; a reset further away is nonsense, and would stop all requests
 FROM_ITS_BEGINNING = 0.25  # share of the budget; an answer with no more of it used shows the window's length
 
 
@@ -107,7 +108,7 @@ class WindowPacer:
             if wait is not None:
                 state.not_before = max(state.not_before, now + wait)
             limit = int(allowed) if allowed is not None else state.newest_limit
-            if count is None or reset is None or limit is None:
+            if count is None or reset is None or limit is None or reset > LONGEST_WINDOW:
                 state.count_one()
                 return
             state.count_one(but=limit)

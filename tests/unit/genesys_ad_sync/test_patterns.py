@@ -54,6 +54,19 @@ def test_what_the_two_libraries_read_differently_is_refused(expression: str) -> 
     assert patterns.problem_of(expression) is not None
 
 
+@pytest.mark.parametrize("expression", ["((a{1000}){1000}){1000}", "(?:(?:x{2,999}){1,999}){1,999}"])
+def test_repetitions_that_multiply_are_refused_before_they_are_written_out(expression: str) -> None:
+    """`regex` would need gigabytes to compile them, and no limit of time holds there."""
+    assert "1,000,000 times" in str(patterns.problem_of(expression))
+
+
+@pytest.mark.parametrize(
+    "expression", [r"GC-\d{4}-.{1,64}-.{1,64}", r"[a-z]{2}(?:-\w{1,20}){0,5}", "((a{100}){100}){100}"]
+)
+def test_usual_repetitions_are_accepted(expression: str) -> None:
+    assert patterns.problem_of(expression) is None
+
+
 @pytest.mark.parametrize("expression", [r"GC-\{x\}", "a{2}b{1,}c{,3}", "[{}]", r"GC-[^]{]+", r"\N{SPACE}+"])
 def test_braces_with_one_meaning_are_accepted(expression: str) -> None:
     assert patterns.problem_of(expression) is None

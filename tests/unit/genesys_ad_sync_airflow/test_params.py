@@ -144,6 +144,16 @@ def test_the_form_takes_an_object_guid_with_or_without_a_genesys_user(entry: str
     ("conf", "error", "fact"),
     [
         ({"dryrun": True}, ParamError, "`dryrun` is not a param of this DAG"),
+        (
+            {"window_start": "0001-01-01T00:00:00+14:00"},
+            WindowError,
+            "window_start: '0001-01-01T00:00:00+14:00' is outside of the calendar",
+        ),
+        (
+            {"window_end": "9999-12-31T23:59:59-12:00"},
+            WindowError,
+            "window_end: '9999-12-31T23:59:59-12:00' is outside of the calendar",
+        ),
         ({"window_start": "2026-11-31"}, WindowError, "window_start: '2026-11-31' is not a time"),
     ],
 )

@@ -26,7 +26,7 @@ DIRECTORY_LINES: dict[str, Entry] = entries_of(
         "directory.login": (
             "Login",
             "The account is accepted. After a refused login no other host is tried.",
-            "Correct login and password of the connection, or have the account unlocked.",
+            "Correct login and password of the connection, or the account in Active Directory, as the text says.",
         ),
         "directory.clock": (
             "Clock",

@@ -24,6 +24,8 @@ def file_time(moment: datetime) -> int:
         (512, NEVER, AccountState.ENABLED),
         (512, NEVER - 1, AccountState.ENABLED),  # beyond any calendar
         (512, None, AccountState.ENABLED),
+        (512, -1, AccountState.ENABLED),  # as every other reading takes it
+        (512, file_time(NOW), AccountState.EXPIRED),
         (512, file_time(NOW + timedelta(seconds=1)), AccountState.ENABLED),
         (512, file_time(NOW - timedelta(seconds=1)), AccountState.EXPIRED),
         (514, 0, AccountState.DISABLED),

@@ -32,6 +32,24 @@ def test_a_guid_is_text_in_the_usual_form(name):
     assert person(name, b"short") is None
 
 
+@pytest.mark.parametrize("name", ["sIDHistory", "msExchMasterAccountSid"])
+def test_a_former_sid_is_text_too(name):
+    sid = bytes([1, 2]) + (5).to_bytes(6, "big") + (21).to_bytes(4, "little") + (513).to_bytes(4, "little")
+    assert person(name, sid) == "S-1-5-21-513"
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"\x01", b"\x01\x05\0\0\0\0\0\x05", b"\x01\x01" + b"\0" * 12 + b"zz", b"S-1-5-21"]
+)
+def test_bytes_of_another_form_are_no_sid(value):
+    """Zeros must not be made up for what is missing."""
+    assert person("sIDHistory", value) is None
+
+
+def test_binary_values_that_happen_to_be_utf_8_are_no_text():
+    assert person("customId", b"\x01\0\0\x05") is None
+
+
 def test_two_people_never_become_one_by_bytes_that_are_no_text():
     assert person("customId", b"\xff\xfe") is None
     assert person("customId", b"\xff\xfd") is None
@@ -53,6 +71,11 @@ def test_a_sid_is_text():
         (["smtp:b@t", "smtp:a@t"], "a@t"),
         (["X500:/o=t/cn=ann", "SIP:ann@t"], None),
         (["ann@t"], None),
+        (["Smtp:b@t", "sMTP:c@t", "SMTP:ann@t"], "ann@t"),
+        (["Smtp:b@t"], "b@t"),
+        (["SMTP: ann@t", "smtp:b@t"], "ann@t"),
+        (["SMTP:", "smtp:b@t"], "b@t"),
+        (["smtp:"], None),
     ],
 )
 def test_proxy_addresses_are_the_primary_mail_address(values, address):

@@ -90,3 +90,16 @@ def test_one_server_name_for_all_or_one_for_each():
         names("dc1.t,dc2.t")
     with pytest.raises(SettingsError, match="not a DNS name"):
         names("https://dc.t")
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("*.example.com", "full name of the host"), ("[fd00::1]", "without brackets")]
+)
+def test_a_name_that_was_copied_from_a_certificate_gets_a_remedy_that_helps(name, remedy):
+    with pytest.raises(SettingsError, match=remedy):
+        parsed("dc1", server_name=name)
+
+
+def test_what_cannot_be_seen_in_a_host_is_shown():
+    assert str(parsed("dc1\u200b")) == "dc1\u27e8U+200B\u27e9"
+    assert "\n" not in str(parsed("dc1\ndc2"))

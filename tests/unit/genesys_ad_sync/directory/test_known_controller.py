@@ -57,6 +57,8 @@ def test_the_known_one_is_used_and_closed():
         ("example.com", "dc2.example.com"),  # it answered by itself
         ("dc2.example.com", "dc1.example.com"),  # the connection names the one that answered
         ("DC2.example.com.", "dc1.example.com"),
+        ("DC2", "dc1.example.com"),  # by the first part of its name
+        ("dc1", "dc1.example.com"),
         ("example.com", "dc1.attacker.test"),
         ("example.com", "dc1.notexample.com"),
         ("example.com", None),
@@ -96,7 +98,10 @@ def test_port_and_protection_are_those_of_the_host_and_the_certificate_must_carr
     assert opened == [Host("dc1.example.com", 3269, "dc1.example.com")]
 
 
-def test_hosts_that_the_connection_names_keep_their_order(monkeypatch):
+@pytest.mark.parametrize(
+    "own", ["DC1.example.com", "dc1.example.com:636", "ldaps://dc1.example.com.", "dc1", "DC1:636"]
+)
+def test_hosts_that_the_connection_names_keep_their_order(monkeypatch, own):
     monkeypatch.setattr(connection, "_connect_to", lambda *_: pytest.fail("not to be tried"))
-    settings = LdapSettings(("example.com", "DC1.example.com"), "reader", "x")
+    settings = LdapSettings(("example.com", own), "reader", "x")
     assert _open_known("dc1.example.com", Host("example.com", 636, "example.com"), settings, None) is None

@@ -16,6 +16,7 @@ from genesys_ad_sync.directory.link_metadata import (
     MetadataReader,
     guids_by_dn,
     parse,
+    parse_known,
     rebuild_changes,
     time_of,
 )
@@ -141,6 +142,17 @@ def test_records_in_another_form_are_counted_and_said(time: str) -> None:
     assert len(reader.records(guid_of(1))) == 1
     assert reader.supported
     assert "1 of 3 records" in reader.notes()[0]
+
+
+@pytest.mark.parametrize("time", ["134399723640000000", "2026-01-02T11:00:00.5Z", "garbage"])
+def test_a_removed_link_whose_end_cannot_be_read_is_no_present_one(time: str) -> None:
+    """Else a window of the past would miss the removal without a word."""
+    assert parse_known([xml(deleted=time, version=2)]) == ([], 1)
+    assert parse_known([xml().replace(b"2026-01-01T10:00:00Z", time.encode())]) == ([], 1)
+
+
+def test_an_odd_version_is_no_error() -> None:
+    assert [record.version for record in parse([xml().replace(b"<dwVersion>1<", "<dwVersion>²<".encode())])] == [1]
 
 
 def test_records_of_no_known_form_at_all_are_said_too() -> None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from genesys_ad_sync.directory.connection import LdapSettings, Transport, connect
-from genesys_ad_sync.directory.refusals import certificate_problem
+from genesys_ad_sync.directory.refusals import bind_refusal, certificate_problem
 from genesys_ad_sync.errors import DirectoryBindError, DirectoryCertificateError, DirectoryUnreachable
 from tests.support.ldap_listener import accept_login, listening
 
@@ -183,6 +183,20 @@ def test_a_refused_login_ends_at_the_first_domain_controller(number, said):
     assert asked == 1, "a second try would count towards locking the account"
 
 
+@pytest.mark.parametrize("number", ["52f", "530", "531", "532", "533", "568", "569", "701", "773", "775"])
+def test_a_login_that_is_right_is_not_sent_to_be_checked(number):
+    """Another password would not help, and trying one counts towards locking the account."""
+    text = bind_refusal(49, "invalidCredentials", data(number), Transport.LDAPS).text
+    assert "Check login and password" not in text
+    assert text.endswith(".")
+
+
+@pytest.mark.parametrize("number", ["525", "52e", "8c1"])
+def test_a_login_that_may_be_wrong_is(number):
+    text = bind_refusal(49, "invalidCredentials", data(number), Transport.LDAPS).text
+    assert "Check login and password of the connection." in text
+
+
 @pytest.mark.parametrize("message", [data("8c1"), "something new", ""])
 def test_an_unknown_reason_is_shown_and_not_guessed_away(message):
     error, asked = login((49, message), (0, ""))
@@ -202,3 +216,4 @@ def test_a_domain_controller_that_checked_no_password_is_skipped(code, message):
     error, asked = login((code, message))
     assert isinstance(error, DirectoryUnreachable)
     assert f"code {code}" in str(error)
+    assert "firewall" not in str(error), "it was reached"

@@ -274,7 +274,7 @@ def test_a_refused_look_at_deleted_objects_is_no_error(code):
     assert objects.tombstones([guid_of(1)]) == frozenset()
 
 
-@pytest.mark.parametrize(("values", "days"), [([b"180"], 180), (None, 60)])
+@pytest.mark.parametrize(("values", "days"), [([b"180"], 180), (None, 60), ([b"2147483647"], 36_500)])
 def test_the_lifetime_of_tombstones_is_read_from_the_configuration(values, days):
     def answer(base, **_):
         if not base:

@@ -48,6 +48,13 @@ def test_guid_and_seconds_of_a_temporary_member_are_read(form):
     assert ctl.split_ttl(ctl.with_ttl(plain, 60)) == (plain, 60)
 
 
+@pytest.mark.parametrize("seconds", [b"0", b"-1", b"-99999999999999999999"])
+def test_a_member_whose_time_is_over_has_no_seconds_left(seconds):
+    form = b"<TTL=" + seconds + b">," + GUID + b";" + DN
+    assert ctl.guid_of_value(form) == guid_of(7)
+    assert ends_of(seconds_left([form]), NOW) == {guid_of(7): NOW}
+
+
 @pytest.mark.parametrize("form", [value(7), b"<GUID=1>;CN=a\\<TTL\\=5\\>\\,b,DC=t", GUID + b";CN=\\<TTL=5\\>,DC=t"])
 def test_a_name_that_looks_like_a_ttl_is_none(form):
     assert ctl.split_ttl(form) == (form, None)

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from genesys_ad_sync.directory.connection import LdapSettings, Transport
 from genesys_ad_sync.directory.entries import DirSyncRefused, Entry
 from genesys_ad_sync.directory.objects import ObjectSet
 from genesys_ad_sync.doctor import Line, Outcome, run_checks
 from genesys_ad_sync.doctor.directory import CHECKS, DirectorySubject
-from genesys_ad_sync.doctor.domain_controllers import _certificate, _clock
+from genesys_ad_sync.doctor.domain_controllers import _certificate, _clock, domain_controllers
 from genesys_ad_sync.model import DirectoryGroup, DirectoryView
 from tests.support.fake_directory_session import NOW, FakeSession
+from tests.support.ldap_listener import accept_login, listening
 from tests.support.sync_examples import definition
 
 
@@ -114,6 +116,14 @@ def test_a_certificate_says_how_many_days_are_left(days: int | None, outcome: Ou
     ends = None if days is None else NOW + timedelta(days=days, hours=1)
     line = _certificate("dc1", ends, NOW)
     assert (line.outcome, words in line.text) == (outcome, True)
+
+
+def test_a_login_that_was_not_checked_is_no_wrong_login() -> None:
+    with listening(lambda request: accept_login(request, 49, b"80090308: AcceptSecurityContext error, data 51f")) as dc:
+        settings = LdapSettings((f"127.0.0.1:{dc.port}",), "svc@t", "x", transport=Transport.PLAIN, receive_timeout=5)
+        lines = {line.check: line for line, _ in domain_controllers(settings, lambda: NOW)}
+    assert lines["directory.host"].outcome is Outcome.OK
+    assert "another login need not help" in str(lines["directory.login"].what_to_do)
 
 
 def test_without_a_session_every_line_that_needs_one_is_not_proven() -> None:

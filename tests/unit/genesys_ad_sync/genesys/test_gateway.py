@@ -131,6 +131,32 @@ def test_individuals_are_all_or_an_error() -> None:
         gateway.individuals("g1")
 
 
+@pytest.mark.parametrize("odd", [{"state": None}, {"state": 5}, {"email": 5}, {"username": {"x": 1}}])
+def test_one_odd_user_hides_no_other_member(odd: dict[str, Any]) -> None:
+    entities = [person(1), {**person(2), **odd}]
+    gateway = GenesysGateway(FakeGenesysClient(lambda _: {"entities": entities, "total": 2, "pageCount": 1}))
+    assert gateway.individuals("g1") == {"u1", "u2"}
+    assert "u1" in gateway.members(["u1", "u2"])
+
+
+def test_a_mail_that_is_no_text_is_none() -> None:
+    gateway = GenesysGateway(organisation([person(1), {**person(2), "email": 5}]))
+    assert [user.id for user in gateway.find_users(UserKey.EMAIL, ["person1@x.example", "5"])] == ["u1"]
+
+
+@pytest.mark.parametrize("odd", [{"owners": ["x"]}, {"owners": [None]}, {"owners": [{}]}])
+def test_a_group_of_another_shape_is_an_error_of_ours(odd: dict[str, Any]) -> None:
+    body = {"entities": [{"id": "g1", **odd}], "total": 1, "pageCount": 1}
+    with pytest.raises(UnexpectedAnswer):
+        GenesysGateway(FakeGenesysClient(lambda _: body)).groups()
+
+
+def test_a_state_counts_in_any_case_and_an_odd_version_as_none() -> None:
+    body = {"entities": [{"id": "g1", "state": "Active", "version": "\u00b2"}], "total": 1, "pageCount": 1}
+    (group,) = GenesysGateway(FakeGenesysClient(lambda _: body)).groups()
+    assert (group.state, group.version) == ("active", None)
+
+
 def test_individuals_are_remembered_as_they_were_shown_last() -> None:
     entities = [person(1), {"id": "u2"}]  # an id that nobody has
     gateway = GenesysGateway(FakeGenesysClient(lambda _: {"entities": entities, "total": 2, "pageCount": 1}))

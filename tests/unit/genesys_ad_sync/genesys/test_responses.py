@@ -174,6 +174,12 @@ def test_json_that_breaks_off_is_told_from_a_page() -> None:
     assert caught.value.ambiguous  # a write may be in effect
 
 
+@pytest.mark.parametrize("status", [200, 400, 403])
+def test_a_body_that_is_nested_too_deeply_is_no_answer_of_genesys(status: int) -> None:
+    with pytest.raises(UnexpectedAnswer):
+        parsed(status, b"[" * 100_000)
+
+
 def test_a_redirect_is_no_answer() -> None:
     with pytest.raises(UnexpectedAnswer, match="redirect"):
         parsed(302, Location="https://elsewhere.example/")

@@ -25,6 +25,7 @@ FORMULAS = [
     "\u00a0=1",
     "\u200b=1",
     "\ufeff=1",
+    *(f"{unseen}=1" for unseen in "\u061c\u034f\u115f\u206f\u2800\u3164\ufe0f\ufff9\U000e0001"),
     "\uff1d1",
     "\uff0b1",
     "\uff0d1",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from ldap3.operation.search import compile_filter, parse_filter
 from pydantic_core import PydanticCustomError
 
-from genesys_ad_sync.settings import SyncDefinition, values
+from genesys_ad_sync.errors import SettingsError
+from genesys_ad_sync.settings import SyncDefinition, parse_definition, values
 from genesys_ad_sync.settings.messages import _model_in
 from genesys_ad_sync.settings.values import Section, Write
 
@@ -102,3 +104,35 @@ def test_every_key_says_what_it_means_and_what_to_write() -> None:
         for key, field in section.model_fields.items():
             assert (field.description or "").endswith("."), f"{section.__name__}.{key} has no description"
             assert Write.of(field) != Write(), f"{section.__name__}.{key} does not say what to write"
+
+
+BASE = """
+directory: {group_base: "OU=Contact Center,DC=example,DC=com"}
+groups: [{name: "%s", genesys_name: "x"}]
+"""
+
+
+@pytest.mark.parametrize("expression", ["(" * 3000 + ")" * 3000, "GC-.{4294967295}"])
+def test_an_expression_that_python_cannot_compile_is_an_error_of_its_key(expression: str) -> None:
+    with pytest.raises(SettingsError, match=r"groups\[0\].name"):
+        parse_definition(BASE % expression)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "limits: {answer_within: P999999999D}",
+        "limits: {answer_within: P9000Y}",
+        "report: {keep_days: 999999}",
+        "report: {keep_days: 99999999999}",
+    ],
+)
+def test_no_time_leads_out_of_the_calendar(text: str) -> None:
+    """Else a run ends with an OverflowError, after it has written."""
+    with pytest.raises(SettingsError, match=r"longer than ten years|from 1 to 36500"):
+        parse_definition(f"{BASE % 'GC-.+'}\n{text}")
+
+
+def test_reports_may_be_kept_for_a_hundred_years() -> None:
+    kept = parse_definition(f"{BASE % 'GC-.+'}\nreport: {{keep_days: 36500}}").report.keep_days
+    assert datetime(2026, 1, 1, tzinfo=timezone.utc) - timedelta(days=kept) < datetime(1927, 1, 1, tzinfo=timezone.utc)

@@ -120,3 +120,13 @@ def test_importing_the_hook_loads_no_ldap_library(pytestconfig):
         [sys.executable, "-c", code], cwd=pytestconfig.rootpath, capture_output=True, text=True, check=True
     )
     assert done.stdout.split()[-1] == "False"
+
+
+@pytest.mark.parametrize(
+    ("host", "said"), [("dc1,dc2:3269", ["3269"]), ("dc1:3268,dc2:3269", ["3268 and 3269"]), ("dc1", [])]
+)
+def test_the_global_catalog_is_warned_of(hook_for, host, said):
+    """It has no accountExpires by default: every account would last for ever."""
+    warnings = hook_for(host=host).warnings()
+    assert [text for text in said if text in " ".join(warnings)] == said
+    assert len(warnings) == len(said)

@@ -85,9 +85,52 @@ def test_a_certificate_that_is_not_verified_is_warned_of(extra: dict[str, Any]) 
     assert ["does not verify" in text for text in read(**extra).warnings] == [True]
 
 
-@pytest.mark.parametrize("extra", [{}, {"verify": True}, {"verify": "/etc/ca.pem"}])
+@pytest.mark.parametrize("extra", [{}, {"verify": True}, {"verify": __file__}])
 def test_a_verified_certificate_is_not_warned_of(extra: dict[str, Any]) -> None:
     assert read(**extra).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "extra", [{"verify": "/no/ca.pem"}, {"verify_ssl": "no"}, {"cert": "/no/x"}, {"cert": [__file__, "/no/key.pem"]}]
+)
+def test_a_missing_certificate_file_is_named(extra: dict[str, Any]) -> None:
+    """To requests it is an OSError while sending, which no stage expects."""
+    with pytest.raises(SettingsError, match="does not exist on this machine"):
+        read(**extra)
+
+
+@pytest.mark.parametrize("key", ["api_url", "login_url"])
+@pytest.mark.parametrize("ending", ["/api/v2", "/api/v2/", "/API/V2", "/oauth/token", "/oauth"])
+def test_a_path_that_is_added_anyway_is_refused(key: str, ending: str) -> None:
+    """Genesys would answer 404, as for a group that does not exist."""
+    with pytest.raises(SettingsError, match=f"`{key}`.* without {ending.rstrip('/')}: that is added"):
+        read(**{key: f"https://api.example.com{ending}"})
+    assert read(**{key: "https://proxy.example.com/genesys"})
+
+
+@pytest.mark.parametrize("url", ["https://a.example/x y", "https://a.ex\nample", "https://a.example\\x"])
+def test_a_url_holds_nothing_that_libraries_read_in_different_ways(url: str) -> None:
+    with pytest.raises(SettingsError, match="must be a URL"):
+        read(api_url=url)
+
+
+PROXY = "http://proxy.example.com:3128"
+
+
+@pytest.mark.parametrize("key", ["proxy", "proxies"])
+@pytest.mark.parametrize(
+    "value", [PROXY, {"http": PROXY, "https": PROXY}, f'{{"http": "{PROXY}", "https": "{PROXY}"}}']
+)
+def test_a_proxy_may_be_one_url_or_one_for_each_scheme(key: str, value: object) -> None:
+    """To requests a text is an AttributeError while sending."""
+    assert read(**{key: value}).http_extra == {key: {"http": PROXY, "https": PROXY}}
+
+
+@pytest.mark.parametrize("value", [[PROXY], 3128, {"https": None}, "proxy.example.com", f"{{'https': '{SECRET}'}}"])
+def test_another_proxy_is_refused_and_not_shown(value: object) -> None:
+    with pytest.raises(SettingsError, match="`proxies` must be a URL") as refused:
+        read(proxies=value)
+    assert SECRET not in str(refused.value)
 
 
 @pytest.mark.parametrize(

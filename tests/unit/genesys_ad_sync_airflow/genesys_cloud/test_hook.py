@@ -24,6 +24,7 @@ import pytest
 from genesys_ad_sync.errors import GroupSyncError, SettingsError
 from genesys_ad_sync.genesys.errors import (
     AuthenticationFailed,
+    CertificateRejected,
     ConnectionFailed,
     PermissionMissing,
     RegionUnknown,
@@ -184,6 +185,30 @@ def test_a_token_is_good_until_a_minute_before_its_end(stub: StubGenesys, lifeti
         login_url=stub.url, client_id="i", client_secret="s", connection_id="c", timeout=60, clock=lambda: 1000.0
     )
     assert token == Token("token-1", renew_at=1000 + good_for)
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "good_for"),
+    [
+        *(("soon", 240), ("3600.5", 3540.5), (True, 240), ([1], 240), (None, 240), ("", 240)),
+        *((0, 240), (-5, 240), (float("nan"), 240), (float("inf"), 172_740), (10**18, 172_740), (10**400, 240)),
+    ],
+)
+def test_an_odd_lifetime_keeps_no_token_from_being_used(stub: StubGenesys, lifetime: Any, good_for: float) -> None:
+    """Neither is the login host asked before each request, nor is a token kept for ever."""
+    stub.token_answers = [Answer(200, {"access_token": "token-1", "expires_in": lifetime})]
+    token = fetch_token(
+        login_url=stub.url, client_id="i", client_secret="s", connection_id="c", timeout=60, clock=lambda: 1000.0
+    )
+    assert token == Token("token-1", renew_at=1000 + good_for)
+
+
+@pytest.mark.parametrize("value", ["", None, 123, ["x"], "a\r\nX-Evil: 1", "a b", "t\u00f6ken", "\u2603"])
+def test_what_cannot_be_sent_is_no_token(stub: StubGenesys, hook: GenesysCloudHook, value: Any) -> None:
+    stub.token_answers = [Answer(200, {"access_token": value, "expires_in": 3600})]
+    with pytest.raises(UnexpectedAnswer, match="answers no token"):
+        hook.call("GET", GROUPS)
+    assert stub.calls == []
 
 
 def test_after_a_401_there_is_one_new_token_and_one_more_try(stub: StubGenesys, hook: GenesysCloudHook) -> None:
@@ -486,6 +511,26 @@ def test_a_host_that_is_not_there_was_never_reached(
     assert len(clock.slept) == 5
     assert "E-77" not in str(caught.value)
     assert caught.value.__suppress_context__  # the original's text shows the URL
+
+
+def test_a_missing_file_with_certificates_is_an_error_of_ours(
+    new_hook: NewHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CONN, StubGenesys("https://127.0.0.1:1").connection())
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/ca.pem")
+    with pytest.raises(CertificateRejected, match="REQUESTS_CA_BUNDLE"):
+        new_hook().call("GET", GROUPS)
+
+
+def test_a_proxy_that_fails_is_named(new_hook: NewHook, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        proxy = f"http://ann:s3cr3t-Xy@127.0.0.1:{unused.getsockname()[1]}"
+        monkeypatch.setenv(CONN, StubGenesys("https://genesys.invalid").connection(proxy=proxy))
+        with pytest.raises(ConnectionFailed, match="HTTPS_PROXY") as failed:
+            new_hook().call("GET", GROUPS)
+    assert not failed.value.ambiguous
+    assert "s3cr3t" not in str(failed.value)
 
 
 def test_every_request_has_a_timeout(stub: StubGenesys, new_hook: NewHook, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,26 @@ def test_nobody_waits_as_long_as_nothing_is_known() -> None:
     assert clock.slept == []
 
 
+@pytest.mark.parametrize("reset", [3601, 1e12, 1e300])
+def test_a_nonsensical_reset_stops_no_request(reset: float) -> None:
+    clock = FakeClock()
+    pacer = new_pacer(clock)
+    for _ in range(3):
+        pacer.before()
+        pacer.observe(budget(count=10, allowed=10, reset=reset))
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize(("count", "allowed", "reset"), [(0, 0, 10), (0, -5, 10), (-7, 10, 10), (1, 10, -10)])
+def test_numbers_that_cannot_be_meant_break_nothing(count: int, allowed: int, reset: float) -> None:
+    clock = FakeClock()
+    pacer = new_pacer(clock)
+    for _ in range(3):
+        pacer.before()
+        pacer.observe(budget(count, allowed, reset))
+    assert sum(clock.slept) <= 30
+
+
 def test_half_of_the_budget_is_used_at_once_and_the_rest_spread_over_the_window() -> None:
     clock = FakeClock()
     times = send(new_pacer(clock), clock, 300)
