@@ -86,14 +86,13 @@ def check(  # noqa: PLR0913  one for each option
 
 def _files(config: Path | None, definition: str | None) -> list[Path]:
     """Return the files of the definitions to check. Raises SettingsError."""
-    from airflow.sdk.configuration import conf
-
-    from genesys_ad_sync.settings import config_folder, find_definitions
+    from genesys_ad_sync.settings import find_definitions
+    from genesys_ad_sync_airflow.cli.definitions import definitions_folder
 
     if config is not None and config.is_file():
         found = [config]
     else:
-        found = find_definitions(config or config_folder(Path(conf.get("core", "dags_folder"))))
+        found = find_definitions(config or definitions_folder())
     chosen = [path for path in found if definition in (None, path.stem)]
     if not chosen:
         names = ", ".join(path.stem for path in found)
