@@ -6,6 +6,7 @@ Nothing else goes to stdout.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, TypeVar
@@ -22,6 +23,9 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _WIDTH_WITHOUT_TERMINAL = 200
 _WIDTH_OF_LONG_TEXTS = 130
 
+_HARMFUL = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What JSON need not escape, and a terminal may obey. The escaped form means the same to a program."""
+
 
 def json_option(function: _Function) -> _Function:
     """Add the option `--json`, which every command has, as parameter ``as_json``."""
@@ -30,7 +34,7 @@ def json_option(function: _Function) -> _Function:
 
 def print_json(value: object) -> None:
     """Print a value as JSON; times in RFC 3339."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_as_text))
+    click.echo(_HARMFUL.sub(_escaped, json.dumps(value, indent=2, ensure_ascii=False, default=_as_text)))
 
 
 def print_table(
@@ -81,6 +85,10 @@ def print_list(columns: Sequence[str], rows: Sequence[Mapping[str, object]], *, 
         print_json(list(rows))
     else:
         print_table(columns, [[row[column] for column in columns] for row in rows], empty=empty)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _as_text(value: object) -> str:
