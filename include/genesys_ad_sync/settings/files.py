@@ -79,11 +79,18 @@ def load_definition(path: Path) -> SyncDefinition:
     """
     _check_file_name(path)
     refuse_shared_file(path)
+    return parse_definition(read_definition(path), name=path.stem, source=str(path), folder=path.parent)
+
+
+def read_definition(path: Path) -> str:
+    """Return the text of a definition's file. Raises SettingsError."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error}). Make it a readable file in UTF-8.") from None
-    return parse_definition(text, name=path.stem, source=str(path), folder=path.parent)
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        why = error.strerror
+    except UnicodeDecodeError as error:
+        why = str(error)
+    raise SettingsError(f"{path}: cannot be read ({why}). Make it a readable file in UTF-8.")
 
 
 def parse_definition(
