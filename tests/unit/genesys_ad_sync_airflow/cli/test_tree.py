@@ -70,6 +70,6 @@ def test_json_commands_no_terminal_and_means_the_same(capsys: pytest.CaptureFixt
     name = "a\x1b[2J\x9b31m\x7f\u202e\u2028\udcffä"
     print_json({name: [name]})
     printed = capsys.readouterr().out
-    assert [c for c in printed if unicodedata.category(c) in ("Cc", "Cs", "Zl") and c != "\n" or c == "\u202e"] == []
+    assert [c for c in printed if (unicodedata.category(c) in ("Cc", "Cs", "Zl") and c != "\n") or c == "\u202e"] == []
     assert "ä" in printed
     assert json.loads(printed) == {name: [name]}
