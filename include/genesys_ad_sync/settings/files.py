@@ -18,7 +18,7 @@ from genesys_ad_sync.settings.definition import (
     chosen_folder,
     dag_id_of,
 )
-from genesys_ad_sync.settings.messages import explained
+from genesys_ad_sync.settings.messages import all_explained
 from genesys_ad_sync.settings.rights import refuse_shared_file, refuse_shared_folder
 
 CONFIG_FOLDER_NAME = "genesys-ad-sync"
@@ -106,8 +106,8 @@ def parse_definition(
     try:
         return SyncDefinition.of(data, name=name, folder=folder)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        raise SettingsError("\n".join(f"{source}: {explained(detail)}" for detail in details)) from None
+        texts = all_explained(error.errors(include_url=False))
+        raise SettingsError("\n".join(f"{source}: {text}" for text in texts)) from None
 
 
 def _read_yaml(text: str, source: str) -> object:
