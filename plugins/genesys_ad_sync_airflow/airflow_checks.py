@@ -49,7 +49,7 @@ def _approvers(definition: SyncDefinition) -> Iterator[Line]:
         but = "except" if definition.approvers_must_differ else "also"
         yield note(
             key,
-            f"Not set: everybody with the right to answer in Airflow may do so, {but} the person who triggered the run.",
+            f"Not set: everybody with the right to answer in Airflow may, {but} the person who triggered the run.",
             "Name people in `approvers:`. `approvers_must_differ: true` leaves out the person who triggered the run.",
         )
         return

@@ -299,10 +299,12 @@ CASES = {
         ("genesys.users",), "does not exist", "directory:user:view"),
     "every group of the divisions": Case(
         lambda world: world.genesys.load_seed({**genesys_seed(), "groups": []}),
-        ("genesys.groups", "mapping.groups"), "sees no group at all", "divisions"),
+        ("genesys.groups", "mapping.groups"), "sees no group at all", "assign the role for each division"),
     "every user of the divisions": Case(
-        lambda world: world.genesys.load_seed({"users": [], "groups": genesys_seed()["groups"]}),
-        ("genesys.user_search", "genesys.users", "mapping.people"), "finds no active user at all", "divisions"),
+        lambda world: world.genesys.load_seed(
+            {"users": [], "groups": [{**group, "individuals": []} for group in genesys_seed()["groups"]]}),
+        ("genesys.user_search", "genesys.users", "mapping.people"), "finds no active user at all",
+        "assign the role for each division"),
     "the look-up of external ids": Case(
         _external_ids, ("genesys.external_ids",), "", "directory:user:view"),
     # mapping

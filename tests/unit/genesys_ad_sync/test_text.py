@@ -43,11 +43,6 @@ def test_markdown_shows_exactly_the_text(text: str, markdown: str) -> None:
     assert escape_markdown(text) == markdown
 
 
-def test_what_may_be_logged_ends_where_the_words_of_genesys_begin() -> None:
-    assert own_words(f"refused (409). {FOREIGN_WORDS}no user Ann Lee") == "refused (409)."
-    assert own_words("refused (409).") == "refused (409)."
-
-
 @pytest.mark.parametrize(
     ("text", "markdown"),
     [("a|b", "`a¦b`"), ("a`b", "``a`b``"), ("`a", "`` `a ``"), (" ", "`   `")],
