@@ -47,9 +47,9 @@ def one_line(text: object) -> str:
 
 
 def without_controls(text: str) -> str:
-    """Return the text with U+FFFD for control characters, and for marks that switch the direction of writing.
+    """Return the text with U+FFFD for control characters and marks of direction.
 
-    Tab, carriage return and line feed stay: they separate. The others could command a terminal.
+    Tab, carriage return and line feed stay: they separate. The others could command a terminal, or turn the text around.
     """
     return "".join(
         "\ufffd"

@@ -39,7 +39,7 @@ _STATUSES = {
 
 
 def count_request(method: str, path: str, status: int | None, headers: Mapping[str, str] | None = None) -> None:
-    """Count a request to Genesys Cloud, and send how much of the rate limit is used.
+    """Count a request, and send how much of the rate limit is used.
 
     :param status: None: no answer came.
     :param headers: of the answer; errors come without those of the rate limit, and leave its metric as it is.

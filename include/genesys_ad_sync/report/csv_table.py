@@ -68,7 +68,7 @@ def render_csv(report: Mapping[str, Any]) -> str:
 
 
 def guarded(value: object) -> str:
-    """Return the text of a cell that no spreadsheet takes for a formula, and no terminal for a command."""
+    """Return a cell that is neither a formula nor a command of a terminal."""
     return "" if value is None else _FORMULA.sub("'", without_controls(str(value)))
 
 

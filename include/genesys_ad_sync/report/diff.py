@@ -16,7 +16,10 @@ SIGNS = {"add": "+", "remove": "-"}
 
 
 def where_all_are(*, people: bool) -> str:
-    """Return where a list is complete: a terminal has the option of the command, a log the report."""
+    """Return where a list is complete.
+
+    A terminal has the option of the command, a log the report.
+    """
     return "with --json" if people else "in the report"
 
 

@@ -31,7 +31,10 @@ _PLAIN_WORDS = {
 
 
 def all_explained(errors: Sequence[ErrorDetails]) -> list[str]:
-    """Return a line for each error. A key that is misspelt is not said to be missing, too."""
+    """Return a line for each error.
+
+    A key that is misspelt is not said to be missing, too.
+    """
     misspelt = {
         (*error["loc"][:-1], near)
         for error in errors
