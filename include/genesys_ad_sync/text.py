@@ -49,7 +49,7 @@ def one_line(text: object) -> str:
 def without_controls(text: str) -> str:
     """Return the text with U+FFFD for control characters and marks of direction.
 
-    Tab, carriage return and line feed stay: they separate. The others could command a terminal, or turn the text around.
+    Tab, carriage return and line feed stay: they separate. The others command terminals, or turn text around.
     """
     return "".join(
         "\ufffd"
