@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import shutil
 import signal
 import sys
@@ -123,7 +124,16 @@ Sync definition     {world.folder / "config" / "default.yaml"}
 Reports             {world.folder / "reports"}
 Logs of tasks       {airflow.home / "logs"}
 Logs of Airflow     {airflow.home}/*.log
+
+To try the command line, or an Airflow of your own, with these two:
+{_export("active_directory_default", directory.connection())}
+{_export("genesys_cloud_default", world.genesys.connection())}
 """
+
+
+def _export(connection_id: str, connection: dict[str, Any]) -> str:
+    """Return the line for a shell that sets an Airflow connection."""
+    return f"export AIRFLOW_CONN_{connection_id.upper()}={shlex.quote(json.dumps(connection))}"
 
 
 def run(world: World, title: str, conf: dict[str, Any]) -> dict[str, Any]:

@@ -111,11 +111,11 @@ def _map_one(
             found = _find(rule, group, genesys, external_ids)
         except patterns.PatternTooSlow:
             # No later rule may decide: this one comes first.
-            text = f"groups[{index}]: the expression takes too long for the name of this AD group"
+            text = f"rule {index + 1} of groups: the expression takes too long for the name of this AD group"
             return SkippedGroup(group.guid, Reason.PATTERN_TOO_SLOW, text)
         if isinstance(found, GenesysGroup):
             return GroupPair(group.guid, found.id, found.name, index)
-        return SkippedGroup(group.guid, found.reason, f"groups[{index}]: {found.detail}")
+        return SkippedGroup(group.guid, found.reason, f"rule {index + 1} of groups: {found.detail}")
     return SkippedGroup(group.guid, Reason.UNMAPPED)
 
 

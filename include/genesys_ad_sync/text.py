@@ -43,9 +43,20 @@ def one_line(text: object) -> str:
     Control characters could forge a line of a log. Unicode marks that switch the direction of writing could turn the
     text around them. Each of them becomes U+FFFD.
     """
+    return without_controls(_LINE_BREAKS.sub(" ", str(text)))
+
+
+def without_controls(text: str) -> str:
+    """Return the text with U+FFFD for control characters and marks of direction.
+
+    Tab, carriage return and line feed stay: they separate. The others command terminals, or turn text around.
+    """
     return "".join(
-        "\ufffd" if unicodedata.category(character) in ("Cc", "Cs") or character in _DIRECTION_MARKS else character
-        for character in _LINE_BREAKS.sub(" ", str(text))
+        "\ufffd"
+        if (unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\r\n")
+        or character in _DIRECTION_MARKS
+        else character
+        for character in text
     )
 
 

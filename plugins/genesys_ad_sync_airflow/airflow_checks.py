@@ -46,10 +46,11 @@ def _fernet_key(_: SyncDefinition) -> Iterator[Line]:
 def _approvers(definition: SyncDefinition) -> Iterator[Line]:
     key, approvers = "airflow.approvers", definition.approvers
     if not approvers:
+        but = "except" if definition.approvers_must_differ else "also"
         yield note(
             key,
-            "Not set: everybody with the right to answer in Airflow may, also who triggered the run.",
-            "Name them in `approvers:`.",
+            f"Not set: everybody with the right to answer in Airflow may, {but} the person who triggered the run.",
+            "Name people in `approvers:`. `approvers_must_differ: true` leaves out the person who triggered the run.",
         )
         return
     known = _known_users()

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.observability import stats
 
-from genesys_ad_sync.genesys.request_counts import endpoint_of
+from genesys_ad_sync.genesys.request_counts import endpoint_family, endpoint_of
+from genesys_ad_sync.genesys.responses import header_number
 
 if TYPE_CHECKING:
     from genesys_ad_sync.journal import Journal
@@ -37,10 +38,18 @@ _STATUSES = {
 """Status of a change -> its count in the report."""
 
 
-def count_request(method: str, path: str, status: int | None) -> None:
-    """Count a request to Genesys Cloud. ``status`` None: no answer came."""
+def count_request(method: str, path: str, status: int | None, headers: Mapping[str, str] | None = None) -> None:
+    """Count a request, and send how much of the rate limit is used.
+
+    :param status: None: no answer came.
+    :param headers: of the answer; errors come without those of the rate limit, and leave its metric as it is.
+    """
     tags = {"endpoint": _tag(endpoint_of(method, path)), "status": str(status or _NO_ANSWER)}
     _safely(stats.incr, "requests", tags=tags)
+    used, allowed = (header_number((headers or {}).get(f"inin-ratelimit-{name}")) for name in ("count", "allowed"))
+    if used is not None and allowed:
+        share = {"endpoint": _tag(endpoint_family(path))}
+        _safely(stats.gauge, "budget_used_ratio", round(used / allowed, 3), tags=share)
 
 
 @contextmanager

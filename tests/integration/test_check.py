@@ -129,6 +129,14 @@ def _user_patch(world: CheckWorld) -> None:
     world.genesys.set_options(expand_groups="never")
 
 
+def _external_ids(world: CheckWorld) -> None:
+    world.keys["users"] = [
+        {"directory": "mail", "genesys": "email"},
+        {"directory": "employeeNumber", "genesys": "external_id", "authority": "HR"},
+    ]
+    world.genesys.add_fault("status", path="/api/v2/users/externalid/", status=403, times=None)
+
+
 def _folder_in_place_of_reports(world: CheckWorld) -> None:
     shutil.rmtree(world.folder / "reports")
     (world.folder / "reports").write_text("no folder")
@@ -150,6 +158,11 @@ def _moved_journal(world: CheckWorld) -> None:
 
 def _lost_journal(world: CheckWorld) -> None:
     report_store(world.definition).remember_journal("default", JournalStamp("another journal", 7))
+
+
+def _gone_journal(world: CheckWorld) -> None:
+    _lost_journal(world)
+    (world.folder / "journal.db").unlink()
 
 
 def _restored_journal(world: CheckWorld) -> None:
@@ -206,6 +219,9 @@ CASES = {
         ("directory.connection",), "no Airflow connection active_directory_default", "Correct the connection"),
     "a host that is down, and one that works": Case(
         _two_hosts, ("directory.host",), "refused", "the firewall from this worker"),
+    "the only host": Case(
+        lambda world: world.connect_directory(host="127.0.0.1:9"),
+        ("directory.host",), "refused", "the firewall from this worker"),
     "an entry that is no host": Case(
         lambda world: world.connect_directory(host="dc one"),
         ("directory.host",), "not a DNS name", "Correct the entry dc one in `host`"),
@@ -281,6 +297,16 @@ CASES = {
     "a listing that fails": Case(
         lambda world: world.genesys.add_fault("status", path="/api/v2/users$", status=404, times=None),
         ("genesys.users",), "does not exist", "directory:user:view"),
+    "every group of the divisions": Case(
+        lambda world: world.genesys.load_seed({**genesys_seed(), "groups": []}),
+        ("genesys.groups", "mapping.groups"), "sees no group at all", "assign the role for each division"),
+    "every user of the divisions": Case(
+        lambda world: world.genesys.load_seed(
+            {"users": [], "groups": [{**group, "individuals": []} for group in genesys_seed()["groups"]]}),
+        ("genesys.user_search", "genesys.users", "mapping.people"), "finds no active user at all",
+        "assign the role for each division"),
+    "the look-up of external ids": Case(
+        _external_ids, ("genesys.external_ids",), "", "directory:user:view"),
     # mapping
     "a definition that maps nothing": Case(
         lambda world: world.keys.update(groups=[{"attribute": "extensionAttribute9", "genesys_id": "{value}"}]),
@@ -302,6 +328,8 @@ CASES = {
         lambda world: world.set_journal("postgresql://sync:secret@127.0.0.1:9/journal"),
         ("journal.place",), "cannot be used", "group_sync_journal"),
     "a journal that was lost": Case(_lost_journal, ("journal.identity",), "Another journal", "The journal was lost"),
+    "a journal that is gone, while its reports are there": Case(
+        _gone_journal, ("journal.identity",), "this place has none", "The journal was lost"),
     "a journal from a backup": Case(
         _restored_journal, ("journal.identity",), "restored from a backup", "docs/operation.md"),
     "the report path": Case(

@@ -5,6 +5,8 @@ People's names carry the mark ``Xanthippe``, so that a single search finds a lea
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import logging
 import random
@@ -12,7 +14,7 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,15 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
+from genesys_ad_sync.doctor.document import CheckedBy, document_of
+from genesys_ad_sync.doctor.page import render_check_page
 from genesys_ad_sync.errors import GroupSyncError
 from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.journal.store import Journal
+from genesys_ad_sync.notices import RunEnd, Sender, message_of, question_of, troubles_of_run
+from genesys_ad_sync.notices.messages import html_text, plain_text, slack_text, subject_of
 from genesys_ad_sync.report import render_page, render_summary
+from genesys_ad_sync.report.csv_table import COLUMNS, render_csv
 from genesys_ad_sync.stages.approve_removals import ApprovalAnswer, apply_answer
 from genesys_ad_sync.stages.map_groups import map_groups
 from genesys_ad_sync.stages.patch import patch
@@ -31,6 +38,9 @@ from genesys_ad_sync.stages.plan import plan
 from genesys_ad_sync.stages.poll import poll
 from genesys_ad_sync.stages.report import write_interim_report
 from genesys_ad_sync.stages.resolve_users import resolve_users
+from genesys_ad_sync_airflow import metrics
+from genesys_ad_sync_airflow.check_all import check_all
+from genesys_ad_sync_airflow.cli.output import print_json
 from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
 from genesys_ad_sync_airflow.genesys_cloud.oauth import ProcessTokenStore
 from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
@@ -39,7 +49,9 @@ from sandbox.active_directory import SandboxDirectory
 from sandbox.directory_objects import CONTACT_CENTER, AddMember, Content, Group, RemoveMember, User
 from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
 from tests.support.pipeline import Pipeline, definition_for, set_connection
+from tests.support.sync_examples import NOON
 
+DAG = "genesys_ad_group_sync"
 MARK = "Xanthippe"
 PAYLOADS = (
     "<script>alert(1)</script>",
@@ -228,6 +240,56 @@ def check_xcoms(xcoms: list[Any]) -> None:
         assert payload not in text  # neither of people nor of groups
 
 
+def check_csv(report: dict[str, Any]) -> None:
+    """No cell is a formula, a command of a terminal, or more than one cell."""
+    lines = list(csv.reader(io.StringIO(render_csv(report), newline="")))
+    assert len(lines) == report["total_changes"] + 1
+    assert {len(line) for line in lines} == {len(COLUMNS)}
+    cells = [cell for line in lines[1:] for cell in line]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert not [c for cell in cells for c in cell if unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\r\n"]
+
+
+def check_printed(report: dict[str, Any]) -> None:
+    """Print the report as the command does: each name is in the JSON, and nothing that a terminal obeys."""
+    with redirect_stdout(io.StringIO()) as printed:
+        print_json(report)
+    text = printed.getvalue()
+    assert json.loads(text) == report
+    assert not [c for c in text if (unicodedata.category(c) in ("Cc", "Cs") and c != "\n") or c in "\u202e\u2066"]
+
+
+def check_messages(run: Run, run_id: str) -> None:
+    """Messages to people have ids and counts."""
+    task = run.pipeline.task(run_id, "check")
+    sender = Sender("default", task.key, task.clock(), "http://airflow.example", "file:///reports/x.json")
+    troubles = [*troubles_of_run(task, RunEnd()).troubles, *filter(None, [question_of(task)])]
+    assert troubles
+    for trouble in troubles:
+        message = message_of(trouble, sender)
+        shown = [json.dumps(message), subject_of(message), html_text(message), plain_text(message), slack_text(message)]
+        check_xcoms(shown)
+
+
+def check_metrics(sent: list[Any]) -> None:
+    assert {name for name, *_ in sent} >= {"genesys_ad_sync.requests", "genesys_ad_sync.open"}
+    check_xcoms(sent)
+
+
+def check_doctor(run: Run) -> None:
+    """Make the table of `check`: it names groups, as text, and nobody."""
+    lines = check_all(run.pipeline.definition, lambda: run.pipeline.journal.database.engine.url)
+    by = CheckedBy("default", "genesys_ad_group_sync", "manual__1", 1, "check", "worker-1", NOON)
+    document = document_of(by, lines)
+    html = render_check_page(document)
+    page = Elements(html)
+    assert page.scripts == 0
+    assert not page.tags & {"img", "iframe", "object", "embed", "form", "link", "svg"}
+    assert not {name for name in page.attributes if name.startswith("on")}
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u202a-\u202e\u2066-\u2069]", html)
+    assert MARK not in html + json.dumps(document)
+
+
 def check_files(folder: Path) -> None:
     for path in (folder / "reports").rglob("*"):
         assert ".." not in path.name
@@ -243,9 +305,12 @@ def everything_said(run: Run, caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_names_are_shown_exactly_where_people_decide_and_nowhere_else(
-    run: Run, directory: SandboxDirectory, caplog: pytest.LogCaptureFixture
+    run: Run, directory: SandboxDirectory, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    sent: list[Any] = []
+    for kind in ("incr", "gauge"):
+        monkeypatch.setattr(metrics.stats, kind, lambda name, *values, tags: sent.append([name, *values, tags]))
     run.until_the_form("first")
     first = run.finish("first")
     added = [row for row in first["details"] if row["status"] == "success"]
@@ -265,6 +330,9 @@ def test_names_are_shown_exactly_where_people_decide_and_nowhere_else(
     names = {user.cn for user in PEOPLE}
     for report in (first, second):
         check_page(render_page(report))
+        check_csv(report)
+        check_printed(report)
+        assert MARK in render_csv(report)
         shown = json.dumps([row["directory_user"] for row in report["details"]], ensure_ascii=False)
         assert shown.count(MARK) >= len(PAYLOADS)  # the report names people
         check_log(render_summary(report).splitlines())
@@ -274,6 +342,10 @@ def test_names_are_shown_exactly_where_people_decide_and_nowhere_else(
     check_log(everything_said(run, caplog))
     check_xcoms(run.xcoms)
     check_files(run.pipeline.folder)
+    check_messages(run, "second")
+    metrics.tell_of_run(run.pipeline.definition, run.pipeline.journal, DAG, counts_for_xcom(second, "x"), NOON)
+    check_metrics(sent)
+    check_doctor(run)
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 413, 500])
@@ -314,4 +386,6 @@ def test_random_names_end_neither_in_logs_nor_in_markup(
         page = Elements(render_page(report))
         assert page.tags == harmless
         assert page.scripts == 1
+        check_csv(report)
+        check_printed(report)
         check_log([line.replace(MARK, "") for line in render_summary(report).splitlines()])

@@ -13,6 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from genesys_ad_sync_airflow.cli.tree import main
+from sandbox import company
 from sandbox.directory_objects import AddMember, Disable, Enable, RemoveMember
 from tests.support.pipeline import Pipeline
 from tests.support.small_company import NAMES, definition_keys, small  # noqa: F401 (fixture)
@@ -21,10 +22,15 @@ Rows = set[tuple[str, ...]]
 
 
 @pytest.fixture
-def world(small: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:  # noqa: F811
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command find the pipeline's journal, and a folder of definitions."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
     monkeypatch.setenv("AIRFLOW_CONN_GROUP_SYNC_JOURNAL", f"sqlite:///{tmp_path / 'journal.db'}")
     monkeypatch.setenv("GENESYS_AD_SYNC_CONFIG_DIR", str(tmp_path / "config"))
+
+
+@pytest.fixture
+def world(small: Pipeline, installed: None, tmp_path: Path) -> Pipeline:  # noqa: F811
     write_definition(tmp_path)
     return small
 
@@ -109,6 +115,24 @@ def test_a_plan_equals_the_dry_run_and_the_run_that_follows(world: Pipeline, tmp
         assert planned(document, *waiting) == planned(done, *waiting)
         assert plan_now()["planned"] == 0
         changing.change()
+
+
+def test_on_the_demo_a_plan_equals_the_dry_run_and_the_run_that_follows(
+    pipeline: Pipeline, installed: None, tmp_path: Path
+) -> None:
+    write_definition(tmp_path, **company.sync_definition(), limits={"new_pairs": "allow"})
+    pipeline.run()
+    pipeline.directory.apply(company.demo_changes())
+    before = traces(pipeline, tmp_path)
+    document = plan_now()
+    assert traces(pipeline, tmp_path) == before
+    assert planned(document) == planned(pipeline.run(dry_run=True))
+    done = pipeline.run()
+    assert len(planned(document, "planned")) >= 7
+    assert planned(document, "planned") == planned(done, "success")
+    waiting = ("held", "orphaned", "skipped")
+    assert planned(document, *waiting) == planned(done, *waiting)
+    assert plan_now()["planned"] == 0
 
 
 def test_a_plan_with_a_changed_file_touches_nothing_and_takes_the_place_of_the_installed_one(

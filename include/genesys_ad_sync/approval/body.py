@@ -69,9 +69,11 @@ def body(
 
 def _introduction(asked: Question, undoes_run: str | None) -> list[str]:
     waits = "waits" if asked.additions + asked.removals == 1 else "wait"
+    gets = "A member who is added to a Genesys group gets the calls and the rights that come with it."
+    loses = "A member who is removed from a Genesys group loses the calls and the rights that come with it."
     lines = [
         f"**{amounts(asked.additions, asked.removals).capitalize()} in Genesys Cloud {waits} for you.** "
-        "A member who is removed from a Genesys group loses the calls and the rights that come with it.",
+        f"{loses if asked.removals else gets}",
         "",
         "Nothing listed here is done unless you approve it. The rest of this run goes on without your answer.",
         "",

@@ -16,7 +16,7 @@ from genesys_ad_sync.directory.objects import ObjectReader, ObjectSet
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.directory.up_to_dateness import of_cookie
 from genesys_ad_sync.doctor.domain_controllers import domain_controllers
-from genesys_ad_sync.doctor.lines import Check, Line, NotReached, note, ok, problem, run_checks
+from genesys_ad_sync.doctor.lines import Check, Line, NotReached, NotTried, note, ok, problem, run_checks
 from genesys_ad_sync.errors import DirectoryNotFound
 from genesys_ad_sync.model import DirectoryView
 from genesys_ad_sync.settings import SyncDefinition
@@ -53,14 +53,14 @@ class DirectorySubject:
     def need_session(self) -> LdapSession:
         """Return the first session that works. Raises NotReached if there is none."""
         if self.session is None:
-            raise NotReached("Not tried: no domain controller could be used, see the lines above.")
+            raise NotTried("Not tried: no domain controller could be used, see the lines above.")
         return self.session
 
     def need_groups(self) -> ObjectSet:
         """Return what was read. Raises NotReached if nothing was."""
         self.need_session()
         if self.found is None:
-            raise NotReached("Not tried: the groups could not be read, see the lines above.")
+            raise NotTried("Not tried: the groups could not be read, see the lines above.")
         return self.found
 
     @property
@@ -101,7 +101,7 @@ def _connection(subject: DirectorySubject) -> Iterator[Line]:
 
 def _domain_controllers(subject: DirectorySubject) -> Iterator[Line]:
     if subject.ldap is None:
-        raise NotReached("Not tried: the connection is wrong, see the line above.")
+        raise NotTried("Not tried: the connection is wrong, see the line above.")
     for line, session in domain_controllers(subject.ldap, subject.clock):
         if session is not None and subject.session is None:
             subject.session = session
@@ -139,7 +139,7 @@ def _group_bases(subject: DirectorySubject) -> Iterator[Line]:
 def _groups(subject: DirectorySubject) -> Iterator[Line]:
     key, session = "directory.groups", subject.need_session()
     if not subject.bases:
-        raise NotReached("Not tried: no group base could be read, see the lines above.")
+        raise NotTried("Not tried: no group base could be read, see the lines above.")
     scope = replace(
         subject.definition.scope(subject.naming_context),
         group_base=subject.bases[0],

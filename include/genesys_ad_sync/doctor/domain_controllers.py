@@ -15,7 +15,7 @@ from genesys_ad_sync.directory.connection import (
 )
 from genesys_ad_sync.directory.hosts import BadHost, Host
 from genesys_ad_sync.directory.session import LdapSession
-from genesys_ad_sync.doctor.lines import Line, not_proven, note, ok, problem
+from genesys_ad_sync.doctor.lines import AFTER_ANOTHER, Line, not_proven, note, ok, problem
 from genesys_ad_sync.errors import DirectoryBindError, DirectoryCertificateError, DirectoryError
 
 CERTIFICATE_SOON = timedelta(days=30)
@@ -56,7 +56,7 @@ def domain_controllers(settings: LdapSettings, clock: Callable[[], datetime]) ->
 
 def _not_tried(hosts: Sequence[Host | BadHost], why: str) -> _Lines:
     for host in hosts:
-        yield not_proven("directory.host", why, about=str(host)), None
+        yield not_proven("directory.host", why, AFTER_ANOTHER, about=str(host)), None
 
 
 def _failed(host: Host | BadHost, failure: HostFailed) -> _Lines:

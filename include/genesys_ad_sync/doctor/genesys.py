@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from genesys_ad_sync.doctor.lines import Line, NotReached, not_proven, note, ok, problem
+from genesys_ad_sync.doctor.lines import Line, NotReached, NotTried, not_proven, note, ok, problem
 from genesys_ad_sync.doctor.remedies import PRIVATE_OR_DIVISION, is_about_address, remedy_of
 from genesys_ad_sync.genesys.client import GenesysClient, path_segment
 from genesys_ad_sync.genesys.entities import group_of
@@ -74,20 +74,20 @@ class GenesysSubject:
     def need_token(self) -> GenesysClient:
         """Return the client. Raises NotReached if it has no token."""
         if not self.has_token:
-            raise NotReached(NO_TOKEN)
+            raise NotTried(NO_TOKEN)
         return self.connected()
 
     def need_entities(self) -> list[dict[str, Any]]:
         """Return the listing of groups. Raises NotReached if there is none."""
         self.need_token()
         if self.entities is None:
-            raise NotReached("Not tried: the groups could not be listed, see the lines above.")
+            raise NotTried("Not tried: the groups could not be listed, see the lines above.")
         return self.entities
 
     def need_view(self) -> DirectoryView:
         """Return what was read of AD. Raises NotReached."""
         if self.view is None:
-            raise NotReached(self.why_no_view)
+            raise NotTried(self.why_no_view)
         return self.view
 
     @property
@@ -131,7 +131,7 @@ def token(subject: GenesysSubject) -> Iterator[Line]:
     """Fetch a token and send the first request with it."""
     key = "genesys.token"
     if subject.client_made is None:
-        raise NotReached("Not tried: the connection is wrong, see the line above.")
+        raise NotTried("Not tried: the connection is wrong, see the line above.")
     try:
         list_page(subject.connected(), GROUPS, 1, page_size=1)
     except GenesysError as error:

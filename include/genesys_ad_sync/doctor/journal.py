@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import URL
 
-from genesys_ad_sync.doctor.lines import Check, Line, NotReached, note, ok, problem, run_checks
+from genesys_ad_sync.doctor.lines import Check, Line, NotReached, NotTried, note, ok, problem, run_checks
 from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.journal.examination import Examined, examine, try_to_write
 from genesys_ad_sync.report.store import ReportStore
@@ -37,7 +37,7 @@ class JournalSubject:
     def need_found(self) -> Examined:
         """Return what was found. Raises NotReached if the journal is not reached."""
         if self.found is None:
-            raise NotReached("Not tried: the journal is not reached, see the line above.")
+            raise NotTried("Not tried: the journal is not reached, see the line above.")
         return self.found
 
     def __enter__(self) -> JournalSubject:
@@ -122,7 +122,7 @@ def _report_path(subject: JournalSubject) -> Iterator[Line]:
 def _identity(subject: JournalSubject) -> Iterator[Line]:
     key = "journal.identity"
     if not subject.has_reports:
-        raise NotReached("Not tried: the reports cannot be read, see the line above.")
+        raise NotTried("Not tried: the reports cannot be read, see the line above.")
     seen = subject.reports().last_seen_journals()
     if not seen:
         yield ok(key, "No run has written a report there yet.")

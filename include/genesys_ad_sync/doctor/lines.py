@@ -63,7 +63,18 @@ Check = tuple[str, Callable[[_Subject], Iterable[Line]]]
 
 
 class NotReached(Exception):
-    """What the check needs was not reached, and another line says why."""
+    """What the check needs was not reached."""
+
+
+class NotTried(NotReached):
+    """What the check needs was not reached, and another line says why.
+
+    The remedy of that line is this one's, too. The catalogue's remedy would send the reader the wrong way.
+    """
+
+
+AFTER_ANOTHER = "Solve the problem that another line names. Then check again."
+"""The remedy of a line that was not tried."""
 
 
 def run_checks(checks: Sequence[Check[_Subject]], subject: _Subject) -> list[Line]:
@@ -77,7 +88,8 @@ def run_checks(checks: Sequence[Check[_Subject]], subject: _Subject) -> list[Lin
             for line in check(subject):
                 lines.append(line)  # noqa: PERF402  those before an exception must stay
         except NotReached as why:
-            lines.append(Line(key, Outcome.NOT_PROVEN, str(why)))
+            remedy = AFTER_ANOTHER if isinstance(why, NotTried) else None
+            lines.append(Line(key, Outcome.NOT_PROVEN, str(why), remedy))
         except GroupSyncError as error:
             lines.append(Line(key, Outcome.PROBLEM, str(error), remedy_of(error)))
         except Exception as error:

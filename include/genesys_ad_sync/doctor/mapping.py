@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from genesys_ad_sync.doctor.genesys import GenesysSubject
-from genesys_ad_sync.doctor.lines import Line, NotReached, note, ok, problem
+from genesys_ad_sync.doctor.lines import Line, NotTried, note, ok, problem
 from genesys_ad_sync.genesys.errors import AmbiguousExternalId
 from genesys_ad_sync.genesys.gateway import GenesysGateway
 from genesys_ad_sync.mapping import map_groups, needed_external_ids
@@ -112,5 +112,5 @@ def need_pairs(subject: GenesysSubject) -> Sequence[GroupPair]:
     if subject.pairs is None:
         subject.need_view()
         subject.need_entities()
-        raise NotReached("Not tried: the groups could not be mapped, see the lines above.")
+        raise NotTried("Not tried: the groups could not be mapped, see the lines above.")
     return subject.pairs

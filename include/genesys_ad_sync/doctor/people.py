@@ -80,7 +80,7 @@ def _summary(key: str, counts: Counter[MatchStatus], excluded: int) -> Line:
     parts = [f"{counts[status]:,} {text}" for status, text in words.items() if counts[status]]
     text = f"Of {sum(counts.values()):,} people in mapped groups: {', '.join(parts)}."
     if excluded:
-        text += f" {excluded:,} more are excluded."
+        text += f" {excluded:,} more {'is' if excluded == 1 else 'are'} excluded."
     if counts[MatchStatus.MATCHED] == sum(counts.values()):
         return ok(key, text)
     if not counts[MatchStatus.MATCHED]:

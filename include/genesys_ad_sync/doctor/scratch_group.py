@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from genesys_ad_sync.doctor.lines import Check, Line, NotReached, not_proven, note, ok, problem, run_checks
+from genesys_ad_sync.doctor.lines import Check, Line, NotReached, NotTried, not_proven, note, ok, problem, run_checks
 from genesys_ad_sync.doctor.remedies import remedy_of
 from genesys_ad_sync.genesys.client import GenesysClient, path_segment
 from genesys_ad_sync.genesys.errors import GenesysError, NotFound, VersionConflict
@@ -110,7 +110,7 @@ class Lab:
         Raises NotReached if that does not come about.
         """
         if not self.writable:
-            raise NotReached("Not tried: the group cannot be written, see the lines above.")
+            raise NotTried("Not tried: the group cannot be written, see the lines above.")
         present = self.members()  # a write that changes nothing may be refused
         leaving = [user_id for user_id in self.both if user_id in present and user_id not in members]
         joining = [user_id for user_id in members if user_id not in present]

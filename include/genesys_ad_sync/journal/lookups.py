@@ -40,15 +40,15 @@ class Lookups(Store):
 
     # -- search ---------------------------------------------------------------------------------------
 
-    def users_with(self, text: str) -> list[FoundUser]:
-        """Return accounts with that text in the name or a value.
+    def users_with(self, parts: Collection[str]) -> list[FoundUser]:
+        """Return accounts with each of these parts in the name or a value.
 
-        ``text``: ASCII in lower case; empty: all.
+        ``parts``: ASCII in lower case; none: all accounts.
         """
-        pattern = f"%{_escaped(text)}%"
         columns = (_USER.name, _USER.sam_account_name, cast(_USER.attributes, String))
         statement = select(tables.user)
-        if text:
+        for part in parts:
+            pattern = f"%{_escaped(part)}%"
             statement = statement.where(or_(*(func.lower(column).like(pattern, escape="\\") for column in columns)))
         with self._database.reading() as connection:
             return [_found_user(row) for row in connection.execute(statement)]

@@ -54,12 +54,15 @@ def plain_text(message: Mapping[str, Any]) -> str:
 
 
 def html_text(message: Mapping[str, Any]) -> str:
-    """Return the message as HTML.
+    """Return the message as HTML, with a link to the run's page.
 
     All markup comes from here: the message's own text is escaped.
     """
-    lines = [subject_of(message), *_body(message)]
-    return "\n".join(f"<p>{html.escape(line)}</p>" for line in lines)
+    lines = [html.escape(line) for line in (subject_of(message), *_body(message))]
+    link = html.escape(one_line(message["link"] or ""))
+    if link.startswith(("https://", "http://")):
+        lines = [line.replace(f"Page: {link}", f'Page: <a href="{link}">{link}</a>') for line in lines]
+    return "\n".join(f"<p>{line}</p>" for line in lines)
 
 
 def slack_text(message: Mapping[str, Any]) -> str:

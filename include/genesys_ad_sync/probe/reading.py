@@ -20,6 +20,7 @@ from genesys_ad_sync.errors import DirectoryError
 from genesys_ad_sync.model import Guid
 from genesys_ad_sync.probe.findings import Finding, compared, fact, or_why_not
 from genesys_ad_sync.probe.raw_search import raw_search
+from genesys_ad_sync.text import counted
 
 _PAGE = 1000  # AD's MaxPageSize
 _EXTENDED = "<GUID=…>;<SID=…>;DN"
@@ -62,7 +63,7 @@ def _first_cookie(session: LdapSession, naming_context: str) -> Finding:
     first = session.dirsync(naming_context, NOTHING, ["objectGUID"], b"")
     seconds = time.monotonic() - began
     vector = up_to_dateness.of_cookie(first.cookie)
-    known = "of an unknown form" if vector is None else f"knows {len(vector)} domain controllers"
+    known = "of an unknown form" if vector is None else f"knows {counted(len(vector), 'domain controller')}"
     answer = f"cookie of {len(first.cookie)} bytes, {known}, {len(first.entries)} entries, {seconds:.1f} s"
     return compared("DirSync", answer, "cookie of the known form, no entries", same=vector is not None)
 

@@ -16,6 +16,7 @@ from typing import Any
 from genesys_ad_sync.report.people import person
 from genesys_ad_sync.report.urgency import by_urgency
 from genesys_ad_sync.report.wording import is_new, needs_attention
+from genesys_ad_sync.text import without_controls
 
 COLUMNS = (
     "status",
@@ -70,8 +71,8 @@ def render_csv(report: Mapping[str, Any]) -> str:
 
 
 def guarded(value: object) -> str:
-    """Return the text of a cell that no spreadsheet takes for a formula."""
-    return "" if value is None else _FORMULA.sub("'", str(value).replace("\x00", "\ufffd"))
+    """Return a cell that is neither a formula nor a command of a terminal."""
+    return "" if value is None else _FORMULA.sub("'", without_controls(str(value)))
 
 
 def _values(report: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[object, ...]:

@@ -15,6 +15,14 @@ from genesys_ad_sync.text import one_line
 SIGNS = {"add": "+", "remove": "-"}
 
 
+def where_all_are(*, people: bool) -> str:
+    """Return where a list is complete.
+
+    A terminal has the option of the command, a log the report.
+    """
+    return "with --json" if people else "in the report"
+
+
 def render_diff(report: Mapping[str, Any], *, max_lines: int = 500, people: bool = False) -> str:
     """Return the planned changes, grouped by Genesys group; an empty text if nothing is planned.
 
@@ -32,7 +40,7 @@ def render_diff(report: Mapping[str, Any], *, max_lines: int = 500, people: bool
         lines += [f"{name} ({group_id})", *(f"  {line}" for line in its_lines)]
     left = len(lines) - max_lines
     if left > 0:
-        lines = [*lines[:max_lines], f"… and {left:,} more lines, in the report"]
+        lines = [*lines[:max_lines], f"… and {left:,} more lines, {where_all_are(people=people)}"]
     return "\n".join(lines)
 
 

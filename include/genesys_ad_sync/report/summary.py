@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from genesys_ad_sync.model import Status
-from genesys_ad_sync.report.diff import render_diff
+from genesys_ad_sync.report.diff import render_diff, where_all_are
 from genesys_ad_sync.report.people import person
 from genesys_ad_sync.report.schema import COUNT_KEYS
 from genesys_ad_sync.report.urgency import by_urgency, count_new
@@ -43,7 +43,7 @@ def render_summary(
         console.print(line, soft_wrap=True)
     console.print(_counts(report))
     if report["groups"]:
-        _print_groups(console, report["groups"], max_groups)
+        _print_groups(console, report["groups"], max_groups, where_all_are(people=people))
     if report["dry_run"] and (diff := render_diff(report, people=people)):
         console.print(f"The plan (+ add, - remove, ? held; {'people' if people else 'Genesys user ids'})")
         console.print(diff, soft_wrap=True)
@@ -86,7 +86,7 @@ def _counts(report: Mapping[str, Any]) -> Table:
     return table
 
 
-def _print_groups(console: Console, groups: list[Mapping[str, Any]], limit: int) -> None:
+def _print_groups(console: Console, groups: list[Mapping[str, Any]], limit: int, where: str) -> None:
     table = _table(f"Genesys groups: {len(groups):,}")
     table.add_column("group", overflow="ellipsis", no_wrap=True)
     for heading in ("before", "added", "removed", "after", "by hand"):
@@ -101,7 +101,7 @@ def _print_groups(console: Console, groups: list[Mapping[str, Any]], limit: int)
         )
     console.print(table)
     if len(groups) > limit:
-        console.print(f"… and {len(groups) - limit:,} more groups, in the report\n")
+        console.print(f"… and {len(groups) - limit:,} more groups, {where}\n")
 
 
 def _print_rows(console: Console, report: Mapping[str, Any], limit: int, *, people: bool) -> None:
@@ -129,7 +129,7 @@ def _print_rows(console: Console, report: Mapping[str, Any], limit: int, *, peop
         )
     console.print(table)
     if len(loud) > limit:
-        console.print(f"… and {len(loud) - limit:,} more, in the report")
+        console.print(f"… and {len(loud) - limit:,} more, {where_all_are(people=people)}")
 
 
 def _since(report: Mapping[str, Any], detail: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from genesys_ad_sync.settings.files import (
     find_definitions,
     load_definition,
     parse_definition,
+    read_definition,
 )
 from genesys_ad_sync.settings.notify import AirflowSettings, NotifySettings
 from genesys_ad_sync.settings.rights import refuse_shared_file, refuse_shared_folder
@@ -58,6 +59,7 @@ __all__ = [
     "find_definitions",
     "load_definition",
     "parse_definition",
+    "read_definition",
     "refuse_shared_file",
     "refuse_shared_folder",
 ]

@@ -18,7 +18,7 @@ from genesys_ad_sync.settings.definition import (
     chosen_folder,
     dag_id_of,
 )
-from genesys_ad_sync.settings.messages import explained
+from genesys_ad_sync.settings.messages import all_explained
 from genesys_ad_sync.settings.rights import refuse_shared_file, refuse_shared_folder
 
 CONFIG_FOLDER_NAME = "genesys-ad-sync"
@@ -83,11 +83,18 @@ def load_definition(path: Path) -> SyncDefinition:
     """
     _check_file_name(path)
     refuse_shared_file(path)
+    return parse_definition(read_definition(path), name=path.stem, source=str(path), folder=path.parent)
+
+
+def read_definition(path: Path) -> str:
+    """Return the text of a definition's file. Raises SettingsError."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error}). Make it a readable file in UTF-8.") from None
-    return parse_definition(text, name=path.stem, source=str(path), folder=path.parent)
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        why = error.strerror
+    except UnicodeDecodeError as error:
+        why = str(error)
+    raise SettingsError(f"{path}: cannot be read ({why}). Make it a readable file in UTF-8.")
 
 
 def parse_definition(
@@ -103,8 +110,8 @@ def parse_definition(
     try:
         return SyncDefinition.of(data, name=name, folder=folder)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        raise SettingsError("\n".join(f"{source}: {explained(detail)}" for detail in details)) from None
+        texts = all_explained(error.errors(include_url=False))
+        raise SettingsError("\n".join(f"{source}: {text}" for text in texts)) from None
 
 
 def _read_yaml(text: str, source: str) -> object:

@@ -30,11 +30,26 @@ _PLAIN_WORDS = {
 """pydantic speaks of Python's types; a person who edits a YAML file should not need to know them."""
 
 
+def all_explained(errors: Sequence[ErrorDetails]) -> list[str]:
+    """Return a line for each error.
+
+    A key that is misspelt is not said to be missing, too.
+    """
+    misspelt = {
+        (*error["loc"][:-1], near)
+        for error in errors
+        if error["type"] == "extra_forbidden" and (near := _nearest_key(error["loc"]))
+    }
+    return [explained(error) for error in errors if error["type"] != "missing" or error["loc"] not in misspelt]
+
+
 def explained(error: ErrorDetails) -> str:
     """Name in one line the wrong key, the fault, and the remedy."""
     kind, key = error["type"], _key_path(error["loc"])
     if kind == "extra_forbidden":
-        return f"`{key}` is not a known key. {_nearest_key(error['loc'])}"
+        near = _nearest_key(error["loc"])
+        known = f"Known keys there: {listed(_known_keys(error['loc']))}."
+        return f"`{key}` is not a known key. " + (f"Did you mean `{near}`?" if near else known)
     if kind == "sync_definition":
         shown = "" if error["ctx"]["hide"] else _shown(error["input"])
         return f"`{key}`{shown} {error['ctx']['problem']}. {error['ctx']['remedy']}"
@@ -46,10 +61,12 @@ def explained(error: ErrorDetails) -> str:
     return f"`{key}`{_shown(error['input'])} {problem}. Write {write.sentence}."
 
 
-def _nearest_key(location: Location) -> str:
-    known = list(_model_at(location[:-1]).model_fields)
-    near = difflib.get_close_matches(str(location[-1]), known, n=1)
-    return f"Did you mean `{near[0]}`?" if near else f"Known keys there: {listed(known)}."
+def _nearest_key(location: Location) -> str | None:
+    return next(iter(difflib.get_close_matches(str(location[-1]), _known_keys(location), n=1)), None)
+
+
+def _known_keys(location: Location) -> list[str]:
+    return list(_model_at(location[:-1]).model_fields)
 
 
 def _shown(value: object) -> str:

@@ -86,12 +86,13 @@ def _as_guid(text: str) -> Guid:
 def _with_text(journal: Journal, wanted: str) -> list[FoundUser]:
     """Return the accounts with that text in their name or a value.
 
-    The database compares ASCII only, and the longest such part of the text. Where that finds nobody, all are compared.
+    The database compares the ASCII parts of the text. Each of them must be there: many accounts have the first word of
+    a name. Where that finds nobody, all are compared.
     """
-    part = max(_ASCII_PART.findall(wanted), key=len, default="")
-    found = [user for user in journal.lookups.users_with(part) if _has(user, wanted)] if part else []
-    if not found and not (wanted.isascii() and part == wanted):
-        found = [user for user in journal.lookups.users_with("") if _has(user, wanted)]
+    parts = _ASCII_PART.findall(wanted)
+    found = [user for user in journal.lookups.users_with(parts) if _has(user, wanted)] if parts else []
+    if not found and parts != [wanted]:
+        found = [user for user in journal.lookups.users_with(()) if _has(user, wanted)]
     return found
 
 

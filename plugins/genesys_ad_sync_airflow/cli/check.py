@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genesys_ad_sync.errors import SettingsError
-from genesys_ad_sync.text import one_line
+from genesys_ad_sync.text import counted, one_line
 from genesys_ad_sync_airflow.cli.output import json_option, print_json, print_rich
 
 if TYPE_CHECKING:
@@ -86,14 +86,13 @@ def check(  # noqa: PLR0913  one for each option
 
 def _files(config: Path | None, definition: str | None) -> list[Path]:
     """Return the files of the definitions to check. Raises SettingsError."""
-    from airflow.sdk.configuration import conf
-
-    from genesys_ad_sync.settings import config_folder, find_definitions
+    from genesys_ad_sync.settings import find_definitions
+    from genesys_ad_sync_airflow.cli.definitions import definitions_folder
 
     if config is not None and config.is_file():
         found = [config]
     else:
-        found = find_definitions(config or config_folder(Path(conf.get("core", "dags_folder"))))
+        found = find_definitions(config or definitions_folder())
     chosen = [path for path in found if definition in (None, path.stem)]
     if not chosen:
         names = ", ".join(path.stem for path in found)
@@ -149,12 +148,18 @@ def _write_page(path: Path, documents: Sequence[dict[str, Any]]) -> None:
 
 def _print(document: dict[str, Any], *, everything: bool) -> None:
     """Print the table. Lines that are ok are counted; with ``everything`` they are printed, too."""
+    from genesys_ad_sync.doctor.lines import AFTER_ANOTHER
     from genesys_ad_sync.doctor.page import headline
 
     click.echo(f"{document['definition']}: {headline(document)[1]}")
-    shown = [row for row in document["lines"] if everything or row["outcome"] != "ok"]
+    waiting = sum(row["remedy"] == AFTER_ANOTHER for row in document["lines"])
+    shown = [
+        row for row in document["lines"] if everything or (row["outcome"] != "ok" and row["remedy"] != AFTER_ANOTHER)
+    ]
     if shown:
         print_rich(_table(shown))
+    if waiting and not everything:
+        click.echo(f"{counted(waiting, 'line')} could not be tried because of these problems: --all lists them.")
     counts = ", ".join(f"{count} {outcome}" for outcome, count in document["counts"].items() if count)
     click.echo(f"{counts}." + ("" if everything else " Lines that are ok: --all."))
 

@@ -20,6 +20,7 @@ from genesys_ad_sync.settings import (
     find_definitions,
     load_definition,
     parse_definition,
+    read_definition,
 )
 from genesys_ad_sync.settings.definition import chosen_folder
 
@@ -93,11 +94,7 @@ def load_as(path: Path, name: str | None) -> SyncDefinition:
     """
     if name is None:
         return load_definition(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error}). Make it a readable file in UTF-8.") from None
-    return parse_definition(text, name=name, source=str(path))
+    return parse_definition(read_definition(path), name=name, source=str(path))
 
 
 def chosen(names: Sequence[str], loaded: Loaded) -> list[SyncDefinition]:

@@ -88,9 +88,9 @@ def _as_of(as_of: AsOf) -> str:
     if as_of.directory is None and as_of.genesys is None:
         return "before its first run"
     directory = f"AD as of {moment(as_of.directory)}, " if as_of.directory else ""
-    return f"{directory}Genesys Cloud as of " + (
-        f"{moment(as_of.genesys)} and what runs have written since" if as_of.genesys else "what runs have written"
-    )
+    if as_of.genesys is None:
+        return f"{directory}Genesys Cloud as far as runs have written: no run in mode full has listed the members yet"
+    return f"{directory}Genesys Cloud as of {moment(as_of.genesys)} and what runs have written since"
 
 
 def _account_lines(answer: PersonAnswer) -> Iterator[str]:

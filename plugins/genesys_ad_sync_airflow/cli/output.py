@@ -6,11 +6,13 @@ Nothing else goes to stdout.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 import click
+from pydantic import TypeAdapter
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -22,6 +24,11 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _WIDTH_WITHOUT_TERMINAL = 200
 _WIDTH_OF_LONG_TEXTS = 130
 
+_HARMFUL = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What JSON need not escape, and a terminal may obey. The escaped form means the same to a program."""
+
+_DURATION = TypeAdapter(timedelta)
+
 
 def json_option(function: _Function) -> _Function:
     """Add the option `--json`, which every command has, as parameter ``as_json``."""
@@ -29,8 +36,8 @@ def json_option(function: _Function) -> _Function:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON; times in RFC 3339."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_as_text))
+    """Print a value as JSON; times in RFC 3339, durations in ISO 8601."""
+    click.echo(_HARMFUL.sub(_escaped, json.dumps(value, indent=2, ensure_ascii=False, default=_as_text)))
 
 
 def print_table(
@@ -83,5 +90,11 @@ def print_list(columns: Sequence[str], rows: Sequence[Mapping[str, object]], *, 
         print_table(columns, [[row[column] for column in columns] for row in rows], empty=empty)
 
 
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
 def _as_text(value: object) -> str:
+    if isinstance(value, timedelta):
+        return str(_DURATION.dump_python(value, mode="json"))
     return value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)

@@ -134,7 +134,7 @@ def _scratch(folder: Path, now: datetime) -> Iterator[Journal]:
     try:
         journal = open_journal()
     except JournalMissing as error:
-        click.echo(f"Note: {error} Planned as the first run of all.", err=True)
+        click.echo(f"Note: this is planned as the first run of all. {error}", err=True)
         with Journal.open(f"sqlite:///{folder / 'journal.db'}") as empty:
             yield empty
         return

@@ -42,7 +42,8 @@ def runs(*, limit: int, definition: str | None, as_json: bool) -> None:
         )
         for run in listed
     ]
-    print_table(_COLUMNS, rows, empty="The journal knows no run.", unbroken=_COLUMNS[:1])
+    of = f" of the sync definition {definition}" if definition else ""
+    print_table(_COLUMNS, rows, empty=f"The journal knows no run{of}.", unbroken=_COLUMNS[:1])
 
 
 @click.command()

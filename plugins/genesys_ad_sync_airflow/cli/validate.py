@@ -10,6 +10,7 @@ import click
 
 from genesys_ad_sync.errors import SettingsError
 from genesys_ad_sync.settings import SyncDefinition, load_definition
+from genesys_ad_sync.text import counted
 from genesys_ad_sync_airflow.cli.definitions import FILE
 from genesys_ad_sync_airflow.cli.output import json_option, print_json
 
@@ -56,7 +57,8 @@ def _say(result: dict[str, Any]) -> None:
             click.echo(error)
         return
     click.echo(
-        f"{result['file']}: ok. {result['group_rules']} group rules, {result['user_rules']} user rules, "
+        f"{result['file']}: ok. {counted(result['group_rules'], 'group rule')}, "
+        f"{counted(result['user_rules'], 'user rule')}, "
         f"removals: {result['removals']}, dry_run: {str(result['dry_run']).lower()}."
     )
     click.echo(f"  DAGs: {', '.join(result['dag_ids'])}")

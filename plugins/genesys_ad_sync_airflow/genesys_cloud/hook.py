@@ -218,7 +218,7 @@ class GenesysCloudHook(HttpHook):
         self.request_counts.sent(request.method, request.path, again=again)
         try:
             answer = session.send(prepared, timeout=self.settings.timeout, allow_redirects=False, **options)
-            metrics.count_request(request.method, request.path, answer.status_code)
+            metrics.count_request(request.method, request.path, answer.status_code, answer.headers)
             return answer
         except OSError as error:  # of requests; a plain one if a file with certificates is missing
             metrics.count_request(request.method, request.path, None)

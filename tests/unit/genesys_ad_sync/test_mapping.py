@@ -229,7 +229,8 @@ def test_an_external_id_of_two_genesys_groups_skips_the_ad_group_and_says_what_t
     assert [pair.group_guid for pair in made.pairs] == ["guid-b"]
     (skipped,) = made.skipped
     assert (skipped.group_guid, skipped.reason) == ("guid-a", Reason.AMBIGUOUS)
-    assert skipped.detail == "groups[0]: 2 Genesys groups carry this external id: G, H; leave it with one of them"
+    several = "2 Genesys groups carry this external id: G, H; leave it with one of them"
+    assert skipped.detail == f"rule 1 of groups: {several}"
 
 
 def test_an_external_id_that_was_not_looked_up_is_no_missing_group() -> None:

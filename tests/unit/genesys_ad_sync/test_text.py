@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genesys_ad_sync.text import escape_markdown, markdown_code, one_line
+from genesys_ad_sync.text import FOREIGN_WORDS, escape_markdown, markdown_code, one_line, own_words
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,11 @@ from genesys_ad_sync.text import escape_markdown, markdown_code, one_line
 )
 def test_text_becomes_one_line_without_characters_that_deceive(text: object, shown: str) -> None:
     assert one_line(text) == shown
+
+
+def test_what_may_be_logged_ends_where_the_words_of_genesys_begin() -> None:
+    assert own_words(f"refused (409). {FOREIGN_WORDS}no user Ann Lee") == "refused (409)."
+    assert own_words("refused (409).") == "refused (409)."
 
 
 @pytest.mark.parametrize(

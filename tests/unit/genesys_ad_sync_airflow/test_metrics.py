@@ -20,6 +20,7 @@ from airflow.sdk.observability import stats
 from airflow.sdk.observability.metrics.otel_logger import get_otel_logger
 from opentelemetry import metrics as otel
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from requests.structures import CaseInsensitiveDict
 
 from genesys_ad_sync.journal import Journal, RunKey
 from genesys_ad_sync.model import Reason, Status
@@ -97,6 +98,16 @@ def test_requests_are_counted_by_endpoint_and_status_without_ids(received: Calla
         ("GET_/api/v2/groups/_id_/members", "429"): 1,
         ("GET_/api/v2/groups/_id_/members", "none"): 1,
     }
+
+
+def test_the_share_of_the_rate_limit_is_what_the_newest_answer_said(received: Callable[[], Received]) -> None:
+    for used in ("30", "270"):
+        headers = CaseInsensitiveDict({"Inin-RateLimit-Count": used, "Inin-RateLimit-Allowed": "300"})
+        metrics.count_request("GET", "/api/v2/groups/7c0b9e0e-1111/members", 200, headers)
+    for silent in ({}, {"inin-ratelimit-count": "x", "inin-ratelimit-allowed": "300"}, {"inin-ratelimit-count": "3"},
+                   {"inin-ratelimit-count": "3", "inin-ratelimit-allowed": "0"}):  # fmt: skip
+        metrics.count_request("PATCH", "/api/v2/groups/7c0b9e0e-1111/members", 429, silent)
+    assert by(received(), "budget_used_ratio") == {("/api/v2/groups/_id_/members",): 0.9}
 
 
 def test_what_waits_is_told_by_reason_with_the_age_of_the_oldest(

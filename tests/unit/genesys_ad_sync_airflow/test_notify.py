@@ -7,6 +7,7 @@ import asyncio
 import inspect
 import json
 import logging
+import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,8 @@ from genesys_ad_sync.errors import SettingsError
 from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.model import RunKey
 from genesys_ad_sync.model.notices import Occasion, Trouble
-from genesys_ad_sync.notices import RunEnd, Sender, notify
+from genesys_ad_sync.notices import RunEnd, Sender, message_of, notify
+from genesys_ad_sync.notices.messages import html_text
 from genesys_ad_sync.run.facts import PLAN, QUESTION, FrozenQuestion, StoredPlan
 from genesys_ad_sync.settings import SyncDefinition
 from genesys_ad_sync_airflow import notify as by_airflow
@@ -68,8 +70,17 @@ def test_a_mail_says_what_and_where_and_nothing_in_it_is_markup_or_a_template(
     assert "{{ conn.smtp_default.password }}" in text
     assert "&lt;b&gt;" in text
     assert "<b>" not in text
-    assert "https://af/dags/dag" in text
+    assert '<p>Page: <a href="https://af/dags/dag">https://af/dags/dag</a></p>' in text
     assert "file:///r" in text
+
+
+@pytest.mark.parametrize("link", ['https://af/"><b>x', "javascript:alert(1)", None])
+def test_a_link_brings_no_markup_and_no_script(link: str | None) -> None:
+    sender = Sender("default", RunKey("dag", "run"), T0, link, None)
+    text = html_text(message_of(FAILED, sender))
+    assert "<b>" not in text
+    assert "javascript" not in "".join(re.findall("<a [^>]*>", text))
+    assert text.count("<a ") == (link or "").startswith("https")
 
 
 def test_a_program_gets_ids_and_counts_at_the_endpoint(journal: Journal, web: WebServer) -> None:

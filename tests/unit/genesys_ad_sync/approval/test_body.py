@@ -49,6 +49,13 @@ def test_it_says_who_leaves_which_group_when_and_why() -> None:
     assert "file:///reports/run-1.json" in made
 
 
+def test_it_says_what_the_change_means_for_the_people() -> None:
+    added = row("ann", action=Action.ADD)
+    assert "removed" not in text(added).partition("### How")[0]
+    assert "gets the calls" in text(added)
+    assert "loses the calls" in text(row("ann"), added)
+
+
 def test_a_long_list_is_cut_and_counted() -> None:
     made = text(*(row(f"u{number}") for number in range(PEOPLE_SHOWN + 7)))
     assert made.count("| remove |") == PEOPLE_SHOWN

@@ -8,7 +8,7 @@ import pytest
 
 from genesys_ad_sync.doctor import Line, NotReached, Outcome, run_checks
 from genesys_ad_sync.doctor.catalogue import CATALOGUE
-from genesys_ad_sync.doctor.lines import note, ok, problem
+from genesys_ad_sync.doctor.lines import AFTER_ANOTHER, NotTried, note, ok, problem
 from genesys_ad_sync.doctor.remedies import remedy_of
 from genesys_ad_sync.errors import DirectoryRefused, GroupSyncError
 from genesys_ad_sync.genesys import errors as genesys
@@ -48,6 +48,17 @@ def test_a_check_that_fails_in_whatever_way_stops_no_other_and_keeps_its_lines()
         ("directory.canary", Outcome.NOT_PROVEN),
         ("journal.size", Outcome.OK),
     ]
+
+
+def test_a_line_that_waits_for_another_does_not_send_the_reader_elsewhere() -> None:
+    def blocked(_: None) -> Iterator[Line]:
+        yield from ()
+        raise NotTried("Not tried: see above.")
+
+    [line] = run_checks((("directory.functional_level", blocked),), None)
+    assert (line.outcome, line.what_to_do) == (Outcome.NOT_PROVEN, AFTER_ANOTHER)
+    [line] = run_checks((("directory.canary", _waiting),), None)
+    assert line.what_to_do == CATALOGUE["directory.canary"].remedy
 
 
 def test_a_defect_shows_its_kind_and_not_its_text_which_may_name_people() -> None:

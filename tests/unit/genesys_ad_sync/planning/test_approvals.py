@@ -158,6 +158,16 @@ def test_protected_groups_need_a_person_for_adds_and_removals_and_these_count() 
     assert statuses(made) == {"G": {"protected"}, "H": {"over_limit"}}
 
 
+def test_a_member_who_was_there_by_hand_is_removed_by_a_person_alone() -> None:
+    by_hand = replace(grant("ann"), was_manual=True)
+    for limits in ({"on_excess": "approve"}, {"on_excess": "hold"}):
+        made = removed(grants=(by_hand,), policy={"limits": {**ALONE, **limits}})
+        assert told(made) == [("remove", "ann", "held", "was_manual")]
+        assert made.needs_approval == {"G:ann:remove"}
+    made = removed(grants=(by_hand, grant("ann", "g2")), sources=("g1", "g2"))
+    assert {row.reason for row in made.rows} != {Reason.WAS_MANUAL}  # another AD group granted it without that
+
+
 def test_a_restored_journal_holds_additions_and_removals() -> None:
     assert told(removed(context={"journal_restored": True})) == [("remove", "ann", "held", "journal_restored")]
     made = planned(

@@ -79,3 +79,23 @@ def test_a_person_who_said_yes_is_not_asked_again(frozen: Plan) -> None:
         frozen, rows=tuple(replace(row, status=Status.HELD, reason=Reason.OVER_LIMIT) for row in frozen.rows)
     )
     assert checked(approved) == [("planned", None), ("planned", None)]
+
+
+@pytest.mark.parametrize(
+    ("protect", "restored", "expected"),
+    [
+        ([], False, (Status.PLANNED, None)),
+        (["sal*"], False, (Status.HELD, Reason.IN_FLIGHT)),
+        (["G"], False, (Status.HELD, Reason.IN_FLIGHT)),
+        ([], True, (Status.HELD, Reason.IN_FLIGHT)),
+    ],
+)
+def test_what_seemed_to_need_no_write_is_not_written_where_a_person_must_be_asked(
+    frozen: Plan, protect: list[str], restored: bool, expected: tuple[Status, Reason | None]
+) -> None:
+    """ann was a member when the plan was made, so no approver was asked. Now she is not."""
+    seemed_done = replace(frozen.rows[0], status=Status.UNCHANGED, reason=Reason.ALREADY_SO)
+    now = target(wanted={"ann": ("g1",)}, members=frozenset({"x-carl"}), grants=(grant("carl"),))
+    context = PlanContext(observed_at=NOON, journal_restored=restored)
+    [row] = recheck([seemed_done], now, matches("ann"), definition(protect=protect), context)
+    assert (row.status, row.reason) == expected

@@ -88,6 +88,13 @@ def test_a_spreadsheet_that_splits_at_semicolons_finds_no_formula_either() -> No
     assert guarded("a;=1; +2\n@3") == "a;'=1;' +2\n'@3"
 
 
+def test_a_name_neither_commands_a_terminal_nor_turns_the_line_around() -> None:
+    name = "a\x1b[2J\x00b\x9b31m\x7f\u202egnp.exe\udcff\nnext\tcell"
+    assert guarded(name) == "a\ufffd[2J\ufffdb\ufffd31m\ufffd\ufffdgnp.exe\ufffd\nnext\tcell"
+    [line] = read(example(rows=[row(1, Status.HELD, Reason.PROTECTED, genesys_group={"id": "g", "name": name})]))
+    assert "\x1b" not in line["genesys_group"]
+
+
 @pytest.mark.parametrize("text", ["Ann", "a=b", "1", "O'Brien", "", "'x", "Müller-Lüdenscheidt"])
 def test_other_cells_stay_as_they_are(text: str) -> None:
     assert guarded(text) == text

@@ -62,6 +62,9 @@ def test_long_lists_are_cut_and_say_so() -> None:
     text = render_summary(example(rows=many), max_rows=20, max_groups=2)
     assert "… and 30 more, in the report" in text
     assert "… and 3 more groups, in the report" in text
+    text = render_summary(example(rows=many), max_rows=20, max_groups=2, people=True)
+    assert "… and 30 more, with --json" in text
+    assert "in the report" not in text
     assert text.count("over_limit") == 20
 
 

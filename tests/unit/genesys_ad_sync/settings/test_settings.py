@@ -175,6 +175,14 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
     assert len(refusal(GOOD + "color: red\nremovals: all\ndry_run: 1\n").splitlines()) == 3
 
 
+def test_a_key_that_is_misspelt_is_not_said_to_be_missing_too() -> None:
+    text = "directory: {group_bse: 'DC=x'}\ngroups: [{name: a, genesys_name: b}]"
+    assert refusal(text).splitlines() == [
+        "sales.yaml: `directory.group_bse` is not a known key. Did you mean `group_base`?"
+    ]
+    assert "`directory.group_base` is missing" in refusal(text.replace("group_bse", "colour"))
+
+
 def test_a_definition_cannot_be_changed_afterwards() -> None:
     made = parse_definition(GOOD)
     with pytest.raises(ValueError, match="frozen"):

@@ -95,3 +95,10 @@ def test_a_nested_group_means_what_contains_it(people: Journal) -> None:
     poll(people, {"voice": "north", "north": "hamburg", "hamburg": ""})
     for which in ("GC-hamburg", "hamburg", "north"):
         assert [hit.genesys_group_id for hit in find_groups(people, which)] == ["G-voice"]
+
+
+def test_the_database_narrows_by_every_word_of_a_name(people: Journal) -> None:
+    """Every second account has the same first word: none but the one that is meant is compared in Python."""
+    assert {user.guid for user in people.lookups.users_with(["ann"])} >= {"g-ann", "g-eve"}
+    assert [user.guid for user in people.lookups.users_with(["ann", "ritz"])] == ["g-eve"]
+    assert len(people.lookups.users_with(())) == len(PEOPLE)

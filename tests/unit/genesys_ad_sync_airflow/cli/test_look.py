@@ -109,13 +109,16 @@ def test_status_ends_with_1_if_a_dag_is_silent(journal: Journal) -> None:
         run = begin(journal, key=RunKey(dag_id, "now"), dry_run=True, started_at=now)
         finish(journal, run, at=now)
     well = call("status", "--json")
-    assert (well.exit_code, json.loads(well.stdout)["stale"]) == (0, False)
+    answer = json.loads(well.stdout)
+    assert (well.exit_code, answer["stale"]) == (0, False)
+    assert [dag["silent_after"] for dag in answer["definitions"][0]["dags"]] == ["PT2H", "P3D"]
     assert call("status", "--silent-after", "0.000001").exit_code == 1
 
 
 def test_runs_and_reports(journal: Journal, world: Path) -> None:
     assert "1 orphaned" in call("runs").stdout
     assert [run["run_id"] for run in json.loads(call("runs", "--json", "--limit", "1").stdout)] == ["full-voice"]
+    assert call("runs", "--definition", "other").stdout == "The journal knows no run of the sync definition other.\n"
     run = begin(journal, key=RunKey(DAG, "r9"))
     missing = call("report", "r9")
     assert missing.exit_code == 1
@@ -141,6 +144,22 @@ def test_words_that_need_the_definition_are_missing_without_its_file(world: Path
     assert "Rules and limits are not shown." in call("explain", "person", "ann").stderr
 
 
+def test_each_command_finds_the_definitions_beside_a_dag_file_in_a_folder_of_the_dag_folder(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GENESYS_AD_SYNC_CONFIG_DIR")
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(world / "dags"))
+    assert "There is no folder genesys-ad-sync" in call("check").stderr
+    beside = world / "dags" / "team" / "genesys-ad-sync"
+    beside.mkdir(parents=True)
+    for name in ("emea", "apac"):
+        (beside / f"{name}.yaml").write_text((world / "config" / "default.yaml").read_text())
+    for command in ("check", "plan"):
+        done = call(command, "--definition", "other")
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert done.stderr.endswith("There is no sync definition other. There are: apac, emea.\n")
+
+
 def test_no_log_names_a_person(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         for arguments in (["explain", "person", "ann"], ["explain", "group", "Voice"], ["status"], ["runs"]):
@@ -160,7 +179,7 @@ def test_validate_needs_no_airflow_and_names_each_error(world: Path, monkeypatch
     assert done.exit_code == 1
     assert "bad.yaml" in done.stdout
     assert "nonsense" in done.stdout
-    assert "missing.yaml: cannot be read" in done.stdout
+    assert "missing.yaml: cannot be read (No such file or directory)." in done.stdout
     results = json.loads(call("validate", "--json", str(bad)).stdout)
     assert (results[0]["valid"], len(results[0]["errors"]) >= 2) == (False, True)
     assert call("validate").exit_code == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import unicodedata
 from collections.abc import Iterator
 
 import click
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync_airflow.cli.output import print_json
 from genesys_ad_sync_airflow.cli.tree import main
 
 
@@ -62,3 +64,12 @@ def test_an_error_is_said_in_words_and_as_json(monkeypatch: pytest.MonkeyPatch) 
     done = CliRunner().invoke(main, ["claims", "--json"])
     assert done.exit_code == 1
     assert json.loads(done.stdout) == {"error": "the journal is away. Fetch it."}
+
+
+def test_json_commands_no_terminal_and_means_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a\x1b[2J\x9b31m\x7f\u202e\u2028\udcffä"
+    print_json({name: [name]})
+    printed = capsys.readouterr().out
+    assert [c for c in printed if (unicodedata.category(c) in ("Cc", "Cs", "Zl") and c != "\n") or c == "\u202e"] == []
+    assert "ä" in printed
+    assert json.loads(printed) == {name: [name]}
