@@ -48,7 +48,8 @@ def _approvers(definition: SyncDefinition) -> Iterator[Line]:
     if not approvers:
         yield note(
             key,
-            "Not set: everybody with the right to answer in Airflow may, also who triggered the run.",
+            "Not set: everybody with the right to answer in Airflow may answer, including the person who triggered "
+            "the run.",
             "Name them in `approvers:`.",
         )
         return
@@ -58,7 +59,7 @@ def _approvers(definition: SyncDefinition) -> Iterator[Line]:
         return
     unknown = sorted(set(approvers) - known)
     if unknown:
-        yield problem(key, f"{len(unknown)} of {len(approvers)} are no users of this Airflow.", details=unknown)
+        yield problem(key, f"{len(unknown)} of {len(approvers)} are not users of this Airflow.", details=unknown)
     else:
         yield ok(key, f"{len(approvers)} are named, all of them users of this Airflow.")
 

@@ -361,7 +361,7 @@ def _first_members(entry: Entry) -> tuple[list[bytes], bool]:
     try:
         part = ctl.find_range(entry.attributes, "member")
     except ValueError as error:
-        raise DirectoryIncomplete(f"The members of the group {entry.guid} did not come complete: {error}.") from error
+        raise DirectoryIncomplete(f"The members of the group {entry.guid} are incomplete: {error}.") from error
     return (part.values, part.last) if part is not None else ([], True)
 
 

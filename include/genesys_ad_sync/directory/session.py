@@ -201,9 +201,8 @@ class LdapSession:
         values = ranges.read_values(ask, attribute, seen)
         if values is None:
             raise DirectoryIncomplete(
-                f"{self.host} did not answer all values of {attribute} of the object {guid}: a range is missing, or "
-                f"the values kept changing while they were read. Nothing was concluded from the part that came; "
-                f"run again."
+                f"{self.host} did not return all values of {attribute} of the object {guid}: a range is missing, or "
+                f"the values kept changing while they were read. The partial result was discarded. Run again."
             )
         return values
 
@@ -223,7 +222,7 @@ class LdapSession:
             yield from ranges.read_ranges(ask, attribute)
         except ValueError as error:
             raise DirectoryRefused(
-                f"{self.host} did not answer all values of {attribute} of the object {guid}: {error}."
+                f"{self.host} did not return all values of {attribute} of the object {guid}: {error}."
             ) from error
 
     def dirsync(self, naming_context: str, ldap_filter: str, attributes: Sequence[str], cookie: bytes) -> DirSyncResult:
@@ -336,7 +335,7 @@ class LdapSession:
         except LDAPExceptionError as error:
             raise DirectoryIncomplete(
                 f"The connection to {self.host} broke while Active Directory was being read "
-                f"({type(error).__name__}). Nothing was concluded from the part that came; run again."
+                f"({type(error).__name__}). The partial result was discarded. Run again."
             ) from error
         return result, response or []
 
@@ -392,7 +391,7 @@ class LdapSession:
         try:
             self._request(base, ldap_filter, ["1.1"], "SUBTREE", (), paged_size=0, paged_cookie=cookie)
         except DirectoryError:
-            log.debug("the open paged search went with the connection")
+            log.debug("the open paged search was lost with the connection")
 
     def _only(self, entries: list[Entry], what: str) -> Entry:
         if len(entries) != 1:

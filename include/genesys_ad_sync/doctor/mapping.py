@@ -82,7 +82,7 @@ def roles(subject: GenesysSubject) -> Iterator[Line]:
         yield note(
             "mapping.roles",
             f"Roles may come with the membership: {counted(len(with_roles), 'mapped Genesys group')}.",
-            "Put groups that give rights on `protect:`, so that a person is always asked.",
+            "List groups that grant rights under `protect:`, so that each change needs approval.",
             details=with_roles,
         )
     else:

@@ -134,7 +134,7 @@ class GenesysGateway:
             shown = {id_of(entity, path): user_of(entity, path) for entity in page.entities if entity.get("name")}
             if page.count > 1 or len(ids) != page.total or len(ids) != len(page.entities):
                 raise IncompleteListing(
-                    f"The group's individuals are not complete: {len(ids)} of {page.total} answered{HIDDEN}",
+                    f"The group's individuals are not complete: {len(ids)} of {page.total} returned{HIDDEN}",
                     method="GET",
                     path=path,
                 )

@@ -33,7 +33,7 @@ class Mode(str, Enum):
 
 
 class Evidence(str, Enum):
-    """How a poll learned of a change. See "Told and seen" in docs/architecture.md."""
+    """How a poll learned of a change. See "Reported and seen" in docs/architecture.md."""
 
     TOLD = "told"  # an incremental DirSync answer named it, and it was news
     SEEN = "seen"  # a reading shows it: AD may not have changed at all
@@ -61,7 +61,7 @@ class Doubt:
 class Change:
     """An add or remove of a user in an AD group (effective membership, nesting flattened).
 
-    - ``changed_at``: when it happened, if AD records that. Else it happened in (observed_after, observed_at].
+    - ``changed_at``: when it happened, if AD records that. Otherwise it happened in (observed_after, observed_at].
     - ``observed_after`` None: no lower bound.
     - ``path``: the guids of the groups from the AD group down to the one whose direct member the user is (was).
     - ``origin`` ``comparison``: found by comparing with Genesys, not by watching AD.

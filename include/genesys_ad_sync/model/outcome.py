@@ -68,7 +68,7 @@ class Reason(str, Enum):
     OVER_ADDITIONS = "over_additions"  # `limits:` of additions
     NEW_PAIR = "new_pair"  # no person has confirmed that this AD group feeds this Genesys group
     WAS_MANUAL = "was_manual"  # the membership was there by hand before AD granted it
-    AGAINST_AD = "against_ad"  # an undo would add somebody whom AD does not want
+    AGAINST_AD = "against_ad"  # an undo would add a member that AD does not want
     IN_FLIGHT = "in_flight"  # another run wrote to the Genesys group while this run decided
     # unchanged
     ALREADY_SO = "already_so"

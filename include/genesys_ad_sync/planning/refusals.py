@@ -126,7 +126,7 @@ def with_answer(row: Row, postponed: Postponed) -> Row:
     status, reason, error = postponed.status, refusal.reason, refusal.error
     if postponed.is_new and status is Status.FAILED:
         reason = Reason.NOT_ATTEMPTED
-        error = f"the Genesys group failed in {refusal.times} runs in a row; until its next try nothing is sent"
+        error = f"the Genesys group failed in {refusal.times} runs in a row; nothing is sent until its next try"
     return dataclasses.replace(
         row,
         status=status,

@@ -322,7 +322,7 @@ def _guarded(proposal: Proposal, facts: TargetFacts) -> Verdict:
     )
     if reason is Reason.GENESYS_UNREADABLE:
         missing = len(target.wanted.keys() - facts.matches.keys())
-        error = f"{missing} people whom AD wants in the group could not be looked up, and one may be this member"
+        error = f"{missing} people wanted in the group could not be looked up, and one of them may be this member"
         return Verdict(Status.HELD, reason, genesys_id, error=error)
     about = proposal.about if reason is proposal.held_reason else {}
     rivals: tuple[Rival, ...] = ()

@@ -85,8 +85,8 @@ def _check_scope(definition: SyncDefinition, seen: Scope) -> None:
     }
     if keys := [key for key, is_so in beyond.items() if is_so]:
         raise SettingsError(
-            f"{definition.file or definition.name}: {' and '.join(keys)} ask for what the journal has not read from "
-            "Active Directory. Plan without --offline."
+            f"{definition.file or definition.name}: {' and '.join(keys)} need values that the journal has not read "
+            f"from Active Directory. Plan without --offline."
         )
 
 

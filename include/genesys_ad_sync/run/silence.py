@@ -58,7 +58,7 @@ def _carried_through(journal: Journal, runs: Iterable[RunRecord]) -> datetime | 
 def is_overdue(
     through: datetime, now: datetime, definition: SyncDefinition, schedule: str, after: timedelta | None
 ) -> bool:
-    """Return True if a run was due long ago, and none was carried through since.
+    """Return True if a run was due long ago, and none was completed since.
 
     ``through``: when the last run of the schedule was carried through. ``after``: how long ago a run was due; None:
     see `silence_of`.

@@ -146,9 +146,9 @@ def _unfinished(row: Row, *, sent: bool, client_is_refused: bool) -> Row:
     if client_is_refused and not sent:
         return replace(row, status=Status.FAILED, reason=Reason.REFUSED_CLIENT, error=None)
     if sent:
-        reason, error = Reason.UNVERIFIED, "it was sent, and its patch task ended before it could be read back"
+        reason, error = Reason.UNVERIFIED, "it was sent, but its patch task ended before it could be read back"
     else:
-        reason, error = Reason.NOT_ATTEMPTED, "its patch task did not come to it"
+        reason, error = Reason.NOT_ATTEMPTED, "its patch task did not reach it"
     return replace(row, status=Status.FAILED, reason=reason, error=error)
 
 
@@ -308,7 +308,7 @@ def _notes(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> list[str]:
         notes.append(f"stopped: {task.facts[STOPPED]}. {left} changes were not sent; the next live run takes them up")
     notes += [
         f"{counted(count, 'message')} of `notify:` could not be sent since {since:%Y-%m-%d %H:%M} UTC ({error}); "
-        "each run tries again. The log of the task check has more"
+        "each run tries again. The log of the task check has the details"
         for error, count, since in task.journal.notices.undelivered()
     ]
     if any(row.reason is Reason.NOT_ATTEMPTED for row in rows):

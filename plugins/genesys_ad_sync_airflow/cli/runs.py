@@ -42,7 +42,7 @@ def runs(*, limit: int, definition: str | None, as_json: bool) -> None:
         )
         for run in listed
     ]
-    print_table(_COLUMNS, rows, empty="The journal knows no run.", unbroken=_COLUMNS[:1])
+    print_table(_COLUMNS, rows, empty="The journal has no runs.", unbroken=_COLUMNS[:1])
 
 
 @click.command()

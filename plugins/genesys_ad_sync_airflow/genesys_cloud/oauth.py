@@ -239,7 +239,7 @@ def _raise_for(
             f"The login host {host} refuses the OAuth client{said}. {_guess(error, connection_id)}", **facts
         ) from None
     raise UnexpectedAnswer(
-        f"The login host {host} answers no token: check the Host (or `login_url`) of the connection {connection_id}"
+        f"The login host {host} returns no token: check the Host (or `login_url`) of the connection {connection_id}"
         + said,
         **facts,
     ) from None
@@ -264,7 +264,7 @@ def _guess(error: str, connection_id: str) -> str:
         )
     return (
         f"A guess: the allowed IP addresses of the OAuth client, or of the organisation, may lack the address of this "
-        f"machine. Else check the client in Genesys Cloud and the connection {connection_id}"
+        f"machine. Otherwise check the client in Genesys Cloud and the connection {connection_id}"
     )
 
 

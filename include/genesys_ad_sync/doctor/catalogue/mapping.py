@@ -19,7 +19,7 @@ MAPPING_LINES: dict[str, Entry] = entries_of(
         ),
         "mapping.missing": (
             "Missing Genesys groups",
-            "A rule fits the AD group, and the Genesys group is not seen.",
+            "A rule fits the AD group, but the Genesys group is not seen.",
             "Create the Genesys groups, or correct the rules.",
         ),
         "mapping.unmapped": (
@@ -29,8 +29,8 @@ MAPPING_LINES: dict[str, Entry] = entries_of(
         ),
         "mapping.roles": (
             "Groups with roles",
-            "Who comes into such a group gets its roles.",
-            "Put groups that give rights on `protect:`.",
+            "Each member of such a group gets its roles.",
+            "List groups that grant rights under `protect:`.",
         ),
         "mapping.claims": (
             "Claims",
@@ -44,7 +44,7 @@ MAPPING_LINES: dict[str, Entry] = entries_of(
         ),
         "mapping.causes": (
             "Commonest causes",
-            "Why people have no single active Genesys user, the five commonest causes first.",
+            "Why people have no single active Genesys user, the five most common causes first.",
             "See the line.",
         ),
     },

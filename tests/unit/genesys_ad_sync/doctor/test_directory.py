@@ -71,10 +71,10 @@ def test_a_server_that_refuses_dirsync_is_a_problem() -> None:
             b"<pszAttributeName>member</pszAttributeName><pszObjectDn>CN=a</pszObjectDn>"
             b"<ftimeLastOriginatingChange>2026-01-01T00:00:00Z</ftimeLastOriginatingChange>",
             Outcome.OK,
-            "tells when",
+            "The server shows when",
         ),
         (b"<pszAttributeName>member</pszAttributeName><pszObjectDn>CN=a</pszObjectDn>", Outcome.NOTE, "0 of 1 records"),
-        (b"", Outcome.NOTE, "does not tell"),
+        (b"", Outcome.NOTE, "does not show when"),
     ],
 )
 def test_times_of_memberships_are_told_as_far_as_they_are_understood(
