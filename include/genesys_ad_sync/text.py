@@ -26,7 +26,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:@/$^=\"'])")
 _LINKED_BY_VIEWERS = re.compile(r"://|www\.|@|mailto:|xmpp:", re.IGNORECASE)
 
 FOREIGN_WORDS = "Genesys says: "
-"""Stands before words that Genesys wrote, which may name people. They are the end of their text, see `own_words`."""
+"""Comes before words that Genesys wrote, which may name people. They are the end of their text, see `own_words`."""
 
 
 def own_words(text: str) -> str:

@@ -1,7 +1,7 @@
 """Domain controllers as the connection names them. Parsed here and nowhere else. Pure.
 
-A library that parses a host again may see something else in it: to ldap3, ``ldap://dc1`` means "without TLS", whatever
-it is told besides. So it gets only names and addresses that have nothing in them to parse.
+A library that parses a host again may see something else in it: to ldap3, ``ldap://dc1`` means "without TLS",
+whatever its other parameters say. So it gets only names and addresses that have nothing in them to parse.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def _skipped(skipped: Sequence[SkippedGroup], group_names: Mapping[Guid, str]) -
         yield note(
             "mapping.unmapped",
             f"No rule: {counted(len(unmapped), 'AD group')}. Excluded: {excluded:,}.",
-            "None, if these groups feed nothing. Else add a rule to `groups:`." if unmapped else None,
+            "None, if these groups feed nothing. Otherwise add a rule to `groups:`." if unmapped else None,
             details=named(unmapped),
         )
 

@@ -285,7 +285,7 @@ class GenesysGateway:
         return all(state in self._listed for state in states)
 
     def _can_list(self) -> bool:
-        """Return whether Genesys lists all users, as far as the first page tells."""
+        """Return whether Genesys lists all users, as far as the first page shows."""
         if self._is_listed(STATES):
             return True
         if self._refuses_listing:

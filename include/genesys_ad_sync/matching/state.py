@@ -132,7 +132,7 @@ class Standing(Enum):
 
     CONFIRMED = "confirmed"  # nothing speaks against it
     DOUBTFUL = "doubtful"  # the user shows none of the account's values: the rules are asked
-    OPEN = "open"  # only an external id could tell, and the account is not due
+    OPEN = "open"  # only an external id could show it, and the account is not due
 
 
 def standing(state: MatchState, guid: Guid) -> Standing:

@@ -45,7 +45,7 @@ class Doubt:
     """What is known about a change that is held until Active Directory confirms it.
 
     - ``vector``: what the journal knew when it recorded the change; None: not known, so that only time counts.
-    - ``lacks``: of that, the number of changes that the domain controller read last has not heard of, by the name of
+    - ``lacks``: of that, the number of changes that the domain controller read last has not received, by the name of
       the domain controller that made them, or by its invocationId.
     - ``shown_by``: the domain controller that was read last.
     - ``ask``: Active Directory has had its time and cannot say, so a person must.

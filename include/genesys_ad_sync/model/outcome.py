@@ -63,7 +63,7 @@ class Reason(str, Enum):
     LINK_CONTRADICTED = "link_contradicted"  # the stored Genesys user carries none of the account's values any more
     UNIDENTIFIED_MEMBERS = "unidentified_members"  # `mirror`: somebody wanted in the group may be this member
     FIRST_MIRROR = "first_mirror"  # `mirror`: the first comparison of this pair
-    MIRROR_ONCE = "mirror_once"  # param `mirror_once`: each removal of a member whom AD does not own
+    MIRROR_ONCE = "mirror_once"  # param `mirror_once`: each removal of a member that AD does not own
     EMPTY_GROUP = "empty_group"  # AD would own nobody in the group any more
     OVER_ADDITIONS = "over_additions"  # `limits:` of additions
     NEW_PAIR = "new_pair"  # no person has confirmed that this AD group feeds this Genesys group

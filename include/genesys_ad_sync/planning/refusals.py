@@ -63,7 +63,7 @@ def divide(
 
     ``refusals``: of that group. ``new_in_run``: ids of changes that the run was the first to list.
 
-    - What AD reports anew is tried at once, with all that is refused for the same person, or in the same group.
+    - What AD newly reports is tried at once, with all that is refused for the same person, or in the same group.
     - Only a group that fails is left alone whatever is new: nothing that AD says can help it.
     """
     waiting = [refusal for refusal in refusals if refusal.waits(now)]

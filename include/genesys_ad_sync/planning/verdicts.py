@@ -119,7 +119,7 @@ def _unless_objected(verdict: Verdict, proposal: Proposal, facts: TargetFacts) -
 def _objection(proposal: Proposal, genesys_user_id: str | None, facts: TargetFacts) -> Objection | None:
     """Return the decision against a membership.
 
-    That of a member whom AD did not know then is kept under the Genesys user.
+    That of a member that AD did not know then is kept under the Genesys user.
     """
     group_id, action = facts.target.genesys_group.id, proposal.action
     people = (proposal.person.user_guid, genesys_user_id or proposal.person.genesys_user_id)

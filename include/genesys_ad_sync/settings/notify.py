@@ -121,7 +121,7 @@ class NotifySettings(Section):
 
     @property
     def channel_key(self) -> str:
-        """Return a key for whom it reaches, which stays the same when `on` changes."""
+        """Return a key of its recipients, the same whatever `on` says."""
         data = self.model_dump_json(include={"notifier", "connection", "to", "endpoint", "channel"})
         return hashlib.sha256(data.encode()).hexdigest()[:16]
 

@@ -266,7 +266,7 @@ def _with_figures(results: Sequence[GroupResult], rows: Sequence[Row]) -> list[G
 
 
 def _with_refusals(task: TaskContext, results: Sequence[GroupResult]) -> list[GroupResult]:
-    """Return the groups with what Genesys refuses in each of them as a whole."""
+    """Return the groups, each with the refusal of the whole group."""
     refused = group_refusals(task.journal.refusals.all())
     return [replace(result, refused=refused.get(result.genesys_group_id)) for result in results]
 

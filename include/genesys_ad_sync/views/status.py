@@ -1,4 +1,4 @@
-"""Does the sync run, and what waits for whom since when."""
+"""Does the sync run, which runs wait for an answer, and since when."""
 
 from __future__ import annotations
 

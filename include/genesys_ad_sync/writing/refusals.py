@@ -26,7 +26,7 @@ from genesys_ad_sync.text import FOREIGN_WORDS
 Results = Mapping[tuple[str, Action], WriteResult]
 
 PEOPLE_REFUSED_ALIKE = 3
-"""People whom a group refuses in the same words, and accepts nobody, before it is the group that refuses."""
+"""So many people must a group refuse in the same words, and accept nobody, before it counts as the group's refusal."""
 
 _FAILS = frozenset({Reason.UNVERIFIED, Reason.NOT_IN_EFFECT, Reason.GENESYS_UNREADABLE, Reason.NOT_ATTEMPTED})
 

@@ -26,7 +26,7 @@ STALE = 1
 )
 @json_option
 def status(*, silent_after: float | None, as_json: bool) -> int:
-    """Show the last runs, what waits and since when, and whom a run asks.
+    """Show the last runs, what waits, and which runs ask for an answer.
 
     Ends with 1 if a DAG is silent: no run was completed for too long. For a watcher outside of Airflow, which
     sees a dead scheduler, too.

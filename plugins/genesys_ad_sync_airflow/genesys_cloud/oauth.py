@@ -255,7 +255,7 @@ def _without(secret: str, text: str) -> str:
 def _guess(error: str, connection_id: str) -> str:
     """Return the possible cause.
 
-    The error's name tells little, and its words were shown before.
+    The error's name says little, and its words were shown before.
     """
     if error in ("invalid_client", "unauthorized_client", "invalid_grant", "unsupported_grant_type"):
         return (

@@ -185,7 +185,7 @@ class RecordingConnection:
         began = time.monotonic()
         try:
             answer = self._connection.search(base, ldap_filter, scope, **options)
-        except Exception as error:
+        except Exception as error:  # whatever ldap3 raises belongs in the recording; it is raised again
             broken = type(error).__name__
             self._record(began, lambda: self._request(base, ldap_filter, scope, options), lambda: {"broken": broken})
             raise

@@ -39,7 +39,7 @@ MAPPING_LINES: dict[str, Entry] = entries_of(
         ),
         "mapping.people": (
             "People",
-            "The people of the mapped groups for whom a rule of `users:` finds a Genesys user.",
+            "How many people of the mapped groups have a Genesys user by a rule of `users:`.",
             "Correct the rules of `users:`, or see the lines about users and the causes.",
         ),
         "mapping.causes": (

@@ -25,7 +25,7 @@ cursor = Table(
 )
 
 # invocationId and USN of each domain controller when it was last read, and when that was, by its own clock.
-# `abilities`: what it can do and say, as the report last told.
+# `abilities`: what it can do, as the report last said.
 known_dc = Table(
     "journal_known_dc",
     metadata,
