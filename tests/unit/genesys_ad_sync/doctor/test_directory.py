@@ -45,7 +45,7 @@ def lines_of(key: str, session: Any, found: ObjectSet | None = None) -> list[Lin
         ((10, 10, 11), Outcome.OK, "forest 2025, domain 2025, domain controller 11"),
         ((2, 2, 4), Outcome.OK, "forest 2003"),
         ((0, 2, 7), Outcome.PROBLEM, "not replicated one by one"),
-        ((None, None, None), Outcome.NOT_PROVEN, "does not say"),
+        ((None, None, None), Outcome.NOT_PROVEN, "does not report"),
     ],
 )
 def test_a_forest_that_replicates_whole_groups_is_a_problem(
