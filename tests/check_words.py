@@ -37,6 +37,11 @@ FORBIDDEN: dict[str, str] = {
     r"heard of": "received, been notified of",
     r"carried through": "completed",
     r"(?-i:Else)": "Otherwise",
+    r"(?:that|which|what|who|it) (?:is|are|was|were) no(?! longer| more| one)": "is not a",
+    r"what becomes of": "what happens to",
+    r"(?:comes?|came) to (?:it|this|them)": "reaches",
+    r"nobody's": "no account's",
+    r"else than": "other than",
 }
 """Pattern -> what to write in its place."""
 

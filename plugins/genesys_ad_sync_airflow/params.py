@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TIME_PATTERN = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
 RELINK_PATTERN = r"^\s*\{?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?(\s*=\s*[^\s=/]+)?\s*$"
 AIRFLOW_CONF_KEYS = ("openlineage", "airflow/task_span_detail_level")
-"""Keys of a run's conf that are no params: TriggerDagRunOperator adds the first, Airflow's tracing reads the second."""
+"""Keys of a run's conf that are not params: TriggerDagRunOperator adds the first, Airflow's tracing reads the other."""
 
 
 DRY_RUN = "dry run"

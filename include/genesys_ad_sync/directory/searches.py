@@ -51,7 +51,7 @@ class LdapSearches:
 
     @property
     def connection(self) -> Any:
-        """Return the connection for what is no search; its answers are not checked."""
+        """Return the connection for calls that are not searches; their answers are not checked."""
         return self._connection
 
     def close(self) -> None:

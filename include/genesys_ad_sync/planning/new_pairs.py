@@ -71,7 +71,7 @@ def with_states(
     ]
 
 
-# -- what becomes of a change -------------------------------------------------------------------------
+# -- what happens to a change ------------------------------------------------------------------------
 
 
 def must_wait(match: Match, changed: Collection[Guid], facts: TargetFacts) -> bool:

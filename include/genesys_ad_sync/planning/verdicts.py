@@ -1,4 +1,4 @@
-"""What becomes of one proposed add or removal: planned, held, unchanged and others.
+"""What happens to one proposed add or removal: planned, held, unchanged and others.
 
 Limits and approvers come later, in `approvals`.
 """
@@ -64,7 +64,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of a proposal.
+    """The decision on a proposal.
 
     ``genesys_user_id``: the Genesys user that it is about; None: not known. The others: see `Row`.
     """

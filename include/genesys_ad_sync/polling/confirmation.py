@@ -31,7 +31,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Ruling:
-    """What becomes of held changes. ``doubts``: what is known now of those that stay held."""
+    """What happens to held changes. ``doubts``: what is known now of those that stay held."""
 
     confirmed: tuple[Change, ...]
     doubts: tuple[tuple[Change, Doubt], ...]

@@ -172,7 +172,7 @@ class RecordedGenesys(GenesysGateway):
         return FoundUsers(found, wanted - looked_up)
 
     def all_users(self) -> list[GenesysUser]:
-        """Return the users that runs have found. It is no listing of all."""
+        """Return the users that runs have found. They are not all users."""
         return list(self._users.values())
 
     def count_active_users(self) -> int:

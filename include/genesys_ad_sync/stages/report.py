@@ -89,7 +89,7 @@ def report_document(task: TaskContext) -> dict[str, Any]:
 def fail_reason(task: TaskContext) -> str | None:
     """Return why `plan` allowed nothing to be written (`limits.on_excess: fail`).
 
-    None also if the run did not come to it.
+    None also if the run did not reach it.
     """
     return _fail_reason(task) if _run_if_it_began(task) else None
 

@@ -225,7 +225,7 @@ def _of_person(row: Row, words: str) -> Refusal:
 
 
 def _failing(group_id: str, rows: Sequence[Row], error: GenesysError | None) -> list[Refusal]:
-    """Return that the group fails, unless something else than the group explains it."""
+    """Return that the group fails, unless something other than the group explains it."""
     if isinstance(error, (AuthenticationFailed, Throttled, ConnectionFailed)):
         return []
     failed = [row for row in rows if row.status not in SETTLED and row.reason in _FAILS]

@@ -55,7 +55,7 @@ group = Table(
     Column("ends_at", UtcDateTime),
 )
 
-# Members that are no groups, as last read. `gone_at`: no longer in the view. `deleted_at`: a poll saw the tombstone.
+# Members that are not groups, as last read. `gone_at`: no longer in the view. `deleted_at`: a poll saw the tombstone.
 # `attributes`: a text, or all values by rank where there are several. `ends_at`: when a dynamic object goes.
 user = Table(
     "journal_user",
