@@ -116,7 +116,7 @@ def _settling_params() -> dict[str, Param]:
             None,
             type=["null", "string"],
             title="Release a run",
-            description="The run id of an earlier run: what was undone or rejected in it may be done again."
+            description="The run id of an earlier run: changes that were undone or rejected in it may be done again."
             " If both DAGs have a run of that id: DAG id/run id.",
         ),
         "release_claim": _release_claim(),
