@@ -136,8 +136,12 @@ def _reasons(group: AskedGroup, background: Background) -> list[str]:
 
     "Over limit" appears only if no limit is named.
     """
+    of_group = background.limits.get(group.id, ())
+    said = "; ".join((*of_group, *background.limits_of_run))
     of_rows = [text for row in group.rows if row.reason in _LIMITS and (text := row.about.get("limit"))]
-    limits = [escape_markdown(text) for text in dict.fromkeys((*background.limits.get(group.id, ()), *of_rows))]
+    # a row has its limits in fewer words, as in "limits.removals is 50 and limits.per_run is 200"
+    new = [text for text in of_rows if not all(part in said for part in text.split(" and "))]
+    limits = [escape_markdown(text) for text in dict.fromkeys((*of_group, *new))]
     doubts = sorted({escape_markdown(words) for row in group.rows if (words := doubt_words(row))})
     reasons = sorted({row.reason for row in group.rows if row.reason})
     return [
