@@ -112,7 +112,7 @@ READINGS: dict[str, tuple[dict[str, Any], str, str]] = {
     "a step for each member": ({"version_bump": "per_member"}, "scratch.version", "two additions: +2"),
     "a step of ten": ({"version_step": 10}, "scratch.version", "one removal: +10"),
     "a step for nothing": ({"unchanged_bumps_version": True}, "scratch.version", "the same addition again: +1"),
-    "an unknown id is ignored": ({"unknown_member": "ignore"}, "scratch.unknown_member", "came in"),
+    "an unknown id is ignored": ({"unknown_member": "ignore"}, "scratch.unknown_member", "was added"),
     "an unknown id is refused": (
         {"unknown_member": "refuse"},
         "scratch.unknown_member",
