@@ -11,7 +11,7 @@
 # make up       leave Airflow, Active Directory and Genesys Cloud running to play with (Ctrl-C ends them)
 # make plan     print what the shipped definition would do in the sandbox, write nothing
 # make fuzz     play 200 rounds of windows in any order, kills and spoilt answers (FUZZ_SEED=N: the first seed)
-# make lint     ruff, mypy, which room may import which, and the sizes of files and functions
+# make lint     ruff, mypy, which room may import which, sizes of files and functions, words that confuse readers
 # make audit    look up the locked dependencies in a database of known vulnerabilities
 # make wheel    build the package into dist/
 # make coverage run the unit tests, and print which lines and branches they reach
@@ -169,6 +169,7 @@ lint: install
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(PYTHON) tests/check_sizes.py
+	@$(PYTHON) tests/check_words.py
 
 .PHONY: audit
 audit: install

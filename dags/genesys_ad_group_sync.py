@@ -90,7 +90,7 @@ def _new_dag(definition: SyncDefinition, *, full: bool) -> DAG:
         deadline=deadline_of(definition),
         doc_md=dag_docs(definition, full=full),
         tags=["genesys", "active-directory", *definition.airflow.tags],
-        auto_register=False,  # a DAG that could not be finished must not stand beside the `broken` one of its id
+        auto_register=False,  # a DAG that could not be finished must not remain beside the `broken` one of its id
     )
 
 

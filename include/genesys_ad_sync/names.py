@@ -43,9 +43,9 @@ def tidy(name: str) -> str:
 def fold(text: str) -> str:
     """Return the text with each capital letter small, if both are partners.
 
-    Partners: the capital letter has exactly one small letter, and back. Other letters stay. Else people could choose a
-    name that looks different and counts as another one: the long s is not "s", the Kelvin sign is not "k", and "ß" is
-    not "ss".
+    Partners: the capital letter has exactly one small letter, and back. Other letters stay. Otherwise people could
+    choose a name that looks different and counts as another one: the long s is not "s", the Kelvin sign is not "k", and
+    "ß" is not "ss".
     """
     return text.lower() if text.isascii() else "".join(map(_small, text))
 

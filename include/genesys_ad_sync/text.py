@@ -12,7 +12,7 @@ import unicodedata
 _LINE_BREAKS = re.compile(r"[\t\n\r\x0b\x0c\x85\u2028\u2029]+")
 _DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Letters and marks without a shape, which are no format characters."""
+"""Letters and marks without a shape, which are not format characters."""
 
 _LOOK_ALIKES = str.maketrans(
     "\u0430\u0432\u0435\u043a\u043c\u043d\u043e\u0440\u0441\u0442\u0443\u0445\u0451\u0454\u0455\u0456\u0458\u04bb\u0501"
@@ -26,7 +26,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:@/$^=\"'])")
 _LINKED_BY_VIEWERS = re.compile(r"://|www\.|@|mailto:|xmpp:", re.IGNORECASE)
 
 FOREIGN_WORDS = "Genesys says: "
-"""Stands before words that Genesys wrote, which may name people. They are the end of their text, see `own_words`."""
+"""Comes before words that Genesys wrote, which may name people. They are the end of their text, see `own_words`."""
 
 
 def own_words(text: str) -> str:

@@ -49,7 +49,8 @@ def _approvers(definition: SyncDefinition) -> Iterator[Line]:
         but = "except" if definition.approvers_must_differ else "also"
         yield note(
             key,
-            f"Not set: everybody with the right to answer in Airflow may, {but} the person who triggered the run.",
+            f"Not set: everybody with the right to answer in Airflow may answer, {but} the person who triggered the "
+            "run.",
             "Name people in `approvers:`. `approvers_must_differ: true` leaves out the person who triggered the run.",
         )
         return
@@ -59,7 +60,7 @@ def _approvers(definition: SyncDefinition) -> Iterator[Line]:
         return
     unknown = sorted(set(approvers) - known)
     if unknown:
-        yield problem(key, f"{len(unknown)} of {len(approvers)} are no users of this Airflow.", details=unknown)
+        yield problem(key, f"{len(unknown)} of {len(approvers)} are not users of this Airflow.", details=unknown)
     else:
         yield ok(key, f"{len(approvers)} are named, all of them users of this Airflow.")
 

@@ -57,7 +57,7 @@ class ApproveRemovals(HITLOperator):
 
         task = task_context.current_task_context(self.definition)
         if task.facts[QUESTION] is None:
-            raise AirflowSkipException("nothing needs a person")
+            raise AirflowSkipException("nothing needs approval")
         asked = build_form(task)
         if asked is None:  # answered in an earlier try, which died before it could pass the answer on
             return self._pass_on(context, task, None)
@@ -90,7 +90,7 @@ class ApproveRemovals(HITLOperator):
         counts = not event.get("timedout")
         if counts and self.definition.approvers_must_differ and _is_one_of(_triggered_by(context), names):
             self.log.warning(
-                "The answer is of the person who triggered the run, so it does not count: a later run asks."
+                "The answer is from the person who triggered the run, so it does not count: a later run asks."
             )
             counts = False
         given = ApprovalAnswer(

@@ -101,7 +101,7 @@ def judge(definition: SyncDefinition, failed_tasks: Sequence[str]) -> None:
     except ReportPathError as error:
         raise RunFailed("; ".join([*problems, f"the table of the check cannot be read: {error}"])) from error
     if document is None:
-        problems.append("no table of the check is found in report.path: the logs of the tasks hold the lines")
+        problems.append("no table of the check was found in report.path: the logs of the tasks hold the lines")
     else:
         missing = [task for task in TASKS if task not in document["tasks"]]
         if missing:
@@ -205,7 +205,7 @@ def _hand_over(definition: SyncDefinition, by: CheckedBy, left: Handover | None)
     try:
         _check_store(definition).hand_over(by.dag_id, by.run_id, None if left is None else left.as_bytes())
     except GroupSyncError as error:
-        log.warning("Nothing can be left for the next task: %s", error)
+        log.warning("Nothing can be passed to the next task: %s", error)
 
 
 def _handed_over(definition: SyncDefinition, by: CheckedBy) -> Handover | None:

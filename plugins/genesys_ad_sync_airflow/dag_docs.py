@@ -22,8 +22,8 @@ _REMOVALS = {
     "never": "Nobody is removed.",
 }
 _ON_EXCESS = {
-    "approve": "What goes over a limit asks a person.",
-    "hold": "What goes over a limit is held, and nobody is asked.",
+    "approve": "Changes over a limit need approval.",
+    "hold": "Changes over a limit are held, and nobody is asked.",
     "fail": "A run that goes over a limit stops before it writes anything.",
 }
 
@@ -76,7 +76,7 @@ def _read(definition: SyncDefinition) -> Iterator[str]:
 def _rest(definition: SyncDefinition) -> Iterator[str]:
     if definition.protect:
         protected = ", ".join(map(markdown_code, definition.protect))
-        yield f"Groups in which each change asks a person: {protected}"
+        yield f"Groups in which each change needs approval: {protected}"
     if definition.exclude.groups:
         yield f"AD groups that feed nothing: {', '.join(map(markdown_code, definition.exclude.groups))}"
     if definition.exclude.users:

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Told(NamedTuple):
-    """Who is told: the part of a definition that the deadline alert carries along."""
+    """Who is notified: the part of a definition that the deadline alert carries along."""
 
     name: str
     notify: tuple[NotifySettings, ...]

@@ -77,7 +77,7 @@ def tell_of_run(
 ) -> None:
     """Send the metrics of a run and of its definition, and never raise.
 
-    They are: what the run did, what is open, and when a run of each DAG was last carried through.
+    They are: what the run did, what is open, and when a run of each DAG was last completed.
     ``counts``: of the report; empty if there is none.
     """
     try:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TIME_PATTERN = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
 RELINK_PATTERN = r"^\s*\{?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?(\s*=\s*[^\s=/]+)?\s*$"
 AIRFLOW_CONF_KEYS = ("openlineage", "airflow/task_span_detail_level")
-"""Keys of a run's conf that are no params: TriggerDagRunOperator adds the first, Airflow's tracing reads the second."""
+"""Keys of a run's conf that are not params: TriggerDagRunOperator adds the first, Airflow's tracing reads the other."""
 
 
 DRY_RUN = "dry run"
@@ -67,7 +67,7 @@ def params(mode: str, *, dry: bool) -> dict[str, Param]:
             type="array",
             items={"type": "string"},
             title="AD groups",
-            description="Shell patterns on AD group names, one a line, e.g. GC-Support*. Empty: all. A Genesys group"
+            description="Shell patterns on AD group names, one per line, e.g. GC-Support*. Empty: all. A Genesys group"
             " that is compared completely is compared with all AD groups that feed it.",
         ),
         **_settling_params(),
@@ -106,8 +106,9 @@ def _settling_params() -> dict[str, Param]:
             None,
             type=["null", "string"],
             title="Undo a run",
-            description="The run id of an earlier run: takes back what it changed in Genesys Cloud and what has not"
-            " changed again since. It stays so until Active Directory changes those memberships or you release them. An"
+            description="The run id of an earlier run: undoes its changes in Genesys Cloud, except where a "
+            "membership has changed again since. They stay undone until Active Directory changes those "
+            "memberships or you release them. An"
             " addition against Active Directory asks for approval."
             " If both DAGs have a run of that id: DAG id/run id.",
         ),
@@ -115,7 +116,7 @@ def _settling_params() -> dict[str, Param]:
             None,
             type=["null", "string"],
             title="Release a run",
-            description="The run id of an earlier run: what was undone or rejected in it may be done again."
+            description="The run id of an earlier run: changes that were undone or rejected in it may be done again."
             " If both DAGs have a run of that id: DAG id/run id.",
         ),
         "release_claim": _release_claim(),
@@ -130,8 +131,8 @@ def _release_claim() -> Param:
         type="array",
         items={"type": "string", "minLength": 1},
         title="Release claims",
-        description="Genesys group ids, one a line. The sync definition that feeds such a group until now feeds it no"
-        " more, and this one may. `genesys-ad-sync claims` lists them.",
+        description="Genesys group ids, one per line. The sync definition that feeds such a group now stops feeding "
+        "it, and this one may begin. `genesys-ad-sync claims` lists them.",
     )
 
 
@@ -141,7 +142,8 @@ def _relink() -> Param:
         type="array",
         items={"type": "string", "pattern": RELINK_PATTERN},
         title="Relink people",
-        description="Which Genesys user an AD account is: objectGUID=Genesys user id, one a line. The objectGUID alone"
+        description="Which Genesys user an AD account is: objectGUID=Genesys user id, one per line. The objectGUID "
+        "alone"
         " forgets the link and asks the rules again. A person must approve it. Not with a window, groups or undo_run.",
     )
 
@@ -151,8 +153,9 @@ def _mirror_once() -> Param:
         False,
         type="boolean",
         title="Mirror once",
-        description="true: compare every mapped group completely, and ask a person about each member whom Active"
-        " Directory does not own. What is not approved ends with this run. Not with a window, mode changes,"
+        description="true: compare every mapped group completely, and ask a person about each member that Active "
+        "Directory does not own. Removals that are not approved end with this run. Not with a window, "
+        "mode changes,"
         " undo_run or removals: never.",
     )
 

@@ -54,7 +54,7 @@ ACTIVE_DIRECTORY: dict[str, Any] = {
         ),
         "base_dn": _text(
             "Base DN",
-            "DC=example,DC=com. Only checked to exist: what is read is group_base of the sync definition. "
+            "DC=example,DC=com. It is only checked to exist: group_base of the sync definition decides what is read. "
             "Empty: no check.",
         ),
         "connect_timeout": _number("Connect timeout", "Seconds. Default 10."),
@@ -77,8 +77,8 @@ GENESYS_CLOUD: dict[str, Any] = {
     "conn-fields": {
         "requests_per_minute": _number(
             "Requests per minute",
-            "A ceiling of your own, below the one that Genesys Cloud tells in each answer. Each task keeps it for "
-            "itself: the tasks of a run come one after another, and its parallel patch tasks divide it.",
+            "A ceiling of your own, below the one that Genesys Cloud states in each answer. Each task keeps to it "
+            "separately: the tasks of a run come one after another, and its parallel patch tasks divide it.",
         ),
         "timeout": _number("Timeout", "Seconds to wait for an answer. Default 30."),
         "transport": _text(

@@ -43,7 +43,7 @@ def try_scratch_group(
 ) -> list[Line]:
     """Try the group, if it may be used.
 
-    Else return one line that says why not.
+    Otherwise return one line that says why not.
     ``every``: all sync definitions, none of which may map the group. ``address``: where the journal is. Raises
     GroupSyncError if it cannot be known whether a definition maps the group.
     """

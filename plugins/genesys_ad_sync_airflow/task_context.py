@@ -108,7 +108,7 @@ def report_store(definition: SyncDefinition) -> ReportStore:
 def report_folder(definition: SyncDefinition) -> ObjectStoragePath:
     """Return the folder of the definition's reports.
 
-    Raises ReportPathError for a text that is no URL.
+    Raises ReportPathError for a text that is not a URL.
     """
     try:
         return ObjectStoragePath(definition.report.path)

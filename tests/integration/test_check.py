@@ -289,7 +289,7 @@ CASES = {
     "a private group that the definition names": Case(
         _private_and_named, ("genesys.private_groups",), "The definition names this group", "Private Group > View"),
     "groups that the total counts and nobody sees": Case(
-        _hidden_in_total, ("genesys.groups",), "1 of 2 entities were answered", "Private Group > View"),
+        _hidden_in_total, ("genesys.groups",), "1 of 2 entities were returned", "Private Group > View"),
     "a group with dynamic membership": Case(
         _dynamic, ("genesys.dynamic_groups",), "1 of 2 mapped groups", "end the dynamic membership"),
     "the groups of users, with user_patch": Case(
@@ -327,7 +327,7 @@ CASES = {
     "a database that does not answer": Case(
         lambda world: world.set_journal("postgresql://sync:secret@127.0.0.1:9/journal"),
         ("journal.place",), "cannot be used", "group_sync_journal"),
-    "a journal that was lost": Case(_lost_journal, ("journal.identity",), "Another journal", "The journal was lost"),
+    "a journal that was lost": Case(_lost_journal, ("journal.identity",), "A different", "The journal was lost"),
     "a journal that is gone, while its reports are there": Case(
         _gone_journal, ("journal.identity",), "this place has none", "The journal was lost"),
     "a journal from a backup": Case(
@@ -340,7 +340,7 @@ CASES = {
         ("airflow.fernet_key",), "not a Fernet key", "same key on all machines"),
     "an approver whom Airflow does not know": Case(
         lambda world: world.keys.update(approvers=["olivia", "nemo"]),
-        ("airflow.approvers",), "1 of 2 are no users", "Compare `approvers:`"),
+        ("airflow.approvers",), "1 of 2 are not users", "Compare `approvers:`"),
     "notifiers that cannot be loaded": Case(
         _broken_notifiers, ("airflow.notifiers",), "ModuleNotFoundError", "or `notifiers.py` as"),
 }  # fmt: skip
@@ -467,7 +467,7 @@ def test_a_definition_that_cannot_be_read_is_a_line_and_the_others_are_checked(w
 
 def test_the_journal_on_postgresql_is_tried_and_left_as_it_was(world: CheckWorld, postgresql_url: str) -> None:  # noqa: F811
     world.set_journal(postgresql_url)
-    assert by_check(world.check())["journal.tables"][0].text == "There is no journal yet. The first run makes it."
+    assert by_check(world.check())["journal.tables"][0].text == "There is no journal yet. The first run creates it."
     with Journal.open(journal_address()):
         pass
     lines = by_check(world.check())

@@ -106,21 +106,25 @@ READINGS: dict[str, tuple[dict[str, Any], str, str]] = {
     "a bare remove honours its values": (
         {"scim_bare_remove": "honour_values"},
         "scratch.bare_remove",
-        "of its value alone",
+        "only the member in its value",
     ),
     "a bare remove is refused": ({"scim_bare_remove": "refuse"}, "scratch.bare_remove", "It is refused"),
     "a step for each member": ({"version_bump": "per_member"}, "scratch.version", "two additions: +2"),
     "a step of ten": ({"version_step": 10}, "scratch.version", "one removal: +10"),
     "a step for nothing": ({"unchanged_bumps_version": True}, "scratch.version", "the same addition again: +1"),
-    "an unknown id is ignored": ({"unknown_member": "ignore"}, "scratch.unknown_member", "came in"),
+    "an unknown id is ignored": ({"unknown_member": "ignore"}, "scratch.unknown_member", "was added"),
     "an unknown id is refused": (
         {"unknown_member": "refuse"},
         "scratch.unknown_member",
         "whole request is refused",
     ),
     "no second addition": ({"member_already_there": "refuse"}, "scratch.again", "Adding a member again is refused"),
-    "no removal of strangers": ({"member_not_there": "refuse"}, "scratch.again", "Removing a stranger is refused"),
-    "a search that minds case": ({"search_exact": "match_case"}, "scratch.search_case", "the search minds case"),
+    "no removal of strangers": ({"member_not_there": "refuse"}, "scratch.again", "Removing a non-member is refused"),
+    "a search that is case-sensitive": (
+        {"search_exact": "match_case"},
+        "scratch.search_case",
+        "the search is case-sensitive",
+    ),
     "a conflict as 400": ({"conflict": "400"}, "scratch.stale_version", "answered 400"),
 }
 

@@ -167,7 +167,7 @@ def _held_by_the_whole_view(two: TwoControllers, monkeypatch: pytest.MonkeyPatch
     refuse_cookies(monkeypatch)
     monkeypatch.setattr("genesys_ad_sync.polling.poller.DirectoryPoller._delta_as_evidence", lambda *_: None)
     report = two.pipeline.run()
-    assert any("whole view was taken again" in note for note in report["notes"])
+    assert any("was read completely again" in note for note in report["notes"])
     assert rows(report, "ann") == [("remove", "ann", "held", "other_domain_controller", None)]
     assert "ann" in members(two.pipeline, "Voice")
     two.dc1.apply([SetAttributes("eve", {"mail": "eve@example.com"})])

@@ -135,7 +135,7 @@ class Week:
         report = self.run(mode="full")
         voice = next(group for group in report["groups"] if group["genesys_group"]["name"] == "Voice")
         assert voice["manual_member_ids"] == sorted(map(genesys_id, ("mia", "nils")))
-        assert "is as Active Directory says" not in headline(report).sentence
+        assert "matches Active Directory" not in headline(report).sentence
         run_id, options = self.ask(mirror_once=True)
         [only_nils] = [option for option in options if "nils@example.com" in option]
         self.pipeline.answer(run_id, only_nils)

@@ -56,7 +56,7 @@ def test_a_database_that_does_not_exist_is_named(postgresql_url: str) -> None:
 
 def test_a_server_that_does_not_answer_is_named(postgresql_url: str) -> None:
     url = make_url(postgresql_url).set(port=1)
-    with pytest.raises(JournalError, match=r"PostgreSQL 127\.0\.0\.1:1/journal_.*See that the database runs"):
+    with pytest.raises(JournalError, match=r"PostgreSQL 127\.0\.0\.1:1/journal_.*Check that the database runs"):
         Journal.open(url)
 
 

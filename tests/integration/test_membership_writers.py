@@ -227,7 +227,7 @@ def test_a_list_that_was_left_out_of_the_answer_is_never_replaced(
     assert bool(written) is (expand == "sometimes")
     assert {group: set(genesys.individuals(group)) for group in (SOCIAL, RULED)} == before
     for user_id, result in results.items():
-        assert result.ok or "did not tell which groups" in (result.error or ""), user_id
+        assert result.ok or "did not show which groups" in (result.error or ""), user_id
 
 
 def test_a_patch_that_is_ignored_is_accepted_and_not_in_effect(genesys: SandboxGenesys, hook: GenesysCloudHook) -> None:

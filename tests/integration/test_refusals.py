@@ -19,8 +19,8 @@ from genesys_ad_sync.model import Mode
 from genesys_ad_sync.stages.patch import patch
 from genesys_ad_sync.stages.plan import plan
 from genesys_ad_sync.stages.report import failures_that_count
-from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
 from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+from tests.support.synthetic_runs import opened
 
 GROUPS = 20
 EVERYBODY = 99  # a group in which all are, so that all are linked
@@ -38,23 +38,8 @@ def genesys() -> Iterator[SandboxGenesys]:
 
 @pytest.fixture
 def runs(genesys: SandboxGenesys, tmp_path: Path) -> Iterator[SyntheticRuns]:
-    with opened(genesys, tmp_path) as made:
+    with opened(genesys, tmp_path, BEFORE) as made:
         yield made
-
-
-def opened(genesys: SandboxGenesys, folder: Path, **more: Any) -> SyntheticRuns:
-    """Return scheduled runs after a first one that compared everything and linked everybody."""
-    made = SyntheticRuns(
-        folder,
-        genesys.connection(),
-        retry_policy=HttpRetryPolicy(first_wait=0.01, jitter=0, attempts=3),
-        sleep=lambda _: None,
-        **more,
-    )
-    made.tell(BEFORE)
-    made.run()
-    genesys.clear_log()
-    return made
 
 
 def run(runs: SyntheticRuns, mode: Mode = Mode.AUTO) -> dict[str, Any]:
@@ -104,7 +89,7 @@ def troubled(genesys: SandboxGenesys) -> None:
 @pytest.mark.parametrize("workers", [1, 5])
 def test_twenty_groups_of_which_five_are_in_trouble(genesys: SandboxGenesys, tmp_path: Path, workers: int) -> None:
     troubled(genesys)
-    with opened(genesys, tmp_path, workers=workers) as runs:
+    with opened(genesys, tmp_path, BEFORE, workers=workers) as runs:
         runs.tell(AFTER)
         made, up_to_date, sent = [], [], []
         for _ in range(3):
@@ -237,7 +222,7 @@ def test_a_night_in_which_the_client_may_write_nothing_delays_nothing(
 
 
 def test_a_version_conflict_is_no_refusal(genesys: SandboxGenesys, tmp_path: Path) -> None:
-    with opened(genesys, tmp_path, write="group_members") as runs:
+    with opened(genesys, tmp_path, BEFORE, write="group_members") as runs:
         genesys.add_fault("status", method="POST", path=f"{group_id(0)}/members", status=409, times=None)
         runs.tell({**BEFORE, 0: {0, 30}})
         for _ in range(3):
@@ -288,7 +273,7 @@ def test_a_group_that_cannot_be_read_is_read_less_and_less(genesys: SandboxGenes
 
 def test_with_fail_on_any_a_known_refusal_turns_each_run_red(genesys: SandboxGenesys, tmp_path: Path) -> None:
     genesys.set_options(forbidden_groups=[group_id(0)])
-    with opened(genesys, tmp_path, fail_on="any") as runs:
+    with opened(genesys, tmp_path, BEFORE, fail_on="any") as runs:
         runs.tell({**BEFORE, 0: {0, 30}})
         assert [run(runs)["red"] for _ in range(3)] == [1, 1, 1]
 
@@ -319,7 +304,7 @@ def test_what_is_refused_alike_is_tried_when_one_of_it_succeeds(genesys: Sandbox
 
 def test_refused_removals_count_in_no_limit(genesys: SandboxGenesys, tmp_path: Path) -> None:
     limits = {"removals": 10, "removals_percent": 100, "per_run": 2, "per_day": 100, "empty_group": "allow"}
-    with opened(genesys, tmp_path, limits=limits) as runs:
+    with opened(genesys, tmp_path, BEFORE, limits=limits) as runs:
         genesys.set_options(forbidden_groups=[group_id(0), group_id(1)])
         runs.tell({**BEFORE, 0: set(), 1: set()})
         assert reasons(run(runs)) == {"refused_group": 2}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,8 +14,8 @@ from benchmarks.synthetic import SyntheticRuns, genesys_seed, group_id, user_id
 from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.stages.patch import patch
 from genesys_ad_sync.stages.plan import plan
-from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
 from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+from tests.support.synthetic_runs import opened
 
 GROUPS = 20
 EVERYBODY = 99  # a group in which all are, so that all are linked
@@ -29,21 +28,6 @@ STRATEGIES = ["scim_patch", "group_members"]
 def genesys() -> Iterator[SandboxGenesys]:
     with SandboxGenesys.start(genesys_seed(60, BEFORE), SandboxOptions(rate_allowed=None)) as sandbox:
         yield sandbox
-
-
-def opened(genesys: SandboxGenesys, folder: Path, **more: Any) -> SyntheticRuns:
-    """Return runs after a first one that compared everything and linked everybody."""
-    runs = SyntheticRuns(
-        folder,
-        genesys.connection(),
-        retry_policy=HttpRetryPolicy(first_wait=0.01, jitter=0, attempts=3),
-        sleep=lambda _: None,
-        **more,
-    )
-    runs.tell(BEFORE)
-    runs.run()
-    genesys.clear_log()
-    return runs
 
 
 def patched(runs: SyntheticRuns) -> GenesysError | None:
@@ -73,7 +57,7 @@ def test_a_group_that_refuses_every_write_starves_no_other(
     genesys: SandboxGenesys, tmp_path: Path, workers: int, write: str
 ) -> None:
     genesys.set_options(forbidden_groups=[group_id(0)])
-    with opened(genesys, tmp_path, workers=workers, write=write) as runs:
+    with opened(genesys, tmp_path, BEFORE, workers=workers, write=write) as runs:
         runs.tell(AFTER)
         error = patched(runs)
         assert served(genesys) == all_but(0)
@@ -90,7 +74,7 @@ def test_where_the_first_groups_refuse_the_others_come_first_in_the_next_run(
 ) -> None:
     refusing = (0, 1, 2, 3)
     genesys.set_options(forbidden_groups=[group_id(group) for group in refusing])
-    with opened(genesys, tmp_path, workers=1) as runs:
+    with opened(genesys, tmp_path, BEFORE, workers=1) as runs:
         runs.tell(AFTER)
         patched(runs)
         patched(runs)
@@ -100,7 +84,7 @@ def test_where_the_first_groups_refuse_the_others_come_first_in_the_next_run(
 def test_a_client_whose_permission_is_named_as_missing_is_found_out_by_one_group(
     genesys: SandboxGenesys, tmp_path: Path
 ) -> None:
-    with opened(genesys, tmp_path, workers=1) as runs:
+    with opened(genesys, tmp_path, BEFORE, workers=1) as runs:
         runs.tell(AFTER)
         run_id = runs.begin()
         lane = plan(runs.task(run_id, "plan"))["batches"][0]["lane"]
@@ -114,7 +98,7 @@ def test_a_client_whose_permission_is_named_as_missing_is_found_out_by_one_group
 def test_groups_that_always_fail_starve_no_other(genesys: SandboxGenesys, tmp_path: Path, workers: int) -> None:
     failing = (0, 7, 13, 19)
     genesys.set_options(failing_groups=[group_id(group) for group in failing])
-    with opened(genesys, tmp_path, workers=workers) as runs:
+    with opened(genesys, tmp_path, BEFORE, workers=workers) as runs:
         runs.tell(AFTER)
         patched(runs)
         patched(runs)
@@ -122,7 +106,7 @@ def test_groups_that_always_fail_starve_no_other(genesys: SandboxGenesys, tmp_pa
 
 
 def test_errors_after_writes_that_were_carried_out_stop_nothing(genesys: SandboxGenesys, tmp_path: Path) -> None:
-    with opened(genesys, tmp_path, workers=1) as runs:
+    with opened(genesys, tmp_path, BEFORE, workers=1) as runs:
         runs.tell(AFTER)
         genesys.add_fault("status", method="PATCH", status=504, processed=True, times=None)
         assert patched(runs) is None
@@ -133,7 +117,7 @@ def test_errors_after_writes_that_were_carried_out_stop_nothing(genesys: Sandbox
 def test_a_refusal_of_the_whole_group_is_not_bisected(genesys: SandboxGenesys, tmp_path: Path, write: str) -> None:
     genesys.change_group(group_id(0), dynamic=True)
     genesys.set_options(dynamic_group_writes="refuse")
-    with opened(genesys, tmp_path, workers=1, write=write) as runs:
+    with opened(genesys, tmp_path, BEFORE, workers=1, write=write) as runs:
         runs.tell({**BEFORE, 0: set(range(50)), 1: {1, 30}})
         patched(runs)
         assert len([request for request in genesys.writes() if group_id(0) in request["path"]]) == 5
@@ -144,7 +128,7 @@ def test_a_refusal_of_the_whole_group_is_not_bisected(genesys: SandboxGenesys, t
 def test_a_group_that_lags_behind_is_read_once_more_at_the_end_of_the_lane(
     genesys: SandboxGenesys, tmp_path: Path, lag: int
 ) -> None:
-    with opened(genesys, tmp_path, workers=1) as runs:
+    with opened(genesys, tmp_path, BEFORE, workers=1) as runs:
         genesys.add_fault("stale", method="GET", path=f"{group_id(0)}/individuals", seconds=86400, skip=1, times=lag)
         runs.tell({**BEFORE, 0: {0, 30}, 1: {1, 30}})
         report = runs.run()
@@ -154,14 +138,14 @@ def test_a_group_that_lags_behind_is_read_once_more_at_the_end_of_the_lane(
 
 
 def test_a_group_that_could_not_be_read_back_is_read_once_more(genesys: SandboxGenesys, tmp_path: Path) -> None:
-    with opened(genesys, tmp_path, workers=1) as runs:
+    with opened(genesys, tmp_path, BEFORE, workers=1) as runs:
         runs.tell({**BEFORE, 0: {0, 30}})
         genesys.add_fault("status", method="GET", path="individuals", status=503, skip=1, times=15)
         assert runs.run()["successes"] == 1
 
 
 def test_what_the_late_reading_waits_for_is_a_setting(genesys: SandboxGenesys, tmp_path: Path) -> None:
-    with opened(genesys, tmp_path, workers=1, verify_within="PT1S") as runs:
+    with opened(genesys, tmp_path, BEFORE, workers=1, verify_within="PT1S") as runs:
         genesys.add_fault("stale", method="GET", path="individuals", seconds=86400, skip=1, times=2)
         runs.tell({**BEFORE, 0: {0, 30}})
         assert runs.run()["successes"] == 1

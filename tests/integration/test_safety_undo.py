@@ -107,7 +107,7 @@ def test_an_undo_obeys_the_limits_and_asks(changed: Pipeline) -> None:
     assert ids("quirin.quast") <= changed.individuals("Support")
     asked = changed.asked(run_id)
     assert asked is not None
-    assert "undoing of run `bad`" in asked.body
+    assert "undoes run `bad`" in asked.body
     changed.answer(run_id, "All groups")
     assert rows(changed.report(run_id), "Support") == {("success", None): 1}
     assert as_before(changed)

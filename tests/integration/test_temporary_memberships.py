@@ -202,7 +202,7 @@ def test_where_everything_is_read_at_each_poll_an_announced_end_counts_too(
         }
     )
     links.ends["Cid"], links.dynamic["Dan"] = [small.directory.clock() + HOUR] * 2
-    assert any("Every poll reads the whole view" in note for note in small.run()["notes"])
+    assert any("every poll reads the whole view" in note for note in small.run()["notes"])
     links.later = 2 * HOUR
     assert sorted(row[0] + row[2] for row in rows(small.run())) == ["removesuccess", "removesuccess"]
     assert members(small, "Voice") == {"ann", "bob", "mia"}

@@ -356,7 +356,7 @@ def test_a_full_answer_to_a_question_for_changes_is_not_taken_for_one(
         lambda self, context, where, what, cookie: honest(self, context, where, what, next(full, cookie)),
     )
     report = ready.run()
-    assert any("answered with everything" in note for note in report["notes"])
+    assert any("returned everything" in note for note in report["notes"])
     assert rows(report) == [("remove", "bob", "success", None, None)]
 
 
@@ -416,7 +416,7 @@ def test_another_attribute_to_read_casts_no_doubt_on_removals(ready: Pipeline) -
     extra = {"directory": "employeeNumber", "genesys": "external_id", "authority": "HR"}
     ready.redefine(**{**keys, "users": [*keys["users"], extra]})
     report = ready.run()
-    assert any("whole view was taken again" in note for note in report["notes"])
+    assert any("was read completely again" in note for note in report["notes"])
     assert rows(report) == [("remove", "bob", "success", None, None)]
 
 

@@ -144,6 +144,6 @@ def example(**changes: Any) -> dict[str, Any]:
             "by_endpoint": {"PATCH /api/v2/scim/v2/groups/{id}": 6, "GET /api/v2/groups/{id}/individuals": 35},
         },
         "approval": {"by": "ops <lead>", "at": NOON - timedelta(minutes=2), "decision": "approved"},
-        "notes": ["The whole view of Active Directory was taken again because the cursor was rejected."],
+        "notes": ["Active Directory was read completely again because the cursor was rejected."],
     }
     return build_report(ReportHeader(**header), **{**arguments, **changes})

@@ -79,7 +79,7 @@ def _introduction(asked: Question, undoes_run: str | None) -> list[str]:
         "",
     ]
     if undoes_run:
-        lines += [f"This is the undoing of run {markdown_code(undoes_run)}.", ""]
+        lines += [f"This run undoes run {markdown_code(undoes_run)}.", ""]
     return lines
 
 
@@ -107,7 +107,7 @@ def _group(group: AskedGroup, background: Background) -> list[str]:
         lines += [f"Every AD group that feeds it was read completely in this run.{none}", ""]
     unidentified = next((text for row in group.rows if (text := row.about.get("unidentified"))), None)
     if unidentified:
-        lines += [f"Wanted in this group, and not identified in Genesys Cloud: {escape_markdown(unidentified)}.", ""]
+        lines += [f"Wanted in this group, but not identified in Genesys Cloud: {escape_markdown(unidentified)}.", ""]
     lines += ["| | Person | Mail | AD group | When (UTC) | Why |", "|---|---|---|---|---|---|"]
     lines += ["| " + " | ".join(_cells(row, background)) + " |" for row in group.rows[:PEOPLE_SHOWN]]
     more = len(group.rows) - PEOPLE_SHOWN
@@ -138,8 +138,12 @@ def _reasons(group: AskedGroup, background: Background) -> list[str]:
 
     "Over limit" appears only if no limit is named.
     """
+    of_group = background.limits.get(group.id, ())
+    said = "; ".join((*of_group, *background.limits_of_run))
     of_rows = [text for row in group.rows if row.reason in _LIMITS and (text := row.about.get("limit"))]
-    limits = [escape_markdown(text) for text in dict.fromkeys((*background.limits.get(group.id, ()), *of_rows))]
+    # a row has its limits in fewer words, as in "limits.removals is 50 and limits.per_run is 200"
+    new = [text for text in of_rows if not all(part in said for part in text.split(" and "))]
+    limits = [escape_markdown(text) for text in dict.fromkeys((*of_group, *new))]
     doubts = sorted({escape_markdown(words) for row in group.rows if (words := doubt_words(row))})
     reasons = sorted({row.reason for row in group.rows if row.reason})
     return [
@@ -239,7 +243,7 @@ def _why_left(changes: Sequence[Change]) -> str:
     if changes and all(change.origin == "comparison" for change in changes):
         return "is not a member in AD, found by comparing"
     if any(len(change.path) > 1 for change in changes):
-        return "left the AD group, or a group in between did"
+        return "left the AD group, directly or through a nested group"
     return "left the AD group"
 
 
@@ -250,9 +254,9 @@ def _how_to_answer(asked: Question, answer_within: timedelta) -> list[str]:
     hours = answer_within.total_seconds() / 3600
     within = f"{hours:g} hours" if hours >= 1 else f"{answer_within.total_seconds() / 60:g} minutes"
     if asked.singles:
-        approve = "choose groups, or members one by one. What you do not choose is rejected."
+        approve = "choose groups, or members one by one. Anything you do not choose is rejected."
     elif len(asked.groups) > 1:
-        approve = f"choose **{ALL}**, or the groups that you approve. What you do not choose is rejected."
+        approve = f"choose **{ALL}**, or the groups that you approve. Anything you do not choose is rejected."
     else:
         approve = "choose the group."
     return [
@@ -262,8 +266,8 @@ def _how_to_answer(asked: Question, answer_within: timedelta) -> list[str]:
         f"- To reject everything, choose **{NONE}** and no group. A rejected change is not asked about again, until "
         "Active Directory changes that membership again or this run is released (parameter `release_run`). A rejected "
         "new AD group stays rejected until then.",
-        f"- **{UNDECIDED}**, or no answer within {within}: nothing is done, and a later run asks again. It may stay in "
-        "the list beside what you choose.",
+        f"- **{UNDECIDED}**, or no answer within {within}: nothing is done, and a later run asks again. You may "
+        f"leave it selected beside your choices.",
         "- Before anything is written, each change is checked against Active Directory and Genesys Cloud once more: "
-        "less than what is listed here may be done, never more.",
+        "fewer changes than listed here may be made, never more.",
     ]

@@ -23,7 +23,7 @@ SHORT_HASH = 12
 LABEL_LENGTH = 80
 
 SINGLES = 200
-"""So many members can be chosen one by one in a form; with more, some groups only as a whole."""
+"""So many members can be chosen one by one in a form; with more, some groups can only be chosen completely."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _name_in_form(rows: Sequence[Row]) -> str:
 def _with_singles(groups: Sequence[AskedGroup]) -> tuple[AskedGroup, ...]:
     """Return the groups with the members that can be chosen alone, `SINGLES` at most.
 
-    Those are members whom AD does not own: one of them may be a person who is wanted, the others not.
+    Those are members that AD does not own. One of them may be wanted, and the others not.
     """
     left = SINGLES
     offered: dict[str, list[Row]] = {}

@@ -21,7 +21,7 @@ _LEVELS = {0: "2000", 2: "2003", 3: "2008", 4: "2008 R2", 5: "2012", 6: "2012 R2
 
 @dataclass(frozen=True)
 class Abilities:
-    """What is told of a domain controller. None: not known.
+    """What is reported of a domain controller. None: not known.
 
     ``metadata``: whether it keeps times of memberships. ``understood``: whether all their records have a known form.
     """

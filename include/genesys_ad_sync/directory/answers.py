@@ -42,19 +42,19 @@ def require_success(result: Mapping[str, Any], base: str, host: str) -> None:
         raise DirectoryNotFound(f"{base} does not exist, or the account may not see it.")
     if code == RESULT_INVALID_DN_SYNTAX:
         raise InvalidDn(
-            f"{host} does not understand {base} as a distinguished name. Correct it in the settings "
+            f"{host} does not accept {base} as a distinguished name. Correct it in the settings "
             f"(`directory.canary`, `directory.group_base`, or `base_dn` of the connection)."
         )
     if code == RESULT_REFERRAL:
         raise DirectoryIncomplete(
-            f"{base} lies in a domain that {host} does not hold. Connect to a domain controller of that domain."
+            f"{base} is in a domain that {host} does not hold. Connect to a domain controller of that domain."
         )
     _refuse(result, host)
 
 
 def _refuse(result: Mapping[str, Any], host: str) -> NoReturn:
     raise DirectoryRefused(
-        f"{host} broke off a search: {error_text(result)}. Nothing was concluded from the part that came; run again."
+        f"{host} broke off a search: {error_text(result)}. The partial result was discarded. Run again."
     )
 
 

@@ -1,7 +1,7 @@
 """Values, kind and times of an object, from its entry.
 
-Values are the text that rules compare. Pure. Bytes that are no text are never turned into something like it: two people
-could become one.
+Values are the text that rules compare. Pure. Bytes that are not text are never turned into something like it: two
+people could become one.
 """
 
 from __future__ import annotations

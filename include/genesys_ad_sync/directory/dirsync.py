@@ -87,15 +87,16 @@ class ChangeReader:
         root = self._session.root_dse()
         if untrackable:
             warnings.append(
-                f"`directory.group_filter` asks about {', '.join(sorted(untrackable)) or 'no attribute'}, of which "
-                f"Active Directory reports no changes, as far as its schema shows. Every poll reads the whole view."
+                f"`directory.group_filter` asks about {', '.join(sorted(untrackable)) or 'no attribute'}. "
+                "According to its schema, Active Directory does not report changes of that. So every poll reads the "
+                "whole view."
             )
         else:
             try:
                 cookie = self._session.dirsync(self._scope.naming_context, NOTHING, ["objectGUID"], b"").cookie
             except DirSyncRefused as refused:
                 warnings.append(
-                    f"{refused} This poll reads the whole view, which is the only way to find deletions then. If this "
+                    f"{refused} This poll reads the whole view, which is then the only way to find deletions. If this "
                     f"note comes back, the account may lack the right `Replicating Directory Changes` on "
                     f"{self._scope.naming_context} (a guess), or another domain controller may allow DirSync."
                 )
@@ -176,8 +177,8 @@ class ChangeReader:
         limit = min(OLDEST_COOKIE, self._session.tombstone_lifetime() / 2)
         if age > limit:
             raise CursorRejected(
-                f"The last poll was {age.days} days ago, and after {limit.days} days Active Directory may have "
-                f"forgotten who left."
+                f"The last poll was {age.days} days ago, and after {limit.days} days Active Directory may no longer "
+                f"know which members left."
             )
 
     def _refuse_untrackable(self, raw: RawDelta, *, even_if_moved: bool, even_if_all: bool) -> None:
@@ -191,10 +192,10 @@ class ChangeReader:
         always_there = names.dn_key(f"ou=domain controllers,{self._scope.naming_context}")
         if not even_if_all and any(names.dn_key(dn) == always_there for dn in raw.appeared):
             raise CursorRejected(
-                f"{self._session.host} answered with everything instead of the changes, which does not show who left."
+                f"{self._session.host} returned everything instead of the changes, which does not show removed members."
             )
         if raw.unranged:
-            raise CursorRejected(f"{self._session.host} does not report single membership changes.")
+            raise CursorRejected(f"{self._session.host} does not report individual membership changes.")
         if not even_if_moved:
             self._require_no_moved_containers(raw.renamed)
 

@@ -48,7 +48,7 @@ class Entry:
         """
         values = self.attributes.get("objectguid")
         if not values:
-            raise DirectoryIncomplete("Active Directory answered an object without its objectGUID.")
+            raise DirectoryIncomplete("Active Directory returned an object without its objectGUID.")
         return ctl.guid_of_bytes(values[0])
 
     def text(self, name: str) -> str | None:

@@ -1,7 +1,7 @@
 """Domain controllers as the connection names them. Parsed here and nowhere else. Pure.
 
-A library that parses a host again may see something else in it: to ldap3, ``ldap://dc1`` means "without TLS", whatever
-it is told besides. So it gets only names and addresses that have nothing in them to parse.
+A library that parses a host again may see something else in it: to ldap3, ``ldap://dc1`` means "without TLS",
+whatever its other parameters say. So it gets only names and addresses that have nothing in them to parse.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _require_agreeing_scheme(text: str, transport: Transport) -> None:
 
 def _parse(text: str, default_port: int, server_name: str | None) -> Host | BadHost:
     if "@" in text:  # a password may be in front of it
-        return BadHost("(not shown)", "login and password do not belong into `host`")
+        return BadHost("(not shown)", "login and password do not belong in `host`")
     rest = text
     scheme = _SCHEME.match(text)
     if scheme is not None:
@@ -166,7 +166,7 @@ def _host_problem(name: str) -> str | None:
             return "it is not an IP address"
         return "an address with a zone cannot be used" if "%" in name else None
     if not name.isascii():
-        return "a name with other letters than ASCII must be written in its xn-- form"
+        return "a name with letters outside ASCII must be written in its xn-- form"
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         return "it is not a DNS name or an IP address"
     return None

@@ -1,6 +1,6 @@
 """One name for several domain controllers, such as the domain's own.
 
-Each connection may reach another one. What another one shows is doubted until it is known to have heard of everything.
+Each connection may reach another one. What another one shows is doubted until it is known to have received everything.
 So the one that was read last goes first.
 """
 
@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 def on_known_controller(session: LdapSession, name: str | None) -> Iterator[LdapSession]:
     """Use a session with the domain controller ``name``, if the host names several.
 
-    Else, and where that one does not answer, use ``session``. A name outside of the domain is not followed, nor one
-    that the connection has itself: then its order decides.
+    Otherwise, and where that one does not answer, use ``session``. A name outside of the domain is not followed, nor
+    one that the connection has itself: then its order decides.
     """
     other = None if name is None else _other(session, name)
     if other is None:

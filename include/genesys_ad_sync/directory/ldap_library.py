@@ -21,6 +21,6 @@ def require_usable_library() -> None:
     ldap3.set_config_parameter("CASE_INSENSITIVE_ATTRIBUTE_NAMES", False)
     if bytes(prepare_filter_for_sending("\\2a\\00")) != b"*\0":
         raise SettingsError(
-            f"ldap3 {ldap3.__version__} sends escaped values in filters wrongly, so that nobody would be found. "
+            f"ldap3 {ldap3.__version__} escapes values in filters incorrectly, so no account would be found. "
             f"Install ldap3 2.9.1."
         )

@@ -28,7 +28,8 @@ from genesys_ad_sync.directory.attribute_values import (
 from genesys_ad_sync.directory.entries import Entry, InvalidDn
 from genesys_ad_sync.directory.membership import primary_group_rids
 from genesys_ad_sync.directory.ranges import RANGE_SIZE
-from genesys_ad_sync.directory.session import PAGE_SIZE, LdapSession
+from genesys_ad_sync.directory.searches import PAGE_SIZE
+from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.directory.temporary_links import ends_of, seconds_left
 from genesys_ad_sync.errors import DirectoryIncomplete, DirectoryNotFound, DirectoryRefused, SettingsError
 from genesys_ad_sync.model import DirectoryGroup, DirectoryUser, DirectoryView, Guid, PrincipalKind, Scope
@@ -149,12 +150,12 @@ class ObjectReader:
         return lists
 
     def note_ends(self, groups: Iterable[Guid]) -> None:
-        """Add to ``ends`` what the first range of members of these groups tells."""
+        """Add to ``ends`` what the first range of members of these groups shows."""
         for batch in batches(sorted(groups), ctl.GUIDS_PER_FILTER):
             attributes = ["objectGUID", f"member;range=0-{RANGE_SIZE - 1}"]
             for entry in self._search_domain(ctl.guid_filter(batch), attributes):
                 values, is_complete = _first_members(entry)
-                if is_complete:  # else the next complete reading tells
+                if is_complete:  # the next complete reading shows it
                     self._note_members(entry.guid, values)
 
     def existing(self, guids: Iterable[Guid]) -> frozenset[Guid]:
@@ -363,7 +364,7 @@ def _first_members(entry: Entry) -> tuple[list[bytes], bool]:
     try:
         part = ctl.find_range(entry.attributes, "member")
     except ValueError as error:
-        raise DirectoryIncomplete(f"The members of the group {entry.guid} did not come complete: {error}.") from error
+        raise DirectoryIncomplete(f"The members of the group {entry.guid} are incomplete: {error}.") from error
     return (part.values, part.last) if part is not None else ([], True)
 
 

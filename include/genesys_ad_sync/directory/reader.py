@@ -103,7 +103,7 @@ class DirectoryReader:
         if found.hidden:
             warnings.append(
                 f"The account may not read objectClass or userAccountControl (whether a user is disabled) of "
-                f"{len(found.hidden)} members. Known members count as before, and no other one is added. Give the "
+                f"{len(found.hidden)} members. Known members count as before, and no others are added. Give the "
                 f"account the right to read both."
             )
         if not any(group.in_scope for group in view.groups.values()):
@@ -113,7 +113,7 @@ class DirectoryReader:
             )
         if self.session.parts_elsewhere:
             warnings.append(
-                f"Parts below `directory.group_base` lie in other domains or partitions. Their groups are left out: "
+                f"Parts below `directory.group_base` are in other domains or partitions. Their groups are left out: "
                 f"{'; '.join(sorted(self.session.parts_elsewhere))}."
             )
         return warnings

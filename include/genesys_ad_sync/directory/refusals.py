@@ -21,7 +21,7 @@ _CERTIFICATE_REMEDIES = {
     9: "It, or an authority above it, is not valid yet. Compare the clocks of this machine and of the domain "
     "controller.",
     10: "It, or an authority above it, has expired. Have it renewed on the domain controller.",
-    18: "It signed itself. Have one issued by a certificate authority, or put this certificate itself into "
+    18: "It is self-signed. Have one issued by a certificate authority, or put this certificate itself into "
     "`ca_certs_file` or `ca_certs` of the connection.",
     23: "It was revoked. Have a new one issued for the domain controller.",
     62: _NAME_REMEDY,
@@ -65,7 +65,7 @@ _BIND_REFUSALS = {
 }
 """Number -> reason, remedy."""
 # The domain controller could not check the password. It says nothing about the account, and another one may know.
-_NOT_CHECKED = {"51f": "it reaches no domain controller that can check the password"}
+_NOT_CHECKED = {"51f": "it cannot reach a domain controller that can check the password"}
 _NUMBER = re.compile(r"\bdata ([0-9a-f]+)", re.IGNORECASE)
 
 INVALID_CREDENTIALS = 49
@@ -94,7 +94,7 @@ def bind_refusal(code: int, description: str, message: str, transport: Transport
         return BindRefusal(f"bind refused: {shown}", about_login=False)
     if number in _NOT_CHECKED:
         return BindRefusal(f"bind refused: {_NOT_CHECKED[number]} ({shown})", about_login=False)
-    unknown = ("the reason is not known; a wrong login or password is a guess", _CHECK_LOGIN)
+    unknown = ("the reason is not known; a guess: wrong login or password", _CHECK_LOGIN)
     reason, remedy = _BIND_REFUSALS.get(number or "", unknown)
     return BindRefusal(
         f"refuses the login: {reason} ({shown}). No other domain controller was tried, because each attempt counts "

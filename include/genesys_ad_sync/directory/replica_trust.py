@@ -1,8 +1,9 @@
 """Decides what may be believed after a change of domain controller. Pure.
 
-Another domain controller may lag behind the one that was read before, and still answer completely. What it *tells* in
-an incremental DirSync answer is new, and believed. What it merely *shows* may be old, whether a membership is missing
-or is there again. It is doubted until a domain controller is read that has heard of everything the journal knew.
+Another domain controller may lag behind the one that was read before, and still answer completely. What it *reports*
+in an incremental DirSync answer is new, and believed. What it merely *shows* may be old, whether a membership is
+missing or is there again. It is doubted until a domain controller is read that has received everything that the
+journal knew.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def is_same_database(stored: StoredCursor, fresh: Cursor) -> bool:
 
 
 def what_was_known(stored: StoredCursor, fresh: Cursor) -> Vector | None:
-    """Return the vector that a doubted change must wait for; None: only time can tell.
+    """Return the vector that a doubted change must wait for; None: only time helps.
 
     A domain controller with an old copy of its database uses its numbers a second time.
     """
@@ -88,7 +89,7 @@ def what_was_known(stored: StoredCursor, fresh: Cursor) -> Vector | None:
     return None if rolled_back else last.vector
 
 
-# -- what it tells ------------------------------------------------------------------------------------
+# -- what it reports ------------------------------------------------------------------------------------
 
 
 def as_told(
@@ -157,7 +158,7 @@ def _told_primary_groups(after: DirectoryView, delta: Delta | None) -> dict[Guid
 
 
 def not_told(changes: Iterable[Change], told: Iterable[Change]) -> list[Change]:
-    """Return the changes that are not among those that AD told."""
+    """Return the changes that are not among those that AD reported."""
     known = {(change.group_guid, change.user_guid, change.action) for change in told}
     return [change for change in changes if (change.group_guid, change.user_guid, change.action) not in known]
 
@@ -211,7 +212,7 @@ def judge(change: Change, stored: StoredCursor, fresh: Cursor, replication_time:
 
     It may if one of these holds:
     - It comes from the domain controller that was read before the doubt.
-    - The domain controller has heard of everything that the journal knew when it recorded the change.
+    - The domain controller has received everything that the journal knew when it recorded the change.
     - That cannot be found out, and ``replication_time`` has passed since.
 
     Where it can be found out and is not so after that time, a person is asked, unless a domain controller whose changes

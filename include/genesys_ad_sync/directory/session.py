@@ -1,6 +1,5 @@
-"""Searches over one bound LDAP connection: each answer is complete or an exception.
+"""A session with one domain controller: what it is, what it knows, and what changed.
 
-Knows LDAP and Active Directory's limits (pages, ranges, DirSync); knows nothing of groups and users.
 Log lines carry counts and ids, never names, DNs or secrets.
 """
 
@@ -8,15 +7,15 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
-from typing import Any, Literal
+from typing import Any
 
-from ldap3.core.exceptions import LDAPExceptionError, LDAPInvalidFilterError, LDAPObjectClassError
+from ldap3.core.exceptions import LDAPExceptionError
 from ldap3.core.results import RESULT_SUCCESS
 
-from genesys_ad_sync.directory import answers, ranges, temporary_links
+from genesys_ad_sync.directory import answers, temporary_links
 from genesys_ad_sync.directory import ldap_controls as ctl
 from genesys_ad_sync.directory.entries import (
     CookieRefused,
@@ -26,42 +25,25 @@ from genesys_ad_sync.directory.entries import (
     RootDse,
     generalized_time,
 )
-from genesys_ad_sync.directory.recording import recorded
-from genesys_ad_sync.directory.temporary_links import is_member_attribute
-from genesys_ad_sync.errors import DirectoryError, DirectoryIncomplete, DirectoryNotFound, DirectoryRefused
-from genesys_ad_sync.model import Guid
+from genesys_ad_sync.directory.searches import LdapSearches
+from genesys_ad_sync.errors import DirectoryIncomplete, DirectoryNotFound, DirectoryRefused
 
 log = logging.getLogger(__name__)
 
 DEFAULT_TOMBSTONE_LIFETIME = timedelta(days=60)  # where the attribute has no value (MS-ADTS 6.1.1.2.4.1.1)
 FIRST_DIRSYNC_TIMEOUT = 900.0  # seconds
-PAGE_SIZE = 500  # entries per page; AD's MaxPageSize is 1000
-
-SearchScope = Literal["SUBTREE", "LEVEL", "BASE"]
-ReferralPolicy = Literal["refuse", "ignore", "note"]
 
 
-class LdapSession:
-    """Searches over one bound connection. Close it, or use it as a context manager.
+class LdapSession(LdapSearches):
+    """A session with one domain controller. Close it, or use it as a context manager.
 
-    ``requests`` counts the searches sent. Every search carries the extended-DN control. ``parts_elsewhere``: DNs below
-    the bases of searches that other servers hold, as far as the searches were to note them. ``supported_controls``: as
-    the root DSE lists them; nothing before it was read. ``elsewhere``: opens a session with another domain controller
-    by its name; None: its host is not a name that several may have.
-    Every method raises DirectoryIncomplete when an answer breaks off, and DirectoryNotFound for a missing base.
+    ``elsewhere``: opens a session with another domain controller by its name; None: its host is not a name that several
+    may have.
     """
 
     def __init__(self, connection: Any, host: str) -> None:
-        """Take over a bound ldap3 Connection.
-
-        It must use the strategy SAFE_SYNC, with ``auto_range`` and ``return_empty_attributes`` off: ldap3 otherwise
-        truncates ranges and invents empty attributes.
-        """
-        self._connection = recorded(connection)
-        self.host = host
-        self.requests = 0
-        self.parts_elsewhere: set[str] = set()
-        self.supported_controls: frozenset[str] = frozenset()
+        """Take over a bound ldap3 Connection, see `LdapSearches`."""
+        super().__init__(connection, host)
         self.elsewhere: Callable[[str], LdapSession | None] | None = None
         self._ttls_in_dirsync = True
 
@@ -71,19 +53,7 @@ class LdapSession:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @property
-    def connection(self) -> Any:
-        """Return the connection for what is no search; its answers are not checked."""
-        return self._connection
-
-    def close(self) -> None:
-        """Unbind. Calling it twice is harmless."""
-        try:
-            self._connection.unbind()
-        except LDAPExceptionError:
-            log.debug("the connection was already closed by the domain controller")
-
-    # -- searches -------------------------------------------------------------------------------------
+    # -- what it is -------------------------------------------------------------------------------------
 
     def root_dse(self) -> RootDse:
         """Read the root DSE, and the invocationId behind its ``dsServiceName`` (two requests)."""
@@ -114,153 +84,10 @@ class LdapSession:
             forest_level=root.number("forestFunctionality"),
         )
 
-    @property
-    def tells_ends(self) -> bool:
-        """Return True if the domain controller can say when a temporary membership ends."""
-        return ctl.LINK_TTL in self.supported_controls
-
-    def deletion_controls(self) -> tuple[Any, ...]:
-        """Return the controls for deleted objects, recycled ones included where that is known."""
-        recycled = (ctl.show_recycled(),) if ctl.SHOW_RECYCLED in self.supported_controls else ()
-        return (ctl.show_deleted(), *recycled)
-
     def current_time(self) -> datetime:
         """Read the domain controller's clock, cut off to whole seconds (one request)."""
         root = self._only(self.search("", "(objectClass=*)", ["currentTime"], "BASE"), "the root DSE")
         return generalized_time(answers.need(root, "currentTime"))
-
-    def search(
-        self,
-        base: str,
-        ldap_filter: str,
-        attributes: Sequence[str],
-        scope: SearchScope = "SUBTREE",
-        controls: Sequence[Any] = (),
-        subordinates: ReferralPolicy = "refuse",
-    ) -> list[Entry]:
-        """Search without pages, for answers that are small by construction.
-
-        AD answers at most 1000 entries. ``subordinates``: what to do when the server refers to another domain below
-        the base.
-        """
-        result, response = self._request(base, ldap_filter, attributes, scope, controls)
-        answers.require_success(result, base, self.host)
-        return self._readable(self._entries(response, base, subordinates), base if scope == "BASE" else None)
-
-    def search_paged(
-        self,
-        base: str,
-        ldap_filter: str,
-        attributes: Sequence[str],
-        page_size: int = PAGE_SIZE,
-        subordinates: ReferralPolicy = "refuse",
-    ) -> Generator[Entry, None, None]:
-        """Search the whole subtree page by page. The iteration ends only when every page came.
-
-        A failed page cannot be requested again: its cookie dies with the connection, and a server that gets a stale
-        cookie answers code 53. Any failure therefore raises DirectoryIncomplete; start again from the first page.
-        """
-        cookie: bytes = b""
-        pages = count = 0
-        try:
-            while True:
-                asked, cookie = cookie, b""  # a used cookie cannot close the search any more
-                result, response = self._request(
-                    base,
-                    ldap_filter,
-                    attributes,
-                    "SUBTREE",
-                    (),
-                    paged_size=page_size,
-                    paged_criticality=True,
-                    paged_cookie=asked or None,
-                )
-                answers.require_success(result, base, self.host)
-                cookie = self._next_page(result)
-                entries = self._readable(self._entries(response, base, subordinates))
-                pages, count = pages + 1, count + len(entries)
-                yield from entries
-                if not cookie:
-                    log.debug("paged search: %d entries in %d pages", count, pages)
-                    return
-        finally:
-            if cookie:
-                self._close_paged_search(base, ldap_filter, cookie)
-
-    def read_values(self, guid: Guid, attribute: str, seen: Sequence[bytes] = ()) -> list[bytes]:
-        """Read all values of an object's attribute, range by range; [] if it has none.
-
-        ``seen``: the values from index 0 on that are already known. Raises DirectoryIncomplete if the values kept
-        changing or a range is missing, DirectoryNotFound if the object does not exist.
-        """
-
-        def ask(ranged: str) -> dict[str, list[bytes]]:
-            found = self.search(f"<GUID={guid}>", "(objectClass=*)", [ranged], "BASE")
-            return self._only(found, f"the object {guid}").attributes
-
-        values = ranges.read_values(ask, attribute, seen)
-        if values is None:
-            raise DirectoryIncomplete(
-                f"{self.host} did not answer all values of {attribute} of the object {guid}: a range is missing, or "
-                f"the values kept changing while they were read. Nothing was concluded from the part that came; "
-                f"run again."
-            )
-        return values
-
-    def read_ranges(self, guid: Guid, attribute: str) -> Iterator[list[bytes]]:
-        """Yield the values of an object's attribute, range by range; nothing if it has none.
-
-        For values that may differ each time they are read, so that ranges cannot overlap; the values of one moment
-        they are not. Raises DirectoryRefused if a range is missing or has other borders than its name says,
-        DirectoryNotFound if the object does not exist.
-        """
-
-        def ask(ranged: str) -> dict[str, list[bytes]]:
-            found = self.search(f"<GUID={guid}>", "(objectClass=*)", [ranged], "BASE")
-            return self._only(found, f"the object {guid}").attributes
-
-        try:
-            yield from ranges.read_ranges(ask, attribute)
-        except ValueError as error:
-            raise DirectoryRefused(
-                f"{self.host} did not answer all values of {attribute} of the object {guid}: {error}."
-            ) from error
-
-    def dirsync(self, naming_context: str, ldap_filter: str, attributes: Sequence[str], cookie: bytes) -> DirSyncResult:
-        """Read all changes since ``cookie`` (b"": everything), tombstones included.
-
-        Values come as ``member;range=1-1`` (added) and ``member;range=0-0`` (removed). The base must be a naming
-        context. Whatever the server answers instead of changes raises CookieRefused if there was a cookie, and
-        DirSyncRefused if there was none: which codes a server chooses for that is not known in advance.
-        """
-        entries: list[Entry] = []
-        refusal = CookieRefused if cookie else DirSyncRefused
-        while True:
-            controls = (ctl.dirsync_control(cookie), *self.deletion_controls())
-            ttls = self._ttls_in_dirsync and self.tells_ends
-            # a first answer takes a server minutes in a large domain
-            with self._waiting_for(0 if cookie else FIRST_DIRSYNC_TIMEOUT):
-                result, response = self._request(
-                    naming_context, ldap_filter, attributes, "SUBTREE", controls, ttls=ttls
-                )
-            page = self._entries(response, naming_context, "ignore")
-            failed = result["result"] != RESULT_SUCCESS
-            if ttls and (failed or any(map(temporary_links.lacks_guid, page))):
-                self._ttls_in_dirsync = False  # how the two controls go together is not documented
-                continue
-            if failed:
-                raise refusal(f"{self.host} refuses {refusal.what} ({answers.error_text(result)}).")
-            entries += page
-            answer = ((result.get("controls") or {}).get(ctl.DIRSYNC) or {}).get("value")
-            if not answer or not answer.get("cookie"):
-                raise refusal(f"{self.host} answered {refusal.what} without a new cookie.")
-            stuck = answer["cookie"] == cookie and not page
-            cookie = bytes(answer["cookie"])
-            if not answer["more_results"]:
-                log.debug("dirsync: %d entries", len(entries))
-                return DirSyncResult(entries, cookie)
-            if stuck:
-                raise refusal(f"{self.host} says that DirSync has more results, but does not send them.")
 
     def sees_deleted_objects(self, naming_context: str) -> bool:
         """Return whether the account may see tombstones (one request).
@@ -306,39 +133,48 @@ class LdapSession:
         ends = (socket.getpeercert() or {}).get("notAfter")
         return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(ends)), timezone.utc) if ends else None
 
-    # -- requests and answers -------------------------------------------------------------------------
+    # -- what changed -----------------------------------------------------------------------------------
 
-    def _request(
-        self,
-        base: str,
-        ldap_filter: str,
-        attributes: Sequence[str],
-        scope: SearchScope,
-        controls: Sequence[Any],
-        *,
-        ttls: bool = True,
-        **paging: Any,
-    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        self.requests += 1
-        if ttls and self.tells_ends and any(map(is_member_attribute, attributes)):
-            controls = [*controls, ctl.link_ttl()]
-        try:
-            _, result, response, _ = self._connection.search(
-                base,
-                ldap_filter,
-                scope,
-                attributes=list(attributes),
-                controls=[*controls, ctl.extended_dn()],
-                **paging,
-            )
-        except (LDAPInvalidFilterError, LDAPObjectClassError) as error:
-            raise DirectoryError(f"Not a valid LDAP filter: {ldap_filter}. Check `directory.group_filter`.") from error
-        except LDAPExceptionError as error:
-            raise DirectoryIncomplete(
-                f"The connection to {self.host} broke while Active Directory was being read "
-                f"({type(error).__name__}). Nothing was concluded from the part that came; run again."
-            ) from error
-        return result, response or []
+    def deletion_controls(self) -> tuple[Any, ...]:
+        """Return the controls for deleted objects, recycled ones included where that is known."""
+        recycled = (ctl.show_recycled(),) if ctl.SHOW_RECYCLED in self.supported_controls else ()
+        return (ctl.show_deleted(), *recycled)
+
+    def dirsync(self, naming_context: str, ldap_filter: str, attributes: Sequence[str], cookie: bytes) -> DirSyncResult:
+        """Read all changes since ``cookie`` (b"": everything), tombstones included.
+
+        Values come as ``member;range=1-1`` (added) and ``member;range=0-0`` (removed). The base must be a naming
+        context. Whatever the server answers instead of changes raises CookieRefused if there was a cookie, and
+        DirSyncRefused if there was none: which codes a server chooses for that is not known in advance.
+        """
+        entries: list[Entry] = []
+        refusal = CookieRefused if cookie else DirSyncRefused
+        while True:
+            controls = (ctl.dirsync_control(cookie), *self.deletion_controls())
+            ttls = self._ttls_in_dirsync and self.tells_ends
+            # a first answer takes a server minutes in a large domain
+            with self._waiting_for(0 if cookie else FIRST_DIRSYNC_TIMEOUT):
+                result, response = self._request(
+                    naming_context, ldap_filter, attributes, "SUBTREE", controls, ttls=ttls
+                )
+            page = self._entries(response, naming_context, "ignore")
+            failed = result["result"] != RESULT_SUCCESS
+            if ttls and (failed or any(map(temporary_links.lacks_guid, page))):
+                self._ttls_in_dirsync = False  # how the two controls go together is not documented
+                continue
+            if failed:
+                raise refusal(f"{self.host} refuses {refusal.what} ({answers.error_text(result)}).")
+            entries += page
+            answer = ((result.get("controls") or {}).get(ctl.DIRSYNC) or {}).get("value")
+            if not answer or not answer.get("cookie"):
+                raise refusal(f"{self.host} answered {refusal.what} without a new cookie.")
+            stuck = answer["cookie"] == cookie and not page
+            cookie = bytes(answer["cookie"])
+            if not answer["more_results"]:
+                log.debug("dirsync: %d entries", len(entries))
+                return DirSyncResult(entries, cookie)
+            if stuck:
+                raise refusal(f"{self.host} says that DirSync has more results, but does not send them.")
 
     @contextmanager
     def _waiting_for(self, seconds: float) -> Iterator[None]:
@@ -354,47 +190,3 @@ class LdapSession:
         finally:
             with suppress(OSError):  # the connection may be gone
                 socket.settimeout(usual)
-
-    def _entries(self, response: list[dict[str, Any]], base: str, subordinates: ReferralPolicy) -> list[Entry]:
-        entries, references = answers.entries_of(response)
-        if references and subordinates == "note":
-            self.parts_elsewhere.update(map(answers.dn_of_reference, references))
-        elif references and subordinates == "refuse":
-            raise DirectoryIncomplete(
-                f"A part of {base} lies in another domain, which {self.host} does not hold. Choose a "
-                f"`directory.group_base` that lies in one domain only."
-            )
-        return entries
-
-    def _readable(self, entries: Sequence[Entry], base: str | None = None) -> list[Entry]:
-        """Return the entries, with members read again if the answer lacks their GUID.
-
-        ``base``: of a single entry.
-        """
-        return [self._read_again(entry, base) if temporary_links.lacks_guid(entry) else entry for entry in entries]
-
-    def _read_again(self, entry: Entry, base: str | None) -> Entry:
-        base = base or f"<GUID={entry.guid}>"
-        attributes = [name for name in entry.attributes if entry.attributes[name] and is_member_attribute(name)]
-        result, response = self._request(base, "(objectClass=*)", attributes, "BASE", (), ttls=False)
-        answers.require_success(result, base, self.host)
-        plain = self._only(self._entries(response, base, "ignore"), "a group that it has just shown")
-        return temporary_links.rejoined(entry, plain)
-
-    def _next_page(self, result: dict[str, Any]) -> bytes:
-        answer = ((result.get("controls") or {}).get(ctl.PAGED_RESULTS) or {}).get("value")
-        if answer is None:
-            raise DirectoryIncomplete(f"{self.host} answered a paged search without saying whether a page follows.")
-        return bytes(answer["cookie"] or b"")
-
-    def _close_paged_search(self, base: str, ldap_filter: str, cookie: bytes) -> None:
-        # RFC 2696: size 0 with the last cookie lets the server forget the search.
-        try:
-            self._request(base, ldap_filter, ["1.1"], "SUBTREE", (), paged_size=0, paged_cookie=cookie)
-        except DirectoryError:
-            log.debug("the open paged search went with the connection")
-
-    def _only(self, entries: list[Entry], what: str) -> Entry:
-        if len(entries) != 1:
-            raise DirectoryNotFound(f"{self.host} does not show {what}.")
-        return entries[0]

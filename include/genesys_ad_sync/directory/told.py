@@ -1,4 +1,4 @@
-"""Tells what AD reported of a membership from what a reading merely shows. Pure.
+"""Separates what AD reported of a membership from what a reading merely shows. Pure.
 
 A person's decision (an undo, a rejection) ends only by what AD reports. A whole view, a complete reading and a value
 that DirSync repeats show the same after a typo in a filter, a missing right or a change of domain controller.

@@ -1,4 +1,4 @@
-"""Asks a domain controller what it has heard of the others."""
+"""Asks a domain controller which changes of the others it has received."""
 
 from __future__ import annotations
 

@@ -164,9 +164,9 @@ def _members(subject: DirectorySubject) -> Iterator[Line]:
     in_scope = [group for group in view.groups.values() if group.in_scope]
     empty = sorted(group.name for group in in_scope if not view.members.get(group.guid))
     if in_scope and len(empty) == len(in_scope):
-        yield problem(key, f"No member is shown: of {counted(len(in_scope), 'group')}.")
+        yield problem(key, f"No member is shown in {counted(len(in_scope), 'group')}.")
         return
-    yield ok(key, f"Members are shown: of {counted(len(in_scope) - len(empty), 'group')}.")
+    yield ok(key, f"Members are shown in {counted(len(in_scope) - len(empty), 'group')}.")
     if empty:
         yield note(
             key,
@@ -180,7 +180,7 @@ def _members(subject: DirectorySubject) -> Iterator[Line]:
     if unseen:
         yield note(
             key,
-            f"Listed and not seen: {counted(len(unseen), 'member')}, of another domain or hidden from the account.",
+            f"Listed but not seen: {counted(len(unseen), 'member')}, of another domain or hidden from the account.",
             "Give the account the right to read these accounts. People of other domains are not synced.",
         )
 
@@ -193,7 +193,7 @@ def _accounts(subject: DirectorySubject) -> Iterator[Line]:
             f"The account may not read objectClass or userAccountControl of {len(found.hidden):,} members.",
         )
     elif found.view.users:
-        yield ok(key, f"The state is readable, of {counted(len(found.view.users), 'account')}.")
+        yield ok(key, f"The state of {counted(len(found.view.users), 'account')} is readable.")
     else:
         raise NotReached("No account was seen, so it is not known whether its state is readable.")
 
@@ -245,11 +245,11 @@ def _link_times(subject: DirectorySubject) -> Iterator[Line]:
     elif reader.supported and reader.unknown:
         yield note(key, reader.notes()[0])
     elif reader.supported:
-        yield ok(key, "The server tells when a membership changed.")
+        yield ok(key, "The server shows when a membership changed.")
     else:
         yield note(
             key,
-            "This server does not tell when a membership changed. Changes carry the times of the polls, and a window "
+            "This server does not show when a membership changed. Changes carry the times of the polls, and a window "
             "from before the journal cannot be rebuilt.",
         )
 
@@ -260,7 +260,7 @@ def _functional_level(subject: DirectorySubject) -> Iterator[Line]:
     [root] = session.search("", "(objectClass=*)", attributes, "BASE")
     forest, domain, server = (root.number(name) for name in attributes)
     if forest is None:
-        raise NotReached("The domain controller does not say its functional level.")
+        raise NotReached("The domain controller does not report its functional level.")
     text = ", ".join(
         f"{what} {_LEVELS.get(level, level)}"
         for what, level in (("forest", forest), ("domain", domain), ("domain controller", server))
@@ -286,13 +286,13 @@ def _replication(subject: DirectorySubject) -> Iterator[Line]:
         hours = subject.definition.directory.replication_time
         yield note(
             key,
-            "The DirSync cookie does not show what this domain controller has heard of the others. Then "
+            "The DirSync cookie does not show which changes of the others this domain controller has received. Then "
             f"`directory.replication_time` ({hours}) counts after a change of domain controller.",
         )
     else:
         yield ok(
             key,
-            f"It shows what it has heard of {counted(len(vector), 'domain controller')}, itself included.",
+            f"It shows which changes of {counted(len(vector), 'domain controller')} it has received, itself included.",
         )
 
 

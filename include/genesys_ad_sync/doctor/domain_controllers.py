@@ -93,7 +93,7 @@ def _certificate(about: str, ends: datetime | None, now: datetime) -> Line:
     if ends is None:
         return note(key, "None: the connection is not encrypted.", about=about)
     days = (ends - now).days
-    text = f"It verifies, and ends in {days} days."
+    text = f"It is valid, and expires in {days} days."
     if ends - now < CERTIFICATE_SOON:
         return note(key, text, "Have it renewed on the domain controller before then.", about=about)
     return ok(key, text, about=about)

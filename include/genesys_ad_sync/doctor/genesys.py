@@ -138,7 +138,7 @@ def token(subject: GenesysSubject) -> Iterator[Line]:
         if error.path == TOKEN_PATH or is_about_address(error):
             raise
         if error.status is None:
-            yield not_proven(key, "A token came, and the API does not answer.")
+            yield not_proven(key, "A token was issued, but the API does not answer.")
             raise NotReached(str(error)) from error
         # The token is one thing, the right to list groups another, which has a line of its own.
     subject.has_token = True
@@ -165,7 +165,7 @@ def groups(subject: GenesysSubject) -> Iterator[Line]:
 
 
 def private_groups(subject: GenesysSubject) -> Iterator[Line]:
-    """Look for groups that are not public. That some are seen proves the right."""
+    """Look for groups that are not public. Seeing some proves the right."""
     key = "genesys.private_groups"
     entities = subject.need_entities()
     private = sorted(
@@ -194,7 +194,7 @@ def _unlisted(subject: GenesysSubject, key: str) -> Iterator[Line]:
             yield problem(
                 key,
                 "The definition names this group. Genesys says that there is none, or does not show it to this client.",
-                f"Correct `genesys_id`, if it is wrong. Else: {PRIVATE_OR_DIVISION}",
+                f"Correct `genesys_id`, if it is wrong. Otherwise: {PRIVATE_OR_DIVISION}",
                 about=group_id,
             )
         except PermissionMissing as error:
@@ -262,7 +262,7 @@ def group_edit(subject: GenesysSubject) -> Iterator[Line]:
         yield problem(
             key,
             f"SCIM refuses {len(refused)} of {len(samples)} groups. {first}",
-            f"See to which divisions these groups belong. {PRIVATE_OR_DIVISION}",
+            f"See which divisions these groups belong to. {PRIVATE_OR_DIVISION}",
             details=sorted(name for name, _ in refused),
         )
 

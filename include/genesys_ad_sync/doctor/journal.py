@@ -75,9 +75,9 @@ def _tables(subject: JournalSubject) -> Iterator[Line]:
     elif found.is_newer:
         yield problem(key, f"A newer version of genesys-ad-sync wrote it: its tables are at {found.version}.")
     elif found.version is None:
-        yield note(key, "There is no journal yet. The first run makes it.")
+        yield note(key, "There is no journal yet. The first run creates it.")
     else:
-        yield note(key, f"Its tables are at {found.version}. The next run upgrades them.", "Make a backup before it.")
+        yield note(key, f"Its tables are at {found.version}. The next run upgrades them.", "Make a backup first.")
 
 
 def _write(subject: JournalSubject) -> Iterator[Line]:
@@ -129,13 +129,13 @@ def _identity(subject: JournalSubject) -> Iterator[Line]:
         return
     if subject.journal is None:
         if subject.need_found().version is None:
-            yield problem(key, "Reports were written by a journal, and this place has none.")
+            yield problem(key, "Reports were written by a journal, but this place has none.")
             return
         raise NotReached("Not tried: the tables of the journal are of another version.")
     journal_id, run_counter = subject.journal.identity()
     mine = seen.get(subject.definition, seen.get(None))
     if mine is not None and mine.journal_id != journal_id:
-        yield problem(key, "Another journal than this one wrote the last report.")
+        yield problem(key, "A different journal wrote the last report.")
     elif any(stamp.journal_id == journal_id and stamp.run_counter > run_counter for stamp in seen.values()):
         yield problem(key, "This journal is older than the reports say: it was restored from a backup.")
     else:

@@ -94,13 +94,13 @@ def run_checks(checks: Sequence[Check[_Subject]], subject: _Subject) -> list[Lin
             lines.append(Line(key, Outcome.PROBLEM, str(error), remedy_of(error)))
         except Exception as error:
             # The text of an unknown exception may name people.
-            log.warning("the check %s failed by itself: %s", key, type(error).__name__)
-            log.debug("the check %s failed by itself", key, exc_info=True)
+            log.warning("the check %s itself failed: %s", key, type(error).__name__)
+            log.debug("the check %s itself failed", key, exc_info=True)
             lines.append(
                 Line(
                     key,
                     Outcome.PROBLEM,
-                    f"This check failed by itself ({type(error).__name__}), so it says nothing.",
+                    f"This check itself failed ({type(error).__name__}), so it proves nothing.",
                     "Report this as a defect of genesys-ad-sync, with the log of the level DEBUG.",
                 )
             )

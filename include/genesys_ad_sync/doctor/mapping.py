@@ -65,7 +65,7 @@ def _skipped(skipped: Sequence[SkippedGroup], group_names: Mapping[Guid, str]) -
         yield note(
             "mapping.unmapped",
             f"No rule: {counted(len(unmapped), 'AD group')}. Excluded: {excluded:,}.",
-            "None, if these groups feed nothing. Else add a rule to `groups:`." if unmapped else None,
+            "None, if these groups feed nothing. Otherwise add a rule to `groups:`." if unmapped else None,
             details=named(unmapped),
         )
 
@@ -82,7 +82,7 @@ def roles(subject: GenesysSubject) -> Iterator[Line]:
         yield note(
             "mapping.roles",
             f"Roles may come with the membership: {counted(len(with_roles), 'mapped Genesys group')}.",
-            "Put groups that give rights on `protect:`, so that a person is always asked.",
+            "List groups that grant rights under `protect:`, so that each change needs approval.",
             details=with_roles,
         )
     else:

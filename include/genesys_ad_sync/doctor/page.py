@@ -56,7 +56,7 @@ def headline(document: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def code(text: str) -> Markup:
-    """Show what stands between backticks as code. The text is escaped first."""
+    """Show text between backticks as code. The text is escaped first."""
     return Markup(_BACKTICKS.sub(r"<code>\1</code>", str(escape(one_line(text)))))  # noqa: S704  escaped
 
 

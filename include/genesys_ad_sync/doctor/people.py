@@ -85,7 +85,7 @@ def _summary(key: str, counts: Counter[MatchStatus], excluded: int) -> Line:
         return ok(key, text)
     if not counts[MatchStatus.MATCHED]:
         return problem(key, text)
-    return note(key, text, "See the commonest causes below. Each person is listed by a dry run.")
+    return note(key, text, "See the most common causes below. Each person is listed by a dry run.")
 
 
 class _Asking:
@@ -173,4 +173,4 @@ def _why_orphaned(user: DirectoryUser, rules: tuple[UserRule, ...]) -> tuple[str
                 "Create the users in Genesys Cloud, or correct the values. If they exist there: another division may "
                 "hide them, or another rule of `users:` may find them.",
             )
-    return "The linked Genesys user is not seen.", "See whether the user was deleted, or lies in a hidden division."
+    return "The linked Genesys user is not seen.", "See whether the user was deleted, or is in a hidden division."

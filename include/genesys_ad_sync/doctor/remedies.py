@@ -40,7 +40,7 @@ def remedy_of(error: GroupSyncError) -> str | None:
     if is_about_address(error):
         return ADDRESS
     if isinstance(error, IncompleteListing):
-        return f"Run the check again. If it stays so: {PRIVATE_OR_DIVISION}"
+        return f"Run the check again. If the problem remains: {PRIVATE_OR_DIVISION}"
     if isinstance(error, PermissionMissing):
         return _for_permissions(error)
     return _by_kind(error)
@@ -75,7 +75,7 @@ _KINDS: tuple[tuple[type[GenesysError], str], ...] = (
      "of a proxy."),
     (ConnectionFailed, "Check the host of the connection, the firewall, and `proxies` of the connection."),
     (Throttled, "Use an OAuth client for this integration only, or have the limit raised. Then check again."),
-    (ServerError, "Run the check again later. If it stays so, give Genesys' support the correlation id."),
+    (ServerError, "Run the check again later. If the problem remains, give Genesys' support the correlation id."),
     (UnexpectedAnswer, "Check host, `api_url` and `proxies` of the connection."),
 )  # fmt: skip
 

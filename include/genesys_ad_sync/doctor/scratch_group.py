@@ -150,7 +150,7 @@ def _add(lab: Lab) -> Iterator[Line]:
     if lab.one.id in lab.wait(lambda seen: lab.one.id in seen):
         yield ok(key, f"It is {sent.words}, and seen.")
     else:
-        yield problem(key, f"It is {sent.words}, and not seen within {lab.within:g} s.")
+        yield problem(key, f"It is {sent.words}, but not seen within {lab.within:g} s.")
 
 
 def _remove(lab: Lab) -> Iterator[Line]:
@@ -161,11 +161,11 @@ def _remove(lab: Lab) -> Iterator[Line]:
         return
     after = lab.wait(lambda seen: lab.one.id not in seen)
     if lab.one.id in after:
-        yield problem(key, f"It is {sent.words}, and not seen within {lab.within:g} s.")
+        yield problem(key, f"It is {sent.words}, but not seen within {lab.within:g} s.")
     elif lab.other.id in before - after:
-        yield problem(key, f"It is {sent.words}, and took out the other member, too.", "Use `write: group_members`.")
+        yield problem(key, f"It is {sent.words}, and removed the other member, too.", "Use `write: group_members`.")
     else:
-        yield ok(key, f"It is {sent.words}, and takes out that member alone.")
+        yield ok(key, f"It is {sent.words}, and removes that member alone.")
 
 
 def _again(lab: Lab) -> Iterator[Line]:
@@ -175,7 +175,7 @@ def _again(lab: Lab) -> Iterator[Line]:
     lab.start_with(lab.other.id)
     removed = lab.patch(remove=[lab.one.id])
     harmless = added.error is None and removed.error is None
-    text = f"Adding a member again is {added.words}. Removing a stranger is {removed.words}."
+    text = f"Adding a member again is {added.words}. Removing a non-member is {removed.words}."
     yield ok(key, text) if harmless else note(key, text)
 
 
@@ -212,7 +212,7 @@ def _bare_remove(lab: Lab) -> Iterator[Line]:
     elif lab.one.id in after:
         yield note(key, f"It is {sent.words}, and changes nothing.")
     else:
-        yield ok(key, f"It is {sent.words}, and takes out the member of its value alone.")
+        yield ok(key, f"It is {sent.words}, and removes only the member in its value.")
 
 
 def _unknown_member(lab: Lab) -> Iterator[Line]:
@@ -220,10 +220,10 @@ def _unknown_member(lab: Lab) -> Iterator[Line]:
     lab.start_with(lab.other.id)
     sent = lab.patch(add=[lab.one.id, str(uuid.uuid4())])
     if sent.error is not None:
-        came = "The other member of the request came in." if lab.one.id in lab.members() else "Nobody came in."
+        came = "The other member of the request was added." if lab.one.id in lab.members() else "No member was added."
         yield ok(key, f"The whole request is {sent.words}. {came}")
         return
-    came = "came in" if lab.one.id in lab.wait(lambda seen: lab.one.id in seen) else "did not come in"
+    came = "was added" if lab.one.id in lab.wait(lambda seen: lab.one.id in seen) else "was not added"
     yield note(key, f"It is {sent.words}; the other member of the request {came}. Only the read-back shows the loss.")
 
 
@@ -254,7 +254,7 @@ def _stale_version(lab: Lab) -> Iterator[Line]:
     if isinstance(sent.error, VersionConflict):
         yield ok(key, f"It is {sent.words}.")
     elif sent.error is not None:
-        yield note(key, f"It is {sent.words}, in words that the product does not take for a conflict.")
+        yield note(key, f"It is {sent.words}, in words that the product does not recognize as a conflict.")
     else:
         yield problem(key, f"It is {sent.words}.")
 
@@ -268,11 +268,11 @@ def _search_case(lab: Lab) -> Iterator[Line]:
     answer = lab.client.call("POST", "/api/v2/users/search", json=body, idempotent=True)
     results = answer.body.get("results") or [] if isinstance(answer.body, dict) else []
     if any(isinstance(user, dict) and user.get("id") == lab.one.id for user in results):
-        yield ok(key, "A mail in capitals is found: the search ignores case.")
+        yield ok(key, "A mail address in capitals is found: the search ignores case.")
     else:
         yield note(
             key,
-            "A mail in capitals is not found: the search minds case.",
+            "A mail address in capitals is not found: the search is case-sensitive.",
             "Give people the same case in AD and in Genesys Cloud.",
         )
 

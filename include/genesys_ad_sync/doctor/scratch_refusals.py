@@ -45,7 +45,7 @@ def require_named_twice(group_id: str, yes_change: str | None) -> None:
     """Refuse a group that is not named twice. Raises ScratchRefused."""
     if yes_change != group_id:
         raise ScratchRefused(
-            f"The members of {group_id} would be changed. Name it once more, if you mean it: --yes-change {group_id}"
+            f"The members of {group_id} would be changed. To confirm, name the group again: --yes-change {group_id}"
         )
 
 
@@ -63,7 +63,9 @@ def require_unmapped(group_id: str, worlds: Sequence[World], journal: Journal | 
         if journal is not None:
             pairs = journal.of(world.name).pairs
             if any(pair.genesys_group_id == group_id for pair in (*pairs.active(), *pairs.former())):
-                raise ScratchRefused(f"The sync definition {world.name} feeds this group, or did, as the journal says.")
+                raise ScratchRefused(
+                    f"The sync definition {world.name} feeds this group, or did so according to the journal."
+                )
     claims = journal.claims.list() if journal is not None else []
     for claim in claims:
         if claim.genesys_group_id == group_id:

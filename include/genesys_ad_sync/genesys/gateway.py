@@ -136,7 +136,7 @@ class GenesysGateway:
             shown = {id_of(entity, path): user_of(entity, path) for entity in whole}
             if page.count > 1 or len(ids) != page.total or len(ids) != len(page.entities):
                 raise IncompleteListing(
-                    f"The group's individuals are not complete: {len(ids)} of {page.total} answered{HIDDEN}",
+                    f"The group's individuals are not complete: {len(ids)} of {page.total} returned{HIDDEN}",
                     method="GET",
                     path=path,
                 )
@@ -287,7 +287,7 @@ class GenesysGateway:
         return all(state in self._listed for state in states)
 
     def _can_list(self) -> bool:
-        """Return whether Genesys lists all users, as far as the first page tells."""
+        """Return whether Genesys lists all users, as far as the first page shows."""
         if self._is_listed(STATES):
             return True
         if self._refuses_listing:

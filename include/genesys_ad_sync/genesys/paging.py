@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from genesys_ad_sync.genesys.client import ApiResponse, GenesysClient
 
 HIDDEN = (
-    ". If this stays so, a guess: the total counts what the OAuth client may not see. Its role may lack "
+    ". If this remains, a guess: the total includes entities that the OAuth client may not see. Its role may lack "
     "Directory > Private Group > View, or the division of a group or user"
 )
 
@@ -57,7 +57,7 @@ def read_pages(fetch: Callable[[int], Page], path: str, first: Page | None = Non
         if page.number != number:
             raise _incomplete(path, f"page {number} was asked for and page {page.number} answered")
     if len(seen) != total:
-        why = f"{len(seen)} of {total} entities were answered"
+        why = f"{len(seen)} of {total} entities were returned"
         missing = total - len(seen)
         raise _incomplete(path, why + (HIDDEN if missing > 0 else ""), missing=missing)
 

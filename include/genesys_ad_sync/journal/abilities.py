@@ -1,4 +1,4 @@
-"""Store what each domain controller can do and say, as the report last told."""
+"""Store what each domain controller can do, as the report last said."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Abilities(DefinitionStore):
     """Abilities of domain controllers, by their names."""
 
     def of(self, domain_controller: str) -> dict[str, Any] | None:
-        """Return what was told of a domain controller; None: nothing."""
+        """Return what was reported of a domain controller; None: nothing."""
         statement = select(_DC.abilities).where(
             _DC.definition == self._definition, _DC.domain_controller == domain_controller
         )
@@ -25,7 +25,7 @@ class Abilities(DefinitionStore):
             return None if found is None else dict(found)
 
     def put(self, domain_controller: str, abilities: dict[str, Any]) -> None:
-        """Store what is told of a domain controller that a poll has read."""
+        """Store what is reported of a domain controller that a poll has read."""
         with self._database.writing() as connection:
             connection.execute(
                 update(tables.known_dc)

@@ -154,8 +154,11 @@ _REMEDIES = (
     ),
     ("authentication failed", "Correct login and password in the connection group_sync_journal."),
     ("no password supplied", "Give the password in the connection group_sync_journal."),
-    ("permission denied", "Give this login the right to create and use tables: best, a database of its own."),
-    ("no schema has been selected", "Give this login the right to create and use tables: best, a database of its own."),
+    ("permission denied", "Give this login the right to create and use tables, preferably in a database of its own."),
+    (
+        "no schema has been selected",
+        "Give this login the right to create and use tables, preferably in a database of its own.",
+    ),
     ("constraint", "This is a defect of genesys-ad-sync: nothing was written. Report it with this message."),
     ("does not exist", "Create that database, or correct its name and login in the connection group_sync_journal."),
     ("could not translate host name", "Correct the host in the connection group_sync_journal."),
@@ -172,7 +175,8 @@ def explain(error: BaseException, name: str) -> str:
     cause = re.sub(r': "[^\n]*', ": (not shown)", cause)
     remedy = next(
         (remedy for part, remedy in _REMEDIES if part in cause),
-        "See that the database runs and is reached from here by the connection group_sync_journal's host and port.",
+        "Check that the database runs, and that this machine reaches it by host and port of the connection "
+        "group_sync_journal.",
     )
     return f"The journal ({name}) cannot be used: {cause.splitlines()[0].rstrip('.')}. {remedy}"
 

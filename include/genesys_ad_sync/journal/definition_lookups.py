@@ -17,19 +17,10 @@ from genesys_ad_sync.journal.changes import as_change
 from genesys_ad_sync.journal.database import DefinitionStore, chunks
 from genesys_ad_sync.journal.figures import GROUP_RESULT
 from genesys_ad_sync.journal.lookup_answers import AccountTimes, SeenChange, StoredGrant, StoredQuestion
+from genesys_ad_sync.journal.lookup_columns import CHANGE, GRANT, GROUP, MEMBERSHIP, QUESTION, RESULT, ROW, RUN, USER
 from genesys_ad_sync.journal.runs import as_run
 from genesys_ad_sync.journal.stored_row import row_from_json
 from genesys_ad_sync.model import Grant, GroupResult, Guid, Row, RunKey, RunRecord
-
-_RUN = tables.run.c
-_ROW = tables.row.c
-_USER = tables.user.c
-_GROUP = tables.group.c
-_GRANT = tables.grant.c
-_CHANGE = tables.change.c
-_RESULT = tables.group_result.c
-_QUESTION = tables.question.c
-_MEMBERSHIP = tables.membership.c
 
 _FULL_RUNS_TO_SEARCH = 10
 RUNS_TO_SEARCH = 100
@@ -41,9 +32,7 @@ class DefinitionLookups(DefinitionStore):
 
     def account_times(self, guid: Guid) -> AccountTimes:
         """Return when an account left, and was deleted."""
-        statement = select(_USER.gone_at, _USER.deleted_at).where(
-            _USER.definition == self._definition, _USER.guid == guid
-        )
+        statement = select(USER.gone_at, USER.deleted_at).where(USER.definition == self._definition, USER.guid == guid)
         with self._database.reading() as connection:
             row = connection.execute(statement).first()
         return AccountTimes(None, None) if row is None else AccountTimes(row.gone_at, row.deleted_at)
@@ -52,14 +41,14 @@ class DefinitionLookups(DefinitionStore):
         """Return the AD groups in the view with these direct members: member -> groups."""
         found: dict[Guid, set[Guid]] = {}
         group_there = and_(
-            _GROUP.definition == _MEMBERSHIP.definition, _GROUP.guid == _MEMBERSHIP.group_guid, _GROUP.gone_at.is_(None)
+            GROUP.definition == MEMBERSHIP.definition, GROUP.guid == MEMBERSHIP.group_guid, GROUP.gone_at.is_(None)
         )
         with self._database.reading() as connection:
             for chunk in chunks(guids):
                 statement = (
-                    select(_MEMBERSHIP.member_guid, _MEMBERSHIP.group_guid)
+                    select(MEMBERSHIP.member_guid, MEMBERSHIP.group_guid)
                     .join(tables.group, group_there)
-                    .where(_MEMBERSHIP.definition == self._definition, _MEMBERSHIP.member_guid.in_(chunk))
+                    .where(MEMBERSHIP.definition == self._definition, MEMBERSHIP.member_guid.in_(chunk))
                 )
                 for member, group in connection.execute(statement):
                     found.setdefault(member, set()).add(group)
@@ -72,8 +61,8 @@ class DefinitionLookups(DefinitionStore):
         """
         with self._database.reading() as connection:
             rows = connection.execute(
-                select(_GROUP.guid, _GROUP.complete_poll).where(
-                    _GROUP.definition == self._definition, _GROUP.gone_at.is_(None), _GROUP.complete_poll.is_not(None)
+                select(GROUP.guid, GROUP.complete_poll).where(
+                    GROUP.definition == self._definition, GROUP.gone_at.is_(None), GROUP.complete_poll.is_not(None)
                 )
             )
             return {row.guid: row.complete_poll for row in rows}
@@ -81,7 +70,7 @@ class DefinitionLookups(DefinitionStore):
     def facts_since(self, run: RunRecord, key: str) -> list[Any]:
         """Return what a run and those after it left under that key, the oldest first."""
         fact = tables.fact.c
-        those = select(_RUN.id).where(_RUN.definition == self._definition, _RUN.id >= run.id)
+        those = select(RUN.id).where(RUN.definition == self._definition, RUN.id >= run.id)
         statement = select(fact.value).where(fact.run.in_(those), fact.key == key).order_by(fact.run)
         with self._database.reading() as connection:
             return list(connection.scalars(statement))
@@ -96,10 +85,10 @@ class DefinitionLookups(DefinitionStore):
                 row.guid: row.complete_poll
                 for chunk in chunks(guids)
                 for row in connection.execute(
-                    select(_GROUP.guid, _GROUP.complete_poll).where(
-                        _GROUP.definition == self._definition,
-                        _GROUP.guid.in_(chunk),
-                        _GROUP.complete_poll.is_not(None),
+                    select(GROUP.guid, GROUP.complete_poll).where(
+                        GROUP.definition == self._definition,
+                        GROUP.guid.in_(chunk),
+                        GROUP.complete_poll.is_not(None),
                     )
                 )
             }
@@ -107,9 +96,9 @@ class DefinitionLookups(DefinitionStore):
                 row.poll: row.polled_at
                 for chunk in chunks(set(polls.values()))
                 for row in connection.execute(
-                    select(_RUN.poll, func.min(_RUN.polled_at, type_=tables.UtcDateTime()).label("polled_at"))
-                    .where(_RUN.definition == self._definition, _RUN.poll.in_(chunk))
-                    .group_by(_RUN.poll)
+                    select(RUN.poll, func.min(RUN.polled_at, type_=tables.UtcDateTime()).label("polled_at"))
+                    .where(RUN.definition == self._definition, RUN.poll.in_(chunk))
+                    .group_by(RUN.poll)
                 )
             }
         return {guid: times.get(poll) for guid, poll in polls.items()}
@@ -124,8 +113,8 @@ class DefinitionLookups(DefinitionStore):
                 row.guid: row.gone_at
                 for chunk in chunks(guids)
                 for row in connection.execute(
-                    select(_GROUP.guid, _GROUP.gone_at).where(
-                        _GROUP.definition == self._definition, _GROUP.guid.in_(chunk), _GROUP.gone_at.is_not(None)
+                    select(GROUP.guid, GROUP.gone_at).where(
+                        GROUP.definition == self._definition, GROUP.guid.in_(chunk), GROUP.gone_at.is_not(None)
                     )
                 )
             }
@@ -135,8 +124,8 @@ class DefinitionLookups(DefinitionStore):
         with self._database.reading() as connection:
             rows = connection.execute(
                 select(tables.change)
-                .where(_CHANGE.definition == self._definition, _CHANGE.user_guid == user_guid)
-                .order_by(_CHANGE.id)
+                .where(CHANGE.definition == self._definition, CHANGE.user_guid == user_guid)
+                .order_by(CHANGE.id)
             )
             return [_seen_change(row) for row in rows]
 
@@ -148,9 +137,9 @@ class DefinitionLookups(DefinitionStore):
                 for chunk in chunks(genesys_group_ids)
                 for row in connection.execute(
                     select(tables.grant).where(
-                        _GRANT.definition == self._definition,
-                        _GRANT.genesys_group_id.in_(chunk),
-                        _GRANT.user_guid == user_guid,
+                        GRANT.definition == self._definition,
+                        GRANT.genesys_group_id.in_(chunk),
+                        GRANT.user_guid == user_guid,
                     )
                 )
             ]
@@ -166,9 +155,9 @@ class DefinitionLookups(DefinitionStore):
                 for chunk in chunks(genesys_group_ids)
                 for row in connection.execute(
                     select(tables.grant).where(
-                        _GRANT.definition == self._definition,
-                        _GRANT.genesys_group_id.in_(chunk),
-                        _GRANT.genesys_user_id == genesys_user_id,
+                        GRANT.definition == self._definition,
+                        GRANT.genesys_group_id.in_(chunk),
+                        GRANT.genesys_user_id == genesys_user_id,
                     )
                 )
             ]
@@ -178,7 +167,7 @@ class DefinitionLookups(DefinitionStore):
         with self._database.reading() as connection:
             rows = connection.execute(
                 select(tables.grant).where(
-                    _GRANT.definition == self._definition, _GRANT.genesys_group_id == genesys_group_id
+                    GRANT.definition == self._definition, GRANT.genesys_group_id == genesys_group_id
                 )
             )
             return [_stored_grant(row) for row in rows]
@@ -190,8 +179,8 @@ class DefinitionLookups(DefinitionStore):
             for chunk in chunks(subjects):
                 statement = (
                     select(tables.question)
-                    .where(_QUESTION.definition == self._definition, _QUESTION.subject.in_(chunk))
-                    .order_by(_QUESTION.id)
+                    .where(QUESTION.definition == self._definition, QUESTION.subject.in_(chunk))
+                    .order_by(QUESTION.id)
                 )
                 for row in connection.execute(statement):
                     found[row.subject] = StoredQuestion(
@@ -214,19 +203,16 @@ class DefinitionLookups(DefinitionStore):
         found: dict[str, tuple[int, Row]] = {}
         with self._database.reading() as connection:
             last = (
-                select(_RUN.id)
-                .where(_RUN.definition == self._definition)
-                .order_by(_RUN.id.desc())
-                .limit(RUNS_TO_SEARCH)
+                select(RUN.id).where(RUN.definition == self._definition).order_by(RUN.id.desc()).limit(RUNS_TO_SEARCH)
             )
             run_ids = set(connection.scalars(last))
             for key, attempt in set(attempts):
-                its = (_RUN.dag_id == key.dag_id, _RUN.run_id == key.run_id, _RUN.attempt == attempt)
-                run_ids.update(connection.scalars(select(_RUN.id).where(*its)))
+                its = (RUN.dag_id == key.dag_id, RUN.run_id == key.run_id, RUN.attempt == attempt)
+                run_ids.update(connection.scalars(select(RUN.id).where(*its)))
             for runs in chunks(run_ids):
                 for keys in chunks(row_keys, 100):
-                    statement = select(_ROW.id, _ROW.key, _ROW.data).where(
-                        _ROW.run.in_(runs), _ROW.key.in_(keys), _ROW.replaced == 0
+                    statement = select(ROW.id, ROW.key, ROW.data).where(
+                        ROW.run.in_(runs), ROW.key.in_(keys), ROW.replaced == 0
                     )
                     for row in connection.execute(statement):
                         if row.key not in found or found[row.key][0] < row.id:
@@ -243,9 +229,9 @@ class DefinitionLookups(DefinitionStore):
             runs = {row.id: row for row in connection.execute(self._full_runs().limit(_FULL_RUNS_TO_SEARCH))}
             for chunk in chunks(genesys_group_ids):
                 seen = connection.execute(
-                    select(_RESULT.run, _RESULT.data)
-                    .where(_RESULT.run.in_(list(runs)), _RESULT.genesys_group_id.in_(chunk))
-                    .order_by(_RESULT.run)
+                    select(RESULT.run, RESULT.data)
+                    .where(RESULT.run.in_(list(runs)), RESULT.genesys_group_id.in_(chunk))
+                    .order_by(RESULT.run)
                 )
                 for row in seen:
                     result = GROUP_RESULT.validate_python(row.data)
@@ -262,12 +248,12 @@ class DefinitionLookups(DefinitionStore):
             row = connection.execute(self._full_runs().limit(1)).first()
             if row is None:
                 return None
-            results = connection.scalars(select(_RESULT.data).where(_RESULT.run == row.id))
+            results = connection.scalars(select(RESULT.data).where(RESULT.run == row.id))
             return as_run(row), [GROUP_RESULT.validate_python(data) for data in results]
 
     def _full_runs(self) -> Any:
-        ended = (_RUN.definition == self._definition, _RUN.mode == "full", _RUN.finished_at.is_not(None))
-        return select(tables.run).where(*ended).order_by(_RUN.id.desc())
+        ended = (RUN.definition == self._definition, RUN.mode == "full", RUN.finished_at.is_not(None))
+        return select(tables.run).where(*ended).order_by(RUN.id.desc())
 
     def runs_at(self, moments: Collection[datetime]) -> dict[datetime, RunKey]:
         """Return the live run that was under way at each moment.
@@ -279,9 +265,9 @@ class DefinitionLookups(DefinitionStore):
         if not left:
             return found
         statement = (
-            select(_RUN.dag_id, _RUN.run_id, _RUN.started_at, _RUN.finished_at)
-            .where(_RUN.definition == self._definition, _RUN.dry_run == false(), _RUN.started_at <= max(left))
-            .order_by(_RUN.id.desc())
+            select(RUN.dag_id, RUN.run_id, RUN.started_at, RUN.finished_at)
+            .where(RUN.definition == self._definition, RUN.dry_run == false(), RUN.started_at <= max(left))
+            .order_by(RUN.id.desc())
         )
         with self._database.reading() as connection:
             for run in connection.execute(statement):

@@ -21,8 +21,8 @@ _LEASE = tables.lease.c
 _HOLDER = tables.lease_holder.c
 
 _LOST = (
-    "The lease expired and another run took it. What this task has not recorded is checked against Genesys again by "
-    "the next run."
+    "The lease expired and another run took it. The next run checks against Genesys whatever this task has not "
+    "recorded."
 )
 
 

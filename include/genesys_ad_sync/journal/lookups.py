@@ -15,17 +15,9 @@ from sqlalchemy import Row as Record
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Store, chunks
 from genesys_ad_sync.journal.lookup_answers import FoundUser, StoredPair, Waiting
+from genesys_ad_sync.journal.lookup_columns import CHANGE, LINK, OUTCOME, PAIR, QUESTION, ROW, RUN, USER
 from genesys_ad_sync.journal.runs import as_run
 from genesys_ad_sync.model import Guid, RunKey, RunRecord, Status
-
-_RUN = tables.run.c
-_ROW = tables.row.c
-_USER = tables.user.c
-_PAIR = tables.pair.c
-_LINK = tables.link.c
-_CHANGE = tables.change.c
-_OUTCOME = tables.outcome.c
-_QUESTION = tables.question.c
 
 
 class Lookups(Store):
@@ -35,7 +27,7 @@ class Lookups(Store):
         """Return the sync definitions that have polled or run, sorted."""
         with self._database.reading() as connection:
             names = set(connection.scalars(select(tables.cursor.c.definition)))
-            names |= set(connection.scalars(select(_RUN.definition).distinct()))
+            names |= set(connection.scalars(select(RUN.definition).distinct()))
         return sorted(names)
 
     # -- search ---------------------------------------------------------------------------------------
@@ -45,7 +37,7 @@ class Lookups(Store):
 
         ``parts``: ASCII in lower case; none: all accounts.
         """
-        columns = (_USER.name, _USER.sam_account_name, cast(_USER.attributes, String))
+        columns = (USER.name, USER.sam_account_name, cast(USER.attributes, String))
         statement = select(tables.user)
         for part in parts:
             pattern = f"%{_escaped(part)}%"
@@ -59,13 +51,13 @@ class Lookups(Store):
             return [
                 _found_user(row)
                 for chunk in chunks(guids)
-                for row in connection.execute(select(tables.user).where(_USER.guid.in_(chunk)))
+                for row in connection.execute(select(tables.user).where(USER.guid.in_(chunk)))
             ]
 
     def accounts_of(self, genesys_user_id: str) -> set[Guid]:
         """Return the AD accounts that are, or were, linked to a Genesys user."""
         with self._database.reading() as connection:
-            now = connection.scalars(select(_LINK.user_guid).where(_LINK.genesys_user_id == genesys_user_id))
+            now = connection.scalars(select(LINK.user_guid).where(LINK.genesys_user_id == genesys_user_id))
             former = tables.former_link.c
             then = connection.scalars(select(former.user_guid).where(former.genesys_user_id == genesys_user_id))
             return {*now, *then}
@@ -73,7 +65,7 @@ class Lookups(Store):
     def all_pairs(self) -> list[StoredPair]:
         """Return all pairs, former ones included, by name of the Genesys group."""
         with self._database.reading() as connection:
-            rows = connection.execute(select(tables.pair).order_by(_PAIR.genesys_group_name, _PAIR.rule))
+            rows = connection.execute(select(tables.pair).order_by(PAIR.genesys_group_name, PAIR.rule))
             return [
                 StoredPair(
                     row.definition,
@@ -102,23 +94,23 @@ class Lookups(Store):
         dry_run: bool | None = None,
     ) -> list[RunRecord]:
         """Return the newest attempts of runs, the newest first. None: whatever it is."""
-        statement = select(tables.run).order_by(_RUN.id.desc()).limit(limit)
+        statement = select(tables.run).order_by(RUN.id.desc()).limit(limit)
         if definition is not None:
-            statement = statement.where(_RUN.definition == definition)
+            statement = statement.where(RUN.definition == definition)
         if dag_id is not None:
-            statement = statement.where(_RUN.dag_id == dag_id)
+            statement = statement.where(RUN.dag_id == dag_id)
         if finished:
-            statement = statement.where(_RUN.finished_at.is_not(None))
+            statement = statement.where(RUN.finished_at.is_not(None))
         if dry_run is not None:
-            statement = statement.where(_RUN.dry_run == dry_run)
+            statement = statement.where(RUN.dry_run == dry_run)
         with self._database.reading() as connection:
             return [as_run(row) for row in connection.execute(statement)]
 
     def runs_called(self, run_id: str) -> list[RunRecord]:
         """Return the last attempt of each run of that id, in whatever DAG."""
-        last = select(func.max(_RUN.id)).where(_RUN.run_id == run_id).group_by(_RUN.dag_id)
+        last = select(func.max(RUN.id)).where(RUN.run_id == run_id).group_by(RUN.dag_id)
         with self._database.reading() as connection:
-            return [as_run(row) for row in connection.execute(select(tables.run).where(_RUN.id.in_(last)))]
+            return [as_run(row) for row in connection.execute(select(tables.run).where(RUN.id.in_(last)))]
 
     def counts_of(self, runs: Collection[RunRecord]) -> dict[int, dict[Status, int]]:
         """Return the number of rows by status, by attempt (`RunRecord.id`)."""
@@ -126,9 +118,9 @@ class Lookups(Store):
         with self._database.reading() as connection:
             for chunk in chunks(counts):
                 statement = (
-                    select(_ROW.run, _ROW.status, func.count())
-                    .where(_ROW.run.in_(chunk), _ROW.replaced == 0)
-                    .group_by(_ROW.run, _ROW.status)
+                    select(ROW.run, ROW.status, func.count())
+                    .where(ROW.run.in_(chunk), ROW.replaced == 0)
+                    .group_by(ROW.run, ROW.status)
                 )
                 for run, status, count in connection.execute(statement):
                     counts[run][Status(status)] = count
@@ -141,18 +133,18 @@ class Lookups(Store):
 
         :param group_guids: only changes of these AD groups; default: all.
         """
-        unsettled: list[ColumnElement[bool]] = [_CHANGE.definition == definition, _CHANGE.settled == false()]
+        unsettled: list[ColumnElement[bool]] = [CHANGE.definition == definition, CHANGE.settled == false()]
         if group_guids is not None:
-            unsettled.append(_CHANGE.group_guid.in_(list(group_guids)))
+            unsettled.append(CHANGE.group_guid.in_(list(group_guids)))
         newest = (
-            select(func.max(_OUTCOME.id)).where(_OUTCOME.change_id == _CHANGE.id).correlate(tables.change)
+            select(func.max(OUTCOME.id)).where(OUTCOME.change_id == CHANGE.id).correlate(tables.change)
         ).scalar_subquery()
-        since = func.min(func.coalesce(_CHANGE.first_seen_at, _CHANGE.observed_at), type_=tables.UtcDateTime())
+        since = func.min(func.coalesce(CHANGE.first_seen_at, CHANGE.observed_at), type_=tables.UtcDateTime())
         statement = (
-            select(_CHANGE.status, _OUTCOME.reason, func.count(), since)
-            .select_from(tables.change.outerjoin(tables.outcome, _OUTCOME.id == newest))
+            select(CHANGE.status, OUTCOME.reason, func.count(), since)
+            .select_from(tables.change.outerjoin(tables.outcome, OUTCOME.id == newest))
             .where(*unsettled)
-            .group_by(_CHANGE.status, _OUTCOME.reason)
+            .group_by(CHANGE.status, OUTCOME.reason)
         )
         with self._database.reading() as connection:
             rows = connection.execute(statement).all()
@@ -164,12 +156,12 @@ class Lookups(Store):
 
         Each is (definition, run, asked at, expires at, number of rows).
         """
-        columns = (_QUESTION.definition, _QUESTION.dag_id, _QUESTION.run_id)
-        asked = func.min(_QUESTION.asked_at, type_=tables.UtcDateTime())
-        expires = func.max(_QUESTION.expires_at, type_=tables.UtcDateTime())
+        columns = (QUESTION.definition, QUESTION.dag_id, QUESTION.run_id)
+        asked = func.min(QUESTION.asked_at, type_=tables.UtcDateTime())
+        expires = func.max(QUESTION.expires_at, type_=tables.UtcDateTime())
         statement = (
             select(*columns, asked, expires, func.count())
-            .where(_QUESTION.closed_at.is_(None), _QUESTION.expires_at > now)
+            .where(QUESTION.closed_at.is_(None), QUESTION.expires_at > now)
             .group_by(*columns)
             .order_by(asked)
         )

@@ -52,10 +52,10 @@ class Notices(DefinitionStore):
         return self._found(_NOTICE.channel == channel, _NOTICE.lasts, _NOTICE.over_at.is_(None))
 
     def end(self, notice: Notice, message: Mapping[str, Any] | None, at: datetime) -> None:
-        """Note that a trouble is over. ``message``: says so; None: nobody is told."""
+        """Note that a trouble is over. ``message``: says so; None: nobody is notified."""
         mine = _NOTICE.id == notice.id
         with self._database.writing() as writing:
-            if message is None or notice.sent_at is None:  # who never heard of it need not hear of its end
+            if message is None or notice.sent_at is None:  # nobody was notified of it, so nobody is of its end
                 writing.execute(delete(tables.notice).where(mine))
             else:
                 values = {"over_at": at, "message": dict(message), "claimed_until": None}

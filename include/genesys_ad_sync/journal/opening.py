@@ -104,7 +104,7 @@ def _address(url: str | URL) -> URL:
     if backend not in {"sqlite", "postgresql"}:
         raise JournalError(f"The journal cannot be kept in {backend!r}. {_SUPPORTED}")
     if backend == "sqlite" and (not address.database or address.database == ":memory:"):
-        raise JournalError(f"The journal cannot be kept in memory: it would forget. {_SUPPORTED}")
+        raise JournalError(f"The journal cannot be kept in memory: it would be lost. {_SUPPORTED}")
     if backend == "sqlite" and address.database and address.database.startswith("file:"):
         raise JournalError(f"The journal's file must be given as a path. {_SUPPORTED}")
     return address

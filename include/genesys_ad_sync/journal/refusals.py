@@ -33,7 +33,7 @@ class Refusals(DefinitionStore):
     def record(self, met: Collection[Refusal], run: RunKey, at: datetime) -> list[Refusal]:
         """Store what a run met; return it with its history.
 
-        The same cause in another run counts once more. Another cause begins anew.
+        The same cause in another run counts once more. Another cause starts a new count.
         """
         with self._database.writing() as connection:
             known = {refusal.subject: refusal for refusal in self._of(connection, met)}

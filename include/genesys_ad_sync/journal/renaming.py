@@ -72,7 +72,8 @@ class Renaming(DefinitionStore):
     def take_over(self, former: str, *, run: RunKey, at: datetime) -> None:
         """Give this definition everything that another name has, and stop the other's tasks.
 
-        If this definition has only made dry runs, what these left is replaced. Else its own view and rows win, and all
+        If this definition has only made dry runs, what these left is replaced. Otherwise its own view and rows win, and
+        all
         its groups are compared in full again: nobody has followed the former view since.
         """
         with self._database.writing() as connection:

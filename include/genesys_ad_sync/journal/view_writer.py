@@ -15,7 +15,7 @@ from genesys_ad_sync.journal.database import chunks, each_of, upsert
 from genesys_ad_sync.model import Change, DirectoryView, Guid
 
 SAME_END = timedelta(seconds=90)
-"""AD tells the seconds that are left, and each reading takes some."""
+"""AD shows the seconds that are left, and each reading takes some."""
 
 _MEMBERSHIP = tables.membership.c
 _GROUP = tables.group.c
@@ -27,7 +27,7 @@ class ViewUpdate:
 
     An object of ``before`` that is missing in ``after`` is *gone*: kept as last known, but no longer in the view. It
     stays in the view while a group outside the part contains it. A group that is no longer nested must therefore
-    stay in ``after``. Of a gone group the memberships are kept, too, but for those that DirSync told to have ended.
+    stay in ``after``. Of a gone group the memberships are kept, too, except those whose end DirSync reported.
     """
 
     before: DirectoryView  # a part of the view, as loaded; ignored if `full`
@@ -35,11 +35,13 @@ class ViewUpdate:
     changes: Sequence[Change] = ()  # what follows for people in AD groups
     complete: Collection[Guid] = ()  # groups that the poll read completely
     deleted: Collection[Guid] = ()  # objects whose tombstone the poll saw
-    left: Mapping[Guid, Collection[Guid]] = field(default_factory=dict)  # members whose removal DirSync told, by group
+    left: Mapping[Guid, Collection[Guid]] = field(
+        default_factory=dict
+    )  # members whose removal DirSync reported, by group
     full: bool = False  # `after` is the full view: whatever else is stored is gone
     # Of groups that were read: temporary member -> when it leaves. A group that is missing keeps what is known.
     ends: Mapping[Guid, Mapping[Guid, datetime]] = field(default_factory=dict)
-    told_ends: Mapping[Guid, Mapping[Guid, datetime]] = field(default_factory=dict)  # of members that DirSync told
+    told_ends: Mapping[Guid, Mapping[Guid, datetime]] = field(default_factory=dict)  # of members that DirSync reported
 
 
 def write_view(connection: Connection, definition: str, update: ViewUpdate, at: datetime, poll: int) -> None:

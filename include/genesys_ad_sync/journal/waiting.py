@@ -1,6 +1,6 @@
 """Let known orphans rest.
 
-Their changes are taken up by no run until something has changed, or their turn has come. A person whom Genesys refuses
+Their changes are taken up by no run until something has changed, or their turn has come. A person that Genesys refuses
 to look up rests, too.
 """
 
@@ -42,7 +42,7 @@ class Waiting(DefinitionStore):
     def people_to_look_at(self, limit: int, refused_before: datetime) -> list[Guid]:
         """Return the AD users next in turn: the longest without a look-up.
 
-        The turn goes in a circle. One of them at most is somebody whom Genesys refuses to look up, and only if that was
+        The turn goes in a circle. At most one of them is a person that Genesys refuses to look up, and only if that was
         before ``refused_before``: each such value costs several requests.
         """
         person, is_orphan = _CHANGE.user_guid, _CHANGE.status == Status.ORPHANED.value

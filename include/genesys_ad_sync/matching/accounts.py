@@ -1,4 +1,4 @@
-"""AD accounts that are left alone, or that contest nobody's Genesys user."""
+"""AD accounts that are left alone, or that contest no Genesys user."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def disabled_users(users: Iterable[DirectoryUser], definition: SyncDefinition) -
 def accounts_without_veto(
     users: Collection[DirectoryUser], definition: SyncDefinition, deleted: Collection[Guid]
 ) -> frozenset[Guid]:
-    """Return those accounts that contest nobody's Genesys user: excluded, disabled, expired or deleted."""
+    """Return those accounts that contest no Genesys user: excluded, disabled, expired or deleted."""
     return frozenset(deleted) | excluded_users(users, definition) | disabled_users(users, definition)

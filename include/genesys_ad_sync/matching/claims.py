@@ -25,7 +25,7 @@ def outsiders(state: MatchState) -> frozenset[Guid]:
 
 
 def without_veto(state: MatchState, accounts: Collection[Guid]) -> MatchState:
-    """Return the state in which these accounts contest nobody's Genesys user.
+    """Return the state in which these accounts contest no Genesys user.
 
     They are matched as usual. These are accounts that are excluded, deleted, or disabled where that removes.
     """

@@ -1,4 +1,4 @@
-"""What becomes of stored links when they are compared with the rules."""
+"""What happens to stored links when they are compared with the rules."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class MatchState:
     - ``links``: all links of the definition, also of accounts outside this matching.
     - ``checked``: linked Genesys users to look at. The other links are believed.
     - ``due``: accounts whose link may be compared by external ids, which takes a request for each.
-    - ``without_veto``: accounts that contest nobody's Genesys user.
+    - ``without_veto``: accounts that contest no Genesys user.
     - ``linked``: the answer about ``checked``, by Genesys user id; None: not asked yet.
     - ``answers``: one for each rule asked so far, by value.
     - ``refused``: accounts whose value Genesys refuses to look up -> index of the rule.
@@ -132,7 +132,7 @@ class Standing(Enum):
 
     CONFIRMED = "confirmed"  # nothing speaks against it
     DOUBTFUL = "doubtful"  # the user shows none of the account's values: the rules are asked
-    OPEN = "open"  # only an external id could tell, and the account is not due
+    OPEN = "open"  # only an external id could show it, and the account is not due
 
 
 def standing(state: MatchState, guid: Guid) -> Standing:

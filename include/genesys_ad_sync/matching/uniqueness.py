@@ -52,7 +52,7 @@ def only_unique(
     """Return the matches; ambiguous where another account carries the value of a new link.
 
     ``carriers``: by attribute, who carries the values of `values_to_ask`. ``without_veto``: accounts that contest
-    nobody's Genesys user. A disabled account contests none either.
+    no Genesys user. A disabled account contests none either.
     """
     rivals: dict[Guid, set[Guid]] = {}
     for name, found in carriers.items():
@@ -95,7 +95,7 @@ def _by_value(carriers: Iterable[Carrier], key: UserKey) -> dict[str, set[Guid]]
 def _rule_of(match: Match, rules: Sequence[UserRule]) -> UserRule | None:
     """Return the rule that found the Genesys user of a new link.
 
-    None: it is no new link.
+    None: the link is not new.
     """
     if match.status is not MatchStatus.MATCHED or match.matched_by in (BY_LINK, BY_PERSON):
         return None

@@ -33,7 +33,7 @@ class Mode(str, Enum):
 
 
 class Evidence(str, Enum):
-    """How a poll learned of a change. See "Told and seen" in docs/architecture.md."""
+    """How a poll learned of a change. See "Reported and seen" in docs/architecture.md."""
 
     TOLD = "told"  # an incremental DirSync answer named it, and it was news
     SEEN = "seen"  # a reading shows it: AD may not have changed at all
@@ -45,7 +45,7 @@ class Doubt:
     """What is known about a change that is held until Active Directory confirms it.
 
     - ``vector``: what the journal knew when it recorded the change; None: not known, so that only time counts.
-    - ``lacks``: of that, the number of changes that the domain controller read last has not heard of, by the name of
+    - ``lacks``: of that, the number of changes that the domain controller read last has not received, by the name of
       the domain controller that made them, or by its invocationId.
     - ``shown_by``: the domain controller that was read last.
     - ``ask``: Active Directory has had its time and cannot say, so a person must.
@@ -61,7 +61,7 @@ class Doubt:
 class Change:
     """An add or remove of a user in an AD group (effective membership, nesting flattened).
 
-    - ``changed_at``: when it happened, if AD records that. Else it happened in (observed_after, observed_at].
+    - ``changed_at``: when it happened, if AD records that. Otherwise it happened in (observed_after, observed_at].
     - ``observed_after`` None: no lower bound.
     - ``path``: the guids of the groups from the AD group down to the one whose direct member the user is (was).
     - ``origin`` ``comparison``: found by comparing with Genesys, not by watching AD.

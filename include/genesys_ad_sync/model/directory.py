@@ -196,8 +196,8 @@ class Cursor:
     - ``doubted_since``: since when the domain controller that is read may lag behind what is known already; None: no
       doubt.
     - ``trusted_dc``: the last domain controller before that one that was beyond doubt.
-    - ``vector``: what the domain controller has heard of the others; once stored, all that the view knows. None: it
-      does not say.
+    - ``vector``: what the domain controller has received from the others; once stored, all that the view knows. None:
+      it does not say.
     """
 
     domain_controller: str  # dnsHostName

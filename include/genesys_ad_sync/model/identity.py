@@ -105,7 +105,7 @@ class Link:
 class FormerLink:
     """A former Genesys user of an AD user, until the link moved or ended.
 
-    ``deleted``: Genesys showed that user as deleted. Else a person moved the link.
+    ``deleted``: Genesys showed that user as deleted. Otherwise a person moved the link.
     """
 
     user_guid: Guid

@@ -18,7 +18,7 @@ class Occasion(str, Enum):
     FAILED = "failed"  # a task failed, or changes that had not failed before
     HELD = "held"  # changes that are held, and that this run listed first
     STOPPED = "stopped"  # limits allowed nothing to be written
-    SILENT = "silent"  # no run was carried through for too long
+    SILENT = "silent"  # no run was completed for too long
     RECOVERED = "recovered"  # a run failed, limits stopped it, or a DAG was silent, and that is over
 
 

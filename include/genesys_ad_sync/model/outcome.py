@@ -63,12 +63,12 @@ class Reason(str, Enum):
     LINK_CONTRADICTED = "link_contradicted"  # the stored Genesys user carries none of the account's values any more
     UNIDENTIFIED_MEMBERS = "unidentified_members"  # `mirror`: somebody wanted in the group may be this member
     FIRST_MIRROR = "first_mirror"  # `mirror`: the first comparison of this pair
-    MIRROR_ONCE = "mirror_once"  # param `mirror_once`: each removal of a member whom AD does not own
+    MIRROR_ONCE = "mirror_once"  # param `mirror_once`: each removal of a member that AD does not own
     EMPTY_GROUP = "empty_group"  # AD would own nobody in the group any more
     OVER_ADDITIONS = "over_additions"  # `limits:` of additions
     NEW_PAIR = "new_pair"  # no person has confirmed that this AD group feeds this Genesys group
     WAS_MANUAL = "was_manual"  # the membership was there by hand before AD granted it
-    AGAINST_AD = "against_ad"  # an undo would add somebody whom AD does not want
+    AGAINST_AD = "against_ad"  # an undo would add a member that AD does not want
     IN_FLIGHT = "in_flight"  # another run wrote to the Genesys group while this run decided
     # unchanged
     ALREADY_SO = "already_so"

@@ -97,7 +97,7 @@ class Refusal:
     def is_certain(self) -> bool:
         """Return True if one answer shows that the client is refused.
 
-        Else several groups refused alike merely suggest it.
+        Otherwise several groups refused alike merely suggest it.
         """
         return self.kind is RefusalKind.CLIENT and self.http_code is not None
 

@@ -104,7 +104,7 @@ class Row:
     undoes_run: str | None = None  # run_id of the run whose change this row reverses
     about: Mapping[str, str] = field(default_factory=dict)
     rivals: tuple[Rival, ...] = ()
-    unseen: bool = False  # a removal of a user whom Genesys does not show: not as a member, and not as active
+    unseen: bool = False  # a removal of a user that Genesys does not show: not as a member, and not as active
     first_seen_at: datetime | None = None  # when a run first listed the oldest of its changes; set for the report
     first_seen_run: str | None = None  # DAG id/run id
     retry_after: datetime | None = None  # it is refused, or its group fails: not sent before that time

@@ -36,8 +36,8 @@ def message_of(trouble: Trouble, sender: Sender) -> dict[str, Any]:
 
 
 def recovered_message(notice: Notice, sender: Sender) -> dict[str, Any]:
-    """Return the message that a trouble is over. ``notice``: that told of it."""
-    told: Any = notice.message.get("about", notice.message)  # it may have been over once before, and nobody heard of it
+    """Return the message that a trouble is over. ``notice``: the one that reported it."""
+    told: Any = notice.message.get("about", notice.message)  # it may have been over once before without a message
     lines = (f"It was reported at {told['at']}.",)
     message = _message(Occasion.RECOVERED, f"over: {told['summary']}", lines, {}, sender)
     return {**message, "about": {key: told[key] for key in ("occasion", "summary", "at")}}

@@ -49,8 +49,8 @@ def notify(
 
     There is at most one error for each notifier.
 
-    ``judged``: a lasting trouble of such a key is over if ``troubles`` has it no more. One that ends with a space
-    stands for all keys that begin so.
+    ``judged``: a lasting trouble of such a key is over if ``troubles`` no longer has it. One that ends with a space
+    means all keys that begin with it.
     ``watched``: find out, too, whether a DAG of this definition is silent.
     """
     notices = journal.of(audience.name).notices

@@ -81,13 +81,13 @@ def late_run(key: RunKey) -> Trouble:
 
     All such runs of a DAG are one trouble, which is over when one of them ends.
     """
-    line = "Does it wait for a pool, a queue or another run, or does a task hang?"
+    line = "Is it waiting for a pool, a queue or another run, or does a task hang?"
     return Trouble(Occasion.SILENT, _late_key(key.dag_id), "a run does not end", (line,), lasts=True)
 
 
 def silent_dag(dag_id: str, since: datetime) -> Trouble:
-    """Return that no run of a DAG was carried through for too long."""
-    line = f"No run of {dag_id} was carried through since {_utc(since)}. Is the DAG paused, or does it fail?"
+    """Return that no run of a DAG was completed for too long."""
+    line = f"No run of {dag_id} was completed since {_utc(since)}. Is the DAG paused, or does it fail?"
     return Trouble(Occasion.SILENT, silent_key(dag_id), f"the DAG {dag_id} is silent", (line,), lasts=True)
 
 
@@ -108,7 +108,7 @@ def _failed_changes(task: TaskContext, rows: Iterable[Row]) -> Iterable[Trouble]
         yield Trouble(Occasion.FAILED, f"{task.key} changes", summary, _by_reason(new), {"failed": len(new)})
     if late := overdue_removals(task, failed):
         summary = f"{counted(len(late), 'removal')} failed for 24 hours or more"
-        more = ("Somebody keeps access that AD has taken away.", *_by_reason(late))
+        more = ("Users keep access that AD has removed.", *_by_reason(late))
         key = _removals_key(task.key.dag_id)
         yield Trouble(Occasion.FAILED, key, summary, more, {"removals": len(late)}, lasts=True)
 

@@ -94,7 +94,7 @@ class TargetFacts:
 
     @property
     def mirrors(self) -> bool:
-        """True if members whom AD does not own go, too."""
+        """True if members that AD does not own are removed, too."""
         return self.policy == "mirror"
 
     @cached_property

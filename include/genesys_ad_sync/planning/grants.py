@@ -70,7 +70,7 @@ def carried_grants(facts: TargetFacts) -> Iterable[Grant]:
 
 
 def stale_grants(facts: TargetFacts) -> Iterable[Grant]:
-    """Yield the grants that stand for nothing any more.
+    """Yield the grants that no longer have a reason.
 
     - Of a former Genesys user that Genesys showed as deleted.
     - Of a former Genesys user that belongs there through another account now.
@@ -111,7 +111,7 @@ def wanted_members_present(facts: TargetFacts) -> Iterable[tuple[Guid, str]]:
 
 
 def _doubted(facts: TargetFacts) -> set[Guid]:
-    """Return the users whom AD wants only by additions that are in doubt."""
+    """Return the users that AD wants only by additions that are in doubt."""
     adds: dict[Guid, list[Change]] = {}
     for change in facts.target.changes:
         if change.action is Action.ADD and change.user_guid is not None and change.status not in SETTLED:
@@ -124,7 +124,7 @@ def _doubted(facts: TargetFacts) -> set[Guid]:
 
 
 def grants_of(rows: Iterable[Row]) -> list[Grant]:
-    """Return the grants that adds stand for: one per AD group that wants the membership."""
+    """Return the grants that adds create: one per AD group that wants the membership."""
     return [
         Grant(row.genesys_group_id, row.genesys_user_id, row.user_guid, group)
         for row in rows

@@ -215,5 +215,5 @@ class PlanContext:
 
     @property
     def without_veto(self) -> frozenset[Guid]:
-        """Return the accounts that contest nobody's Genesys user."""
+        """Return the accounts that contest no Genesys user."""
         return self.deleted_users | self.excluded_users | self.disabled_users

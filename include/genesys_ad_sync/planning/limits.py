@@ -155,8 +155,8 @@ def leaves_nobody(group: Pending, limits: Limits) -> tuple[str, str] | None:
     if limits.empty_group == "allow" or group.most_owned <= 1:
         return None
     return EMPTY_GROUP, (
-        f"{_changes(group)} would leave no member of AD in {group.genesys_group_name!r}, where AD owned at least "
-        f"{group.most_owned} members in the last 24 hours: limits.empty_group is {limits.empty_group}"
+        f"{_changes(group)} would leave no member that AD owns in {group.genesys_group_name!r}, where AD owned at "
+        f"least {group.most_owned} members in the last 24 hours: limits.empty_group is {limits.empty_group}"
     )
 
 

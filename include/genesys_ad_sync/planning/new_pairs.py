@@ -2,7 +2,7 @@
 
 Who may name an AD group, or write the attribute of a rule, can make it feed any Genesys group. So a pair that appears
 after the first live run grants nothing, and takes nothing over, until a person has confirmed it. It protects all the
-same: a member whom such a pair wants is not removed before the answer.
+same: a member that such a pair wants is not removed before the answer.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def with_states(
     ]
 
 
-# -- what becomes of a change -------------------------------------------------------------------------
+# -- what happens to a change ------------------------------------------------------------------------
 
 
 def must_wait(match: Match, changed: Collection[Guid], facts: TargetFacts) -> bool:
@@ -80,7 +80,7 @@ def must_wait(match: Match, changed: Collection[Guid], facts: TargetFacts) -> bo
     ``changed``: AD groups of its changes.
 
     - Only new pairs want the membership. An inactive user who is not a member could not be added anyway.
-    - Or only new pairs speak of it now. Then the person is a member already, and the pair would take that over.
+    - Or only new pairs mention it now. Then the person is a member already, and the pair would take that over.
     """
     target, guid = facts.target, match.user_guid
     is_member = match.genesys_user_id in facts.members

@@ -63,7 +63,7 @@ def divide(
 
     ``refusals``: of that group. ``new_in_run``: ids of changes that the run was the first to list.
 
-    - What AD reports anew is tried at once, with all that is refused for the same person, or in the same group.
+    - What AD newly reports is tried at once, with all that is refused for the same person, or in the same group.
     - Only a group that fails is left alone whatever is new: nothing that AD says can help it.
     """
     waiting = [refusal for refusal in refusals if refusal.waits(now)]
@@ -126,7 +126,7 @@ def with_answer(row: Row, postponed: Postponed) -> Row:
     status, reason, error = postponed.status, refusal.reason, refusal.error
     if postponed.is_new and status is Status.FAILED:
         reason = Reason.NOT_ATTEMPTED
-        error = f"the Genesys group failed in {refusal.times} runs in a row; until its next try nothing is sent"
+        error = f"the Genesys group failed in {refusal.times} runs in a row; nothing is sent until its next try"
     return dataclasses.replace(
         row,
         status=status,

@@ -44,7 +44,7 @@ def _state(genesys_user_id: str, facts: TargetFacts) -> str | None:
 
 
 def not_among_members(targets: Iterable[Target], matches: Mapping[Guid, Match]) -> set[str]:
-    """Return the Genesys users of removals that are no members.
+    """Return the Genesys users of removals that are not members.
 
     As far as Genesys shows them, their state decides.
     """

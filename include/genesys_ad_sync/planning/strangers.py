@@ -17,7 +17,7 @@ PEOPLE_NAMED = 5
 
 
 def is_stranger(row: Row, facts: TargetFacts) -> bool:
-    """Return True for the removal of a member whom AD does not own."""
+    """Return True for the removal of a member that AD does not own."""
     return row.action is Action.REMOVE and not facts.grants_of.get(row.genesys_user_id or "")
 
 

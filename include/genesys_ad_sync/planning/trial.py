@@ -25,8 +25,8 @@ def asked_after_trial(rows: Iterable[Row], facts: TargetFacts) -> frozenset[str]
 def with_trial_limit(rows: Iterable[Row], asked: Collection[str], facts: TargetFacts) -> tuple[Row, ...]:
     """Return the rows of a target, with the limit named on those that `asked_after_trial` returns."""
     text = (
-        f"{len(asked)} removals in {facts.target.genesys_group.name!r} rest on what dry runs saw only: more than one "
-        "in a group needs a person"
+        f"{len(asked)} removals in {facts.target.genesys_group.name!r} are based only on what dry runs saw: more "
+        f"than one in a group needs approval"
     )
     return tuple(
         dataclasses.replace(row, about={**row.about, "limit": text}) if row.key in asked else row for row in rows

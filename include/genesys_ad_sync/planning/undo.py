@@ -1,7 +1,7 @@
 """The inverse of what a run really did, minus what has legitimately changed since.
 
-A person has looked and decided. What AD wants matters all the same: an undo that adds somebody whom AD does not want in
-the group needs approval, and a disabled, expired or deleted account is never added. Limits, `protect:`,
+A person has looked and decided. What AD wants still matters: an undo that adds a member that AD does not want in the
+group needs approval, and a disabled, expired or deleted account is never added. Limits, `protect:`,
 `exclude: users:` and approval bind an undo like any other run.
 """
 

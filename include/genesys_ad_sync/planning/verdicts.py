@@ -1,4 +1,4 @@
-"""What becomes of one proposed add or removal: planned, held, unchanged and others.
+"""What happens to one proposed add or removal: planned, held, unchanged and others.
 
 Limits and approvers come later, in `approvals`.
 """
@@ -64,7 +64,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of a proposal.
+    """The decision on a proposal.
 
     ``genesys_user_id``: the Genesys user that it is about; None: not known. The others: see `Row`.
     """
@@ -120,7 +120,7 @@ def _unless_objected(verdict: Verdict, proposal: Proposal, facts: TargetFacts) -
 def _objection(proposal: Proposal, genesys_user_id: str | None, facts: TargetFacts) -> Objection | None:
     """Return the decision against a membership.
 
-    That of a member whom AD did not know then is kept under the Genesys user.
+    That of a member that AD did not know then is kept under the Genesys user.
     """
     group_id, action = facts.target.genesys_group.id, proposal.action
     people = (proposal.person.user_guid, genesys_user_id or proposal.person.genesys_user_id)
@@ -323,7 +323,7 @@ def _guarded(proposal: Proposal, facts: TargetFacts) -> Verdict:
     )
     if reason is Reason.GENESYS_UNREADABLE:
         missing = len(target.wanted.keys() - facts.matches.keys())
-        error = f"{missing} people whom AD wants in the group could not be looked up, and one may be this member"
+        error = f"{missing} people wanted in the group could not be looked up, and one of them may be this member"
         member = strangers.about(genesys_id, facts) if stranger else {}
         return Verdict(Status.HELD, reason, genesys_id, error=error, about=member)
     about = proposal.about if reason is proposal.held_reason else {}

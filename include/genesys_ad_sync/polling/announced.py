@@ -93,8 +93,8 @@ def groups_to_read(journal: DefinitionJournal, delta: Delta) -> set[Guid]:
 def learn_ends(objects: ObjectReader, delta: Delta, known: Collection[Guid]) -> None:
     """Ask when new members leave.
 
-    The domain controller could say it and DirSync did not. ``known``: groups of the view. Of a group with several
-    ranges of members, the next complete reading tells.
+    The domain controller could say it and DirSync did not. ``known``: groups of the view. For a group with several
+    ranges of members, the next complete reading shows it.
     """
     came = {group for group in delta.member_changes if delta.added(group) and group in known}
     if objects.tells_ends and not delta.ends:

@@ -31,7 +31,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Ruling:
-    """What becomes of held changes. ``doubts``: what is known now of those that stay held."""
+    """What happens to held changes. ``doubts``: what is known now of those that stay held."""
 
     confirmed: tuple[Change, ...]
     doubts: tuple[tuple[Change, Doubt], ...]
@@ -61,7 +61,7 @@ def confirm_held_changes(
 
 
 def told_again(unsettled: Iterable[Change], delta: Delta | None) -> list[Change]:
-    """Return removals that AD told of, and takes back now.
+    """Return removals that AD reported, and takes back now.
 
     Where the view has the group, it shows the user again. Where it has not, only this says so.
     """

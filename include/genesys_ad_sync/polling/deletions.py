@@ -38,7 +38,7 @@ def read_deletions(task: TaskContext, poller: DirectoryPoller, polled: PollResul
     roots = task.journal.views.groups_above(losing) if losing else set()
     if not roots:
         return polled
-    task.log(f"{len(losing)} AD groups lack members that nothing explains: they are read completely")
+    task.log(f"{len(losing)} AD groups lack members without an explanation: they are read completely")
     return poller.read_completely(polled, roots)
 
 

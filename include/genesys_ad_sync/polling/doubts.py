@@ -48,7 +48,7 @@ def hold_doubtful(
     untold: Sequence[Change],
     shown: Sequence[Change],
 ) -> list[Change]:
-    """Hold what AD did not tell: removals, and additions that contradict what the journal knows.
+    """Hold what AD did not report: removals, and additions that contradict what the journal knows.
 
     ``untold``: those of the changes. An addition that contradicts nothing is believed from any domain controller.
     ``shown``: changes by today's scope alone. In doubt they are the domain controller's, whatever else was edited.

@@ -11,21 +11,22 @@ from genesys_ad_sync.directory.membership import count_non_users
 from genesys_ad_sync.model import DirectoryView, Scope, StoredCursor
 
 CANARY_NOTE = (
-    "the account does not see directory.canary: its rights changed, or this is another directory. Nothing that was "
-    "read in this run removes anybody"
+    "the account does not see directory.canary: its rights changed, or this is another directory. No member is "
+    "removed because of what this run read"
 )
 
 
 def why_whole(stored: StoredCursor | None, scope: Scope, *, asked_for: bool) -> str | None:
     """Return why everything must be read; None if DirSync's changes are enough."""
     if stored is None:
-        return "the whole view was taken: nothing was known yet"
+        return "Active Directory was read completely: nothing was known yet"
     if stored.scope != scope.fingerprint:
-        return "the whole view was taken again: group base, group filter or attributes of the definition changed"
+        edited = "group base, group filter or attributes of the definition changed"
+        return f"Active Directory was read completely again: {edited}"
     if asked_for:
-        return "the whole view was taken again: mode full"
+        return "Active Directory was read completely again: mode full"
     if stored.cursor.cookie is None:
-        return "the whole view was taken again: Active Directory cannot tell what changed (see the other notes)"
+        return "Active Directory was read completely again: it cannot report what changed (see the other notes)"
     return None
 
 
@@ -46,8 +47,8 @@ def note_on_unreadable(kept: Collection[str]) -> list[str]:
     if not kept:
         return []
     return [
-        f"{len(kept)} members that were known are still listed in their groups but cannot be seen any more: they "
-        "count as what they were. Give the account read access to them again."
+        f"{len(kept)} known members are still listed in their groups but can no longer be read: their last known "
+        f"state counts. Give the account read access to them again."
     ]
 
 

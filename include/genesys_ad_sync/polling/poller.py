@@ -132,7 +132,7 @@ class DirectoryPoller:
             try:
                 return self._incremental(stored, groups)
             except CursorRejected as rejected:
-                reason = f"the whole view was taken again: {rejected}"
+                reason = f"Active Directory was read completely again: {rejected}"
         return self._first_view(reason) if stored is None else self._whole_view(stored, reason)
 
     # -- what changed ---------------------------------------------------------------------------------

@@ -132,6 +132,6 @@ def _note_on_groups(names: Sequence[str], limits: Limits) -> str:
 
 def _note_on_all(missing: int, known: int) -> str:
     return (
-        f"{missing} of {known} memberships are missing, and Active Directory reported no removal: nothing of this "
-        "reading removes anybody. Check which domain controller and which account this is"
+        f"{missing} of {known} memberships are missing, and Active Directory reported no removal: no member is "
+        f"removed because of this reading. Check which domain controller and which account this is"
     )

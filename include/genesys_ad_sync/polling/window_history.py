@@ -30,8 +30,8 @@ def rebuild_window(task: TaskContext, poller: DirectoryPoller, run: RunRecord, p
     notes = []
     if window.end is not None and window.end > polled_at:
         notes.append(
-            f"the window ends after this poll ({polled_at.isoformat()}): what happens from now until its end is not in "
-            "it; the next live run takes it, or this window run again later"
+            f"the window ends after this poll ({polled_at.isoformat()}): later changes are not in it. The next live "
+            f"run takes them, or this window run again later"
         )
     stored = task.journal.views.cursor()
     assert stored is not None  # noqa: S101  for mypy
@@ -50,8 +50,8 @@ def rebuild_window(task: TaskContext, poller: DirectoryPoller, run: RunRecord, p
         )
     return [
         *notes,
-        f"the journal began at {began.isoformat()}: of the part of the window before that nothing is known. A run in "
-        "mode `full` makes the memberships right.",
+        f"the journal began at {began.isoformat()}: nothing is known about the part of the window before that. Run "
+        f"in mode `full` to correct the memberships.",
     ]
 
 
@@ -141,8 +141,8 @@ def _what_is_missing(history: LinkHistory, start: datetime, end: datetime) -> li
     notes = []
     if hidden:
         notes.append(
-            f"there were {hidden} more changes of the same memberships, in the window or before, than Active Directory "
-            "keeps times of: it keeps the last one of each"
+            f"there were {hidden} more changes of the same memberships, in the window or before, than Active "
+            f"Directory keeps times for: it keeps the last one of each"
         )
     if history.unknown:
         notes.append(f"{history.unknown} records are of members that were deleted since: they cannot be listed")

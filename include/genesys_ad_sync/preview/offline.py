@@ -86,8 +86,8 @@ def _check_scope(definition: SyncDefinition, seen: Scope) -> None:
     }
     if keys := [key for key, is_so in beyond.items() if is_so]:
         raise SettingsError(
-            f"{definition.file or definition.name}: {' and '.join(keys)} ask for what the journal has not read from "
-            "Active Directory. Plan without --offline."
+            f"{definition.file or definition.name}: {' and '.join(keys)} need values that the journal has not read "
+            f"from Active Directory. Plan without --offline."
         )
 
 
@@ -173,7 +173,7 @@ class RecordedGenesys(GenesysGateway):
         return FoundUsers(found, wanted - looked_up)
 
     def all_users(self) -> list[GenesysUser]:
-        """Return the users that runs have found. It is no listing of all."""
+        """Return the users that runs have found. They are not all users."""
         return list(self._users.values())
 
     def count_active_users(self) -> int:

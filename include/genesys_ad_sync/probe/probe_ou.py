@@ -188,5 +188,5 @@ class ProbeOu:
         ldap_filter = f"(cn={self.prefix}*)"
         answer = raw_search(self._session, self.dn, ldap_filter, ["1.1"], "LEVEL", size_limit=_DELETE_AT_ONCE)
         if answer.result["result"] not in (RESULT_SUCCESS, RESULT_SIZE_LIMIT_EXCEEDED):
-            raise DirectoryIncomplete(f"What is in {self.dn} cannot be listed ({answer.refusal}).")
+            raise DirectoryIncomplete(f"The content of {self.dn} cannot be listed ({answer.refusal}).")
         return [ctl.plain_dn(dn) for dn, _ in answer.entries]

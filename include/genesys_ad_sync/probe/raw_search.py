@@ -11,7 +11,8 @@ from ldap3.core.results import RESULT_SUCCESS
 
 from genesys_ad_sync.directory import answers
 from genesys_ad_sync.directory import ldap_controls as ctl
-from genesys_ad_sync.directory.session import LdapSession, SearchScope
+from genesys_ad_sync.directory.searches import SearchScope
+from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import DirectoryIncomplete
 
 

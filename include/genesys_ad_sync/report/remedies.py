@@ -181,7 +181,7 @@ def _mirror(row: Row) -> str:
 
 
 def _mirror_once(row: Row) -> str:
-    again = "What nobody approves ends with this run: trigger the DAG with mirror_once: true to be asked again."
+    again = "Unapproved removals end with this run. To be asked again, trigger the DAG with mirror_once: true."
     return f"{_mirror(row)} {again}"
 
 
@@ -252,8 +252,8 @@ def _refused(row: Row) -> str:
 def _refused_group(row: Row) -> str:
     quoted = f" If that is not the cause, quote {row.correlation_id} to Genesys support." if row.correlation_id else ""
     return (
-        f"See the error, and let the OAuth client's role edit {_group(row)}: its division, a private group, or members "
-        f"chosen by rules may be why. {_next_try(row)}{quoted}"
+        f"See the error, and let the OAuth client's role edit {_group(row)}: its division, a private group, or "
+        f"members chosen by rules may be the cause. {_next_try(row)}{quoted}"
     )
 
 

@@ -89,7 +89,7 @@ class ReportStore:
                 probe.unlink()
             if came_back != b"probe":
                 raise ReportPathError(
-                    f"Reports cannot be kept in {self._base}: a file that was written there reads differently."
+                    f"Reports cannot be kept in {self._base}: a file that was written there is read back differently."
                 )
 
     def write(self, report: Mapping[str, Any], member_names: Mapping[str, str] | None = None) -> StorePath:
@@ -201,7 +201,8 @@ class ReportStore:
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise ReportPathError(
                 f"{path} cannot be understood, so it is not known which journal wrote these reports. "
-                "Restore it, or remove it if the journal was neither lost nor restored from a backup meanwhile."
+                "Restore it. Remove it only if the journal is still the one that wrote the reports, and not a "
+                "backup of it."
             ) from error
 
     def remember_journal(

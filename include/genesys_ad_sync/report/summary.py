@@ -109,9 +109,7 @@ def _print_rows(console: Console, report: Mapping[str, Any], limit: int, *, peop
     if not loud:
         return
     new = count_new(report, loud)
-    table = _table(
-        f"Neither done nor already so: {len(loud):,}{f', of these to be looked at and new: {new:,}' if new else ''}"
-    )
+    table = _table(f"Not in effect: {len(loud):,}{f', of these new and to be looked at: {new:,}' if new else ''}")
     table.add_column("status")
     table.add_column("since")
     table.add_column("change")

@@ -13,7 +13,7 @@ from genesys_ad_sync.model import Reason, Row, Status
 
 STATUS_WORDS: dict[Status, str] = {
     Status.SUCCESS: "Changed in Genesys Cloud.",
-    Status.FAILED: "Tried, but not in effect, or not known to be. A later run tries again.",
+    Status.FAILED: "Tried, but not confirmed to be in effect. A later run tries again.",
     Status.HELD: "Not allowed for now; the reason says why. A later run decides again.",
     Status.ORPHANED: "Cannot be added: Genesys Cloud has no active user for this person. A later run tries again.",
     Status.PLANNED: "Would be written (dry run), or is not written yet.",
@@ -36,34 +36,35 @@ REASON_WORDS: dict[Reason, str] = {
     Reason.PATTERN_TOO_SLOW: "A rule's expression takes too long for the name of the AD group.",
     Reason.NO_GENESYS_USER: "No Genesys Cloud user matches this person.",
     Reason.INACTIVE: "The Genesys Cloud user is not active.",
-    Reason.NO_MATCHING_ATTRIBUTE: "The AD account lacks what it would be matched by, such as a mail address.",
-    Reason.AMBIGUOUS: "Several accounts are, or may be, the same person, and guessing is not allowed.",
-    Reason.UNPROVEN: "An AD group behind it could not be read completely since this was seen, so nobody is removed.",
+    Reason.NO_MATCHING_ATTRIBUTE: "The AD account lacks the value to match it by, such as a mail address.",
+    Reason.AMBIGUOUS: "Several accounts are or may be the same person, so none is chosen.",
+    Reason.UNPROVEN: "An AD group behind it has not been read completely since, so nobody is removed.",
     Reason.UNEXPLAINED_LOSS: "The AD group lacks too many members, this one among them, and AD reported no removal.",
     Reason.NOT_OWNED: "AD never granted this membership; it was added in Genesys Cloud by hand.",
     Reason.MAPPING_CHANGED: "It was granted under an earlier mapping, or through an AD group that was out of view.",
     Reason.SCOPE_CHANGED: "The sync definition looks at another part of AD than before.",
-    Reason.OTHER_DOMAIN_CONTROLLER: "Only another domain controller than before shows it, which may lag behind.",
+    Reason.OTHER_DOMAIN_CONTROLLER: "Only a different domain controller than before shows it, and that one may lag "
+    "behind.",
     Reason.OVER_LIMIT: "More removals than the limits allow.",
     Reason.PROTECTED: "The Genesys group is protected; each change needs approval.",
     Reason.GENESYS_UNREADABLE: "The members of the Genesys group, or the person's Genesys user, could not be read.",
     Reason.JOURNAL_RESTORED: "The journal is new or older than the reports, so changes need approval.",
     Reason.CLAIMED_BY: "Another sync definition feeds this Genesys group.",
     Reason.REJECTED: "A person rejected it.",
-    Reason.UNDONE: "An undo run took it back; it stays so until AD changes it or a person releases it.",
+    Reason.UNDONE: "An undo run took it back; it stays undone until AD changes it or a person releases it.",
     Reason.NOT_LOOKED_UP: "Genesys Cloud refuses to look this person up by the value that AD has.",
     Reason.RELINK: "A person links the AD account to another Genesys Cloud user; all its groups must be approved.",
     Reason.LINK_CONTRADICTED: "The Genesys Cloud user that was found earlier no longer matches this AD account.",
-    Reason.UNIDENTIFIED_MEMBERS: "Somebody wanted in the group is not identified, and may be this member.",
+    Reason.UNIDENTIFIED_MEMBERS: "A person wanted in the group is not identified, and may be this member.",
     Reason.FIRST_MIRROR: "The group is compared as a mirror for the first time; a person must confirm it.",
-    Reason.MIRROR_ONCE: "This run was asked to remove members whom AD does not own; a person must confirm it.",
-    Reason.EMPTY_GROUP: "After it, AD would own no member of the group any more.",
+    Reason.MIRROR_ONCE: "This run was asked to remove members that AD does not own; a person must confirm it.",
+    Reason.EMPTY_GROUP: "It would leave the group without a member that AD owns.",
     Reason.OVER_ADDITIONS: "More additions than the limits allow.",
     Reason.NEW_PAIR: "No person has confirmed yet that this AD group feeds this Genesys group.",
     Reason.WAS_MANUAL: "The membership was there by hand before AD granted it; a person must confirm the removal.",
-    Reason.AGAINST_AD: "The undo would add somebody whom AD does not want in the group.",
-    Reason.MEMBER_NOT_VISIBLE: "Genesys Cloud accepted it, and shows the user nowhere; it was settled once.",
-    Reason.IN_FLIGHT: "Another run was writing to the group at that moment; a later run looks again.",
+    Reason.AGAINST_AD: "The undo would add a member that AD does not want in the group.",
+    Reason.MEMBER_NOT_VISIBLE: "Genesys Cloud accepted it and shows the user nowhere, so it is settled.",
+    Reason.IN_FLIGHT: "Another run was writing to the group at that moment; a later run decides again.",
     Reason.ALREADY_SO: "Genesys Cloud already agreed with Active Directory.",
     Reason.STILL_GRANTED: "Another AD group still grants this membership.",
     Reason.NEWER_VIEW: "AD has changed again since.",
@@ -90,7 +91,7 @@ def doubt_words(row: Row) -> str | None:
         return "The AD group was out of view and came back without this member; AD reported no removal."
     if row.reason is not Reason.OTHER_DOMAIN_CONTROLLER or not behind:
         return None
-    lag = f"{shown_by or 'The domain controller'} has not heard of {behind}"
+    lag = f"{shown_by or 'The domain controller'} has not received {behind}"
     return f"{lag}, and {missing} has not been read since {since}." if "ask" in row.about else f"{lag} yet."
 
 
@@ -192,7 +193,7 @@ def _nothing_to_count(report: Mapping[str, Any]) -> Headline:
     """
     if report["mode"] == "full" and report["groups"] and all(map(_was_read, report["groups"])):
         return _all_compared(report)
-    nothing = "Nothing was changed." if report["total_changes"] else "This run lists no change."
+    nothing = "Nothing was changed." if report["total_changes"] else "This run lists no changes."
     return Headline("neutral", f"{nothing} Read the notes." if report["notes"] else nothing)
 
 
@@ -203,21 +204,21 @@ def _was_read(group: Mapping[str, Any]) -> bool:
 def _all_compared(report: Mapping[str, Any]) -> Headline:
     """Say that Genesys Cloud agrees with AD, only if it does.
 
-    It does if there is no other member, and nothing is left out or not certain.
+    It does if there is no other member, and nothing is left out or uncertain.
     """
     others = sum(group["manual_members"] for group in report["groups"])
     if others:
         return Headline(
             "neutral",
             f"Nothing to change. Genesys Cloud has {others:,} member{'' if others == 1 else 's'} that Active "
-            "Directory does not have in these groups; the policy of the definition lets them stay.",
+            "Directory does not have in these groups; the policy of the definition keeps them.",
         )
     left = [detail for detail in report["details"] if not _agrees(detail)]
     if left:
         return Headline(
-            "neutral", f"Nothing was changed. {_changes(len(left))} {_are(len(left))} left out or not certain."
+            "neutral", f"Nothing was changed. {_changes(len(left))} {_are(len(left))} left out or uncertain."
         )
-    return Headline("good", "Nothing to change: Genesys Cloud is as Active Directory says.")
+    return Headline("good", "Nothing to change: Genesys Cloud matches Active Directory.")
 
 
 def _agrees(detail: Mapping[str, Any]) -> bool:

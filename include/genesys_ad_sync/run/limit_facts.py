@@ -183,8 +183,8 @@ def _never_compared(task: TaskContext, compared: Collection[str]) -> dict[str, t
     """Return the keys of additions that first comparisons may find outside this run.
 
     This run does not make the additions of these first comparisons of pairs. Genesys Cloud is not asked who is a member
-    already, so these are the most that there can be. Else a large company could be added group by group, and no limit
-    would ever count the whole of it. A group that waits for its next try is left out: it counts in no limit.
+    already, so these are the most that there can be. Otherwise a large company could be added group by group, and no
+    limit would ever count the whole of it. A group that waits for its next try is left out: it counts in no limit.
     """
     pairs = task.facts.required(MAPPING).pairs
     waiting = {p.genesys_group_id for p in pairs if p.state is PairState.CONFIRMED and not p.has_baseline}

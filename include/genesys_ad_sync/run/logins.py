@@ -68,7 +68,7 @@ class Logins:
                 f"The login of the connection {connection} was refused {_times(refused.times)}, last in run "
                 f"{refused.run} at {refused.refused_at.isoformat(timespec='seconds')}. It was not tried again, so that "
                 f"the account is not locked. Correct the connection. It is tried at once when it has changed, or when "
-                f"a person triggers a run, else after {again.isoformat(timespec='seconds')}."
+                f"a person triggers a run, otherwise after {again.isoformat(timespec='seconds')}."
             )
 
 

@@ -31,7 +31,7 @@ from genesys_ad_sync.run.targets import Work
 from genesys_ad_sync.run.users import users_of_targets
 
 ORPHANS_PER_RUN = 50
-"""People whom a run looks up again although nothing has changed: as many as one search carries."""
+"""People that a run looks up again although nothing has changed: as many as one search carries."""
 
 ONE_BY_ONE_PER_RUN = 5
 """The same where a rule of `users:` needs a request for each person."""

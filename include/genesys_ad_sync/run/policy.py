@@ -7,5 +7,5 @@ from genesys_ad_sync.run.facts import MIRROR_ONCE
 
 
 def mirrors(task: TaskContext) -> bool:
-    """Return True if members whom AD does not own go in this run."""
+    """Return True if this run removes members that AD does not own."""
     return task.facts[MIRROR_ONCE] or task.definition.removals == "mirror"

@@ -78,7 +78,7 @@ def requests_of(task: TaskContext) -> list[RelinkRequest]:
         requests[guid] = RelinkRequest(guid, match[2])
     taken = [request.genesys_user_id for request in requests.values() if request.genesys_user_id]
     if len(set(taken)) < len(taken):
-        raise ParamError("relink names a Genesys user twice. A Genesys user can be one AD account only.")
+        raise ParamError("relink names a Genesys user twice. A Genesys user can be linked to one AD account only.")
     return list(requests.values())
 
 

@@ -1,4 +1,4 @@
-"""Tell whether a DAG is silent: a run was due, and nobody carried one through."""
+"""Tell whether a DAG is silent: a run was due, and none was completed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def schedules(definition: SyncDefinition) -> dict[str, str]:
 
 
 def last_carried_through(journal: Journal, dag_id: str, definition: SyncDefinition | None) -> datetime | None:
-    """Return when the newest run that was carried through ended.
+    """Return when the newest run that was completed ended.
 
     Such a run came to a plan which limits did not stop.
     A run with failed rows is not silent. One that could not read AD is. Dry runs count only for a dry definition.
@@ -58,9 +58,9 @@ def _carried_through(journal: Journal, runs: Iterable[RunRecord]) -> datetime | 
 def is_overdue(
     through: datetime, now: datetime, definition: SyncDefinition, schedule: str, after: timedelta | None
 ) -> bool:
-    """Return True if a run was due long ago, and none was carried through since.
+    """Return True if a run was due long ago, and none was completed since.
 
-    ``through``: when the last run of the schedule was carried through. ``after``: how long ago a run was due; None:
+    ``through``: when the last run of the schedule was completed. ``after``: how long ago a run was due; None:
     see `silence_of`.
     """
     if after is None:

@@ -290,9 +290,9 @@ def _ask(task: TaskContext, state: MatchState) -> MatchState:
 
 
 def _compared_with_all(task: TaskContext, state: MatchState) -> MatchState:
-    """Compare those whom no look-up found with all users, where Genesys lists them.
+    """Compare people that no look-up found with all users, where Genesys lists them.
 
-    A search may mind case. Without the listing they stay what they are: not found.
+    A search may be case-sensitive. Without the listing they stay not found.
     """
     try:
         users = task.genesys.all_users()

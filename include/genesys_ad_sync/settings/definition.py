@@ -91,24 +91,25 @@ class SyncDefinition(Section):
     removals: Annotated[Literal["granted", "mirror", "never"], Write("granted, mirror or never")] = Field(
         default="granted",
         description="`granted`: remove only memberships that AD once granted. `mirror`: remove also members that "
-        "were added in Genesys Cloud by hand, but for owners of the group. `never`: only add.",
+        "were added in Genesys Cloud by hand, except owners of the group. `never`: only add.",
     )
     limits: Annotated[Limits, Write("a section with keys below it")] = Field(
         default=Limits(), description="How much may be removed or added without asking a person."
     )
     protect: Annotated[Patterns, Write("a list of shell patterns on Genesys group names, or of their ids")] = Field(
         default=(),
-        description="Genesys groups in which additions and removals always need a person, by name or id. A group that "
+        description="Genesys groups in which additions and removals always need approval. Write names or ids. A "
+        "group that "
         "had such a name once stays protected.",
     )
     approvers: Annotated[Patterns, Write("a list of Airflow user names")] = Field(
         default=(),
-        description="Who may answer. Empty: everybody with the right to answer in Airflow, also the person who "
+        description="Who may answer. Empty: everybody with the right to answer in Airflow, including the person who "
         "triggered the run.",
     )
     approvers_must_differ: Flag = Field(
         default=False,
-        description="`true`: the person who triggered a run may not answer what it asks. Their answer counts as none.",
+        description="`true`: the person who triggered a run may not answer what it asks. Their answer does not count.",
     )
     verify: Flag = Field(
         default=True,
@@ -128,8 +129,9 @@ class SyncDefinition(Section):
 
     fail_on: Annotated[Literal["new", "any"], Write("new or any")] = Field(
         default="new",
-        description="Which failed changes turn the run red. `new`: those that have not failed before, or for another "
-        "cause, and removals that have failed for 24 hours. `any`: all. The `_full` DAG is red for any.",
+        description="Which failed changes turn the run red. `new`: changes that fail for the first time or for "
+        "another cause, and removals that have failed for 24 hours. `any`: all. The `_full` DAG is red "
+        "for any.",
     )
 
     notify: Annotated[

@@ -70,7 +70,7 @@ def find_definitions(folder: Path) -> list[Path]:
     if not found:
         raise SettingsError(
             f"{folder}: no sync definition there. Put one into that folder, for example as {DEFAULT_NAME}.yaml, or set "
-            f"{CONFIG_FOLDER_VARIABLE} to the folder of yours. Start from include/config/default.yaml in the "
+            f"{CONFIG_FOLDER_VARIABLE} to your folder. Start from include/config/default.yaml in the "
             "repository of genesys-ad-sync."
         )
     return sorted(found)

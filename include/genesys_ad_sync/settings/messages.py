@@ -27,7 +27,7 @@ _PLAIN_WORDS = {
     "string_type": "is not text",
     "tuple_type": "is not a list",
 }
-"""pydantic speaks of Python's types; a person who edits a YAML file should not need to know them."""
+"""pydantic names Python's types; a person who edits a YAML file should not need to know them."""
 
 
 def all_explained(errors: Sequence[ErrorDetails]) -> list[str]:

@@ -61,9 +61,10 @@ class NotifySettings(Section):
     )
     silent_after: Annotated[Duration | None, Write("an ISO 8601 duration, or null", "PT2H")] = Field(
         default=None,
-        description="A DAG is silent if a run was due so long ago and none was carried through since. A run that does "
-        "not end within the shortest `silent_after`, and asks nobody, is silent, too, if Airflow has a triggerer. "
-        "`null`: three intervals of the DAG's schedule, two hours at least, and no look at runs that do not end.",
+        description="A DAG is silent if a run was due this long ago and none was completed since. If Airflow has a "
+        "triggerer, a run that waits for no answer and has not ended within the shortest `silent_after` "
+        "counts as silent, too. "
+        "`null`: three intervals of the DAG's schedule, two hours at least; runs that do not end are not watched.",
     )
 
     @model_validator(mode="before")
@@ -120,7 +121,7 @@ class NotifySettings(Section):
 
     @property
     def channel_key(self) -> str:
-        """Return a key for whom it reaches, which stays the same when `on` changes."""
+        """Return a key of its recipients, the same whatever `on` says."""
         data = self.model_dump_json(include={"notifier", "connection", "to", "endpoint", "channel"})
         return hashlib.sha256(data.encode()).hexdigest()[:16]
 

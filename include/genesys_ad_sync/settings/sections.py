@@ -56,13 +56,14 @@ class DirectorySettings(Section):
     replication_time: Annotated[Duration, Write("an ISO 8601 duration", "PT3H")] = Field(
         default=timedelta(hours=3),
         description="How long a domain controller may lag behind another one. It counts where the domain controllers "
-        "do not show what they have heard of each other, and before a person is asked because one of them is lost. "
+        "do not show which changes of each other they have received, and before a person is asked because one of "
+        "them is lost. "
         "Between sites, Active Directory replicates every three hours unless you changed that.",
     )
     canary: Annotated[FilledText | None, Write("the DN of an object that the account must always see, or null")] = (
         Field(
             default=None,
-            description="If the account cannot see this object, nothing that was read in that run removes anybody.",
+            description="If the account cannot see this object, no member is removed because of what that run read.",
         )
     )
 
@@ -164,13 +165,14 @@ class Limits(Section):
     new_pairs: Annotated[Literal["approve", "allow"], Write("approve or allow")] = Field(
         default="approve",
         description="An AD group that begins to feed a Genesys group after the first live run. `approve`: a person is "
-        "asked once, about the pair and all its changes. `allow`: it needs nobody. A rule with `genesys_id` and `guid` "
+        "asked once, about the pair and all its changes. `allow`: no approval is needed. A rule with `genesys_id` "
+        "and `guid` "
         "or `sid` asks nobody.",
     )
     shrink_percent: Percent = Field(
         default=30,
-        description="An AD group, or all of AD, that loses a larger share without an explanation from AD proves "
-        "nothing. 100 believes everything.",
+        description="If an AD group, or all of AD, loses a larger share without an explanation from AD, nobody is "
+        "removed because of it. 100: every loss is believed.",
     )
     on_excess: Annotated[Literal["approve", "hold", "fail"], Write("approve, hold or fail")] = Field(
         default="approve",

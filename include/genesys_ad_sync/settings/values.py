@@ -251,7 +251,7 @@ def not_too_long(value: timedelta) -> timedelta:
 def longer_than_nothing(value: timedelta) -> timedelta:
     """Refuse a duration of zero or less."""
     if value <= timedelta(0):
-        raise wrong("must be longer than nothing", "Write for example PT8H (eight hours).")
+        raise wrong("must be longer than zero", "Write for example PT8H (eight hours).")
     return value
 
 
@@ -303,7 +303,7 @@ def _refuse_secrets(url: str) -> None:
     is_login = bool(at) and not _CONNECTION_IN_URL.fullmatch(before)
     if is_login or ("@" in path and ":" in authority):  # a password may have a slash
         raise wrong(
-            "has a login in it",
+            "contains a login",
             "Keep the login in an Airflow connection, and write the id of that connection before the @, as in "
             "s3://my_connection@bucket/reports.",
             hide=True,

@@ -184,7 +184,7 @@ def _background(task: TaskContext, run: RunRecord, made: Question, frozen: Froze
 
 
 def _shown_in(made: Question) -> set[str]:
-    """Return the Genesys users whom the form names."""
+    """Return the Genesys users that the form names."""
     rows = [row for group in made.groups[:GROUPS_SHOWN] for row in group.rows[:PEOPLE_SHOWN]]
     return {row.genesys_user_id for row in rows if row.genesys_user_id}
 

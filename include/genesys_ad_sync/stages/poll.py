@@ -208,7 +208,7 @@ def _summary(
     groups = Counter(change.group_guid for change in changes)
     for note in polled.notes:
         task.log(note)
-    task.log(f"{len(changes)} changes in {len(groups)} AD groups to act on; view number {polled.poll}")
+    task.log(f"{len(changes)} changes in {len(groups)} AD groups to act on; poll {polled.poll}")
     return {
         "attempt": run.attempt,
         "mode": request.mode.value,

@@ -89,7 +89,7 @@ def report_document(task: TaskContext) -> dict[str, Any]:
 def fail_reason(task: TaskContext) -> str | None:
     """Return why `plan` allowed nothing to be written (`limits.on_excess: fail`).
 
-    None also if the run did not come to it.
+    None also if the run did not reach it.
     """
     return _fail_reason(task) if _run_if_it_began(task) else None
 
@@ -146,9 +146,9 @@ def _unfinished(row: Row, *, sent: bool, client_is_refused: bool) -> Row:
     if client_is_refused and not sent:
         return replace(row, status=Status.FAILED, reason=Reason.REFUSED_CLIENT, error=None)
     if sent:
-        reason, error = Reason.UNVERIFIED, "it was sent, and its patch task ended before it could be read back"
+        reason, error = Reason.UNVERIFIED, "it was sent, but its patch task ended before it could be read back"
     else:
-        reason, error = Reason.NOT_ATTEMPTED, "its patch task did not come to it"
+        reason, error = Reason.NOT_ATTEMPTED, "its patch task did not reach it"
     return replace(row, status=Status.FAILED, reason=reason, error=error)
 
 
@@ -266,7 +266,7 @@ def _with_figures(results: Sequence[GroupResult], rows: Sequence[Row]) -> list[G
 
 
 def _with_refusals(task: TaskContext, results: Sequence[GroupResult]) -> list[GroupResult]:
-    """Return the groups with what Genesys refuses in each of them as a whole."""
+    """Return the groups, each with the refusal of the whole group."""
     refused = group_refusals(task.journal.refusals.all())
     return [replace(result, refused=refused.get(result.genesys_group_id)) for result in results]
 
@@ -308,7 +308,7 @@ def _notes(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> list[str]:
         notes.append(f"stopped: {task.facts[STOPPED]}. {left} changes were not sent; the next live run takes them up")
     notes += [
         f"{counted(count, 'message')} of `notify:` could not be sent since {since:%Y-%m-%d %H:%M} UTC ({error}); "
-        "each run tries again. The log of the task check has more"
+        "each run tries again. The log of the task check has the details"
         for error, count, since in task.journal.notices.undelivered()
     ]
     if any(row.reason is Reason.NOT_ATTEMPTED for row in rows):

@@ -25,8 +25,9 @@ def resolve_users(task: TaskContext) -> dict[str, Any]:
     - A link says which user it is, not that the user is active: Genesys is asked for users who may be added (50 a
       request, or all users), and in mode full for all.
     - Known orphans are left alone until something has changed, or their turn has come.
-    - Else a link is believed without a request, until Genesys refuses a write (`recheck_refused_users`).
-    - In mode full, whom no look-up finds is compared with all users (500 a request): a search may mind case.
+    - Otherwise a link is believed without a request, until Genesys refuses a write (`recheck_refused_users`).
+    - In mode full, people that no look-up finds are compared with all users (500 a request): a search may be
+      case-sensitive.
     """
     task.facts[RESOLVED_TO] = task.journal.changes.newest_id()
     known_orphans = people_to_look_at(task)

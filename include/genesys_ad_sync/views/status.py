@@ -1,4 +1,4 @@
-"""Does the sync run, and what waits for whom since when."""
+"""Does the sync run, which runs wait for an answer, and since when."""
 
 from __future__ import annotations
 
@@ -151,11 +151,11 @@ def _dag_status(
 def _words(through: datetime | None, now: datetime, silent_after: timedelta, *, stale: bool) -> str:
     if through is None:
         expected = f"; expected at least every {_rounded(silent_after)}" if stale else ""
-        return f"{'SILENT: no' if stale else 'No'} run was carried through yet{expected}."
+        return f"{'SILENT: no' if stale else 'No'} run was completed yet{expected}."
     ago = _rounded(now - through)
     if stale:
-        return f"SILENT: no run was carried through for {ago}; expected at least every {_rounded(silent_after)}."
-    return f"The last run was carried through {ago} ago."
+        return f"SILENT: no run was completed for {ago}; expected at least every {_rounded(silent_after)}."
+    return f"The last run was completed {ago} ago."
 
 
 def _rounded(time: timedelta) -> str:

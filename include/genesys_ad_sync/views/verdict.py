@@ -12,7 +12,7 @@ class Facts:
     """What is known of a membership.
 
     ``wanted``: AD's newest view wants it. ``owned``: AD owns it. ``asleep``: its removal is settled, and Genesys Cloud
-    did not show the user. ``by_hand``: the last run that looked saw a member whom AD does not own. ``removed``: the
+    did not show the user. ``by_hand``: the last run that looked saw a member that AD does not own. ``removed``: the
     newest change was a removal that was carried out.
     """
 

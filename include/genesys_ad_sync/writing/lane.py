@@ -268,7 +268,7 @@ class LaneWriter:
                     self._matches.update(late)
                     self._accounts_of = claims_by_genesys_user(self._matches)
             except GenesysError as error:
-                task.log(f"who else belongs into Genesys group {group_id} could not be looked up: {error}")
+                task.log(f"the other people wanted in Genesys group {group_id} could not be looked up: {error}")
         concerned = users | target.wanted.keys() | target.unreadable
         claimants = {guid for row in rows for guid in self._accounts_of.get(row.genesys_user_id or "", ())}
         changes = task.journal.changes.unsettled({*target.sources, *target.former_sources})

@@ -173,5 +173,5 @@ def _unread(row: Row, error: GenesysError | None) -> Row:
 
 def _loss(groups: frozenset[str] | None) -> str:
     if groups is None:
-        return "written, but Genesys does not tell which other groups the user still has"
+        return "written, but Genesys does not show which other groups the user still has"
     return f"written, but the user is no longer in these groups, which nobody asked for: {', '.join(sorted(groups))}"

@@ -26,7 +26,7 @@ from genesys_ad_sync.text import FOREIGN_WORDS
 Results = Mapping[tuple[str, Action], WriteResult]
 
 PEOPLE_REFUSED_ALIKE = 3
-"""People whom a group refuses in the same words, and accepts nobody, before it is the group that refuses."""
+"""So many people must a group refuse in the same words, and accept nobody, before it counts as the group's refusal."""
 
 _FAILS = frozenset({Reason.UNVERIFIED, Reason.NOT_IN_EFFECT, Reason.GENESYS_UNREADABLE, Reason.NOT_ATTEMPTED})
 
@@ -225,7 +225,7 @@ def _of_person(row: Row, words: str) -> Refusal:
 
 
 def _failing(group_id: str, rows: Sequence[Row], error: GenesysError | None) -> list[Refusal]:
-    """Return that the group fails, unless something else than the group explains it."""
+    """Return that the group fails, unless something other than the group explains it."""
     if isinstance(error, (AuthenticationFailed, Throttled, ConnectionFailed)):
         return []
     failed = [row for row in rows if row.status not in SETTLED and row.reason in _FAILS]

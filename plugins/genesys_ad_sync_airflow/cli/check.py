@@ -35,12 +35,12 @@ _DETAILS = 12  # names that the terminal shows of a line
 )
 @click.option("--all", "everything", is_flag=True, help="Print the lines that are ok, too.")
 @click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the table as a page."
+    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the table as an HTML page."
 )
 @click.option(
-    "--scratch-group", metavar="ID", help="Write to this Genesys group, made for it, to settle what only that shows."
+    "--scratch-group", metavar="ID", help="Write to this Genesys group, made for it, to test what only a write shows."
 )
-@click.option("--yes-change", metavar="ID", help="The id of the scratch group once more.")
+@click.option("--yes-change", metavar="ID", help="The id of the scratch group again, to confirm.")
 @click.option("--test-user", multiple=True, metavar="ID", help="One of the scratch group's two test users; give both.")
 @json_option
 def check(  # noqa: PLR0913  one for each option
@@ -122,7 +122,9 @@ def _scratch(paths: Sequence[Path], group_id: str, yes_change: str | None, test_
 
     if len(paths) > 1:
         names = ", ".join(path.stem for path in paths)
-        raise click.UsageError(f"Say by whose connection to write: --definition, one of {names}.")
+        raise click.UsageError(
+            f"Choose the definition whose connection is used to write: --definition, one of {names}."
+        )
     every = [load_definition(path) for path in find_definitions(paths[0].parent)]
     chosen = next(one for one in every if one.name == paths[0].stem)
     asked = ScratchRequest(group_id, yes_change, tuple(test_users))

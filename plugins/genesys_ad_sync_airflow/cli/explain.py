@@ -51,8 +51,8 @@ def person(*, who: str, as_json: bool) -> None:
         hits = find_people(journal, who)
         if not hits:
             raise NotFound(
-                f"The journal knows nobody by {who!r}. It knows the members of the AD groups below group_base, and the "
-                "members by hand that the last run in mode full listed."
+                f"The journal has no person for {who!r}. It has the members of the AD groups below group_base, and the "
+                "members added by hand that the last run in mode full listed."
             )
         answers = []
         if len(hits) == 1:
@@ -87,7 +87,7 @@ def group(*, which: str, members: int, as_json: bool) -> None:
     with open_journal() as journal:
         hits = find_groups(journal, which)
         if not hits:
-            raise NotFound(f"The journal knows no mapped group by {which!r}. `genesys-ad-sync claims` lists them.")
+            raise NotFound(f"The journal has no mapped group for {which!r}. `genesys-ad-sync claims` lists them.")
         same = len({hit.genesys_group_id for hit in hits}) == 1
         now, answers = datetime.now(timezone.utc), []
         if same:
@@ -102,14 +102,14 @@ def group(*, which: str, members: int, as_json: bool) -> None:
 
 
 def _list_people(hits: Sequence[PersonHit]) -> None:
-    click.echo(f"{len(hits):,} people are meant. Ask again with one of these ids.")
+    click.echo(f"{len(hits):,} people match. Ask again with one of these ids.")
     rows = [(hit.name, hit.mail, hit.guid or hit.genesys_user_id, ", ".join(hit.definitions)) for hit in hits[:_LISTED]]
     print_table(("name", "mail", "id", "definition"), rows, empty="")
     _say_left_out(len(hits))
 
 
 def _list_groups(hits: Sequence[GroupHit]) -> None:
-    click.echo(f"{len(hits):,} groups are meant. Ask again with one of these ids.")
+    click.echo(f"{len(hits):,} groups match. Ask again with one of these ids.")
     rows = [(hit.genesys_group_name, hit.genesys_group_id, hit.definition) for hit in hits[:_LISTED]]
     print_table(("group", "id", "definition"), rows, empty="")
     _say_left_out(len(hits))

@@ -27,7 +27,7 @@ def journal() -> None:
     help="SQLAlchemy URL of an empty database: postgresql://login:password@host/database or sqlite:////absolute/"
     "path.db. Or set GENESYS_AD_SYNC_COPY_TO, which other users of this machine cannot see.",
 )
-@click.option("--undo", is_flag=True, help="Free the source again; the copy must not be used.")
+@click.option("--undo", is_flag=True, help="Free the source again. Do not use the copy after that.")
 @click.option(
     "--gone",
     multiple=True,

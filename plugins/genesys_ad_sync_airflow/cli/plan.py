@@ -34,7 +34,7 @@ CHANGES = 2
     "--groups", multiple=True, metavar="PATTERN", help="Only AD groups of that name; may be given several times."
 )
 @click.option("--rows", default=50, show_default=True, help="How many of the rows that are not done are listed.")
-@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what is being read.")
+@click.option("-v", "--verbose", is_flag=True, help="Print on stderr what is being read.")
 @json_option
 def plan(  # noqa: PLR0913  one for each option
     *,
@@ -134,7 +134,7 @@ def _scratch(folder: Path, now: datetime) -> Iterator[Journal]:
     try:
         journal = open_journal()
     except JournalMissing as error:
-        click.echo(f"Note: this is planned as the first run of all. {error}", err=True)
+        click.echo(f"Note: this is planned as the very first run. {error}", err=True)
         with Journal.open(f"sqlite:///{folder / 'journal.db'}") as empty:
             yield empty
         return

@@ -23,11 +23,15 @@ _COLUMNS = ("check", "this domain controller", "the product assumes", "verdict")
 
 
 @click.command()
-@click.option("--base", required=True, metavar="DN", help="Below which groups are read, as `directory.group_base`.")
+@click.option(
+    "--base", required=True, metavar="DN", help="The DN below which groups are read, as `directory.group_base`."
+)
 @click.option("--connection", default="active_directory_default", show_default=True, help="Airflow connection to read.")
 @click.option("--record", type=click.Path(path_type=Path), help="Folder for a recording, without names of people.")
 @click.option("--write-test-ou", metavar="DN", help="Also change objects, in this EMPTY organizational unit only.")
-@click.option("--yes-change", metavar="DN", help="The same DN once more: objects may be created and deleted there.")
+@click.option(
+    "--yes-change", metavar="DN", help="The same DN again, to confirm: objects may be created and deleted there."
+)
 @click.option("--write-connection", metavar="ID", help="Airflow connection to write; default: the one that reads.")
 @json_option
 def probe(*, as_json: bool, **options: Any) -> int:

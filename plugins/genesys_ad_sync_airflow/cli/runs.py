@@ -43,7 +43,7 @@ def runs(*, limit: int, definition: str | None, as_json: bool) -> None:
         for run in listed
     ]
     of = f" of the sync definition {definition}" if definition else ""
-    print_table(_COLUMNS, rows, empty=f"The journal knows no run{of}.", unbroken=_COLUMNS[:1])
+    print_table(_COLUMNS, rows, empty=f"The journal has no run{of}.", unbroken=_COLUMNS[:1])
 
 
 @click.command()

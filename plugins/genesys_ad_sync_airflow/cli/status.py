@@ -26,9 +26,9 @@ STALE = 1
 )
 @json_option
 def status(*, silent_after: float | None, as_json: bool) -> int:
-    """Show the last runs, what waits and since when, and whom a run asks.
+    """Show the last runs, what waits, and which runs ask for an answer.
 
-    Ends with 1 if a DAG is silent: no run was carried through for too long. For a watcher outside of Airflow, which
+    Ends with 1 if a DAG is silent: no run was completed for too long. For a watcher outside of Airflow, which
     sees a dead scheduler, too.
     """
     from genesys_ad_sync.views.status import status as view
@@ -55,7 +55,9 @@ def _print(one: DefinitionStatus) -> None:
     if one.doubted_since:
         click.echo(f"  That domain controller may lag behind since {moment(one.doubted_since)}.")
     if one.distrusted:
-        click.echo("  The journal was lost or restored: each change asks a person until everything was compared again.")
+        click.echo(
+            "  The journal was lost or restored: each change needs approval until everything was compared again."
+        )
     for dag in one.dags:
         click.echo(f"  {dag.dag_id}: {dag.words}")
         if dag.last:

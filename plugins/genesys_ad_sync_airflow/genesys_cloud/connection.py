@@ -104,7 +104,7 @@ def _url(connection_id: str, key: str, value: Any, transport: str) -> str:
     except ValueError:
         raise SettingsError(must_be) from None
     if "@" in text:
-        raise SettingsError(f"{must_be}, without a login: take out what is before the @")
+        raise SettingsError(f"{must_be}, without a login: remove the part before the @")
     if parts.scheme not in ("http", "https") or not host or re.search(r"[?#\s\\]", text):
         raise SettingsError(must_be)
     if ending := _ENDING.search(text):

@@ -266,7 +266,7 @@ def _raise_for(
             f"The login host {host} refuses the OAuth client{said}. {_guess(error, connection_id)}", **facts
         ) from None
     raise UnexpectedAnswer(
-        f"The login host {host} answers no token: check the Host (or `login_url`) of the connection {connection_id}"
+        f"The login host {host} returns no token: check the Host (or `login_url`) of the connection {connection_id}"
         + said,
         **facts,
     ) from None
@@ -282,7 +282,7 @@ def _without(secret: str, text: str) -> str:
 def _guess(error: str, connection_id: str) -> str:
     """Return the possible cause.
 
-    The error's name tells little, and its words were shown before.
+    The error's name says little, and its words were shown before.
     """
     if error in ("invalid_client", "unauthorized_client", "invalid_grant", "unsupported_grant_type"):
         return (
@@ -291,7 +291,7 @@ def _guess(error: str, connection_id: str) -> str:
         )
     return (
         f"A guess: the allowed IP addresses of the OAuth client, or of the organisation, may lack the address of this "
-        f"machine. Else check the client in Genesys Cloud and the connection {connection_id}"
+        f"machine. Otherwise check the client in Genesys Cloud and the connection {connection_id}"
     )
 
 

@@ -8,7 +8,7 @@ budget may be used at once, so that a short run does not wait, and the rest is s
 ends, each worker then has about one unseen request under way, and other clients of the token always find their share.
 
 Genesys layers its limits: an endpoint family may have one of its own, and the headers do not name the limit that they
-speak of. So there is one window per (limit, endpoint family). Requests of other families are to it another client.
+mean. So there is one window per (limit, endpoint family). Requests of other families are to it another client.
 """
 
 from __future__ import annotations

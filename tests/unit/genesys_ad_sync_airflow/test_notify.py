@@ -283,7 +283,7 @@ def test_a_late_run_is_told_by_what_the_deadline_carries_along_but_not_one_that_
         ("{notifier: http, on: []}", ["`notify[0].on` is empty"]),
         ("{notifier: http, on: [fails]}", ["`notify[0].on[0]` ('fails')", "question, failed"]),
         ("{notifier: http, silent_after: 2}", ["`notify[0].silent_after`", "ISO 8601", ]),
-        ("{notifier: http, silent_after: PT0S}", ["`notify[0].silent_after`", "longer than nothing"]),
+        ("{notifier: http, silent_after: PT0S}", ["`notify[0].silent_after`", "longer than zero"]),
         ("{notifier: http, token: abc}", ["`notify[0].token`", "not a known key"]),
     ],
 )  # fmt: skip

@@ -161,7 +161,7 @@ class Pseudonyms:
     def dn(self, text: str) -> str:
         """Replace a DN, with the prefixes of its extended form.
 
-        A text that is no DN is replaced as one name.
+        A text that is not a DN is replaced as one name.
         """
         head, rest = "", text
         while (prefix := _PREFIX.match(rest)) is not None:

@@ -55,7 +55,7 @@ class RecordingFolder:
         except OSError as error:
             raise RecordingError(
                 f"Nothing can be recorded in {path} ({error.strerror or type(error).__name__}). {VARIABLE} must name a "
-                f"folder that this account may create, on a disk with room."
+                f"folder that this account may create, on a disk with free space."
             ) from error
 
     def new_file(self, name: str | None = None) -> RecordingFile:
@@ -129,7 +129,7 @@ class RecordingFile:
         before = os.fstat(self._file.fileno()).st_size
         if self._file.write(data) != len(data):
             os.ftruncate(self._file.fileno(), before)
-            raise OSError("the disk took a part of the line only")
+            raise OSError("the disk accepted only part of the line")
 
     def close(self) -> None:
         self._file.close()
@@ -185,7 +185,7 @@ class RecordingConnection:
         began = time.monotonic()
         try:
             answer = self._connection.search(base, ldap_filter, scope, **options)
-        except Exception as error:
+        except Exception as error:  # whatever ldap3 raises belongs in the recording; it is raised again
             broken = type(error).__name__
             self._record(began, lambda: self._request(base, ldap_filter, scope, options), lambda: {"broken": broken})
             raise
@@ -213,7 +213,7 @@ class RecordingConnection:
 
     def _give_up(self, error: Exception) -> None:
         self.trouble = type(error).__name__  # its text may hold a name
-        log.warning("LDAP answers are not recorded any more: %s", self.trouble)
+        log.warning("LDAP answers are no longer recorded: %s", self.trouble)
 
 
 def recorded(connection: Any) -> Any:

@@ -19,7 +19,7 @@ DIRECTORY_LINES: dict[str, Entry] = entries_of(
         ),
         "directory.certificate": (
             "Certificate",
-            "It verifies, and how many days are left.",
+            "It is valid, and for how many days.",
             "Correct `ca_certs_file`, `ca_certs` or `server_name` of the connection, or have the certificate "
             "renewed, as the text says.",
         ),
@@ -60,7 +60,7 @@ DIRECTORY_LINES: dict[str, Entry] = entries_of(
         ),
         "directory.dirsync": (
             "DirSync",
-            "The server tells what changed. Without it, every poll reads everything.",
+            "The server reports what changed. Without it, every poll reads everything.",
             "Give the account `Replicating Directory Changes` on the domain (a guess), or use another domain "
             "controller.",
         ),
@@ -77,7 +77,7 @@ DIRECTORY_LINES: dict[str, Entry] = entries_of(
         ),
         "directory.link_times": (
             "Times of memberships",
-            "Whether `msDS-ReplValueMetaData` tells when a membership changed. Samba does not have it.",
+            "Whether `msDS-ReplValueMetaData` shows when a membership changed. Samba does not have it.",
             "Give the account the right to read replication metadata, if you need windows before the journal.",
         ),
         "directory.functional_level": (
@@ -92,7 +92,8 @@ DIRECTORY_LINES: dict[str, Entry] = entries_of(
         ),
         "directory.replication": (
             "Up-to-dateness",
-            "Whether a domain controller shows what it has heard of the others. It decides after a fail-over.",
+            "Whether a domain controller shows which changes of the others it has received. It matters after a "
+            "fail-over.",
             "See the lines above.",
         ),
     },

@@ -25,8 +25,8 @@ GENESYS_LINES: dict[str, Entry] = entries_of(
         ),
         "genesys.private_groups": (
             "Private groups",
-            "Groups that only members or owners see need Directory > Private Group > View. That some are seen "
-            "proves the right.",
+            "Groups that only members or owners see need Directory > Private Group > View. Seeing some proves the "
+            "right.",
             "Give the role of the OAuth client Directory > Private Group > View, if private groups are synced.",
         ),
         "genesys.members": (

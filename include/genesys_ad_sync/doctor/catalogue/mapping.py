@@ -19,7 +19,7 @@ MAPPING_LINES: dict[str, Entry] = entries_of(
         ),
         "mapping.missing": (
             "Missing Genesys groups",
-            "A rule fits the AD group, and the Genesys group is not seen.",
+            "A rule fits the AD group, but the Genesys group is not seen.",
             "Create the Genesys groups, or correct the rules.",
         ),
         "mapping.unmapped": (
@@ -29,8 +29,8 @@ MAPPING_LINES: dict[str, Entry] = entries_of(
         ),
         "mapping.roles": (
             "Groups with roles",
-            "Who comes into such a group gets its roles.",
-            "Put groups that give rights on `protect:`.",
+            "Each member of such a group gets its roles.",
+            "List groups that grant rights under `protect:`.",
         ),
         "mapping.claims": (
             "Claims",
@@ -39,12 +39,12 @@ MAPPING_LINES: dict[str, Entry] = entries_of(
         ),
         "mapping.people": (
             "People",
-            "The people of the mapped groups for whom a rule of `users:` finds a Genesys user.",
+            "How many people of the mapped groups have a Genesys user by a rule of `users:`.",
             "Correct the rules of `users:`, or see the lines about users and the causes.",
         ),
         "mapping.causes": (
             "Commonest causes",
-            "Why people have no single active Genesys user, the five commonest causes first.",
+            "Why people have no single active Genesys user, the five most common causes first.",
             "See the line.",
         ),
     },

@@ -69,8 +69,8 @@ JOURNAL_LINES: dict[str, Entry] = entries_of(
         "journal.identity": (
             "Journal and reports fit",
             "The reports know which journal wrote them. After a loss or a restored backup they do not fit, and "
-            "removals ask a person until all was compared again.",
-            "If the journal was moved, set the connection to its new place. Else see “The journal was lost” in "
+            "removals ask a person until everything was compared again.",
+            "If the journal was moved, set the connection to its new place. Otherwise see “The journal was lost” in "
             "docs/operation.md.",
         ),
     },

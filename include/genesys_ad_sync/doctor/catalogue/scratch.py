@@ -15,16 +15,16 @@ SCRATCH_LINES: dict[str, Entry] = entries_of(
         "scratch.remove": (
             "Remove by path",
             "SCIM, one operation for each member, as the product writes.",
-            "Use `write: group_members`, if only SCIM is refused. Else see the text.",
+            "Use `write: group_members`, if only SCIM is refused. Otherwise see the text.",
         ),
         "scratch.add": (
             "Add",
             "SCIM, as the product writes.",
-            "Use `write: group_members`, if only SCIM is refused. Else see the text.",
+            "Use `write: group_members`, if only SCIM is refused. Otherwise see the text.",
         ),
         "scratch.again": (
             "The same again",
-            "Whether adding a member and removing a stranger does no harm.",
+            "Whether adding an existing member and removing a non-member are harmless.",
             "Nothing: the product looks at the members before it writes.",
         ),
         "scratch.bare_remove": (
@@ -34,7 +34,7 @@ SCRATCH_LINES: dict[str, Entry] = entries_of(
         ),
         "scratch.unknown_member": (
             "Unknown member",
-            "What becomes of a request with an id that nobody has.",
+            "What happens to a request with an id that does not exist.",
             "Nothing: the product halves a refused request until the bad id is alone.",
         ),
         "scratch.members_api": (
@@ -50,11 +50,11 @@ SCRATCH_LINES: dict[str, Entry] = entries_of(
         "scratch.stale_version": (
             "Stale version",
             "How an outdated version is refused.",
-            "Nothing, if it is refused. Else use `write: scim_patch`.",
+            "Nothing, if it is refused. Otherwise use `write: scim_patch`.",
         ),
         "scratch.search_case": (
             "Case of the search",
-            "Whether a mail is found in capitals.",
+            "Whether a mail address in capitals is found.",
             "Let people's mails have the same case in AD and in Genesys Cloud.",
         ),
         "scratch.inactive": (

@@ -79,7 +79,7 @@ def changes_of(add: Sequence[str], remove: Sequence[str]) -> tuple[list[MemberCh
     Adds come first, and each change once. Raises ValueError for a member that is to be added and removed.
     """
     if both := set(add) & set(remove):
-        raise ValueError(f"{len(both)} members are to be added and removed at once")
+        raise ValueError(f"{len(both)} members are to be added and removed in the same request")
     changes = [MemberChange(Action.ADD, user_id) for user_id in dict.fromkeys(add)]
     changes += [MemberChange(Action.REMOVE, user_id) for user_id in dict.fromkeys(remove)]
     return (

@@ -117,7 +117,7 @@ class UserPatchWriter:
         version = str(entity.get("version"))
         if groups is None or not version.isdigit():
             raise _GroupsNotShown(
-                "Genesys did not tell which groups the user has, so the list was not replaced",
+                "Genesys did not show which groups the user has, so the list was not replaced",
                 method="GET",
                 path=path,
                 status=answer.status,

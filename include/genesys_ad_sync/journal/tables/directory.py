@@ -25,7 +25,7 @@ cursor = Table(
 )
 
 # invocationId and USN of each domain controller when it was last read, and when that was, by its own clock.
-# `abilities`: what it can do and say, as the report last told.
+# `abilities`: what it can do, as the report last said.
 known_dc = Table(
     "journal_known_dc",
     metadata,
@@ -55,7 +55,7 @@ group = Table(
     Column("ends_at", UtcDateTime),
 )
 
-# Members that are no groups, as last read. `gone_at`: no longer in the view. `deleted_at`: a poll saw the tombstone.
+# Members that are not groups, as last read. `gone_at`: no longer in the view. `deleted_at`: a poll saw the tombstone.
 # `attributes`: a text, or all values by rank where there are several. `ends_at`: when a dynamic object goes.
 user = Table(
     "journal_user",

@@ -12,7 +12,7 @@ from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_col
 
 # `settled_*` say which attempt of which run settled it; `status` is the last outcome. `evidence`: see model.Evidence.
 # `first_seen_*`: when a live run first listed it. `over_limit`: the limits that it went over, until a person approves
-# it; see `planning.limits`. `looked_at`: the change rests since then: a known orphan, or a person whom Genesys refuses
+# it; see `planning.limits`. `looked_at`: the change rests since then: a known orphan, or a person that Genesys refuses
 # to look up. Null: a run takes it up.
 change = Table(
     "journal_change",

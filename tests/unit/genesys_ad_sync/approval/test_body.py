@@ -56,6 +56,20 @@ def test_it_says_what_the_change_means_for_the_people() -> None:
     assert "loses the calls" in text(row("ann"), added)
 
 
+def test_each_exceeded_limit_is_said_once() -> None:
+    held = [
+        row("ann", reason=Reason.OVER_LIMIT, about={"limit": "limits.removals is 4 and limits.per_run is 9"}),
+        row("bob", reason=Reason.OVER_LIMIT, about={"limit": "limits.removals_percent is 20"}),
+    ]
+    of_group = {"G": ["6 removals are more than allowed: limits.removals is 4"]}
+    made = text(*held, limits=of_group, limits_of_run=["9 are more than one run may make: limits.per_run is 9"])
+    assert [made.count(escape_markdown(f"limits.{key} is")) for key in ("removals", "per_run", "removals_percent")] == [
+        1,
+        1,
+        1,
+    ]
+
+
 def test_a_long_list_is_cut_and_counted() -> None:
     made = text(*(row(f"u{number}") for number in range(PEOPLE_SHOWN + 7)))
     assert made.count("| remove |") == PEOPLE_SHOWN

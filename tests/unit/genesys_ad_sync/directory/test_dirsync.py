@@ -38,7 +38,7 @@ def test_an_attribute_that_was_cleared_touches_the_object():
 
 
 def test_whole_member_lists_mean_that_the_flag_was_ignored():
-    with pytest.raises(CursorRejected, match="single membership changes"):
+    with pytest.raises(CursorRejected, match="individual membership changes"):
         changes(entry(1, member=[value(7)]))
 
 

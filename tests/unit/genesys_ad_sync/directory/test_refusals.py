@@ -108,12 +108,12 @@ CA = Issued("Our CA", ca=True)
         (Issued("dc1.t", by=CA, start=-2 * DAY, end=-DAY), "Have it renewed"),
         (Issued("dc1.t", by=CA, start=DAY, end=2 * DAY), "Compare the clocks"),
         (Issued("dc1.t", by=Issued("Other", ca=True)), "authority that signed it"),
-        (Issued("dc1.t"), "signed itself"),
+        (Issued("dc1.t"), "self-signed"),
     ],
     ids=["expired", "not yet valid", "unknown authority", "self-signed"],
 )
 def test_the_text_follows_what_openssl_says(tmp_path, server, said):
-    causes = ("Have it renewed", "Compare the clocks", "authority that signed it", "signed itself", "server_name")
+    causes = ("Have it renewed", "Compare the clocks", "authority that signed it", "self-signed", "server_name")
     (tmp_path / "ca.pem").write_text(CA.pem())
     with tls_server(server.write(tmp_path)) as port:
         text = refused(port, ca_certs_file=str(tmp_path / "ca.pem"))

@@ -87,7 +87,7 @@ def test_dirsync_linkedattributes_range():
 
 def test_dirsync_linkedattributes_object_security():
     """Without INCREMENTAL_VALUES whole lists come. They do not show who left."""
-    with pytest.raises(CursorRejected, match="single membership changes"):
+    with pytest.raises(CursorRejected, match="individual membership changes"):
         changes(entry(1, member=[value(7), value(8)]))
 
 

@@ -47,7 +47,7 @@ def lines_of(key: str, session: Any, found: ObjectSet | None = None) -> list[Lin
         ((10, 10, 11), Outcome.OK, "forest 2025, domain 2025, domain controller 11"),
         ((2, 2, 4), Outcome.OK, "forest 2003"),
         ((0, 2, 7), Outcome.PROBLEM, "not replicated one by one"),
-        ((None, None, None), Outcome.NOT_PROVEN, "does not say"),
+        ((None, None, None), Outcome.NOT_PROVEN, "does not report"),
     ],
 )
 def test_a_forest_that_replicates_whole_groups_is_a_problem(
@@ -73,10 +73,10 @@ def test_a_server_that_refuses_dirsync_is_a_problem() -> None:
             b"<pszAttributeName>member</pszAttributeName><pszObjectDn>CN=a</pszObjectDn>"
             b"<ftimeLastOriginatingChange>2026-01-01T00:00:00Z</ftimeLastOriginatingChange>",
             Outcome.OK,
-            "tells when",
+            "The server shows when",
         ),
         (b"<pszAttributeName>member</pszAttributeName><pszObjectDn>CN=a</pszObjectDn>", Outcome.NOTE, "0 of 1 records"),
-        (b"", Outcome.NOTE, "does not tell"),
+        (b"", Outcome.NOTE, "does not show when"),
     ],
 )
 def test_times_of_memberships_are_told_as_far_as_they_are_understood(

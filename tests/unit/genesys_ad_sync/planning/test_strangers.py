@@ -1,4 +1,4 @@
-"""Members whom AD does not own, under `mirror`: what asks a person, and who is never offered."""
+"""Members that AD does not own, under `mirror`: what asks a person, and who is never offered."""
 
 from __future__ import annotations
 

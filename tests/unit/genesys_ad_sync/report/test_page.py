@@ -125,7 +125,7 @@ def test_the_head_says_mode_window_counts_requests_notes_and_who_approved() -> N
         "25 success",
         "approved by ops <lead>, 2026-03-02 11:58:05",
         "41 (2 repeated, 1 delayed by its rate limit)",
-        "The whole view of Active Directory was taken again",
+        "Active Directory was read completely again",
     ):
         assert expected in text
 
@@ -145,7 +145,7 @@ def compared(**more: Any) -> dict[str, Any]:
     return report
 
 
-ALL_WELL = "Nothing to change: Genesys Cloud is as Active Directory says."
+ALL_WELL = "Nothing to change: Genesys Cloud matches Active Directory."
 
 
 def test_genesys_cloud_is_as_ad_says_only_if_it_has_no_other_member() -> None:
@@ -157,10 +157,10 @@ def test_genesys_cloud_is_as_ad_says_only_if_it_has_no_other_member() -> None:
     assert told.level == "neutral"
     assert told.sentence == (
         "Nothing to change. Genesys Cloud has 3 members that Active Directory does not have in these groups; the "
-        "policy of the definition lets them stay."
+        "policy of the definition keeps them."
     )
     report["groups"][0]["manual_members"] = None  # not read
-    assert headline(report).sentence == "This run lists no change."
+    assert headline(report).sentence == "This run lists no changes."
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_row_that_leaves_a_difference_is_not_as_ad_says(status: Status, reason
     told = headline(compared(rows=[row(1, status, reason)]))
     assert (told.sentence == ALL_WELL) is agrees
     if not agrees:
-        assert told.sentence == "Nothing was changed. 1 change is left out or not certain."
+        assert told.sentence == "Nothing was changed. 1 change is left out or uncertain."
 
 
 def test_an_ad_group_that_is_excluded_as_a_whole_leaves_no_difference() -> None:

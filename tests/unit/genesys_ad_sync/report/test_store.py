@@ -342,7 +342,7 @@ def test_what_a_former_version_kept_for_all_stands_until_each_has_its_own(store:
 )
 def test_a_file_that_cannot_be_understood_is_not_taken_for_no_journal(store: ReportStore, content: str) -> None:
     former_version_wrote(store, content)
-    with pytest.raises(ReportPathError, match="remove it"):
+    with pytest.raises(ReportPathError, match="Remove it"):
         store.last_seen_journals()
 
 

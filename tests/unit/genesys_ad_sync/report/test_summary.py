@@ -20,7 +20,7 @@ def test_the_summary_shows_head_counts_groups_and_what_was_not_done() -> None:
         "25 changes were made in Genesys Cloud. 3 changes failed.",
         "Changes: 63",
         "Genesys groups: 5",
-        "Neither done nor already so: 31",
+        "Not in effect: 31",
         "over_limit",
         "refused HTTP 400",
         guid("user", 31),
@@ -80,17 +80,17 @@ def test_a_group_that_could_not_be_read_is_not_counted_as_empty() -> None:
 
 def test_a_run_without_changes_says_so_and_shows_its_notes() -> None:
     text = render_summary(example(rows=[], groups=[], notes=["The task poll failed."], window=None))
-    assert "This run lists no change. Read the notes." in text
+    assert "This run lists no changes. Read the notes." in text
     assert "note: The task poll failed." in text
     assert "from the beginning until an unknown time" in text
-    assert "Neither done" not in text
+    assert "Not in effect" not in text
 
 
 def test_what_is_new_stands_first_and_what_is_not_says_since_when() -> None:
     known = {"first_seen_at": NOON, "first_seen_run": "genesys_ad_group_sync/morning"}
     report = example(rows=[row(1, Status.HELD, Reason.PROTECTED, **known), row(2, Status.HELD, Reason.AMBIGUOUS)])
     text = render_summary(report)
-    assert "Neither done nor already so: 2, of these to be looked at and new: 1" in text
+    assert "Not in effect: 2, of these new and to be looked at: 1" in text
     assert re.search(r"^ held +new +", text, re.MULTILINE)
     assert re.search(r"^ held +2026-03-02 +", text, re.MULTILINE)
     assert text.index("ambiguous") < text.index("protected")

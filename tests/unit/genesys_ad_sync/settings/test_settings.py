@@ -96,7 +96,7 @@ limits: {answer_within: PT90M}
         (GOOD + "limits: {removals_percent: 120}", ["`limits.removals_percent` (120)"]),
         (GOOD + "limits: {on_excess: aprove}", ["`limits.on_excess`", "'approve', 'hold' or 'fail'"]),
         (GOOD + "limits: {answer_within: 8}", ["`limits.answer_within` (8)", "ISO 8601", "PT8H"]),
-        (GOOD + "limits: {answer_within: PT0S}", ["`limits.answer_within`", "longer than nothing"]),
+        (GOOD + "limits: {answer_within: PT0S}", ["`limits.answer_within`", "longer than zero"]),
         (GOOD + "limits: {answer_within: P8X}", ["`limits.answer_within`", "PT8H"]),
         (GOOD + "formerly: sales.yaml", ["`formerly` ('sales.yaml')", "without .yaml"]),
         (GOOD + "formerly: ../sales", ["`formerly` ('../sales')", "without its folder"]),

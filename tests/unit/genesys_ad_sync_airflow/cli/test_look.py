@@ -78,7 +78,7 @@ def test_explain_person_lists_several_people_and_says_when_there_is_nobody() -> 
     assert answer["answers"] == []
     nobody = call("explain", "person", "nobody")
     assert (nobody.exit_code, nobody.stdout) == (1, "")
-    assert "The journal knows nobody by 'nobody'." in nobody.stderr
+    assert "The journal has no person for 'nobody'." in nobody.stderr
 
 
 def test_explain_prints_the_same_as_json() -> None:
@@ -102,7 +102,7 @@ def test_explain_group_prints_sources_members_and_limits() -> None:
 def test_status_ends_with_1_if_a_dag_is_silent(journal: Journal) -> None:
     silent = call("status")
     assert silent.exit_code == 1
-    assert f"{DAG}: SILENT: no run was carried through yet; expected at least every 2 h." in silent.stdout
+    assert f"{DAG}: SILENT: no run was completed yet; expected at least every 2 h." in silent.stdout
     assert "no_genesys_user" in silent.stdout
     now = datetime.now(timezone.utc)
     for dag_id in (DAG, f"{DAG}_full"):

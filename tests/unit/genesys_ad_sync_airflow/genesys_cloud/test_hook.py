@@ -352,7 +352,7 @@ def test_a_login_host_that_fails_is_asked_again_also_for_a_post(
 @pytest.mark.parametrize("body", [b"<html>Sign in</html>", {"token": "x"}, b"", [1]])
 def test_a_login_host_that_gives_no_token_is_told(stub: StubGenesys, hook: GenesysCloudHook, body: Any) -> None:
     stub.token_answers = [Answer(200, body)]
-    with pytest.raises(UnexpectedAnswer, match=r"answers no token.*login_url"):
+    with pytest.raises(UnexpectedAnswer, match=r"returns no token.*login_url"):
         hook.call("GET", GROUPS)
 
 
