@@ -185,8 +185,7 @@ class ObjectReader:
         Each comes with all its values of the attribute.
         """
         name = attribute.lower()
-        possible = sorted({value for value in values if can_have(name, value)})
-        for batch in batches(possible, VALUES_PER_FILTER):
+        for batch in batches(sorted({one for one in values if can_have(name, one)}), VALUES_PER_FILTER):
             terms = "".join(equality_filter(name, value) for value in batch)
             for entry in self._search_domain(f"(&(objectClass=user)(|{terms}))", self._user_object_attributes()):
                 if kind_of(entry.classes) is PrincipalKind.USER:

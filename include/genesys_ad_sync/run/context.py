@@ -92,7 +92,7 @@ class TaskContext:
         return self._run
 
     def read_run_again(self) -> None:
-        """Read the run from the journal at its next use, because this task has changed it there."""
+        """Read the run again at its next use, because this task has changed it."""
         self._run = None
 
     def note(self, text: str) -> None:
