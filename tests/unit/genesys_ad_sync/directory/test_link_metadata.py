@@ -16,10 +16,10 @@ from genesys_ad_sync.directory.link_metadata import (
     MetadataReader,
     guids_by_dn,
     parse,
-    rebuild_changes,
     time_of,
 )
 from genesys_ad_sync.directory.membership import MembershipPolicy
+from genesys_ad_sync.directory.past import rebuild_changes
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.errors import DirectoryIncomplete
 from genesys_ad_sync.model import Action, Change
