@@ -64,6 +64,7 @@ class GenesysGateway:
         self._first_pages: dict[str, Page] = {}  # state -> first page of its listing
         self._listed: dict[str, tuple[GenesysUser, ...]] = {}  # state -> users
         self._external_ids: dict[str, str] | None = None  # group id -> SCIM externalId
+        self._ids: dict[str, str] = {}
         self._members: dict[str, GenesysUser] = {}  # as the last listing of a group's individuals showed them
 
     # -- groups ---------------------------------------------------------------------------------------
@@ -138,9 +139,9 @@ class GenesysGateway:
                     method="GET",
                     path=path,
                 )
-            with self._lock:  # one object for a user, in however many groups
+            with self._lock:  # one object for a user and for an id, in however many groups
                 self._members.update({id_: user for id_, user in shown.items() if self._members.get(id_) != user})
-            return ids
+                return frozenset(self._ids.setdefault(id_, id_) for id_ in ids)
 
         return _complete(read)
 
