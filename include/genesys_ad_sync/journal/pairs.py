@@ -33,18 +33,21 @@ class MirrorPair:
 class Pairs(DefinitionStore):
     """The mapping of AD groups to Genesys groups, with its baselines."""
 
-    def active(self) -> list[GroupPair]:
-        """Return the pairs as last mapped, by rule."""
-        with self._database.reading() as connection:
-            return _pairs(connection, self._definition, active=True)
+    def active(self, genesys_group_id: str | None = None) -> list[GroupPair]:
+        """Return the pairs as last mapped, by rule.
 
-    def former(self) -> list[GroupPair]:
+        :param genesys_group_id: only those of this Genesys group.
+        """
+        with self._database.reading() as connection:
+            return _pairs(connection, self._definition, genesys_group_id, active=True)
+
+    def former(self, genesys_group_id: str | None = None) -> list[GroupPair]:
         """Return the pairs that no rule produces any more.
 
         ``has_baseline``: the pair had a baseline when it was last mapped.
         """
         with self._database.reading() as connection:
-            return _pairs(connection, self._definition, active=False)
+            return _pairs(connection, self._definition, genesys_group_id, active=False)
 
     def replace(
         self, pairs: Sequence[GroupPair], at: datetime, confirmed: Collection[tuple[Guid, str]] | None = None
@@ -235,12 +238,16 @@ def _by_key(pairs: Collection[GroupPair]) -> dict[tuple[Guid, str], GroupPair]:
     return {(pair.group_guid, pair.genesys_group_id): pair for pair in pairs}
 
 
-def _pairs(connection: Connection, definition: str, *, active: bool) -> list[GroupPair]:
-    rows = connection.execute(
+def _pairs(
+    connection: Connection, definition: str, genesys_group_id: str | None = None, *, active: bool
+) -> list[GroupPair]:
+    statement = (
         select(tables.pair)
         .where(_PAIR.definition == definition, _PAIR.active == active)
         .order_by(_PAIR.rule, _PAIR.group_guid, _PAIR.genesys_group_id)
     )
+    if genesys_group_id is not None:
+        statement = statement.where(_PAIR.genesys_group_id == genesys_group_id)
     return [
         GroupPair(
             group_guid=row.group_guid,
@@ -250,7 +257,7 @@ def _pairs(connection: Connection, definition: str, *, active: bool) -> list[Gro
             has_baseline=row.baseline_at is not None,
             state=_state(row),
         )
-        for row in rows
+        for row in connection.execute(statement)
     ]
 
 
