@@ -14,11 +14,13 @@ import dataclasses
 import json
 import math
 import multiprocessing
+import queue
 import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +101,7 @@ def _in_a_process(options: Options) -> Measured:
             try:
                 measured: Measured = answers.get(timeout=5)
                 break
-            except Exception:
+            except queue.Empty:
                 if process.exitcode not in (None, 0):
                     raise RuntimeError(f"{options.kind} at {options.memberships} failed, see above") from None
     finally:
@@ -137,7 +139,7 @@ def exponents(results: list[Measured]) -> list[str]:
     lines = []
     for kind in dict.fromkeys(one.kind for one in results):
         of_kind = sorted((one for one in results if one.kind == kind), key=lambda one: one.memberships)
-        for small, large in zip(of_kind, of_kind[1:], strict=False):
+        for small, large in pairwise(of_kind):
             factor = math.log(large.memberships / small.memberships)
             grown = {
                 "seconds": (sum(small.seconds.values()), sum(large.seconds.values())),

@@ -293,7 +293,9 @@ class CompanyClient:
         if path[-1] == "search":
             values = body["query"][0].get("values") or [body["query"][0]["value"]]
             numbers = {int(value.lower().removeprefix("user")[:6]) for value in values}
-            return _page([self._user(one) for one in sorted(numbers) if not self._company.is_orphan(one)], {}, "results")
+            return _page(
+                [self._user(one) for one in sorted(numbers) if not self._company.is_orphan(one)], {}, "results"
+            )
         if path[-1] == "groups":
             return _page([self._group(number) for number in range(self._company.groups)], params, "entities")
         if "id" in params:

@@ -6,6 +6,7 @@ Everything is keyed by objectGUID. A method returns complete data or raises.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -71,7 +72,6 @@ class ObjectReader:
         self._user_attributes = user_attributes(scope)
         self._time: datetime | None = None
         self.ends: dict[Guid, dict[Guid, datetime]] = {}
-        self._same: dict[Guid, Guid] = {}  # one string for each guid, in however many groups it is a member
 
     @property
     def tells_ends(self) -> bool:
@@ -292,7 +292,7 @@ class ObjectReader:
             elif "group" in entry.classes:
                 found.view.groups[guid] = self._group(entry, in_scope=in_scope is None or guid in in_scope)
                 values, is_complete = _first_members(entry)
-                found.view.members[guid] = self._members(values)
+                found.view.members[guid] = guids_of(values)
                 self._note_members(guid, values)
                 if not is_complete:
                     open_ranges[guid] = values
@@ -304,11 +304,8 @@ class ObjectReader:
         # Only now: a paged search over the same connection has ended.
         for guid, first in open_ranges.items():
             values = self._session.read_values(guid, "member", first)
-            found.view.members[guid] = self._members(values)
+            found.view.members[guid] = guids_of(values)
             self._note_members(guid, values)
-
-    def _members(self, values: Iterable[bytes]) -> set[Guid]:
-        return {self._same.setdefault(guid, guid) for guid in guids_of(values)}
 
     def _note_members(self, group: Guid, values: Sequence[bytes]) -> None:
         left = seconds_left(values) if self._session.tells_ends else {}
@@ -386,7 +383,7 @@ def guids_of(values: Iterable[bytes]) -> set[Guid]:
         guid = ctl.guid_of_value(value)
         if guid is None:
             raise DirectoryIncomplete("The server ignored the extended-DN control: a member came without its GUID.")
-        guids.add(guid)
+        guids.add(sys.intern(guid))  # one string for each guid, in however many groups it is a member
     return guids
 
 

@@ -49,7 +49,9 @@ def rebuild_changes(
         for group, member, record in turns[moment]:
             _set(running.members[group], member, there=_is_there(view, group, member, record, moment))
         if kept:
-            before = DirectoryView(view.groups, view.users, cast("dict[Guid, set[Guid]]", ChainMap(kept, running.members)))
+            before = DirectoryView(
+                view.groups, view.users, cast("dict[Guid, set[Guid]]", ChainMap(kept, running.members))
+            )
             compared = _with_all_above(concerned, parents).intersection(roots)
             found = difference(before, running, compared, policy, observed_after=None, observed_at=moment)
             changes += [_as_history(change, moment) for change in found]

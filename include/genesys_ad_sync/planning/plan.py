@@ -140,9 +140,7 @@ def plan(
     others += rows_of_waiting(waiting, targets, context)
     left_alone = _drafts(waiting.targets, matches, definition, context, waiting.keys)
     made = _assemble(drafts, limited, others, definition, context)
-    return dataclasses.replace(
-        made, group_results=(*made.group_results, *(draft.result for draft in left_alone))
-    )
+    return dataclasses.replace(made, group_results=(*made.group_results, *(draft.result for draft in left_alone)))
 
 
 def _drafts(

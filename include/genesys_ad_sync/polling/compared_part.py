@@ -74,9 +74,7 @@ def _counts_as(user: DirectoryUser) -> tuple[object, ...]:
     return user.kind, user.disabled, user.expired, user.expires_at, user.ends_at
 
 
-def _with_people(
-    view: DirectoryView, people: Mapping[Guid, DirectoryUser], which: Collection[Guid]
-) -> DirectoryView:
+def _with_people(view: DirectoryView, people: Mapping[Guid, DirectoryUser], which: Collection[Guid]) -> DirectoryView:
     if not which:
         return view
     return DirectoryView(view.groups, {**view.users, **{guid: people[guid] for guid in which}}, view.members)

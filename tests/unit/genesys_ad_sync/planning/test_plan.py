@@ -37,13 +37,13 @@ def test_the_hash_tells_plans_apart_and_knows_no_order_and_no_change_ids() -> No
 
 
 def test_the_facts_of_a_target_are_dropped_before_those_of_the_next_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    alive: weakref.WeakSet[TargetFacts] = weakref.WeakSet()
+    made_so_far: list[weakref.ref[TargetFacts]] = []
     most, of = [], TargetFacts.of
 
     def counted(*given: Any) -> TargetFacts:
-        most.append(len(alive))
+        most.append(sum(one() is not None for one in made_so_far))
         facts = of(*given)
-        alive.add(facts)
+        made_so_far.append(weakref.ref(facts))
         return facts
 
     monkeypatch.setattr(TargetFacts, "of", counted)
