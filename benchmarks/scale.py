@@ -28,7 +28,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from benchmarks.scale_stages import Measured, Options, measure
 
-KINDS = ("first", "idle", "few", "touched", "patch", "full", "history", "idle-after", "full-after")
+KINDS = ("first", "idle", "idle-again", "few", "touched", "patch", "full", "history", "idle-after", "full-after")
 STAGES = ("poll", "map_groups", "resolve_users", "plan", "patch", "report", "history")
 CHANGED = {"few": 5, "touched": 2000, "patch": 5000, "history": 1000}
 """Groups in which two changes are made, people whom the HR feed writes, groups to patch, runs of the past."""
@@ -69,7 +69,7 @@ def _arguments() -> argparse.Namespace:
 
 def _options(asked: argparse.Namespace, kind: str, url: str, folder: str, memberships: int) -> Options:
     changed = {**CHANGED, "patch": asked.patch_groups, "history": asked.runs}.get(kind, 0)
-    return Options(kind.removesuffix("-after"), url, folder, memberships, changed, asked.orphans)
+    return Options(kind.split("-")[0], url, folder, memberships, changed, asked.orphans)
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from genesys_ad_sync.genesys.chosen import Chosen
 from genesys_ad_sync.genesys.client import GenesysClient, path_segment
 from genesys_ad_sync.genesys.entities import entity_of, group_of, user_of
 from genesys_ad_sync.genesys.errors import (
@@ -145,12 +146,12 @@ class GenesysGateway:
 
         return _complete(read)
 
-    def members(self, user_ids: Collection[str]) -> dict[str, GenesysUser]:
+    def members(self, user_ids: Collection[str]) -> Mapping[str, GenesysUser]:
         """Return these users, as the last listing of individuals showed them.
 
-        This sends no request. Users that the listing lacks are missing.
+        This sends no request. Users that the listing lacks are missing. Nothing is copied.
         """
-        return {id_: self._members[id_] for id_ in user_ids if id_ in self._members}
+        return Chosen(self._members, user_ids)
 
     # -- users ----------------------------------------------------------------------------------------
 
