@@ -15,6 +15,15 @@ from genesys_ad_sync.journal.waiting import wake_changes
 from genesys_ad_sync.model import Action, GroupPair, Guid, Objection, PairState, Reason, RunKey
 
 _PAIR = tables.pair.c
+_COLUMNS = (  # each task reads all pairs, some several times: no time of theirs is made for it
+    _PAIR.group_guid,
+    _PAIR.genesys_group_id,
+    _PAIR.genesys_group_name,
+    _PAIR.rule,
+    _PAIR.baseline_at.is_not(None).label("has_baseline"),
+    _PAIR.confirmed_at.is_not(None).label("is_confirmed"),
+    _PAIR.rejected_at.is_not(None).label("is_rejected"),
+)
 
 
 @dataclass(frozen=True)
@@ -209,9 +218,9 @@ def void_baselines(connection: Connection, definitions: Collection[str]) -> None
 
 
 def _state(row: Row[Any]) -> PairState:
-    if row.rejected_at is not None:
+    if row.is_rejected:
         return PairState.REJECTED
-    return PairState.NEW if row.confirmed_at is None else PairState.CONFIRMED
+    return PairState.CONFIRMED if row.is_confirmed else PairState.NEW
 
 
 def _confirm_undecided(
@@ -242,7 +251,7 @@ def _pairs(
     connection: Connection, definition: str, genesys_group_id: str | None = None, *, active: bool
 ) -> list[GroupPair]:
     statement = (
-        select(tables.pair)
+        select(*_COLUMNS)
         .where(_PAIR.definition == definition, _PAIR.active == active)
         .order_by(_PAIR.rule, _PAIR.group_guid, _PAIR.genesys_group_id)
     )
@@ -254,7 +263,7 @@ def _pairs(
             genesys_group_id=row.genesys_group_id,
             genesys_group_name=row.genesys_group_name,
             rule=row.rule,
-            has_baseline=row.baseline_at is not None,
+            has_baseline=row.has_baseline,
             state=_state(row),
         )
         for row in connection.execute(statement)
