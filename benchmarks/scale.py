@@ -69,7 +69,7 @@ def _arguments() -> argparse.Namespace:
 
 def _options(asked: argparse.Namespace, kind: str, url: str, folder: str, memberships: int) -> Options:
     changed = {**CHANGED, "patch": asked.patch_groups, "history": asked.runs}.get(kind, 0)
-    return Options(kind.split("-")[0], url, folder, memberships, changed, asked.orphans)
+    return Options(kind.split("-", maxsplit=1)[0], url, folder, memberships, changed, asked.orphans)
 
 
 @contextmanager

@@ -41,7 +41,10 @@ def apply_delta(part: DirectoryView, delta: Delta, objects: ObjectReader) -> Dir
 
 
 def bring_up_to_date(after: DirectoryView, delta: Delta, objects: ObjectReader) -> None:
-    """Do the same as `apply_delta` to the view itself: a large one need not be there twice."""
+    """Do the same as `apply_delta` to the view itself.
+
+    A large view need not be there twice.
+    """
     _forget_deleted(after, delta)
     known = after.groups.keys() | after.users.keys()
     added, removed = _change_members(after, delta)

@@ -1,4 +1,7 @@
-"""Forget settled changes and the large values of ended runs, and note when that was last done."""
+"""Forget settled changes and the large values of ended runs.
+
+Note when that was last done.
+"""
 
 from __future__ import annotations
 

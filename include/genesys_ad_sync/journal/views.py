@@ -315,7 +315,10 @@ def _full_view(connection: Connection, definition: str) -> DirectoryView:
 def _closure(
     connection: Connection, definition: str, roots: Collection[Guid], *, with_gone: bool = False
 ) -> DirectoryView:
-    """Return the part below the roots. Each object is asked for once, however many groups contain it."""
+    """Return the part below the roots.
+
+    Each object is asked for once, however many groups contain it.
+    """
     view = DirectoryView()
     there = true() if with_gone else _GROUP.gone_at.is_(None)
     user_there = true() if with_gone else _USER.gone_at.is_(None)

@@ -342,7 +342,10 @@ def _close(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> None:
 
 
 def _clean_up(task: TaskContext, run: RunRecord, now: datetime) -> None:
-    """Forget what is older than `report.keep_days`. Once a day: an object store is asked for each report."""
+    """Forget what is older than `report.keep_days`.
+
+    Once a day: an object store is asked for each report.
+    """
     keep_days = task.definition.report.keep_days
     before = now - timedelta(days=keep_days)
     if not run.dry_run:

@@ -1,4 +1,7 @@
-"""Find by an index what large journals are asked for, and note when old records were last forgotten."""
+"""Index what large journals are asked for.
+
+Note when old records were last forgotten.
+"""
 
 import sqlalchemy as sa
 from alembic import op
