@@ -340,7 +340,10 @@ def _closure(
 
 
 def _add_members(view: DirectoryView, memberships: Iterable[Any], known: dict[Guid, Guid]) -> None:
-    """Add the members of groups that the view has. ``known``: one string for each guid, however often it is read."""
+    """Add the members of groups that the view has.
+
+    ``known``: one string for each guid, however often it is read.
+    """
     for group_guid, member_guid in memberships:
         members = view.members.get(group_guid)
         if members is not None:  # else the group is gone

@@ -1,4 +1,4 @@
-"""The part of the view that an incremental poll compares: as the journal has it, and as it is now.
+"""The part of the view that an incremental poll compares, before and now.
 
 A person whose entry changed is compared first. Only what decides memberships leads to the groups above.
 """
@@ -18,7 +18,10 @@ from genesys_ad_sync.model import DirectoryUser, DirectoryView, Guid, Scope
 
 @dataclass(frozen=True)
 class ComparedPart:
-    """A part of the view. ``roots``: the groups in scope to compare. ``unreadable``: members that are still listed."""
+    """A part of the view.
+
+    ``roots``: the groups in scope to compare. ``unreadable``: members that are still listed.
+    """
 
     before: DirectoryView
     after: DirectoryView

@@ -72,7 +72,7 @@ def _decide_undisturbed(task: TaskContext, inputs: PlanInputs | UndoInputs) -> R
 
 
 def _with_grants_stored(task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Plan) -> Plan:
-    """Store most of a large number of new grants ahead of the plan; return the plan with the rest.
+    """Store many new grants ahead of the plan; return it with the rest.
 
     Others may write between two parts. Each part is true by itself: AD wants these memberships and Genesys has them, as
     long as no other run has written since it was asked.

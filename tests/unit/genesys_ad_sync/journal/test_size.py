@@ -106,7 +106,9 @@ def test_many_grants_are_stored_in_parts(journal: Journal) -> None:
 
 
 def test_the_ids_of_many_grants_are_there_once(journal: Journal) -> None:
-    journal.of(DEFINITION).grants.add([Grant(f"G{number}", "x", "u", "g") for number in range(20)], T0)
+    journal.of(DEFINITION).grants.add(
+        [Grant(f"G{number}", "genesys-user", "person", "group") for number in range(20)], T0
+    )
     found = journal.of(DEFINITION).grants.of_groups([f"G{number}" for number in range(20)])
     assert len(found) == 20
     assert len({id(grant.user_guid) for grant in found}) == len({id(grant.genesys_user_id) for grant in found}) == 1
