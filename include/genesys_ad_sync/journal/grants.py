@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, insert_new, upsert
@@ -127,7 +127,7 @@ class Grants(DefinitionStore):
                     )
 
 
-def _as_grant(row: Row[Any], same: dict[str, str]) -> Grant:
+def _as_grant(row: Any, same: dict[str, str]) -> Grant:
     genesys_group_id, genesys_user_id, user_guid, group_guid, by_dry_run, was_manual = row
     return Grant(
         same.setdefault(genesys_group_id, genesys_group_id),
