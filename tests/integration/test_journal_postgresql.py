@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from sqlalchemy import make_url, text
 
-from genesys_ad_sync.errors import JournalError
-from genesys_ad_sync.journal import Journal, database
-from tests.support.journal import begin
+from genesys_ad_sync.errors import JournalConflict, JournalError
+from genesys_ad_sync.journal import Journal, RunKey, database, views
+from tests.support.journal import DEFINITION, advance, begin, view
 from tests.support.postgresql import postgresql_server, postgresql_url  # noqa: F401 (fixtures)
 from tests.unit.genesys_ad_sync.journal.test_changes import *  # noqa: F403 (all its tests)
 from tests.unit.genesys_ad_sync.journal.test_copying import *  # noqa: F403
@@ -23,6 +24,7 @@ from tests.unit.genesys_ad_sync.journal.test_renaming import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_runs import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_scratch import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_shared import *  # noqa: F403
+from tests.unit.genesys_ad_sync.journal.test_size import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_views import *  # noqa: F403
 from tests.unit.genesys_ad_sync.run.test_journal_identity import *  # noqa: F403
 from tests.unit.genesys_ad_sync.views.test_group import *  # noqa: F403
@@ -99,3 +101,35 @@ def test_threads_may_share_a_journal(journal: Journal) -> None:
     for thread in threads:
         thread.join()
     assert journal.identity()[1] == 12
+
+
+def test_a_poll_that_writes_its_view_keeps_nobody_from_writing(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_view = views.write_view
+
+    def slowly(*given: Any) -> None:
+        write_view(*given)
+        begin(journal, "meanwhile")  # gives up when it waits too long for the writers' lock
+
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(views, "write_view", slowly)
+    assert advance(journal, view({"a": "u1"})) == 1
+    assert journal.runs.get(RunKey("dag", "meanwhile")).attempt == 1
+
+
+def test_a_definition_that_was_renamed_while_its_view_was_written_keeps_the_other_view(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance(journal, view({"a": "u1"}), definition="former")
+    write_view = views.write_view
+
+    def slowly(*given: Any) -> None:
+        write_view(*given)
+        with journal.database.writing() as connection:  # as `Renaming.take_over` moves it
+            connection.execute(text(f"UPDATE journal_cursor SET definition = '{DEFINITION}'"))
+
+    monkeypatch.setattr(views, "write_view", slowly)
+    with pytest.raises(JournalConflict):
+        advance(journal, view({"b": "u2"}))
+    assert journal.of(DEFINITION).views.known_groups() == frozenset()

@@ -118,7 +118,7 @@ def advance(journal: Journal, after: DirectoryView, before: DirectoryView | None
     position |= {name: values.pop(name) for name in position.keys() & values.keys()}
     full = values.pop("whole", before is None)
     return views.advance(
-        ViewUpdate(DirectoryView() if before is None else before, after, full=full, **values), **position
+        ViewUpdate(None if full else before or DirectoryView(), after, full=full, **values), **position
     )
 
 

@@ -36,6 +36,15 @@ def apply_delta(part: DirectoryView, delta: Delta, objects: ObjectReader) -> Dir
     after = DirectoryView(
         dict(part.groups), dict(part.users), {guid: set(members) for guid, members in part.members.items()}
     )
+    bring_up_to_date(after, delta, objects)
+    return after
+
+
+def bring_up_to_date(after: DirectoryView, delta: Delta, objects: ObjectReader) -> None:
+    """Do the same as `apply_delta` to the view itself.
+
+    A large view need not be there twice.
+    """
     _forget_deleted(after, delta)
     known = after.groups.keys() | after.users.keys()
     added, removed = _change_members(after, delta)
@@ -59,7 +68,6 @@ def apply_delta(part: DirectoryView, delta: Delta, objects: ObjectReader) -> Dir
     for user, rid in found.primary.items():
         if rid in primary_groups:
             after.members[primary_groups[rid]].add(user)
-    return after
 
 
 def _forget_deleted(view: DirectoryView, delta: Delta) -> None:

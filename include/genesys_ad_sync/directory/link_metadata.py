@@ -16,11 +16,10 @@ from itertools import pairwise
 
 from genesys_ad_sync import names
 from genesys_ad_sync.directory import ldap_controls as ctl
-from genesys_ad_sync.directory.membership import difference
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import DirectoryNotFound, DirectoryRefused
-from genesys_ad_sync.model import Action, Change, DirectoryGroup, DirectoryUser, DirectoryView, Guid, MembershipPolicy
+from genesys_ad_sync.model import Action, Change, DirectoryGroup, DirectoryUser, DirectoryView, Guid
 
 log = logging.getLogger(__name__)
 
@@ -311,79 +310,3 @@ def changes_hidden(change: Change, history: LinkHistory) -> int:
     if record is None or record.created_at is None or change.observed_after is None:
         return 0
     return record.changes_hidden if record.created_at >= change.observed_after else 0
-
-
-# -- the past -----------------------------------------------------------------------------------------
-
-
-def rebuild_changes(
-    view: DirectoryView,
-    history: LinkHistory,
-    roots: Collection[Guid],
-    policy: MembershipPolicy,
-    *,
-    start: datetime | None,
-    end: datetime,
-) -> list[Change]:
-    """Return the effective changes in ``[start, end)``, as far as the records show them.
-
-    Compares the memberships before and after each moment at which a link changed. ``view``: AD as it is now, with all
-    members in ``history``. A link that was changed several times shows its last change only. Groups and accounts count
-    as they are now.
-    """
-    moments = sorted(
-        {
-            moment
-            for members in history.members.values()
-            for record in members.values()
-            for moment in (record.changed_at, record.created_at if record.deleted_at else None)
-            if moment is not None and moment < end and (start is None or moment >= start)
-        }
-    )
-    changes: list[Change] = []
-    for moment in moments:
-        changes += [
-            _as_history(change, moment)
-            for change in difference(
-                _at(view, history, moment, after=False),
-                _at(view, history, moment, after=True),
-                roots,
-                policy,
-                observed_after=None,
-                observed_at=moment,
-            )
-        ]
-    return changes
-
-
-def _as_history(change: Change, moment: datetime) -> Change:
-    return Change(
-        group_guid=change.group_guid,
-        user_guid=change.user_guid,
-        action=change.action,
-        observed_at=moment,
-        observed_after=None,
-        changed_at=moment,
-        origin="metadata",
-        path=change.path,
-    )
-
-
-def _at(view: DirectoryView, history: LinkHistory, moment: datetime, *, after: bool) -> DirectoryView:
-    """Return the direct members just before or just after ``moment``.
-
-    A link without a record was always there.
-    """
-
-    def begun(at: datetime | None) -> bool:
-        return at is None or at < moment or (after and at == moment)
-
-    members: dict[Guid, set[Guid]] = {}
-    for group, present in view.members.items():
-        records = history.members.get(group, {})
-        members[group] = {guid for guid in present if guid not in records or begun(records[guid].changed_at)} | {
-            guid
-            for guid, record in records.items()
-            if record.deleted_at is not None and begun(record.created_at) and not begun(record.deleted_at)
-        }
-    return DirectoryView(groups=view.groups, users=view.users, members=members)

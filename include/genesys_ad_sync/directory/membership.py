@@ -60,7 +60,8 @@ def wanted_members(view: DirectoryView, sources: Collection[Guid], policy: Membe
     for group in sorted(sources):
         for user in _members_in_scope(view, group, policy) or ():
             granted_by[user].append(group)
-    return {user: tuple(groups) for user, groups in granted_by.items()}
+    same: dict[tuple[Guid, ...], tuple[Guid, ...]] = {}  # most members come by the same groups
+    return {user: same.setdefault(tuple(groups), tuple(groups)) for user, groups in granted_by.items()}
 
 
 def unreadable_members(view: DirectoryView, roots: Collection[Guid], *, nested: bool) -> frozenset[Guid]:
@@ -163,7 +164,10 @@ def retain_unreadable(
 
 
 def prune(view: DirectoryView, *, nested: bool) -> DirectoryView:
-    """Keep only objects that the groups in scope reach, as a new reading would."""
+    """Keep only objects that the groups in scope reach, as a new reading would.
+
+    The result shares its sets of members with ``view``.
+    """
     reached: set[Guid] = set()
     waiting = [guid for guid, group in view.groups.items() if group.in_scope]
     while waiting:
@@ -177,7 +181,7 @@ def prune(view: DirectoryView, *, nested: bool) -> DirectoryView:
     return DirectoryView(
         groups={guid: group for guid, group in view.groups.items() if guid in reached},
         users={guid: user for guid, user in view.users.items() if guid in members},
-        members={guid: set(members) for guid, members in view.members.items() if guid in reached},
+        members={guid: members for guid, members in view.members.items() if guid in reached},
     )
 
 

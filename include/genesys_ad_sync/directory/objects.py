@@ -6,6 +6,7 @@ Everything is keyed by objectGUID. A method returns complete data or raises.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -384,7 +385,7 @@ def guids_of(values: Iterable[bytes]) -> set[Guid]:
         guid = ctl.guid_of_value(value)
         if guid is None:
             raise DirectoryIncomplete("The server ignored the extended-DN control: a member came without its GUID.")
-        guids.add(guid)
+        guids.add(sys.intern(guid))  # one string for each guid, in however many groups it is a member
     return guids
 
 

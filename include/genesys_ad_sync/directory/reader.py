@@ -9,7 +9,7 @@ import dataclasses
 import logging
 from collections.abc import Collection, Iterable, Mapping
 
-from genesys_ad_sync.directory.apply_delta import apply_delta
+from genesys_ad_sync.directory.apply_delta import bring_up_to_date
 from genesys_ad_sync.directory.dirsync import (
     ChangeReader,
     rounded_up,
@@ -70,7 +70,8 @@ class DirectoryReader:
         view = found.view
         delta = self._changes_meanwhile(cursor, warnings)
         if delta is not None:
-            view = prune(apply_delta(view, delta, self.objects), nested=self.scope.nested_groups)
+            bring_up_to_date(view, delta, self.objects)
+            view = prune(view, nested=self.scope.nested_groups)
             cursor, read_until = delta.cursor, delta.read_until
         else:
             cursor = self.changes.last_cursor(dataclasses.replace(cursor, cookie=None))

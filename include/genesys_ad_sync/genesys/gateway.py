@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from genesys_ad_sync.genesys.chosen import Chosen
 from genesys_ad_sync.genesys.client import GenesysClient, path_segment
 from genesys_ad_sync.genesys.entities import entity_of, group_of, user_of
 from genesys_ad_sync.genesys.errors import (
@@ -64,6 +65,7 @@ class GenesysGateway:
         self._first_pages: dict[str, Page] = {}  # state -> first page of its listing
         self._listed: dict[str, tuple[GenesysUser, ...]] = {}  # state -> users
         self._external_ids: dict[str, str] | None = None  # group id -> SCIM externalId
+        self._ids: dict[str, str] = {}
         self._members: dict[str, GenesysUser] = {}  # as the last listing of a group's individuals showed them
 
     # -- groups ---------------------------------------------------------------------------------------
@@ -140,18 +142,18 @@ class GenesysGateway:
                     method="GET",
                     path=path,
                 )
-            with self._lock:  # one object for a user, in however many groups
+            with self._lock:  # one object for a user and for an id, in however many groups
                 self._members.update({id_: user for id_, user in shown.items() if self._members.get(id_) != user})
-            return ids
+                return frozenset(self._ids.setdefault(id_, id_) for id_ in ids)
 
         return _complete(read)
 
-    def members(self, user_ids: Collection[str]) -> dict[str, GenesysUser]:
+    def members(self, user_ids: Collection[str]) -> Mapping[str, GenesysUser]:
         """Return these users, as the last listing of individuals showed them.
 
-        This sends no request. Users that the listing lacks are missing.
+        This sends no request. Users that the listing lacks are missing. Nothing is copied.
         """
-        return {id_: self._members[id_] for id_ in user_ids if id_ in self._members}
+        return Chosen(self._members, user_ids)
 
     # -- users ----------------------------------------------------------------------------------------
 

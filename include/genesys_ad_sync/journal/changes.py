@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, or_, select, update
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import DefinitionStore, chunks
+from genesys_ad_sync.journal.database import DefinitionStore, chunks, insert_rows
 from genesys_ad_sync.model import Action, Change, Doubt, Evidence, Guid, Outcome, Reason, RunKey, Status, Window
 
 _CHANGE = tables.change.c
@@ -138,22 +138,6 @@ class Changes(DefinitionStore):
                         found[row.group_guid, row.user_guid].append(as_change(row))
         return found
 
-    def believe_doubted(self) -> None:
-        """Take what only a doubted domain controller showed for seen, because the doubt is over.
-
-        What is held keeps its doubt until the hold ends, see `clear_hold`.
-        """
-        with self._database.writing() as connection:
-            connection.execute(
-                update(tables.change)
-                .where(
-                    _CHANGE.definition == self._definition,
-                    _CHANGE.evidence == Evidence.DOUBTED.value,
-                    _CHANGE.held_reason.is_(None),
-                )
-                .values(evidence=Evidence.SEEN.value)
-            )
-
     def newest_adds(self, group_guids: Collection[Guid]) -> dict[Guid, int]:
         """Return the id of each AD group's newest polled add; others are missing."""
         statement = (
@@ -185,7 +169,7 @@ class Changes(DefinitionStore):
                 if _subject(change) not in known:
                     new.setdefault(_subject(change), change)
             if new:
-                connection.execute(insert(tables.change), [as_columns(definition, change) for change in new.values()])
+                insert_rows(connection, tables.change, (as_columns(definition, change) for change in new.values()))
                 known |= _unsettled_by_subject(connection, definition, new.values())
             return [known[_subject(change)] for change in changes]
 
@@ -212,8 +196,7 @@ class Changes(DefinitionStore):
                 for change in changes
             }
             rows = [as_columns(definition, change) for key, change in new.items() if key not in known]
-            if rows:
-                connection.execute(insert(tables.change), rows)
+            insert_rows(connection, tables.change, rows)
             return len(rows)
 
     def last_outcomes(self, change_ids: Collection[int]) -> dict[int, Outcome]:
@@ -331,6 +314,22 @@ def _unsettled_by_subject(connection: Connection, definition: str, changes: Iter
 def _rows(connection: Connection, ids: Collection[int]) -> Iterable[Row[Any]]:
     for chunk in chunks(set(ids)):
         yield from connection.execute(select(tables.change).where(_CHANGE.id.in_(chunk)))
+
+
+def believe_doubted(connection: Connection, definition: str) -> None:
+    """Take what only a doubted domain controller showed for seen, because the doubt is over.
+
+    What is held keeps its doubt until the hold ends, see `Changes.clear_hold`.
+    """
+    connection.execute(
+        update(tables.change)
+        .where(
+            _CHANGE.definition == definition,
+            _CHANGE.evidence == Evidence.DOUBTED.value,
+            _CHANGE.held_reason.is_(None),
+        )
+        .values(evidence=Evidence.SEEN.value)
+    )
 
 
 def as_columns(definition: str, change: Change) -> dict[str, Any]:

@@ -6,6 +6,7 @@ true until it commits. A reading transaction sees one state of the database thro
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, func, text
+from sqlalchemy import ColumnElement, Connection, Engine, Table, func, insert, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -24,6 +25,8 @@ WRITES = "journal_writes"
 """The execution option of a connection whose transactions write."""
 
 BUSY_TIMEOUT_SECONDS = 30
+ROWS_AT_A_TIME = 1000
+"""Rows that one statement writes: a hundred thousand at once would take hundreds of megabytes for their parameters."""
 _WRITERS_LOCK = 0x6761_6473_0001  # any number that nobody else uses in that database
 
 T = TypeVar("T")
@@ -93,6 +96,30 @@ class Database:
                     self._refuse(connection, self.name)
                 yield connection
 
+    @contextmanager
+    def preparing(self, of: str) -> Iterator[tuple[Connection, Callable[[], None]]]:
+        """Open a writing transaction that lets others write until its end is near.
+
+        Yields the connection, and a function to call before anything is written that others write, too. What is
+        written before is for one of ``of`` alone: preparers of the same name queue. In SQLite, which has one writer at
+        a time, and in a block of `together`, it is an ordinary writing transaction.
+        """
+        if self._connection_of_block() is not None or self.engine.dialect.name != "postgresql":
+            with self.writing() as connection:
+                yield connection, _nothing
+            return
+        with self._explained(), self.engine.connect() as connection:
+            connection.execution_options(**{WRITES: True})
+            with connection.begin():
+                wait_for_preparers(connection, of)
+
+                def take_turn() -> None:
+                    wait_for_writers(connection)
+                    if self._refuse is not None:
+                        self._refuse(connection, self.name)
+
+                yield connection, take_turn
+
     def _connection_of_block(self) -> Connection | None:
         """Return the connection of `together`, if this thread is within its block."""
         connection: Connection | None = getattr(self._shared, "connection", None)
@@ -130,6 +157,18 @@ def wait_for_writers(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{BUSY_TIMEOUT_SECONDS}s"})
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITERS_LOCK})
+
+
+def wait_for_preparers(connection: Connection, of: str) -> None:
+    """Wait for the turn to prepare, before the turn to write. SQLite needs none."""
+    if connection.dialect.name == "postgresql":
+        key = int.from_bytes(hashlib.sha256(of.encode()).digest()[:8], "big", signed=True)
+        connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{BUSY_TIMEOUT_SECONDS}s"})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": key})
+
+
+def _nothing() -> None:
+    """Do nothing: it is this transaction's turn already."""
 
 
 _REMEDIES = (
@@ -204,11 +243,17 @@ def each_of(connection: Connection, array: ColumnElement[Any]) -> ColumnElement[
     return unpacked.table_valued("value").c.value
 
 
-def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+def insert_new(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
     """Insert rows; leave a row whose primary key exists as it is."""
-    if rows:
-        statement = _insert(connection, table).on_conflict_do_nothing(index_elements=list(table.primary_key))
-        connection.execute(statement, rows)
+    statement = _insert(connection, table).on_conflict_do_nothing(index_elements=list(table.primary_key))
+    for chunk in chunks(rows, ROWS_AT_A_TIME):
+        connection.execute(statement, chunk)
+
+
+def insert_rows(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Insert new rows."""
+    for chunk in chunks(rows, ROWS_AT_A_TIME):
+        connection.execute(insert(table), chunk)
 
 
 def upsert(
@@ -227,8 +272,9 @@ def upsert(
     :param keys: default: the primary key.
     """
     names = list(keys or [column.name for column in table.primary_key])
-    unique = list({tuple(row[name] for name in names): row for row in rows}.values())
-    if unique:
+    for chunk in chunks(rows, ROWS_AT_A_TIME):
+        # PostgreSQL refuses a statement that writes the same row twice
+        unique = list({tuple(row[name] for name in names): row for row in chunk}.values())
         written = update or [name for name in unique[0] if name not in names]
         statement = _insert(connection, table)
         statement = statement.on_conflict_do_update(

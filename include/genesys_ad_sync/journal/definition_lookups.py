@@ -69,11 +69,16 @@ class DefinitionLookups(DefinitionStore):
 
     def facts_since(self, run: RunRecord, key: str) -> list[Any]:
         """Return what a run and those after it left under that key, the oldest first."""
-        fact = tables.fact.c
+        fact, content = tables.fact, tables.content
         those = select(RUN.id).where(RUN.definition == self._definition, RUN.id >= run.id)
-        statement = select(fact.value).where(fact.run.in_(those), fact.key == key).order_by(fact.run)
+        statement = (
+            select(fact.c.value, fact.c.content, content.c.value)
+            .select_from(fact.outerjoin(content, content.c.digest == fact.c.content))
+            .where(fact.c.run.in_(those), fact.c.key == key)
+            .order_by(fact.c.run)
+        )
         with self._database.reading() as connection:
-            return list(connection.scalars(statement))
+            return [value if digest is None else large for value, digest, large in connection.execute(statement)]
 
     def complete_readings(self, guids: Collection[Guid]) -> dict[Guid, datetime | None]:
         """Return when each AD group was last read completely.

@@ -6,13 +6,23 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, insert_new, upsert
 from genesys_ad_sync.model import Grant, Guid
 
 _GRANT = tables.grant.c
+_COLUMNS = (
+    _GRANT.genesys_group_id,
+    _GRANT.genesys_user_id,
+    _GRANT.user_guid,
+    _GRANT.group_guid,
+    _GRANT.by_dry_run,
+    _GRANT.was_manual,
+)
+GROUPS_AT_A_TIME = 50
+"""Groups whose grants one statement reads: each may have hundreds."""
 
 
 class Grants(DefinitionStore):
@@ -27,52 +37,49 @@ class Grants(DefinitionStore):
         return self._of_groups(genesys_group_ids, _GRANT.asleep_since.is_not(None))
 
     def _of_groups(self, genesys_group_ids: Collection[str], which: ColumnElement[bool]) -> list[Grant]:
+        statement = select(*_COLUMNS).where(_GRANT.definition == self._definition, which)
+        same: dict[str, str] = {}  # one string for each id, in however many grants
         with self._database.reading() as connection:
             return [
-                _as_grant(row)
-                for chunk in chunks(genesys_group_ids)
-                for row in connection.execute(
-                    select(tables.grant).where(
-                        _GRANT.definition == self._definition, _GRANT.genesys_group_id.in_(chunk), which
-                    )
-                )
+                _as_grant(row, same)
+                for chunk in chunks(genesys_group_ids, GROUPS_AT_A_TIME)
+                for row in connection.execute(statement.where(_GRANT.genesys_group_id.in_(chunk)))
             ]
 
     def of_users(self, user_guids: Collection[Guid]) -> list[Grant]:
         """Return the grants of these AD users, in all groups."""
+        statement = select(*_COLUMNS).where(_GRANT.definition == self._definition)
+        same: dict[str, str] = {}
         with self._database.reading() as connection:
             return [
-                _as_grant(row)
+                _as_grant(row, same)
                 for chunk in chunks(user_guids)
-                for row in connection.execute(
-                    select(tables.grant).where(_GRANT.definition == self._definition, _GRANT.user_guid.in_(chunk))
-                )
+                for row in connection.execute(statement.where(_GRANT.user_guid.in_(chunk)))
             ]
 
     def add(self, grants: Collection[Grant], at: datetime) -> None:
         """Store grants.
 
         A grant that exists keeps its first time, is awake, and is as manual as the new one. A grant that only dry runs
-        saw does not replace another. One that only dry runs saw does not replace another.
+        saw does not replace another.
         """
-        rows = [
-            {
-                "definition": self._definition,
-                "genesys_group_id": grant.genesys_group_id,
-                "genesys_user_id": grant.genesys_user_id,
-                "user_guid": grant.user_guid,
-                "group_guid": grant.group_guid,
-                "since": at,
-                "by_dry_run": grant.by_dry_run,
-                "asleep_since": None,
-                "was_manual": grant.was_manual,
-            }
-            for grant in grants
-        ]
         with self._database.writing() as connection:
-            insert_new(connection, tables.grant, [row for row in rows if row["by_dry_run"]])
-            live = [row for row in rows if not row["by_dry_run"]]
+            insert_new(connection, tables.grant, (self._columns(grant, at) for grant in grants if grant.by_dry_run))
+            live = (self._columns(grant, at) for grant in grants if not grant.by_dry_run)
             upsert(connection, tables.grant, live, ["by_dry_run", "asleep_since", "was_manual"])
+
+    def _columns(self, grant: Grant, at: datetime) -> dict[str, Any]:
+        return {
+            "definition": self._definition,
+            "genesys_group_id": grant.genesys_group_id,
+            "genesys_user_id": grant.genesys_user_id,
+            "user_guid": grant.user_guid,
+            "group_guid": grant.group_guid,
+            "since": at,
+            "by_dry_run": grant.by_dry_run,
+            "asleep_since": None,
+            "was_manual": grant.was_manual,
+        }
 
     def sleep(self, grants: Collection[Grant], at: datetime) -> None:
         """Let grants sleep whose removal is settled.
@@ -134,7 +141,13 @@ class Grants(DefinitionStore):
                     connection.execute(delete(tables.grant).where(*of_others, _GRANT.genesys_user_id.in_(chunk)))
 
 
-def _as_grant(row: Row[Any]) -> Grant:
+def _as_grant(row: Any, same: dict[str, str]) -> Grant:
+    genesys_group_id, genesys_user_id, user_guid, group_guid, by_dry_run, was_manual = row
     return Grant(
-        row.genesys_group_id, row.genesys_user_id, row.user_guid, row.group_guid, row.by_dry_run, row.was_manual
+        same.setdefault(genesys_group_id, genesys_group_id),
+        same.setdefault(genesys_user_id, genesys_user_id),
+        same.setdefault(user_guid, user_guid),
+        same.setdefault(group_guid, group_guid),
+        by_dry_run,
+        was_manual,
     )

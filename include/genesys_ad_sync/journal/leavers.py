@@ -56,7 +56,8 @@ class Leavers(DefinitionStore):
 
         The fact that they are gone, disabled or deleted stays known.
         """
-        with self._database.writing() as connection:
+        with self._database.preparing(self._definition) as (connection, take_turn):
+            take_turn()
             for chunk in chunks(guids):
                 connection.execute(
                     update(tables.user)

@@ -15,6 +15,15 @@ from genesys_ad_sync.journal.waiting import wake_changes
 from genesys_ad_sync.model import Action, GroupPair, Guid, Objection, PairState, Reason, RunKey
 
 _PAIR = tables.pair.c
+_COLUMNS = (  # each task reads all pairs, some several times: no time of theirs is made for it
+    _PAIR.group_guid,
+    _PAIR.genesys_group_id,
+    _PAIR.genesys_group_name,
+    _PAIR.rule,
+    _PAIR.baseline_at.is_not(None).label("has_baseline"),
+    _PAIR.confirmed_at.is_not(None).label("is_confirmed"),
+    _PAIR.rejected_at.is_not(None).label("is_rejected"),
+)
 
 
 @dataclass(frozen=True)
@@ -33,18 +42,21 @@ class MirrorPair:
 class Pairs(DefinitionStore):
     """The mapping of AD groups to Genesys groups, with its baselines."""
 
-    def active(self) -> list[GroupPair]:
-        """Return the pairs as last mapped, by rule."""
-        with self._database.reading() as connection:
-            return _pairs(connection, self._definition, active=True)
+    def active(self, genesys_group_id: str | None = None) -> list[GroupPair]:
+        """Return the pairs as last mapped, by rule.
 
-    def former(self) -> list[GroupPair]:
+        :param genesys_group_id: only those of this Genesys group.
+        """
+        with self._database.reading() as connection:
+            return _pairs(connection, self._definition, genesys_group_id, active=True)
+
+    def former(self, genesys_group_id: str | None = None) -> list[GroupPair]:
         """Return the pairs that no rule produces any more.
 
         ``has_baseline``: the pair had a baseline when it was last mapped.
         """
         with self._database.reading() as connection:
-            return _pairs(connection, self._definition, active=False)
+            return _pairs(connection, self._definition, genesys_group_id, active=False)
 
     def replace(
         self, pairs: Sequence[GroupPair], at: datetime, confirmed: Collection[tuple[Guid, str]] | None = None
@@ -206,9 +218,9 @@ def void_baselines(connection: Connection, definitions: Collection[str]) -> None
 
 
 def _state(row: Row[Any]) -> PairState:
-    if row.rejected_at is not None:
+    if row.is_rejected:
         return PairState.REJECTED
-    return PairState.NEW if row.confirmed_at is None else PairState.CONFIRMED
+    return PairState.CONFIRMED if row.is_confirmed else PairState.NEW
 
 
 def _confirm_undecided(
@@ -235,22 +247,26 @@ def _by_key(pairs: Collection[GroupPair]) -> dict[tuple[Guid, str], GroupPair]:
     return {(pair.group_guid, pair.genesys_group_id): pair for pair in pairs}
 
 
-def _pairs(connection: Connection, definition: str, *, active: bool) -> list[GroupPair]:
-    rows = connection.execute(
-        select(tables.pair)
+def _pairs(
+    connection: Connection, definition: str, genesys_group_id: str | None = None, *, active: bool
+) -> list[GroupPair]:
+    statement = (
+        select(*_COLUMNS)
         .where(_PAIR.definition == definition, _PAIR.active == active)
         .order_by(_PAIR.rule, _PAIR.group_guid, _PAIR.genesys_group_id)
     )
+    if genesys_group_id is not None:
+        statement = statement.where(_PAIR.genesys_group_id == genesys_group_id)
     return [
         GroupPair(
             group_guid=row.group_guid,
             genesys_group_id=row.genesys_group_id,
             genesys_group_name=row.genesys_group_name,
             rule=row.rule,
-            has_baseline=row.baseline_at is not None,
+            has_baseline=row.has_baseline,
             state=_state(row),
         )
-        for row in rows
+        for row in connection.execute(statement)
     ]
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Table, and_, delete, exists, func, select, update
 
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
+from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert, wait_for_preparers
 from genesys_ad_sync.journal.pairs import void_baselines
 from genesys_ad_sync.model import Decision, RunKey
 
@@ -76,7 +76,9 @@ class Renaming(DefinitionStore):
         all
         its groups are compared in full again: nobody has followed the former view since.
         """
-        with self._database.writing() as connection:
+        with self._database.preparing(former) as (connection, take_turn):
+            wait_for_preparers(connection, self._definition)
+            take_turn()
             has_lived = _has(connection, tables.pair, self._definition)  # a dry run stores none
             connection.execute(
                 update(tables.question)

@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, false, func, insert, or_, select, update
+from sqlalchemy import delete, false, func, or_, select, update
 
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import Store, chunks, upsert
+from genesys_ad_sync.journal.database import Store, chunks, insert_rows, upsert
 from genesys_ad_sync.journal.leases import check_fence
 from genesys_ad_sync.journal.settling import Settled, note_first_seen, settled_before, write_outcomes
 from genesys_ad_sync.journal.stored_row import row_from_json, row_to_json
@@ -34,8 +34,7 @@ class Rows(Store):
             present = (_ROW.run == run.id, _ROW.replaced == 0)
             connection.execute(update(tables.row).where(*present, _ROW.settled).values(replaced=_ROW.id))
             connection.execute(delete(tables.row).where(*present))
-            if rows:
-                connection.execute(insert(tables.row), [_as_columns(run, row) for row in rows])
+            insert_rows(connection, tables.row, (_as_columns(run, row) for row in rows))
 
     def of_run(self, run: RunRecord, lane: int | None = None) -> list[Row]:
         """Return the attempt's rows in the order of the plan.
@@ -174,7 +173,7 @@ class Rows(Store):
             else:
                 settled = settled_before(connection, run, rows)
                 write_outcomes(connection, run, rows, settled, at)
-            written = [
+            written = (
                 {
                     **_as_columns(run, settled.with_settler(row)),
                     "organisation": organisation,
@@ -182,7 +181,7 @@ class Rows(Store):
                     "settled": not run.dry_run and settled.is_own_work(row),
                 }
                 for row in rows
-            ]
+            )
             upsert(connection, tables.row, written, keys=["run", "key", "replaced"])
             return settled.elsewhere
 

@@ -25,6 +25,7 @@ from genesys_ad_sync.journal.external_ids import ExternalIds
 from genesys_ad_sync.journal.facts import Facts
 from genesys_ad_sync.journal.figures import Figures
 from genesys_ad_sync.journal.grants import Grants
+from genesys_ad_sync.journal.housekeeping import Housekeeping
 from genesys_ad_sync.journal.leases import Leases
 from genesys_ad_sync.journal.leavers import Leavers
 from genesys_ad_sync.journal.limit_counts import LimitCounts
@@ -161,6 +162,7 @@ class DefinitionJournal:
         self.refusals = Refusals(database, definition)
         self.waiting = Waiting(database, definition)
         self.notices = Notices(database, definition)
+        self.housekeeping = Housekeeping(database, definition)
         self.runs = journal.runs
         self.facts = journal.facts
         self.rows = journal.rows

@@ -17,6 +17,9 @@ from genesys_ad_sync.model import Change, DirectoryView, Guid
 SAME_END = timedelta(seconds=90)
 """AD shows the seconds that are left, and each reading takes some."""
 
+GROUPS_AT_A_TIME = 200
+"""Groups whose members are compared and written together: a copy of all would take as much memory as the view."""
+
 _MEMBERSHIP = tables.membership.c
 _GROUP = tables.group.c
 
@@ -30,7 +33,7 @@ class ViewUpdate:
     stay in ``after``. Of a gone group the memberships are kept, too, except those whose end DirSync reported.
     """
 
-    before: DirectoryView  # a part of the view, as loaded; ignored if `full`
+    before: DirectoryView | None  # the view or a part of it, as loaded; None: all that is stored, loaded here
     after: DirectoryView  # the same part as AD has it now
     changes: Sequence[Change] = ()  # what follows for people in AD groups
     complete: Collection[Guid] = ()  # groups that the poll read completely
@@ -42,14 +45,20 @@ class ViewUpdate:
     # Of groups that were read: temporary member -> when it leaves. A group that is missing keeps what is known.
     ends: Mapping[Guid, Mapping[Guid, datetime]] = field(default_factory=dict)
     told_ends: Mapping[Guid, Mapping[Guid, datetime]] = field(default_factory=dict)  # of members that DirSync reported
+    ends_doubt: bool = False  # the domain controller is beyond doubt again
 
 
-def write_view(connection: Connection, definition: str, update: ViewUpdate, at: datetime, poll: int) -> None:
-    """Write the difference between the two states, the tombstones, and which groups were read completely."""
-    _write_objects(connection, definition, update.before, update.after)
-    _write_members(connection, definition, update.before, update.after, at)
+def write_view(
+    connection: Connection, definition: str, update: ViewUpdate, before: DirectoryView, at: datetime, poll: int
+) -> None:
+    """Write the difference between the two states, the tombstones, and which groups were read completely.
+
+    Only the tables of groups, users and memberships are written, which no other task of other definitions writes.
+    """
+    _write_objects(connection, definition, before, update.after)
+    _write_members(connection, definition, before, update.after, at)
     _write_ends(connection, definition, update)
-    _write_gone(connection, definition, update, at)
+    _write_gone(connection, definition, update, before, at)
     _mark(connection, definition, tables.user, set(update.deleted) - update.after.users.keys(), deleted_at=at)
     _mark(connection, definition, tables.group, update.complete, complete_poll=poll)
 
@@ -57,22 +66,22 @@ def write_view(connection: Connection, definition: str, update: ViewUpdate, at: 
 def _write_members(
     connection: Connection, definition: str, before: DirectoryView, after: DirectoryView, at: datetime
 ) -> None:
-    had = dict(before.members)
-    had.update(_members_of(connection, definition, after.groups.keys() - before.groups.keys()))
-    added: dict[Guid, set[Guid]] = {}
-    for group_guid in after.groups:
-        has = after.members.get(group_guid, set())
-        had_members = had.get(group_guid, set())
-        added[group_guid] = has - had_members
-        for chunk in chunks(had_members - has):
-            connection.execute(
-                delete(tables.membership).where(
-                    _MEMBERSHIP.definition == definition,
-                    _MEMBERSHIP.group_guid == group_guid,
-                    _MEMBERSHIP.member_guid.in_(chunk),
+    for group_guids in chunks(after.groups, GROUPS_AT_A_TIME):
+        had = _members_of(connection, definition, [guid for guid in group_guids if guid not in before.groups])
+        added: dict[Guid, set[Guid]] = {}
+        for group_guid in group_guids:
+            has = after.members.get(group_guid, set())
+            had_members = had[group_guid] if group_guid in had else before.members.get(group_guid, set())
+            added[group_guid] = has - had_members
+            for chunk in chunks(had_members - has):
+                connection.execute(
+                    delete(tables.membership).where(
+                        _MEMBERSHIP.definition == definition,
+                        _MEMBERSHIP.group_guid == group_guid,
+                        _MEMBERSHIP.member_guid.in_(chunk),
+                    )
                 )
-            )
-    _insert_members(connection, definition, added, at)
+        _insert_members(connection, definition, added, at)
 
 
 def _write_ends(connection: Connection, definition: str, update: ViewUpdate) -> None:
@@ -107,8 +116,10 @@ def _write_ends(connection: Connection, definition: str, update: ViewUpdate) -> 
         )
 
 
-def _write_gone(connection: Connection, definition: str, update: ViewUpdate, at: datetime) -> None:
-    before, after, deleted = update.before, update.after, set(update.deleted)
+def _write_gone(
+    connection: Connection, definition: str, update: ViewUpdate, before: DirectoryView, at: datetime
+) -> None:
+    after, deleted = update.after, set(update.deleted)
     missing_groups = before.groups.keys() - after.groups.keys()
     missing_users = before.users.keys() - after.users.keys()
     if not update.full:
@@ -159,7 +170,7 @@ def _insert_members(
 
 
 def _write_objects(connection: Connection, definition: str, before: DirectoryView, after: DirectoryView) -> None:
-    groups = [
+    groups = (
         {
             "definition": definition,
             "guid": group.guid,
@@ -174,9 +185,9 @@ def _write_objects(connection: Connection, definition: str, before: DirectoryVie
         }
         for guid, group in after.groups.items()
         if before.groups.get(guid) != group
-    ]
+    )
     upsert(connection, tables.group, groups)
-    users = [
+    users = (
         {
             "definition": definition,
             "guid": user.guid,
@@ -194,7 +205,7 @@ def _write_objects(connection: Connection, definition: str, before: DirectoryVie
         }
         for guid, user in after.users.items()
         if before.users.get(guid) != user
-    ]
+    )
     upsert(connection, tables.user, users)
 
 

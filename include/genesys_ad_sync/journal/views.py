@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, true
+from sqlalchemy import Connection, Row, Select, func, select, true
 
 from genesys_ad_sync.errors import JournalConflict
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.changes import as_columns
-from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
+from genesys_ad_sync.journal.changes import as_columns, believe_doubted
+from genesys_ad_sync.journal.database import DefinitionStore, chunks, insert_rows, upsert
 from genesys_ad_sync.journal.refusals import lift_for_people
 from genesys_ad_sync.journal.view_writer import ViewUpdate, write_view
 from genesys_ad_sync.journal.waiting import wake_changes
@@ -188,7 +189,7 @@ class Views(DefinitionStore):
             return frozenset(row.guid for row in _by_guid(connection, statement, _USER.guid, guids))
 
     def deleted_users(self) -> frozenset[Guid]:
-        """Return the former members whose tombstone was seen."""
+        """Return the former members whose tombstone was seen. An index holds these alone."""
         statement = select(_USER.guid).where(_USER.definition == self._definition, _USER.deleted_at.is_not(None))
         with self._database.reading() as connection:
             return frozenset(connection.scalars(statement))
@@ -217,30 +218,37 @@ class Views(DefinitionStore):
         :raises JournalConflict: another run moved the cursor meanwhile. Nothing was written.
         """
         definition, at = self._definition, cursor.polled_at
-        with self._database.writing() as connection:
-            stored = _cursor_row(connection, definition)
-            stored_poll = None if stored is None else stored.poll
-            if stored_poll != expected_poll:
-                raise JournalConflict(
-                    f"Another run polled {definition!r} meanwhile (poll {stored_poll}, not {expected_poll}). "
-                    "Let the task be retried."
-                )
+        with self._database.preparing(definition) as (connection, take_turn):
+            stored = self._expected(connection, expected_poll)
             poll = 1 if stored is None else stored.poll + 1
-            changes = [replace(change, poll=poll) for change in update.changes]
             began_at = at if stored is None else stored.began_at
-            if update.full:
-                update = replace(update, before=_full_view(connection, definition))
-            write_view(connection, definition, update, at, poll)
-            _take_up_again(connection, definition, update)
+            before = _full_view(connection, definition) if update.before is None else update.before
+            write_view(connection, definition, update, before, at, poll)
+            take_turn()
+            self._expected(connection, expected_poll)  # somebody may have renamed the definition
+            _take_up_again(connection, definition, update, before)
             _write_cursor(connection, definition, scope, poll, began_at, cursor)
-            if changes:
-                connection.execute(insert(tables.change), [as_columns(definition, change) for change in changes])
+            if update.ends_doubt:
+                believe_doubted(connection, definition)
+            changes = (as_columns(definition, replace(change, poll=poll)) for change in update.changes)
+            insert_rows(connection, tables.change, changes)
             return poll
 
+    def _expected(self, connection: Connection, expected_poll: int | None) -> Row[Any] | None:
+        """Return the stored cursor. Raise JournalConflict if it is another one."""
+        stored = _cursor_row(connection, self._definition)
+        stored_poll = None if stored is None else stored.poll
+        if stored_poll != expected_poll:
+            raise JournalConflict(
+                f"Another run polled {self._definition!r} meanwhile (poll {stored_poll}, not {expected_poll}). "
+                "Let the task be retried."
+            )
+        return stored
 
-def _take_up_again(connection: Connection, definition: str, update: ViewUpdate) -> None:
+
+def _take_up_again(connection: Connection, definition: str, update: ViewUpdate, before: DirectoryView) -> None:
     """Let runs take up what waits for people and AD groups that have changed."""
-    before, after = update.before, update.after
+    after = update.after
     people = {guid for guid, user in after.users.items() if before.users.get(guid) != user}
     people |= (before.users.keys() - after.users.keys()) | set(update.deleted)
     people |= {change.user_guid for change in update.changes if change.user_guid}
@@ -291,11 +299,13 @@ def _full_view(connection: Connection, definition: str) -> DirectoryView:
         view = DirectoryView(groups={row.guid: _as_group(row) for row in groups})
         users = streamed.execute(select(tables.user).where(_USER.definition == definition, _USER.gone_at.is_(None)))
         view.users = {row.guid: as_user(row) for row in users}
+        view.members = {guid: set() for guid in view.groups}
         _add_members(
             view,
             streamed.execute(
                 select(_MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid).where(_MEMBERSHIP.definition == definition)
             ),
+            {guid: guid for objects in (view.groups, view.users) for guid in objects},
         )
     finally:
         connection.execution_options(yield_per=None)
@@ -305,58 +315,39 @@ def _full_view(connection: Connection, definition: str) -> DirectoryView:
 def _closure(
     connection: Connection, definition: str, roots: Collection[Guid], *, with_gone: bool = False
 ) -> DirectoryView:
+    """Return the part below the roots.
+
+    Each object is asked for once, however many groups contain it.
+    """
     view = DirectoryView()
     there = true() if with_gone else _GROUP.gone_at.is_(None)
     user_there = true() if with_gone else _USER.gone_at.is_(None)
-    frontier = set(roots)
+    of_group = select(_MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid).where(_MEMBERSHIP.definition == definition)
+    known = {guid: guid for guid in roots}
+    frontier: Collection[Guid] = list(known)
     while frontier:
-        below: set[Guid] = set()
-        for chunk in chunks(frontier):
-            groups = connection.execute(
-                select(tables.group).where(_GROUP.definition == definition, _GROUP.guid.in_(chunk), there)
-            )
-            view.groups.update((row.guid, _as_group(row)) for row in groups)
-            below.update(
-                connection.scalars(
-                    select(_MEMBERSHIP.member_guid)
-                    .join(
-                        tables.group,
-                        (_GROUP.definition == _MEMBERSHIP.definition) & (_GROUP.guid == _MEMBERSHIP.member_guid),
-                    )
-                    .where(
-                        _MEMBERSHIP.definition == definition,
-                        _MEMBERSHIP.group_guid.in_(chunk),
-                        there,
-                    )
-                    .distinct()
-                )
-            )
-        frontier = below - view.groups.keys()
-    for chunk in chunks(view.groups):
-        inside = (_MEMBERSHIP.definition == definition, _MEMBERSHIP.group_guid.in_(chunk))
-        users = connection.execute(
-            select(tables.user).where(
-                _USER.definition == definition,
-                _USER.guid.in_(select(_MEMBERSHIP.member_guid).where(*inside)),
-                user_there,
-            )
-        )
-        view.users.update((row.guid, as_user(row)) for row in users)
-    for chunk in chunks(view.groups):
-        inside = (_MEMBERSHIP.definition == definition, _MEMBERSHIP.group_guid.in_(chunk))
-        _add_members(view, connection.execute(select(_MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid).where(*inside)))
-    for guid in view.groups:
-        view.members.setdefault(guid, set())
+        statement = select(tables.group).where(_GROUP.definition == definition, there)
+        groups = {row.guid: _as_group(row) for row in _by_guid(connection, statement, _GROUP.guid, frontier)}
+        view.groups.update(groups)
+        view.members.update((guid, set()) for guid in groups)
+        before = len(known)
+        _add_members(view, _by_guid(connection, of_group, _MEMBERSHIP.group_guid, groups), known)
+        frontier = list(islice(known, before, None))  # a member that is a group has members, too
+    people = {guid for members in view.members.values() for guid in members} - view.groups.keys()
+    users = select(tables.user).where(_USER.definition == definition, user_there)
+    view.users.update((row.guid, as_user(row)) for row in _by_guid(connection, users, _USER.guid, people))
     return view
 
 
-def _add_members(view: DirectoryView, memberships: Iterable[Any]) -> None:
-    # One string object per guid, not one per membership: a quarter of the memory with 200,000 of them
-    known: dict[Guid, Guid] = {guid: guid for objects in (view.groups, view.users) for guid in objects}
-    view.members = {guid: view.members.get(guid, set()) for guid in view.groups}
+def _add_members(view: DirectoryView, memberships: Iterable[Any], known: dict[Guid, Guid]) -> None:
+    """Add the members of groups that the view has.
+
+    ``known``: one string for each guid, however often it is read.
+    """
     for group_guid, member_guid in memberships:
-        if group_guid in view.members:  # else it is gone
-            view.members[group_guid].add(known.setdefault(member_guid, member_guid))
+        members = view.members.get(group_guid)
+        if members is not None:  # else the group is gone
+            members.add(known.setdefault(member_guid, member_guid))
 
 
 def _by_guid(

@@ -55,7 +55,7 @@ class DirectoryGroup:
     ends_at: datetime | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DirectoryUser:
     """A member that is not a group.
 

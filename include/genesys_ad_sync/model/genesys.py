@@ -26,7 +26,7 @@ class GenesysGroup:
     owners: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GenesysUser:
     """A user of Genesys Cloud."""
 

@@ -52,7 +52,7 @@ class SkippedGroup:
     detail: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Grant:
     """A membership that AD owns: ``user_guid`` was granted it through ``group_guid``.
 

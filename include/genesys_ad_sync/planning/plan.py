@@ -80,11 +80,41 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Draft:
-    """The rows of one target before limits and approvers."""
+    """The rows of one target before limits and approvers, and what else follows from it.
 
-    facts: TargetFacts
+    The facts of the target are not kept: of thousands of targets they would take hundreds of megabytes.
+    ``asks``: row key -> why a person is asked.
+    """
+
+    group_id: str
     rows: tuple[Row, ...]
-    asked_after_trial: frozenset[str]
+    asks: Mapping[str, Reason]
+    result: GroupResult
+    is_compared: bool
+    proven_by: int
+    new_grants: tuple[Grant, ...]
+    stale_grants: tuple[Grant, ...]
+    trial: tuple[DryEvidence, ...]
+
+    @classmethod
+    def of(cls, facts: TargetFacts, waiting: Collection[str]) -> _Draft:
+        """Decide one target alone. ``waiting``: keys of rows that are not tried yet."""
+        decided = [row for row in rows_of_target(facts) if row.key not in waiting]
+        asked = asked_after_trial(decided, facts)
+        rows = tuple(with_trial_limit(decided, asked, facts))
+        asks = dict.fromkeys(asked, Reason.OVER_LIMIT)
+        asks |= {row.key: reason for row in rows if (reason := why_asked(row, facts))}
+        return cls(
+            group_id=facts.target.genesys_group.id,
+            rows=rows,
+            asks=asks,
+            result=group_result(facts),
+            is_compared=facts.is_compared,
+            proven_by=facts.target.proven_by or 0,
+            new_grants=(*new_grants(facts), *carried_grants(facts), *transferred_grants(facts, rows)),
+            stale_grants=tuple(stale_grants(facts)),
+            trial=tuple(dry_evidence(facts)) if facts.context.dry_run else (),
+        )
 
 
 def plan(
@@ -104,16 +134,13 @@ def plan(
     """
     drafts = _drafts(targets, matches, definition, context, waiting.keys)
     rows = [row for draft in drafts for row in draft.rows]
-    asks = {key: Reason.OVER_LIMIT for draft in drafts for key in draft.asked_after_trial}
-    asks |= {row.key: reason for draft in drafts for row in draft.rows if (reason := why_asked(row, draft.facts))}
+    asks = {key: reason for draft in drafts for key, reason in draft.asks.items()}
     limited = apply_limits(rows, [GroupMembers.of(target) for target in targets], definition, context, asks)
     others = [row for group in unmapped for row in rows_of_unmapped(group, context)]
     others += rows_of_waiting(waiting, targets, context)
     left_alone = _drafts(waiting.targets, matches, definition, context, waiting.keys)
     made = _assemble(drafts, limited, others, definition, context)
-    return dataclasses.replace(
-        made, group_results=(*made.group_results, *(group_result(draft.facts) for draft in left_alone))
-    )
+    return dataclasses.replace(made, group_results=(*made.group_results, *(draft.result for draft in left_alone)))
 
 
 def _drafts(
@@ -126,13 +153,7 @@ def _drafts(
     """Decide each target alone. ``waiting``: keys of rows that are not tried yet."""
     _refuse_doubles(targets)
     claims = claims_by_genesys_user(matches, context.relinks)
-    drafts = []
-    for target in targets:
-        facts = TargetFacts.of(target, matches, claims, definition, context)
-        rows = [row for row in rows_of_target(facts) if row.key not in waiting]
-        asked = asked_after_trial(rows, facts)
-        drafts.append(_Draft(facts, with_trial_limit(rows, asked, facts), asked))
-    return drafts
+    return [_Draft.of(TargetFacts.of(target, matches, claims, definition, context), waiting) for target in targets]
 
 
 def _assemble(
@@ -147,28 +168,19 @@ def _assemble(
     rows: Sequence[Row] = sorted((*limited.rows, *others, *lost), key=order)
     if not context.dry_run:
         rows = assign_lanes(rows, definition.genesys.write, most=1 if context.client_refused else MAX_LANES)
-    all_facts = [draft.facts for draft in drafts]
-    proven_by = {facts.target.genesys_group.id: facts.target.proven_by or 0 for facts in all_facts}
+    proven_by = {draft.group_id: draft.proven_by for draft in drafts}
     return Plan(
         rows=tuple(rows),
-        group_results=tuple(map(group_result, all_facts)),
+        group_results=tuple(draft.result for draft in drafts),
         comparison_changes=tuple(
             (row.key, change)
             for row in rows
             for change in comparison_changes(row, context, proven_by.get(row.genesys_group_id or "", 0))
         ),
-        new_grants=tuple(
-            grant
-            for draft in drafts
-            for grant in (
-                *new_grants(draft.facts),
-                *carried_grants(draft.facts),
-                *transferred_grants(draft.facts, draft.rows),
-            )
-        ),
-        stale_grants=tuple(grant for facts in all_facts for grant in stale_grants(facts)),
-        trial=tuple(one for facts in all_facts for one in dry_evidence(facts)) if context.dry_run else (),
-        compared_groups=frozenset(facts.target.genesys_group.id for facts in all_facts if facts.is_compared),
+        new_grants=tuple(grant for draft in drafts for grant in draft.new_grants),
+        stale_grants=tuple(grant for draft in drafts for grant in draft.stale_grants),
+        trial=tuple(one for draft in drafts for one in draft.trial),
+        compared_groups=frozenset(draft.group_id for draft in drafts if draft.is_compared),
         hash=content_hash(rows),
         fail_reason=fail_reason(limited.check, definition),
         needs_approval=limited.needs_approval,

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from genesys_ad_sync.directory import replica_trust
-from genesys_ad_sync.directory.apply_delta import apply_delta, merged
+from genesys_ad_sync.directory.apply_delta import merged
 from genesys_ad_sync.directory.link_metadata import MetadataReader
 from genesys_ad_sync.directory.membership import difference, retain_unreadable
 from genesys_ad_sync.directory.reader import DirectoryReader
-from genesys_ad_sync.directory.results import Delta, GroupReading, Snapshot
+from genesys_ad_sync.directory.results import Delta, Snapshot
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import CursorRejected, JournalConflict
 from genesys_ad_sync.journal import ViewUpdate
@@ -30,6 +30,7 @@ from genesys_ad_sync.polling.announced import (
     nothing_listed,
     with_due_ends,
 )
+from genesys_ad_sync.polling.compared_part import compared_part
 from genesys_ad_sync.polling.confirmation import confirm_held_changes
 from genesys_ad_sync.polling.doubts import Step, hold_doubtful, why_doubted, without_hold_if_told
 from genesys_ad_sync.polling.evidence import with_evidence
@@ -151,7 +152,8 @@ class DirectoryPoller:
             return self._incremental(stored, {*groups, *more})
         observed_at = max(delta.read_until, reading.read_until) if reading is not None else delta.read_until
         step = self._step(stored, delta.cursor, delta, delta.deleted, observed_at)
-        before, after, roots, kept = self._compared_part(delta, reading, groups)
+        part = compared_part(self._journal, self.reader.objects, self.scope, delta, reading, groups)
+        before, after, roots, kept = part.before, part.after, part.roots, part.unreadable
         learn_ends(self.reader.objects, delta, after.groups)
         read = reading.complete - kept if reading is not None else frozenset()
         # not only what was read to prove it: a group that was touched is read again, too
@@ -169,47 +171,6 @@ class DirectoryPoller:
             poll, step.cursor.polled_at, dict.fromkeys(complete, poll), notes, full=False, losses=doubt.losses
         )
 
-    def _compared_part(
-        self, delta: Delta, reading: GroupReading | None, groups: Collection[Guid]
-    ) -> tuple[DirectoryView, DirectoryView, set[Guid], set[Guid]]:
-        """Return the part of the view that is touched, before and after.
-
-        With it, the groups in scope above it, and the members that are still listed but could not be read.
-        """
-        touched = set(delta.mentioned)
-        if delta.primary_groups:
-            touched |= self._journal.views.groups_with_rids(set(delta.primary_groups.values()))
-        wanted = touched | set(groups)
-        roots = self._journal.views.groups_above(wanted) if wanted else set()
-        before = self._journal.views.load(roots | set(groups)) if wanted else DirectoryView()
-        start, kept = _as_read(before, reading, self.scope) if reading is not None else (before, set())
-        after = apply_delta(start, delta, self.reader.objects) if touched else start
-        roots |= {guid for guid, group in after.groups.items() if group.in_scope}
-        return *self._include_parent_groups(before, after, roots), kept
-
-    def _include_parent_groups(
-        self, before: DirectoryView, after: DirectoryView, roots: set[Guid]
-    ) -> tuple[DirectoryView, DirectoryView, set[Guid]]:
-        """Extend the compared part by groups that contain what has changed.
-
-        Such as a nested group that several groups contain: afterwards the view shows no difference any more.
-        """
-        altered = {
-            guid
-            for known, now in (
-                (before.groups, after.groups),
-                (before.members, after.members),
-                (before.users, after.users),
-            )
-            for guid in now
-            if known.get(guid) != now[guid]
-        }
-        others = self._journal.views.groups_above(altered) - roots if altered else set()
-        if not others:
-            return before, after, roots
-        more = self._journal.views.load(others)
-        return merged(more, DirectoryView(), before), merged(more, before, after), roots | others
-
     # -- everything -----------------------------------------------------------------------------------
 
     @gc_paused()
@@ -219,7 +180,7 @@ class DirectoryPoller:
         cursor = replica_trust.trusted_cursor(reading.cursor)
         complete = self._unless_canary_missing(reading.complete)
         ends = self.reader.objects.take_ends()
-        update = ViewUpdate(DirectoryView(), reading.view, complete=complete, full=True, ends=ends)
+        update = ViewUpdate(None, reading.view, complete=complete, full=True, ends=ends)
         poll = self._journal.views.advance(update, cursor=cursor, scope=self.scope.fingerprint, expected_poll=None)
         notes = (reason, *reading.warnings, *self._note_on_non_users(reading.view), *self._note_on_canary())
         return PollResult(poll, cursor.polled_at, dict.fromkeys(complete, poll), notes, full=True)
@@ -346,17 +307,16 @@ class DirectoryPoller:
         left = {group: removed for group, (_, removed) in told.items() if removed}
         told_ends = step.delta.ends if step.delta is not None else {}
         update = replace(
-            update, deleted=step.deleted, left=left, ends=self.reader.objects.take_ends(), told_ends=told_ends
+            update,
+            deleted=step.deleted,
+            left=left,
+            ends=self.reader.objects.take_ends(),
+            told_ends=told_ends,
+            ends_doubt=step.stored.cursor.doubted_since is not None and step.cursor.doubted_since is None,
         )
-        with self._journal.together():
-            if step.stored.cursor.doubted_since is not None and step.cursor.doubted_since is None:
-                self._journal.changes.believe_doubted()
-            return self._journal.views.advance(
-                update,
-                cursor=step.cursor,
-                scope=self.scope.fingerprint,
-                expected_poll=step.stored.poll,
-            )
+        return self._journal.views.advance(
+            update, cursor=step.cursor, scope=self.scope.fingerprint, expected_poll=step.stored.poll
+        )
 
     def _forget_links(self, deleted: Collection[Guid]) -> None:
         """Drop links of deleted accounts: a new account may have the Genesys user now."""
@@ -376,20 +336,3 @@ class DirectoryPoller:
 
     def _note_on_non_users(self, view: DirectoryView) -> list[str]:
         return note_on_non_users(view, nested=self.scope.nested_groups)
-
-
-def _as_read(before: DirectoryView, reading: GroupReading, scope: Scope) -> tuple[DirectoryView, set[Guid]]:
-    """Return ``before`` with the reading in its place, and the unreadable members.
-
-    Groups that were not found stay: DirSync and the whole view know whether they were deleted or cannot be seen.
-    """
-    fresh = DirectoryView(
-        dict(reading.view.groups),
-        dict(reading.view.users),
-        {guid: set(members) for guid, members in reading.view.members.items()},
-    )
-    kept = retain_unreadable(before, fresh, reading.unresolved, nested=scope.nested_groups)
-    as_read = DirectoryView(
-        {**before.groups, **fresh.groups}, {**before.users, **fresh.users}, {**before.members, **fresh.members}
-    )
-    return as_read, kept

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from genesys_ad_sync.directory.link_metadata import LinkHistory, MetadataReader, guids_by_dn, rebuild_changes
+from genesys_ad_sync.directory.link_metadata import LinkHistory, MetadataReader, guids_by_dn
 from genesys_ad_sync.directory.membership import nested_groups
+from genesys_ad_sync.directory.past import rebuild_changes
 from genesys_ad_sync.errors import WindowError
 from genesys_ad_sync.model import DirectoryView, Guid, RunRecord
 from genesys_ad_sync.polling.poller import DirectoryPoller

@@ -13,7 +13,7 @@ from genesys_ad_sync.planning import Target
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPARED, EMPTY_SOURCES, LAST_CHANGE
 from genesys_ad_sync.run.policy import mirrors
-from genesys_ad_sync.run.targets import newest_pairs
+from genesys_ad_sync.run.targets import pairs_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def read_mirror(task: TaskContext, targets: Sequence[Target]) -> MirrorState:
         return MirrorState()
     group_ids = {target.genesys_group.id for target in targets}
     stored = {(p.group_guid, p.genesys_group_id): p for p in task.journal.pairs.mirrors(group_ids)}
-    pairs = [pair for pair in newest_pairs(task) if pair.genesys_group_id in group_ids]
+    pairs = pairs_of(task, targets)
     confirmed = {key for key, pair in stored.items() if pair.confirmed}
     unconfirmed = {p.genesys_group_id for p in pairs if (p.group_guid, p.genesys_group_id) not in confirmed}
     empty = {target.genesys_group.id: _without_members(target) for target in targets}

@@ -15,7 +15,7 @@ from genesys_ad_sync.planning import Plan, Target
 from genesys_ad_sync.planning.new_pairs import PairKey, key_of, need_nobody, with_states
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import StoredApproval
-from genesys_ad_sync.run.targets import newest_pairs
+from genesys_ad_sync.run.targets import newest_pairs, pairs_of
 from genesys_ad_sync.settings import SyncDefinition
 
 # -- for `map_groups` ---------------------------------------------------------------------------------
@@ -85,7 +85,7 @@ def with_decisions(task: TaskContext, targets: Iterable[Target]) -> tuple[Target
     targets = tuple(targets)
     if not any(target.unconfirmed or target.former_sources for target in targets):  # rejected pairs are among these
         return targets
-    pairs = {key_of(pair): pair for pair in newest_pairs(task)}
+    pairs = {key_of(pair): pair for pair in pairs_of(task, targets)}
     rejections = task.journal.pairs.rejections()
     before = _fed_before(task, pairs)
 

@@ -20,17 +20,22 @@ class Objections:
     ended_rejections: frozenset[str] = frozenset()
 
 
-def objections(task: TaskContext) -> Objections:
+def objections(task: TaskContext, genesys_group_id: str | None = None) -> Objections:
     """Return what persons decided against changes, as far as AD has reported nothing newer since.
+
+    ``genesys_group_id``: only in this Genesys group.
 
     - A newer change of that membership ends it, through whatever AD group.
     - What keeps somebody in a group ends with the account: when it is disabled or deleted, or expires. A rejection only
       where expired accounts are removed.
     """
     pins, rejections = task.journal.pins.all(), task.journal.questions.rejections()
-    if not pins and not rejections:
-        return Objections()
     rejected = {subject: RowKey.parse(subject) for subject in rejections}
+    if genesys_group_id is not None:
+        pins = {membership: pin for membership, pin in pins.items() if membership[0] == genesys_group_id}
+        rejected = {subject: key for subject, key in rejected.items() if key.target == genesys_group_id}
+    if not pins and not rejected:
+        return Objections()
     newest = newest_told(task, {*pins, *((key.target, key.person) for key in rejected.values())})
     expired, gone = _ended_accounts(task)
     ended_pins = {
@@ -44,7 +49,7 @@ def objections(task: TaskContext) -> Objections:
         if newest[key.target, key.person] > rejections[subject].last_change
         or (_ends_with_account(rejections[subject]) and key.person in gone)
     }
-    standing = {subject: one for subject, one in rejections.items() if subject not in ended_rejections}
+    standing = {subject: rejections[subject] for subject in rejected if subject not in ended_rejections}
     for membership, pin in pins.items():
         if membership not in ended_pins:
             standing |= {str(RowKey(*membership, action)): pin for action in _held_by(pin)}

@@ -74,21 +74,32 @@ def collect(task: TaskContext) -> Work:
 
 
 def target_of(task: TaskContext, genesys_group_id: str) -> Target:
-    """Return one Genesys group by the newest view, without changes, for the check before writing."""
-    pairs = newest_pairs(task)
-    [target] = _targets(task, {genesys_group_id: []}, pairs, _former_pairs(task, pairs), frozenset())
+    """Return one Genesys group by the newest view, without changes, for the check before writing.
+
+    No other pair is read: `patch` asks for thousands of groups, one by one.
+    """
+    pairs = newest_pairs(task, genesys_group_id)
+    former = _former_pairs(task, pairs, genesys_group_id)
+    [target] = _targets(task, {genesys_group_id: []}, pairs, former, frozenset())
     return target
 
 
-def newest_pairs(task: TaskContext) -> Sequence[GroupPair]:
-    """Return the newest mapping.
+def newest_pairs(task: TaskContext, genesys_group_id: str | None = None) -> Sequence[GroupPair]:
+    """Return the newest mapping, or its pairs of one Genesys group.
 
     Another run may have mapped by edited rules since this one did. A dry run stores no pairs in the journal; it goes by
     its own.
     """
-    if task.run.dry_run:
-        return task.facts.required(MAPPING).pairs
-    return task.journal.pairs.active()
+    if not task.run.dry_run:
+        return task.journal.pairs.active(genesys_group_id)
+    mapped = task.facts.required(MAPPING).pairs
+    return [pair for pair in mapped if genesys_group_id in (None, pair.genesys_group_id)]
+
+
+def pairs_of(task: TaskContext, targets: Sequence[Target]) -> list[GroupPair]:
+    """Return the pairs of these targets by the newest mapping."""
+    ids = {target.genesys_group.id for target in targets}
+    return [pair for pair in newest_pairs(task, *(ids if len(ids) == 1 else ())) if pair.genesys_group_id in ids]
 
 
 # -- decisions ----------------------------------------------------------------------------------------
@@ -162,13 +173,16 @@ def with_unsettled(changes: Mapping[str, Sequence[Change]], unsettled: Mapping[s
 # -- parts --------------------------------------------------------------------------------------------
 
 
-def _former_pairs(task: TaskContext, pairs: Iterable[GroupPair]) -> list[GroupPair]:
+def _former_pairs(
+    task: TaskContext, pairs: Iterable[GroupPair], genesys_group_id: str | None = None
+) -> list[GroupPair]:
     """Return pairs that no rule makes any more and that may have granted something.
 
     A dry run, which stores no pairs in the journal, works out the same.
     """
     today = {(pair.group_guid, pair.genesys_group_id) for pair in pairs}
-    once = [*task.journal.pairs.former(), *task.journal.pairs.active()]
+    stored = task.journal.pairs
+    once = [*stored.former(genesys_group_id), *stored.active(genesys_group_id)]
     return [pair for pair in once if (pair.group_guid, pair.genesys_group_id) not in today]
 
 

@@ -110,6 +110,8 @@ def resolve(
     - ``unsure``: users whose link is not enough, whatever the targets say.
     - ``compare_with_all``: compare users that no look-up finds with a listing of all users.
     """
+    if not guids:
+        return {}
     links = task.journal.links.all()
     checked = _to_look_at(task, targets, guids, links, unsure)
     return _resolve(task, guids, links, checked, compare_with_all=compare_with_all)

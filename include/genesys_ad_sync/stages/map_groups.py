@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,7 @@ from typing import Any
 from genesys_ad_sync.genesys.errors import AmbiguousExternalId
 from genesys_ad_sync.mapping import ExternalIds, needed_external_ids
 from genesys_ad_sync.mapping import map_groups as map_purely
-from genesys_ad_sync.model import GenesysGroup, GroupPair, Mode, Reason, SkippedGroup
+from genesys_ad_sync.model import GenesysGroup, GroupPair, Guid, Mode, Reason, SkippedGroup
 from genesys_ad_sync.run import new_pairs, protection
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import HIDDEN_GROUPS, MAPPING, StoredMapping
@@ -21,6 +22,8 @@ from genesys_ad_sync.run.refusals import lift_where_listing_changed
 from genesys_ad_sync.run.renaming import note_left_behind
 
 MISSING_EXTERNAL_ID_TTL = timedelta(days=1)
+PAIRS_SHOWN = 100
+"""New and former pairs in the XCom. The journal has all of them."""
 
 HIDDEN_NOTE = (
     "Genesys Cloud counts {all} groups and hides {hidden} of them from this OAuth client. Additions go on where the "
@@ -46,6 +49,7 @@ def map_groups(task: TaskContext) -> dict[str, Any]:
     if hidden:
         task.note(HIDDEN_NOTE.format(hidden=hidden, all=len(genesys_groups) + hidden))
         pairs, skipped = _with_hidden_groups(task, genesys_groups, pairs, skipped)
+    before = {(pair.group_guid, pair.genesys_group_id) for pair in task.journal.pairs.active()}
     stored = _record(task, genesys_groups, pairs, skipped)
     protection.note_names(task, genesys_groups)
     if not task.run.dry_run:
@@ -56,9 +60,17 @@ def map_groups(task: TaskContext) -> dict[str, Any]:
     note_left_behind(task, fed)
     note_listed_owners(task, genesys_groups, fed)
     task.log(f"{len(stored.pairs)} AD groups mapped to {len(fed)} Genesys groups, {len(stored.skipped)} skipped")
+    return _summary(stored, before)
+
+
+def _summary(stored: StoredMapping, before: Collection[tuple[Guid, str]]) -> dict[str, Any]:
+    """Return counts and what has changed, for the XCom. ``before``: the pairs until now."""
+    pairs = {(pair.group_guid, pair.genesys_group_id) for pair in stored.pairs}
     return {
-        "pairs": {pair.group_guid: pair.genesys_group_id for pair in stored.pairs},
-        "skipped": {skipped.group_guid: skipped.reason.value for skipped in stored.skipped},
+        "pairs": len(pairs),
+        "skipped": Counter(skipped.reason.value for skipped in stored.skipped),
+        "new": dict(sorted(pairs - set(before))[:PAIRS_SHOWN]),
+        "gone": dict(sorted(set(before) - pairs)[:PAIRS_SHOWN]),
     }
 
 

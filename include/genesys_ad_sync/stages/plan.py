@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from genesys_ad_sync.journal.database import chunks
 from genesys_ad_sync.model import Reason, Row, RunKey, RunRecord, Status
 from genesys_ad_sync.planning import Plan
 from genesys_ad_sync.planning.lanes import lane_batches
@@ -27,6 +28,9 @@ from genesys_ad_sync.run.trial import record_trial
 from genesys_ad_sync.run.undo import UndoInputs, gather_undo_inputs, undo_run
 from genesys_ad_sync.settings import Limits
 from genesys_ad_sync.writing.ownership import drop_grants_of_settled_removals, grant_settled_adds
+
+GRANTS_AT_A_TIME = 5000
+"""Grants that are stored in one transaction, in which no other run may write."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ def _decide_undisturbed(task: TaskContext, inputs: PlanInputs | UndoInputs) -> R
     The second plan leaves open what that other run's writing may have changed.
     """
     decided = inputs.decide(task.definition)
+    decided = _with_grants_stored(task, inputs, decided)
     with task.journal.together():
         if inputs.fence is None or inputs.fence == next_fence(task):
             return record_plan(task, inputs, decided)
@@ -64,6 +69,24 @@ def _decide_undisturbed(task: TaskContext, inputs: PlanInputs | UndoInputs) -> R
     decided = inputs.decide(task.definition)
     with task.journal.together():
         return record_plan(task, inputs, decided)
+
+
+def _with_grants_stored(task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Plan) -> Plan:
+    """Store many new grants ahead of the plan; return it with the rest.
+
+    Others may write between two parts. Each part is true by itself: AD wants these memberships and Genesys has them, as
+    long as no other run has written since it was asked.
+    """
+    if task.run.dry_run or inputs.fence is None or len(decided.new_grants) <= GRANTS_AT_A_TIME:
+        return decided
+    later = set(inputs.sleepers.ended)  # a grant that ends now must end first
+    ahead = [grant for grant in decided.new_grants if grant not in later]
+    for chunk in chunks(ahead, GRANTS_AT_A_TIME):
+        with task.journal.together():
+            if inputs.fence != next_fence(task):
+                return decided
+            task.journal.grants.add(chunk, task.clock())
+    return replace(decided, new_grants=tuple(grant for grant in decided.new_grants if grant in later))
 
 
 def record_plan(task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Plan) -> Recorded:

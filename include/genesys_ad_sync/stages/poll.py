@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from genesys_ad_sync.directory.accounts import account_states
@@ -30,6 +31,8 @@ from genesys_ad_sync.run.renaming import take_over_former
 from genesys_ad_sync.settings import SyncDefinition
 
 PROOF_ROUNDS = 3
+GROUPS_SHOWN = 100
+"""AD groups with changes in the XCom. The journal has all of them."""
 _IN_DOUBT = Reason.OTHER_DOMAIN_CONTROLLER
 
 
@@ -205,7 +208,9 @@ def _summary(
     task: TaskContext, request: RunRequest, run: RunRecord, polled: PollResult, changes: Sequence[Change]
 ) -> dict[str, Any]:
     """Log the result and return it for the XCom."""
-    groups = Counter(change.group_guid for change in changes)
+    groups: dict[Guid, Counter[str]] = {}
+    for change in changes:
+        groups.setdefault(change.group_guid, Counter())[change.action.value] += 1
     for note in polled.notes:
         task.log(note)
     task.log(f"{len(changes)} changes in {len(groups)} AD groups to act on; poll {polled.poll}")
@@ -218,7 +223,6 @@ def _summary(
         "polled_at": polled.polled_at.isoformat(),
         "whole_view": polled.full,
         "groups_read_completely": len(polled.complete),
-        "changes": {
-            guid: Counter(change.action.value for change in changes if change.group_guid == guid) for guid in groups
-        },
+        "changes": dict(islice(groups.items(), GROUPS_SHOWN)),
+        "changes_in_all": len(changes),
     }

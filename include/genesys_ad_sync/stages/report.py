@@ -336,16 +336,31 @@ def _close(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> None:
     task.read_run_again()
     if plan_done:
         note_listed(task, run)
-    keep_days = task.definition.report.keep_days
     if not run.dry_run:
         journal_identity.stamp_reports(task, run)
+    if task.journal.housekeeping.is_due(run.key.dag_id, now):
+        _clean_up(task, run, now)
+
+
+def _clean_up(task: TaskContext, run: RunRecord, now: datetime) -> None:
+    """Forget what is older than `report.keep_days`.
+
+    Once a day: an object store is asked for each report.
+    """
+    keep_days = task.definition.report.keep_days
+    before = now - timedelta(days=keep_days)
+    if not run.dry_run:
         # only once the reports remember a run that stays: see `journal_identity`
-        task.journal.runs.forget(task.definition.name, now - timedelta(days=keep_days))
-        _forget_names(task, now - timedelta(days=keep_days))
+        task.journal.runs.forget(task.definition.name, before)
+        task.journal.housekeeping.forget_changes(before, now)
+        _forget_names(task, before)
+    task.journal.housekeeping.forget_large_values(now)
     try:
         task.reports.prune(keep_days, now, dag_id=run.key.dag_id)
     except ReportPathError as error:  # the report of this run is written: an old one is no reason to fail
         task.log(f"old reports could not be removed: {error}")
+        return
+    task.journal.housekeeping.note_done(run.key.dag_id, now)
 
 
 def _forget_names(task: TaskContext, before: datetime) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
-from genesys_ad_sync.model import MatchStatus, Mode
+from genesys_ad_sync.model import Guid, Match, MatchStatus, Mode
 from genesys_ad_sync.run import relink
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MATCHES, RESOLVED_TO
@@ -13,6 +15,9 @@ from genesys_ad_sync.run.failures import records_failure
 from genesys_ad_sync.run.orphans import let_rest, people_to_look_at
 from genesys_ad_sync.run.targets import collect
 from genesys_ad_sync.run.users import resolve, users_of_targets
+
+PEOPLE_SHOWN = 100
+"""People without a Genesys user in the XCom. The report has all of them."""
 
 
 @records_failure
@@ -43,9 +48,11 @@ def resolve_users(task: TaskContext) -> dict[str, Any]:
     task.log("users: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none to resolve"))
     return {
         **{status.value: counts.get(status.value, 0) for status in MatchStatus},
-        "not_matched": {
-            guid: (match.reason.value if match.reason else match.status.value)
-            for guid, match in matches.items()
-            if match.status is not MatchStatus.MATCHED
-        },
+        "not_matched": dict(islice(_why_not_matched(matches.values()), PEOPLE_SHOWN)),
     }
+
+
+def _why_not_matched(matches: Iterable[Match]) -> Iterator[tuple[Guid, str]]:
+    for match in matches:
+        if match.status is not MatchStatus.MATCHED:
+            yield match.user_guid, match.reason.value if match.reason else match.status.value

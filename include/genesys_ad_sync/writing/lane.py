@@ -275,7 +275,9 @@ class LaneWriter:
         named = users | claimants
         if mirrors(task):
             named |= target.wanted.keys()  # a row may name who is not identified
-        context = planning_context(task, self._run, target.sources, named, objections(task).standing, self._links)
+        context = planning_context(
+            task, self._run, target.sources, named, objections(task, group_id).standing, self._links
+        )
         return recheck(
             rows,
             planning_targets(task, [target], {group_id: members}, self._claimed)[0],

@@ -31,6 +31,7 @@ from genesys_ad_sync.journal.tables.runs import (
     content,
     fact,
     group_result,
+    housekeeping,
     outcome,
     refusal,
     request,
@@ -40,7 +41,7 @@ from genesys_ad_sync.journal.tables.runs import (
 )
 from genesys_ad_sync.journal.tables.shared import external_id, lease, lease_holder, meta, refused_login, shared_secret
 
-HEAD = "0018"
+HEAD = "0019"
 """The newest revision of ``migrations/versions``. Kept here, so that opening a current journal loads no alembic."""
 
 VERSION_TABLE = "journal_version"  # not alembic's default name: Airflow's own database uses that one
@@ -62,6 +63,7 @@ __all__ = [
     "grant",
     "group",
     "group_result",
+    "housekeeping",
     "known_dc",
     "lease",
     "lease_holder",

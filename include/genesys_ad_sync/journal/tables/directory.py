@@ -73,6 +73,13 @@ user = Table(
     Column("expires_at", UtcDateTime),
     Column("expired", Boolean, nullable=False, server_default=false()),
     Column("ends_at", UtcDateTime),
+    Index(
+        "journal_user_deleted",
+        "definition",
+        "guid",
+        sqlite_where=text("deleted_at IS NOT NULL"),
+        postgresql_where=text("deleted_at IS NOT NULL"),
+    ),
 )
 
 # Direct memberships, those of groups that are gone as they were before. `since`: the poll that first saw it. `ends_at`:

@@ -33,6 +33,7 @@ pair = Table(
     Column("rejected_by", String),
     Column("rejected_dag_id", String),
     Column("rejected_run_id", String),
+    Index("journal_pair_by_genesys_group", "definition", "genesys_group_id"),
 )
 
 # When the first live run of a definition mapped its groups. Pairs that come later need a person.

@@ -81,6 +81,7 @@ outcome = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("genesys_group_id", String),
     Index("journal_outcome_by_change", "change_id", "id"),
+    Index("journal_outcome_by_time", "at"),
     sqlite_autoincrement=True,
 )
 
@@ -110,6 +111,7 @@ run = Table(
     Column("finished_at", UtcDateTime),
     UniqueConstraint("dag_id", "run_id", "attempt", name="journal_run_attempt"),
     Index("journal_run_by_definition", "definition", "poll"),
+    Index("journal_run_by_end", "definition", "finished_at"),
     sqlite_autoincrement=True,
 )
 
@@ -126,6 +128,12 @@ fact = Table(
     Column("key", String, primary_key=True),
     Column("value", JSON(none_as_null=False), nullable=False),  # null is a value, too
     Column("content", String),
+    Index(
+        "journal_run_fact_by_content",
+        "content",
+        sqlite_where=text("content IS NOT NULL"),
+        postgresql_where=text("content IS NOT NULL"),
+    ),
 )
 
 # Large values of facts, by their digest.
@@ -174,6 +182,15 @@ request = Table(
     run_column(),
     Column("task_key", String, primary_key=True),
     json_column("counts"),
+)
+
+# When the runs of a DAG last forgot what is too old, and removed old reports.
+housekeeping = Table(
+    "journal_housekeeping",
+    metadata,
+    Column("definition", String, primary_key=True),
+    Column("dag_id", String, primary_key=True),
+    Column("done_at", UtcDateTime, nullable=False),
 )
 
 # -- what waits ------------------------------------------------------------------------------------

@@ -17,10 +17,10 @@ from genesys_ad_sync.directory.link_metadata import (
     guids_by_dn,
     parse,
     parse_known,
-    rebuild_changes,
     time_of,
 )
 from genesys_ad_sync.directory.membership import MembershipPolicy
+from genesys_ad_sync.directory.past import rebuild_changes
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.errors import DirectoryIncomplete
 from genesys_ad_sync.model import Action, Change

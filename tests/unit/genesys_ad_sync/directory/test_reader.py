@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from genesys_ad_sync.directory.entries import CookieRefused, DirSyncRefused
+from genesys_ad_sync.directory.objects import guids_of
 from genesys_ad_sync.directory.reader import DirectoryReader
 from genesys_ad_sync.errors import CursorRejected, DirectoryIncomplete, DirectoryNotFound
 from tests.support.fake_directory_session import SCOPE, FakeSession, entry
@@ -57,3 +58,9 @@ def test_a_directory_that_never_holds_still_is_incomplete():
     syncs = [[], CursorRejected("moved")] * 3
     with pytest.raises(DirectoryIncomplete, match="moved"):
         DirectoryReader(FakeSession(syncs=syncs), SCOPE).snapshot()
+
+
+def test_a_member_of_many_groups_is_one_string():
+    value = b"<GUID=11111111-1111-1111-1111-111111111111>;CN=Ann,DC=t"
+    (first,), (second,) = guids_of([value]), guids_of([value])
+    assert first is second

@@ -161,7 +161,7 @@ def test_individuals_are_remembered_as_they_were_shown_last() -> None:
     entities = [person(1), {"id": "u2"}]  # an id that nobody has
     gateway = GenesysGateway(FakeGenesysClient(lambda _: {"entities": entities, "total": 2, "pageCount": 1}))
     gateway.individuals("g1")
-    first = gateway.members(["u1", "u2", "u3"])
+    first = dict(gateway.members(["u1", "u2", "u3"]))
     assert {id_: user.email for id_, user in first.items()} == {"u1": "Person1@x.example"}
     gateway.individuals("g2")
     assert gateway.members(["u1"])["u1"] is first["u1"]  # one object, in however many groups

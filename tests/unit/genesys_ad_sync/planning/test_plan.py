@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from genesys_ad_sync.model import GenesysGroup
 from genesys_ad_sync.planning import content_hash
+from genesys_ad_sync.planning.facts import TargetFacts
 from tests.support.planning_examples import whole
 from tests.support.sync_examples import change, matches, planned, target, told
 
@@ -30,3 +34,23 @@ def test_the_hash_tells_plans_apart_and_knows_no_order_and_no_change_ids() -> No
     assert content_hash(replace(row, change_ids=(5,), lane=3) for row in made.rows) == made.hash
     assert content_hash(made.rows[:1]) != made.hash
     assert whole(wanted={"bob": ("g1",)}).hash != made.hash
+
+
+def test_the_facts_of_a_target_are_dropped_before_those_of_the_next_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_so_far: list[weakref.ref[TargetFacts]] = []
+    most, of = [], TargetFacts.of
+
+    def counted(*given: Any) -> TargetFacts:
+        most.append(sum(one() is not None for one in made_so_far))
+        facts = of(*given)
+        made_so_far.append(weakref.ref(facts))
+        return facts
+
+    monkeypatch.setattr(TargetFacts, "of", counted)
+    targets = [
+        target(genesys_group=GenesysGroup(f"G{number}", f"G{number}"), wanted={"ann": ("g1",)}, full=True)
+        for number in range(10)
+    ]
+    made = planned(*targets, known=matches("ann"))
+    assert len(made.rows) == len(most) == 10
+    assert max(most) <= 1

@@ -1,0 +1,113 @@
+"""Forget settled changes and the large values of ended runs.
+
+Note when that was last done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, exists, func, select
+
+from genesys_ad_sync.journal import tables
+from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
+from genesys_ad_sync.journal.facts import forget_contents
+
+EVERY = timedelta(days=1)
+LARGE_VALUES_KEPT = timedelta(days=1)
+"""How long a run's large values (its mapping, its matches) are kept after its end. A cleared task may need them."""
+
+CHANGES_KEPT = timedelta(days=180)
+"""The least time for which a settled change is kept: AD's tombstone lifetime.
+
+A domain controller that lags behind may show the state before it for as long.
+"""
+
+CHANGES_AT_A_TIME = 5000
+"""Changes that one transaction deletes. Others may write between two."""
+
+_RUN = tables.run.c
+_CHANGE = tables.change.c
+_OUTCOME = tables.outcome.c
+_FACT = tables.fact.c
+_DONE = tables.housekeeping.c
+
+
+class Housekeeping(DefinitionStore):
+    """What the definition need not know any more."""
+
+    def is_due(self, dag_id: str, at: datetime) -> bool:
+        """Return True if the runs of that DAG have forgotten nothing for a day."""
+        statement = select(_DONE.done_at).where(_DONE.definition == self._definition, _DONE.dag_id == dag_id)
+        with self._database.reading() as connection:
+            done_at = connection.execute(statement).scalar()
+        return done_at is None or not done_at <= at < done_at + EVERY  # a clock may have been wrong
+
+    def note_done(self, dag_id: str, at: datetime) -> None:
+        """Note that it is done for a day."""
+        with self._database.writing() as connection:
+            upsert(
+                connection,
+                tables.housekeeping,
+                [{"definition": self._definition, "dag_id": dag_id, "done_at": at}],
+            )
+
+    def forget_large_values(self, at: datetime) -> int:
+        """Delete the large values of runs that ended a day ago; return their number.
+
+        Those of the newest run in mode full and of later ones stay: `plan --offline` goes by them.
+        """
+        full = (
+            select(func.max(_RUN.id))
+            .where(_RUN.definition == self._definition, _RUN.mode == "full", _RUN.finished_at.is_not(None))
+            .scalar_subquery()
+        )
+        ended = select(_RUN.id).where(
+            _RUN.definition == self._definition,
+            _RUN.finished_at < at - LARGE_VALUES_KEPT,
+            _RUN.id < func.coalesce(full, _RUN.id + 1),
+        )
+        with self._database.writing() as connection:
+            forgotten = connection.execute(
+                delete(tables.fact).where(_FACT.content.is_not(None), _FACT.run.in_(ended))
+            ).rowcount
+            if forgotten:
+                forget_contents(connection)
+            return forgotten
+
+    def forget_changes(self, before: datetime, at: datetime) -> int:
+        """Delete settled changes with their outcomes; return their number.
+
+        Only such that were seen and dealt with before then, and at least `CHANGES_KEPT` ago. Those of an AD group whose
+        emptiness a person has confirmed stay: its newest addition says whether that still holds.
+        """
+        before = min(before, at - CHANGES_KEPT)
+        forgotten = 0
+        while ids := self._settled(before):
+            with self._database.writing() as connection:
+                for chunk in chunks(ids):
+                    connection.execute(delete(tables.outcome).where(_OUTCOME.change_id.in_(chunk)))
+                    connection.execute(delete(tables.change).where(_CHANGE.id.in_(chunk)))
+            forgotten += len(ids)
+        return forgotten
+
+    def _settled(self, before: datetime) -> Collection[int]:
+        pair = tables.pair.c
+        confirmed = select(pair.group_guid).where(
+            pair.definition == self._definition, pair.empty_confirmed_change.is_not(None)
+        )
+        later = exists().where(_OUTCOME.change_id == _CHANGE.id, _OUTCOME.at >= before)
+        statement = (
+            select(_CHANGE.id)
+            .where(
+                _CHANGE.definition == self._definition,
+                _CHANGE.observed_at < before,
+                _CHANGE.settled,
+                _CHANGE.group_guid.not_in(confirmed),
+                ~later,
+            )
+            .limit(CHANGES_AT_A_TIME)
+        )
+        with self._database.reading() as connection:
+            return connection.scalars(statement).all()
