@@ -52,9 +52,7 @@ class Bucket:
             except requests.RequestException:
                 time.sleep(0.2)
                 continue
-            self._client().create_bucket(
-                Bucket=self.name, CreateBucketConfiguration={"LocationConstraint": REGION}
-            )
+            self._client().create_bucket(Bucket=self.name, CreateBucketConfiguration={"LocationConstraint": REGION})
             return self
         raise BucketError("moto's server did not start")
 

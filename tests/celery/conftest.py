@@ -94,5 +94,3 @@ def _define(config: Path, celery: dict[str, Any]) -> None:
         }
     for name, keys in definitions.items():
         (config / f"{name}.yaml").write_text(yaml.safe_dump(demo.definition(Path("/not/used"), **keys)))
-
-

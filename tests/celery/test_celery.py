@@ -67,7 +67,7 @@ def restart_postgresql(world: CeleryWorld) -> None:
 
 
 def cut_the_worker_off_from_the_journal(world: CeleryWorld) -> None:
-    """It holds the lease, and has written what it cannot record."""
+    """Cut the worker off while it holds the lease, and has written what it cannot record."""
     run_id = world.airflow.runs(TROUBLE)[-1]["dag_run_id"]
     world.proxy.cut()
     try:

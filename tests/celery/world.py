@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -57,6 +58,10 @@ class Figures:
             f"{self.scenario}: healed in {self.healed:.0f} s, {self.writes} writes, {self.duplicates} duplicates, "
             f"{self.lost} lost{ended}"
         )
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
 
 
 @dataclass
@@ -179,7 +184,7 @@ class CeleryWorld(Stack):
             self.revived,
         )
         self.revived = []
-        print(figures)
+        _say(str(figures))
         assert (figures.duplicates, figures.lost) == (0, 0)
         self.equal(dag_id)
         self.one_writer_at_a_time(dag_id, run_ids, after)

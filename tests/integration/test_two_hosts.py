@@ -1,6 +1,5 @@
 """A run whose `poll` ran on another host, against a real domain controller."""
 
-# ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
 from __future__ import annotations
 
 from pathlib import Path

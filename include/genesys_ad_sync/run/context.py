@@ -46,7 +46,7 @@ class TaskContext:
     all_definitions: frozenset[str] | None = None  # names of all sync definitions there are; None: not known
     awaits_answer: Callable[[RunKey], bool] = lambda _: True  # whether Airflow can still answer that run's question
     connection_warnings: Callable[[], Sequence[str]] = tuple  # what the Airflow connections leave unprotected
-    host: Host = field(default_factory=lambda: this_host())
+    host: Host = field(default_factory=this_host)
     lease_wait: timedelta = timedelta(minutes=5)
     lease_ttl: timedelta = timedelta(minutes=5)
     facts: Facts = field(init=False)

@@ -54,9 +54,7 @@ def refuse_elsewhere(task: TaskContext, host_of_poll: Callable[[], str | None]) 
         _refuse_without_note(task, run, note)
 
 
-def _refuse_without_run(
-    task: TaskContext, note: dict[str, Any] | None, host_of_poll: Callable[[], str | None]
-) -> None:
+def _refuse_without_run(task: TaskContext, note: dict[str, Any] | None, host_of_poll: Callable[[], str | None]) -> None:
     host = note["host"] if note else host_of_poll()
     if host is None or host == task.host.name:  # it has not begun, or the journal was replaced: the stage says so
         return
