@@ -101,7 +101,7 @@ def test_a_run_heals_from_trouble_in_the_middle_of_a_lane(
     began = time.monotonic()
     assert world.finish(TROUBLE, run_id) == "success"
     scenario = request.node.callspec.id
-    world.figures(scenario, began, TROUBLE, [run_id], mark)
+    print(world.figures(scenario, began, TROUBLE, [run_id], mark))
     done = world.settled(TROUBLE, [run_id])
     assert done == difference(before, world.present(TROUBLE))
     assert len(done) == 3
@@ -116,7 +116,7 @@ def test_a_killed_worker_near_ad_is_replaced(world: CeleryWorld) -> None:
     world.airflow.start_worker(DIRECTORY_WORKER)
     began = time.monotonic()
     assert world.finish(TROUBLE, run_id) == "success"
-    world.figures("no worker near AD", began, TROUBLE, [run_id], mark)
+    print(world.figures("no worker near AD", began, TROUBLE, [run_id], mark))
 
 
 # -- a person -----------------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ def test_an_approval_holds_no_worker_and_is_carried_out(world: CeleryWorld) -> N
     began = time.monotonic()
     assert world.finish(APPROVAL, run_id) == "success"
     assert world.report(APPROVAL, run_id)["approval"]["decision"] == "approved"
-    world.figures("approval", began, APPROVAL, [run_id], mark)
+    print(world.figures("approval", began, APPROVAL, [run_id], mark))
 
 
 # -- missed windows -----------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def test_a_backfill_of_missed_windows_with_three_runs_at_once(world: CeleryWorld
     # a run of the schedule that came meanwhile
     made = [run["dag_run_id"] for run in world.airflow.runs(MISSED) if run["dag_run_id"] not in known]
     assert {world.finish(MISSED, run_id) for run_id in made} == {"success"}
-    world.figures("backfill of three windows", began, MISSED, made, mark)
+    print(world.figures("backfill of three windows", began, MISSED, made, mark))
     assert world.settled(MISSED, made) == difference(before, world.present(MISSED))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -43,7 +42,7 @@ Row = tuple[str, str, str]
 
 @dataclass
 class Figures:
-    """Print what a scenario came to. ``healed``: seconds from the trouble's end to the end of the last run."""
+    """The cost of a scenario. ``healed``: seconds from the trouble's end to the end of the last run."""
 
     scenario: str
     healed: float
@@ -58,10 +57,6 @@ class Figures:
             f"{self.scenario}: healed in {self.healed:.0f} s, {self.writes} writes, {self.duplicates} duplicates, "
             f"{self.lost} lost{ended}"
         )
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
 
 
 @dataclass
@@ -184,7 +179,6 @@ class CeleryWorld(Stack):
             self.revived,
         )
         self.revived = []
-        _say(str(figures))
         assert (figures.duplicates, figures.lost) == (0, 0)
         self.equal(dag_id)
         self.one_writer_at_a_time(dag_id, run_ids, after)
