@@ -47,8 +47,8 @@ class StackError(RuntimeError):
 
 
 # Airflow imports this file in each of its processes. A task is a fork of the scheduler, or of a Celery worker: what
-# that process has imported is there already. Without it, two fifths of a task's CPU time go into importing the libraries.
-# The product's own modules are left out: a task imports them as it does everywhere.
+# that process has imported is there already. Without it, two fifths of a task's CPU time go into importing the
+# libraries. The product's own modules are left out: a task imports them as it does everywhere.
 _LOCAL_SETTINGS = """
 import sys
 
