@@ -2,9 +2,9 @@
 
     python -m benchmarks.latency [--executor local|celery] [--changes 50] [--pause 10]
 
-A real Airflow with a schedule of every minute, Samba and the Genesys sandbox. Memberships are added and removed one after
-the other. Each is timed from the answer of the domain controller until the sandbox's state has it. The wait for the next
-run, half a minute in the mean, is a part of that.
+A real Airflow with a schedule of every minute, Samba and the Genesys sandbox. Memberships are added and removed one
+after the other. Each is timed from the answer of the domain controller until the sandbox's state has it. The wait for
+the next run, half a minute in the mean, is a part of that.
 """
 
 from __future__ import annotations
