@@ -5,7 +5,7 @@
 # make test-directory   run the directory tests alone (`make fresh DEBIAN=13 WHAT=test-directory`: with a newer Samba)
 # make test-wheel   install the wheel into fresh environments with the oldest and the newest Airflow, and try it there
 # make test-celery   run the DAG with the Celery executor, and kill and cut off its workers and servers
-# make levels   run the further levels (the wheel) whose files changed since they were last green
+# make levels   run the further levels (the wheel, Celery) whose files changed since they were last green
 # make test-all run lint, all tests, both fresh machines and every level
 # make fresh    prove that `make demo` works on a machine where nothing lies about (DEBIAN="12 13", WHAT=test-quick)
 # make chaos    100 runs in which one request in five fails in some way, and a process is killed in each
