@@ -9,8 +9,7 @@
 # make test-all run lint, all tests, both fresh machines and every level
 # make fresh    prove that `make demo` works on a machine where nothing lies about (DEBIAN="12 13", WHAT=test-quick)
 # make chaos    100 runs in which one request in five fails in some way, and a process is killed in each
-# make up       leave Airflow, Active Directory and Genesys Cloud running to play with (Ctrl-C ends them);
-#               with EXECUTOR=celery: two Celery workers, PostgreSQL, Redis and a bucket, too
+# make up       leave Airflow, Active Directory and Genesys Cloud running to play with (Ctrl-C ends them; EXECUTOR=celery: with Celery)
 # make plan     print what the shipped definition would do in the sandbox, write nothing
 # make fuzz     play 200 rounds of windows in any order, kills and spoilt answers (FUZZ_SEED=N: the first seed)
 # make lint     ruff, mypy, which room may import which, and the sizes of files and functions
