@@ -192,7 +192,7 @@ docs: install
 
 .PHONY: lock
 lock: install
-	@$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock" pyproject.toml --extra postgres -o requirements.lock
+	@$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock" pyproject.toml --extra postgres -c requirements-limits.txt -o requirements.lock
 	@$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock" requirements-dev.txt -c requirements.lock -o requirements-dev.lock
 
 .PHONY: clean
