@@ -141,7 +141,10 @@ class RunUnknown(JournalError):
 
 
 class RunElsewhere(JournalError):
-    """Another host has the run in its journal, or its reports. The text names that host, and what to share."""
+    """Another host has the run in its journal, or its reports.
+
+    The text names that host, and what to share.
+    """
 
 
 class JournalOfOtherHost(JournalError):

@@ -32,7 +32,10 @@ class Host:
     boot: str = ""
 
     def shares_memory_with(self, other: Host) -> bool:
-        """Return True if both are on one machine, so that they may use one SQLite file."""
+        """Return True if both are on one machine.
+
+        Then they may use one SQLite file.
+        """
         return self.name == other.name or bool(self.boot and self.boot == other.boot)
 
 

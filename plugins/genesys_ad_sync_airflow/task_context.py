@@ -72,7 +72,10 @@ def current_task_context(definition: SyncDefinition) -> TaskContext:
 
 
 def host_of_poll(ti: Any) -> str | None:
-    """Return the host on which the run's `poll` ended well; None: it did not, or its version did not say."""
+    """Return the host on which the run's `poll` ended well.
+
+    None: it did not, or its version did not say.
+    """
     polled = ti.xcom_pull(task_ids="poll")
     host = polled.get("host") if isinstance(polled, dict) else None
     return None if host is None else str(host)

@@ -1,4 +1,7 @@
-"""A SQLite file has one machine at a time: SQLite's write-ahead log needs memory that all openers share."""
+"""A SQLite file has one machine at a time.
+
+SQLite's write-ahead log needs memory that all openers share.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a run was polled, and what the hosts of its other tasks must share with that one.
+"""Where a run was polled, and what other hosts must share with that one.
 
 No executor is refused by its name: a database, a bucket or a shared volume is all that is needed.
 """
@@ -23,7 +23,10 @@ _SHARE_REPORTS = (
 
 
 def note_host(task: TaskContext) -> None:
-    """Note beside the reports on which host, and in which journal, `poll` began the run. Raises ReportPathError."""
+    """Note beside the reports where `poll` began the run.
+
+    The note has the host and the journal. Raises ReportPathError.
+    """
     note = {
         "dag_id": task.key.dag_id,
         "run_id": task.key.run_id,
