@@ -76,7 +76,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CeleryWorld]:
 def _seed() -> dict[str, list[dict[str, Any]]]:
     seed = company.genesys_seed()
     for group, _ in GROUPS.values():
-        seed["groups"].append({"id": company.genesys_id("group", group.name), "name": group.name, "individuals": []})
+        seed["groups"].append({"id": company.genesys_id("group", group.cn), "name": group.cn, "individuals": []})
     return seed
 
 

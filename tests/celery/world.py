@@ -101,13 +101,13 @@ class CeleryWorld(Stack):
         """Genesys users by Genesys group, by plain LDAP: no product code."""
         truth = self.directory.truth_by_name()
         return {
-            group.name: {user for person in truth[sam] if (user := company.genesys_user_of(person))}
+            group.cn: {user for person in truth[sam] if (user := company.genesys_user_of(person))}
             for sam, (group, of_dag) in GROUPS.items()
             if of_dag == dag_id
         }
 
     def present(self, dag_id: str) -> dict[str, set[str]]:
-        return {group.name: self.individuals(group.name) for group, of_dag in GROUPS.values() if of_dag == dag_id}
+        return {group.cn: self.individuals(group.cn) for group, of_dag in GROUPS.values() if of_dag == dag_id}
 
     def equal(self, dag_id: str) -> None:
         assert self.present(dag_id) == self.wanted(dag_id)
