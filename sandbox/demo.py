@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,9 +79,10 @@ def world(folder: Path, *, dry_run: bool = False, celery: bool = False) -> Itera
     """
     config = folder / "config"
     config.mkdir(parents=True)
+    services: AbstractContextManager[dict[str, Any]] = celery_stack.services() if celery else nullcontext({})
     say("Starting Genesys Cloud (sandbox) and Active Directory (Samba) …")
     with (
-        celery_stack.services() if celery else nullcontext({}) as parts,
+        services as parts,
         spawn(seed=company.genesys_seed(), port=reserve_port(GENESYS_PORT)) as genesys,
         SandboxDirectory.start(address=DIRECTORY_ADDRESS) as directory,
     ):

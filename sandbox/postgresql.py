@@ -128,7 +128,7 @@ class PostgresqlServer:
     def _is_ready(self, port: int, server: subprocess.Popen[bytes]) -> bool:
         """Wait until the server answers; False when it ended or did not answer in time."""
         deadline = time.monotonic() + _START_SECONDS
-        asked = [self._binaries / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
+        asked: list[str | Path] = [self._binaries / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
         while server.poll() is None and time.monotonic() < deadline:
             if subprocess.run(asked, capture_output=True, check=False).returncode == 0:
                 return server.poll() is None  # else it was the server of somebody else that answered

@@ -187,7 +187,7 @@ def _last_attempt(connection: Connection, key: RunKey) -> Record[Any] | None:
 
 
 def _columns_of(host: Host | None) -> dict[str, str | None]:
-    return {"host": host and host.name, "host_boot": host and host.boot}
+    return {"host": None if host is None else host.name, "host_boot": None if host is None else host.boot}
 
 
 def as_run(row: Record[Any], *, resumed: bool = False) -> RunRecord:
