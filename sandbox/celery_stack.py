@@ -58,6 +58,8 @@ class CeleryStack(AirflowStack):
             "AIRFLOW__CELERY__BROKER_URL": self.redis.url,
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{database}",
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": "2",
+            # One API server for all tasks: on a busy machine it may not answer within the usual five seconds.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             # As short as a slow machine allows: what a killed worker had is to be found soon.
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(_LOST_AFTER_SECONDS),
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
