@@ -4,11 +4,12 @@
 # make test-ldap3   run the directory tests with each ldap3 that is supported or announced
 # make test-directory   run the directory tests alone (`make fresh DEBIAN=13 WHAT=test-directory`: with a newer Samba)
 # make test-wheel   install the wheel into fresh environments with the oldest and the newest Airflow, and try it there
-# make levels   run the further levels (the wheel) whose files changed since they were last green
+# make test-celery   run the DAG with the Celery executor, and kill and cut off its workers and servers
+# make levels   run the further levels (the wheel, Celery) whose files changed since they were last green
 # make test-all run lint, all tests, both fresh machines and every level
 # make fresh    prove that `make demo` works on a machine where nothing lies about (DEBIAN="12 13", WHAT=test-quick)
 # make chaos    100 runs in which one request in five fails in some way, and a process is killed in each
-# make up       leave Airflow, Active Directory and Genesys Cloud running to play with (Ctrl-C ends them)
+# make up       leave Airflow, Active Directory and Genesys Cloud running to play with (Ctrl-C ends them; EXECUTOR=celery: with Celery)
 # make plan     print what the shipped definition would do in the sandbox, write nothing
 # make fuzz     play 200 rounds of windows in any order, kills and spoilt answers (FUZZ_SEED=N: the first seed)
 # make lint     ruff, mypy, which room may import which, sizes of files and functions, words that confuse readers
@@ -62,8 +63,8 @@ demo: install
 
 .PHONY: up
 up: install
-	@sandbox/install-system-packages.sh demo
-	@$(PYTHON) -m sandbox.demo --stay
+	@sandbox/install-system-packages.sh $(if $(filter celery,$(EXECUTOR)),celery,demo)
+	@$(PYTHON) -m sandbox.demo --stay --executor $(or $(EXECUTOR),local)
 
 .PHONY: plan
 plan: install
@@ -76,7 +77,7 @@ WORKERS ?= 4
 
 # Each test has a journal and a Samba of its own. In memory, where there is room, no test waits for a disk.
 IN_MEMORY = $(shell test -w /dev/shm && test "$$(df -m --output=avail /dev/shm | tail -n 1)" -ge 6000 && echo /dev/shm)
-test test-unit test-integration test-system test-quick test-directory test-ldap3 fuzz chaos: export TMPDIR := $(or $(IN_MEMORY),$(TMPDIR),/tmp)
+test test-unit test-integration test-system test-quick test-directory test-ldap3 test-celery fuzz chaos: export TMPDIR := $(or $(IN_MEMORY),$(TMPDIR),/tmp)
 
 .PHONY: test test-unit test-integration test-system
 test: test-packages
@@ -125,6 +126,12 @@ wheel: install
 test-wheel: wheel
 	@echo "Installing Airflow and the wheel into fresh environments: this takes a few minutes"
 	@WHEEL=$$(ls -t $(DIST)/genesys_ad_sync-*.whl | head -n 1) $(PYTEST) -v --durations 10 -n 3 tests/wheel
+
+# One Airflow for all of them, so one worker of pytest.
+.PHONY: test-celery
+test-celery: install
+	@sandbox/install-system-packages.sh celery
+	@$(PYTEST) -v --durations 10 -n 0 tests/celery
 
 # The further levels, each where its files changed since it was last recorded as green (tests/levels.json).
 .PHONY: levels
@@ -186,7 +193,7 @@ docs: install
 
 .PHONY: lock
 lock: install
-	@$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock" pyproject.toml --extra postgres -o requirements.lock
+	@$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock" pyproject.toml --extra postgres -c requirements-limits.txt -o requirements.lock
 	@$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock" requirements-dev.txt -c requirements.lock -o requirements-dev.lock
 
 .PHONY: clean

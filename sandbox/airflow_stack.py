@@ -46,13 +46,13 @@ class StackError(RuntimeError):
     """
 
 
-# Airflow imports this file in each of its processes. A task is a fork of the scheduler: what the scheduler has imported
-# is there already. Without it, two fifths of a task's CPU time go into importing the libraries. The product's own
-# modules are left out: a task imports them as it does everywhere.
+# Airflow imports this file in each of its processes. A task is a fork of the scheduler, or of a Celery worker: what
+# that process has imported is there already. Without it, two fifths of a task's CPU time go into importing the
+# libraries. The product's own modules are left out: a task imports them as it does everywhere.
 _LOCAL_SETTINGS = """
 import sys
 
-if "scheduler" in sys.argv:
+if {"scheduler", "worker"} & set(sys.argv):
     import airflow.providers.http.hooks.http
     import airflow.providers.standard.operators.hitl
     import airflow.sdk

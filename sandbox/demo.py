@@ -3,6 +3,7 @@
     python -m sandbox.demo          make three runs and print the report of the second one (`make demo`)
     python -m sandbox.demo --plan   make one dry run and print its plan (`make plan`)
     python -m sandbox.demo --stay   leave all three systems running (`make up`)
+    python -m sandbox.demo --stay --executor celery   the same, with two Celery workers (`make up EXECUTOR=celery`)
 
 Active Directory is a Samba domain controller, Genesys Cloud the sandbox, Airflow the real one with its scheduler.
 """
@@ -17,7 +18,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from genesys_ad_sync.report.summary import render_summary
-from sandbox import company
+from sandbox import celery_stack, company
 from sandbox.active_directory import SandboxDirectory
 from sandbox.airflow_stack import ADMIN, PROJECT, AirflowStack
+from sandbox.celery_stack import CeleryStack
 from sandbox.genesys_cloud import SpawnedSandbox, spawn
 from sandbox.ports import reserve_port
 
@@ -70,22 +72,25 @@ def definition(reports: Path, **more: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def world(folder: Path, *, dry_run: bool = False) -> Iterator[World]:
+def world(folder: Path, *, dry_run: bool = False, celery: bool = False) -> Iterator[World]:
     """Start the three systems, print where they are, and end them at the end.
 
     Files are put below ``folder``, which must not exist. ``dry_run``: not even a scheduled run may write, and Airflow
-    starts one as soon as the DAG is unpaused.
+    starts one as soon as the DAG is unpaused. ``celery``: with the Celery executor.
     """
     config = folder / "config"
     config.mkdir(parents=True)
-    keys = definition(folder / "reports", dry_run=dry_run)
-    (config / "default.yaml").write_text(yaml.safe_dump(keys, sort_keys=False))
+    services: AbstractContextManager[dict[str, Any]] = celery_stack.services() if celery else nullcontext({})
     say("Starting Genesys Cloud (sandbox) and Active Directory (Samba) …")
     with (
+        services as parts,
         spawn(seed=company.genesys_seed(), port=reserve_port(GENESYS_PORT)) as genesys,
         SandboxDirectory.start(address=DIRECTORY_ADDRESS) as directory,
     ):
-        airflow = AirflowStack(
+        more = celery_stack.definition_keys(parts["bucket"]) if celery else {}
+        keys = definition(folder / "reports", dry_run=dry_run, **more)
+        (config / "default.yaml").write_text(yaml.safe_dump(keys, sort_keys=False))
+        airflow = (CeleryStack if celery else AirflowStack)(
             folder / "airflow",
             config,
             {
@@ -94,12 +99,15 @@ def world(folder: Path, *, dry_run: bool = False) -> Iterator[World]:
             },
             port=reserve_port(AIRFLOW_PORT),
             log_port=reserve_port(LOG_PORT),
+            **parts,
         )
         everything = World(directory, genesys, airflow, folder)
         say(places(everything))
         say("Starting Airflow (API server, scheduler, DAG processor) …")
         try:
             airflow.start()
+            if isinstance(airflow, CeleryStack):
+                airflow.start_workers()
             airflow.wait_for_dag(DAG_ID)
             say("All three systems are running.")
             yield everything
@@ -110,6 +118,9 @@ def world(folder: Path, *, dry_run: bool = False) -> Iterator[World]:
 def places(world: World) -> str:
     """Return where everything is, one value a line, so that it can be copied."""
     directory, airflow = world.directory, world.airflow
+    reports: Any = world.folder / "reports"
+    if isinstance(airflow, CeleryStack):
+        reports = f"bucket {airflow.bucket.name} of {airflow.bucket.endpoint}"
     return f"""
 Airflow             {airflow.url}
   user              {ADMIN}
@@ -121,7 +132,7 @@ Active Directory    ldaps://{directory.host}
 Genesys Cloud       {world.genesys.url}
   its state         {world.genesys.url}/_sandbox/state
 Sync definition     {world.folder / "config" / "default.yaml"}
-Reports             {world.folder / "reports"}
+Reports             {reports}
 Logs of tasks       {airflow.home / "logs"}
 Logs of Airflow     {airflow.home}/*.log
 
@@ -261,12 +272,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo")
     parser.add_argument("--plan", action="store_true", help="make one dry run and print its plan")
     parser.add_argument("--stay", action="store_true", help="leave all three systems running until Ctrl-C")
+    parser.add_argument("--executor", choices=("local", "celery"), default="local", help="of Airflow, with --stay")
     options = parser.parse_args()
+    celery = options.executor == "celery"
+    if celery and not options.stay:
+        parser.error("--executor celery needs --stay")
     folder = PROJECT / ".sandbox" / ("up" if options.stay else "plan" if options.plan else "demo")
     shutil.rmtree(folder, ignore_errors=True)
     # An interrupted demo ends what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    with world(folder, dry_run=options.plan) as everything:
+    with world(folder, dry_run=options.plan, celery=celery) as everything:
         if options.stay:
             stay(everything)
         elif options.plan:

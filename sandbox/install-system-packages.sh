@@ -2,6 +2,7 @@
 # Installs the Debian packages that the sandbox and the tests need, if they are missing.
 #   install-system-packages.sh demo    Samba's domain controller
 #   install-system-packages.sh test    the same, and PostgreSQL (journal) and Chromium (pages)
+#   install-system-packages.sh celery  Samba, PostgreSQL (Airflow and journal) and Redis (broker)
 #   install-system-packages.sh fresh   debootstrap, for the proof on a fresh machine
 set -eu
 
@@ -19,6 +20,8 @@ demo  ldap-utils          /usr/bin/ldapmodify
 test  postgresql          /usr/lib/postgresql/*/bin/initdb
 test  chromium            /usr/bin/chromium
 test  chromium-driver     /usr/bin/chromedriver
+celery postgresql         /usr/lib/postgresql/*/bin/initdb
+celery redis-server       /usr/bin/redis-server
 fresh debootstrap         /usr/sbin/debootstrap
 END
 }
@@ -27,8 +30,9 @@ wanted() {
     case "$1" in
         demo) packages | grep '^demo ' ;;
         test) packages | grep -e '^demo ' -e '^test ' ;;
+        celery) packages | grep -e '^demo ' -e '^celery ' ;;
         fresh) packages | grep '^fresh ' ;;
-        *) echo "usage: $0 demo|test|fresh" >&2; exit 2 ;;
+        *) echo "usage: $0 demo|test|celery|fresh" >&2; exit 2 ;;
     esac
 }
 

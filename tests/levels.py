@@ -25,6 +25,12 @@ RECORD = Path(__file__).with_name("levels.json")
 # target of the Makefile: paths whose change can break it
 LEVELS: Mapping[str, tuple[str, ...]] = {
     "test-wheel": ("pyproject.toml", "requirements.txt", "requirements.lock", "dags", "plugins", "tests/wheel"),
+    "test-celery": (
+        *("requirements-dev.lock", "dags", "plugins", "include/genesys_ad_sync/journal"),
+        *("include/genesys_ad_sync/report/store.py", "include/genesys_ad_sync/run/whereabouts.py"),
+        *("include/genesys_ad_sync/this_machine.py", "include/genesys_ad_sync/writing", "tests/celery"),
+        *("sandbox/airflow_stack.py", "sandbox/celery_stack.py", "sandbox/install-system-packages.sh"),
+    ),
 }
 
 

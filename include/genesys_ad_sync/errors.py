@@ -19,6 +19,8 @@ GroupSyncError
  │   ├─ JournalMissing            there is no journal at the configured place
  │   ├─ JournalMoved              the journal is in another place now
  │   ├─ RunUnknown                the journal has no such run
+ │   ├─ RunElsewhere              another host has the run, or the folder of its report
+ │   ├─ JournalOfOtherHost        another host uses the SQLite file
  │   └─ RunAmbiguous              both DAGs have a run of that id
  ├─ LeaseBusy                     another run is writing
  ├─ LeaseLost                     another run took the lease
@@ -136,6 +138,17 @@ class JournalMoved(JournalError):
 
 class RunUnknown(JournalError):
     """The journal can be read, but has no such run."""
+
+
+class RunElsewhere(JournalError):
+    """Another host has the run in its journal, or its reports.
+
+    The text names that host, and what to share.
+    """
+
+
+class JournalOfOtherHost(JournalError):
+    """Another host uses the journal, which is a SQLite file. The text names that host."""
 
 
 class RunAmbiguous(JournalError):

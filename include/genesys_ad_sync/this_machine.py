@@ -1,4 +1,4 @@
-"""This machine: its files and folders, and its own addresses.
+"""This machine: its name, its files and folders, and its own addresses.
 
 Files and folders get rights of their own, whatever the umask. An object store has no such rights: there, they are a
 matter of its policies.
@@ -8,12 +8,44 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 import stat
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _READ, _ENTER = 0o444, 0o111
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Linux makes it at each start. Containers have that of the machine on which they run."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where a task runs: a machine, a container or a pod.
+
+    - ``name``: as the host calls itself. That of a container changes when it is created again.
+    - ``boot``: the same for all containers of one machine until it starts again; empty: not known.
+    """
+
+    name: str
+    boot: str = ""
+
+    def shares_memory_with(self, other: Host) -> bool:
+        """Return True if both are on one machine.
+
+        Then they may use one SQLite file.
+        """
+        return self.name == other.name or bool(self.boot and self.boot == other.boot)
+
+
+def this_host() -> Host:
+    """Return the host of this process."""
+    try:
+        boot = _BOOT_ID.read_text().strip()
+    except OSError:  # not Linux, or /proc is hidden
+        boot = ""
+    return Host(socket.gethostname(), boot)
 
 
 def local_path(path: Any) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from sqlalchemy import URL
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal.store import Journal
+from genesys_ad_sync.this_machine import this_host
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -23,10 +25,15 @@ _journals: dict[str, Journal] = {}
 
 
 def open_journal() -> Journal:
-    """Return the journal of connection `group_sync_journal`; without it, the SQLite file in AIRFLOW_HOME."""
+    """Return the journal of connection `group_sync_journal`; without it, the SQLite file in AIRFLOW_HOME.
+
+    Raises JournalError, also for a SQLite file that another host uses.
+    """
     key = journal_address().render_as_string(hide_password=False)
     if key not in _journals:
-        _journals[key] = Journal.open(key)
+        journal = Journal.open(key)
+        journal.refuse_other_host(this_host(), datetime.now(timezone.utc))
+        _journals[key] = journal
     return _journals[key]
 
 

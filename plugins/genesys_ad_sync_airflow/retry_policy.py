@@ -25,6 +25,8 @@ NOT_WORTH_A_RETRY: tuple[type[BaseException], ...] = (
     errors.WindowError,
     errors.JournalMoved,
     errors.RunUnknown,
+    errors.RunElsewhere,
+    errors.JournalOfOtherHost,
     errors.RunAmbiguous,
     errors.DirectoryCertificateError,
     errors.DirectoryBindError,

@@ -13,6 +13,7 @@ from genesys_ad_sync.errors import ReportPathError, SettingsError
 from genesys_ad_sync.model import RunKey
 from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.run.context import TaskContext
+from genesys_ad_sync.run.whereabouts import refuse_elsewhere
 from genesys_ad_sync.settings import SyncDefinition, find_definitions
 from genesys_ad_sync_airflow.journal_connection import open_journal
 
@@ -23,7 +24,10 @@ _ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"
 
 
 def current_task_context(definition: SyncDefinition) -> TaskContext:
-    """Build the context of the running task. Raises JournalError if the journal cannot be opened."""
+    """Build the context of the running task.
+
+    Raises JournalError if the journal cannot be opened, or if another host has the run.
+    """
     # The hooks pull in Airflow's HTTP provider and ldap3: not wanted when DAG files are parsed.
     from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
     from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
@@ -45,7 +49,7 @@ def current_task_context(definition: SyncDefinition) -> TaskContext:
         token_store=token_store(open_journal),
         login_attempt=genesys_login(logins, definition.genesys.connection),
     )
-    return TaskContext(
+    task = TaskContext(
         definition=definition,
         journal=open_journal().of(definition.name),
         key=key,
@@ -62,6 +66,19 @@ def current_task_context(definition: SyncDefinition) -> TaskContext:
         awaits_answer=lambda key: awaits_answer(ti, key),
         connection_warnings=lambda: [*directory.warnings(), *genesys.settings.warnings],
     )
+    if ti.task_id != "poll":
+        refuse_elsewhere(task, lambda: host_of_poll(ti))
+    return task
+
+
+def host_of_poll(ti: Any) -> str | None:
+    """Return the host on which the run's `poll` ended well.
+
+    None: it did not, or its version did not say.
+    """
+    polled = ti.xcom_pull(task_ids="poll")
+    host = polled.get("host") if isinstance(polled, dict) else None
+    return None if host is None else str(host)
 
 
 def utc_now() -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Store
 from genesys_ad_sync.journal.facts import find_fact, forget_contents, put_fact
 from genesys_ad_sync.model import Mode, RunKey, RunRecord, RunRequest, Window
+from genesys_ad_sync.this_machine import Host
 
 _RUN = tables.run.c
 _CHANGE = tables.change.c
@@ -23,11 +25,15 @@ _ASKED_BACK = "asked_back"
 class Runs(Store):
     """The attempts of runs."""
 
-    def begin(self, key: RunKey, definition: str, request: RunRequest, at: datetime) -> RunRecord:
+    def begin(
+        self, key: RunKey, definition: str, request: RunRequest, at: datetime, *, host: Host | None = None
+    ) -> RunRecord:
         """Begin an attempt, or resume it.
 
         A retried task resumes the last attempt: it has the same ``clear_number`` and request, and the attempt has
         not finished. Otherwise the DAG run was cleared, or deleted and created again with the same id.
+
+        :param host: of the task; that of the last try counts.
         """
         window = request.window
         asked = {
@@ -53,7 +59,8 @@ class Runs(Store):
                 and all(getattr(last, column) == value for column, value in asked.items())
                 and find_fact(connection, last.id, _ASKED_BACK) == asked_back
             ):
-                return as_run(last, resumed=True)
+                connection.execute(update(tables.run).where(_RUN.id == last.id).values(**_columns_of(host)))
+                return replace(as_run(last, resumed=True), host=host)
             row = {
                 **asked,
                 "dag_id": key.dag_id,
@@ -61,6 +68,7 @@ class Runs(Store):
                 "attempt": 1 if last is None else last.attempt + 1,
                 "definition": definition,
                 "started_at": at,
+                **_columns_of(host),
             }
             connection.execute(insert(tables.run), [row])
             connection.execute(update(tables.meta).values(run_counter=tables.meta.c.run_counter + 1))
@@ -74,14 +82,19 @@ class Runs(Store):
 
         :raises RunUnknown: the journal does not have the run.
         """
-        with self._database.reading() as connection:
-            last = _last_attempt(connection, key)
-        if last is None:
+        run = self.find(key)
+        if run is None:
             raise RunUnknown(
                 f"The journal ({self._database.name}) knows no run {key.run_id} of {key.dag_id}: it was replaced, "
                 "or task 'poll' has not run. Clear the task 'poll' with everything downstream."
             )
-        return as_run(last)
+        return run
+
+    def find(self, key: RunKey) -> RunRecord | None:
+        """Return the latest attempt of a run; None: the journal does not have it."""
+        with self._database.reading() as connection:
+            last = _last_attempt(connection, key)
+        return None if last is None else as_run(last)
 
     def exists(self, key: RunKey, attempt: int, started_at: datetime | None = None) -> bool:
         """Return whether the journal has that attempt.
@@ -179,6 +192,10 @@ def _last_attempt(connection: Connection, key: RunKey) -> Record[Any] | None:
     ).first()
 
 
+def _columns_of(host: Host | None) -> dict[str, str | None]:
+    return {"host": None if host is None else host.name, "host_boot": None if host is None else host.boot}
+
+
 def as_run(row: Record[Any], *, resumed: bool = False) -> RunRecord:
     """Return the attempt of a row of the table."""
     return RunRecord(
@@ -198,4 +215,5 @@ def as_run(row: Record[Any], *, resumed: bool = False) -> RunRecord:
         state=row.state,
         finished_at=row.finished_at,
         resumed=resumed,
+        host=None if row.host is None else Host(row.host, row.host_boot or ""),
     )

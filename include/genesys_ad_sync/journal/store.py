@@ -8,6 +8,7 @@ raised as ``JournalError`` with the remedy.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from datetime import datetime
 from types import TracebackType
 
 from sqlalchemy import URL, select
@@ -26,6 +27,7 @@ from genesys_ad_sync.journal.facts import Facts
 from genesys_ad_sync.journal.figures import Figures
 from genesys_ad_sync.journal.grants import Grants
 from genesys_ad_sync.journal.housekeeping import Housekeeping
+from genesys_ad_sync.journal.hosts import refuse_other_host
 from genesys_ad_sync.journal.leases import Leases
 from genesys_ad_sync.journal.leavers import Leavers
 from genesys_ad_sync.journal.limit_counts import LimitCounts
@@ -47,6 +49,7 @@ from genesys_ad_sync.journal.secrets import Secrets
 from genesys_ad_sync.journal.views import Views
 from genesys_ad_sync.journal.waiting import Waiting
 from genesys_ad_sync.model import Link, Outcome, RunKey, RunRecord, StoredCursor
+from genesys_ad_sync.this_machine import Host
 
 __all__ = ["DefinitionJournal", "Journal", "Link", "Outcome", "RunKey", "RunRecord", "StoredCursor"]
 
@@ -92,6 +95,25 @@ class Journal:
     def database(self) -> Database:
         """Return the database, for those who copy it."""
         return self._database
+
+    @property
+    def place(self) -> str:
+        """Return where the journal is, for messages: without a password."""
+        return self._database.name
+
+    @property
+    def is_file(self) -> bool:
+        """Tell whether the journal is a SQLite file."""
+        return self._database.engine.dialect.name == "sqlite"
+
+    def refuse_other_host(self, host: Host, now: datetime) -> None:
+        """Refuse a SQLite file that another machine used a short time ago.
+
+        :raises JournalOfOtherHost: see `hosts.STILL_IN_USE`.
+        """
+        if self.is_file:
+            with self._database.reading() as connection:
+                refuse_other_host(connection, self.place, host, now)
 
     def generation(self) -> int:
         """Return how often the journal was moved to another database, counted from 1."""
@@ -182,6 +204,16 @@ class DefinitionJournal:
         Others may read it there, so something must be changed.
         """
         return self._journal.warnings
+
+    @property
+    def place(self) -> str:
+        """Return where the journal is, for messages: without a password."""
+        return self._journal.place
+
+    @property
+    def is_file(self) -> bool:
+        """Tell whether the journal is a SQLite file."""
+        return self._journal.is_file
 
     def generation(self) -> int:
         """Return how often the journal was moved to another database, counted from 1."""

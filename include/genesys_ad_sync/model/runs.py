@@ -14,6 +14,7 @@ from genesys_ad_sync.model.changes import Action, Mode, Window
 from genesys_ad_sync.model.directory import Cursor, Guid
 from genesys_ad_sync.model.outcome import Reason
 from genesys_ad_sync.model.rows import Row
+from genesys_ad_sync.this_machine import Host
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class RunRecord:
     - ``resumed``: an earlier try of the same attempt began it.
     - ``poll`` and ``polled_at``: None until its poll is done.
     - ``state`` and ``finished_at``: None until its report is written.
+    - ``host``: on which `poll` ran; None: begun by a version that did not store it.
     """
 
     id: int  # the journal's own
@@ -79,6 +81,7 @@ class RunRecord:
     state: str | None = None
     finished_at: datetime | None = None
     resumed: bool = False
+    host: Host | None = None
 
     @property
     def bounded(self) -> bool:

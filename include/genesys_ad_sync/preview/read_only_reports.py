@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,9 @@ class ReadOnlyReports(ReportStore):
     def remember_journal(
         self, definition: str, journal: JournalStamp, *, definitions: Collection[str] | None = None
     ) -> None:
+        """Do nothing."""
+
+    def note_run(self, dag_id: str, run_id: str, note: Mapping[str, Any]) -> None:
         """Do nothing."""
 
     def prune(self, keep_days: int, now: datetime, *, dag_id: str | None = None) -> int:  # noqa: ARG002  its signature

@@ -156,8 +156,26 @@ class ReportStore:
                     for suffix in _BESIDE:
                         path.with_suffix(suffix).unlink(missing_ok=True)
                     path.unlink(missing_ok=True)
+                    self._note_path(report["dag_id"], report["run_id"]).unlink(missing_ok=True)
                     removed += 1
         return removed
+
+    def note_run(self, dag_id: str, run_id: str, note: Mapping[str, Any]) -> None:
+        """Keep a note beside the reports of a run that has begun. Raises ReportPathError."""
+        with self._refusals("written to"):
+            path = self._note_path(dag_id, run_id)
+            self._make_folder(path.parent)
+            self._put(path, to_json(note))
+
+    def noted_run(self, dag_id: str, run_id: str) -> dict[str, Any] | None:
+        """Return the note of a run; None if there is none. Raises ReportPathError."""
+        with self._refusals("read from"):
+            path = self._note_path(dag_id, run_id)
+            note: dict[str, Any] | None = json.loads(path.read_bytes()) if path.exists() else None
+        return note
+
+    def _note_path(self, dag_id: str, run_id: str) -> StorePath:
+        return self._base / file_stem(dag_id) / f".{short_hash(dag_id, run_id)}.run"
 
     def warning(self, dag_id: str) -> str | None:
         """Return a warning if everybody may list a DAG's reports although `mode` denies it.

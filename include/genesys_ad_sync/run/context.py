@@ -21,6 +21,7 @@ from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.run.facts import NOTES, Facts
 from genesys_ad_sync.settings import SyncDefinition
 from genesys_ad_sync.text import own_words
+from genesys_ad_sync.this_machine import Host, this_host
 
 
 @dataclass
@@ -45,6 +46,7 @@ class TaskContext:
     all_definitions: frozenset[str] | None = None  # names of all sync definitions there are; None: not known
     awaits_answer: Callable[[RunKey], bool] = lambda _: True  # whether Airflow can still answer that run's question
     connection_warnings: Callable[[], Sequence[str]] = tuple  # what the Airflow connections leave unprotected
+    host: Host = field(default_factory=this_host)
     lease_wait: timedelta = timedelta(minutes=5)
     lease_ttl: timedelta = timedelta(minutes=5)
     facts: Facts = field(init=False)

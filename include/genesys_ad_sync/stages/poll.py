@@ -20,7 +20,7 @@ from genesys_ad_sync.polling.losses import lost_users
 from genesys_ad_sync.polling.poller import DirectoryPoller, PollResult
 from genesys_ad_sync.polling.session import directory_session
 from genesys_ad_sync.polling.window_history import rebuild_window
-from genesys_ad_sync.run import journal_identity, objections, relink, undo
+from genesys_ad_sync.run import journal_identity, objections, relink, undo, whereabouts
 from genesys_ad_sync.run.changes import changes_to_act_on
 from genesys_ad_sync.run.claims import release_claims
 from genesys_ad_sync.run.context import TaskContext
@@ -101,8 +101,9 @@ def _begin(task: TaskContext, request: RunRequest) -> RunRecord:
     """Begin the attempt in the journal, or resume it, with the first notes."""
     task.reports.check_writable(task.key.dag_id)
     replaced = journal_identity.journal_was_replaced(task)
-    run = task.journal.runs.begin(task.key, task.definition.name, request, task.clock())
+    run = task.journal.runs.begin(task.key, task.definition.name, request, task.clock(), host=task.host)
     task.read_run_again()
+    whereabouts.note_host(task)
     notes = take_over_former(task, run)
     notes += journal_identity.begin_distrust(task, run, replaced=replaced)
     notes += release_claims(task, run, request)
@@ -216,6 +217,7 @@ def _summary(
     task.log(f"{len(changes)} changes in {len(groups)} AD groups to act on; poll {polled.poll}")
     return {
         "attempt": run.attempt,
+        "host": task.host.name,
         "mode": request.mode.value,
         "dry_run": request.dry_run,
         "bounded": run.bounded,

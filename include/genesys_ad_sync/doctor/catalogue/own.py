@@ -63,7 +63,7 @@ JOURNAL_LINES: dict[str, Entry] = entries_of(
         "journal.size": ("Journal's size", "With its indexes.", "Look at the lines above."),
         "journal.shared": (
             "Journal shared by the workers",
-            "Every worker must reach the same journal. A SQLite file needs one machine, or a shared volume.",
+            "Every worker must reach the same journal. A SQLite file is for one machine.",
             "Set the connection group_sync_journal to a PostgreSQL database, on all workers.",
         ),
         "journal.identity": (

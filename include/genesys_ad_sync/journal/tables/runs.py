@@ -109,6 +109,8 @@ run = Table(
     Column("polled_at", UtcDateTime),
     Column("state", String),
     Column("finished_at", UtcDateTime),
+    Column("host", String),
+    Column("host_boot", String),
     UniqueConstraint("dag_id", "run_id", "attempt", name="journal_run_attempt"),
     Index("journal_run_by_definition", "definition", "poll"),
     Index("journal_run_by_end", "definition", "finished_at"),
