@@ -13,11 +13,11 @@ from starlette.exceptions import HTTPException
 
 from genesys_ad_sync.errors import GroupSyncError, JournalMissing, RunUnknown
 from genesys_ad_sync_airflow.pages.page import html, links_of
-from genesys_ad_sync_airflow.pages.routes import assets, overview
+from genesys_ad_sync_airflow.pages.routes import assets, overview, run, runs, todo
 from genesys_ad_sync_airflow.pages.safety import Safety
 from genesys_ad_sync_airflow.pages.sources import Sources
 
-ROUTERS = (assets.router, overview.router)
+ROUTERS = (assets.router, overview.router, runs.router, run.router, todo.router)
 
 _TITLES = {
     401: "Not logged in",

@@ -58,6 +58,11 @@ class Page:
         known = {*self.journal.lookups.definitions(), *self.definitions}
         return sorted(name for name in known if self.viewer.may(right, dag_id_of(name)))
 
+    def dag_ids(self, right: Right = "see") -> list[str]:
+        """Return the DAGs of all definitions on which the viewer has a right. Lists of runs go by these."""
+        of_names = (dag_id for name in self.names(right) for dag_id in (dag_id_of(name), full_dag_id_of(name)))
+        return [dag_id for dag_id in of_names if self.viewer.may(right, dag_id)]
+
     def must(self, right: Right, name: str) -> None:
         """Raise an HTTPException with status 403 unless the viewer has that right on the definition's DAG."""
         self.viewer.must(right, dag_id_of(name))

@@ -12,14 +12,17 @@ from starlette.responses import Response
 
 log = logging.getLogger(__name__)
 
+POLICY_HEADER = "Content-Security-Policy"
+FRAMES = "frame-ancestors 'self'"
+"""Airflow shows the pages in a frame of its own."""
+
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'self'"
+    + FRAMES
 )
-"""Nothing inline, and nothing of another host. Airflow shows the pages in a frame of its own."""
+"""Nothing inline, and nothing of another host. A route may send a policy of its own."""
 
 HEADERS = {
-    "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
     "Referrer-Policy": "same-origin",
@@ -54,6 +57,7 @@ class Safety:
                 begun = True
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("Cache-Control", PRIVATE)
+                headers.setdefault(POLICY_HEADER, POLICY)
                 for name, value in HEADERS.items():
                     headers[name] = value
             await send(message)

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genesys_ad_sync.errors import SettingsError
+from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.settings import SyncDefinition, find_definitions
 from genesys_ad_sync.settings.definition import chosen_folder
+from genesys_ad_sync.views.history import History
 from genesys_ad_sync_airflow.cli.definitions import folder_below, load_all
 from genesys_ad_sync_airflow.journal_connection import journal_address
-from genesys_ad_sync_airflow.task_context import utc_now
+from genesys_ad_sync_airflow.task_context import report_store, utc_now
 
 if TYPE_CHECKING:
     from genesys_ad_sync.journal import Journal
@@ -79,4 +81,6 @@ class Sources:
 
     journal: Callable[[], Journal] = field(default_factory=OpenJournal)
     definitions: Callable[[], dict[str, SyncDefinition]] = field(default_factory=Definitions)
+    reports: Callable[[SyncDefinition], ReportStore] = report_store
     clock: Callable[[], datetime] = utc_now
+    history: History = field(default_factory=History)

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from genesys_ad_sync.report.page import environment
 from genesys_ad_sync.report.wording import STATUS_WORDS
+from genesys_ad_sync.text import counted
 from genesys_ad_sync_airflow.pages.links import configuration
 
 
@@ -21,11 +22,6 @@ def at(moment: datetime | None) -> Markup:
         return Markup("")
     utc = moment.astimezone(timezone.utc)
     return Markup('<time datetime="{}">{}</time>').format(utc.isoformat(), utc.strftime("%Y-%m-%d %H:%M"))
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: "1 change", "2,000 changes"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 @functools.cache

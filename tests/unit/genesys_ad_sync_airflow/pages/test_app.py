@@ -12,12 +12,13 @@ from starlette.testclient import TestClient
 
 from genesys_ad_sync.errors import JournalError, JournalMissing
 from genesys_ad_sync_airflow.pages.app import create_app
-from genesys_ad_sync_airflow.pages.safety import HEADERS
+from genesys_ad_sync_airflow.pages.safety import HEADERS, POLICY, POLICY_HEADER
 from genesys_ad_sync_airflow.pages.sources import Sources
 from tests.support.journal import journal, journal_url  # noqa: F401 (fixtures)
 from tests.support.pages import pages, people  # noqa: F401 (fixtures)
 
 Browse = Callable[..., TestClient]
+ALWAYS = {**HEADERS, POLICY_HEADER: POLICY}
 
 
 def routes() -> list[tuple[str, str]]:
@@ -51,8 +52,8 @@ def test_no_schema_is_shown(pages: Browse) -> None:
 
 
 def test_only_definitions_whose_dag_the_viewer_may_read_are_shown(pages: Browse) -> None:
-    assert "<h2>default</h2>" in pages("counts").get("/").text
-    assert "no sync definition whose DAG you may read" in pages("nobody").get("/").text
+    assert ">default</h2>" in pages("counts").get("/").text
+    assert "no sync whose DAG you may read" in pages("nobody").get("/").text
     assert "default" not in pages("other").get("/").text
 
 
@@ -60,7 +61,7 @@ def test_only_definitions_whose_dag_the_viewer_may_read_are_shown(pages: Browse)
 def test_every_answer_has_the_headers(pages: Browse, path: str) -> None:
     for who in ("lead", None):
         answer = pages(who).get(path)
-        assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+        assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
         assert ("no-store" in answer.headers["cache-control"]) == (path != "/style.css" or who is None)
 
 
@@ -78,7 +79,7 @@ def test_an_error_leaks_nothing(people: None) -> None:
         assert answer.status_code == status
         assert str(error) not in answer.text
         assert "log of Airflow's API server" in answer.text or "Start the DAG" in answer.text
-        assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+        assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
 
 
 def test_links_keep_the_base_path(pages: Browse) -> None:
