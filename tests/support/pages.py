@@ -7,6 +7,7 @@ rights are the real ones: only what Airflow's auth manager would say is written 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -79,15 +80,17 @@ def pages(journal: Journal, people: None) -> Iterator[Callable[..., TestClient]]
         now: datetime = T0 + minutes(60),
         definitions: dict[str, Any] | None = None,
         base: str = "",
-        **more: Any,
+        reports: Any = None,
+        accept: str = "text/html",
     ) -> TestClient:
         known = {"default": definition()} if definitions is None else definitions
-        app = create_app(Sources(journal=lambda: journal, definitions=lambda: known, clock=lambda: now))
+        sources = Sources(journal=lambda: journal, definitions=lambda: known, clock=lambda: now)
+        app = create_app(replace(sources, reports=reports) if reports else sources)
         cookies = {"_token": name} if name else {}
         # As Airflow's own app mounts it: the path below which it is reached is in `root_path`.
-        client = TestClient(app, cookies=cookies, root_path=base, raise_server_exceptions=False, **more)
+        client = TestClient(app, cookies=cookies, root_path=base)
         client.follow_redirects = False
-        client.headers["accept"] = "text/html"
+        client.headers["accept"] = accept
         opened.append(client)
         return client
 

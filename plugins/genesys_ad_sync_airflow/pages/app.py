@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
 from airflow.api_fastapi.core_api.security import get_user
@@ -39,7 +38,7 @@ _UNREADABLE = "The journal cannot be read. The log of Airflow's API server says 
 _DEFECT = "The page could not be made. The log of Airflow's API server says why."
 
 
-def create_app(sources: Sources | None = None) -> Any:
+def create_app(sources: Sources | None = None) -> Secured:
     """Return the ASGI app. ``sources``: what it reads; default: Airflow's journal and definitions.
 
     The app has no routes of its own for a schema: those would ask for no login.
@@ -57,6 +56,7 @@ def create_app(sources: Sources | None = None) -> Any:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, lambda request, _: _error(request, 422, _TEXTS[422]))
+    app.add_exception_handler(Exception, _failed)
     return Secured(app)
 
 
@@ -64,7 +64,7 @@ class Secured(Safety):
     """The app within the middleware. ``inner`` has the table of routes, for tests."""
 
     def __init__(self, app: FastAPI) -> None:
-        super().__init__(app, _failed)
+        super().__init__(app)
         self.inner = app
 
 

@@ -18,7 +18,17 @@ from genesys_ad_sync_airflow.pages.safety import FRAMES, POLICY_HEADER
 router = APIRouter()
 
 SHOWN = 100
-TASKS = ("poll", "map_groups", "resolve_users", "plan", "patch", "approve_removals", "patch_approved", "report", "check")
+TASKS = (
+    "poll",
+    "map_groups",
+    "resolve_users",
+    "plan",
+    "patch",
+    "approve_removals",
+    "patch_approved",
+    "report",
+    "check",
+)
 
 _ITS_POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]+)"')
 
@@ -97,5 +107,7 @@ def _report(page: Page, dag_id: str, run_id: str) -> dict[str, Any]:
         )
     document = page.sources.reports(definition).read(dag_id, run_id)
     if document is None:
-        raise not_found("There is no report file: the run has not ended, or the file is not where the API server looks.")
+        raise not_found(
+            "There is no report file: the run has not ended, or the file is not where the API server looks."
+        )
     return document
