@@ -1,7 +1,7 @@
 """The pages, served over a journal in a SQLite file, with an auth manager that knows a few people.
 
-A test module imports `journal`, `journal_url` (tests.support.journal), `people` and `pages`. Routes, login and checks of
-rights are the real ones: only what Airflow's auth manager would say is written here.
+A test module imports `journal`, `journal_url` (tests.support.journal), `people` and `pages`. Routes, login and checks
+of rights are the real ones: only what Airflow's auth manager would say is written here.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from genesys_ad_sync_airflow.pages.sources import Sources
 from tests.support.journal import T0, minutes
 from tests.support.view_examples import definition
 
+AN_HOUR_LATER = T0 + minutes(60)
 SEE, NAMES, EDIT = ("GET", None), ("GET", DagAccessEntity.RUN), ("PUT", None)
 DAG = "genesys_ad_group_sync"
 OTHER = f"{DAG}__other"
@@ -77,7 +78,7 @@ def pages(journal: Journal, people: None) -> Iterator[Callable[..., TestClient]]
     def browse(
         name: str | None,
         *,
-        now: datetime = T0 + minutes(60),
+        now: datetime = AN_HOUR_LATER,
         definitions: dict[str, Any] | None = None,
         base: str = "",
         reports: Any = None,

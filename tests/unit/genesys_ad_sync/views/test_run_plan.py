@@ -10,7 +10,7 @@ import pytest
 from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.model import Decision, GroupResult, RunRecord
 from genesys_ad_sync.views.history import History
-from genesys_ad_sync.views.run_plan import RunPlan, run_plan
+from genesys_ad_sync.views.run_plan import Piece, RunPlan, run_plan
 from tests.support.journal import (  # noqa: F401 (fixtures)
     DEFINITION,
     T0,
@@ -28,7 +28,7 @@ GROUPS = ("billing", "sales", "support")
 
 @pytest.fixture
 def run(journal: Journal) -> RunRecord:
-    """A run with three people in each of three groups."""
+    """Return a run with three people in each of three groups."""
     changes = recorded(journal, *(change(group, f"p{number}") for group in GROUPS for number in range(3)))
     begun = begin(journal, "r1")
     rows = [row(of, Status.HELD, reason=Reason.OVER_LIMIT) for of in changes]
@@ -41,7 +41,8 @@ def run(journal: Journal) -> RunRecord:
 
 
 def piece(journal: Journal, run: RunRecord, **asked: Any) -> RunPlan:
-    return run_plan(journal, run, History(), now=T0, **{"limit": 100, **asked})
+    limit = asked.pop("limit", 100)
+    return run_plan(journal, run, History(), now=T0, limit=limit, piece=Piece(**asked))
 
 
 def people(plan: RunPlan) -> list[tuple[str | None, list[str]]]:
