@@ -31,6 +31,14 @@ LEVELS: Mapping[str, tuple[str, ...]] = {
         *("include/genesys_ad_sync/this_machine.py", "include/genesys_ad_sync/writing", "tests/celery"),
         *("sandbox/airflow_stack.py", "sandbox/celery_stack.py", "sandbox/install-system-packages.sh"),
     ),
+    "test-browser": (
+        "pyproject.toml",
+        "requirements.lock",
+        "include/genesys_ad_sync/views",
+        "include/genesys_ad_sync/journal/listings.py",
+        "plugins/genesys_ad_sync_airflow/pages",
+        "tests/browser",
+    ),
 }
 
 
