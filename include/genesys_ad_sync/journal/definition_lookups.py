@@ -6,11 +6,11 @@ Nothing is written.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row as Record
-from sqlalchemy import and_, false, func, select
+from sqlalchemy import and_, false, func, or_, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import as_change
@@ -34,6 +34,8 @@ _MEMBERSHIP = tables.membership.c
 _FULL_RUNS_TO_SEARCH = 10
 RUNS_TO_SEARCH = 100
 """Of so many runs the rows are searched for a person or a group; older ones are found through their changes."""
+LONGEST_RUN = timedelta(days=60)
+"""A run that waits for an approval takes days; no run takes longer than this."""
 
 
 class DefinitionLookups(DefinitionStore):
@@ -274,24 +276,16 @@ class DefinitionLookups(DefinitionStore):
 
         A moment without a known run is missing.
         """
-        left = set(moments)
         found: dict[datetime, RunKey] = {}
-        if not left:
-            return found
-        statement = (
-            select(_RUN.dag_id, _RUN.run_id, _RUN.started_at, _RUN.finished_at)
-            .where(_RUN.definition == self._definition, _RUN.dry_run == false(), _RUN.started_at <= max(left))
-            .order_by(_RUN.id.desc())
-        )
+        live = select(_RUN.dag_id, _RUN.run_id).where(_RUN.definition == self._definition, _RUN.dry_run == false())
         with self._database.reading() as connection:
-            for run in connection.execute(statement):
-                here = {
-                    at for at in left if run.started_at <= at and (run.finished_at is None or run.finished_at >= at)
-                }
-                found |= dict.fromkeys(here, RunKey(run.dag_id, run.run_id))
-                left -= here
-                if not left:
-                    break
+            for at in moments:
+                under_way = (_RUN.started_at <= at, or_(_RUN.finished_at.is_(None), _RUN.finished_at >= at))
+                # the index `journal_run_by_start` finds it at once, however many runs came later
+                newest = live.where(*under_way, _RUN.started_at >= at - LONGEST_RUN)
+                run = connection.execute(newest.order_by(_RUN.started_at.desc(), _RUN.id.desc()).limit(1)).first()
+                if run is not None:
+                    found[at] = RunKey(run.dag_id, run.run_id)
         return found
 
     def claims_on(self, genesys_group_ids: Collection[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, false, func, or_, select
+from sqlalchemy import ColumnElement, String, case, cast, false, func, or_, select
 from sqlalchemy import Row as Record
 
 from genesys_ad_sync.journal import tables
@@ -40,40 +40,55 @@ class Lookups(Store):
 
     # -- search ---------------------------------------------------------------------------------------
 
-    def users_with(self, text: str) -> list[FoundUser]:
+    def users_with(self, text: str, definitions: Collection[str], limit: int | None = None) -> list[FoundUser]:
         """Return accounts with that text in the name or a value.
 
-        ``text``: ASCII in lower case; empty: all.
+        :param text: ASCII in lower case; empty: all.
+        :param limit: so many at most; those of which a name equals the text come first.
         """
         pattern = f"%{_escaped(text)}%"
         columns = (_USER.name, _USER.sam_account_name, cast(_USER.attributes, String))
-        statement = select(tables.user)
+        statement = select(tables.user).where(_USER.definition.in_(list(definitions)))
         if text:
             statement = statement.where(or_(*(func.lower(column).like(pattern, escape="\\") for column in columns)))
+        if limit is not None:
+            value = func.lower(cast(_USER.attributes, String)).like(f'%"{_escaped(text)}"%', escape="\\")
+            equal = or_(func.lower(_USER.name) == text, func.lower(_USER.sam_account_name) == text, value)
+            statement = statement.order_by(case((equal, 0), else_=1)).limit(limit)
         with self._database.reading() as connection:
             return [_found_user(row) for row in connection.execute(statement)]
 
-    def users(self, guids: Collection[Guid]) -> list[FoundUser]:
-        """Return these accounts, as each definition knows them."""
+    def users(self, guids: Collection[Guid], definitions: Collection[str]) -> list[FoundUser]:
+        """Return these accounts, as each of these definitions knows them."""
         with self._database.reading() as connection:
             return [
                 _found_user(row)
                 for chunk in chunks(guids)
-                for row in connection.execute(select(tables.user).where(_USER.guid.in_(chunk)))
+                for row in connection.execute(
+                    select(tables.user).where(_USER.definition.in_(list(definitions)), _USER.guid.in_(chunk))
+                )
             ]
 
-    def accounts_of(self, genesys_user_id: str) -> set[Guid]:
+    def accounts_of(self, genesys_user_id: str, definitions: Collection[str]) -> set[Guid]:
         """Return the AD accounts that are, or were, linked to a Genesys user."""
         with self._database.reading() as connection:
-            now = connection.scalars(select(_LINK.user_guid).where(_LINK.genesys_user_id == genesys_user_id))
-            former = tables.former_link.c
-            then = connection.scalars(select(former.user_guid).where(former.genesys_user_id == genesys_user_id))
-            return {*now, *then}
+            found: set[Guid] = set()
+            for columns in (_LINK, tables.former_link.c):
+                these = (columns.definition.in_(list(definitions)), columns.genesys_user_id == genesys_user_id)
+                found.update(connection.scalars(select(columns.user_guid).where(*these)))
+            return found
 
-    def all_pairs(self) -> list[StoredPair]:
-        """Return all pairs, former ones included, by name of the Genesys group."""
+    def all_pairs(
+        self, definitions: Collection[str] | None = None, genesys_group_id: str | None = None
+    ) -> list[StoredPair]:
+        """Return pairs, former ones included, by name of the Genesys group. None: of whatever definition or group."""
+        statement = select(tables.pair).order_by(_PAIR.genesys_group_name, _PAIR.rule)
+        if definitions is not None:
+            statement = statement.where(_PAIR.definition.in_(list(definitions)))
+        if genesys_group_id is not None:
+            statement = statement.where(_PAIR.genesys_group_id == genesys_group_id)
         with self._database.reading() as connection:
-            rows = connection.execute(select(tables.pair).order_by(_PAIR.genesys_group_name, _PAIR.rule))
+            rows = connection.execute(statement)
             return [
                 StoredPair(
                     row.definition,

@@ -25,6 +25,7 @@ from genesys_ad_sync.journal.external_ids import ExternalIds
 from genesys_ad_sync.journal.facts import Facts
 from genesys_ad_sync.journal.figures import Figures
 from genesys_ad_sync.journal.grants import Grants
+from genesys_ad_sync.journal.group_members import GroupMembers
 from genesys_ad_sync.journal.leases import Leases
 from genesys_ad_sync.journal.leavers import Leavers
 from genesys_ad_sync.journal.limit_counts import LimitCounts
@@ -158,6 +159,7 @@ class DefinitionJournal:
         self.restoration = Restoration(database, definition)
         self.limit_counts = LimitCounts(database, definition)
         self.lookups = DefinitionLookups(database, definition)
+        self.group_members = GroupMembers(database, definition)
         self.refusals = Refusals(database, definition)
         self.waiting = Waiting(database, definition)
         self.notices = Notices(database, definition)

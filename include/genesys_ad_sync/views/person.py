@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from genesys_ad_sync import names
@@ -47,23 +47,30 @@ from genesys_ad_sync.views.person_answer import (
 from genesys_ad_sync.views.verdict import Facts, verdict
 
 
-def explain_person(journal: Journal, guid: Guid, definitions: Definitions, *, now: datetime) -> list[PersonAnswer]:
-    """Return what each sync definition that knows the account knows of it."""
+def explain_person(
+    journal: Journal, guid: Guid, definitions: Definitions, *, now: datetime, only: Collection[str] | None = None
+) -> list[PersonAnswer]:
+    """Return what each sync definition that knows the account knows of it.
+
+    ``only``: what these definitions know; default: all.
+    """
     answers = []
-    for name in journal.lookups.definitions():
+    for name in journal.lookups.definitions() if only is None else only:
         user = journal.of(name).views.users([guid]).get(guid)
         if user is not None:
             answers.append(_Explanation(journal, user, name, definitions.get(name), now).answer())
     return answers
 
 
-def explain_genesys_user(journal: Journal, user_id: str) -> list[PersonAnswer]:
+def explain_genesys_user(
+    journal: Journal, user_id: str, *, only: Collection[str] | None = None
+) -> list[PersonAnswer]:
     """Return the Genesys groups with a user that AD does not know.
 
-    The last runs in mode full saw the user there.
+    The last runs in mode full saw the user there. ``only``: those of these definitions; default: of all.
     """
     answers = []
-    for name in journal.lookups.definitions():
+    for name in journal.lookups.definitions() if only is None else only:
         last = journal.of(name).lookups.last_results()
         if last is None:
             continue
@@ -96,9 +103,8 @@ class _Explanation:
         policy = policy_of(self._cursor)
         self._account = self._read_account(left_out=policy.leaves_out(user))
         self._targets: dict[str, list[StoredPair]] = {}
-        for pair in journal.lookups.all_pairs():
-            if pair.definition == name:
-                self._targets.setdefault(pair.genesys_group_id, []).append(pair)
+        for pair in journal.lookups.all_pairs([name]):
+            self._targets.setdefault(pair.genesys_group_id, []).append(pair)
         self._paths = paths_up(self._journal, user.guid, nested=policy.nested)
         self._changes = self._journal.lookups.changes_of(user.guid)
         self._link = self._journal.links.of([user.guid]).get(user.guid)

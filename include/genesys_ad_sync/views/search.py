@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from genesys_ad_sync.journal import Journal
@@ -34,35 +34,41 @@ class GroupHit:
     genesys_group_name: str
 
 
-def find_people(journal: Journal, who: str) -> list[PersonHit]:
+def find_people(
+    journal: Journal, who: str, definitions: Collection[str] | None = None, *, limit: int | None = None
+) -> list[PersonHit]:
     """Return the people found by an id, a mail address, a login or a name.
 
     An id is an objectGUID or a Genesys user id. What equals the text comes first and alone; else each account with the
     text in its name or a value.
+
+    :param definitions: only what these sync definitions know; default: all.
+    :param limit: how many accounts are looked at, at most; default: all.
     """
     who = who.strip()
     if not who:
         return []
-    accounts = journal.lookups.users({_as_guid(who)} | journal.lookups.accounts_of(who))
+    known = journal.lookups.definitions() if definitions is None else list(definitions)
+    accounts = journal.lookups.users({_as_guid(who)} | journal.lookups.accounts_of(who, known), known)
     if accounts:
         return _people(accounts)
-    users = _with_text(journal, _folded(who))
+    users = _with_text(journal, _folded(who), known, limit)
     equal = [user for user in users if _folded(who) in _texts(user)]
     if equal or users:
         return _people(equal or users)
-    return _members_by_hand(journal, who)
+    return _members_by_hand(journal, who, known)
 
 
-def find_groups(journal: Journal, which: str) -> list[GroupHit]:
+def find_groups(journal: Journal, which: str, definitions: Collection[str] | None = None) -> list[GroupHit]:
     """Return the Genesys groups found by their id, name, or an AD group.
 
     The AD group feeds them. An AD group is known by its name, DN, objectGUID or sAMAccountName. A nested one feeds what
-    contains it.
+    contains it. ``definitions``: only groups of these sync definitions; default: of all.
     """
     wanted, which = _folded(which), which.strip()
     if not wanted:
         return []
-    pairs = journal.lookups.all_pairs()
+    pairs = journal.lookups.all_pairs(definitions)
     named = [pair for pair in pairs if which == pair.genesys_group_id or wanted == _folded(pair.genesys_group_name)]
     if not named:
         named = _fed_by(journal, pairs, which)
@@ -83,16 +89,18 @@ def _as_guid(text: str) -> Guid:
     return text.strip("{}").lower()
 
 
-def _with_text(journal: Journal, wanted: str) -> list[FoundUser]:
+def _with_text(journal: Journal, wanted: str, known: Collection[str], limit: int | None) -> list[FoundUser]:
     """Return the accounts with that text in their name or a value.
 
     The database compares ASCII only, and the longest such part of the text. Where that finds nobody, all are compared.
     """
     part = max(_ASCII_PART.findall(wanted), key=len, default="")
-    found = [user for user in journal.lookups.users_with(part) if _has(user, wanted)] if part else []
-    if not found and not (wanted.isascii() and part == wanted):
-        found = [user for user in journal.lookups.users_with("") if _has(user, wanted)]
-    return found
+    exact = wanted.isascii() and part == wanted  # else what the database finds is only a part of what is wanted
+    few = limit if exact else None
+    found = [user for user in journal.lookups.users_with(part, known, few) if _has(user, wanted)] if part else []
+    if not found and not exact:
+        found = [user for user in journal.lookups.users_with("", known) if _has(user, wanted)]
+    return found[:limit]
 
 
 def _texts(user: FoundUser) -> tuple[str, ...]:
@@ -115,14 +123,14 @@ def _people(users: Iterable[FoundUser]) -> list[PersonHit]:
     return sorted(hits, key=lambda hit: (_folded(hit.name or ""), hit.guid or ""))
 
 
-def _members_by_hand(journal: Journal, who: str) -> list[PersonHit]:
+def _members_by_hand(journal: Journal, who: str, definitions: Collection[str]) -> list[PersonHit]:
     """Return the members that AD does not know.
 
     The last runs in mode full listed them.
     """
     wanted = _folded(who)
     found: dict[str, PersonHit] = {}
-    for definition in journal.lookups.definitions():
+    for definition in definitions:
         last = journal.of(definition).lookups.last_results()
         for result in last[1] if last else ():
             for user_id in result.manual_member_ids or ():
