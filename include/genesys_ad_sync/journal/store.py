@@ -30,6 +30,7 @@ from genesys_ad_sync.journal.leases import Leases
 from genesys_ad_sync.journal.leavers import Leavers
 from genesys_ad_sync.journal.limit_counts import LimitCounts
 from genesys_ad_sync.journal.links import Links
+from genesys_ad_sync.journal.listings import Listings
 from genesys_ad_sync.journal.lookups import Lookups
 from genesys_ad_sync.journal.new_pairs import NewPairs, ProtectedGroups
 from genesys_ad_sync.journal.notices import Notices
@@ -69,6 +70,7 @@ class Journal:
         self.external_ids = ExternalIds(database)
         self.claims = AllClaims(database)
         self.lookups = Lookups(database)
+        self.listings = Listings(database)
         self._of: dict[str, DefinitionJournal] = {}
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,9 +42,12 @@ def list_runs(journal: Journal, *, limit: int, definition: str | None = None) ->
     return as_listed(journal, journal.lookups.last_runs(limit, definition))
 
 
-def as_listed(journal: Journal, runs: Sequence[RunRecord]) -> list[ListedRun]:
-    """Return runs with their numbers of rows by status."""
-    counts = journal.lookups.counts_of(runs)
+def as_listed(
+    journal: Journal, runs: Sequence[RunRecord], counts: Mapping[int, Mapping[Status, int]] | None = None
+) -> list[ListedRun]:
+    """Return runs with their numbers of rows by status. ``counts``: by `RunRecord.id`, where they are known."""
+    if counts is None:
+        counts = journal.lookups.counts_of(runs)
     return [
         ListedRun(
             run.key.dag_id,

@@ -81,12 +81,17 @@ def status(
 ) -> list[DefinitionStatus]:
     """Return how each sync definition does. ``silent_after``: in place of what the schedules say."""
     names = sorted({*journal.lookups.definitions(), *definitions})
-    return [_of_definition(journal, name, definitions.get(name), now, silent_after) for name in names]
+    return [status_of(journal, name, definitions.get(name), now, silent_after) for name in names]
 
 
-def _of_definition(
-    journal: Journal, name: str, definition: SyncDefinition | None, now: datetime, silent_after: timedelta | None
+def status_of(
+    journal: Journal,
+    name: str,
+    definition: SyncDefinition | None,
+    now: datetime,
+    silent_after: timedelta | None = None,
 ) -> DefinitionStatus:
+    """Return how one sync definition does."""
     mine = journal.of(name)
     cursor = mine.views.cursor()
     return DefinitionStatus(

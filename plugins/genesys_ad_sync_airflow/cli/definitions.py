@@ -45,7 +45,11 @@ def definitions_folder() -> Path:
         return chosen
     from genesys_ad_sync_airflow.cli.airflow_side import dags_folder
 
-    dags = dags_folder()
+    return folder_below(dags_folder())
+
+
+def folder_below(dags: Path) -> Path:
+    """Return the folder of the sync definitions in Airflow's DAG folder, or in a folder of it. Raises SettingsError."""
     for folder in (dags, *sorted(path.parent for path in dags.glob(f"*/{CONFIG_FOLDER_NAME}"))):
         found = config_folder(folder)
         if found.is_dir():
@@ -56,13 +60,13 @@ def definitions_folder() -> Path:
     )
 
 
-def load_all() -> Loaded:
-    """Return all sync definitions, without the ones that have an error.
+def load_all(folder: Path | None = None) -> Loaded:
+    """Return all sync definitions of a folder, without the ones that have an error.
 
-    Raises SettingsError if there is no folder.
+    Raises SettingsError if there is no folder. ``folder`` None: the one that the DAG file reads.
     """
     definitions, errors, names = {}, [], []
-    for path in find_definitions(definitions_folder()):
+    for path in find_definitions(folder or definitions_folder()):
         names.append(path.stem)
         try:
             definitions[path.stem] = load_definition(path)

@@ -1,0 +1,62 @@
+"""What a person may have to do, by cause. It names people: only definitions whose runs the viewer may read."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from genesys_ad_sync.settings import dag_id_of
+from genesys_ad_sync.views.overview import NEW
+from genesys_ad_sync.views.todo import Item, causes, contradicted_links, items, left_behind, refusals
+from genesys_ad_sync_airflow.pages.page import Page, PageDep
+
+router = APIRouter()
+
+FIRST = 5
+"""Changes of each cause that the list of all causes shows."""
+
+SHOWN = 100
+
+
+@router.get("/todo")
+def todo(page: PageDep) -> HTMLResponse:
+    """Return what waits in each definition, the first few changes of each cause among it."""
+    return page.render(
+        "todo.html.j2", title="To do", current="To do", syncs=[_of(page, name) for name in page.names("names")]
+    )
+
+
+@router.get("/todo/cause")
+def cause(page: PageDep, definition: str, status: str, reason: str = "", after: int = 0) -> HTMLResponse:
+    """Return a piece of the changes of one cause. ``after``: id of the last change of the piece before."""
+    page.must("names", definition)
+    found = items(page.journal, definition, status, reason, after=after, limit=SHOWN + 1)
+    shown = found[:SHOWN]
+    here = {"definition": definition, "status": status, "reason": reason}
+    return page.render(
+        "cause.html.j2",
+        title=f"{status} in {definition}",
+        current="To do",
+        status=status,
+        reason=reason,
+        name=definition,
+        dag_id=dag_id_of(definition),
+        items=shown,
+        next=page.links.page("todo/cause", **here, after=shown[-1].id) if len(found) > SHOWN else None,
+    )
+
+
+def _of(page: Page, name: str) -> dict[str, object]:
+    found = causes(page.journal, name, new_since=page.now - NEW)
+    return {
+        "name": name,
+        "dag_id": dag_id_of(name),
+        "causes": [(cause, _first(page, name, cause.status, cause.reason)) for cause in found],
+        "contradicted": contradicted_links(page.journal, name),
+        "refusals": refusals(page.journal, name),
+        "left_behind": left_behind(page.journal, name),
+    }
+
+
+def _first(page: Page, name: str, status: str, reason: str | None) -> list[Item]:
+    return items(page.journal, name, status, reason, limit=FIRST)

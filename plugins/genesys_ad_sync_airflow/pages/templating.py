@@ -1,0 +1,38 @@
+"""How pages are rendered: all values escaped, on one line; times in UTC."""
+
+from __future__ import annotations
+
+import functools
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from genesys_ad_sync.report.page import environment
+from genesys_ad_sync.report.wording import STATUS_WORDS
+from genesys_ad_sync.text import counted
+from genesys_ad_sync_airflow.pages.links import configuration
+
+
+def at(moment: datetime | None) -> Markup:
+    """Format a time for people: to the minute, in UTC. The page's script adds the viewer's own as its title."""
+    if moment is None:
+        return Markup("")
+    utc = moment.astimezone(timezone.utc)
+    return Markup('<time datetime="{}">{}</time>').format(utc.isoformat(), utc.strftime("%Y-%m-%d %H:%M"))
+
+
+@functools.cache
+def templates() -> Environment:
+    """Return what renders the templates: that of the report, with the filters of pages."""
+    made = environment().overlay(loader=FileSystemLoader(Path(__file__).with_name("templates")))
+    made.filters = {**made.filters, "at": at, "counted": counted, "configuration": configuration}
+    made.globals = {**made.globals, "status_words": {status.value: words for status, words in STATUS_WORDS.items()}}
+    return made
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a page."""
+    return templates().get_template(template).render(**values)
