@@ -35,7 +35,7 @@ def search(page: PageDep, q: str = "", kind: Literal["", "people", "groups"] = "
         may_see_people=bool(named),
         people=people[:SHOWN],
         people_found=len(people),
-        people_cut=len(people) >= LOOKED_AT,
+        people_cut=sum(len(hit.definitions) for hit in people) >= LOOKED_AT,
         groups=groups[:SHOWN],
         groups_found=len(groups),
     )

@@ -37,7 +37,7 @@ def page(journal: Journal, group_id: str = "G-voice", **asked: object) -> GroupP
 @pytest.fixture
 def company(journal: Journal) -> Journal:
     people = {"gus": {"disabled": True}}
-    poll(journal, {"voice": "ann bob inner gus", "inner": "cid deep", "deep": "voice fay", "other": "dan eve"}, **people)
+    poll(journal, {"voice": "ann bob inner gus", "inner": "cid deep", "deep": "inner fay", "other": "dan eve"}, **people)
     map_groups(journal, "voice")
     grant(journal, "voice", "ann", "cid", "dan", "eve")
     mine = journal.of("default").grants
@@ -79,8 +79,8 @@ def test_the_history_has_the_newest_changes_first_and_what_is_held_apart(company
     run_with(company, "r3", change("other", "eve"), Status.SUCCESS)
     found = page(company)
     assert [(one.action, one.guid, one.status, one.run) for one in found.history] == [
-        ("add", "ann", "success", "genesys_ad_group_sync/r2"),
-        ("remove", "dan", "held", "genesys_ad_group_sync/r1"),
+        ("add", "ann", "success", "dag/r2"),
+        ("remove", "dan", "held", "dag/r1"),
     ]
     assert [(one.guid, one.reason) for one in found.held] == [("dan", "over_limit")]
 
