@@ -27,7 +27,7 @@ from tests.support.pages import PEOPLE, pages, people  # noqa: F401 (fixtures)
 Browse = Callable[..., TestClient]
 LONG = 10**40  # a group with a name of 46 letters
 TOLD: dict[int, set[int]] = {0: {0, 1, 2}, 1: {3}, LONG: {4}}
-CATASTROPHIC = r"Team ((?P<a>[0-9]+)+)-Prod"
+CATASTROPHIC = r"Team (([0-9]|[0-5 ])+)+[a-z]x"
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_the_installed_mapping_changes_nothing_and_nothing_is_left_behind(
 
 
 def test_an_expression_that_never_ends_ends_in_a_message(ask: Callable[..., Any]) -> None:
-    answer = ask(rule(CATASTROPHIC, "{a}"))
+    answer = ask(rule(CATASTROPHIC, "Never"))
     assert answer.status_code == 200
     assert "takes too long" in answer.text or "took too long" in answer.text
 

@@ -5,7 +5,7 @@ A page shows a hundred members of 25,000. So only ids and names of all are read;
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,7 +38,7 @@ class GroupMembers(DefinitionStore):
     def groups_below(self, root: Guid, *, nested: bool) -> dict[Guid, tuple[Guid, ...]]:
         """Return a group and the groups below it, each with a shortest path of groups down to it.
 
-        Empty: the group is not in the view, or the definition does not look at it.
+        The nearest come first. Empty: the group is not in the view, or the definition does not look at it.
         """
         here = (_GROUP.definition == self._definition, _GROUP.gone_at.is_(None))
         with self._database.reading() as connection:
@@ -47,7 +47,7 @@ class GroupMembers(DefinitionStore):
             paths: dict[Guid, tuple[Guid, ...]] = {root: (root,)}
             level = [root] if nested else []
             while level:
-                below: list[Guid] = []
+                children: dict[Guid, list[Guid]] = {}
                 for chunk in chunks(level):
                     inside = (
                         select(_MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid)
@@ -59,10 +59,8 @@ class GroupMembers(DefinitionStore):
                         .order_by(_MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid)
                     )
                     for group, member in connection.execute(inside):
-                        if member not in paths:
-                            paths[member] = (*paths[group], member)
-                            below.append(member)
-                level = below
+                        children.setdefault(group, []).append(member)
+                level = _go_down(paths, level, children)
             return paths
 
     def counting(self, groups: Collection[Guid], policy: MembershipPolicy) -> dict[Guid, str]:
@@ -140,3 +138,14 @@ class GroupMembers(DefinitionStore):
             }
 
 
+def _go_down(
+    paths: dict[Guid, tuple[Guid, ...]], level: Collection[Guid], children: Mapping[Guid, Collection[Guid]]
+) -> list[Guid]:
+    """Add the groups below a level that were not met yet to the paths, and return them."""
+    below = []
+    for group in level:
+        for member in children.get(group, ()):
+            if member not in paths:
+                paths[member] = (*paths[group], member)
+                below.append(member)
+    return below

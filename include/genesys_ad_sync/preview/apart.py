@@ -7,6 +7,7 @@ reads a JSON object from its input and writes one: `preview`, or `error`.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from typing import Any
 
 from genesys_ad_sync.errors import GroupSyncError, JournalError, SettingsError
 from genesys_ad_sync.preview.mapping import Coming, GroupCounts, MappingPreview
+
+log = logging.getLogger(__name__)
 
 SECONDS = 60.0
 MEMORY_BYTES = 4 * 2**30
@@ -64,6 +67,8 @@ def preview_apart(order: Order, *, seconds: float = SECONDS) -> MappingPreview:
         )
     except subprocess.TimeoutExpired:
         raise PreviewFailed(TOO_LONG) from None
+    if done.stderr:
+        log.warning("A preview of a mapping failed: %s", done.stderr.strip()[-500:])
     try:
         answer = json.loads(done.stdout)
     except ValueError:
@@ -104,7 +109,8 @@ def _answer(order: Order) -> dict[str, Any]:
     except SettingsError as error:
         return {"error": str(error)}
     except JournalError as error:
-        # the first line of a database's message may name a host
+        # a database's message may name a host: it is for the log
+        print(error, file=sys.stderr)
         return {"error": str(error) if "mode full" in str(error) or "never read" in str(error) else _NO_JOURNAL}
     except GroupSyncError as error:
         return {"error": str(error)}
@@ -117,7 +123,11 @@ def main() -> int:
     seconds = int(float(sys.argv[1])) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    print(json.dumps(_answer(Order(**json.load(sys.stdin)))))
+    try:
+        print(json.dumps(_answer(Order(**json.load(sys.stdin)))))
+    except Exception as error:  # its text may hold what people have written, or their names
+        print(f"{type(error).__name__}", file=sys.stderr)
+        return 1
     return 0
 
 

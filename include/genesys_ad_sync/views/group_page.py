@@ -13,7 +13,7 @@ from genesys_ad_sync import names
 from genesys_ad_sync.journal import DefinitionJournal, Journal
 from genesys_ad_sync.journal.group_members import Holder
 from genesys_ad_sync.journal.lookup_answers import StoredPair
-from genesys_ad_sync.model import Change, GroupResult, Guid, MembershipPolicy, Outcome
+from genesys_ad_sync.model import Change, DirectoryGroup, GroupResult, Guid, MembershipPolicy, Outcome
 from genesys_ad_sync.report.wording import reason_words
 from genesys_ad_sync.views.group import ORIGINS, GroupAnswer, Member, group_answer
 from genesys_ad_sync.views.named import Definitions, NamedGroup, named_groups, policy_of
@@ -168,19 +168,8 @@ def _in_full(
     people = journal.views.users(guids)
     links = journal.group_members.linked_users(guids)
     direct = journal.lookups.groups_with_member(guids)
-    paths = {
-        guid: min(
-            (
-                paths[group]
-                for paths in below.values()
-                for group in direct.get(guid, ())
-                if group in paths
-            ),
-            key=lambda path: (len(path), path),
-            default=(),
-        )
-        for guid in guids
-    }
+    places = [(paths, {group: place for place, group in enumerate(paths)}) for paths in below.values()]
+    paths = {guid: _path(places, direct.get(guid, set())) for guid in guids}
     known = journal.views.groups({group for path in paths.values() for group in path})
     return tuple(
         replace(
@@ -195,6 +184,16 @@ def _in_full(
     )
 
 
+def _path(
+    places: Iterable[tuple[Mapping[Guid, tuple[Guid, ...]], Mapping[Guid, int]]], direct: set[Guid]
+) -> tuple[Guid, ...]:
+    """Return the path to the nearest of some groups, below the first source that has any. Empty: none has."""
+    for paths, place in places:
+        if here := direct & paths.keys():
+            return paths[min(here, key=place.__getitem__)]
+    return ()
+
+
 def _entries(journal: DefinitionJournal, changes: Sequence[Change]) -> tuple[HistoryEntry, ...]:
     outcomes = journal.changes.last_outcomes({change.id for change in changes if change.id})
     known = journal.group_members.names_of({change.user_guid for change in changes if change.user_guid})
@@ -202,7 +201,9 @@ def _entries(journal: DefinitionJournal, changes: Sequence[Change]) -> tuple[His
     return tuple(_entry(change, outcomes.get(change.id or 0), known, groups) for change in changes)
 
 
-def _entry(change: Change, outcome: Outcome | None, known: Mapping[Guid, str], groups: Mapping[Guid, object]) -> HistoryEntry:
+def _entry(
+    change: Change, outcome: Outcome | None, known: Mapping[Guid, str], groups: Mapping[Guid, DirectoryGroup]
+) -> HistoryEntry:
     [group] = named_groups(groups, [change.group_guid])
     return HistoryEntry(
         change.action.value,
