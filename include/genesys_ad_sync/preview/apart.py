@@ -85,7 +85,7 @@ _SIGXCPU = 24
 def _as_preview(data: dict[str, Any]) -> MappingPreview:
     groups = tuple(GroupCounts(**one) for one in data.pop("groups"))
     rows = tuple(Coming(**one) for one in data.pop("rows"))
-    data |= {key: tuple(data[key]) for key in ("changed", "notes")}
+    data |= {key: tuple(data[key]) for key in ("changed", "notes", "too_slow")}
     return MappingPreview(**data, groups=groups, rows=rows)
 
 

@@ -19,7 +19,7 @@ from genesys_ad_sync.errors import DirectoryNotAsked, SettingsError
 from genesys_ad_sync.genesys.errors import ConnectionFailed
 from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.journal.scratch import scratch_journal
-from genesys_ad_sync.model import Mode, RunKey, RunRequest
+from genesys_ad_sync.model import Mode, Reason, RunKey, RunRequest
 from genesys_ad_sync.preview.offline import RecordedGenesys, last_full_run
 from genesys_ad_sync.preview.plan import MakeTask, preview_offline
 from genesys_ad_sync.preview.read_only_reports import ReadOnlyReports
@@ -75,7 +75,8 @@ class Coming:
 class MappingPreview:
     """What a run in mode full would do by the text, as far as the journal knows.
 
-    ``changed``: the keys in which the text differs. Times are ISO 8601. ``rows``: the first ones of ``listed``.
+    ``changed``: the keys in which the text differs. Times are ISO 8601. ``too_slow``: AD groups for whose names an
+    expression takes too long. ``rows``: the first ones of ``listed``.
     """
 
     changed: tuple[str, ...]
@@ -83,6 +84,7 @@ class MappingPreview:
     genesys_at: str | None
     full_run: str
     notes: tuple[str, ...]
+    too_slow: tuple[str, ...]
     groups: tuple[GroupCounts, ...]
     groups_left_out: int
     rows: tuple[Coming, ...]
@@ -133,6 +135,7 @@ def preview_mapping(
         full.finished_at.isoformat() if full.finished_at else None,
         str(full.key),
         tuple(document["notes"]),
+        _too_slow(document["details"]),
         tuple(groups[:GROUPS]),
         max(0, len(groups) - GROUPS),
         tuple(_coming(row) for row in rows[:ROWS]),
@@ -159,6 +162,11 @@ def _counts(rows: Collection[Mapping[str, Any]]) -> list[GroupCounts]:
         for id_, name in names.items()
     ]
     return sorted(of, key=lambda group: (-group.remove, -group.add, -group.held, group.genesys_group_name))
+
+
+def _too_slow(rows: Collection[Mapping[str, Any]]) -> tuple[str, ...]:
+    slow = [row for row in rows if row["reason"] == Reason.PATTERN_TOO_SLOW.value]
+    return tuple(sorted({group["name"] or group["guid"] for row in slow for group in row["directory_groups"]}))
 
 
 def _coming(row: Mapping[str, Any]) -> Coming:
