@@ -4,6 +4,7 @@
 # make test-ldap3   run the directory tests with each ldap3 that is supported or announced
 # make test-directory   run the directory tests alone (`make fresh DEBIAN=13 WHAT=test-directory`: with a newer Samba)
 # make test-wheel   install the wheel into fresh environments with the oldest and the newest Airflow, and try it there
+# make test-browser  try the pages in Chromium over a real API server (PICTURES=folder keeps pictures of them)
 # make levels   run the further levels (the wheel) whose files changed since they were last green
 # make test-all run lint, all tests, both fresh machines and every level
 # make fresh    prove that `make demo` works on a machine where nothing lies about (DEBIAN="12 13", WHAT=test-quick)
@@ -125,6 +126,15 @@ wheel: install
 test-wheel: wheel
 	@echo "Installing Airflow and the wheel into fresh environments: this takes a few minutes"
 	@WHEEL=$$(ls -t $(DIST)/genesys_ad_sync-*.whl | head -n 1) $(PYTEST) -v --durations 10 -n 3 tests/wheel
+
+# axe, which looks for what a screen reader stumbles over, comes from npm where there is one. It is kept nowhere.
+.PHONY: test-browser
+test-browser: test-packages
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	if npm install --silent --no-audit --no-fund --prefix "$$folder" axe-core@4 >/dev/null 2>&1; then \
+	  export AXE="$$folder/node_modules/axe-core/axe.min.js"; \
+	else echo "Without axe: npm is not there, or does not reach its registry"; fi && \
+	$(PYTEST) -n 0 -v tests/browser
 
 # The further levels, each where its files changed since it was last recorded as green (tests/levels.json).
 .PHONY: levels

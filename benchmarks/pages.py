@@ -3,9 +3,10 @@
     python -m benchmarks.pages [--memberships 10000 100000 1000000] [--runs 10000] [--url postgresql://…] [--only TEXT]
 
 Fills a journal as `benchmarks.explain` does (by default a SQLite file that is removed again; a database that is named
-must be empty), and asks the app for each page, as Airflow's API server does once it has let somebody in. Milliseconds
-are those to the first byte, which is when the whole page is made: the best of five after one that warms up. The goals:
-less than 200 ms, less than 300 KB, and no more with a longer history. Exits with 1 if a page misses a goal.
+and not empty is taken as it is), and asks the app for each page, as Airflow's API server does once it has let somebody
+in. Milliseconds are those to the first byte, which is when the whole page is made: of the first request after the API
+server's start, and the best of five later ones. The goals: less than 200 ms later on, less than 300 KB, and no more with
+a longer history. Exits with 1 if a page misses a goal.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ TRIES = 5
 
 @dataclass(frozen=True)
 class Measured:
-    """A page. ``ms``: to the first byte."""
+    """A page. ``first`` and ``ms``: milliseconds to the first byte, of the first request and later on."""
 
+    first: float
     ms: float
     size: int
 
@@ -78,8 +80,10 @@ def addresses(company: Company) -> dict[str, str]:
         "runs": at("runs"),
         "runs, old ones": at("runs", before=company.runs // 10),
         "runs, part of the run id": at("runs", text="run-77"),
+        "runs, of a state that none has": at("runs", state="failed"),
         "run": at("run", dag_id=DAG, run_id="run-1"),
         "to do": at("todo"),
+        "to do, one cause": at("todo/cause", definition=NAME, status="held", reason="over_limit"),
         "group": at("group", definition=NAME, id=genesys_group(1)),
         "group with half of the people": at("group", definition=NAME, id=genesys_group(0)),
         "the same, last page": at("group", definition=NAME, id=genesys_group(0), number=10**6),
@@ -134,18 +138,18 @@ def measure(journal: Journal, company: Company, only: str = "") -> dict[str, Mea
             continue
         tries = [asyncio.run(_ask(app, address)) for _ in range(TRIES + 1)]
         assert {status for _, status, _ in tries} == {200}, (name, tries)
-        found[name] = Measured(min(seconds for seconds, _, _ in tries[1:]) * 1000, tries[-1][2])
+        first, later = tries[0][0], min(seconds for seconds, _, _ in tries[1:])
+        found[name] = Measured(first * 1000, later * 1000, tries[-1][2])
     return found
 
 
 def measured(company: Company, url: str, only: str) -> dict[str, Measured]:
     with Journal.open(url) as journal:
-        began = time.perf_counter()
-        fill(journal, company)
-        took = time.perf_counter() - began
-        print(f"{company.memberships:,} memberships, {company.runs:,} runs: filled in {took:.0f} s", file=sys.stderr)
-        with journal.database.writing() as connection:
-            connection.exec_driver_sql("ANALYZE")
+        if not journal.lookups.definitions():
+            began = time.perf_counter()
+            fill(journal, company)
+            took = time.perf_counter() - began
+            print(f"{company.memberships:,} memberships, {company.runs:,} runs: filled in {took:.0f} s", file=sys.stderr)
         return measure(journal, company, only)
 
 
@@ -153,20 +157,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=__doc__)
     parser.add_argument("--memberships", type=int, nargs="+", default=[10_000])
     parser.add_argument("--runs", type=int, default=10_000)
-    parser.add_argument("--url", help="an empty database, for one size; default: a SQLite file")
+    parser.add_argument("--url", help="a database, for one size; filled if it is empty; default: a SQLite file")
     parser.add_argument("--only", default="", metavar="TEXT", help="only pages with this text in their name")
     options = parser.parse_args()
     if options.url and len(options.memberships) > 1:
-        parser.error("an empty database takes one size")
+        parser.error("a database takes one size")
     logging.disable(logging.WARNING)
     good = True
     for size in options.memberships:
         with tempfile.TemporaryDirectory() as folder:
             url = options.url or f"sqlite:///{Path(folder) / 'journal.db'}"
             found = measured(Company(size, options.runs), url, options.only)
-        print(f"{f'{size:,} memberships, {options.runs:,} runs':<42}{'ms':>10}{'KB':>10}")
+        print(f"{f'{size:,} memberships, {options.runs:,} runs':<42}{'first ms':>10}{'ms':>10}{'KB':>10}")
         for name, page in found.items():
-            print(f"{name:<42}{page.ms:>10.1f}{page.size / 1024:>10.1f}{'' if page.good else '  over the goal'}")
+            print(f"{name:<42}{page.first:>10.1f}{page.ms:>10.1f}{page.size / 1024:>10.1f}{'' if page.good else '  over the goal'}")
         good &= all(page.good for page in found.values())
     return 0 if good else 1
 

@@ -27,6 +27,7 @@ from genesys_ad_sync_airflow.approve_removals import ApproveRemovals
 from genesys_ad_sync_airflow.dag_docs import dag_docs
 from genesys_ad_sync_airflow.late_runs import deadline_of
 from genesys_ad_sync_airflow.params import params
+from genesys_ad_sync_airflow.report_link import ReportLink
 from genesys_ad_sync_airflow.retry_policy import SyncRetryPolicy
 
 LONGEST_TRY = timedelta(hours=6)
@@ -136,7 +137,8 @@ def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
         planned >> approve_removals
         reported = report()
         [patch.expand(batch=planned), patch_approved.expand(batch=approve_removals.output)] >> reported
-        check(reported)
+        for last in (reported, check(reported)):
+            last.operator.operator_extra_links = (ReportLink(),)
     return dag
 
 

@@ -25,6 +25,14 @@ RECORD = Path(__file__).with_name("levels.json")
 # target of the Makefile: paths whose change can break it
 LEVELS: Mapping[str, tuple[str, ...]] = {
     "test-wheel": ("pyproject.toml", "requirements.txt", "requirements.lock", "dags", "plugins", "tests/wheel"),
+    "test-browser": (
+        "pyproject.toml",
+        "requirements.lock",
+        "include/genesys_ad_sync/views",
+        "include/genesys_ad_sync/journal/listings.py",
+        "plugins/genesys_ad_sync_airflow/pages",
+        "tests/browser",
+    ),
 }
 
 

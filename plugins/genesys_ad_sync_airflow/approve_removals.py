@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from genesys_ad_sync.model import UNDECIDED
 from genesys_ad_sync_airflow.notifiers import notifiers_of
 from genesys_ad_sync_airflow.notify import notify_of_question
+from genesys_ad_sync_airflow.report_link import ReportLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -35,6 +36,8 @@ class ApproveRemovals(HITLOperator):
     A script that answers within the first seconds is asked once more after `retry_delay`: Airflow 3.3.2 takes the task
     for crashed if it goes on before the scheduler has noticed that it waits.
     """
+
+    operator_extra_links = (ReportLink(),)
 
     def __init__(self, *, definition: SyncDefinition, **kwargs: Any) -> None:
         super().__init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 import subprocess
@@ -33,6 +34,30 @@ class Browser:
 
     def run(self, script: str) -> Any:
         return self._post(f"{self._session}/execute/sync", {"script": script, "args": []})
+
+    def run_async(self, script: str) -> Any:
+        """Run a script that calls ``done`` with its answer."""
+        body = {"script": f"const done = arguments[arguments.length - 1]; {script}", "args": []}
+        return self._post(f"{self._session}/execute/async", body)
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the page that size in CSS pixels, which may be less than a window's smallest."""
+        params = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._post(f"{self._session}/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": params})
+
+    def picture(self) -> bytes:
+        """Return what the window shows, as PNG."""
+        answer = requests.get(f"{self._url}/session{self._session}/screenshot", timeout=300)
+        answer.raise_for_status()
+        return base64.b64decode(answer.json()["value"])
+
+    def press(self, key: str) -> None:
+        """Press a key, in WebDriver's code, where the focus is."""
+        strokes = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
+        self._post(f"{self._session}/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]})
+
+    def forget_cookies(self) -> None:
+        requests.delete(f"{self._url}/session{self._session}/cookie", timeout=300)
 
     def set_cookie(self, name: str, value: str) -> None:
         """Set a cookie of the open page."""

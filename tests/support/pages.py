@@ -1,12 +1,13 @@
 """The pages, served over a journal in a SQLite file, with an auth manager that knows a few people.
 
-A test module imports `journal`, `journal_url` (tests.support.journal), `people` and `pages`. Routes, login and checks of
-rights are the real ones: only what Airflow's auth manager would say is written here.
+A test module imports `journal`, `journal_url` (tests.support.journal), `people` and `pages`. Routes, login and checks
+of rights are the real ones: only what Airflow's auth manager would say is written here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +25,7 @@ from genesys_ad_sync_airflow.pages.sources import Sources
 from tests.support.journal import T0, minutes
 from tests.support.view_examples import definition
 
+AN_HOUR_LATER = T0 + minutes(60)
 SEE, NAMES, EDIT = ("GET", None), ("GET", DagAccessEntity.RUN), ("PUT", None)
 DAG = "genesys_ad_group_sync"
 OTHER = f"{DAG}__other"
@@ -76,18 +78,20 @@ def pages(journal: Journal, people: None) -> Iterator[Callable[..., TestClient]]
     def browse(
         name: str | None,
         *,
-        now: datetime = T0 + minutes(60),
+        now: datetime = AN_HOUR_LATER,
         definitions: dict[str, Any] | None = None,
         base: str = "",
-        **more: Any,
+        reports: Any = None,
+        accept: str = "text/html",
     ) -> TestClient:
         known = {"default": definition()} if definitions is None else definitions
-        app = create_app(Sources(journal=lambda: journal, definitions=lambda: known, clock=lambda: now))
+        sources = Sources(journal=lambda: journal, definitions=lambda: known, clock=lambda: now)
+        app = create_app(replace(sources, reports=reports) if reports else sources)
         cookies = {"_token": name} if name else {}
         # As Airflow's own app mounts it: the path below which it is reached is in `root_path`.
-        client = TestClient(app, cookies=cookies, root_path=base, raise_server_exceptions=False, **more)
+        client = TestClient(app, cookies=cookies, root_path=base)
         client.follow_redirects = False
-        client.headers["accept"] = "text/html"
+        client.headers["accept"] = accept
         opened.append(client)
         return client
 

@@ -19,6 +19,7 @@ from genesys_ad_sync.model import (
     Reason,
     Row,
     RowKey,
+    RunKey,
     RunRecord,
     Scope,
     Status,
@@ -75,8 +76,10 @@ def grant(journal: Journal, group_guid: str, *people: str, name: str = DEFINITIO
 def run_with(journal: Journal, run_id: str, of: Change, status: Status, **values: Any) -> tuple[RunRecord, Change]:
     """Make a live run that lists one change, with that outcome; return it and the change as it is recorded."""
     [stored] = recorded(journal, of)
-    run = begin(journal, run_id, mode=values.pop("mode", Mode.AUTO))
+    asked = {name: values.pop(name) for name in ("mode", "dry_run", "started_at") if name in values}
+    run = begin(journal, key=RunKey(values.pop("dag_id", "dag"), run_id), **{"mode": Mode.AUTO, **asked})
     journal.runs.set_polled(run, 1, T0)
+    at = values.pop("at", T0 + timedelta(minutes=1))
     row = Row(
         action=of.action,
         status=status,
@@ -89,8 +92,8 @@ def run_with(journal: Journal, run_id: str, of: Change, status: Status, **values
         **values,
     )
     journal.rows.replace(run, [replace(row, status=Status.PLANNED)])
-    journal.rows.record_outcomes(run, [row], at=T0 + timedelta(minutes=1))
-    finish(journal, run)
+    journal.rows.record_outcomes(run, [row], at=at)
+    finish(journal, run, at=at + timedelta(minutes=1))
     return run, stored
 
 

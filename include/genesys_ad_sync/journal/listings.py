@@ -244,7 +244,9 @@ class Listings(Store):
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return [(guid, user, since, tuple(others or ())) for guid, user, since, others in connection.execute(statement)]
+            return [
+                (guid, user, since, tuple(others or ())) for guid, user, since, others in connection.execute(statement)
+            ]
 
     def left_behind(self, definition: str, *, limit: int) -> list[LeftBehind]:
         """Return the pairs that no rule makes any more and through which AD still owns memberships."""

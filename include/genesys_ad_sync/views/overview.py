@@ -63,6 +63,10 @@ def overview(
 
 def headline(status: DefinitionStatus, waits: Collection[Cause]) -> Headline:
     """Sum a sync up in one sentence. What keeps it from working comes before what waits."""
+    return _not_working(status) or _waiting(status, waits) or _at_rest(status)
+
+
+def _not_working(status: DefinitionStatus) -> Headline | None:
     silent = [dag.dag_id for dag in status.dags if dag.stale]
     if status.directory_read_at is None:
         return Headline("neutral", "This sync has not read Active Directory yet.")
@@ -70,6 +74,10 @@ def headline(status: DefinitionStatus, waits: Collection[Cause]) -> Headline:
         return Headline("bad", f"Silent: {' and '.join(silent)} carried no run through for too long.")
     if status.distrusted:
         return Headline("attention", "The journal was lost or restored: each change asks a person for now.")
+    return None
+
+
+def _waiting(status: DefinitionStatus, waits: Collection[Cause]) -> Headline | None:
     failed = sum(cause.count for cause in waits if cause.status == Status.FAILED.value)
     if failed:
         return Headline("bad", f"{counted(failed, 'change')} failed; later runs try again.")
@@ -79,6 +87,10 @@ def headline(status: DefinitionStatus, waits: Collection[Cause]) -> Headline:
     waiting = sum(cause.count for cause in waits)
     if waiting:
         return Headline("attention", f"The sync runs; {counted(waiting, 'change')} {_wait(waiting)}.")
+    return None
+
+
+def _at_rest(status: DefinitionStatus) -> Headline:
     if status.dry_run:
         return Headline("neutral", "Dry run: the sync reads and reports, and writes nothing to Genesys Cloud.")
     return Headline("good", "All is well: the sync runs, and nothing waits.")

@@ -35,6 +35,15 @@ class GroupDifference:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Which rows are shown: of a status, of a Genesys group, and behind `RunPlan.after` of the piece before."""
+
+    status: str | None = None
+    group: str | None = None
+    after: str = ""
+
+
+@dataclass(frozen=True)
 class RunPlan:
     """A piece of a run's plan. ``after``: where the next piece begins; None: this is the last one."""
 
@@ -52,17 +61,11 @@ def run_plan(
     *,
     now: datetime,
     limit: int,
-    status: str | None = None,
-    group: str | None = None,
-    after: str = "",
+    piece: Piece | None = None,
 ) -> RunPlan:
-    """Return a piece of the last attempt of a run.
-
-    :param status: only rows of this status.
-    :param group: only rows of this Genesys group.
-    :param after: `RunPlan.after` of the piece before.
-    """
-    rows = journal.listings.rows(run, status=status, group=group, after=after, limit=limit + 1)
+    """Return a piece of the last attempt of a run. ``piece`` None: the first rows, whatever they are."""
+    piece = piece or Piece()
+    rows = journal.listings.rows(run, status=piece.status, group=piece.group, after=piece.after, limit=limit + 1)
     shown = rows[:limit]
     [listed] = history.listed(journal, [run], now)
     notes = NOTES.adapter.validate_python(journal.facts.get(run, NOTES.key, default=NOTES.default))

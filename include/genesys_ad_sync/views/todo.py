@@ -92,9 +92,7 @@ def causes(journal: Journal, name: str, *, new_since: datetime) -> list[Cause]:
     return sorted(found, key=lambda cause: (not cause.new, _PLACE.get(cause.status, len(_PLACE)), cause.since))
 
 
-def items(
-    journal: Journal, name: str, status: str, reason: str | None, *, after: int = 0, limit: int
-) -> list[Item]:
+def items(journal: Journal, name: str, status: str, reason: str | None, *, after: int = 0, limit: int) -> list[Item]:
     """Return changes of a definition that wait for one cause, the oldest first.
 
     :param status: of the `Cause`.
@@ -191,5 +189,3 @@ def _users(rivals: Sequence[Any]) -> list[str]:
 
 def _mail(person: DirectoryUser | None) -> str | None:
     return person.mail if person else None
-
-

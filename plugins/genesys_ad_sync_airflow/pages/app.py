@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
 from urllib.parse import quote
 
 from airflow.api_fastapi.core_api.security import get_user
@@ -16,6 +16,8 @@ from genesys_ad_sync_airflow.pages.page import html, links_of
 from genesys_ad_sync_airflow.pages.routes import assets, group, overview, person, preview, run, runs, search, todo
 from genesys_ad_sync_airflow.pages.safety import Safety
 from genesys_ad_sync_airflow.pages.sources import Sources
+
+log = logging.getLogger(__name__)
 
 ROUTERS = tuple(
     module.router for module in (assets, overview, runs, run, todo, group, person, search, preview)
@@ -38,11 +40,11 @@ _TEXTS = {
     422: "The address of the page has a value that it does not know. Go back, and choose again.",
 }
 _NO_JOURNAL = "No run has made the journal yet, or the API server cannot see it. Start the DAG; see docs/pages.md."
-_UNREADABLE = "The journal cannot be read. The log of Airflow's API server says why and what to do."
+_UNREADABLE = "The journal, or the report, cannot be read. The log of Airflow's API server says why and what to do."
 _DEFECT = "The page could not be made. The log of Airflow's API server says why."
 
 
-def create_app(sources: Sources | None = None) -> Any:
+def create_app(sources: Sources | None = None) -> Secured:
     """Return the ASGI app. ``sources``: what it reads; default: Airflow's journal and definitions.
 
     The app has no routes of its own for a schema: those would ask for no login.
@@ -60,6 +62,8 @@ def create_app(sources: Sources | None = None) -> Any:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, lambda request, _: _error(request, 422, _TEXTS[422]))
+    for kind in (GroupSyncError, Exception):
+        app.add_exception_handler(kind, _failed)
     return Secured(app)
 
 
@@ -67,7 +71,7 @@ class Secured(Safety):
     """The app within the middleware. ``inner`` has the table of routes, for tests."""
 
     def __init__(self, app: FastAPI) -> None:
-        super().__init__(app, _failed)
+        super().__init__(app)
         self.inner = app
 
 
@@ -88,9 +92,10 @@ def _failed(request: Request, error: Exception) -> Response:
     """Answer a request whose route raised. Its text may name hosts, files and people: it is in the log only."""
     if isinstance(error, RunUnknown):
         return _error(request, 404, "The journal knows no such run. The oldest are forgotten after report.keep_days.")
-    if isinstance(error, JournalMissing):
-        return _error(request, 503, _NO_JOURNAL)
-    return _error(request, 503, _UNREADABLE) if isinstance(error, GroupSyncError) else _error(request, 500, _DEFECT)
+    if isinstance(error, GroupSyncError):
+        log.error("A page of genesys-ad-sync cannot be shown: %s", error)
+        return _error(request, 503, _NO_JOURNAL if isinstance(error, JournalMissing) else _UNREADABLE)
+    return _error(request, 500, _DEFECT)
 
 
 def _error(request: Request, status: int, text: str) -> HTMLResponse:

@@ -55,5 +55,7 @@ def _column(day: Day, x: float, step: float, most: int) -> Column:
         height = max(2.0, HEIGHT * number / most) if number else 0.0
         if height:
             drawn.append(Bar(kind, round(x + place * width, 2), round(HEIGHT - height, 2), round(width, 2), height))
-    words = f"{day.on:%Y-%m-%d}: {day.added:,} added, {day.removed:,} removed, {day.orphaned:,} orphaned, {day.held:,} held"
+    words = (
+        f"{day.on:%Y-%m-%d}: {day.added:,} added, {day.removed:,} removed, {day.orphaned:,} orphaned, {day.held:,} held"
+    )
     return Column(words, tuple(drawn))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from genesys_ad_sync_airflow.pages.plugin import FRAME, PREFIX
+from genesys_ad_sync_airflow.report_link import PREFIX
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,6 @@ class Links:
     def task(self, key: str, task_id: str, tab: str = "") -> str:
         """Return Airflow's page of a task of a run: its log, or the tab, such as ``required_actions``."""
         return f"{self.dag_run(key)}/tasks/{quote(task_id, safe='')}{'/' if tab else ''}{tab}"
-
-
-def framed(path: str, **query: Any) -> str:
-    """Return a page within Airflow's own page, below Airflow's path: for links from Airflow."""
-    return f"plugin/{FRAME}{PREFIX}/{path}{'?' if query else ''}{urlencode(query)}"
 
 
 def configuration(params: Mapping[str, Any]) -> str:

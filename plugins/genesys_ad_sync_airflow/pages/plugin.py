@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 from airflow.sdk.plugins_manager import AirflowPlugin
 
-PREFIX = "/genesys-ad-sync"
-"""Below it, Airflow's API server serves the pages."""
+from genesys_ad_sync_airflow.report_link import PREFIX
 
 FRAME = PREFIX.strip("/")
 """Without a slash in front: the browser puts Airflow's own base path before it."""

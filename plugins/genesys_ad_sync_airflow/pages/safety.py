@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
-from starlette.responses import Response
 
 log = logging.getLogger(__name__)
 
@@ -35,37 +32,37 @@ PRIVATE = "no-store"
 
 
 class Safety:
-    """ASGI middleware: sets the headers, and answers a request whose route raised.
+    """ASGI middleware: sets the headers. The outermost of the app, so that no answer goes without them.
 
-    The outermost of the app, so that no answer goes without them. The error goes to the server's log, never to the
-    page.
+    An error of a route is answered by the app, and ends here, in the server's log: never on the page.
     """
 
-    def __init__(self, app: Any, on_error: Callable[[Request, Exception], Response]) -> None:
+    def __init__(self, app: Any) -> None:
         self._app = app
-        self._on_error = on_error
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
+        answered = False
 
         async def send_safely(message: Any) -> None:
-            nonlocal begun
+            nonlocal answered
             if message["type"] == "http.response.start":
-                begun = True
-                headers = MutableHeaders(scope=message)
-                headers.setdefault("Cache-Control", PRIVATE)
-                headers.setdefault(POLICY_HEADER, POLICY)
-                for name, value in HEADERS.items():
-                    headers[name] = value
+                _set_headers(MutableHeaders(scope=message))
             await send(message)
+            answered = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         try:
             await self._app(scope, receive, send_safely)
-        except Exception as error:
-            if begun:
-                raise
+        except Exception:
             log.exception("A page of genesys-ad-sync could not be made")
-            await self._on_error(Request(scope), error)(scope, receive, send_safely)
+            if not answered:
+                raise
+
+
+def _set_headers(headers: MutableHeaders) -> None:
+    headers.setdefault("Cache-Control", PRIVATE)
+    headers.setdefault(POLICY_HEADER, POLICY)
+    for name, value in HEADERS.items():
+        headers[name] = value

@@ -24,7 +24,9 @@ def of_dag(page: PageDep, dag_id: str) -> HTMLResponse:
     """Return the overview of the sync that a DAG belongs to: the tab of the DAG."""
     page.viewer.must("see", dag_id)
     name = page.definition_of(dag_id)
-    return _render(page, [name] if name else [], dag_id)
+    if name is None:
+        return page.render("no_sync.html.j2", title=dag_id, dag_id=dag_id)
+    return _render(page, [name], dag_id)
 
 
 def _render(page: Page, names: list[str], title: str) -> HTMLResponse:

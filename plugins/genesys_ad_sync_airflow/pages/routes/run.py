@@ -11,14 +11,24 @@ from fastapi.responses import HTMLResponse, Response
 from genesys_ad_sync.model import RunKey, RunRecord, Status
 from genesys_ad_sync.report.csv_table import render_csv
 from genesys_ad_sync.report.page import render_page
-from genesys_ad_sync.views.run_plan import run_plan
+from genesys_ad_sync.views.run_plan import Piece, run_plan
 from genesys_ad_sync_airflow.pages.page import Page, PageDep, not_found
 from genesys_ad_sync_airflow.pages.safety import FRAMES, POLICY_HEADER
 
 router = APIRouter()
 
 SHOWN = 100
-TASKS = ("poll", "map_groups", "resolve_users", "plan", "patch", "approve_removals", "patch_approved", "report", "check")
+TASKS = (
+    "poll",
+    "map_groups",
+    "resolve_users",
+    "plan",
+    "patch",
+    "approve_removals",
+    "patch_approved",
+    "report",
+    "check",
+)
 
 _ITS_POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]+)"')
 
@@ -43,9 +53,7 @@ def run(
         page.sources.history,
         now=page.now,
         limit=SHOWN,
-        status=wanted,
-        group=group or None,
-        after=after,
+        piece=Piece(wanted, group or None, after),
     )
     here = {"dag_id": dag_id, "run_id": run_id}
     return page.render(
@@ -97,5 +105,5 @@ def _report(page: Page, dag_id: str, run_id: str) -> dict[str, Any]:
         )
     document = page.sources.reports(definition).read(dag_id, run_id)
     if document is None:
-        raise not_found("There is no report file: the run has not ended, or the file is not where the API server looks.")
+        raise not_found("There is no report file: the run has not ended, or the API server does not see the file.")
     return document

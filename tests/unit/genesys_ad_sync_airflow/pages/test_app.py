@@ -30,7 +30,7 @@ def routes() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("method", "path"), routes())
 def test_nobody_gets_an_answer_without_a_login(pages: Browse, method: str, path: str) -> None:
-    answer = pages(None, headers={"accept": "application/json"}).request(method, path)
+    answer = pages(None, accept="application/json").request(method, path)
     assert answer.status_code == 401
     assert "Log in to Airflow" in answer.text
     forged = pages("forged").request(method, path)
