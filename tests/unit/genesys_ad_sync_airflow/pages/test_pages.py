@@ -107,7 +107,7 @@ def test_the_tab_of_another_dag_says_so(pages: Browse, world: Journal) -> None:
 
 def test_a_run_shows_plan_outcome_and_ways_out(pages: Browse, world: Journal) -> None:
     text = text_of(pages("lead").get(RUN))
-    for part in ("Support", "+ add", "held", "relink: ada=U-zed", f'{{"undo_run": "{DAG}/r1"}}', "approve_removals"):
+    for part in ("G-support", "+ add", "held", "relink: ada=U-zed", f'{{"undo_run": "{DAG}/r1"}}', "approve_removals"):
         assert part in text
     assert "No change matches" in pages("lead").get(f"{RUN}&status=failed").text
     assert pages("lead").get(f"{RUN}&status=nonsense").status_code == 422
