@@ -83,7 +83,7 @@ def _read_directory(journal: Journal, at: datetime, *, began: datetime) -> None:
         mine.views.advance(
             ViewUpdate(before or DirectoryView(), view, full=before is None),
             expected_poll=stored.poll if stored else None,
-            scope=SCOPE.fingerprint(),
+            scope=SCOPE.fingerprint,
             cursor=cursor(moment),
         )
     mine.pairs.replace([GroupPair(_source(team), _group_id(team), team, 0) for team in TEAMS], began)
