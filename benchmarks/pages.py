@@ -5,8 +5,8 @@
 Fills a journal as `benchmarks.explain` does (by default a SQLite file that is removed again; a database that is named
 and not empty is taken as it is), and asks the app for each page, as Airflow's API server does once it has let somebody
 in. Milliseconds are those to the first byte, which is when the whole page is made: of the first request after the API
-server's start, and the best of five later ones. The goals: less than 200 ms later on, less than 300 KB, and no more with
-a longer history. Exits with 1 if a page misses a goal.
+server's start, and the best of five later ones. The goals: less than 200 ms later on, less than 300 KB, and no more
+with a longer history. Exits with 1 if a page misses a goal.
 """
 
 from __future__ import annotations
@@ -157,7 +157,9 @@ def measured(company: Company, url: str, only: str) -> dict[str, Measured]:
             began = time.perf_counter()
             fill(journal, company)
             took = time.perf_counter() - began
-            print(f"{company.memberships:,} memberships, {company.runs:,} runs: filled in {took:.0f} s", file=sys.stderr)
+            print(
+                f"{company.memberships:,} memberships, {company.runs:,} runs: filled in {took:.0f} s", file=sys.stderr
+            )
         return measure(journal, company, only)
 
 
@@ -178,7 +180,9 @@ def main() -> int:
             found = measured(Company(size, options.runs), url, options.only)
         print(f"{f'{size:,} memberships, {options.runs:,} runs':<42}{'first ms':>10}{'ms':>10}{'cpu ms':>10}{'KB':>10}")
         for name, page in found.items():
-            print(f"{name:<42}{page.first:>10.1f}{page.ms:>10.1f}{page.cpu:>10.1f}{page.size / 1024:>10.1f}{'' if page.good else '  over the goal'}")
+            print(
+                f"{name:<42}{page.first:>10.1f}{page.ms:>10.1f}{page.cpu:>10.1f}{page.size / 1024:>10.1f}{'' if page.good else '  over the goal'}"
+            )
         good &= all(page.good for page in found.values())
     return 0 if good else 1
 

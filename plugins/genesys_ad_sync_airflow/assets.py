@@ -1,4 +1,4 @@
-"""Airflow assets of a sync: its report, and each Genesys group that a run has changed.
+"""Airflow assets of a sync: its report, and each changed Genesys group.
 
 An event holds ids and counts, and no names: everybody who may read Airflow's assets can see it.
 """
@@ -36,14 +36,17 @@ def group_asset(genesys_group_id: str) -> Asset:
 
 
 def changed_groups(definition: SyncDefinition) -> AssetAlias:
-    """Return the alias of all groups that a definition changes, for a DAG that any of them starts."""
+    """Return the alias of all groups that a definition changes.
+
+    Any of them starts a DAG with it as its schedule.
+    """
     return AssetAlias(name=f"{definition.dag_id}_changed_groups")
 
 
 def group_events(document: Mapping[str, Any], definition: str, airflow: str) -> dict[str, dict[str, Any]]:
-    """Return the content of the event of each Genesys group that a run has changed, by the group's id.
+    """Return the content of the event of each Genesys group that a run changed.
 
-    The groups with the most changes come first. A dry run changes none.
+    The keys are the groups' ids. The groups with the most changes come first. A dry run changes none.
 
     :param document: the run's report.
     :param airflow: the address of Airflow, `[api] base_url`; empty: links begin with a slash.

@@ -125,7 +125,7 @@ def report(definition: SyncDefinition, asset: Asset, changed: AssetAlias) -> dic
 
 
 def _tell_of_groups(definition: SyncDefinition, document: dict[str, Any], changed: AssetAlias) -> int:
-    """Emit an event for each Genesys group that the run has changed, and count those without one."""
+    """Emit an event for each changed Genesys group, and count those without one."""
     from airflow.sdk.configuration import conf
 
     from genesys_ad_sync_airflow import assets

@@ -142,20 +142,11 @@ class DefinitionLookups(DefinitionStore):
             )
             return [_seen_change(row) for row in rows]
 
-    def grants_of_account(self, user_guid: Guid, genesys_group_ids: Collection[str]) -> list[StoredGrant]:
-        """Return the grants of an AD account in these Genesys groups."""
+    def grants_of_account(self, user_guid: Guid) -> list[StoredGrant]:
+        """Return the grants of an AD account."""
+        mine = (_GRANT.definition == self._definition, _GRANT.user_guid == user_guid)
         with self._database.reading() as connection:
-            return [
-                _stored_grant(row)
-                for chunk in chunks(genesys_group_ids)
-                for row in connection.execute(
-                    select(tables.grant).where(
-                        _GRANT.definition == self._definition,
-                        _GRANT.genesys_group_id.in_(chunk),
-                        _GRANT.user_guid == user_guid,
-                    )
-                )
-            ]
+            return [_stored_grant(row) for row in connection.execute(select(tables.grant).where(*mine))]
 
     def grants_of_user(self, genesys_user_id: str, genesys_group_ids: Collection[str]) -> list[StoredGrant]:
         """Return the grants of a Genesys user in these Genesys groups.

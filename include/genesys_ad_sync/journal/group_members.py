@@ -1,12 +1,11 @@
 """Questions about one large group: its members as ids and names, and its last changes.
 
-A page shows a hundred members of 25,000. So only ids and names of all are read; what is shown is read in full by others.
+A page shows a hundred members of 25,000. So only ids and names of all are read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, false, select
@@ -23,22 +22,13 @@ _CHANGE = tables.change.c
 _MEMBERSHIP = tables.membership.c
 
 
-@dataclass(frozen=True)
-class Holder:
-    """Who has a grant. ``asleep``: it is not known whether the membership is still there."""
-
-    genesys_user_id: str
-    since: datetime
-    asleep: bool
-
-
 class GroupMembers(DefinitionStore):
     """The members of groups of the definition."""
 
     def groups_below(self, root: Guid, *, nested: bool) -> dict[Guid, tuple[Guid, ...]]:
-        """Return a group and the groups below it, each with a shortest path of groups down to it.
+        """Return a group and the groups below it, each with a shortest path.
 
-        The nearest come first. Empty: the group is not in the view, or the definition does not look at it.
+        A path is of the groups down to it. The nearest come first. Empty: the group is not in the view, or the definition does not look at it.
         """
         here = (_GROUP.definition == self._definition, _GROUP.gone_at.is_(None))
         with self._database.reading() as connection:
@@ -64,7 +54,7 @@ class GroupMembers(DefinitionStore):
             return paths
 
     def counting(self, groups: Collection[Guid], policy: MembershipPolicy) -> dict[Guid, str]:
-        """Return the people that are direct members of any of these groups and count, with their names."""
+        """Return the names of the people that count and are direct members of these groups."""
         counts: list[ColumnElement[bool]] = [_USER.gone_at.is_(None), _USER.kind == PrincipalKind.USER.value]
         if policy.disabled_users == "remove":
             counts.append(_USER.disabled == false())
@@ -93,16 +83,40 @@ class GroupMembers(DefinitionStore):
                 )
             }
 
-    def holders(self, genesys_group_id: str) -> dict[Guid, Holder]:
-        """Return the grants in a Genesys group by AD account. One that is not asleep goes before one that is."""
-        statement = select(_GRANT.user_guid, _GRANT.genesys_user_id, _GRANT.since, _GRANT.asleep_since).where(
+    def holders(self, genesys_group_id: str) -> tuple[dict[Guid, str], dict[Guid, str]]:
+        """Return who has a grant in a Genesys group, and whose grants there all sleep.
+
+        Both are AD account -> Genesys user.
+        """
+        statement = select(_GRANT.user_guid, _GRANT.genesys_user_id, _GRANT.asleep_since.is_(None)).where(
             _GRANT.definition == self._definition, _GRANT.genesys_group_id == genesys_group_id
         )
-        found: dict[Guid, Holder] = {}
+        awake: dict[Guid, str] = {}
+        asleep: dict[Guid, str] = {}
         with self._database.reading() as connection:
-            for guid, user_id, since, asleep_since in connection.execute(statement):
-                if guid not in found or found[guid].asleep:
-                    found[guid] = Holder(user_id, since, asleep_since is not None)
+            for guid, user_id, is_awake in connection.execute(statement):
+                (awake if is_awake else asleep).setdefault(guid, user_id)
+        return awake, {guid: user_id for guid, user_id in asleep.items() if guid not in awake}
+
+    def granted_since(self, genesys_group_id: str, guids: Collection[Guid]) -> dict[Guid, datetime]:
+        """Return since when these AD accounts have a grant in a Genesys group.
+
+        One that sleeps counts least.
+        """
+        found: dict[Guid, datetime] = {}
+        with self._database.reading() as connection:
+            for chunk in chunks(guids):
+                statement = (
+                    select(_GRANT.user_guid, _GRANT.since)
+                    .where(
+                        _GRANT.definition == self._definition,
+                        _GRANT.genesys_group_id == genesys_group_id,
+                        _GRANT.user_guid.in_(chunk),
+                    )
+                    .order_by(_GRANT.asleep_since.is_not(None), _GRANT.genesys_user_id, _GRANT.group_guid)
+                )
+                for guid, since in connection.execute(statement):
+                    found.setdefault(guid, since)
         return found
 
     def last_changes(self, groups: Collection[Guid], limit: int, *, only_open: bool = False) -> list[Change]:
@@ -141,7 +155,7 @@ class GroupMembers(DefinitionStore):
 def _go_down(
     paths: dict[Guid, tuple[Guid, ...]], level: Collection[Guid], children: Mapping[Guid, Collection[Guid]]
 ) -> list[Guid]:
-    """Add the groups below a level that were not met yet to the paths, and return them."""
+    """Add the groups below a level to the paths, and return the new ones."""
     below = []
     for group in level:
         for member in children.get(group, ()):

@@ -9,12 +9,12 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, case, cast, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, cast, false, func, or_, select, true
 from sqlalchemy import Row as Record
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Store, chunks
-from genesys_ad_sync.journal.lookup_answers import FoundUser, StoredPair, Waiting
+from genesys_ad_sync.journal.lookup_answers import FoundUser, NamedPair, StoredPair, Waiting
 from genesys_ad_sync.journal.runs import as_run
 from genesys_ad_sync.model import Guid, RunKey, RunRecord, Status
 
@@ -46,17 +46,30 @@ class Lookups(Store):
         :param text: ASCII in lower case; empty: all.
         :param limit: so many at most; those of which a name equals the text come first.
         """
-        pattern = f"%{_escaped(text)}%"
-        columns = (_USER.name, _USER.sam_account_name, cast(_USER.attributes, String))
+        pattern, columns = f"%{_escaped(text)}%", (_USER.name, _USER.sam_account_name, cast(_USER.attributes, String))
         statement = select(tables.user).where(_USER.definition.in_(list(definitions)))
         if text:
-            statement = statement.where(or_(*(func.lower(column).like(pattern, escape="\\") for column in columns)))
-        if limit is not None:
-            value = func.lower(cast(_USER.attributes, String)).like(f'%"{_escaped(text)}"%', escape="\\")
-            equal = or_(func.lower(_USER.name) == text, func.lower(_USER.sam_account_name) == text, value)
-            statement = statement.order_by(case((equal, 0), else_=1)).limit(limit)
+            statement = statement.where(or_(*(self._is_like(column, pattern) for column in columns)))
         with self._database.reading() as connection:
-            return [_found_user(row) for row in connection.execute(statement)]
+            found = [_found_user(row) for row in connection.execute(statement.limit(limit))]
+            if limit is None or len(found) < limit:
+                return found
+            equal = (
+                *(func.lower(column) == text for column in columns[:2]),
+                self._is_like(columns[2], f'%"{pattern[1:-1]}"%'),
+            )
+            first = [_found_user(row) for row in connection.execute(statement.where(or_(*equal)).limit(limit))]
+        known = {(user.definition, user.guid) for user in first}
+        return (first + [user for user in found if (user.definition, user.guid) not in known])[:limit]
+
+    def _is_like(self, column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+        """Return whether a column is like a pattern, whatever the case of ASCII letters.
+
+        ``pattern``: in small letters.
+        """
+        if self._database.engine.dialect.name == "sqlite":
+            return column.like(pattern, escape="\\")  # SQLite's own LIKE, without a second text in small letters
+        return func.lower(column).like(pattern, escape="\\")
 
     def users(self, guids: Collection[Guid], definitions: Collection[str]) -> list[FoundUser]:
         """Return these accounts, as each of these definitions knows them."""
@@ -78,15 +91,59 @@ class Lookups(Store):
                 found.update(connection.scalars(select(columns.user_guid).where(*these)))
             return found
 
-    def all_pairs(
-        self, definitions: Collection[str] | None = None, genesys_group_id: str | None = None
-    ) -> list[StoredPair]:
-        """Return pairs, former ones included, by name of the Genesys group. None: of whatever definition or group."""
-        statement = select(tables.pair).order_by(_PAIR.genesys_group_name, _PAIR.rule)
+    def all_pairs(self) -> list[StoredPair]:
+        """Return all pairs, former ones included, by name of the Genesys group."""
+        return self._pairs(select(tables.pair).order_by(_PAIR.genesys_group_name, _PAIR.rule))
+
+    def group_names(self, definitions: Collection[str] | None = None) -> list[NamedPair]:
+        """Return the names of all pairs, former ones included, by name.
+
+        ``definitions`` None: of all definitions.
+        """
+        columns = (_PAIR.definition, _PAIR.group_guid, _PAIR.genesys_group_id, _PAIR.genesys_group_name, _PAIR.active)
+        statement = select(*columns).order_by(_PAIR.genesys_group_name, _PAIR.rule)
         if definitions is not None:
             statement = statement.where(_PAIR.definition.in_(list(definitions)))
-        if genesys_group_id is not None:
-            statement = statement.where(_PAIR.genesys_group_id == genesys_group_id)
+        with self._database.reading() as connection:
+            return [NamedPair(*row) for row in connection.execute(statement)]
+
+    def directory_names(self, definition: str) -> list[tuple[Guid, str, str, str | None]]:
+        """Return (objectGUID, DN, name, sAMAccountName) of every AD group that the definition has ever seen."""
+        group = tables.group.c
+        statement = select(group.guid, group.dn, group.name, group.sam_account_name)
+        with self._database.reading() as connection:
+            return [
+                (guid, dn, name, sam)
+                for guid, dn, name, sam in connection.execute(statement.where(group.definition == definition))
+            ]
+
+    def count_targets(self, definition: str) -> int:
+        """Count the Genesys groups that AD groups are mapped to now."""
+        mapped = (_PAIR.definition == definition, _PAIR.active == true())
+        with self._database.reading() as connection:
+            return int(connection.scalar(select(func.count(_PAIR.genesys_group_id.distinct())).where(*mapped)) or 0)
+
+    def targets_of(self, definition: str, group_guids: Collection[Guid]) -> set[str]:
+        """Return the Genesys groups that these AD groups feed, or once fed."""
+        with self._database.reading() as connection:
+            return {
+                target
+                for chunk in chunks(group_guids)
+                for target in connection.scalars(
+                    select(_PAIR.genesys_group_id).where(_PAIR.definition == definition, _PAIR.group_guid.in_(chunk))
+                )
+            }
+
+    def pairs_of(self, definition: str, genesys_group_ids: Collection[str]) -> list[StoredPair]:
+        """Return the pairs of these Genesys groups, former ones included, by name."""
+        mine = _PAIR.definition == definition
+        statements = [
+            select(tables.pair).where(mine, _PAIR.genesys_group_id.in_(chunk)) for chunk in chunks(genesys_group_ids)
+        ]
+        found = [pair for statement in statements for pair in self._pairs(statement)]
+        return sorted(found, key=lambda pair: (pair.genesys_group_name, pair.rule))
+
+    def _pairs(self, statement: Select[Any]) -> list[StoredPair]:
         with self._database.reading() as connection:
             rows = connection.execute(statement)
             return [

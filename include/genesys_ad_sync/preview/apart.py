@@ -1,4 +1,4 @@
-"""A preview in a process of its own, which ends when its time or its memory is used up.
+"""A preview in a process of its own, with limits of time and memory.
 
 A text that somebody pastes may hold an expression that never ends, or a million lines. Run as a program, this module
 reads a JSON object from its input and writes one: `preview`, or `error`.
@@ -37,7 +37,10 @@ _NO_JOURNAL = "The journal could not be read for the preview. The log of Airflow
 
 
 class PreviewFailed(GroupSyncError):
-    """There is no preview; the text says why and what to do. It names no path, no host and nobody."""
+    """There is no preview; the text says why and what to do.
+
+    It names no path, no host and nobody.
+    """
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def _answer(order: Order) -> dict[str, Any]:
         return {"error": str(error)}
     except JournalError as error:
         # a database's message may name a host: it is for the log
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return {"error": str(error) if "mode full" in str(error) or "never read" in str(error) else _NO_JOURNAL}
     except GroupSyncError as error:
         return {"error": str(error)}
@@ -124,10 +127,11 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     try:
-        print(json.dumps(_answer(Order(**json.load(sys.stdin)))))
-    except Exception as error:  # its text may hold what people have written, or their names
-        print(f"{type(error).__name__}", file=sys.stderr)
+        answer = _answer(Order(**json.load(sys.stdin)))
+    except Exception as error:  # noqa: BLE001  its text may hold what people have written, or their names
+        sys.stderr.write(type(error).__name__)
         return 1
+    sys.stdout.write(json.dumps(answer))
     return 0
 
 

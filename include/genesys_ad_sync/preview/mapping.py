@@ -1,4 +1,4 @@
-"""What another mapping would change: the keys of a text that are read, and the plan by them.
+"""What another mapping would change.
 
 Nothing is asked but the journal. Of the text only `READ` counts, so that it cannot name a connection, a path or a
 variable of the environment.
@@ -42,7 +42,7 @@ _FIRST = {"planned": 0, "held": 1, "orphaned": 2}
 
 
 class OtherKeys(SettingsError):
-    """The text differs from the installed definition in a key that a preview does not read."""
+    """The text differs from the installed file in a key that a preview does not read."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ class Coming:
 
 @dataclass(frozen=True)
 class MappingPreview:
-    """What a run in mode full would do by the text, as far as the journal knows.
+    """What a run in mode full would do by the text.
 
-    ``changed``: the keys in which the text differs. Times are ISO 8601. ``too_slow``: AD groups for whose names an
+    It goes by what the journal knows.     ``changed``: the keys in which the text differs. Times are ISO 8601. ``too_slow``: AD groups for whose names an
     expression takes too long. ``rows``: the first ones of ``listed``.
     """
 
@@ -93,9 +93,9 @@ class MappingPreview:
 
 
 def with_text(installed: str, text: str, *, name: str, folder: Path | None) -> tuple[SyncDefinition, tuple[str, ...]]:
-    """Return the installed definition with the keys of the text that count, and those that differ.
+    """Return the installed definition with the keys of the text that count.
 
-    A key that the text does not have stays as it is installed.
+    The other value lists the keys that differ. A key that the text does not have stays as it is installed.
 
     :raises OtherKeys: the text differs in another key.
     :raises SettingsError: one of the two texts is wrong.

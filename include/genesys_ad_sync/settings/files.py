@@ -103,7 +103,10 @@ def read_keys(text: str, source: str) -> dict[str, object]:
 
 
 def definition_of(data: dict[str, object], *, name: str, source: str, folder: Path | None) -> SyncDefinition:
-    """Return the definition with these keys. Raises SettingsError, in which ``source`` names where they are from."""
+    """Return the definition with these keys.
+
+    Raises SettingsError, in which ``source`` names where they are from.
+    """
     if data.get("formerly") == name:
         raise SettingsError(f"{source}: `formerly` must be the former name of this file, not its present one.")
     try:

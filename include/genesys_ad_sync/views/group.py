@@ -88,7 +88,7 @@ class GroupAnswer:
 def explain_group(journal: Journal, hit: GroupHit, definitions: Definitions, *, now: datetime) -> GroupAnswer:
     """Return what the journal knows of a Genesys group."""
     mine = journal.of(hit.definition)
-    pairs = journal.lookups.all_pairs([hit.definition], hit.genesys_group_id)
+    pairs = journal.lookups.pairs_of(hit.definition, [hit.genesys_group_id])
     active = [pair.group_guid for pair in pairs if pair.active]
     policy = policy_of(mine.views.cursor())
     view = mine.views.load(active)
@@ -107,9 +107,12 @@ def explain_group(journal: Journal, hit: GroupHit, definitions: Definitions, *, 
 def group_answer(
     journal: Journal, hit: GroupHit, definitions: Definitions, sizes: Mapping[Guid, int], *, now: datetime
 ) -> GroupAnswer:
-    """Return all of an answer but the members. ``sizes``: the number of members of each source that counts."""
+    """Return all of an answer but the members.
+
+    ``sizes``: the number of members of each source that counts.
+    """
     mine, definition = journal.of(hit.definition), definitions.get(hit.definition)
-    pairs = journal.lookups.all_pairs([hit.definition], hit.genesys_group_id)
+    pairs = journal.lookups.pairs_of(hit.definition, [hit.genesys_group_id])
     cursor = mine.views.cursor()
     last = mine.lookups.last_looks([hit.genesys_group_id]).get(hit.genesys_group_id)
     claim = mine.lookups.claim_of(hit.genesys_group_id)

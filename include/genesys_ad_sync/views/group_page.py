@@ -1,6 +1,6 @@
-"""One page of a Genesys group's members, and the group's history: what `explain group` says, for large groups.
+"""One page of a Genesys group's members, and the group's history.
 
-Of all members only ids and names are read. The members of the page are read in full.
+It says what `explain group` says, for large groups. Of all members only ids and names are read. The members of the page are read in full.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from datetime import datetime
 
 from genesys_ad_sync import names
 from genesys_ad_sync.journal import DefinitionJournal, Journal
-from genesys_ad_sync.journal.group_members import Holder
 from genesys_ad_sync.journal.lookup_answers import StoredPair
 from genesys_ad_sync.model import Change, DirectoryGroup, GroupResult, Guid, MembershipPolicy, Outcome
 from genesys_ad_sync.report.wording import reason_words
@@ -25,7 +24,10 @@ CHANGES_OF_A_PAGE = 25
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """A change of a membership, and what became of it. ``name`` None: the journal does not know it any more."""
+    """A change of a membership, and what became of it.
+
+    ``name`` None: the journal does not know it any more.
+    """
 
     action: str
     guid: Guid | None
@@ -42,7 +44,10 @@ class HistoryEntry:
 
 @dataclass(frozen=True)
 class GroupPage:
-    """A Genesys group. ``answer.members`` are those of the page; ``members``: how many there are on all pages."""
+    """A Genesys group, with one page of its members.
+
+    ``answer.members`` are those of the page; ``members``: how many there are on all pages.
+    """
 
     answer: GroupAnswer
     origin: str | None
@@ -63,9 +68,13 @@ class Asked:
     page: int = 1
 
 
+_Entry = tuple[str | None, Guid | None, str | None]
+"""Name, AD account, Genesys user."""
+
+
 def find_group(journal: Journal, definition: str, genesys_group_id: str) -> GroupHit | None:
     """Return a mapped Genesys group by its id, also one that was mapped once."""
-    pairs = journal.lookups.all_pairs([definition], genesys_group_id)
+    pairs = journal.lookups.pairs_of(definition, [genesys_group_id])
     newest = next((pair for pair in pairs if pair.active), pairs[0] if pairs else None)
     return None if newest is None else GroupHit(definition, genesys_group_id, newest.genesys_group_name)
 
@@ -73,27 +82,29 @@ def find_group(journal: Journal, definition: str, genesys_group_id: str) -> Grou
 def group_page(journal: Journal, hit: GroupHit, definitions: Definitions, asked: Asked, *, now: datetime) -> GroupPage:
     """Return what the journal knows of a Genesys group, with one page of its members."""
     mine = journal.of(hit.definition)
-    pairs = journal.lookups.all_pairs([hit.definition], hit.genesys_group_id)
+    pairs = journal.lookups.pairs_of(hit.definition, [hit.genesys_group_id])
     below, wanted = _wanted(mine, pairs, policy_of(mine.views.cursor()))
     last = mine.lookups.last_looks([hit.genesys_group_id]).get(hit.genesys_group_id)
-    everybody = _everybody(mine, hit.genesys_group_id, wanted, last[1] if last else None)
-    chosen = _chosen(everybody, asked)
-    pages = max(1, -(-len(chosen) // MEMBERS_OF_A_PAGE))
+    found = _by_origin(mine, hit.genesys_group_id, wanted, last[1] if last else None)
+    chosen = {origin: _with_name(asked.text, found[origin]) for origin in ORIGINS if asked.origin in {None, origin}}
+    count = sum(map(len, chosen.values()))
+    pages = max(1, -(-count // MEMBERS_OF_A_PAGE))
     page = min(max(1, asked.page), pages)
-    shown = chosen[(page - 1) * MEMBERS_OF_A_PAGE : page * MEMBERS_OF_A_PAGE]
-    by_origin = {origin: 0 for origin in ORIGINS}
-    for member in everybody:
-        by_origin[member.origin] += 1
+    shown = _shown(chosen, (page - 1) * MEMBERS_OF_A_PAGE)
     sizes = {source: len(members) for source, members in wanted.items()}
     answer = group_answer(journal, hit, definitions, sizes, now=now)
     sources = [pair.group_guid for pair in pairs]
     return GroupPage(
-        replace(answer, members=_in_full(mine, shown, below), by_origin=by_origin),
+        replace(
+            answer,
+            members=_in_full(mine, hit.genesys_group_id, shown, below),
+            by_origin={origin: len(entries) for origin, entries in found.items()},
+        ),
         asked.origin,
         asked.text,
         page,
         pages,
-        len(chosen),
+        count,
         _entries(mine, mine.group_members.last_changes(sources, CHANGES_OF_A_PAGE, only_open=True)),
         _entries(mine, mine.group_members.last_changes(sources, CHANGES_OF_A_PAGE)),
     )
@@ -115,79 +126,87 @@ def _wanted(
     return below, wanted
 
 
-def _everybody(
+def _by_origin(
     journal: DefinitionJournal, group_id: str, wanted: Mapping[Guid, Mapping[Guid, str]], last: GroupResult | None
-) -> list[Member]:
-    """Return all members by origin and name, without what only a page needs."""
+) -> dict[str, list[_Entry]]:
+    """Return all members by origin, with what a sort and a filter need."""
     people: dict[Guid, str] = {}
     for members in wanted.values():
         people.update(members)
-    holders = journal.group_members.holders(group_id)
-    known = {**journal.group_members.names_of(holders.keys() - people.keys()), **people}
-    everybody = [
-        _member(guid, known.get(guid), holders.get(guid), wanted=guid in people) for guid in known.keys() | holders.keys()
-    ]
-    owned = {member.genesys_user_id for member in everybody if member.origin in {"ad", "to remove"}}
-    everybody += [
-        Member("by hand", None, (last.manual_member_names if last else {}).get(id_), None, id_, (), None)
-        for id_ in (last.manual_member_ids or () if last else ())
-        if id_ not in owned
-    ]
-    order = {origin: place for place, origin in enumerate(ORIGINS)}
-    everybody.sort(key=lambda one: (order[one.origin], names.normal_name(one.name or ""), one.guid or ""))
-    return everybody
+    awake, asleep = journal.group_members.holders(group_id)
+    users = awake | asleep
+    known = people | journal.group_members.names_of(users.keys() - people.keys())
+    by_origin = {
+        "ad": awake.keys() & people.keys(),
+        "to add": people.keys() - awake.keys(),
+        "to remove": awake.keys() - people.keys(),
+        "not certain": asleep.keys() - people.keys(),
+    }
+    found = {
+        origin: [(known.get(guid), guid, users.get(guid)) for guid in guids] for origin, guids in by_origin.items()
+    }
+    owned, names_of = set(awake.values()), last.manual_member_names if last else {}
+    others = [id_ for id_ in (last.manual_member_ids or () if last else ()) if id_ not in owned]
+    found["by hand"] = [(names_of.get(id_), None, id_) for id_ in others]
+    return {origin: found[origin] for origin in ORIGINS}
 
 
-def _member(guid: Guid, name: str | None, holder: Holder | None, *, wanted: bool) -> Member:
-    if holder is None or (holder.asleep and wanted):
-        origin = "to add"
-    elif holder.asleep:
-        origin = "not certain"
-    else:
-        origin = "ad" if wanted else "to remove"
-    user_id, since = (holder.genesys_user_id, holder.since) if holder else (None, None)
-    return Member(origin, guid, name, None, user_id, (), since)
+def _with_name(text: str, entries: list[_Entry]) -> list[_Entry]:
+    wanted = names.normal_name(text).casefold()
+    return [one for one in entries if wanted in names.normal_name(one[0] or "").casefold()] if wanted else entries
 
 
-def _chosen(everybody: Sequence[Member], asked: Asked) -> Sequence[Member]:
-    text = names.normal_name(asked.text).casefold()
-    if not text and asked.origin is None:
-        return everybody
-    return [
-        member
-        for member in everybody
-        if asked.origin in {None, member.origin} and text in names.normal_name(member.name or "").casefold()
-    ]
+def _shown(chosen: Mapping[str, list[_Entry]], start: int) -> list[tuple[str, _Entry]]:
+    """Return one page of the members by origin and name.
+
+    Only origins of which it shows a part are sorted.
+    """
+    shown: list[tuple[str, _Entry]] = []
+    for origin, entries in chosen.items():
+        free = MEMBERS_OF_A_PAGE - len(shown)
+        if free and start < len(entries):
+            in_order = sorted(entries, key=lambda one: ((one[0] or "").casefold(), one[1] or ""))
+            shown += [(origin, entry) for entry in in_order[start : start + free]]
+        start = max(0, start - len(entries))
+    return shown
 
 
 def _in_full(
-    journal: DefinitionJournal, members: Sequence[Member], below: Mapping[Guid, Mapping[Guid, tuple[Guid, ...]]]
+    journal: DefinitionJournal,
+    group_id: str,
+    shown: Sequence[tuple[str, _Entry]],
+    below: Mapping[Guid, Mapping[Guid, tuple[Guid, ...]]],
 ) -> tuple[Member, ...]:
-    """Return the members of the page with mail, Genesys user and path."""
-    guids = [member.guid for member in members if member.guid]
+    """Return the members of the page with mail, Genesys user, path and time."""
+    guids = [guid for _, (_, guid, _) in shown if guid]
     people = journal.views.users(guids)
     links = journal.group_members.linked_users(guids)
+    since = journal.group_members.granted_since(group_id, guids)
     direct = journal.lookups.groups_with_member(guids)
     places = [(paths, {group: place for place, group in enumerate(paths)}) for paths in below.values()]
     paths = {guid: _path(places, direct.get(guid, set())) for guid in guids}
     known = journal.views.groups({group for path in paths.values() for group in path})
     return tuple(
-        replace(
-            member,
-            mail=people[member.guid].mail if member.guid in people else None,
-            genesys_user_id=member.genesys_user_id or links.get(member.guid),
-            path=named_groups(known, paths[member.guid]) if member.origin in {"ad", "to add"} else (),
+        Member(
+            origin,
+            guid,
+            name,
+            people[guid].mail if guid in people else None,
+            user_id or links.get(guid or ""),
+            named_groups(known, paths[guid]) if guid and origin in {"ad", "to add"} else (),
+            since.get(guid or ""),
         )
-        if member.guid
-        else member
-        for member in members
+        for origin, (name, guid, user_id) in shown
     )
 
 
 def _path(
     places: Iterable[tuple[Mapping[Guid, tuple[Guid, ...]], Mapping[Guid, int]]], direct: set[Guid]
 ) -> tuple[Guid, ...]:
-    """Return the path to the nearest of some groups, below the first source that has any. Empty: none has."""
+    """Return the path to the nearest of some groups, below the first source.
+
+    A source without any of them is passed over. Empty: no source has any.
+    """
     for paths, place in places:
         if here := direct & paths.keys():
             return paths[min(here, key=place.__getitem__)]

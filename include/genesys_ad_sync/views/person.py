@@ -62,9 +62,7 @@ def explain_person(
     return answers
 
 
-def explain_genesys_user(
-    journal: Journal, user_id: str, *, only: Collection[str] | None = None
-) -> list[PersonAnswer]:
+def explain_genesys_user(journal: Journal, user_id: str, *, only: Collection[str] | None = None) -> list[PersonAnswer]:
     """Return the Genesys groups with a user that AD does not know.
 
     The last runs in mode full saw the user there. ``only``: those of these definitions; default: of all.
@@ -102,13 +100,16 @@ class _Explanation:
         self._cursor = self._journal.views.cursor()
         policy = policy_of(self._cursor)
         self._account = self._read_account(left_out=policy.leaves_out(user))
-        self._targets: dict[str, list[StoredPair]] = {}
-        for pair in journal.lookups.all_pairs([name]):
-            self._targets.setdefault(pair.genesys_group_id, []).append(pair)
         self._paths = paths_up(self._journal, user.guid, nested=policy.nested)
         self._changes = self._journal.lookups.changes_of(user.guid)
         self._link = self._journal.links.of([user.guid]).get(user.guid)
-        self._grants = _by_target(self._journal.lookups.grants_of_account(user.guid, self._targets))
+        self._grants = _by_target(self._journal.lookups.grants_of_account(user.guid))
+        around = self._paths.keys() | {one.change.group_guid for one in self._changes}
+        possible = self._grants.keys() | journal.lookups.targets_of(name, around)
+        self._targets: dict[str, list[StoredPair]] = {}
+        for pair in journal.lookups.pairs_of(name, possible):
+            self._targets.setdefault(pair.genesys_group_id, []).append(pair)
+        self._mapped_targets = journal.lookups.count_targets(name)
         self._runs_of_grants = self._journal.lookups.runs_at(
             {stored.since for grants in self._grants.values() for stored in grants}
         )
@@ -124,7 +125,7 @@ class _Explanation:
 
     def answer(self) -> PersonAnswer:
         memberships = [self._membership(id_) for id_ in self._concerned]
-        active = {id_ for id_, pairs in self._targets.items() if any(pair.active for pair in pairs)}
+        mapped = [id_ for id_ in self._concerned if any(pair.active for pair in self._targets[id_])]
         looked_at = max((run.finished_at for run, _ in self._looks.values() if run.finished_at), default=None)
         return PersonAnswer(
             self._journal.definition,
@@ -134,7 +135,7 @@ class _Explanation:
             self._link,
             tuple(link for link in self._journal.links.former() if link.user_guid == self._user.guid),
             tuple(sorted(memberships, key=lambda one: names.normal_name(one.genesys_group_name))),
-            len(active - set(self._concerned)),
+            self._mapped_targets - len(mapped),
         )
 
     # -- what is read ---------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from genesys_ad_sync.journal import Journal
-from genesys_ad_sync.journal.lookup_answers import FoundUser, StoredPair
-from genesys_ad_sync.model import DirectoryGroup, Guid
+from genesys_ad_sync.journal.lookup_answers import FoundUser, NamedPair
+from genesys_ad_sync.model import Guid
 from genesys_ad_sync.names import dn_key, normal_name
 
 _ASCII_PART = re.compile(r"[a-z0-9@._-]+")
@@ -68,7 +68,7 @@ def find_groups(journal: Journal, which: str, definitions: Collection[str] | Non
     wanted, which = _folded(which), which.strip()
     if not wanted:
         return []
-    pairs = journal.lookups.all_pairs(definitions)
+    pairs = journal.lookups.group_names(definitions)
     named = [pair for pair in pairs if which == pair.genesys_group_id or wanted == _folded(pair.genesys_group_name)]
     if not named:
         named = _fed_by(journal, pairs, which)
@@ -140,27 +140,28 @@ def _members_by_hand(journal: Journal, who: str, definitions: Collection[str]) -
     return sorted(found.values(), key=lambda hit: (hit.name or "", hit.genesys_user_id or ""))
 
 
-def _fed_by(journal: Journal, pairs: Iterable[StoredPair], which: str) -> list[StoredPair]:
+def _fed_by(journal: Journal, pairs: Iterable[NamedPair], which: str) -> list[NamedPair]:
     """Return the pairs of the AD group that is meant."""
     fed = []
-    sources: dict[str, list[StoredPair]] = {}
+    sources: dict[str, list[NamedPair]] = {}
     for pair in pairs:
         sources.setdefault(pair.definition, []).append(pair)
     for definition, its_pairs in sources.items():
         views = journal.of(definition).views
-        meant = {guid for guid, group in views.groups(views.known_groups()).items() if _is_meant(group, which)}
+        meant = {names[0] for names in journal.lookups.directory_names(definition) if _is_meant(names, which)}
         feeding = meant | views.groups_above(meant) if meant else set()
         fed += [pair for pair in its_pairs if pair.group_guid in feeding]
     return fed
 
 
-def _is_meant(group: DirectoryGroup, which: str) -> bool:
-    if group.guid == _as_guid(which) or dn_key(which) == dn_key(group.dn):
+def _is_meant(names: tuple[Guid, str, str, str | None], which: str) -> bool:
+    guid, dn, name, sam_account_name = names
+    if guid == _as_guid(which) or ("=" in which and dn_key(which) == dn_key(dn)):
         return True
-    return _folded(which) in {_folded(group.name), _folded(group.sam_account_name or "")}
+    return _folded(which) in {_folded(name), _folded(sam_account_name or "")}
 
 
-def _groups(pairs: Iterable[StoredPair]) -> list[GroupHit]:
+def _groups(pairs: Iterable[NamedPair]) -> list[GroupHit]:
     active_first = sorted(pairs, key=lambda pair: not pair.active)
     hits: dict[tuple[str, str], GroupHit] = {}
     for pair in active_first:

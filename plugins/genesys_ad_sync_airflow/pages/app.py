@@ -19,9 +19,7 @@ from genesys_ad_sync_airflow.pages.sources import Sources
 
 log = logging.getLogger(__name__)
 
-ROUTERS = tuple(
-    module.router for module in (assets, overview, runs, run, todo, group, person, search, preview)
-)
+ROUTERS = tuple(module.router for module in (assets, overview, runs, run, todo, group, person, search, preview))
 
 _TITLES = {
     401: "Not logged in",

@@ -1,6 +1,6 @@
-"""The token of a form: proof that the page which sends it came from here, for this viewer.
+"""The token of a form, which proves that its page came from here.
 
-A cookie alone would not prove it: the browser also sends it with a form of another site.
+It is of one viewer. A cookie alone would not prove it: the browser also sends it with a form of another site.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ def make_token(viewer: Viewer) -> str:
 
 
 def is_valid(token: str, viewer: Viewer) -> bool:
-    """Return whether a form with this token came from a page that this viewer opened within the last hours."""
+    """Return whether this viewer opened the page of a form with this token.
+
+    A page counts for `VALID_SECONDS`.
+    """
     try:
         name = _serializer().loads(token, max_age=VALID_SECONDS)
     except BadData:

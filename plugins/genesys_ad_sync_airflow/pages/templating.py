@@ -29,11 +29,26 @@ def moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
+def lines(text: str) -> Markup:
+    """Return a text of the viewer's own with its line breaks.
+
+    Other values are put on one line.
+    """
+    return Markup("{}").format(text.replace("\r\n", "\n"))
+
+
 @functools.cache
 def templates() -> Environment:
     """Return what renders the templates: that of the report, with the filters of pages."""
     made = environment().overlay(loader=FileSystemLoader(Path(__file__).with_name("templates")))
-    made.filters = {**made.filters, "at": at, "moment": moment, "counted": counted, "configuration": configuration}
+    made.filters = {
+        **made.filters,
+        "at": at,
+        "moment": moment,
+        "lines": lines,
+        "counted": counted,
+        "configuration": configuration,
+    }
     made.globals = {**made.globals, "status_words": {status.value: words for status, words in STATUS_WORDS.items()}}
     return made
 

@@ -18,12 +18,15 @@ router = APIRouter()
 def group(
     page: PageDep,
     definition: str,
-    id: str,  # noqa: A002  as links have it
+    id: str,
     origin: Literal["", "ad", "to add", "to remove", "by hand", "not certain"] = "",
     text: str = "",
     number: int = 1,
 ) -> HTMLResponse:
-    """Return a Genesys group with one page of its members. Who may not see names of people gets counts."""
+    """Return a Genesys group with one page of its members.
+
+    A viewer that may not see names of people gets counts.
+    """
     page.must("see", definition)
     hit = find_group(page.journal, definition, id)
     if hit is None:

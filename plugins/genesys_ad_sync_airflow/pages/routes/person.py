@@ -13,7 +13,10 @@ router = APIRouter()
 
 @router.get("/person")
 def person(page: PageDep, guid: str = "", user: str = "") -> HTMLResponse:
-    """Return what is known of an AD account (``guid``), or of a Genesys user that AD does not know (``user``)."""
+    """Return what is known of a person.
+
+    ``guid``: an AD account. ``user``: a Genesys user that AD does not know.
+    """
     names = page.names("names")
     if not names:
         raise HTTPException(403, "Your Airflow account may not read the runs of a DAG, and so no names of people.")

@@ -37,7 +37,10 @@ def form(page: PageDep, definition: str = "") -> HTMLResponse:
 
 @router.post("/preview")
 async def preview(page: PageDep, request: Request) -> HTMLResponse:
-    """Return which memberships would come and go by a text. Nothing is written, and nothing is kept of the text."""
+    """Return which memberships would come and go by a text.
+
+    Nothing is written, and nothing is kept of the text.
+    """
     given = await _fields(request)
     return await run_in_threadpool(_preview, page, given)
 
@@ -81,7 +84,10 @@ def _may_edit(page: Page) -> list[str]:
 
 
 async def _fields(request: Request) -> dict[str, str]:
-    """Return the fields of the form as texts. Raises an HTTPException for a form that is too large."""
+    """Return the fields of the form as texts.
+
+    Raises an HTTPException for a form that is too large.
+    """
     length = request.headers.get("content-length", "")
     if not length.isdecimal() or int(length) > LARGEST_BYTES:
         raise HTTPException(413, f"The text is too large: a preview takes at most {LARGEST_BYTES // 1024} KB.")

@@ -21,7 +21,10 @@ LONGEST = 200
 
 @router.get("/search")
 def search(page: PageDep, q: str = "", kind: Literal["", "people", "groups"] = "") -> HTMLResponse:
-    """Return the people and the Genesys groups that a text means, of the definitions that the viewer may see."""
+    """Return the people and the Genesys groups that a text means.
+
+    Only those of the definitions that the viewer may see are found and counted.
+    """
     text = q.strip()[:LONGEST]
     seen, named = page.names(), page.names("names")
     people = find_people(page.journal, text, named, limit=LOOKED_AT) if named and kind != "groups" else []

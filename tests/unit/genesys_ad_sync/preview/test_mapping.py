@@ -45,7 +45,7 @@ def test_a_whole_file_that_is_equal_elsewhere_is_read() -> None:
 def test_another_key_that_differs_needs_a_dry_run(more: str) -> None:
     with pytest.raises(OtherKeys, match="Only a dry run can answer") as refused:
         with_text(DEFINITION_TEXT, f"{RULE}\n{more}", name="default", folder=None)
-    assert f"`{more.split(':')[0]}`" in str(refused.value)
+    assert f"`{more.split(':', maxsplit=1)[0]}`" in str(refused.value)
 
 
 def test_a_variable_of_the_environment_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,9 @@ def page(journal: Journal, group_id: str = "G-voice", **asked: object) -> GroupP
 @pytest.fixture
 def company(journal: Journal) -> Journal:
     people = {"gus": {"disabled": True}}
-    poll(journal, {"voice": "ann bob inner gus", "inner": "cid deep", "deep": "inner fay", "other": "dan eve"}, **people)
+    poll(
+        journal, {"voice": "ann bob inner gus", "inner": "cid deep", "deep": "inner fay", "other": "dan eve"}, **people
+    )
     map_groups(journal, "voice")
     grant(journal, "voice", "ann", "cid", "dan", "eve")
     mine = journal.of("default").grants
@@ -51,7 +53,9 @@ def test_it_says_the_same_as_explain_group(company: Journal) -> None:
     assert hit is not None
     explained = explain_group(company, hit, {"default": definition()}, now=NOW)
     found = page(company).answer
-    assert found.by_origin == explained.by_origin == {"ad": 2, "to add": 2, "to remove": 1, "by hand": 1, "not certain": 1}
+    assert (
+        found.by_origin == explained.by_origin == {"ad": 2, "to add": 2, "to remove": 1, "by hand": 1, "not certain": 1}
+    )
     assert found.members == explained.members
     assert found.sources == explained.sources
 
