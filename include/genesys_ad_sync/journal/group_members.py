@@ -28,7 +28,8 @@ class GroupMembers(DefinitionStore):
     def groups_below(self, root: Guid, *, nested: bool) -> dict[Guid, tuple[Guid, ...]]:
         """Return a group and the groups below it, each with a shortest path.
 
-        A path is of the groups down to it. The nearest come first. Empty: the group is not in the view, or the definition does not look at it.
+        A path is of the groups down to it. The nearest come first. Empty: the group is not in the view, or the
+        definition does not look at it.
         """
         here = (_GROUP.definition == self._definition, _GROUP.gone_at.is_(None))
         with self._database.reading() as connection:

@@ -42,7 +42,7 @@ _FIRST = {"planned": 0, "held": 1, "orphaned": 2}
 
 
 class OtherKeys(SettingsError):
-    """The text differs from the installed file in a key that a preview does not read."""
+    """The text differs from the installed file in a key that is not read."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """One page of a Genesys group's members, and the group's history.
 
-It says what `explain group` says, for large groups. Of all members only ids and names are read. The members of the page are read in full.
+It says what `explain group` says, for large groups. Of all members only ids and names are read. The members of the page
+are read in full.
 """
 
 from __future__ import annotations
