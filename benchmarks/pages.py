@@ -180,10 +180,8 @@ def main() -> int:
             found = measured(Company(size, options.runs), url, options.only)
         print(f"{f'{size:,} memberships, {options.runs:,} runs':<42}{'first ms':>10}{'ms':>10}{'cpu ms':>10}{'KB':>10}")
         for name, page in found.items():
-            print(
             figures = "".join(f"{figure:>10.1f}" for figure in (page.first, page.ms, page.cpu, page.size / 1024))
             print(f"{name:<42}{figures}{'' if page.good else '  over the goal'}")
-            )
         good &= all(page.good for page in found.values())
     return 0 if good else 1
 

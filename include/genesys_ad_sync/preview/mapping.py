@@ -75,8 +75,8 @@ class Coming:
 class MappingPreview:
     """What a run in mode full would do by the text.
 
-    It goes by what the journal knows.     ``changed``: the keys in which the text differs. Times are ISO 8601. ``too_slow``: AD groups for whose names an
-    expression takes too long. ``rows``: the first ones of ``listed``.
+    It goes by what the journal knows. ``changed``: the keys in which the text differs. Times are ISO 8601.
+    ``too_slow``: AD groups for whose names an expression takes too long. ``rows``: the first ones of ``listed``.
     """
 
     changed: tuple[str, ...]
