@@ -45,11 +45,11 @@ def fill(journal: Journal, now: datetime, *, days: int = 30) -> None:
     for back in reversed(range(1, days)):
         _day(journal, now - DAY * back, back)
     _full(journal, now - 5 * MINUTE * 60)
+    _run(journal, now - 40 * MINUTE, [])
     _newest(journal, now - 3 * MINUTE)
     mine = journal.of(NAME)
-    refused = Refusal(
-        RefusalKind.GROUP, Reason.REFUSED_GROUP, _group_id("Retention"), http_code=400, words="not allowed"
-    )
+    words = {"action": Action.ADD, "http_code": 400, "words": "not allowed"}
+    refused = Refusal(RefusalKind.GROUP, Reason.REFUSED_GROUP, _group_id("Retention"), **words)
     mine.refusals.record([refused], RunKey(DAG, "r"), now - DAY)
     since = {"contradicted_since": now - DAY, "others": ("0b1c-new-user",)}
     mine.links.save([Link(_guid("Finn Falk"), _user_id("Finn Falk"), "mail=email", now - DAY * 20, **since)])
@@ -94,16 +94,15 @@ def _read_directory(journal: Journal, at: datetime, *, began: datetime) -> None:
 
 
 def _day(journal: Journal, at: datetime, back: int) -> None:
-    rows = [
-        _change(
-            TEAMS[(back + place) % 5], PEOPLE[(back * 3 + place) % 8], at, Action.ADD if back % 3 else Action.REMOVE
-        )
+    done = [
+        (_change(TEAMS[(back + place) % 5], PEOPLE[(back * 3 + place) % 8], at, _action(back)), Status.SUCCESS, {})
         for place in range(back * 7 % 6)
     ]
-    statuses = [Status.SUCCESS, Status.SUCCESS, Status.HELD, Status.SUCCESS, Status.SUCCESS, Status.ORPHANED]
-    outcomes = [(change, statuses[place], {}) for place, change in enumerate(rows)]
-    settled = [(change, Status.SUCCESS, more) for change, status, more in outcomes if status is Status.SUCCESS]
-    _run(journal, at, settled, dry_run=back > 25)
+    _run(journal, at, [] if back > 25 else done, dry_run=back > 25)
+
+
+def _action(back: int) -> Action:
+    return Action.ADD if back % 3 else Action.REMOVE
 
 
 def _full(journal: Journal, at: datetime) -> None:

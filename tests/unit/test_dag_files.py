@@ -72,7 +72,8 @@ names = runpy.run_path(sys.argv[1])
 from airflow.sdk import DAG
 for value in {value.dag_id: value for value in names.values() if isinstance(value, DAG)}.values():
     for task in value.tasks:
-        print("TASK", task.task_id, task.execution_timeout, getattr(task, "response_timeout", None))
+        links = "+".join(link.name.replace(" ", "-") for link in task.operator_extra_links) or None
+        print("TASK", task.task_id, task.execution_timeout, getattr(task, "response_timeout", None), links)
 """
 
 
@@ -82,5 +83,8 @@ def test_every_task_ends_in_time_and_a_person_has_a_time_of_their_own(monkeypatc
     done = subprocess.run([sys.executable, "-c", TIMEOUTS, str(dag_file)], check=True, capture_output=True, text=True)
     tasks = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("TASK")]
     assert len(tasks) == 18  # nine in each of the two DAGs
-    assert {limit for _, limit, _ in tasks} == {"6:00:00"}
-    assert {answer for name, _, answer in tasks if name == "approve_removals"} == {"8:00:00"}
+    assert {limit for _, limit, *_ in tasks} == {"6:00:00"}
+    assert {answer for name, _, answer, _ in tasks if name == "approve_removals"} == {"8:00:00"}
+    # The tasks that have to do with the report lead to it.
+    assert {name for name, *_, links in tasks if links == "Open-report"} == {"report", "approve_removals", "check"}
+    assert {links for *_, links in tasks} == {"Open-report", "None"}

@@ -143,6 +143,11 @@ def left_behind(journal: Journal, name: str) -> list[LeftBehind]:
     return journal.listings.left_behind(name, limit=MOST)
 
 
+def group_names(journal: Journal, name: str) -> dict[str, str]:
+    """Return the names of the Genesys groups that a definition feeds, or fed, by id."""
+    return {pair.genesys_group_id: pair.genesys_group_name for pair in _pairs(journal, name).values()}
+
+
 def _pairs(journal: Journal, name: str) -> dict[Guid, StoredPair]:
     mine = [pair for pair in journal.lookups.all_pairs() if pair.definition == name]
     return {pair.group_guid: pair for pair in sorted(mine, key=lambda pair: pair.active)}  # an active one counts

@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from genesys_ad_sync.settings import dag_id_of
 from genesys_ad_sync.views.overview import NEW
-from genesys_ad_sync.views.todo import Item, causes, contradicted_links, items, left_behind, refusals
+from genesys_ad_sync.views.todo import Item, causes, contradicted_links, group_names, items, left_behind, refusals
 from genesys_ad_sync_airflow.pages.page import Page, PageDep
 
 router = APIRouter()
@@ -55,6 +55,7 @@ def _of(page: Page, name: str) -> dict[str, object]:
         "contradicted": contradicted_links(page.journal, name),
         "refusals": refusals(page.journal, name),
         "left_behind": left_behind(page.journal, name),
+        "group_names": group_names(page.journal, name),
     }
 
 
