@@ -143,7 +143,7 @@ def _by_origin(
         "to remove": awake.keys() - people.keys(),
         "not certain": asleep.keys() - people.keys(),
     }
-    found = {
+    found: dict[str, list[_Entry]] = {
         origin: [(known.get(guid), guid, users.get(guid)) for guid in guids] for origin, guids in by_origin.items()
     }
     owned, names_of = set(awake.values()), last.manual_member_names if last else {}
