@@ -12,14 +12,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import (
-    DAG,
-    Asset,
-    CronDataIntervalTimetable,
-    TriggerRule,
-    dag,
-    task,
-)
+from airflow.sdk import DAG, CronDataIntervalTimetable, TriggerRule, dag, task
 
 from genesys_ad_sync.errors import SettingsError
 from genesys_ad_sync.settings import (
@@ -29,7 +22,7 @@ from genesys_ad_sync.settings import (
     find_definitions,
     load_definition,
 )
-from genesys_ad_sync_airflow import tasks
+from genesys_ad_sync_airflow import assets, tasks
 from genesys_ad_sync_airflow.approve_removals import ApproveRemovals
 from genesys_ad_sync_airflow.dag_docs import dag_docs
 from genesys_ad_sync_airflow.late_runs import deadline_of
@@ -100,7 +93,7 @@ def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
 
     poll → map_groups → resolve_users → plan → patch*, approve_removals → patch_approved* → report → check (*: mapped)
     """
-    reported_asset = Asset(name=f"{definition.dag_id}_report")
+    reported_asset, changed = assets.report_asset(definition), assets.changed_groups(definition)
     near_ad = _where(definition.airflow.ad_queue or definition.airflow.queue, definition)
 
     @task(multiple_outputs=False, **near_ad)
@@ -127,9 +120,9 @@ def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
     def patch_approved(batch: dict[str, Any]) -> dict[str, Any]:
         return tasks.patch_approved(definition, batch)
 
-    @task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE, outlets=[reported_asset])
+    @task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE, outlets=[reported_asset, changed])
     def report() -> dict[str, Any]:
-        return tasks.report(definition, reported_asset)
+        return tasks.report(definition, reported_asset, changed)
 
     # An ALL_DONE leaf would leave a failed run green; a raising report would emit no asset event.
     @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, get_current_context
+from airflow.sdk import Asset, AssetAlias, get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from genesys_ad_sync_airflow import params
@@ -101,8 +101,11 @@ def patch_approved(definition: SyncDefinition, batch: dict[str, Any]) -> dict[st
     return stage(task, batch["lane"])
 
 
-def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
-    """Write the reconciliation report, print its summary, and add its counts to the asset event."""
+def report(definition: SyncDefinition, asset: Asset, changed: AssetAlias) -> dict[str, Any]:
+    """Write the reconciliation report, print its summary, and fill the asset events.
+
+    ``changed``: through it, each Genesys group that the run has changed gets an event.
+    """
     _skip_in_check()
     from genesys_ad_sync.report.summary import render_summary
     from genesys_ad_sync.stages.report import fail_reason, failures_that_count, write_report
@@ -116,8 +119,24 @@ def report(definition: SyncDefinition, asset: Asset) -> dict[str, Any]:
     counts = task_context.counts_for_xcom(document, path)
     counts["failures_that_count"] = failures_that_count(task)
     counts["stopped_by_limits"] = bool(fail_reason(task))  # its text names Genesys groups
+    counts["groups_without_event"] = _tell_of_groups(definition, document, changed)
     get_current_context()["outlet_events"][asset].extra = counts
     return counts
+
+
+def _tell_of_groups(definition: SyncDefinition, document: dict[str, Any], changed: AssetAlias) -> int:
+    """Emit an event for each changed Genesys group, and count those without one."""
+    from airflow.sdk.configuration import conf
+
+    from genesys_ad_sync_airflow import assets
+
+    events = assets.group_events(document, definition.name, conf.get("api", "base_url", fallback=""))
+    for genesys_group_id, extra in list(events.items())[: assets.MOST_GROUPS]:
+        get_current_context()["outlet_events"][changed].add(assets.group_asset(genesys_group_id), extra=extra)
+    left = max(0, len(events) - assets.MOST_GROUPS)
+    if left:
+        log.warning("%d more groups were changed than Airflow gets asset events for: see docs/assets.md", left)
+    return left
 
 
 def check(definition: SyncDefinition, reported: dict[str, Any] | None, task_ids: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset
+from airflow.sdk import Asset, AssetAlias
 
 from genesys_ad_sync.errors import DirectoryError
 from genesys_ad_sync.journal.questions import Questions
@@ -244,7 +244,7 @@ def test_what_stops_a_run_is_told_by_the_report_and_the_error_and_no_xcom_names_
     monkeypatch.setattr(params, "request_to_report", lambda _: pipeline.request())
     monkeypatch.setattr(params, "is_check", lambda: False)
     assert tasks.plan(pipeline.definition) == []
-    told["report"] = tasks.report(pipeline.definition, asset)
+    told["report"] = tasks.report(pipeline.definition, asset, AssetAlias("groups"))
     assert told["summary"]["stopped_by_limits"] is told["report"]["stopped_by_limits"] is True
     assert "Billing" not in str([told, event.extra])
 

@@ -178,8 +178,11 @@ def test_a_refused_change_turns_the_run_red_while_report_and_asset_event_are_the
 
     assert "see the report" in stack.airflow.task_log(DRILLS, run_id, "check")
     events = stack.airflow.api("GET", "assets/events", params={"source_dag_id": DRILLS, "source_run_id": run_id})
-    (event,) = events["asset_events"]
+    told = {event["name"]: event for event in events["asset_events"]}
+    event, service = told[f"{DRILLS}_report"], told[f"genesys_group_{company.genesys_id('group', 'Drill Service')}"]
     assert event["source_task_id"] == "report"
+    assert (service["extra"]["added"], service["extra"]["removed"], service["extra"]["run_id"]) == (1, 0, run_id)
+    assert f"genesys_group_{support}" not in told  # nothing was changed there
     assert event["extra"]["failures"] == report["failures"] == len(failed)
     assert event["extra"]["path"].startswith(stack.reports.as_uri())
 

@@ -181,10 +181,7 @@ class ObjectReader:
         return found
 
     def accounts_with(self, attribute: str, values: Iterable[str]) -> Iterator[tuple[DirectoryUser, tuple[str, ...]]]:
-        """Yield the user accounts of the domain that carry one of these values.
-
-        Each comes with all its values of the attribute.
-        """
+        """Yield the domain's user accounts with one of these values, and all their values."""
         name = attribute.lower()
         for batch in batches(sorted({one for one in values if can_have(name, one)}), VALUES_PER_FILTER):
             terms = "".join(equality_filter(name, value) for value in batch)

@@ -6,11 +6,11 @@ Nothing is written.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row as Record
-from sqlalchemy import and_, false, func, select
+from sqlalchemy import and_, false, func, or_, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import as_change
@@ -25,6 +25,8 @@ from genesys_ad_sync.model import Grant, GroupResult, Guid, Row, RunKey, RunReco
 _FULL_RUNS_TO_SEARCH = 10
 RUNS_TO_SEARCH = 100
 """Of so many runs the rows are searched for a person or a group; older ones are found through their changes."""
+LONGEST_RUN = timedelta(days=60)
+"""A run that waits for an approval takes days; no run takes longer than this."""
 
 
 class DefinitionLookups(DefinitionStore):
@@ -134,20 +136,11 @@ class DefinitionLookups(DefinitionStore):
             )
             return [_seen_change(row) for row in rows]
 
-    def grants_of_account(self, user_guid: Guid, genesys_group_ids: Collection[str]) -> list[StoredGrant]:
-        """Return the grants of an AD account in these Genesys groups."""
+    def grants_of_account(self, user_guid: Guid) -> list[StoredGrant]:
+        """Return the grants of an AD account."""
+        mine = (GRANT.definition == self._definition, GRANT.user_guid == user_guid)
         with self._database.reading() as connection:
-            return [
-                _stored_grant(row)
-                for chunk in chunks(genesys_group_ids)
-                for row in connection.execute(
-                    select(tables.grant).where(
-                        GRANT.definition == self._definition,
-                        GRANT.genesys_group_id.in_(chunk),
-                        GRANT.user_guid == user_guid,
-                    )
-                )
-            ]
+            return [_stored_grant(row) for row in connection.execute(select(tables.grant).where(*mine))]
 
     def grants_of_user(self, genesys_user_id: str, genesys_group_ids: Collection[str]) -> list[StoredGrant]:
         """Return the grants of a Genesys user in these Genesys groups.
@@ -265,24 +258,16 @@ class DefinitionLookups(DefinitionStore):
 
         A moment without a known run is missing.
         """
-        left = set(moments)
         found: dict[datetime, RunKey] = {}
-        if not left:
-            return found
-        statement = (
-            select(RUN.dag_id, RUN.run_id, RUN.started_at, RUN.finished_at)
-            .where(RUN.definition == self._definition, RUN.dry_run == false(), RUN.started_at <= max(left))
-            .order_by(RUN.id.desc())
-        )
+        live = select(RUN.dag_id, RUN.run_id).where(RUN.definition == self._definition, RUN.dry_run == false())
         with self._database.reading() as connection:
-            for run in connection.execute(statement):
-                here = {
-                    at for at in left if run.started_at <= at and (run.finished_at is None or run.finished_at >= at)
-                }
-                found |= dict.fromkeys(here, RunKey(run.dag_id, run.run_id))
-                left -= here
-                if not left:
-                    break
+            for at in moments:
+                under_way = (RUN.started_at <= at, or_(RUN.finished_at.is_(None), RUN.finished_at >= at))
+                # the index `journal_run_by_start` finds it at once, however many runs came later
+                newest = live.where(*under_way, RUN.started_at >= at - LONGEST_RUN)
+                run = connection.execute(newest.order_by(RUN.started_at.desc(), RUN.id.desc()).limit(1)).first()
+                if run is not None:
+                    found[at] = RunKey(run.dag_id, run.run_id)
         return found
 
     def claims_on(self, genesys_group_ids: Collection[str]) -> dict[str, str]:

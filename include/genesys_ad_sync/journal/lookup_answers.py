@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from genesys_ad_sync.model import Change, Grant, Guid, RunKey
 
@@ -18,6 +19,16 @@ class FoundUser:
     sam_account_name: str | None
     values: tuple[str, ...]
     mail: str | None
+
+
+class NamedPair(NamedTuple):
+    """The names of a pair, for a search among thousands."""
+
+    definition: str
+    group_guid: Guid
+    genesys_group_id: str
+    genesys_group_name: str
+    active: bool
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, cast, false, func, or_, select, true
 from sqlalchemy import Row as Record
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Store, chunks
-from genesys_ad_sync.journal.lookup_answers import FoundUser, StoredPair, Waiting
+from genesys_ad_sync.journal.lookup_answers import FoundUser, NamedPair, StoredPair, Waiting
 from genesys_ad_sync.journal.lookup_columns import CHANGE, LINK, OUTCOME, PAIR, QUESTION, ROW, RUN, USER
 from genesys_ad_sync.journal.runs import as_run
 from genesys_ad_sync.model import Guid, RunKey, RunRecord, Status
@@ -32,40 +32,115 @@ class Lookups(Store):
 
     # -- search ---------------------------------------------------------------------------------------
 
-    def users_with(self, parts: Collection[str]) -> list[FoundUser]:
+    def users_with(
+        self, parts: Collection[str], definitions: Collection[str], limit: int | None = None
+    ) -> list[FoundUser]:
         """Return accounts with each of these parts in the name or a value.
 
-        ``parts``: ASCII in lower case; none: all accounts.
+        :param parts: ASCII in lower case; none: all accounts.
+        :param limit: so many at most; those of which a name equals the first part come first.
         """
+        patterns = [f"%{_escaped(part)}%" for part in parts]
         columns = (USER.name, USER.sam_account_name, cast(USER.attributes, String))
-        statement = select(tables.user)
-        for part in parts:
-            pattern = f"%{_escaped(part)}%"
-            statement = statement.where(or_(*(func.lower(column).like(pattern, escape="\\") for column in columns)))
+        statement = select(tables.user).where(USER.definition.in_(list(definitions)))
+        for pattern in patterns:
+            statement = statement.where(or_(*(self._is_like(column, pattern) for column in columns)))
         with self._database.reading() as connection:
-            return [_found_user(row) for row in connection.execute(statement)]
+            found = [_found_user(row) for row in connection.execute(statement.limit(limit))]
+            if limit is None or len(found) < limit or not patterns:
+                return found
+            equal = (
+                *(func.lower(column) == next(iter(parts)) for column in columns[:2]),
+                self._is_like(columns[2], f'%"{patterns[0][1:-1]}"%'),
+            )
+            first = [_found_user(row) for row in connection.execute(statement.where(or_(*equal)).limit(limit))]
+        known = {(user.definition, user.guid) for user in first}
+        return (first + [user for user in found if (user.definition, user.guid) not in known])[:limit]
 
-    def users(self, guids: Collection[Guid]) -> list[FoundUser]:
-        """Return these accounts, as each definition knows them."""
+    def _is_like(self, column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+        """Return whether a column is like a pattern, whatever the case of ASCII letters.
+
+        ``pattern``: in small letters.
+        """
+        if self._database.engine.dialect.name == "sqlite":
+            return column.like(pattern, escape="\\")  # SQLite's own LIKE, without a second text in small letters
+        return func.lower(column).like(pattern, escape="\\")
+
+    def users(self, guids: Collection[Guid], definitions: Collection[str]) -> list[FoundUser]:
+        """Return these accounts, as each of these definitions knows them."""
         with self._database.reading() as connection:
             return [
                 _found_user(row)
                 for chunk in chunks(guids)
-                for row in connection.execute(select(tables.user).where(USER.guid.in_(chunk)))
+                for row in connection.execute(
+                    select(tables.user).where(USER.definition.in_(list(definitions)), USER.guid.in_(chunk))
+                )
             ]
 
-    def accounts_of(self, genesys_user_id: str) -> set[Guid]:
+    def accounts_of(self, genesys_user_id: str, definitions: Collection[str]) -> set[Guid]:
         """Return the AD accounts that are, or were, linked to a Genesys user."""
         with self._database.reading() as connection:
-            now = connection.scalars(select(LINK.user_guid).where(LINK.genesys_user_id == genesys_user_id))
-            former = tables.former_link.c
-            then = connection.scalars(select(former.user_guid).where(former.genesys_user_id == genesys_user_id))
-            return {*now, *then}
+            found: set[Guid] = set()
+            for columns in (LINK, tables.former_link.c):
+                these = (columns.definition.in_(list(definitions)), columns.genesys_user_id == genesys_user_id)
+                found.update(connection.scalars(select(columns.user_guid).where(*these)))
+            return found
 
     def all_pairs(self) -> list[StoredPair]:
         """Return all pairs, former ones included, by name of the Genesys group."""
+        return self._pairs(select(tables.pair).order_by(PAIR.genesys_group_name, PAIR.rule))
+
+    def group_names(self, definitions: Collection[str] | None = None) -> list[NamedPair]:
+        """Return the names of all pairs, former ones included, by name.
+
+        ``definitions`` None: of all definitions.
+        """
+        columns = (PAIR.definition, PAIR.group_guid, PAIR.genesys_group_id, PAIR.genesys_group_name, PAIR.active)
+        statement = select(*columns).order_by(PAIR.genesys_group_name, PAIR.rule)
+        if definitions is not None:
+            statement = statement.where(PAIR.definition.in_(list(definitions)))
         with self._database.reading() as connection:
-            rows = connection.execute(select(tables.pair).order_by(PAIR.genesys_group_name, PAIR.rule))
+            return [NamedPair(*row) for row in connection.execute(statement)]
+
+    def directory_names(self, definition: str) -> list[tuple[Guid, str, str, str | None]]:
+        """Return (objectGUID, DN, name, sAMAccountName) of every AD group that the definition has ever seen."""
+        group = tables.group.c
+        statement = select(group.guid, group.dn, group.name, group.sam_account_name)
+        with self._database.reading() as connection:
+            return [
+                (guid, dn, name, sam)
+                for guid, dn, name, sam in connection.execute(statement.where(group.definition == definition))
+            ]
+
+    def count_targets(self, definition: str) -> int:
+        """Count the Genesys groups that AD groups are mapped to now."""
+        mapped = (PAIR.definition == definition, PAIR.active == true())
+        with self._database.reading() as connection:
+            return int(connection.scalar(select(func.count(PAIR.genesys_group_id.distinct())).where(*mapped)) or 0)
+
+    def targets_of(self, definition: str, group_guids: Collection[Guid]) -> set[str]:
+        """Return the Genesys groups that these AD groups feed, or once fed."""
+        with self._database.reading() as connection:
+            return {
+                target
+                for chunk in chunks(group_guids)
+                for target in connection.scalars(
+                    select(PAIR.genesys_group_id).where(PAIR.definition == definition, PAIR.group_guid.in_(chunk))
+                )
+            }
+
+    def pairs_of(self, definition: str, genesys_group_ids: Collection[str]) -> list[StoredPair]:
+        """Return the pairs of these Genesys groups, former ones included, by name."""
+        mine = PAIR.definition == definition
+        statements = [
+            select(tables.pair).where(mine, PAIR.genesys_group_id.in_(chunk)) for chunk in chunks(genesys_group_ids)
+        ]
+        found = [pair for statement in statements for pair in self._pairs(statement)]
+        return sorted(found, key=lambda pair: (pair.genesys_group_name, pair.rule))
+
+    def _pairs(self, statement: Select[Any]) -> list[StoredPair]:
+        with self._database.reading() as connection:
+            rows = connection.execute(statement)
             return [
                 StoredPair(
                     row.definition,

@@ -26,8 +26,9 @@ from genesys_ad_sync.journal.external_ids import ExternalIds
 from genesys_ad_sync.journal.facts import Facts
 from genesys_ad_sync.journal.figures import Figures
 from genesys_ad_sync.journal.grants import Grants
-from genesys_ad_sync.journal.housekeeping import Housekeeping
+from genesys_ad_sync.journal.group_members import GroupMembers
 from genesys_ad_sync.journal.hosts import refuse_other_host
+from genesys_ad_sync.journal.housekeeping import Housekeeping
 from genesys_ad_sync.journal.leases import Leases
 from genesys_ad_sync.journal.leavers import Leavers
 from genesys_ad_sync.journal.limit_counts import LimitCounts
@@ -183,6 +184,7 @@ class DefinitionJournal:
         self.restoration = Restoration(database, definition)
         self.limit_counts = LimitCounts(database, definition)
         self.lookups = DefinitionLookups(database, definition)
+        self.group_members = GroupMembers(database, definition)
         self.refusals = Refusals(database, definition)
         self.waiting = Waiting(database, definition)
         self.notices = Notices(database, definition)

@@ -101,10 +101,23 @@ def parse_definition(
     text: str, name: str = DEFAULT_NAME, source: str = "sync definition", *, folder: Path | None = None
 ) -> SyncDefinition:
     """Return the definition in a text. Raises SettingsError, in which ``source`` names the file."""
+    return definition_of(read_keys(text, source), name=name, source=source, folder=folder)
+
+
+def read_keys(text: str, source: str) -> dict[str, object]:
+    """Return the keys of a text in strict YAML, with their values unchecked. Raises SettingsError."""
     data = _read_yaml(text, source)
     if not isinstance(data, dict):
         what = "is empty" if data is None else "is not a list of keys with values"
         raise SettingsError(f"{source}: {what}. Start from the shipped include/config/default.yaml.")
+    return data
+
+
+def definition_of(data: dict[str, object], *, name: str, source: str, folder: Path | None) -> SyncDefinition:
+    """Return the definition with these keys.
+
+    Raises SettingsError, in which ``source`` names where they are from.
+    """
     if data.get("formerly") == name:
         raise SettingsError(f"{source}: `formerly` must be the former name of this file, not its present one.")
     try:

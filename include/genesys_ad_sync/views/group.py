@@ -6,7 +6,7 @@ It also says what the limits have counted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from genesys_ad_sync import names
@@ -87,15 +87,10 @@ class GroupAnswer:
 
 def explain_group(journal: Journal, hit: GroupHit, definitions: Definitions, *, now: datetime) -> GroupAnswer:
     """Return what the journal knows of a Genesys group."""
-    mine, definition = journal.of(hit.definition), definitions.get(hit.definition)
-    pairs = [
-        pair
-        for pair in journal.lookups.all_pairs()
-        if (pair.definition, pair.genesys_group_id) == (hit.definition, hit.genesys_group_id)
-    ]
+    mine = journal.of(hit.definition)
+    pairs = journal.lookups.pairs_of(hit.definition, [hit.genesys_group_id])
     active = [pair.group_guid for pair in pairs if pair.active]
-    cursor = mine.views.cursor()
-    policy = policy_of(cursor)
+    policy = policy_of(mine.views.cursor())
     view = mine.views.load(active)
     paths = {
         guid: effective_members(view, guid, policy)
@@ -104,6 +99,22 @@ def explain_group(journal: Journal, hit: GroupHit, definitions: Definitions, *, 
     }
     last = mine.lookups.last_looks([hit.genesys_group_id]).get(hit.genesys_group_id)
     members = _members(mine, hit.genesys_group_id, view, paths, last[1] if last else None)
+    answer = group_answer(journal, hit, definitions, {guid: len(its) for guid, its in paths.items()}, now=now)
+    by_origin = {origin: sum(member.origin == origin for member in members) for origin in ORIGINS}
+    return replace(answer, members=members, by_origin=by_origin)
+
+
+def group_answer(
+    journal: Journal, hit: GroupHit, definitions: Definitions, sizes: Mapping[Guid, int], *, now: datetime
+) -> GroupAnswer:
+    """Return all of an answer but the members.
+
+    ``sizes``: the number of members of each source that counts.
+    """
+    mine, definition = journal.of(hit.definition), definitions.get(hit.definition)
+    pairs = journal.lookups.pairs_of(hit.definition, [hit.genesys_group_id])
+    cursor = mine.views.cursor()
+    last = mine.lookups.last_looks([hit.genesys_group_id]).get(hit.genesys_group_id)
     claim = mine.lookups.claim_of(hit.genesys_group_id)
     return GroupAnswer(
         hit.definition,
@@ -113,15 +124,15 @@ def explain_group(journal: Journal, hit: GroupHit, definitions: Definitions, *, 
         claim[0] if claim else None,
         claim[1] if claim else None,
         _protected(definition, hit),
-        _sources(mine, pairs, paths, definition),
-        members,
-        {origin: sum(member.origin == origin for member in members) for origin in _ORIGINS},
+        _sources(mine, pairs, sizes, definition),
+        (),
+        {},
         tuple(journal.lookups.waiting(hit.definition, [pair.group_guid for pair in pairs])),
         _limits(mine, definition, hit.genesys_group_id, now),
     )
 
 
-_ORIGINS = ("ad", "to add", "to remove", "by hand", "not certain")
+ORIGINS = ("ad", "to add", "to remove", "by hand", "not certain")
 
 
 def _protected(definition: SyncDefinition | None, hit: GroupHit) -> bool | None:
@@ -133,7 +144,7 @@ def _protected(definition: SyncDefinition | None, hit: GroupHit) -> bool | None:
 def _sources(
     journal: DefinitionJournal,
     pairs: Sequence[StoredPair],
-    paths: Mapping[Guid, Mapping[Guid, tuple[Guid, ...]]],
+    sizes: Mapping[Guid, int],
     definition: SyncDefinition | None,
 ) -> tuple[FeedingGroup, ...]:
     guids = [pair.group_guid for pair in pairs]
@@ -147,7 +158,7 @@ def _sources(
             pair.active,
             pair.since,
             pair.until,
-            len(paths[pair.group_guid]) if pair.group_guid in paths else None,
+            sizes.get(pair.group_guid),
             read.get(pair.group_guid),
             pair.baseline_at,
             pair.baseline_run,
@@ -201,7 +212,7 @@ def _members(
         for id_ in (last.manual_member_ids or () if last else ())
         if id_ not in owned
     ]
-    order = {origin: place for place, origin in enumerate(_ORIGINS)}
+    order = {origin: place for place, origin in enumerate(ORIGINS)}
     return tuple(sorted(found, key=lambda one: (order[one.origin], names.normal_name(one.name or ""), one.guid or "")))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from genesys_ad_sync import names
@@ -47,23 +47,28 @@ from genesys_ad_sync.views.person_answer import (
 from genesys_ad_sync.views.verdict import Facts, verdict
 
 
-def explain_person(journal: Journal, guid: Guid, definitions: Definitions, *, now: datetime) -> list[PersonAnswer]:
-    """Return what each sync definition that knows the account knows of it."""
+def explain_person(
+    journal: Journal, guid: Guid, definitions: Definitions, *, now: datetime, only: Collection[str] | None = None
+) -> list[PersonAnswer]:
+    """Return what each sync definition that knows the account knows of it.
+
+    ``only``: what these definitions know; default: all.
+    """
     answers = []
-    for name in journal.lookups.definitions():
+    for name in journal.lookups.definitions() if only is None else only:
         user = journal.of(name).views.users([guid]).get(guid)
         if user is not None:
             answers.append(_Explanation(journal, user, name, definitions.get(name), now).answer())
     return answers
 
 
-def explain_genesys_user(journal: Journal, user_id: str) -> list[PersonAnswer]:
+def explain_genesys_user(journal: Journal, user_id: str, *, only: Collection[str] | None = None) -> list[PersonAnswer]:
     """Return the Genesys groups with a user that AD does not know.
 
-    The last runs in mode full saw the user there.
+    The last runs in mode full saw the user there. ``only``: those of these definitions; default: of all.
     """
     answers = []
-    for name in journal.lookups.definitions():
+    for name in journal.lookups.definitions() if only is None else only:
         last = journal.of(name).lookups.last_results()
         if last is None:
             continue
@@ -95,14 +100,16 @@ class _Explanation:
         self._cursor = self._journal.views.cursor()
         policy = policy_of(self._cursor)
         self._account = self._read_account(left_out=policy.leaves_out(user))
-        self._targets: dict[str, list[StoredPair]] = {}
-        for pair in journal.lookups.all_pairs():
-            if pair.definition == name:
-                self._targets.setdefault(pair.genesys_group_id, []).append(pair)
         self._paths = paths_up(self._journal, user.guid, nested=policy.nested)
         self._changes = self._journal.lookups.changes_of(user.guid)
         self._link = self._journal.links.of([user.guid]).get(user.guid)
-        self._grants = _by_target(self._journal.lookups.grants_of_account(user.guid, self._targets))
+        self._grants = _by_target(self._journal.lookups.grants_of_account(user.guid))
+        around = self._paths.keys() | {one.change.group_guid for one in self._changes}
+        possible = self._grants.keys() | journal.lookups.targets_of(name, around)
+        self._targets: dict[str, list[StoredPair]] = {}
+        for pair in journal.lookups.pairs_of(name, possible):
+            self._targets.setdefault(pair.genesys_group_id, []).append(pair)
+        self._mapped_targets = journal.lookups.count_targets(name)
         self._runs_of_grants = self._journal.lookups.runs_at(
             {stored.since for grants in self._grants.values() for stored in grants}
         )
@@ -118,7 +125,7 @@ class _Explanation:
 
     def answer(self) -> PersonAnswer:
         memberships = [self._membership(id_) for id_ in self._concerned]
-        active = {id_ for id_, pairs in self._targets.items() if any(pair.active for pair in pairs)}
+        mapped = [id_ for id_ in self._concerned if any(pair.active for pair in self._targets[id_])]
         looked_at = max((run.finished_at for run, _ in self._looks.values() if run.finished_at), default=None)
         return PersonAnswer(
             self._journal.definition,
@@ -128,7 +135,7 @@ class _Explanation:
             self._link,
             tuple(link for link in self._journal.links.former() if link.user_guid == self._user.guid),
             tuple(sorted(memberships, key=lambda one: names.normal_name(one.genesys_group_name))),
-            len(active - set(self._concerned)),
+            self._mapped_targets - len(mapped),
         )
 
     # -- what is read ---------------------------------------------------------------------------------

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from genesys_ad_sync.journal import Journal
-from genesys_ad_sync.journal.lookup_answers import FoundUser, StoredPair
-from genesys_ad_sync.model import DirectoryGroup, Guid
+from genesys_ad_sync.journal.lookup_answers import FoundUser, NamedPair
+from genesys_ad_sync.model import Guid
 from genesys_ad_sync.names import dn_key, normal_name
 
 _ASCII_PART = re.compile(r"[a-z0-9@._-]+")
@@ -34,35 +34,41 @@ class GroupHit:
     genesys_group_name: str
 
 
-def find_people(journal: Journal, who: str) -> list[PersonHit]:
+def find_people(
+    journal: Journal, who: str, definitions: Collection[str] | None = None, *, limit: int | None = None
+) -> list[PersonHit]:
     """Return the people found by an id, a mail address, a login or a name.
 
     An id is an objectGUID or a Genesys user id. What equals the text comes first and alone; else each account with the
     text in its name or a value.
+
+    :param definitions: only what these sync definitions know; default: all.
+    :param limit: how many accounts are looked at, at most; default: all.
     """
     who = who.strip()
     if not who:
         return []
-    accounts = journal.lookups.users({_as_guid(who)} | journal.lookups.accounts_of(who))
+    known = journal.lookups.definitions() if definitions is None else list(definitions)
+    accounts = journal.lookups.users({_as_guid(who)} | journal.lookups.accounts_of(who, known), known)
     if accounts:
         return _people(accounts)
-    users = _with_text(journal, _folded(who))
+    users = _with_text(journal, _folded(who), known, limit)
     equal = [user for user in users if _folded(who) in _texts(user)]
     if equal or users:
         return _people(equal or users)
-    return _members_by_hand(journal, who)
+    return _members_by_hand(journal, who, known)
 
 
-def find_groups(journal: Journal, which: str) -> list[GroupHit]:
+def find_groups(journal: Journal, which: str, definitions: Collection[str] | None = None) -> list[GroupHit]:
     """Return the Genesys groups found by their id, name, or an AD group.
 
     The AD group feeds them. An AD group is known by its name, DN, objectGUID or sAMAccountName. A nested one feeds what
-    contains it.
+    contains it. ``definitions``: only groups of these sync definitions; default: of all.
     """
     wanted, which = _folded(which), which.strip()
     if not wanted:
         return []
-    pairs = journal.lookups.all_pairs()
+    pairs = journal.lookups.group_names(definitions)
     named = [pair for pair in pairs if which == pair.genesys_group_id or wanted == _folded(pair.genesys_group_name)]
     if not named:
         named = _fed_by(journal, pairs, which)
@@ -83,17 +89,19 @@ def _as_guid(text: str) -> Guid:
     return text.strip("{}").lower()
 
 
-def _with_text(journal: Journal, wanted: str) -> list[FoundUser]:
+def _with_text(journal: Journal, wanted: str, known: Collection[str], limit: int | None) -> list[FoundUser]:
     """Return the accounts with that text in their name or a value.
 
     The database compares the ASCII parts of the text. Each of them must be there: many accounts have the first word of
     a name. Where that finds nobody, all are compared.
     """
     parts = _ASCII_PART.findall(wanted)
-    found = [user for user in journal.lookups.users_with(parts) if _has(user, wanted)] if parts else []
-    if not found and parts != [wanted]:
-        found = [user for user in journal.lookups.users_with(()) if _has(user, wanted)]
-    return found
+    exact = parts == [wanted]  # else what the database finds is only a part of what is wanted
+    few = limit if exact else None
+    found = [user for user in journal.lookups.users_with(parts, known, few) if _has(user, wanted)] if parts else []
+    if not found and not exact:
+        found = [user for user in journal.lookups.users_with((), known) if _has(user, wanted)]
+    return found[:limit]
 
 
 def _texts(user: FoundUser) -> tuple[str, ...]:
@@ -116,14 +124,14 @@ def _people(users: Iterable[FoundUser]) -> list[PersonHit]:
     return sorted(hits, key=lambda hit: (_folded(hit.name or ""), hit.guid or ""))
 
 
-def _members_by_hand(journal: Journal, who: str) -> list[PersonHit]:
+def _members_by_hand(journal: Journal, who: str, definitions: Collection[str]) -> list[PersonHit]:
     """Return the members that AD does not know.
 
     The last runs in mode full listed them.
     """
     wanted = _folded(who)
     found: dict[str, PersonHit] = {}
-    for definition in journal.lookups.definitions():
+    for definition in definitions:
         last = journal.of(definition).lookups.last_results()
         for result in last[1] if last else ():
             for user_id in result.manual_member_ids or ():
@@ -133,27 +141,28 @@ def _members_by_hand(journal: Journal, who: str) -> list[PersonHit]:
     return sorted(found.values(), key=lambda hit: (hit.name or "", hit.genesys_user_id or ""))
 
 
-def _fed_by(journal: Journal, pairs: Iterable[StoredPair], which: str) -> list[StoredPair]:
+def _fed_by(journal: Journal, pairs: Iterable[NamedPair], which: str) -> list[NamedPair]:
     """Return the pairs of the AD group that is meant."""
     fed = []
-    sources: dict[str, list[StoredPair]] = {}
+    sources: dict[str, list[NamedPair]] = {}
     for pair in pairs:
         sources.setdefault(pair.definition, []).append(pair)
     for definition, its_pairs in sources.items():
         views = journal.of(definition).views
-        meant = {guid for guid, group in views.groups(views.known_groups()).items() if _is_meant(group, which)}
+        meant = {names[0] for names in journal.lookups.directory_names(definition) if _is_meant(names, which)}
         feeding = meant | views.groups_above(meant) if meant else set()
         fed += [pair for pair in its_pairs if pair.group_guid in feeding]
     return fed
 
 
-def _is_meant(group: DirectoryGroup, which: str) -> bool:
-    if group.guid == _as_guid(which) or dn_key(which) == dn_key(group.dn):
+def _is_meant(names: tuple[Guid, str, str, str | None], which: str) -> bool:
+    guid, dn, name, sam_account_name = names
+    if guid == _as_guid(which) or ("=" in which and dn_key(which) == dn_key(dn)):
         return True
-    return _folded(which) in {_folded(group.name), _folded(group.sam_account_name or "")}
+    return _folded(which) in {_folded(name), _folded(sam_account_name or "")}
 
 
-def _groups(pairs: Iterable[StoredPair]) -> list[GroupHit]:
+def _groups(pairs: Iterable[NamedPair]) -> list[GroupHit]:
     active_first = sorted(pairs, key=lambda pair: not pair.active)
     hits: dict[tuple[str, str], GroupHit] = {}
     for pair in active_first:

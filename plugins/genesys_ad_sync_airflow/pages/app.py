@@ -13,19 +13,20 @@ from starlette.exceptions import HTTPException
 
 from genesys_ad_sync.errors import GroupSyncError, JournalMissing, RunUnknown
 from genesys_ad_sync_airflow.pages.page import html, links_of
-from genesys_ad_sync_airflow.pages.routes import assets, overview, run, runs, todo
+from genesys_ad_sync_airflow.pages.routes import assets, group, overview, person, preview, run, runs, search, todo
 from genesys_ad_sync_airflow.pages.safety import Safety
 from genesys_ad_sync_airflow.pages.sources import Sources
 
 log = logging.getLogger(__name__)
 
-ROUTERS = (assets.router, overview.router, runs.router, run.router, todo.router)
+ROUTERS = tuple(module.router for module in (assets, overview, runs, run, todo, group, person, search, preview))
 
 _TITLES = {
     401: "Not logged in",
     403: "Not allowed",
     404: "Not found",
     405: "Not possible",
+    413: "Too large",
     422: "Not understood",
 }
 _NOT_ALLOWED = "Your Airflow account may not see this page. Whoever administers Airflow can give you the right."
@@ -84,7 +85,7 @@ def _refused(request: Request, error: Exception) -> Response:
         asked += f"?{request.url.query}" if request.url.query else ""
         return RedirectResponse(f"{links.airflow}/api/v2/auth/login?next={quote(asked, safe='')}", 303)
     # Airflow's own texts, such as "Invalid JWT token", say nothing to a person.
-    text = error.detail if error.status_code in {403, 404} and error.detail.endswith(".") else None
+    text = error.detail if error.status_code in {400, 403, 404, 413} and error.detail.endswith(".") else None
     return _error(request, error.status_code, text or _TEXTS.get(error.status_code, _DEFECT))
 
 

@@ -27,11 +27,31 @@ def at(moment: datetime | None) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(utc.isoformat(), utc.strftime("%Y-%m-%d %H:%M"))
 
 
+def moment(text: str | None) -> datetime | None:
+    """Return the time that a text in ISO 8601 says."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def lines(text: str) -> Markup:
+    """Return a text of the viewer's own with its line breaks.
+
+    Other values are put on one line.
+    """
+    return Markup("{}").format(text.replace("\r\n", "\n"))
+
+
 @functools.cache
 def templates() -> Environment:
     """Return what renders the templates: that of the report, with the filters of pages."""
     made = environment().overlay(loader=FileSystemLoader(Path(__file__).with_name("templates")))
-    made.filters = {**made.filters, "at": at, "counted": counted, "configuration": configuration}
+    made.filters = {
+        **made.filters,
+        "at": at,
+        "moment": moment,
+        "lines": lines,
+        "counted": counted,
+        "configuration": configuration,
+    }
     made.globals = {**made.globals, "status_words": {status.value: words for status, words in STATUS_WORDS.items()}}
     return made
 

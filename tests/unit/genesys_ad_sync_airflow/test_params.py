@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset
+from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.exceptions import ParamValidationError
 
 from genesys_ad_sync.errors import ParamError, WindowError
@@ -169,7 +169,7 @@ def test_a_run_that_is_refused_has_a_report_that_says_why(
     policy = definition(dry_run=False, report={"path": (tmp_path / "reports").as_uri()})
     with pytest.raises(error):
         tasks.poll(policy)
-    tasks.report(policy, asset)
+    tasks.report(policy, asset, AssetAlias("groups"))
     (path,) = tmp_path.glob("reports/*/red.json")
     report = json.loads(path.read_text())
     validate(report)

@@ -79,6 +79,7 @@ grant = Table(
     Column("by_dry_run", Boolean, nullable=False, server_default=false()),
     Column("asleep_since", UtcDateTime),
     Column("was_manual", Boolean, nullable=False, server_default=false()),
+    Index("journal_grant_by_user", "definition", "user_guid"),
     sqlite_with_rowid=False,
 )
 

@@ -45,6 +45,7 @@ change = Table(
     Column("looked_at", UtcDateTime),
     Index("journal_change_by_definition", "definition", "observed_at"),
     Index("journal_change_by_user", "definition", "user_guid"),
+    Index("journal_change_by_group", "definition", "group_guid", "id"),
     sqlite_autoincrement=True,
 )
 Index(
@@ -114,6 +115,7 @@ run = Table(
     UniqueConstraint("dag_id", "run_id", "attempt", name="journal_run_attempt"),
     Index("journal_run_by_definition", "definition", "poll"),
     Index("journal_run_by_end", "definition", "finished_at"),
+    Index("journal_run_by_start", "definition", "started_at"),
     sqlite_autoincrement=True,
 )
 

@@ -1,0 +1,152 @@
+"""Search, the page of a group and that of a person: who sees what, and what they say."""
+
+# ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from starlette.testclient import TestClient
+
+from genesys_ad_sync.journal import Journal
+from genesys_ad_sync_airflow.pages.routes import search
+from tests.support.journal import journal, journal_url  # noqa: F401 (fixtures)
+from tests.support.pages import pages, people  # noqa: F401 (fixtures)
+from tests.support.view_examples import (
+    Action,
+    Reason,
+    Status,
+    change,
+    grant,
+    looked_at,
+    map_groups,
+    poll,
+    run_with,
+)
+
+Browse = Callable[..., TestClient]
+MARKUP = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def company(journal: Journal) -> Journal:
+    """Two definitions know ann; bob is only of the first, and zoe only of the other."""
+    poll(journal, {"voice": "ann bob inner", "inner": "cid"}, ann={"name": f"Ann {MARKUP}"})
+    map_groups(journal, "voice")
+    grant(journal, "voice", "ann", "cid")
+    looked_at(journal, "voice", **{"U-mia": MARKUP})
+    run_with(journal, "r1", change("voice", "bob"), Status.ORPHANED, reason=Reason.NO_GENESYS_USER)
+    poll(journal, {"sales": "ann zoe"}, name="other")
+    map_groups(journal, "sales", name="other")
+    return journal
+
+
+def text_of(page: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", page.split("<main", 1)[1]).split())
+
+
+@pytest.mark.parametrize("q", ["Ann", "ann@example.com", "ann", "U-ann"])
+def test_a_person_is_found_by_each_of_the_keys(company: Journal, pages: Browse, q: str) -> None:
+    found = pages("lead").get("/search", params={"q": q})
+    assert found.status_code == 200
+    assert "/person?guid=ann" in found.text
+
+
+def test_search_shows_and_counts_only_definitions_that_the_viewer_may_read(company: Journal, pages: Browse) -> None:
+    everything = pages("lead").get("/search", params={"q": "o"}).text
+    assert "/person?guid=bob" in everything
+    assert "/person?guid=zoe" in everything
+    assert "G-voice" in everything
+    mine = pages("other").get("/search", params={"q": "o"}).text
+    assert "bob" not in mine
+    assert "G-voice" not in mine
+    assert "People 2" in text_of(mine)
+    assert "People 4" in text_of(everything)
+    by_hand = pages("other").get("/search", params={"q": "U-mia"}).text
+    assert "user=U-mia" not in by_hand
+    assert "user=U-mia" in pages("lead").get("/search", params={"q": "U-mia"}).text
+
+
+def test_names_are_only_for_viewers_that_may_read_runs(company: Journal, pages: Browse) -> None:
+    found = pages("counts").get("/search", params={"q": "voice"}).text
+    assert "G-voice" in found
+    assert "no names of people" in found
+    assert pages("counts").get("/person", params={"guid": "ann"}).status_code == 403
+    group = pages("counts").get("/group", params={"definition": "default", "id": "G-voice", "text": "bob"})
+    assert group.status_code == 200
+    assert "1 to add" in text_of(group.text)
+    for name in ("GC-inner", "?guid=", "example.com", "alert(1)"):
+        assert name not in group.text
+
+
+@pytest.mark.parametrize("who", ["other", "nobody"])
+def test_the_group_of_another_definition_is_refused(company: Journal, pages: Browse, who: str) -> None:
+    assert pages(who).get("/group", params={"definition": "default", "id": "G-voice"}).status_code == 403
+
+
+def test_a_person_is_explained_by_the_definitions_of_the_viewer_alone(company: Journal, pages: Browse) -> None:
+    mine = pages("other").get("/person", params={"guid": "ann"})
+    assert "Sales" in mine.text
+    assert "Voice" not in mine.text
+    assert pages("other").get("/person", params={"guid": "bob"}).status_code == 404
+    both = pages("lead").get("/person", params={"guid": "ann"}).text
+    assert "Sales" in both
+    assert "Voice" in both
+    assert pages("nobody").get("/person", params={"guid": "ann"}).status_code == 403
+
+
+def test_a_person_page_says_why(company: Journal, pages: Browse) -> None:
+    why_in = text_of(pages("lead").get("/person", params={"guid": "cid"}).text)
+    assert "Member: AD wants it and owns it." in why_in
+    assert "GC-voice \u203a GC-inner" in why_in
+    why_not = text_of(pages("lead").get("/person", params={"guid": "bob"}).text)
+    assert "AD wants it; it is not in effect yet. A change waits: orphaned, no_genesys_user." in why_not
+    by_hand = text_of(pages("lead").get("/person", params={"user": "U-mia"}).text)
+    assert "Member by hand: AD does not know this person" in by_hand
+
+
+def test_a_group_page_has_origins_paths_what_waits_and_the_history(company: Journal, pages: Browse) -> None:
+    found = text_of(pages("lead").get("/group", params={"definition": "default", "id": "G-voice"}).text)
+    assert "2 AD · 1 to add · 1 by hand" in found
+    assert "GC-voice \u203a GC-inner" in found
+    assert "rule 1: name: GC-(?P&lt;team&gt;.+)" in found
+    assert "orphaned 1 change" in found
+    assert "removals in this group 0 of 50" in found
+    assert pages("lead").get("/group", params={"definition": "default", "id": "nothing"}).status_code == 404
+
+
+def test_markup_stays_text_on_every_page(company: Journal, pages: Browse) -> None:
+    for path in (
+        f"/search?q={MARKUP}",
+        "/search?q=ann",
+        "/group?definition=default&id=G-voice",
+        f"/group?definition=default&id=G-voice&text={MARKUP}",
+        "/person?guid=ann",
+        "/search?q=U-mia",
+    ):
+        page = pages("lead").get(path).text
+        assert MARKUP not in page
+        assert "&lt;script&gt;" in page or "U-mia" in path
+
+
+def test_a_text_that_many_carry_lists_some_and_says_so(
+    company: Journal, pages: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "SHOWN", 1)
+    monkeypatch.setattr(search, "LOOKED_AT", 2)
+    found = text_of(pages("lead").get("/search", params={"q": "example.com", "kind": "people"}).text)
+    assert "or more" in found
+    assert "The first 1 are listed." in found
+
+
+def test_empty_journal_and_empty_search_are_pages_too(journal: Journal, pages: Browse) -> None:
+    assert "A part of a name is enough" in pages("lead").get("/search").text
+    nothing = pages("lead").get("/search", params={"q": "ann"})
+    assert (nothing.status_code, "Nobody is meant" in nothing.text) == (200, True)
+
+
+def test_a_removal_is_in_the_history(company: Journal, pages: Browse) -> None:
+    run_with(company, "r2", change("voice", "dan", Action.REMOVE), Status.SUCCESS)
+    found = text_of(pages("lead").get("/group", params={"definition": "default", "id": "G-voice"}).text)
+    assert "\u2212 remove" in found
