@@ -92,12 +92,16 @@ def _as_guid(text: str) -> Guid:
 def _with_text(journal: Journal, wanted: str, known: Collection[str], limit: int | None) -> list[FoundUser]:
     """Return the accounts with that text in their name or a value.
 
-    The database compares ASCII only, and the longest such part of the text. Where that finds nobody, all are compared.
+    The database compares ASCII only: the whole text, or the longest such part of it. Where that finds nobody, all are
+    compared.
     """
     part = max(_ASCII_PART.findall(wanted), key=len, default="")
-    exact = wanted.isascii() and part == wanted  # else what the database finds is only a part of what is wanted
-    few = limit if exact else None
-    found = [user for user in journal.lookups.users_with(part, known, few) if _has(user, wanted)] if part else []
+    exact = wanted.isascii() and part == wanted  # else the database may find too few by the whole text
+    found: list[FoundUser] = []
+    if wanted.isascii():
+        found = [user for user in journal.lookups.users_with(wanted, known, limit) if _has(user, wanted)]
+    if not found and not exact and part:
+        found = [user for user in journal.lookups.users_with(part, known) if _has(user, wanted)]
     if not found and not exact:
         found = [user for user in journal.lookups.users_with("", known) if _has(user, wanted)]
     return found[:limit]
