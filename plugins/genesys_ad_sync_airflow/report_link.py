@@ -1,4 +1,4 @@
-"""The button "Open report" on the tasks that have to do with the report: it leads to the page of the run."""
+"""The button "Open report" on tasks, which leads to the page of the run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ PREFIX = "/genesys-ad-sync"
 
 
 class ReportLink(BaseOperatorLink):
-    """Leads to the page of the run, within Airflow's page. A task leaves it when it ends."""
+    """Leads to the page of the run, within Airflow's page.
+
+    A task leaves it when it ends.
+    """
 
     name = "Open report"
 

@@ -1,4 +1,4 @@
-"""Answer what pages list: a piece of the runs, of the rows of a run, and of what waits.
+"""Answer what pages list, a piece at a time: runs, rows, what waits.
 
 Every answer is a bounded piece, so that a page is as fast in a large journal as in a small one. Nothing is written.
 """
@@ -75,7 +75,10 @@ class WaitingChange:
 
 @dataclass(frozen=True)
 class Answered:
-    """Rows of a run about which persons were asked, and had the same answer. ``decision`` None: no answer yet."""
+    """Rows of a run about which persons were asked, and had the same answer.
+
+    ``decision`` None: no answer yet.
+    """
 
     decision: str | None
     by: str | None
@@ -87,7 +90,10 @@ class Answered:
 
 @dataclass(frozen=True)
 class LeftBehind:
-    """A pair that no rule makes any more, and the memberships that AD still owns through it."""
+    """A pair that no rule makes any more.
+
+    ``grants``: the memberships that AD still owns through it.
+    """
 
     group_guid: Guid
     genesys_group_id: str
@@ -249,7 +255,10 @@ class Listings(Store):
             ]
 
     def left_behind(self, definition: str, *, limit: int) -> list[LeftBehind]:
-        """Return the pairs that no rule makes any more and through which AD still owns memberships."""
+        """Return the pairs that no rule makes any more.
+
+        AD still owns memberships through each.
+        """
         owned = and_(
             _GRANT.definition == _PAIR.definition,
             _GRANT.genesys_group_id == _PAIR.genesys_group_id,

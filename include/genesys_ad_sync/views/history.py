@@ -1,4 +1,7 @@
-"""What was recorded on each day, and how many rows a run has, remembered where it cannot change any more."""
+"""Counts of days and of runs.
+
+They are remembered where they cannot change any more.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _MOST = 50_000
 
 @dataclass(frozen=True)
 class Day:
-    """Memberships of a sync on one day, in UTC, by what live runs recorded about them."""
+    """Memberships of a sync on one day in UTC, by what live runs recorded."""
 
     on: date
     added: int

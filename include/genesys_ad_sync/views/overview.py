@@ -1,4 +1,4 @@
-"""How one sync does, for a person that looks once: one sentence, and what to do."""
+"""How one sync does: one sentence, and what to do."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ def overview(
 
 
 def headline(status: DefinitionStatus, waits: Collection[Cause]) -> Headline:
-    """Sum a sync up in one sentence. What keeps it from working comes before what waits."""
+    """Sum a sync up in one sentence.
+
+    What keeps it from working comes before what waits.
+    """
     return _not_working(status) or _waiting(status, waits) or _at_rest(status)
 
 

@@ -1,4 +1,4 @@
-"""One run: what it decided, as a difference per Genesys group, what came of it, and who approved it."""
+"""One run: what it decided per Genesys group, and what came of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ class Line:
 
 @dataclass(frozen=True)
 class GroupDifference:
-    """The rows of one Genesys group. ``group_id`` None: no rule maps the AD groups of these rows."""
+    """The rows of one Genesys group.
+
+    ``group_id`` None: no rule maps the AD groups of these rows.
+    """
 
     group_id: str | None
     name: str
@@ -36,7 +39,10 @@ class GroupDifference:
 
 @dataclass(frozen=True)
 class Piece:
-    """Which rows are shown: of a status, of a Genesys group, and behind `RunPlan.after` of the piece before."""
+    """Which rows are shown. None: whatever it is.
+
+    ``group``: a Genesys group. ``after``: `RunPlan.after` of the piece before.
+    """
 
     status: str | None = None
     group: str | None = None
@@ -45,7 +51,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A piece of a run's plan. ``after``: where the next piece begins; None: this is the last one."""
+    """A piece of a run's plan.
+
+    ``after``: where the next piece begins; None: this is the last one.
+    """
 
     run: ListedRun
     answers: tuple[Answered, ...]
@@ -63,7 +72,10 @@ def run_plan(
     limit: int,
     piece: Piece | None = None,
 ) -> RunPlan:
-    """Return a piece of the last attempt of a run. ``piece`` None: the first rows, whatever they are."""
+    """Return a piece of the last attempt of a run.
+
+    ``piece`` None: the first rows, whatever they are.
+    """
     piece = piece or Piece()
     rows = journal.listings.rows(run, status=piece.status, group=piece.group, after=piece.after, limit=limit + 1)
     shown = rows[:limit]

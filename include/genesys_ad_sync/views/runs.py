@@ -45,7 +45,10 @@ def list_runs(journal: Journal, *, limit: int, definition: str | None = None) ->
 def as_listed(
     journal: Journal, runs: Sequence[RunRecord], counts: Mapping[int, Mapping[Status, int]] | None = None
 ) -> list[ListedRun]:
-    """Return runs with their numbers of rows by status. ``counts``: by `RunRecord.id`, where they are known."""
+    """Return runs with their numbers of rows by status.
+
+    ``counts``: by `RunRecord.id`, where they are known.
+    """
     if counts is None:
         counts = journal.lookups.counts_of(runs)
     return [

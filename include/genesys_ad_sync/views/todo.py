@@ -27,7 +27,10 @@ _DECIDED = frozenset({Reason.REJECTED, Reason.UNDONE})
 
 @dataclass(frozen=True)
 class Cause:
-    """Changes that wait for the same. ``new``: how many of them are new. ``since``: the oldest."""
+    """Changes that wait for the same.
+
+    ``new``: how many of them are new. ``since``: the oldest.
+    """
 
     status: str
     reason: str | None
@@ -61,7 +64,10 @@ class Item:
 
 @dataclass(frozen=True)
 class ContradictedLink:
-    """An AD account whose Genesys user carries none of its values. ``others``: users that the rules find."""
+    """An AD account whose Genesys user carries none of its values.
+
+    ``others``: users that the rules find.
+    """
 
     guid: Guid
     name: str | None
@@ -72,7 +78,10 @@ class ContradictedLink:
 
     @property
     def params(self) -> Mapping[str, Any] | None:
-        """Return the params of a run that settles it; None: the rules find no user, or several."""
+        """Return the params of a run that settles it.
+
+        None: the rules find no user, or several.
+        """
         return {"relink": [f"{self.guid}={self.others[0]}"]} if len(self.others) == 1 else None
 
 
@@ -133,13 +142,19 @@ def contradicted_links(journal: Journal, name: str) -> list[ContradictedLink]:
 
 
 def refusals(journal: Journal, name: str) -> list[Refusal]:
-    """Return what Genesys Cloud refuses as a whole: the client's writes, or all changes of a group; at most `MOST`."""
+    """Return what Genesys Cloud refuses as a whole.
+
+    That is all writes of the client, or all changes of a group. At most `MOST`.
+    """
     whole = [one for one in journal.of(name).refusals.all() if not one.person and not one.lifted]
     return sorted(whole, key=lambda one: (one.kind.value, one.genesys_group_id))[:MOST]
 
 
 def left_behind(journal: Journal, name: str) -> list[LeftBehind]:
-    """Return pairs that no rule makes any more, with memberships that AD still owns; at most `MOST`."""
+    """Return pairs that no rule makes any more.
+
+    AD still owns memberships through them. At most `MOST`.
+    """
     return journal.listings.left_behind(name, limit=MOST)
 
 
@@ -179,7 +194,10 @@ def _item(
 
 
 def _params(row: Row) -> Mapping[str, Any] | None:
-    """Return the params of a run that settles a row; None: no run does, or an id is not known."""
+    """Return the params of a run that settles a row.
+
+    None: no run does, or an id is not known.
+    """
     if row.reason in _WHO_IS_WHO and row.user_guid:
         users = _users(row.rivals)
         return {"relink": [f"{row.user_guid}={users[0]}"]} if users else None

@@ -49,7 +49,10 @@ def definitions_folder() -> Path:
 
 
 def folder_below(dags: Path) -> Path:
-    """Return the folder of the sync definitions in Airflow's DAG folder, or in a folder of it. Raises SettingsError."""
+    """Return the folder of the sync definitions below Airflow's DAG folder.
+
+    Raises SettingsError if there is none.
+    """
     for folder in (dags, *sorted(path.parent for path in dags.glob(f"*/{CONFIG_FOLDER_NAME}"))):
         found = config_folder(folder)
         if found.is_dir():

@@ -36,13 +36,19 @@ _WORDS: dict[Right, str] = {
 
 @dataclass
 class Viewer:
-    """The person that asks for a page. Each right is asked of Airflow once in a request."""
+    """The person that asks for a page.
+
+    Each right is asked of Airflow once in a request.
+    """
 
     user: BaseUser
     _known: dict[tuple[str, Right], bool] = field(default_factory=dict)
 
     def may(self, right: Right, dag_id: str) -> bool:
-        """Return whether the viewer has a right on a DAG. A right includes the ones before it in `Right`."""
+        """Return whether the viewer has a right on a DAG.
+
+        A right includes the ones before it in `Right`.
+        """
         if (dag_id, right) not in self._known:
             self._known[dag_id, right] = all(self._is_authorized(one, dag_id) for one in {"see", right})
         return self._known[dag_id, right]
@@ -61,5 +67,8 @@ class Viewer:
 
 
 def viewer(user: Annotated[BaseUser, Depends(get_user)]) -> Viewer:
-    """Return the viewer of this request. Airflow raises an HTTPException with status 401 for anybody else."""
+    """Return the viewer of this request.
+
+    Airflow raises an HTTPException with status 401 for anybody else.
+    """
     return Viewer(user)

@@ -74,7 +74,10 @@ class Secured(Safety):
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    """Answer a request that is refused: somebody who is not logged in goes to Airflow's login page."""
+    """Answer a request that is refused.
+
+    A browser without a login goes to Airflow's login page.
+    """
     assert isinstance(error, HTTPException)  # noqa: S101  for mypy
     if error.status_code == 401 and request.method == "GET" and "text/html" in request.headers.get("accept", ""):  # noqa: PLR2004
         links = links_of(request)
@@ -87,7 +90,10 @@ def _refused(request: Request, error: Exception) -> Response:
 
 
 def _failed(request: Request, error: Exception) -> Response:
-    """Answer a request whose route raised. Its text may name hosts, files and people: it is in the log only."""
+    """Answer a request whose route raised.
+
+    Its text may name hosts, files and people: it is in the log only.
+    """
     if isinstance(error, RunUnknown):
         return _error(request, 404, "The journal knows no such run. The oldest are forgotten after report.keep_days.")
     if isinstance(error, GroupSyncError):

@@ -41,7 +41,10 @@ class Bars:
 
 
 def bars(days: Sequence[Day]) -> Bars:
-    """Return the drawing of days: four bars a day, side by side. A number above zero is always seen."""
+    """Return the drawing of days: four bars a day, side by side.
+
+    A number above zero is always seen.
+    """
     most = max((day.most for day in days), default=0)
     step = WIDTH / max(len(days), 1)
     return Bars(WIDTH, HEIGHT, most, tuple(_column(day, place * step, step, most) for place, day in enumerate(days)))

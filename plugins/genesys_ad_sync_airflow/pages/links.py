@@ -13,7 +13,10 @@ from genesys_ad_sync_airflow.report_link import PREFIX
 
 @dataclass(frozen=True)
 class Links:
-    """``root``: the path below which this request reached the app, a base path of Airflow or a proxy included."""
+    """Links for one request.
+
+    ``root``: the path below which the request reached the app, with a base path of Airflow or of a proxy.
+    """
 
     root: str
 
@@ -23,7 +26,10 @@ class Links:
         return self.root.removesuffix(PREFIX)
 
     def page(self, path: str, **query: Any) -> str:
-        """Return the path of a page, such as ``page("run", dag_id=…, run_id=…)``. None and "" are left out."""
+        """Return the path of a page, such as ``page("run", dag_id=…, run_id=…)``.
+
+        None and "" are left out.
+        """
         given = {key: value for key, value in query.items() if value not in (None, "")}
         return f"{self.root}/{path}{'?' if given else ''}{urlencode(given)}"
 
@@ -42,7 +48,7 @@ class Links:
         return f"{self.dag(dag_id)}/runs/{quote(run_id, safe='')}"
 
     def task(self, key: str, task_id: str, tab: str = "") -> str:
-        """Return Airflow's page of a task of a run: its log, or the tab, such as ``required_actions``."""
+        """Return Airflow's page of a task of a run: its log, or that tab."""
         return f"{self.dag_run(key)}/tasks/{quote(task_id, safe='')}{'/' if tab else ''}{tab}"
 
 

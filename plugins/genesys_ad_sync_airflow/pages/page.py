@@ -50,21 +50,33 @@ class Page:
 
     @cached_property
     def definitions(self) -> Mapping[str, SyncDefinition]:
-        """Return the definitions whose files can be read here and whose DAG the viewer may read, by name."""
+        """Return the definitions whose DAG the viewer may read, by name.
+
+        Those are missing whose files cannot be read here.
+        """
         return {name: one for name, one in self.sources.definitions().items() if self.viewer.may("see", one.dag_id)}
 
     def names(self, right: Right = "see") -> list[str]:
-        """Return the sync definitions on whose DAG the viewer has a right, sorted. All lists go by these."""
+        """Return the sync definitions on whose DAG the viewer has a right, sorted.
+
+        All lists go by these.
+        """
         known = {*self.journal.lookups.definitions(), *self.definitions}
         return sorted(name for name in known if self.viewer.may(right, dag_id_of(name)))
 
     def dag_ids(self, right: Right = "see") -> list[str]:
-        """Return the DAGs of all definitions on which the viewer has a right. Lists of runs go by these."""
+        """Return the DAGs of all definitions on which the viewer has a right.
+
+        Lists of runs go by these.
+        """
         of_names = (dag_id for name in self.names(right) for dag_id in (dag_id_of(name), full_dag_id_of(name)))
         return [dag_id for dag_id in of_names if self.viewer.may(right, dag_id)]
 
     def must(self, right: Right, name: str) -> None:
-        """Raise an HTTPException with status 403 unless the viewer has that right on the definition's DAG."""
+        """Raise an HTTPException with status 403 unless the viewer has that right.
+
+        The right is on the DAG of the definition.
+        """
         self.viewer.must(right, dag_id_of(name))
 
     def definition_of(self, dag_id: str) -> str | None:
@@ -97,7 +109,7 @@ def links_of(request: Request) -> Links:
 
 
 def not_found(text: str) -> HTTPException:
-    """Return the error for a thing that is not there, or that the viewer may not see."""
+    """Return the error for a thing that is not there."""
     return HTTPException(404, text)
 
 

@@ -42,7 +42,7 @@ def _view(name: str, route: str, path: str, destination: str, **more: Any) -> di
 
 
 class GenesysAdSyncPlugin(AirflowPlugin):
-    """The pages, in the navigation and as tabs of a DAG and of a DAG run."""
+    """The pages, in the navigation and as tabs."""
 
     name = "genesys_ad_sync"
     fastapi_apps: ClassVar[list[Any]] = [{"app": PagesApp(), "url_prefix": PREFIX, "name": "Genesys AD sync"}]

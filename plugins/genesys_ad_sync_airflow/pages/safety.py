@@ -32,7 +32,9 @@ PRIVATE = "no-store"
 
 
 class Safety:
-    """ASGI middleware: sets the headers. The outermost of the app, so that no answer goes without them.
+    """ASGI middleware: sets the headers.
+
+    The outermost of the app, so that no answer goes without them.
 
     An error of a route is answered by the app, and ends here, in the server's log: never on the page.
     """

@@ -1,4 +1,4 @@
-"""What the pages read: the journal, and the sync definitions, where the API server has their files."""
+"""What the pages read: the journal, the sync definitions, and reports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ class Definitions:
         self._loaded: dict[str, SyncDefinition] = {}
 
     def __call__(self) -> dict[str, SyncDefinition]:
-        """Return them by name. Empty where the API server has no such folder: pages then lack rules and limits."""
+        """Return them by name.
+
+        Empty where the API server has no such folder: pages then lack rules and limits.
+        """
         try:
             folder = _folder()
             seen = tuple((path, *_state(path)) for path in find_definitions(folder))
@@ -59,13 +62,19 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 class OpenJournal:
-    """The journal of Airflow's tasks. It is opened once for each address, and never made here."""
+    """The journal of Airflow's tasks.
+
+    It is opened once for each address, and never made here.
+    """
 
     def __init__(self) -> None:
         self._open: dict[str, Journal] = {}
 
     def __call__(self) -> Journal:
-        """Return it. Raises JournalMissing if no run has made it, JournalError if it cannot be opened."""
+        """Return it.
+
+        Raises JournalMissing if no run has made it, JournalError if it cannot be opened.
+        """
         from genesys_ad_sync.journal import Journal
 
         address = journal_address()

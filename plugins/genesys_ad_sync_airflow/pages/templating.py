@@ -17,7 +17,10 @@ from genesys_ad_sync_airflow.pages.links import configuration
 
 
 def at(moment: datetime | None) -> Markup:
-    """Format a time for people: to the minute, in UTC. The page's script adds the viewer's own as its title."""
+    """Format a time for people: to the minute, in UTC.
+
+    The page's script adds the viewer's own as its title.
+    """
     if moment is None:
         return Markup("")
     utc = moment.astimezone(timezone.utc)

@@ -21,7 +21,7 @@ def of_all(page: PageDep) -> HTMLResponse:
 
 @router.get("/dag")
 def of_dag(page: PageDep, dag_id: str) -> HTMLResponse:
-    """Return the overview of the sync that a DAG belongs to: the tab of the DAG."""
+    """Return the overview of the sync of a DAG: the tab of the DAG."""
     page.viewer.must("see", dag_id)
     name = page.definition_of(dag_id)
     if name is None:

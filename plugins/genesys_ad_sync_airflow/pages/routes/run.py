@@ -1,4 +1,7 @@
-"""One run, and its report. Both name people: the viewer must be allowed to read the DAG's runs."""
+"""One run, and its report.
+
+Both name people: the viewer must be allowed to read the DAG's runs.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def run(
     group: str = "",
     after: str = "",
 ) -> HTMLResponse:
-    """Return the plan of a run and what came of it: also the tab of the DAG run."""
+    """Return the plan of a run and what came of it."""
     page.viewer.must("names", dag_id)
     if page.definition_of(dag_id) is None:
         return page.render("no_sync.html.j2", title=run_id, dag_id=dag_id)

@@ -25,7 +25,10 @@ def runs(
     text: str = "",
     before: int | None = None,
 ) -> HTMLResponse:
-    """Return a piece of the runs, the newest first. ``before``: the journal's id of the last one before it."""
+    """Return a piece of the runs, the newest first.
+
+    ``before``: the journal's id of the last one before it.
+    """
     names = page.names()
     wanted = RunFilter(
         [name for name in names if name == definition or not definition],

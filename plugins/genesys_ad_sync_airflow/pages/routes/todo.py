@@ -1,4 +1,7 @@
-"""What a person may have to do, by cause. It names people: only definitions whose runs the viewer may read."""
+"""What a person may have to do, by cause.
+
+It names people: only definitions whose runs the viewer may read.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ def todo(page: PageDep) -> HTMLResponse:
 
 @router.get("/todo/cause")
 def cause(page: PageDep, definition: str, status: str, reason: str = "", after: int = 0) -> HTMLResponse:
-    """Return a piece of the changes of one cause. ``after``: id of the last change of the piece before."""
+    """Return a piece of the changes of one cause.
+
+    ``after``: id of the last change of the piece before.
+    """
     page.must("names", definition)
     found = items(page.journal, definition, status, reason, after=after, limit=SHOWN + 1)
     shown = found[:SHOWN]
