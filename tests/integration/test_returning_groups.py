@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.directory_objects import CONTACT_CENTER, OTHER_GROUPS, AddMember, Delete, Move, RemoveMember
+from sandbox.directory_objects import (
+    CONTACT_CENTER,
+    OTHER_GROUPS,
+    AddGroup,
+    AddMember,
+    Delete,
+    Group,
+    Move,
+    RemoveMember,
+)
 from tests.integration.test_failover import refuse_cookies
 from tests.support.pipeline import Pipeline
 from tests.support.rights import MEMBER, changed_rights
-from tests.support.small_company import definition_keys, members, rows
+from tests.support.small_company import definition_keys, genesys_id, members, rows
 from tests.support.small_company import small as small  # noqa: PLC0414  the fixture, used by its name
 
 EVERYTHING = "(D;;GA;;;{who})"
@@ -54,6 +63,21 @@ def test_who_is_missing_in_a_group_that_comes_back_is_asked_about(small: Pipelin
     assert rows(small.report(run_id, mode="full"), "ann") == [("remove", "ann", "success", None, None)]
     assert members(small, "Voice") == {"bob", "cid", "mia"}
     assert rows(small.run(mode="full")) == []
+
+
+def test_who_leaves_one_group_stays_while_another_one_that_lists_the_person_is_out_of_view(small: Pipeline) -> None:
+    small.directory.apply([AddGroup(Group("nights", "Nights", ("ann", "dan"), info=genesys_id("Voice")))])
+    small.run()
+    with _hidden(small, "nights"):
+        small.run(mode="full")
+        small.directory.apply([RemoveMember("voice", "ann"), RemoveMember("voice", "bob")])
+        for mode in ("auto", "full"):
+            assert ("remove", "ann", "held", "mapping_changed", None) in rows(small.run(mode=mode))
+        assert members(small, "Voice") == {"ann", "cid", "dan", "mia"}
+    small.run(mode="full")
+    assert members(small, "Voice") == {"ann", "cid", "dan", "mia"}
+    small.directory.apply([RemoveMember("nights", "ann")])
+    assert rows(small.run()) == [("remove", "ann", "success", None, None)]
 
 
 @pytest.mark.parametrize("how_back", ["auto", "full"])

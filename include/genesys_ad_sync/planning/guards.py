@@ -31,6 +31,7 @@ class Removal:
     claimants: frozenset[Guid]  # AD accounts that are, or may be, this Genesys user, and belong into the group
     all_wanted_looked_up: bool = True  # every AD user who belongs in the Genesys group was looked up in Genesys
     held_reason: Reason | None = None  # the change's own
+    listed_out_of_view: bool = False  # an AD group that fed the Genesys group and is out of view listed the user last
     may_be_unidentified: bool = False  # a wanted person who is not identified has a value of this member
 
 
@@ -38,10 +39,13 @@ class Removal:
 
 
 def mapping_changed(removal: Removal) -> Reason | None:
-    """Hold what a former pair granted, and a change of a former pair's AD group."""
+    """Hold what a former pair granted, and a change of a former pair's AD group.
+
+    An AD group that is out of view may list the user still: that it cannot be read is not that the user left.
+    """
     granted_through = {grant.group_guid for grant in removal.grants}
     former = not granted_through <= removal.sources or not removal.former_sources.isdisjoint(removal.lost)
-    return Reason.MAPPING_CHANGED if former or not removal.sources else None
+    return Reason.MAPPING_CHANGED if former or removal.listed_out_of_view or not removal.sources else None
 
 
 def unproven(removal: Removal) -> Reason | None:

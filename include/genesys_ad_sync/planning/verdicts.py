@@ -251,6 +251,8 @@ def _still_wanted(proposal: Proposal, facts: TargetFacts) -> Verdict | None:
     if set(proposal.groups) <= set(facts.target.wanted[guid]):  # each AD group lists the user again
         return Verdict(Status.SUPERSEDED, Reason.NEWER_VIEW)
     if facts.target.granting(guid):
+        if proposal.held_reason is Reason.OTHER_DOMAIN_CONTROLLER:  # whether the user left the other AD group is open
+            return Verdict(Status.HELD, proposal.held_reason, facts.only_id(proposal.person), about=proposal.about)
         return Verdict(Status.UNCHANGED, Reason.STILL_GRANTED)
     about = new_pairs.about(facts.target.waiting(guid)[0], facts)
     held = Verdict(Status.HELD, Reason.NEW_PAIR, facts.only_id(proposal.person), about=about)
@@ -318,6 +320,7 @@ def _guarded(proposal: Proposal, facts: TargetFacts) -> Verdict:
             claimants=facts.wanted_claimants(genesys_id),
             all_wanted_looked_up=facts.matches.keys() >= target.wanted.keys(),
             held_reason=proposal.held_reason,
+            listed_out_of_view=guid in target.listed_last,
             may_be_unidentified=stranger and strangers.may_be_unidentified(genesys_id, facts),
         )
     )

@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from genesys_ad_sync.directory.membership import nested_groups, unreadable_members, wanted_members
+from genesys_ad_sync.directory.membership import (
+    effective_members,
+    nested_groups,
+    unreadable_members,
+    wanted_members,
+)
 from genesys_ad_sync.model import Change, DirectoryView, GenesysGroup, GroupPair, Guid, Mode, PairState, RunRecord
 from genesys_ad_sync.planning import Target
 from genesys_ad_sync.planning.refusals import Postponed
@@ -210,6 +215,7 @@ def _targets(
     view = task.journal.views.load(feeding)
     nested, policy = task.definition.directory.nested_groups, task.definition.directory.policy
     unreadable = Unreadable(task, view, nested=nested)
+    out_of_view = OutOfView(task, {guid for id_ in changes for guid in former_sources.get(id_, ())})
     complete = task.facts[COMPLETE]
     genesys_groups = task.facts.required(MAPPING).genesys_groups
     targets = []
@@ -231,6 +237,7 @@ def _targets(
                 changes=tuple(changes[group_id]),
                 former_sources=frozenset(former_sources.get(group_id, ())),
                 unreadable=unreadable.below(guids),
+                listed_last=out_of_view.listed_in(former_sources.get(group_id, ())),
                 proven_by=min(proofs, default=None),
                 unconfirmed=frozenset(unconfirmed.get(group_id, ())),
                 refused={guid: of for guid, of in refused.items() if guid not in wanted},
@@ -253,6 +260,23 @@ class Unreadable:
         A nested group that does not count is none of them.
         """
         return unreadable_members(self._view, guids, nested=self._nested) - self._known_groups
+
+
+class OutOfView:
+    """The AD groups among some that the journal knows, and that nothing shows any more.
+
+    A deleted AD group lists nobody: its tombstone was seen. What AD told of the others since is applied.
+    """
+
+    def __init__(self, task: TaskContext, guids: Collection[Guid]) -> None:
+        in_scope = {group.guid for group in task.journal.views.groups_in_scope()} if guids else set()
+        self._view = task.journal.views.load_with_gone(set(guids) - in_scope)
+        self._policy = task.definition.directory.policy
+
+    def listed_in(self, guids: Collection[Guid]) -> frozenset[Guid]:
+        """Return the AD users whom those of these AD groups listed last."""
+        known = self._view.groups.keys() & set(guids)
+        return frozenset().union(*(effective_members(self._view, guid, self._policy) for guid in known))
 
 
 def _sources(pairs: Iterable[GroupPair]) -> dict[str, tuple[Guid, ...]]:

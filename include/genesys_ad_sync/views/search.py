@@ -92,13 +92,16 @@ def _as_guid(text: str) -> Guid:
 def _with_text(journal: Journal, wanted: str, known: Collection[str], limit: int | None) -> list[FoundUser]:
     """Return the accounts with that text in their name or a value.
 
-    The database compares the ASCII parts of the text. Each of them must be there: many accounts have the first word of
-    a name. Where that finds nobody, all are compared.
+    The database compares ASCII only: the whole text, or else each such part of it (many accounts have the first word
+    of a name). Where that finds nobody, all are compared.
     """
     parts = _ASCII_PART.findall(wanted)
-    exact = parts == [wanted]  # else what the database finds is only a part of what is wanted
-    few = limit if exact else None
-    found = [user for user in journal.lookups.users_with(parts, known, few) if _has(user, wanted)] if parts else []
+    exact = parts == [wanted]  # else the database may find too few by the whole text
+    found: list[FoundUser] = []
+    if wanted.isascii():
+        found = [user for user in journal.lookups.users_with([wanted], known, limit) if _has(user, wanted)]
+    if not found and not exact and parts:
+        found = [user for user in journal.lookups.users_with(parts, known) if _has(user, wanted)]
     if not found and not exact:
         found = [user for user in journal.lookups.users_with((), known) if _has(user, wanted)]
     return found[:limit]

@@ -55,6 +55,7 @@ def test_a_removal_that_breaks_no_rule_is_allowed() -> None:
         ({"grants": (grant("ann"), grant("ann", "g9"))}, Reason.MAPPING_CHANGED),
         ({"policy": "mirror", "grants": (), "lost": ("g1", "g9")}, Reason.MAPPING_CHANGED),
         ({"policy": "mirror", "grants": (), "lost": (), "sources": frozenset()}, Reason.MAPPING_CHANGED),
+        ({"listed_out_of_view": True}, Reason.MAPPING_CHANGED),
         ({"held_reason": Reason.OTHER_DOMAIN_CONTROLLER}, Reason.OTHER_DOMAIN_CONTROLLER),
         ({"held_reason": Reason.SCOPE_CHANGED}, Reason.SCOPE_CHANGED),
     ],

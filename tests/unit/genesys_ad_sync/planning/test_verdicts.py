@@ -165,6 +165,19 @@ def test_a_person_stays_while_another_ad_group_grants_the_membership() -> None:
     assert made.rows[0].group_guids == ("g1",)  # only this AD group's grant is over
 
 
+def test_a_loss_that_only_another_domain_controller_shows_ends_no_grant_although_another_group_wants_the_person() -> (
+    None
+):
+    doubted = change("remove", "ann", held_reason=Reason.OTHER_DOMAIN_CONTROLLER)
+    made = removed(changes=(doubted,), sources=("g1", "g2"), wanted={"ann": ("g2",)})
+    assert told(made) == [("remove", "ann", "held", "other_domain_controller")]
+
+
+def test_whom_a_group_out_of_view_listed_last_stays() -> None:
+    made = removed(former_sources=frozenset({"g9"}), listed_last=frozenset({"ann"}))
+    assert told(made) == [("remove", "ann", "held", "mapping_changed")]
+
+
 def test_a_grant_ends_only_for_the_ad_group_that_does_not_list_the_person_again() -> None:
     left = (change("remove", "ann"), change("remove", "ann", "g2", id=2))
     made = removed(sources=("g1", "g2"), wanted={"ann": ("g2",)}, changes=left)
