@@ -19,6 +19,7 @@ from benchmarks.scale_company import BASE, Company, CompanyClient, CompanySessio
 from benchmarks.synthetic import DAG_ID, be_quiet, definition_for
 from genesys_ad_sync.directory.entries import Entry
 from genesys_ad_sync.journal import Journal, ViewUpdate
+from genesys_ad_sync.journal.database import WRITERS_LOCK
 from genesys_ad_sync.model import Action, Change, DirectoryView, Mode, Row, RunKey, RunRequest, Status
 from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.run.context import TaskContext
@@ -173,9 +174,10 @@ class _Measurement:
         since: dict[int, float] = {}
 
         @event.listens_for(journal.database.engine, "before_cursor_execute")
-        def count(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        def count(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
             measured.statements += 1
-            if "pg_advisory_xact_lock" in statement or statement == "BEGIN IMMEDIATE":
+            locks = "pg_advisory_xact_lock" in statement and parameters["lock"] == WRITERS_LOCK
+            if locks or statement == "BEGIN IMMEDIATE":
                 since[id(connection.connection.dbapi_connection)] = time.perf_counter()
 
         def ended(connection: Any) -> None:

@@ -27,7 +27,7 @@ WRITES = "journal_writes"
 BUSY_TIMEOUT_SECONDS = 30
 ROWS_AT_A_TIME = 1000
 """Rows that one statement writes: a hundred thousand at once would take hundreds of megabytes for their parameters."""
-_WRITERS_LOCK = 0x6761_6473_0001  # any number that nobody else uses in that database
+WRITERS_LOCK = 0x6761_6473_0001  # any number that nobody else uses in that database
 
 T = TypeVar("T")
 
@@ -156,7 +156,7 @@ def wait_for_writers(connection: Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{BUSY_TIMEOUT_SECONDS}s"})
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITERS_LOCK})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": WRITERS_LOCK})
 
 
 def wait_for_preparers(connection: Connection, of: str) -> None:
