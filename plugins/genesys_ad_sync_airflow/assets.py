@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from airflow.sdk import Asset, AssetAlias
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 MOST_GROUPS = 1000
 """So many groups of one run get an event. Airflow stores each of them before the task `report` is done."""
 
-_PAGE = "plugin/genesys-ad-sync/genesys-ad-sync/group"
 _LISTED = ("failed", "held", "orphaned")
 
 
@@ -51,6 +49,8 @@ def group_events(document: Mapping[str, Any], definition: str, airflow: str) -> 
     :param document: the run's report.
     :param airflow: the address of Airflow, `[api] base_url`; empty: links begin with a slash.
     """
+    from genesys_ad_sync_airflow.pages.links import framed  # not when a DAG file is parsed
+
     listed: Counter[tuple[str, str]] = Counter(
         (row["genesys_group"]["id"], row["status"]) for row in document["details"] if row["genesys_group"]
     )
@@ -69,6 +69,6 @@ def group_events(document: Mapping[str, Any], definition: str, airflow: str) -> 
             "removed": group["removed"],
             "members": group["after"],
             **{status: listed[id_, status] for status in _LISTED},
-            "page": f"{airflow.rstrip('/')}/{_PAGE}?{urlencode({'definition': definition, 'id': id_})}",
+            "page": f"{airflow.rstrip('/')}/{framed('group', definition=definition, id=id_)}",
         }
     return events
