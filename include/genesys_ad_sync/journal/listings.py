@@ -279,7 +279,10 @@ class Listings(Store):
 
 
 def _of(wanted: RunFilter) -> Sequence[ColumnElement[bool]]:
-    conditions = [_RUN.definition.in_(list(wanted.definitions)), _RUN.dag_id.in_(list(wanted.dag_ids))]
+    conditions: list[ColumnElement[bool]] = [
+        _RUN.definition.in_(list(wanted.definitions)),
+        _RUN.dag_id.in_(list(wanted.dag_ids)),
+    ]
     if wanted.mode:
         conditions.append(_RUN.mode == wanted.mode)
     if wanted.dry_run is not None:
