@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
 
 from airflow.sdk import Asset, AssetAlias
+
+from genesys_ad_sync_airflow.report_link import PREFIX
 
 if TYPE_CHECKING:
     from genesys_ad_sync.settings import SyncDefinition
@@ -49,8 +52,6 @@ def group_events(document: Mapping[str, Any], definition: str, airflow: str) -> 
     :param document: the run's report.
     :param airflow: the address of Airflow, `[api] base_url`; empty: links begin with a slash.
     """
-    from genesys_ad_sync_airflow.pages.links import framed  # not when a DAG file is parsed
-
     listed: Counter[tuple[str, str]] = Counter(
         (row["genesys_group"]["id"], row["status"]) for row in document["details"] if row["genesys_group"]
     )
@@ -69,6 +70,12 @@ def group_events(document: Mapping[str, Any], definition: str, airflow: str) -> 
             "removed": group["removed"],
             "members": group["after"],
             **{status: listed[id_, status] for status in _LISTED},
-            "page": f"{airflow.rstrip('/')}/{framed('group', definition=definition, id=id_)}",
+            "page": _page(airflow.rstrip("/"), definition, id_),
         }
     return events
+
+
+def _page(airflow: str, definition: str, genesys_group_id: str) -> str:
+    """Return the address of a group's page, within Airflow's page."""
+    query = urlencode({"definition": definition, "id": genesys_group_id})
+    return f"{airflow}/plugin{PREFIX}{urlsplit(airflow).path}{PREFIX}/group?{query}"

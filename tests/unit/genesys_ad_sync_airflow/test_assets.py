@@ -36,7 +36,8 @@ def test_each_changed_group_gets_counts_and_a_link_and_no_names() -> None:
     assert events["c"] == {
         "genesys_group_id": "c", "definition": "default", "dag_id": "dag", "run_id": "manual__1", "attempt": 1,
         "added": 2, "removed": 3, "members": 7, "failed": 1, "held": 1, "orphaned": 0,
-        "page": "https://airflow.example.com/base/plugin/genesys-ad-sync/genesys-ad-sync/group?definition=default&id=c",
+        "page": "https://airflow.example.com/base/plugin/genesys-ad-sync/base/genesys-ad-sync/group"
+        "?definition=default&id=c",
     }  # fmt: skip
     assert "Ada" not in json.dumps(events)
     assert assets.group_events({**DOCUMENT, "dry_run": True}, "default", "") == {}
