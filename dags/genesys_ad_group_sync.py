@@ -138,7 +138,7 @@ def pipeline(definition: SyncDefinition, *, full: bool) -> DAG:
         reported = report()
         [patch.expand(batch=planned), patch_approved.expand(batch=approve_removals.output)] >> reported
         for last in (reported, check(reported)):
-            last.operator.operator_extra_links = (ReportLink(),)
+            last.operator.operator_extra_links = (ReportLink(),)  # type: ignore[attr-defined]  # a PlainXComArg
     return dag
 
 

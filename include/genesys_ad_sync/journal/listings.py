@@ -130,7 +130,8 @@ class Listings(Store):
         if status is not None:
             statement = statement.where(_ROW.status == status)
         if group is not None:
-            statement = statement.where(_ROW.key >= f"{group}:", _ROW.key < f"{group};")  # ";" follows ":"
+            # No range of keys: PostgreSQL's order of punctuation is that of the database's language.
+            statement = statement.where(_ROW.key.startswith(f"{group}:", autoescape=True))
         with self._database.reading() as connection:
             return [row_from_json(data) for data in connection.scalars(statement.order_by(_ROW.key).limit(limit))]
 
@@ -279,7 +280,10 @@ class Listings(Store):
 
 
 def _of(wanted: RunFilter) -> Sequence[ColumnElement[bool]]:
-    conditions = [_RUN.definition.in_(list(wanted.definitions)), _RUN.dag_id.in_(list(wanted.dag_ids))]
+    conditions: list[ColumnElement[bool]] = [
+        _RUN.definition.in_(list(wanted.definitions)),
+        _RUN.dag_id.in_(list(wanted.dag_ids)),
+    ]
     if wanted.mode:
         conditions.append(_RUN.mode == wanted.mode)
     if wanted.dry_run is not None:

@@ -142,10 +142,7 @@ def contradicted_links(journal: Journal, name: str) -> list[ContradictedLink]:
 
 
 def refusals(journal: Journal, name: str) -> list[Refusal]:
-    """Return what Genesys Cloud refuses as a whole.
-
-    That is all writes of the client, or all changes of a group. At most `MOST`.
-    """
+    """Return the groups and the client that Genesys Cloud refuses; at most `MOST`."""
     whole = [one for one in journal.of(name).refusals.all() if not one.person and not one.lifted]
     return sorted(whole, key=lambda one: (one.kind.value, one.genesys_group_id))[:MOST]
 

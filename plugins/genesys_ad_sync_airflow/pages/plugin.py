@@ -5,7 +5,7 @@ Every process of Airflow loads it, also a task's. So the app is made when the fi
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.sdk.plugins_manager import AirflowPlugin
 
@@ -45,8 +45,9 @@ class GenesysAdSyncPlugin(AirflowPlugin):
     """The pages, in the navigation and as tabs."""
 
     name = "genesys_ad_sync"
-    fastapi_apps: ClassVar[list[Any]] = [{"app": PagesApp(), "url_prefix": PREFIX, "name": "Genesys AD sync"}]
-    external_views: ClassVar[list[Any]] = [
+    # Airflow declares both as attributes of the instance, and reads them from the class.
+    fastapi_apps = [{"app": PagesApp(), "url_prefix": PREFIX, "name": "Genesys AD sync"}]  # noqa: RUF012
+    external_views = [  # noqa: RUF012
         _view("Genesys AD sync", "genesys-ad-sync", "", "nav", category="browse"),
         _view("Genesys sync", "genesys-ad-sync-dag", "dag?dag_id={DAG_ID}", "dag"),
         _view("Reconciliation", "genesys-ad-sync-run", "run?dag_id={DAG_ID}&run_id={RUN_ID}", "dag_run"),

@@ -60,7 +60,7 @@ def test_the_newest_live_and_full_runs_are_shown(journal: Journal) -> None:
     assert mine.full is None
 
 
-def test_what_was_written_without_approval_stands_beside_the_limit(journal: Journal) -> None:
+def test_what_was_written_without_approval_is_beside_the_limit(journal: Journal) -> None:
     poll(journal, {"support": "ada bob cyd"})
     done(journal, "r1", "ada", action=Action.REMOVE)
     done(journal, "r2", "bob", action=Action.REMOVE, lane=1_000_000)  # approved
