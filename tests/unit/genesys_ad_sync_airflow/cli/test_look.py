@@ -72,7 +72,7 @@ def test_explain_person_prints_path_rule_grant_and_remedy() -> None:
 def test_explain_person_lists_several_people_and_says_when_there_is_nobody() -> None:
     several = call("explain", "person", "example.com")
     assert several.exit_code == 0
-    assert "2 people are meant." in several.stdout
+    assert "2 people match." in several.stdout
     answer = json.loads(call("explain", "person", "example.com", "--json").stdout)
     assert [hit["guid"] for hit in answer["hits"]] == ["ann", "bob"]
     assert answer["answers"] == []
