@@ -38,7 +38,7 @@ class Target:
     ``changes``: changes to act on. In a bounded run also settled changes of the window, which are listed again.
     ``claimed_by``: another sync definition that feeds the Genesys group already.
     ``unreadable``: members below ``sources`` that AD lists and that cannot be read. Each of them may be a person.
-    ``listed_last``: AD users whom an AD group that fed it, and is out of view, listed when it was read last.
+    ``listed_last``: AD users that an AD group out of view listed when it was read last. It fed the Genesys group.
 
     Only under `mirror`: ``mirror_confirmed``: a person has answered the first question of each pair.
     ``empty_sources``: AD groups that read as having nobody, unconfirmed since they had members.

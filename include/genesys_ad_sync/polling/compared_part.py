@@ -58,7 +58,7 @@ def compared_part(
 
 
 def _people_whose_entry_changed(journal: DefinitionJournal, delta: Delta) -> dict[Guid, DirectoryUser]:
-    """Return the people of the view of whom AD reports another attribute and nothing else."""
+    """Return the people of the view with another attribute changed, and nothing else."""
     links = {guid for of_group in delta.member_changes.values() for side in of_group for guid in side}
     asked = delta.touched - links - delta.deleted - delta.primary_groups.keys()
     people = journal.views.users(asked) if asked else {}

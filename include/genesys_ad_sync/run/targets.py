@@ -265,7 +265,7 @@ class Unreadable:
 class OutOfView:
     """The AD groups among some that the journal knows, and that nothing shows any more.
 
-    A deleted AD group lists nobody: its tombstone was seen. What AD told of the others since is applied.
+    A deleted AD group lists nobody: its tombstone was seen. What AD has reported of the others since is applied.
     """
 
     def __init__(self, task: TaskContext, guids: Collection[Guid]) -> None:
@@ -274,7 +274,7 @@ class OutOfView:
         self._policy = task.definition.directory.policy
 
     def listed_in(self, guids: Collection[Guid]) -> frozenset[Guid]:
-        """Return the AD users whom those of these AD groups listed last."""
+        """Return the AD users that these AD groups listed last."""
         known = self._view.groups.keys() & set(guids)
         return frozenset().union(*(effective_members(self._view, guid, self._policy) for guid in known))
 

@@ -16,7 +16,7 @@ from genesys_ad_sync.report.wording import READING_ORDER, reason_words
 from genesys_ad_sync.views.named import NamedGroup, named_groups
 
 MOST = 100
-"""Entries of a list that is no change: links, refusals, pairs."""
+"""Entries of a list of other things than changes: links, refusals, pairs."""
 
 _PLACE = {status.value: place for place, status in enumerate(READING_ORDER)}
 _NOT_TRIED = "No live run has acted on it yet."
