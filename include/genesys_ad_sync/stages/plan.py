@@ -74,8 +74,8 @@ def _decide_undisturbed(task: TaskContext, inputs: PlanInputs | UndoInputs) -> R
 def _with_grants_stored(task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Plan) -> Plan:
     """Store many new grants ahead of the plan; return it with the rest.
 
-    Others may write between two parts. Each part is true without the others: AD wants these memberships and Genesys has them, as
-    long as no other run has written since it was asked.
+    Others may write between two parts. Each part is true without the others: AD wants these memberships and Genesys has
+    them, as long as no other run has written since it was asked.
     """
     if task.run.dry_run or inputs.fence is None or len(decided.new_grants) <= GRANTS_AT_A_TIME:
         return decided
