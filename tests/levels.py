@@ -41,6 +41,12 @@ LEVELS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
+# Levels that are being built: CI leaves one out until it was recorded as green once, and says so.
+UNFINISHED: Mapping[str, str] = {
+    "test-celery": "its approval and its backfill were never run",
+    "test-browser": "it was never run over an API server of its own",
+}
+
 
 def main() -> int:
     """Return the exit code: 1 as soon as a level fails."""
@@ -53,6 +59,9 @@ def main() -> int:
         seen = green.get(target, {})
         if not everything and seen.get("fingerprint") == fingerprint:
             print(f"levels: {target} left out: green on {seen['on']}, and nothing changed since in {', '.join(rooms)}")
+            continue
+        if not everything and not seen and target in UNFINISHED:
+            print(f"levels: {target} LEFT OUT although its files may have changed: {UNFINISHED[target]}")
             continue
         print(f"levels: {target} runs: {'all levels were asked for' if everything else _why(seen)}", flush=True)
         if subprocess.run(["make", target], cwd=ROOT, check=False).returncode:
