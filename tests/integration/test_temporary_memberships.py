@@ -75,7 +75,7 @@ def test_where_dirsync_says_no_end_the_group_is_asked(small: Pipeline, links: Te
     small.directory.apply([AddMember("voice", "cid")])
     links.ends["Cid"] = small.directory.clock() + HOUR
     report = small.run()
-    assert not any("whole view" in note for note in report["notes"])
+    assert not any("read completely again" in note for note in report["notes"])
     links.later = 2 * HOUR
     assert rows(small.run()) == [GONE]
 

@@ -82,7 +82,7 @@ def _without_expired_users(path: Path) -> None:
 
 
 def whole_views(report: dict[str, Any]) -> list[str]:
-    return [note for note in report["notes"] if "whole view" in note]
+    return [note for note in report["notes"] if "read completely again" in note]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
