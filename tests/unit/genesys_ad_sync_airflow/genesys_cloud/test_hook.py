@@ -206,7 +206,7 @@ def test_an_odd_lifetime_keeps_no_token_from_being_used(stub: StubGenesys, lifet
 @pytest.mark.parametrize("value", ["", None, 123, ["x"], "a\r\nX-Evil: 1", "a b", "t\u00f6ken", "\u2603"])
 def test_what_cannot_be_sent_is_no_token(stub: StubGenesys, hook: GenesysCloudHook, value: Any) -> None:
     stub.token_answers = [Answer(200, {"access_token": value, "expires_in": 3600})]
-    with pytest.raises(UnexpectedAnswer, match="answers no token"):
+    with pytest.raises(UnexpectedAnswer, match="returns no token"):
         hook.call("GET", GROUPS)
     assert stub.calls == []
 
