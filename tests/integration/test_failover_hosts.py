@@ -122,7 +122,9 @@ def test_a_cookie_that_the_other_one_refuses_takes_nobody_away(
         assert any("read completely again" in note and "0000203D" in note for note in report["notes"])
         expected = [("remove", "fay", *HELD)] if lags else [("remove", "bob", *DONE)]
         assert rows(report) == expected
-        assert not any("read completely again" in note for note in two.pipeline.run()["notes"]), "the new cookie is used"
+        assert not any("read completely again" in note for note in two.pipeline.run()["notes"]), (
+            "the new cookie is used"
+        )
     two.replicate()
     two.run_on(two.dc1)
     two.run_on(two.dc1, mode="full")

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -77,16 +78,29 @@ def browser() -> Iterator[Browser]:
     driver = shutil.which("chromedriver")
     if driver is None:
         pytest.skip("needs Debian's chromium-driver")
-    # It takes a free port itself and says which one when it listens.
-    process = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
-    try:
-        said = iter(process.stdout.readline, "")
-        port = next(found[1] for line in said if (found := re.search(r"started successfully on port (\d+)", line)))
+    with _started(driver) as port:
         opened = Browser(f"http://127.0.0.1:{port}")
         yield opened
         opened.close()
-    finally:
-        process.terminate()
-        process.wait(60)
-        process.stdout.close()
+
+
+@contextmanager
+def _started(driver: str) -> Iterator[str]:
+    """Start chromedriver, and yield the port that it chose.
+
+    It takes a port of IPv4, and ends if another process has the same one of IPv6. Then it is started again.
+    """
+    said = ""
+    for _ in range(10):
+        command = [driver, "--port=0"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            assert process.stdout is not None
+            try:
+                for line in iter(process.stdout.readline, ""):
+                    said += line
+                    if found := re.search(r"started successfully on port (\d+)", line):
+                        yield found[1]
+                        return
+            finally:
+                process.terminate()
+    raise AssertionError(f"chromedriver does not start: {said}")

@@ -29,7 +29,9 @@ def context(conf: dict[str, Any] | None, run_type: str = "manual") -> Any:
         "dag": SimpleNamespace(params=PARAMS),
         "dag_run": SimpleNamespace(run_type=run_type, clear_number=0, conf=conf, **interval),
         "params": {**PARAMS, **(conf or {})},
-        "ti": SimpleNamespace(dag_id="genesys_ad_group_sync", run_id="red", task_id="report", map_index=-1),
+        "ti": SimpleNamespace(
+            dag_id="genesys_ad_group_sync", run_id="red", task_id="report", map_index=-1, xcom_pull=lambda **_: None
+        ),
     }
 
 

@@ -118,7 +118,7 @@ def test_status_ends_with_1_if_a_dag_is_silent(journal: Journal) -> None:
 def test_runs_and_reports(journal: Journal, world: Path) -> None:
     assert "1 orphaned" in call("runs").stdout
     assert [run["run_id"] for run in json.loads(call("runs", "--json", "--limit", "1").stdout)] == ["full-voice"]
-    assert call("runs", "--definition", "other").stdout == "The journal knows no run of the sync definition other.\n"
+    assert call("runs", "--definition", "other").stdout == "The journal has no run of the sync definition other.\n"
     run = begin(journal, key=RunKey(DAG, "r9"))
     missing = call("report", "r9")
     assert missing.exit_code == 1
