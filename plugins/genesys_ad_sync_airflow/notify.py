@@ -115,6 +115,7 @@ def _arguments(entry: NotifySettings, message: Mapping[str, Any]) -> dict[str, A
         return {**given, "endpoint": entry.endpoint, "json": body}
     if entry.notifier == "slack":
         given["channel"] = entry.channel
+    # `slack` and `slack_webhook` take the same; a new notifier needs a branch of its own
     return {**given, "text": slack_text(message), "unfurl_links": False, "unfurl_media": False}
 
 

@@ -207,7 +207,8 @@ def _migrate(engine: Engine, name: str) -> None:
                 if version not in known:
                     raise JournalError(
                         f"The journal ({name}) was written by a newer version of genesys-ad-sync (its tables are at "
-                        f"{version}, this version knows {tables.HEAD}). Install that version, or give another journal."
+                        f"{version}, this version knows {tables.HEAD}). Install that version, or configure another "
+                        "journal."
                     )
             command.upgrade(config, "head")
             if connection.execute(select(tables.meta.c.id)).first() is None:

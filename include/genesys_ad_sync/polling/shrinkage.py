@@ -133,5 +133,5 @@ def _note_on_groups(names: Sequence[str], limits: Limits) -> str:
 def _note_on_all(missing: int, known: int) -> str:
     return (
         f"{missing} of {known} memberships are missing, and Active Directory reported no removal: no member is "
-        f"removed because of this reading. Check which domain controller and which account this is"
+        f"removed because of this reading. Check which domain controller was read, and with which account"
     )

@@ -160,7 +160,7 @@ def _figures(report: Mapping[str, Any]) -> list[str]:
     )
     sentences = []
     if report["dry_run"]:
-        sentences.append(f"Dry run: nothing was written. {_changes(planned)} would be.")
+        sentences.append(f"Dry run: nothing was written. {_changes(planned)} would be made.")
     elif done:
         sentences.append(f"{_changes(done)} {_were(done)} made in Genesys Cloud.")
     if failed:

@@ -204,7 +204,7 @@ def test_the_verdict_is_bad_after_a_failure_and_says_of_a_dry_run_that_nothing_w
     assert headline(example()).level == "bad"
     assert headline(example(rows=[row(1, Status.HELD, Reason.UNPROVEN)])).sentence == "1 change is held back."
     dry = headline(example(dry_run=True, rows=[row(number, Status.PLANNED) for number in range(3)]))
-    assert dry.sentence == "Dry run: nothing was written. 3 changes would be."
+    assert dry.sentence == "Dry run: nothing was written. 3 changes would be made."
 
 
 def test_what_waits_is_shown_with_its_remedy_and_since_when() -> None:
