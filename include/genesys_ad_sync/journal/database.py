@@ -55,12 +55,15 @@ class Database:
         self._shared = threading.local()
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Make one transaction of what this thread reads and writes within the block."""
+    def together(self, *preparers: str) -> Iterator[None]:
+        """Make one transaction of what this thread reads and writes within the block.
+
+        :param preparers: names that it writes for as `preparing` does.
+        """
         if self._connection_of_block() is not None:
             yield
             return
-        with self.writing() as connection:
+        with self.writing(*preparers) as connection:
             self._shared.connection = connection
             try:
                 yield
@@ -80,10 +83,10 @@ class Database:
                 yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *preparers: str) -> Iterator[Connection]:
         """Open a transaction that writes all of it or nothing.
 
-        There is no other writer at the same time.
+        There is no other writer at the same time, and nobody who prepares for one of ``preparers``.
         """
         if (shared := self._connection_of_block()) is not None:
             yield shared
@@ -91,6 +94,8 @@ class Database:
         with self._explained(), self.engine.connect() as connection:
             connection.execution_options(**{WRITES: True})
             with connection.begin():
+                for of in sorted(preparers):  # before the turn to write, in the order of `preparing`
+                    wait_for_preparers(connection, of)
                 wait_for_writers(connection)
                 if self._refuse is not None:
                     self._refuse(connection, self.name)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from genesys_ad_sync.errors import JournalOfOtherHost
 from genesys_ad_sync.journal import tables
+from genesys_ad_sync.journal.leases import held_leases
 from genesys_ad_sync.this_machine import Host
 
 _RUN = tables.run.c
@@ -27,7 +28,10 @@ def refuse_other_host(connection: Connection, name: str, host: Host, now: dateti
     last = connection.execute(select(tables.run).order_by(_RUN.id.desc()).limit(1)).first()
     if last is None or last.host is None or host.shares_memory_with(Host(last.host, last.host_boot or "")):
         return
-    free_at = max(filter(None, (last.started_at, last.polled_at, last.finished_at))) + STILL_IN_USE
+    # a time in the future is a wrong clock, and no sign of life; who writes holds the lease
+    signs = [at for at in (last.started_at, last.polled_at, last.finished_at) if at and at <= now + STILL_IN_USE]
+    signs += [until for _, until in held_leases(connection, now).values()]
+    free_at = max(signs, default=now - STILL_IN_USE) + STILL_IN_USE
     if now < free_at:
         raise JournalOfOtherHost(
             f"The journal ({name}) is a SQLite file that host {last.host} uses, and this is host {host.name}. Two "

@@ -54,7 +54,7 @@ class Housekeeping(DefinitionStore):
             )
 
     def forget_large_values(self, at: datetime) -> int:
-        """Delete the large values of runs that ended a day ago; return their number.
+        """Delete large mappings and matches of runs that ended a day ago; return their number.
 
         Those of the newest run in mode full and of later ones stay: `plan --offline` goes by them.
         """
@@ -70,7 +70,9 @@ class Housekeeping(DefinitionStore):
         )
         with self._database.writing() as connection:
             forgotten = connection.execute(
-                delete(tables.fact).where(_FACT.content.is_not(None), _FACT.run.in_(ended))
+                delete(tables.fact).where(
+                    _FACT.content.is_not(None), _FACT.run.in_(ended), _FACT.key.in_(("mapping", "matches"))
+                )
             ).rowcount
             if forgotten:
                 forget_contents(connection)

@@ -29,12 +29,13 @@ _NO_JOURNAL = (
 _SUPPORTED = "Use a file (sqlite:////absolute/path.db) or PostgreSQL (postgresql://login:password@host/database)."
 
 
-def open_database(url: str | URL, *, create: bool = True, moved_too: bool = False) -> Database:
+def open_database(url: str | URL, *, create: bool = True, moved_too: bool = False, upgrade: bool = True) -> Database:
     """Return the database at that URL, with the tables of this version.
 
     Cheap if the tables are current.
 
     :param create: make a journal where there is none.
+    :param upgrade: bring older tables up to date; else they are refused.
     :param moved_too: open a journal also if it was moved, or is an unfinished copy.
     :raises JournalMoved: it was moved.
     :raises JournalError: it cannot be opened; the text says why and what to do.
@@ -56,6 +57,8 @@ def open_database(url: str | URL, *, create: bool = True, moved_too: bool = Fals
         if version is None and not create:
             raise JournalMissing(_NO_JOURNAL.format(name=name))
         if version != tables.HEAD:
+            if not upgrade:
+                raise JournalError(f"The tables of the journal ({name}) are not this version's. A run updates them.")
             _migrate(engine, name)
             version = _usable_version(engine, name, moved_too=moved_too)
     except (DBAPIError, sqlite3.Error) as error:

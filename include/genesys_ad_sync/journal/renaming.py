@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Table, and_, delete, exists, func, select, update
 
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert, wait_for_preparers
+from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
 from genesys_ad_sync.journal.pairs import void_baselines
 from genesys_ad_sync.model import Decision, RunKey
 
@@ -73,12 +73,9 @@ class Renaming(DefinitionStore):
         """Give this definition everything that another name has, and stop the other's tasks.
 
         If this definition has only made dry runs, what these left is replaced. Otherwise its own view and rows win, and
-        all
-        its groups are compared in full again: nobody has followed the former view since.
+        all its groups are compared in full again: nobody has followed the former view since.
         """
-        with self._database.preparing(former) as (connection, take_turn):
-            wait_for_preparers(connection, self._definition)
-            take_turn()
+        with self._database.writing(former, self._definition) as connection:
             has_lived = _has(connection, tables.pair, self._definition)  # a dry run stores none
             connection.execute(
                 update(tables.question)

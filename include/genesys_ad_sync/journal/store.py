@@ -78,7 +78,7 @@ class Journal:
         self._of: dict[str, DefinitionJournal] = {}
 
     @classmethod
-    def open(cls, url: str | URL, *, create: bool = True) -> Journal:
+    def open(cls, url: str | URL, *, create: bool = True, upgrade: bool = True) -> Journal:
         """Open the journal at an SQLAlchemy URL (SQLite file or PostgreSQL).
 
         Its tables are created or upgraded first.
@@ -87,7 +87,7 @@ class Journal:
 
         :raises JournalError: it cannot be opened; the text says why and what to do, without the password.
         """
-        return cls(open_database(url, create=create))
+        return cls(open_database(url, create=create, upgrade=upgrade))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -145,9 +145,9 @@ class Journal:
     ) -> None:
         self.close()
 
-    def together(self) -> AbstractContextManager[None]:
+    def together(self, *preparers: str) -> AbstractContextManager[None]:
         """Make one transaction of all that this thread asks of the journal within the block."""
-        return self._database.together()
+        return self._database.together(*preparers)
 
     def identity(self) -> tuple[str, int]:
         """Return (the journal's id, how many attempts of runs it has seen).
@@ -223,9 +223,9 @@ class DefinitionJournal:
         """Return how often the journal was moved to another database, counted from 1."""
         return self._journal.generation()
 
-    def together(self) -> AbstractContextManager[None]:
+    def together(self, *preparers: str) -> AbstractContextManager[None]:
         """Make one transaction of all that this thread asks of the journal within the block."""
-        return self._journal.together()
+        return self._journal.together(*preparers)
 
     def identity(self) -> tuple[str, int]:
         """Return the identity of the journal, which is the same for all definitions."""

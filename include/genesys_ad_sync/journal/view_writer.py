@@ -125,7 +125,7 @@ def _write_gone(
     if not update.full:
         kept = _kept_by_others(connection, definition, missing_groups, missing_users, after) - deleted
         missing_groups, missing_users = missing_groups - kept, missing_users - kept
-    _delete_members(connection, definition, _MEMBERSHIP.group_guid, missing_groups & deleted)
+    _delete_members(connection, definition, _MEMBERSHIP.group_guid, deleted - after.groups.keys())
     # a group outside the part, or one that is gone, may list them
     _delete_members(connection, definition, _MEMBERSHIP.member_guid, deleted - after.users.keys() - after.groups.keys())
     for group_guid, left in update.left.items():

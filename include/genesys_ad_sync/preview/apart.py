@@ -58,6 +58,7 @@ class Order:
 def preview_apart(order: Order, *, seconds: float = SECONDS) -> MappingPreview:
     """Return the preview that a process of its own makes. Raises PreviewFailed."""
     kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith("GENESYS_AD_SYNC_")}
+    scratch = tempfile.TemporaryDirectory(prefix="genesys-ad-sync-preview-")  # ours: a killed process clears nothing
     try:
         done = subprocess.run(  # noqa: S603  our own module
             [sys.executable, "-m", __name__, str(seconds)],
@@ -66,10 +67,12 @@ def preview_apart(order: Order, *, seconds: float = SECONDS) -> MappingPreview:
             text=True,
             timeout=seconds,
             check=False,
-            env=kept | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=kept | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": scratch.name},
         )
     except subprocess.TimeoutExpired:
         raise PreviewFailed(TOO_LONG) from None
+    finally:
+        scratch.cleanup()
     if done.stderr:
         log.warning("A preview of a mapping failed: %s", done.stderr.strip()[-500:])
     try:

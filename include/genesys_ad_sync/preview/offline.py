@@ -86,7 +86,7 @@ def _check_scope(definition: SyncDefinition, seen: Scope) -> None:
     }
     if keys := [key for key, is_so in beyond.items() if is_so]:
         raise SettingsError(
-            f"{definition.file or definition.name}: {' and '.join(keys)} need values that the journal has not read "
+            f"{definition.name}: {' and '.join(keys)} need values that the journal has not read "
             f"from Active Directory. Plan without --offline."
         )
 

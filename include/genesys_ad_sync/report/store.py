@@ -156,9 +156,16 @@ class ReportStore:
                     for suffix in _BESIDE:
                         path.with_suffix(suffix).unlink(missing_ok=True)
                     path.unlink(missing_ok=True)
-                    self._note_path(report["dag_id"], report["run_id"]).unlink(missing_ok=True)
+                    self._forget_note(report["dag_id"], report["run_id"], limit)
                     removed += 1
         return removed
+
+    def _forget_note(self, dag_id: str, run_id: str, limit: datetime) -> None:
+        """Delete the note of a run, unless the run has begun again since."""
+        path = self._note_path(dag_id, run_id)
+        noted = _changed_at(path) if path.exists() else None
+        if noted is None or noted < limit.timestamp():
+            path.unlink(missing_ok=True)
 
     def note_run(self, dag_id: str, run_id: str, note: Mapping[str, Any]) -> None:
         """Keep a note beside the reports of a run that has begun. Raises ReportPathError."""

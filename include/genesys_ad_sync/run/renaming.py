@@ -40,7 +40,7 @@ def take_over_former(task: TaskContext, run: RunRecord) -> list[str]:
     if run.dry_run:
         return [f"the first live run takes over what the sync definition {former} has: {_in_words(holdings)}"]
     note = f"took over what the sync definition {former} had: {_in_words(holdings)}"
-    with task.journal.together():
+    with task.journal.together(former, name):
         task.journal.renaming.take_over(former, run=run.key, at=task.clock())
         task.facts[TAKEN_OVER] = note
     task.log(note)

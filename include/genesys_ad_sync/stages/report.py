@@ -44,6 +44,7 @@ from genesys_ad_sync.run.facts import (
 )
 from genesys_ad_sync.run.fail_on import counted_failures
 from genesys_ad_sync.run.failures import failures
+from genesys_ad_sync.run.forgotten import refuse_if_forgotten
 from genesys_ad_sync.run.orphans import note_listed
 from genesys_ad_sync.text import counted
 
@@ -60,6 +61,7 @@ def write_report(task: TaskContext, request: RunRequest) -> tuple[dict[str, Any]
     if run is None:
         document = report_of_failed_start(task, request)
         return document, str(task.reports.write(document))
+    refuse_if_forgotten(task, run)
     rows = _final_rows(task, run)
     document = _document(task, run, rows, Answer.LATER)
     path = str(task.reports.write(document, _member_names(task, run)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from genesys_ad_sync.journal import Journal
@@ -47,6 +47,11 @@ def overview(
 ) -> Overview:
     """Return the overview of a definition. ``dag_ids``: the DAGs whose runs may be shown."""
     status = status_of(journal, name, definition, now)
+    status = replace(
+        status,
+        dags=tuple(dag for dag in status.dags if dag.dag_id in dag_ids),
+        questions=tuple(one for one in status.questions if one.run.partition("/")[0] in dag_ids),
+    )
     waits = tuple(causes(journal, name, new_since=now - NEW))
     live = journal.listings.runs(RunFilter([name], dag_ids, dry_run=False), limit=1)
     full = journal.listings.runs(RunFilter([name], dag_ids, mode=Mode.FULL.value), limit=1)

@@ -80,7 +80,7 @@ class OpenJournal:
         address = journal_address()
         key = address.render_as_string(hide_password=False)
         if key not in self._open:
-            self._open[key] = Journal.open(address, create=False)
+            self._open[key] = Journal.open(address, create=False, upgrade=False)
         return self._open[key]
 
 
