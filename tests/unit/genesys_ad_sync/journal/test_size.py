@@ -186,14 +186,16 @@ def test_large_values_of_ended_runs_are_dropped_but_since_the_last_full_run(jour
         run = begin(journal, f"r{number}", mode=mode)
         journal.facts.put(run, "mapping", {**large, "number": number})
         journal.facts.put(run, "notes", ["small"])
+        journal.facts.put(run, "question", {"asked by": number, **large})  # a report is made of it
         journal.runs.finish(run, "success", T0)
         runs.append(run)
     assert of.housekeeping.forget_large_values(T0 + LARGE_VALUES_KEPT) == 0
     assert of.housekeeping.forget_large_values(T0 + LARGE_VALUES_KEPT + minutes(1)) == 1
     assert journal.facts.of_attempts([run.id for run in runs], "mapping").keys() == {runs[1].id, runs[2].id}
     assert len(journal.facts.of_attempts([run.id for run in runs], "notes")) == 3
+    assert len(journal.facts.of_attempts([run.id for run in runs], "question")) == 3
     with journal.database.engine.connect() as connection:
-        assert connection.execute(text("SELECT count(*) FROM journal_content")).scalar() == 2
+        assert connection.execute(text("SELECT count(*) FROM journal_content")).scalar() == 2 + 3
     assert [value["number"] for value in of.lookups.facts_since(runs[1], "mapping")] == [1, 2]
 
 

@@ -203,6 +203,16 @@ def test_a_deleted_group_leaves_no_members(journal: Journal) -> None:
     assert journal.of(DEFINITION).views.load_with_gone({"g"}).members == {"g": set()}
 
 
+def test_a_group_that_is_deleted_out_of_view_leaves_no_members(journal: Journal) -> None:
+    """Else it would list them for ever, and hold their removals from other groups."""
+    advance(journal, view({"g": "u1", "h": "u1"}))
+    advance(journal, view({"h": "u1"}))
+    assert journal.of(DEFINITION).views.load_with_gone({"g"}).members["g"] == {"u1"}
+    advance(journal, DirectoryView(), before=DirectoryView(), deleted={"g"})
+    assert journal.of(DEFINITION).views.load_with_gone({"g"}).members == {"g": set()}
+    assert journal.of(DEFINITION).views.load().members == {"h": {"u1"}}
+
+
 def test_the_vector_and_the_time_of_each_domain_controller_are_kept(journal: Journal) -> None:
     advance(journal, DirectoryView(), cursor=cursor(vector={"i1": 5_000_000_000}))
     advance(journal, DirectoryView(), cursor=cursor(T0 + minutes(5), domain_controller="dc2.example.com"))

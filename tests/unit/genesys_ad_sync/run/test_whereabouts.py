@@ -174,6 +174,24 @@ def test_a_pod_that_was_moved_with_its_volume_takes_the_file_over_after_a_while(
     journal.refuse_other_host(BERTA, T0 + minutes(5) + STILL_IN_USE)
 
 
+def test_a_time_in_the_future_is_no_sign_of_life(tmp_path: Path) -> None:
+    hosts = Hosts(tmp_path, shared_journal=True)
+    hosts.poll(ANNA)
+    journal, run = hosts.journal(BERTA), hosts.task(ANNA).run
+    journal.runs.finish(run, "success", T0 + minutes(600))
+    journal.refuse_other_host(BERTA, T0 + STILL_IN_USE)
+
+
+def test_a_host_that_writes_for_long_keeps_the_file(tmp_path: Path) -> None:
+    hosts = Hosts(tmp_path, shared_journal=True)
+    hosts.poll(ANNA)
+    journal, run = hosts.journal(BERTA), hosts.task(ANNA).run
+    later = T0 + STILL_IN_USE
+    journal.leases.acquire("org", run.key, "patch", now=later, ttl=minutes(5))
+    with pytest.raises(JournalOfOtherHost):
+        journal.refuse_other_host(BERTA, later + minutes(1))
+
+
 def test_a_retry_on_another_host_takes_the_run_there(tmp_path: Path) -> None:
     hosts = Hosts(tmp_path, shared_journal=True)
     hosts.poll(ANNA)

@@ -58,6 +58,7 @@ def test_the_newest_live_and_full_runs_are_shown(journal: Journal) -> None:
     assert (found.live.run_id, found.full.run_id) == ("r1", "f1")
     mine = overview(journal, DEFINITION, None, dag_ids=[DAG], history=History(), now=T0)
     assert mine.full is None
+    assert {dag.dag_id for dag in mine.status.dags} == {DAG}
 
 
 def test_what_was_written_without_approval_is_beside_the_limit(journal: Journal) -> None:
