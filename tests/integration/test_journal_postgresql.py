@@ -11,7 +11,7 @@ from sqlalchemy import make_url, text
 
 from genesys_ad_sync.errors import JournalConflict, JournalError
 from genesys_ad_sync.journal import Journal, RunKey, database, views
-from tests.support.journal import DEFINITION, advance, begin, view
+from tests.support.journal import DEFINITION, T0, advance, begin, view
 from tests.support.postgresql import postgresql_server, postgresql_url  # noqa: F401 (fixtures)
 from tests.unit.genesys_ad_sync.journal.test_changes import *  # noqa: F403 (all its tests)
 from tests.unit.genesys_ad_sync.journal.test_copying import *  # noqa: F403
@@ -133,3 +133,35 @@ def test_a_definition_that_was_renamed_while_its_view_was_written_keeps_the_othe
     with pytest.raises(JournalConflict):
         advance(journal, view({"b": "u2"}))
     assert journal.of(DEFINITION).views.known_groups() == frozenset()
+
+
+@pytest.mark.parametrize("polling", ["former", DEFINITION])
+def test_a_rename_and_a_poll_wait_for_each_other_in_one_order(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, polling: str
+) -> None:
+    """PostgreSQL ended one of the two with "deadlock detected"."""
+    advance(journal, view({"a": "u1"}), definition="former")
+    advance(journal, view({"a": "u1"}), definition=DEFINITION)
+    write_view, errors = views.write_view, []
+
+    def rename() -> None:
+        try:
+            with journal.together("former", DEFINITION):
+                journal.of(DEFINITION).renaming.take_over("former", run=RunKey("dag", "r"), at=T0)
+        except JournalError as error:
+            errors.append(error)
+
+    renaming = threading.Thread(target=rename)
+
+    def with_a_rename(*given: Any) -> None:
+        write_view(*given)
+        renaming.start()
+        with journal.database.engine.connect() as connection:
+            waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            while renaming.is_alive() and not connection.execute(waiting).scalar():
+                connection.rollback()
+
+    monkeypatch.setattr(views, "write_view", with_a_rename)
+    advance(journal, view({"a": "u1 u2"}), definition=polling)
+    renaming.join()
+    assert errors == []

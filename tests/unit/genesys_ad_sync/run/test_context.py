@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.errors import RunUnknown
+from genesys_ad_sync.errors import JournalError, RunUnknown
 from genesys_ad_sync.journal import Journal, RunKey
 from genesys_ad_sync.journal.runs import Runs
 from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import JOURNAL_RESTORED, NOTES, WHOLE
+from genesys_ad_sync.run.facts import JOURNAL_RESTORED, MAPPING, NOTES, PLAN, WHOLE, StoredMapping, StoredPlan
+from genesys_ad_sync.run.forgotten import refuse_if_forgotten
 from genesys_ad_sync.settings import parse_definition
 from tests.support.journal import T0, begin, journal, journal_url  # noqa: F401 (fixtures)
 
@@ -68,3 +69,19 @@ def test_a_run_that_has_not_begun_is_asked_for_again(journal: Journal, tmp_path:
     with pytest.raises(RunUnknown):
         assert task.run
     assert begin(journal) == task.run
+
+
+# -- what the journal has forgotten -------------------------------------------------------------------
+
+
+def test_a_report_is_not_replaced_by_a_poorer_one(journal: Journal, tmp_path: Path) -> None:
+    """A day after a run's end its mapping is forgotten; the task `report` may be cleared later."""
+    run = begin(journal)
+    _task(journal, tmp_path, run.key).facts[PLAN] = StoredPlan("hash", None, T0)
+    refuse_if_forgotten(_task(journal, tmp_path, run.key), run)  # under way: a later stage says what is missing
+    journal.runs.finish(run, "success", T0)
+    task = _task(journal, tmp_path, run.key)
+    with pytest.raises(JournalError, match=r"Its report stays.* clear the task `poll`"):
+        refuse_if_forgotten(task, task.run)
+    task.facts[MAPPING] = StoredMapping()
+    refuse_if_forgotten(task, task.run)
