@@ -276,6 +276,18 @@ def test_only_the_reports_of_one_dag_are_removed_when_it_is_named(store: ReportS
     assert other.exists()
 
 
+@pytest.mark.parametrize(("noted", "left"), [(40, None), (1, {"host": "anna"})])
+def test_the_note_of_a_run_that_began_again_outlives_its_old_report(
+    store: ReportStore, noted: int, left: dict[str, str] | None
+) -> None:
+    aged(store, 40)
+    store.note_run(DAG, "run-40", {"host": "anna"})
+    at = (NOON - timedelta(days=noted)).timestamp()
+    os.utime(store._note_path(DAG, "run-40"), (at, at))
+    assert store.prune(30, NOON) == 1
+    assert store.noted_run(DAG, "run-40") == left
+
+
 def test_dags_whose_names_become_one_folder_do_not_prune_each_other(store: ReportStore) -> None:
     mine, other = aged(store, 40, dag_id="a b"), aged(store, 41, dag_id="a_b")
     assert mine.parent == other.parent
