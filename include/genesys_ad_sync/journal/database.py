@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -86,20 +87,14 @@ class Database:
     def writing(self, *preparers: str) -> Iterator[Connection]:
         """Open a transaction that writes all of it or nothing.
 
-        There is no other writer at the same time, and nobody who prepares for one of ``preparers``.
+        There is no other writer at the same time, and no preparer of one of ``preparers``.
         """
         if (shared := self._connection_of_block()) is not None:
             yield shared
             return
-        with self._explained(), self.engine.connect() as connection:
-            connection.execution_options(**{WRITES: True})
-            with connection.begin():
-                for of in sorted(preparers):  # before the turn to write, in the order of `preparing`
-                    wait_for_preparers(connection, of)
-                wait_for_writers(connection)
-                if self._refuse is not None:
-                    self._refuse(connection, self.name)
-                yield connection
+        with self._prepared(*preparers) as connection:
+            self._take_turn(connection)
+            yield connection
 
     @contextmanager
     def preparing(self, of: str) -> Iterator[tuple[Connection, Callable[[], None]]]:
@@ -113,17 +108,24 @@ class Database:
             with self.writing() as connection:
                 yield connection, _nothing
             return
+        with self._prepared(of) as connection:
+            yield connection, partial(self._take_turn, connection)
+
+    @contextmanager
+    def _prepared(self, *preparers: str) -> Iterator[Connection]:
+        """Open a transaction with the turn of these preparers, not yet of the writers."""
         with self._explained(), self.engine.connect() as connection:
             connection.execution_options(**{WRITES: True})
             with connection.begin():
-                wait_for_preparers(connection, of)
+                for of in sorted(preparers):
+                    wait_for_preparers(connection, of)
+                yield connection
 
-                def take_turn() -> None:
-                    wait_for_writers(connection)
-                    if self._refuse is not None:
-                        self._refuse(connection, self.name)
-
-                yield connection, take_turn
+    def _take_turn(self, connection: Connection) -> None:
+        """Wait for the other writers, and refuse a journal that is in another place."""
+        wait_for_writers(connection)
+        if self._refuse is not None:
+            self._refuse(connection, self.name)
 
     def _connection_of_block(self) -> Connection | None:
         """Return the connection of `together`, if this thread is within its block."""
@@ -159,17 +161,19 @@ def wait_for_writers(connection: Connection) -> None:
 
     SQLite has already waited at BEGIN IMMEDIATE.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{BUSY_TIMEOUT_SECONDS}s"})
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": WRITERS_LOCK})
+    _wait_for_lock(connection, WRITERS_LOCK)
 
 
 def wait_for_preparers(connection: Connection, of: str) -> None:
     """Wait for the turn to prepare, before the turn to write. SQLite needs none."""
+    _wait_for_lock(connection, int.from_bytes(hashlib.sha256(of.encode()).digest()[:8], "big", signed=True))
+
+
+def _wait_for_lock(connection: Connection, lock: int) -> None:
+    """Hold PostgreSQL's advisory lock of that number until the transaction ends."""
     if connection.dialect.name == "postgresql":
-        key = int.from_bytes(hashlib.sha256(of.encode()).digest()[:8], "big", signed=True)
         connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{BUSY_TIMEOUT_SECONDS}s"})
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": key})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
 
 
 def _nothing() -> None:
