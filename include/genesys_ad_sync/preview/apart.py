@@ -105,12 +105,10 @@ def _answer(order: Order) -> dict[str, Any]:
     try:
         folder = Path(order.folder) if order.folder else None
         definition, changed = with_text(order.installed, order.text, name=order.name, folder=folder)
-        with (
-            tempfile.TemporaryDirectory(prefix="genesys-ad-sync-preview-") as scratch,
-            Journal.open(order.journal, create=False) as journal,
-        ):
+        with Journal.open(order.journal, create=False) as journal:
             now = datetime.fromisoformat(order.now).astimezone(timezone.utc)
-            preview = preview_mapping(journal, definition, changed, Path(scratch), now=now)
+            # the folder that the parent made for this process, and removes
+            preview = preview_mapping(journal, definition, changed, Path(tempfile.gettempdir()), now=now)
             return {"preview": json.loads(as_json(preview))}
     except SettingsError as error:
         return {"error": str(error)}
