@@ -22,6 +22,8 @@ import resource
 import statistics
 import tempfile
 import time
+import uuid
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -35,7 +37,7 @@ from genesys_ad_sync.directory import ldap_controls as ctl
 from genesys_ad_sync.directory.dirsync import CHANGES_FILTER, NOTHING
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.journal import Journal, RunKey
-from genesys_ad_sync.model import GroupPair
+from genesys_ad_sync.model import GroupPair, RunRequest
 from genesys_ad_sync.polling.deletions import read_deletions
 from genesys_ad_sync.polling.poller import DirectoryPoller
 from genesys_ad_sync.run.context import TaskContext
@@ -146,8 +148,8 @@ report: {{path: "file:///nowhere"}}
 """
 
 
-def product(folder: str, connection: dict[str, Any], answers: Any, repeat: int) -> None:
-    """Poll ``repeat`` times with a journal in ``folder``; put the costs into ``answers``."""
+def product(folder: str, connection: dict[str, Any], repeat: int) -> list[Cost]:
+    """Poll ``repeat`` times with a journal in ``folder``."""
     os.environ["AIRFLOW_CONN_ACTIVE_DIRECTORY_DEFAULT"] = json.dumps(connection)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     with (
@@ -165,7 +167,7 @@ def product(folder: str, connection: dict[str, Any], answers: Any, repeat: int) 
                      resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
             )  # fmt: skip
             map_all_groups(task)
-        answers.put(costs)
+        return costs
 
 
 def map_all_groups(task: TaskContext) -> None:
@@ -179,10 +181,13 @@ def _sync(journal: Journal, session: LdapSession) -> TaskContext:
     def unused() -> Any:
         raise AssertionError("reading AD needs nothing else")
 
+    definition, key = parse_definition(DEFINITION), RunKey("benchmark", uuid.uuid4().hex)
+    mine = journal.of(definition.name)
+    mine.runs.begin(key, definition.name, RunRequest(run_type="manual"), datetime.now(timezone.utc))
     return TaskContext(
-        definition=parse_definition(DEFINITION),
-        journal=journal.of(parse_definition(DEFINITION).name),
-        key=RunKey("benchmark", "run"),
+        definition=definition,
+        journal=mine,
+        key=key,
         task_key="poll",
         directory=lambda: session,
         client=unused,
@@ -206,13 +211,8 @@ class Comparison:
         self._context = multiprocessing.get_context("spawn")  # a fresh process: its memory is its own
 
     def product(self, repeat: int = 1, account: Account = "reader") -> list[Cost]:
-        answers = self._context.Queue()
-        arguments = (str(self.folder), self.directory.connection(account), answers, repeat)
-        process = self._context.Process(target=product, args=arguments)
-        process.start()
-        costs: list[Cost] = answers.get(timeout=600)
-        process.join()
-        return costs
+        with ProcessPoolExecutor(1, self._context) as process:
+            return process.submit(product, str(self.folder), self.directory.connection(account), repeat).result()
 
     @contextmanager
     def bare(self) -> Iterator[Bare]:
