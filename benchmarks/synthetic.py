@@ -135,6 +135,8 @@ def definition_for(folder: Path, **more: Any) -> SyncDefinition:
             "removals_percent": 100,
             "per_run": 10**6,
             "per_day": 10**7,
+            "additions": 10**6,
+            "additions_per_run": 10**6,
             "new_pairs": "allow",
         },
         "report": {"path": (folder / "reports").as_uri()},
