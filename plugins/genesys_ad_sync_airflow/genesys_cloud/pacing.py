@@ -154,6 +154,7 @@ class _Window:
         self._answered_at = 0.0
         self._length = DEFAULT_WINDOW
         self._is_assumed = False  # no answer has shown it yet
+        self._previous_end: float | None = None  # of the window before, as answers showed it
 
     def learn(self, count: int, now: float, reset: float) -> None:
         """Learn from an answer that named this limit."""
@@ -174,9 +175,18 @@ class _Window:
             self.ends = min(known, ends)
             self.count = max(self.count, count)
         self._is_assumed = False
+        self._learn_length(count, ends, reset)
+
+    def _learn_length(self, count: int, ends: float, reset: float) -> None:
+        """Learn the window's length from an answer.
+
+        Where many workers begin together, none may see the beginning of a window. Two ends are no closer than a length.
+        """
         if self.allowed and count <= self.allowed * FROM_ITS_BEGINNING:
-            self._length = max(reset, 1.0)
-        self._length = max(self._length, reset)
+            self._length = reset
+        if self._previous_end is not None:
+            self._length = min(self._length, ends - self._previous_end)
+        self._length = max(self._length, reset, 1.0)
 
     def begin_again(self, now: float) -> None:
         """Begin the next window as if now, until an answer shows more.
@@ -187,6 +197,8 @@ class _Window:
         self._is_assumed = True
 
     def _begin(self, now: float, ends: float) -> None:
+        if not self._is_assumed:
+            self._previous_end = self.ends
         self.ends, self.count, self.answered, self._before_us = ends, 0, 0, 0
         self._answered_at = now
 

@@ -135,6 +135,19 @@ def test_the_more_others_there_are_the_less_may_be_under_way_unseen() -> None:
     assert clock.slept == [0.5]
 
 
+def test_a_worker_that_sees_no_beginning_of_a_window_learns_its_length_from_two_ends() -> None:
+    """Windows of 12 s, of which others have used 100 of 300 before the first answer of each."""
+    clock = FakeClock()
+    pacer = new_pacer(clock, reserve=0.1)
+    for _ in range(3):
+        pacer.observe(budget(count=100, allowed=300, reset=12))
+        clock.now += 12
+    pacer.observe(budget(count=150, allowed=300, reset=12))
+    clock.slept.clear()
+    pacer.before()
+    assert clock.slept != []  # more than half of the budget is used at the beginning: the rest is spread
+
+
 def test_what_was_used_before_we_came_is_nobodys_present_pace() -> None:
     """Each task has a pacer of its own; the tasks before it used the same budget, and are over."""
     clock = FakeClock()
