@@ -4,14 +4,16 @@
 
 For each size and share of orphans: requests, seconds, peak memory, and growth of the journal and size of the report, of
 the first idle run and of the tenth. The runs are scheduled ones; a first run has compared everything. There is no rate
-limit. Each measurement is in a process of its own; the sandbox is another process.
+limit. The first run and the idle ones are in a process of their own; the sandbox is another process.
 
 Claimed: at most 3 requests for up to 500 Genesys groups and one for each further 500; a journal that grows by less than
-20 KB per run, whatever the number of orphans.
+20 KB per run, whatever the number of orphans. The first idle run also stores the mapping, which has baselines now; a
+run stores it again when it has changed, and it is forgotten a day after the run.
 """
 
 from __future__ import annotations
 
+import base64
 import math
 import multiprocessing
 import resource
@@ -19,17 +21,25 @@ import sqlite3
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmarks.synthetic import DAG_ID, SyntheticRuns, be_quiet, genesys_seed
 from sandbox.genesys_cloud import SandboxOptions, spawn
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+Result = TypeVar("Result")
 PER_GROUP, GROUPS_PER_PERSON = 200, 10
 SHARES = (0, 5, 20)  # percent of the people who have no Genesys user
 RUNS = 10
 MOST_REQUESTS, MOST_JOURNAL = 3, 20_000
+MAPPING_PER_GROUP = 250  # bytes
+FERNET_KEY = base64.urlsafe_b64encode(bytes(32))  # the same in each process
 GROUPS_PER_REQUEST = 500
 
 
@@ -55,19 +65,34 @@ def people_in(memberships: int) -> int:
     return max(PER_GROUP, memberships // GROUPS_PER_PERSON)
 
 
-def measure(memberships: int, share: int, connection: dict[str, Any], answers: Any) -> None:
-    """Make the first run and ten idle ones; put the first and the last idle run, and the peak memory in MB."""
-    be_quiet()
-    with tempfile.TemporaryDirectory() as folder, SyntheticRuns(Path(folder), connection, limits=_no_limits()) as runs:
-        runs.tell(members_of(memberships))
+def first_run(folder: str, memberships: int, share: int, connection: Mapping[str, Any]) -> int:
+    """Compare everything once; return the number of orphans."""
+    with _runs(folder, memberships, connection) as runs:
         document = runs.run()
-        if document["failures"] or document["held"] or bool(document["orphans"]) is not bool(share):
-            raise AssertionError(f"first run: {document['failures']} failed, {document['held']} held")
+    if document["failures"] or document["held"] or bool(document["orphans"]) is not bool(share):
+        raise AssertionError(f"first run: {document['failures']} failed, {document['held']} held")
+    return int(document["orphans"])
+
+
+def idle_runs(folder: str, memberships: int, orphans: int, connection: Mapping[str, Any]) -> tuple[list[Idle], float]:
+    """Make the idle runs; return their costs, and the peak of this process in MB.
+
+    The invented directory is a part of the memory.
+    """
+    with _runs(folder, memberships, connection) as runs:
+        runs.go_on(after=1)
         idle = [idle_run(runs, Path(folder)) for _ in range(RUNS)]
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        if any(one.waiting != document["orphans"] for one in idle):
-            raise AssertionError(f"{idle[-1].waiting} of {document['orphans']} orphans are open")
-        answers.put((idle[0], idle[-1], peak))
+    if any(one.waiting != orphans for one in idle):
+        raise AssertionError(f"{idle[-1].waiting} of {orphans} orphans are open")
+    return idle, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@contextmanager
+def _runs(folder: str, memberships: int, connection: Mapping[str, Any]) -> Iterator[SyntheticRuns]:
+    be_quiet()
+    with SyntheticRuns(Path(folder), connection, fernet_key=FERNET_KEY, limits=_no_limits()) as runs:
+        runs.tell(members_of(memberships))
+        yield runs
 
 
 def _no_limits() -> dict[str, int]:
@@ -100,9 +125,13 @@ def journal_size(folder: Path) -> int:
         connection.close()
 
 
+def in_a_process(work: Callable[..., Result], *args: Any) -> Result:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(work, *args).result()
+
+
 def main() -> int:
     be_quiet()
-    context = multiprocessing.get_context("spawn")
     failed = []
     print(
         f"{'memberships':>12}{'groups':>8}{'orphans':>9}{'MB peak':>9}   requests, seconds, journal, report: 1st | 10th"
@@ -112,12 +141,12 @@ def main() -> int:
         for share in SHARES:
             known = people - people * share // 100
             seed = genesys_seed(known, {g: [] for g in range(groups)})
-            with spawn(seed, SandboxOptions(rate_allowed=None, max_groups_per_user=None)) as sandbox:
-                answers = context.Queue()
-                process = context.Process(target=measure, args=(memberships, share, sandbox.connection(), answers))
-                process.start()
-                first, last, peak = answers.get(timeout=3600)
-                process.join()
+            options = SandboxOptions(rate_allowed=None, max_groups_per_user=None)
+            with spawn(seed, options) as sandbox, tempfile.TemporaryDirectory() as folder:
+                of = (folder, memberships)
+                orphans = in_a_process(first_run, *of, share, sandbox.connection())
+                idle, peak = in_a_process(idle_runs, *of, orphans, sandbox.connection())
+            first, last = idle[0], idle[-1]
             runs = " | ".join(
                 f"{one.requests:>3}{one.seconds:>7.2f}{one.journal:>8}{one.report:>7}" for one in (first, last)
             )
@@ -126,7 +155,7 @@ def main() -> int:
             for name, one in (("first", first), ("tenth", last)):
                 if one.requests > most:
                     failed.append(f"{memberships}, {share} %, {name}: {one.requests} requests, more than {most}")
-                if one.journal > MOST_JOURNAL:
+                if one.journal > MOST_JOURNAL + (MAPPING_PER_GROUP * groups if name == "first" else 0):
                     failed.append(f"{memberships}, {share} %, {name}: the journal grows by {one.journal} bytes")
     for text in failed:
         print(f"NOT MET: {text}")
