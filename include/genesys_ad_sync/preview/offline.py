@@ -200,8 +200,10 @@ class RecordedGenesys(GenesysGateway):
     # -- what the journal has -------------------------------------------------------------------------
 
     def _newest_mapping(self, full: RunRecord) -> StoredMapping:
-        mapping = MAPPING.adapter.validate_python(self._journal.lookups.facts_since(full, MAPPING.key)[-1])
-        assert mapping is not None  # noqa: S101  for mypy
+        stored = self._journal.lookups.facts_since(full, MAPPING.key)
+        mapping = MAPPING.adapter.validate_python(stored[-1]) if stored else None
+        if mapping is None:
+            raise NotRecorded(_NO_FULL_RUN)
         return mapping
 
     def _known_users(self) -> dict[str, GenesysUser]:
