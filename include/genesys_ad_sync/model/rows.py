@@ -53,6 +53,7 @@ ABOUT_KEYS = frozenset(
         "limit",  # the exceeded limit in words
         "on_excess",  # the definition's `limits.on_excess`, where it asks nobody
         "asked_by",  # run_id of the run that asks about it already
+        "gone",  # those of the rivals that no AD group lists any more
         "group",  # the AD group, by name
         "former_group",  # the Genesys group that this AD group fed before, by name
         "member",  # the member as Genesys Cloud shows it: name, mail, user name

@@ -224,6 +224,7 @@ def planning_context(
     ``decisions``: see `PlanContext.objections`. ``links``: see `link_moves`.
     """
     people = task.journal.views.users(users)
+    deleted = task.journal.views.deleted_users()
     assert run.polled_at is not None  # noqa: S101  for mypy
     return PlanContext(
         observed_at=run.polled_at,
@@ -237,7 +238,8 @@ def planning_context(
         remarks=links.remarks if links else {},
         groups=task.journal.views.groups(groups),
         users=people,
-        deleted_users=task.journal.views.deleted_users(),
+        deleted_users=deleted,
+        gone_users=frozenset(task.journal.views.gone_users(people)) - deleted,
         mirror_once=task.facts[MIRROR_ONCE],
         protected_names=protection.former_names(task),
         groups_hidden=bool(task.facts[HIDDEN_GROUPS]),
@@ -314,6 +316,7 @@ def _inputs(
     losses = losses_of(task)
     groups |= {guid for loss in losses for guid in loss.group_guids}
     users |= {loss.user_guid for loss in losses}
+    users |= {rival.guid for match in matches.values() for rival in match.rivals if rival.guid}
     links = link_moves(task, matches)
     context = planning_context(task, run, groups, users | matches.keys(), decisions.standing, links)
     return PlanInputs(

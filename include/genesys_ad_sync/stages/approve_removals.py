@@ -45,7 +45,10 @@ from genesys_ad_sync.run.facts import (
 from genesys_ad_sync.run.questions import ended_accounts, subjects
 from genesys_ad_sync.run.targets import target_of
 
-_LINK_STAYS = "not every group of this person was approved: the link stays as it is, and no later run asks again"
+_LINK_STAYS = (
+    "not every group of this person was approved, or of the person whose Genesys user it was to take: the link stays "
+    "as it is, and no later run asks again"
+)
 _HELD_ON_CHANGES = {Reason.SCOPE_CHANGED, Reason.OTHER_DOMAIN_CONTROLLER, Reason.MAPPING_CHANGED}
 """Reasons that the journal keeps on the changes, until a person approves them."""
 
