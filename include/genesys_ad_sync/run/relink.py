@@ -145,9 +145,7 @@ def prepare(task: TaskContext, matches: Mapping[Guid, Match]) -> dict[Guid, Matc
     return together
 
 
-def _by_rules(
-    task: TaskContext, guid: Guid, links: Mapping[Guid, Link], named: Mapping[str, Guid]
-) -> str | None:
+def _by_rules(task: TaskContext, guid: Guid, links: Mapping[Guid, Link], named: Mapping[str, Guid]) -> str | None:
     """Return the Genesys user that the rules find for an account without its link.
 
     None: the link stays, unless another account takes it. ``named``: Genesys users that a person gives to an account.
