@@ -142,6 +142,16 @@ def test_what_was_undone_stays_so_under_the_new_name(waiting: Pipeline) -> None:
     assert members(waiting, "Voice") == {"ann", "mia"}
 
 
+@pytest.mark.parametrize("named", ["removes", "genesys_ad_group_sync__sales/removes"])
+def test_a_run_of_the_former_name_can_be_undone_once_the_key_is_gone_from_the_file(
+    waiting: Pipeline, named: str
+) -> None:
+    approve(waiting, "removes")
+    renamed(waiting, formerly="sales").run("takes over")
+    assert approve(renamed(waiting), "undo", undo_run=named)["successes"] == 2
+    assert members(waiting, "Voice") == {"ann", "bob", "cid", "mia"}
+
+
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_the_former_file_must_be_gone(waiting: Pipeline, dry_run: bool) -> None:
     renamed(waiting, formerly="sales")
