@@ -139,11 +139,17 @@ class JournalMoved(JournalError):
 
 
 class JournalOutdated(JournalError):
-    """The tables are of an older version, and were opened only to look. The next run upgrades them."""
+    """The tables are of an older version, and were opened only to look.
+
+    The next run upgrades them.
+    """
 
 
 class NotRecorded(JournalError):
-    """The journal can be read, but no run has recorded what is asked. The text names no place."""
+    """The journal can be read, but no run has recorded what is asked.
+
+    The text names no place.
+    """
 
 
 class RunUnknown(JournalError):

@@ -46,7 +46,7 @@ def test_an_account_that_was_made_anew_is_held_until_a_person_settles_it_as_the_
     for mode in ("auto", "full"):
         [row] = [row for row in limited.run(mode=mode)["details"] if row["reason"] == "ambiguous"]
         assert (row["action"], row["status"], row["rivals"][0]["guid"]) == ("add", "held", old)
-        assert "No AD group lists that account any more." in row["remedy"]
+        assert "No AD group lists it any more." in row["remedy"]
         assert "exclude" not in row["remedy"]
     entry = row["remedy"].partition("relink: ")[2].removesuffix(".")
     assert entry == f"{new}={genesys_id('cid')}"

@@ -27,7 +27,7 @@ from sandbox.directory_objects import (
     RemoveMember,
     SetAttributes,
 )
-from tests.support.pipeline import Pipeline, set_connection
+from tests.support.pipeline import Pipeline, definition_for, set_connection
 from tests.support.small_company import definition_keys, genesys_id, members, rows, small
 
 __all__ = ["small"]
@@ -144,7 +144,6 @@ def test_what_was_settled_is_listed_again_with_who_did_it_and_not_done_again(rea
     assert len(ready.genesys.writes()) == writes
 
 
-@pytest.mark.parametrize("backwards", [False, True])
 def test_a_window_may_be_the_first_run_of_all(small: Pipeline) -> None:
     """It sets no baseline and takes nothing over: the first live run compares everything as if it were the first."""
     small.genesys.change_members(genesys_id("Voice"), add=[genesys_id("ann")])
@@ -164,6 +163,7 @@ def test_a_window_may_be_the_first_run_of_all(small: Pipeline) -> None:
     assert rows(small.run()) == [("remove", "ann", "success", None, None)]
 
 
+@pytest.mark.parametrize("backwards", [False, True])
 def test_missed_windows_in_either_order_end_in_the_same_membership(ready: Pipeline, backwards: bool) -> None:
     cuts = [end_of_first(ready)]
     for changes in (

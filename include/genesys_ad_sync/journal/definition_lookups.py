@@ -239,7 +239,10 @@ class DefinitionLookups(DefinitionStore):
         return found
 
     def last_results(self) -> tuple[RunRecord, list[GroupResult]] | None:
-        """Return what the last run in mode full saw that looked at all Genesys groups, and that run."""
+        """Return what the last complete look in mode full saw, and its run.
+
+        Such a run looked at all Genesys groups.
+        """
         with self._database.reading() as connection:
             row = last_complete_look(connection, self._definition)
             if row is None:

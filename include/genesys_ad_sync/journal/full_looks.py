@@ -20,9 +20,9 @@ OF_A_LOOK = ("mapping", "matches", "owners")
 
 
 def full_looks(definition: str) -> Select[Any]:
-    """Select the ended runs in mode full that made a plan of their own, the newest first.
+    """Select the ended runs in mode full that made a plan of their own.
 
-    An undo looks at what it takes back, and at nothing else.
+    The newest comes first. An undo looks at what it takes back, and at nothing else.
     """
     planned = exists().where(_FACT.run == _RUN.id, _FACT.key == "plan")
     undo = exists().where(_FACT.run == _RUN.id, _FACT.key == "undo", _FACT.value.is_not(None))

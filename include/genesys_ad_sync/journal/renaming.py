@@ -81,7 +81,9 @@ class Renaming(DefinitionStore):
             }
 
     def decided_in_groups_given_up(self, others: Collection[str], genesys_group_ids: Collection[str]) -> dict[str, int]:
-        """Return how many decisions of people other definitions have in Genesys groups that they feed no more.
+        """Return how many decisions of people other definitions left behind.
+
+        They are about Genesys groups that these definitions feed no more.
 
         :param genesys_group_ids: only these Genesys groups count.
         """

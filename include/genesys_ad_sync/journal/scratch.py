@@ -84,6 +84,9 @@ def _which(connection: Connection, table: Table, now: datetime) -> tuple[ColumnE
 
 
 def _last_complete_looks(connection: Connection) -> list[int]:
-    """Return the ids of the runs by which a plan without network goes, one for each definition at most."""
+    """Return the ids of the runs by which a plan without network goes.
+
+    There is one for each definition at most.
+    """
     found = (last_complete_look(connection, name) for name in connection.scalars(select(_RUN.definition).distinct()))
     return [row.id for row in found if row is not None]

@@ -190,7 +190,7 @@ class PlanContext:
     ``scope``: what the definition reads of AD, as far as it decides memberships.
     ``losses``: what the poll did not believe to be gone.
     ``protected_names``: Genesys group id -> names by which `protect:` found it, now or once.
-    ``gone_users``: accounts that no AD group in view lists any more, without a tombstone that was seen.
+    ``gone_users``: rivals that no AD group in view lists any more.
     """
 
     observed_at: datetime

@@ -107,7 +107,7 @@ def _row(proposal: Proposal, verdict: Verdict, changes: Sequence[Change], facts:
 
 
 def _about_rivals(verdict: Verdict, context: PlanContext) -> dict[str, str]:
-    """Return which accounts of an ambiguous row are in no AD group in view any more."""
+    """Return the rivals of an ambiguous row that no AD group lists any more."""
     if verdict.reason is not Reason.AMBIGUOUS:
         return {}
     gone = dict.fromkeys(rival.guid for rival in verdict.rivals if rival.guid in context.gone_users)

@@ -51,10 +51,11 @@ def _ambiguous(row: Row) -> str:
     start = f"Claimed by AD account {', '.join(accounts)} too. " if accounts else ""
     if not accounts and len(users) > 1:
         start = f"Several Genesys users fit: {', '.join(users)}. "
-    if accounts and ", ".join(accounts) == row.about.get("gone"):  # there is no account any more to be edited or named
+    if accounts and ", ".join(accounts) == row.about.get("gone"):  # it may have the same name, so nobody is excluded
         return (
-            f"{start}No AD group lists that account any more. A guess: it was deleted and made anew, and the account of "
-            f"the connection may not see deleted objects. If both are the same person: {_relink(row, users[:1])}"
+            f"{start}No AD group lists it any more. If it still exists, make the values under users: unique. If it was "
+            "deleted, which cannot be known without the right to see deleted objects, settle it: "
+            f"{_relink(row, users[:1])}"
         )
     exclude = ", name the other account under exclude: users" if accounts else ""
     return f"{start}Make the values under users: unique{exclude}, or settle it: {_relink(row, users[:1])}"

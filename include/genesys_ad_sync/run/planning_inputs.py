@@ -224,7 +224,6 @@ def planning_context(
     ``decisions``: see `PlanContext.objections`. ``links``: see `link_moves`.
     """
     people = task.journal.views.users(users)
-    deleted = task.journal.views.deleted_users()
     assert run.polled_at is not None  # noqa: S101  for mypy
     return PlanContext(
         observed_at=run.polled_at,
@@ -238,8 +237,7 @@ def planning_context(
         remarks=links.remarks if links else {},
         groups=task.journal.views.groups(groups),
         users=people,
-        deleted_users=deleted,
-        gone_users=frozenset(task.journal.views.gone_users(people)) - deleted,
+        deleted_users=task.journal.views.deleted_users(),
         mirror_once=task.facts[MIRROR_ONCE],
         protected_names=protection.former_names(task),
         groups_hidden=bool(task.facts[HIDDEN_GROUPS]),
@@ -316,9 +314,9 @@ def _inputs(
     losses = losses_of(task)
     groups |= {guid for loss in losses for guid in loss.group_guids}
     users |= {loss.user_guid for loss in losses}
-    users |= {rival.guid for match in matches.values() for rival in match.rivals if rival.guid}
+    rivals = {rival.guid for match in matches.values() for rival in match.rivals if rival.guid}
     links = link_moves(task, matches)
-    context = planning_context(task, run, groups, users | matches.keys(), decisions.standing, links)
+    context = planning_context(task, run, groups, users | rivals | matches.keys(), decisions.standing, links)
     return PlanInputs(
         work=work,
         targets=targets,
@@ -331,6 +329,7 @@ def _inputs(
             user_states=states,
             limits=_limit_facts(task, run, targets),
             losses=losses,
+            gone_users=frozenset(rivals - task.journal.lookups.groups_with_member(rivals).keys()),
             client_refused=any(one.kind is RefusalKind.CLIENT for one in task.journal.refusals.all()),
         ),
         fence=fence,

@@ -69,8 +69,8 @@ def note_left_behind(task: TaskContext, genesys_group_ids: Collection[str]) -> N
     for other, decisions in renaming.decided_in_groups_given_up(others - gone, genesys_group_ids).items():
         task.note(
             f"the sync definition {other} has {counted(decisions, 'decision')} of people (undone or rejected) in "
-            f"Genesys groups that {name} feeds now. They do not bind {name}: decide again where a change of {name} goes "
-            f"against one"
+            f"Genesys groups that {name} feeds now. They do not bind {name}: decide again where a change of {name} "
+            "goes against one"
         )
 
 

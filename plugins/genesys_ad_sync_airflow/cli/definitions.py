@@ -29,7 +29,10 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @dataclass(frozen=True)
 class Loaded:
-    """The definitions of a folder. ``wrong``: what is wrong with those that cannot be read, by name."""
+    """The definitions of a folder.
+
+    ``wrong``: what is wrong with those that cannot be read, by name.
+    """
 
     definitions: dict[str, SyncDefinition]
     wrong: dict[str, str]

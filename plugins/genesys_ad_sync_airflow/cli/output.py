@@ -33,7 +33,10 @@ _DURATION = TypeAdapter(timedelta)
 
 
 def write_whatever_the_terminal_takes() -> None:
-    """Let no name or sign end a command: a letter that the terminal lacks is printed in an escaped form."""
+    """Let no name or sign end a command.
+
+    A letter that the terminal lacks is printed in an escaped form.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

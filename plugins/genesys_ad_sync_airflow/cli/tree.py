@@ -99,7 +99,7 @@ def _say_error(error: Exception, args: Sequence[str]) -> None:
 
 
 def _in_words(error: Exception) -> str | None:
-    """Return the text of an error for people; None: it is a defect of the program."""
+    """Return the text of an error for people; None: it is a defect."""
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, GroupSyncError):
@@ -115,7 +115,10 @@ def _in_words(error: Exception) -> str | None:
 
 
 def _connection_not_found() -> tuple[type[Exception], ...]:
-    """Return Airflow's error for a connection that does not exist; nothing where Airflow was not loaded."""
+    """Return Airflow's error for a connection that does not exist.
+
+    Nothing where Airflow was not loaded.
+    """
     module = sys.modules.get("airflow.sdk.exceptions")
     return () if module is None else (module.AirflowNotFoundException,)
 

@@ -40,9 +40,9 @@ def test_an_account_that_was_made_anew_is_settled_by_a_relink_alone() -> None:
     """The old account cannot be edited, and a pattern under exclude: would exclude the new one of the same name."""
     made = text(Reason.AMBIGUOUS, Rival("old", "x"), about={"gone": "old"})
     assert made == (
-        "Claimed by AD account old too. No AD group lists that account any more. A guess: it was deleted and made "
-        "anew, and the account of the connection may not see deleted objects. If both are the same person: trigger "
-        "the DAG with relink: ann=x."
+        "Claimed by AD account old too. No AD group lists it any more. If it still exists, make the values under "
+        "users: unique. If it was deleted, which cannot be known without the right to see deleted objects, settle it: "
+        "trigger the DAG with relink: ann=x."
     )
     assert "exclude: users" in text(Reason.AMBIGUOUS, Rival("old", "x"), Rival("bob", "x"), about={"gone": "old"})
 
