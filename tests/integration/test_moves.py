@@ -173,3 +173,8 @@ def test_a_run_under_the_former_name_that_is_still_at_work_sends_nothing_more(wa
     waiting.definition, waiting.dag_id = former, dag_id
     waiting.patch(run_id, planned)
     assert "fay" not in members(waiting, "Voice")
+    waiting.report(run_id)
+    approve(renamed(waiting, formerly="sales"), "takes over")
+    assert "fay" in members(waiting, "Voice")
+    later = waiting.run("later")
+    assert (later["mode"], [note for note in later["notes"] if "took over" in note]) == ("changes", [])

@@ -14,6 +14,7 @@ from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
 from genesys_ad_sync.journal.pairs import void_baselines
 from genesys_ad_sync.model import Decision, RowKey, RunKey
 
+_BOOKKEEPING = (tables.definition, tables.waiting, tables.housekeeping)
 _VIEW = (tables.cursor, tables.known_dc, tables.group, tables.user, tables.membership)
 _GRANT = tables.grant.c
 _CHANGE = tables.change.c
@@ -39,10 +40,11 @@ class Renaming(DefinitionStore):
     def holdings(self, former: str) -> Holdings | None:
         """Return the holdings under another name.
 
-        None: the journal has nothing at all under that name, not even a run.
+        None: the journal has nothing under that name, not even a run. What a last task under it noted for itself
+        after it was taken over is nothing.
         """
         with self._database.reading() as connection:
-            if not any(_has(connection, table, former) for table in _tables() if table is not tables.definition):
+            if not any(_has(connection, table, former) for table in _tables() if table not in _BOOKKEEPING):
                 return None
             return Holdings(
                 connection.execute(

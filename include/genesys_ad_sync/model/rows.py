@@ -47,7 +47,7 @@ ABOUT_KEYS = frozenset(
         "ask",  # "yes": Active Directory cannot decide any more, so a person is asked
         "rule",  # the rule of the definition, as it is written there
         "value",  # the value that was looked up
-        "account",  # guid of the AD account that a Genesys user belonged to
+        "account",  # guid of the AD account that a Genesys user belonged to, or that no undo puts back
         "former_user",  # Genesys user of the link so far
         "new_user",  # Genesys user of the link from now on
         "limit",  # the exceeded limit in words

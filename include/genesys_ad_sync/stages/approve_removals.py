@@ -266,7 +266,8 @@ def _decided(row: Row, decision: Decision, run: RunRecord, approval: StoredAppro
     if decision is Decision.REJECTED:
         about = Objection(Reason.REJECTED, run.key, approval.at, last_change=0, by=approval.by).about
         return replace(row, status=Status.HELD, reason=Reason.REJECTED, error=None, about=about)
-    return replace(row, error="nobody answered; a later run asks again")
+    again = "undo the run once more to be asked" if row.undoes_run else "a later run asks again"
+    return replace(row, error=f"nobody answered; {again}")
 
 
 def _with_approved_lanes(task: TaskContext, rows: Sequence[Row]) -> list[Row]:

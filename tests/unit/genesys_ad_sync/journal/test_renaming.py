@@ -87,6 +87,18 @@ def test_questions_under_the_former_name_are_closed(journal: Journal) -> None:
     assert journal.of(NEW).questions.open_elsewhere(now) == {}
 
 
+def test_what_the_last_task_under_the_former_name_notes_for_itself_is_taken_over_by_no_other_run(
+    journal: Journal,
+) -> None:
+    """A second take-over would compare every group in full again, and say that it took over nothing."""
+    _live(journal, OLD, "ann")
+    _take(journal)
+    former = journal.of(OLD)
+    former.waiting.note_listed(RunKey("dag_old", "live"))
+    former.housekeeping.note_done("dag_old", T0)
+    assert journal.of(NEW).renaming.holdings(OLD) is None
+
+
 def test_tasks_under_the_former_name_are_stopped(journal: Journal) -> None:
     _live(journal, OLD, "ann")
     _take(journal)
