@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, exists, select
+from sqlalchemy import Connection, Select, String, cast, exists, select
 from sqlalchemy import Row as Record
 
 from genesys_ad_sync.journal import tables
@@ -25,7 +25,8 @@ def full_looks(definition: str) -> Select[Any]:
     The newest comes first. An undo looks at what it takes back, and at nothing else.
     """
     planned = exists().where(_FACT.run == _RUN.id, _FACT.key == "plan")
-    undo = exists().where(_FACT.run == _RUN.id, _FACT.key == "undo", _FACT.value.is_not(None))
+    # every run stores this fact: JSON's null where it undoes none
+    undo = exists().where(_FACT.run == _RUN.id, _FACT.key == "undo", cast(_FACT.value, String) != "null")
     ended = (_RUN.definition == definition, _RUN.mode == "full", _RUN.finished_at.is_not(None))
     return select(tables.run).where(*ended, planned, ~undo).order_by(_RUN.id.desc())
 

@@ -13,7 +13,7 @@ from genesys_ad_sync.journal import Journal, RunKey
 from genesys_ad_sync.journal.housekeeping import LARGE_VALUES_KEPT
 from genesys_ad_sync.journal.scratch import _copy
 from genesys_ad_sync.model import GroupResult, Mode
-from genesys_ad_sync.run.facts import PLAN, StoredPlan
+from genesys_ad_sync.run.facts import PLAN, UNDO, StoredPlan
 from genesys_ad_sync.views.person import explain_genesys_user
 from genesys_ad_sync.views.search import find_people
 from tests.support.journal import DEFINITION, T0, begin, journal, journal_url  # noqa: F401 (fixtures)
@@ -35,7 +35,7 @@ def limited_to_some_groups(journal: Journal) -> None:
 
 def undid_another_run(journal: Journal) -> None:
     run = begin(journal, "undo", mode=Mode.FULL)
-    journal.facts.put(run, "undo", ["dag", "r1"])
+    journal.facts.put(run, UNDO.key, UNDO.adapter.dump_python(RunKey("dag", "r1"), mode="json"))
     journal.figures.save_groups(run, [GroupResult("G-voice", "Voice", ("voice",), False, 3, None, 0, 0, None)])
     finish(journal, run)
 
@@ -49,6 +49,8 @@ def seen(journal: Journal) -> Journal:
     poll(journal, {"voice": "ann", "chat": "bob"})
     map_groups(journal, "voice", "chat")
     looked_at(journal, "voice", **{"U-mia": "Mia Manual"})
+    look = journal.runs.get(RunKey("dag", "full-voice"))
+    journal.facts.put(look, UNDO.key, UNDO.adapter.dump_python(None, mode="json"))  # as each run does
     return journal
 
 
