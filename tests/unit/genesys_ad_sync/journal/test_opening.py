@@ -338,10 +338,12 @@ def test_who_only_looks_upgrades_nothing_and_is_told_what_does(journal: Journal,
         assert tables_version(connection) == "0019"
 
 
-def test_who_only_looks_opens_a_current_journal_and_makes_none(journal: Journal, journal_url: str) -> None:
+def test_who_only_looks_opens_a_current_journal_and_makes_none(
+    journal: Journal, journal_url: str, tmp_path: Path
+) -> None:
     Journal.open(journal_url, create=False, upgrade=False).close()
     with pytest.raises(JournalMissing):
-        Journal.open(f"{journal_url}.not-there", create=False, upgrade=False)
+        Journal.open(f"sqlite:///{tmp_path / 'not-there.db'}", create=False, upgrade=False)
 
 
 def test_tables_of_a_newer_version_are_not_called_old(journal: Journal, journal_url: str) -> None:
