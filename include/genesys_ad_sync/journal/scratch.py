@@ -75,7 +75,7 @@ def _which(connection: Connection, table: Table, now: datetime) -> tuple[ColumnE
         live = select(_RUN.id).where(_RUN.dry_run.is_(False)).order_by(_RUN.id.desc()).limit(_LAST_RUNS)
         last = list(connection.scalars(live))
         looks = _last_complete_looks(connection)
-        some = [table.c.run.in_([*last, *looks])]
+        some: list[ColumnElement[bool]] = [table.c.run.in_([*last, *looks])]
         some += [table.c.run >= oldest] if oldest else []
         if looks and table is tables.fact:  # what later runs have seen since
             some.append((table.c.run >= min(looks)) & table.c.key.in_(OF_A_LOOK))

@@ -306,10 +306,11 @@ def _decided(inverse: Row, present: Present, definition: SyncDefinition, context
     return dataclasses.replace(inverse, status=status, reason=reason, error=error, about=about)
 
 
-def _about_account(
-    row: Row, reason: Reason | None, accounts: Mapping[Guid, str]
-) -> tuple[str | None, dict[str, str]]:
-    """Return why nobody may be put back through the account of a row, and what the row is about."""
+def _about_account(row: Row, reason: Reason | None, accounts: Mapping[Guid, str]) -> tuple[str | None, dict[str, str]]:
+    """Return why nobody may be put back through the account of a row.
+
+    The second value is what the row is about.
+    """
     error = accounts.get(row.user_guid or "") if reason is Reason.AGAINST_AD else None
     return error, {"account": row.user_guid} if error and row.user_guid else {}
 

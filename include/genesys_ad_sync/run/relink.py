@@ -280,7 +280,7 @@ def decisions(task: TaskContext, by_row: Mapping[str, Decision]) -> dict[str, De
     return given
 
 
-def _giving_up(relink: Relink, relinks: Iterable[Relink]) -> list[Relink]:
+def _giving_up(relink: Relink, relinks: tuple[Relink, ...]) -> list[Relink]:
     """Return those whose present Genesys user this one takes."""
     return [other for other in relinks if other.guid != relink.guid and other.former == relink.new]
 

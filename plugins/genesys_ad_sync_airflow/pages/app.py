@@ -99,7 +99,7 @@ def _failed(request: Request, error: Exception) -> Response:
         return _error(request, 404, "The journal knows no such run. The oldest are forgotten after report.keep_days.")
     if isinstance(error, GroupSyncError):
         log.error("A page of genesys-ad-sync cannot be shown: %s", error)
-        texts = {JournalMissing: _NO_JOURNAL, JournalOutdated: OUTDATED}
+        texts: dict[type[Exception], str] = {JournalMissing: _NO_JOURNAL, JournalOutdated: OUTDATED}
         return _error(request, 503, texts.get(type(error), _UNREADABLE))
     return _error(request, 500, _DEFECT)
 
