@@ -18,6 +18,8 @@ GroupSyncError
  │   ├─ JournalConflict           another run moved the cursor
  │   ├─ JournalMissing            there is no journal at the configured place
  │   ├─ JournalMoved              the journal is in another place now
+ │   ├─ JournalOutdated           its tables are of an older version
+ │   ├─ NotRecorded               no run has recorded what is asked
  │   ├─ RunUnknown                the journal has no such run
  │   ├─ RunElsewhere              another host has the run, or the folder of its report
  │   ├─ JournalOfOtherHost        another host uses the SQLite file
@@ -134,6 +136,20 @@ class JournalMissing(JournalError):
 
 class JournalMoved(JournalError):
     """The journal was copied to another place, which continues it. The text names that place."""
+
+
+class JournalOutdated(JournalError):
+    """The tables are of an older version, and were opened only to look.
+
+    The next run upgrades them.
+    """
+
+
+class NotRecorded(JournalError):
+    """The journal can be read, but no run has recorded what is asked.
+
+    The text names no place.
+    """
 
 
 class RunUnknown(JournalError):

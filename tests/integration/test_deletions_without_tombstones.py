@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from genesys_ad_sync.directory.reader import DirectoryReader
-from sandbox.directory_objects import AddMember, Delete, RemoveMember, SetPrimaryGroup
+from sandbox.directory_objects import AddMember, AddUser, Delete, RemoveMember, SetPrimaryGroup, User
 from tests.support.pipeline import Pipeline, set_connection
-from tests.support.small_company import connection_to, definition_keys, members, rows, small
+from tests.support.small_company import connection_to, definition_keys, genesys_id, members, rows, small
 
 __all__ = ["small"]
 
@@ -34,6 +34,32 @@ def test_a_deletion_deep_in_nested_groups_is_found(limited: Pipeline) -> None:
     found = rows(limited.run(), "eve")
     assert found
     assert {row[2] for row in found} == {"success"}
+
+
+def test_an_account_that_was_made_anew_is_held_until_a_person_settles_it_as_the_row_says(limited: Pipeline) -> None:
+    """Nobody knows that the old account was deleted. The remedy can be followed as it is written."""
+    old = limited.directory.guid_of("cid")
+    limited.directory.apply([Delete("cid")])
+    assert ("remove", "cid", "success", None, None) in rows(limited.run())
+    limited.directory.apply([AddUser(User("cid", "Cid", mail="cid@example.com")), AddMember("voice", "cid")])
+    new = limited.directory.guid_of("cid")
+    for mode in ("auto", "full"):
+        [row] = [row for row in limited.run(mode=mode)["details"] if row["reason"] == "ambiguous"]
+        assert (row["action"], row["status"], row["rivals"][0]["guid"]) == ("add", "held", old)
+        assert "No AD group lists it any more." in row["remedy"]
+        assert "exclude" not in row["remedy"]
+    entry = row["remedy"].partition("relink: ")[2].removesuffix(".")
+    assert entry == f"{new}={genesys_id('cid')}"
+    run_id, planned = limited.plan(relink=[entry])
+    limited.patch(run_id, planned)
+    form = limited.asked(run_id)
+    assert form is not None
+    limited.answer(run_id, form.options[0])
+    limited.report(run_id)
+    assert "cid" in members(limited, "Voice")
+    assert rows(limited.run(mode="full")) == []
+    limited.directory.apply([RemoveMember("voice", "cid")])
+    assert rows(limited.run(), "cid") == [("remove", "cid", "success", None, None)]
 
 
 def test_a_loss_above_shrink_percent_is_not_believed(limited: Pipeline) -> None:

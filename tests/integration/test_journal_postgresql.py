@@ -15,6 +15,7 @@ from tests.support.journal import DEFINITION, T0, advance, begin, view
 from tests.support.postgresql import postgresql_server, postgresql_url  # noqa: F401 (fixtures)
 from tests.unit.genesys_ad_sync.journal.test_changes import *  # noqa: F403 (all its tests)
 from tests.unit.genesys_ad_sync.journal.test_copying import *  # noqa: F403
+from tests.unit.genesys_ad_sync.journal.test_full_looks import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_leases import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_opening import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_ownership import *  # noqa: F403

@@ -108,6 +108,30 @@ def test_without_the_key_a_note_names_it_and_nothing_is_inherited(waiting: Pipel
     assert {row[1:3] for row in rows(report)} == {("bob", "success"), ("cid", "success")}
 
 
+def test_without_the_key_nobody_is_bound_by_what_was_undone_and_a_note_says_so(waiting: Pipeline) -> None:
+    """Nothing is inherited, by design: not the grants, and not what a person decided against them."""
+    waiting.directory.apply([AddMember("voice", "fay")])
+    approve(waiting, "adds")
+    approve(waiting, "undo", undo_run="adds")
+    assert "fay" not in members(waiting, "Voice")
+    [note] = [note for note in renamed(waiting).run("other", mode="full")["notes"] if "formerly" in note]
+    assert "3 decisions of people (undone or rejected)" in note
+    assert "what people undid or rejected there does not bind service" in note
+
+
+def test_a_definition_that_takes_a_group_over_is_told_of_decisions_there(waiting: Pipeline) -> None:
+    """Both files are there: `sales` has lost its rule."""
+    waiting.directory.apply([AddMember("voice", "fay")])
+    approve(waiting, "adds")
+    approve(waiting, "undo", undo_run="adds")
+    waiting.definitions = frozenset({"sales", "service"})
+    nothing = [{"name": "Nothing", "genesys_name": "Chat"}]
+    use(waiting, "sales", groups=nothing).run("gives up", dry_run=True)
+    use(waiting, "sales", groups=nothing).run("gave up")
+    notes = use(waiting, "service", **ASK).run("takes")["notes"]
+    assert [note for note in notes if "sales has 3 decisions of people" in note and "do not bind service" in note]
+
+
 def test_what_was_undone_stays_so_under_the_new_name(waiting: Pipeline) -> None:
     approve(waiting, "removes")
     assert approve(waiting, "undo", undo_run="removes")["successes"] == 2
@@ -116,6 +140,16 @@ def test_what_was_undone_stays_so_under_the_new_name(waiting: Pipeline) -> None:
     assert sorted(rows(report)) == [("remove", name, "held", "undone", None) for name in ("bob", "cid")]
     approve(waiting, "release", release_run="undo", mode="full")
     assert members(waiting, "Voice") == {"ann", "mia"}
+
+
+@pytest.mark.parametrize("named", ["removes", "genesys_ad_group_sync__sales/removes"])
+def test_a_run_of_the_former_name_can_be_undone_once_the_key_is_gone_from_the_file(
+    waiting: Pipeline, named: str
+) -> None:
+    approve(waiting, "removes")
+    renamed(waiting, formerly="sales").run("takes over")
+    assert approve(renamed(waiting), "undo", undo_run=named)["successes"] == 2
+    assert members(waiting, "Voice") == {"ann", "bob", "cid", "mia"}
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -139,3 +173,8 @@ def test_a_run_under_the_former_name_that_is_still_at_work_sends_nothing_more(wa
     waiting.definition, waiting.dag_id = former, dag_id
     waiting.patch(run_id, planned)
     assert "fay" not in members(waiting, "Voice")
+    waiting.report(run_id)
+    approve(renamed(waiting, formerly="sales"), "takes over")
+    assert "fay" in members(waiting, "Voice")
+    later = waiting.run("later")
+    assert (later["mode"], [note for note in later["notes"] if "took over" in note]) == ("changes", [])

@@ -139,6 +139,37 @@ def test_tombstones_explain_an_empty_group_when_dirsync_can_tell_nothing(
     assert members(small, "Voice") == {"mia"}
 
 
+def test_the_tombstone_of_a_group_counts_when_dirsync_can_tell_nothing(
+    small: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deleted AD group lists nobody: whoever was in it, too, may leave another one."""
+    second = Group("second", "Second", ("ann",), info=genesys_id("Voice"))
+    small.directory.apply([AddGroup(second)])
+    small.run()
+    small.directory.apply([Delete("second")])
+    with monkeypatch.context() as patch:
+        refuse_cookies(patch)
+        patch.setattr("genesys_ad_sync.polling.poller.DirectoryPoller._delta_as_evidence", lambda *_: None)
+        small.run()
+    small.directory.apply([RemoveMember("voice", "ann")])
+    assert rows(small.run(), "ann")[-1][:4] == ("remove", "ann", "success", None)
+    assert members(small, "Voice") == EVERYBODY - {"ann"}
+
+
+def test_the_tombstone_of_a_nested_group_explains_a_loss_when_dirsync_can_tell_nothing(
+    small: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.directory.apply([RemoveMember("chat", "dan")])
+    small.run()
+    assert members(small, "Chat") == {"eve"}
+    small.directory.apply([Delete("core")])
+    with monkeypatch.context() as patch:
+        refuse_cookies(patch)
+        patch.setattr("genesys_ad_sync.polling.poller.DirectoryPoller._delta_as_evidence", lambda *_: None)
+        assert rows(small.run()) == [("remove", "eve", "success", None, None)]
+    assert members(small, "Chat") == set()
+
+
 def test_a_container_of_any_class_that_is_renamed_takes_its_groups_along(small: Pipeline) -> None:
     """An `organization`, in which AD allows units with groups in them."""
     admin = small.directory.ldap("admin")

@@ -27,7 +27,7 @@ from sandbox.directory_objects import (
     RemoveMember,
     SetAttributes,
 )
-from tests.support.pipeline import Pipeline, set_connection
+from tests.support.pipeline import Pipeline, definition_for, set_connection
 from tests.support.small_company import definition_keys, genesys_id, members, rows, small
 
 __all__ = ["small"]
@@ -142,6 +142,25 @@ def test_what_was_settled_is_listed_again_with_who_did_it_and_not_done_again(rea
         assert ("add", "fay", "success", None, "live") in rows(again)
         assert all(row[4] for row in rows(again))
     assert len(ready.genesys.writes()) == writes
+
+
+def test_a_window_may_be_the_first_run_of_all(small: Pipeline) -> None:
+    """It sets no baseline and takes nothing over: the first live run compares everything as if it were the first."""
+    small.genesys.change_members(genesys_id("Voice"), add=[genesys_id("ann")])
+    small.definition = definition_for(small.folder, **{**definition_keys(), "limits": {"new_pairs": "approve"}})
+    hour = timedelta(hours=1)
+    now = datetime.now(timezone.utc)
+    bounded = small.run("backfill", run_type="backfill", window=(now - hour, now + hour))
+    assert rows(bounded) == []
+    assert any("the journal began" in note for note in bounded["notes"])
+    assert members(small, "Voice") == {"ann", "mia"}
+    assert small.journal.of("default").grants.of_groups([genesys_id("Voice")]) == []
+    assert not any(pair.has_baseline for pair in small.journal.of("default").pairs.active())
+    live = small.run("live")
+    assert {row[2] for row in rows(live)} == {"success"}
+    assert (live["mode"], members(small, "Voice")) == ("full", {"ann", "bob", "cid", "mia"})
+    small.directory.apply([RemoveMember("voice", "ann")])
+    assert rows(small.run()) == [("remove", "ann", "success", None, None)]
 
 
 @pytest.mark.parametrize("backwards", [False, True])

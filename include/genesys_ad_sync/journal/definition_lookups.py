@@ -16,6 +16,7 @@ from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import as_change
 from genesys_ad_sync.journal.database import DefinitionStore, chunks
 from genesys_ad_sync.journal.figures import GROUP_RESULT
+from genesys_ad_sync.journal.full_looks import full_looks, last_complete_look
 from genesys_ad_sync.journal.lookup_answers import AccountTimes, SeenChange, StoredGrant, StoredQuestion
 from genesys_ad_sync.journal.lookup_columns import CHANGE, GRANT, GROUP, MEMBERSHIP, QUESTION, RESULT, ROW, RUN, USER
 from genesys_ad_sync.journal.runs import as_run
@@ -224,7 +225,7 @@ class DefinitionLookups(DefinitionStore):
         """
         found: dict[str, tuple[RunRecord, GroupResult]] = {}
         with self._database.reading() as connection:
-            runs = {row.id: row for row in connection.execute(self._full_runs().limit(_FULL_RUNS_TO_SEARCH))}
+            runs = {row.id: row for row in connection.execute(full_looks(self._definition).limit(_FULL_RUNS_TO_SEARCH))}
             for chunk in chunks(genesys_group_ids):
                 seen = connection.execute(
                     select(RESULT.run, RESULT.data)
@@ -238,20 +239,16 @@ class DefinitionLookups(DefinitionStore):
         return found
 
     def last_results(self) -> tuple[RunRecord, list[GroupResult]] | None:
-        """Return what the last finished run in mode full saw, and that run.
+        """Return what the last complete look in mode full saw, and its run.
 
-        The results are of all Genesys groups.
+        Such a run looked at all Genesys groups.
         """
         with self._database.reading() as connection:
-            row = connection.execute(self._full_runs().limit(1)).first()
+            row = last_complete_look(connection, self._definition)
             if row is None:
                 return None
             results = connection.scalars(select(RESULT.data).where(RESULT.run == row.id))
             return as_run(row), [GROUP_RESULT.validate_python(data) for data in results]
-
-    def _full_runs(self) -> Any:
-        ended = (RUN.definition == self._definition, RUN.mode == "full", RUN.finished_at.is_not(None))
-        return select(tables.run).where(*ended).order_by(RUN.id.desc())
 
     def runs_at(self, moments: Collection[datetime]) -> dict[datetime, RunKey]:
         """Return the live run that was under way at each moment.

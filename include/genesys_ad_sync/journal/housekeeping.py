@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import delete, exists, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
 from genesys_ad_sync.journal.facts import forget_contents
+from genesys_ad_sync.journal.full_looks import last_complete_look
 
 EVERY = timedelta(days=1)
 LARGE_VALUES_KEPT = timedelta(days=1)
@@ -56,19 +57,15 @@ class Housekeeping(DefinitionStore):
     def forget_large_values(self, at: datetime) -> int:
         """Delete large mappings and matches of runs that ended a day ago; return their number.
 
-        Those of the newest run in mode full and of later ones stay: `plan --offline` goes by them.
+        Those of the last complete look in mode full and of later runs stay: `plan --offline` goes by them.
         """
-        full = (
-            select(func.max(_RUN.id))
-            .where(_RUN.definition == self._definition, _RUN.mode == "full", _RUN.finished_at.is_not(None))
-            .scalar_subquery()
-        )
-        ended = select(_RUN.id).where(
-            _RUN.definition == self._definition,
-            _RUN.finished_at < at - LARGE_VALUES_KEPT,
-            _RUN.id < func.coalesce(full, _RUN.id + 1),
-        )
         with self._database.writing() as connection:
+            look = last_complete_look(connection, self._definition)
+            ended = select(_RUN.id).where(
+                _RUN.definition == self._definition,
+                _RUN.finished_at < at - LARGE_VALUES_KEPT,
+                *(() if look is None else (_RUN.id < look.id,)),
+            )
             forgotten = connection.execute(
                 delete(tables.fact).where(
                     _FACT.content.is_not(None), _FACT.run.in_(ended), _FACT.key.in_(("mapping", "matches"))

@@ -8,18 +8,21 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_random
 
-from genesys_ad_sync.errors import JournalError, JournalMissing
+from genesys_ad_sync.errors import JournalError, JournalMissing, JournalOutdated
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import BUSY_TIMEOUT_SECONDS, WRITES, Database, explain, wait_for_writers
 from genesys_ad_sync.journal.exposure import warnings_of
 from genesys_ad_sync.journal.place import refuse_other_place
 from genesys_ad_sync.this_machine import make_private_file
+
+if TYPE_CHECKING:  # opening a current journal loads no migrations
+    from alembic.config import Config
 
 CONNECT_TIMEOUT_SECONDS = 10
 _NO_JOURNAL = (
@@ -38,6 +41,7 @@ def open_database(url: str | URL, *, create: bool = True, moved_too: bool = Fals
     :param upgrade: bring older tables up to date; else they are refused.
     :param moved_too: open a journal also if it was moved, or is an unfinished copy.
     :raises JournalMoved: it was moved.
+    :raises JournalOutdated: older tables, without ``upgrade``.
     :raises JournalError: it cannot be opened; the text says why and what to do.
     """
     address = _address(url)
@@ -58,7 +62,12 @@ def open_database(url: str | URL, *, create: bool = True, moved_too: bool = Fals
             raise JournalMissing(_NO_JOURNAL.format(name=name))
         if version != tables.HEAD:
             if not upgrade:
-                raise JournalError(f"The tables of the journal ({name}) are not this version's. A run updates them.")
+                _refuse_newer(version, name)
+                raise JournalOutdated(
+                    f"The journal ({name}) has the tables of an older version of genesys-ad-sync, and nothing is "
+                    "upgraded only to look at it. The next run of the DAG upgrades it: make a backup, trigger the DAG "
+                    "(a dry run is enough), and ask again."
+                )
             _migrate(engine, name)
             version = _usable_version(engine, name, moved_too=moved_too)
     except (DBAPIError, sqlite3.Error) as error:
@@ -190,8 +199,6 @@ def _migrate(engine: Engine, name: str) -> None:
     It waits for other openers and then checks again: they may have done the same.
     """
     from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
 
     if engine.dialect.name == "sqlite":
         _write_ahead(engine)
@@ -202,21 +209,34 @@ def _migrate(engine: Engine, name: str) -> None:
             version = tables_version(connection)
             if version == tables.HEAD:
                 return
-            config = Config()
-            config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+            _refuse_newer(version, name)
+            config = _migrations()
             config.attributes["connection"] = connection
-            if version is not None:
-                known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
-                if version not in known:
-                    raise JournalError(
-                        f"The journal ({name}) was written by a newer version of genesys-ad-sync (its tables are at "
-                        f"{version}, this version knows {tables.HEAD}). Install that version, or configure another "
-                        "journal."
-                    )
             command.upgrade(config, "head")
             if connection.execute(select(tables.meta.c.id)).first() is None:
                 first = {"id": 1, "journal_id": tables.new_id(), "run_counter": 0, "fence_counter": 0}
                 connection.execute(insert(tables.meta), [first])
+
+
+def _refuse_newer(version: str | None, name: str) -> None:
+    """Refuse tables that this version does not know. Raises JournalError."""
+    from alembic.script import ScriptDirectory
+
+    if version is None:
+        return
+    if version not in {one.revision for one in ScriptDirectory.from_config(_migrations()).walk_revisions()}:
+        raise JournalError(
+            f"The journal ({name}) was written by a newer version of genesys-ad-sync (its tables are at {version}, "
+            f"this version knows {tables.HEAD}). Install that version, or configure another journal."
+        )
+
+
+def _migrations() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    return config
 
 
 @retry(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +12,9 @@ from sqlalchemy import Connection, Table, and_, delete, exists, func, select, up
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
 from genesys_ad_sync.journal.pairs import void_baselines
-from genesys_ad_sync.model import Decision, RunKey
+from genesys_ad_sync.model import Decision, RowKey, RunKey
 
+_BOOKKEEPING = (tables.definition, tables.waiting, tables.housekeeping)
 _VIEW = (tables.cursor, tables.known_dc, tables.group, tables.user, tables.membership)
 _GRANT = tables.grant.c
 _CHANGE = tables.change.c
@@ -23,11 +25,13 @@ _QUESTION = tables.question.c
 class Holdings:
     """The holdings of a definition: memberships that AD owns through it, and unsettled changes.
 
-    No run has settled these changes.
+    No run has settled these changes. ``decisions``: undone memberships, rejected changes and rejected pairs, as far as
+    they still hold.
     """
 
     memberships: int = 0
     open_changes: int = 0
+    decisions: int = 0
 
 
 class Renaming(DefinitionStore):
@@ -36,24 +40,34 @@ class Renaming(DefinitionStore):
     def holdings(self, former: str) -> Holdings | None:
         """Return the holdings under another name.
 
-        None: the journal has nothing at all under that name, not even a run.
+        None: the journal has nothing under that name, not even a run. What a last task under it noted for itself
+        after it was taken over is nothing.
         """
         with self._database.reading() as connection:
-            if not any(_has(connection, table, former) for table in _tables() if table is not tables.definition):
+            if not any(_has(connection, table, former) for table in _tables() if table not in _BOOKKEEPING):
                 return None
             return Holdings(
                 connection.execute(
                     select(func.count()).select_from(tables.grant).where(_GRANT.definition == former)
                 ).scalar_one(),
                 _open_changes(connection, former),
+                sum(_decided_groups(connection, [former]).get(former, Counter()).values()),
             )
 
     def left_by(self, gone: Collection[str], genesys_group_ids: Collection[str]) -> dict[str, Holdings]:
-        """Return which definitions among ``gone`` own memberships in these Genesys groups, and how many."""
+        """Return what definitions among ``gone`` have in these Genesys groups.
+
+        Those are listed that own memberships there, or have decisions of people.
+        """
         counts: dict[str, int] = {}
         if not gone:
             return {}
+        wanted = set(genesys_group_ids)
         with self._database.reading() as connection:
+            decided = {
+                name: sum(number for group_id, number in of_groups.items() if group_id in wanted)
+                for name, of_groups in _decided_groups(connection, gone).items()
+            }
             for chunk in chunks(genesys_group_ids):
                 rows = connection.execute(
                     select(_GRANT.definition, func.count().label("number"))
@@ -62,7 +76,29 @@ class Renaming(DefinitionStore):
                 )
                 for row in rows:
                     counts[row.definition] = counts.get(row.definition, 0) + row.number
-            return {name: Holdings(number, _open_changes(connection, name)) for name, number in sorted(counts.items())}
+            found = sorted(counts.keys() | {name for name, number in decided.items() if number})
+            return {
+                name: Holdings(counts.get(name, 0), _open_changes(connection, name), decided.get(name, 0))
+                for name in found
+            }
+
+    def decided_in_groups_given_up(self, others: Collection[str], genesys_group_ids: Collection[str]) -> dict[str, int]:
+        """Return how many decisions of people other definitions left behind.
+
+        They are about Genesys groups that these definitions feed no more.
+
+        :param genesys_group_ids: only these Genesys groups count.
+        """
+        wanted = set(genesys_group_ids)
+        pair = tables.pair.c
+        with self._database.reading() as connection:
+            found = {}
+            for name, of_groups in sorted(_decided_groups(connection, others).items()):
+                active = select(pair.genesys_group_id).where(pair.definition == name, pair.active)
+                given_up = wanted - set(connection.scalars(active))
+                if number := sum(of_groups[group_id] for group_id in of_groups.keys() & given_up):
+                    found[name] = number
+            return found
 
     def names(self) -> set[str]:
         """Return the definitions that have read AD."""
@@ -131,6 +167,25 @@ def _tables() -> list[Table]:
 
 def _has(connection: Connection, table: Table, definition: str) -> bool:
     return connection.execute(select(table.c.definition).where(table.c.definition == definition)).first() is not None
+
+
+def _decided_groups(connection: Connection, definitions: Collection[str]) -> dict[str, Counter[str]]:
+    """Count what people undid or rejected by definition and Genesys group."""
+    pin, pair = tables.pin.c, tables.pair.c
+    found: dict[str, Counter[str]] = {}
+    for table, columns, holds in (
+        (tables.pin, (pin.definition, pin.genesys_group_id), ()),
+        (tables.pair, (pair.definition, pair.genesys_group_id), (pair.rejected_at.is_not(None),)),
+    ):
+        of_these = table.c.definition.in_(list(definitions))
+        for name, group_id in connection.execute(select(*columns).where(of_these, *holds)):
+            found.setdefault(name, Counter())[group_id] += 1
+    rejected = (_QUESTION.definition.in_(list(definitions)), _QUESTION.decision == Decision.REJECTED.value)
+    questions = select(_QUESTION.definition, _QUESTION.subject, _QUESTION.change_ids).where(*rejected)
+    subjects = {(row.definition, row.subject) for row in connection.execute(questions) if row.change_ids}
+    for name, subject in subjects:  # a row may have been rejected twice
+        found.setdefault(name, Counter())[RowKey.parse(subject).target] += 1
+    return found
 
 
 def _open_changes(connection: Connection, definition: str) -> int:

@@ -107,6 +107,12 @@ class Runs(Store):
         with self._database.reading() as connection:
             return connection.execute(select(_RUN.id).where(*attempt_is)).first() is not None
 
+    def dag_ids(self, definition: str) -> set[str]:
+        """Return the DAGs whose runs belong to a definition, those of a former name included."""
+        of_it = select(_RUN.dag_id).where(_RUN.definition == definition).distinct()
+        with self._database.reading() as connection:
+            return set(connection.scalars(of_it))
+
     def earlier_attempts(self, run: RunRecord) -> list[int]:
         """Return the ids of the attempts of the same run before this one."""
         same = (_RUN.dag_id == run.key.dag_id, _RUN.run_id == run.key.run_id, _RUN.attempt < run.attempt)

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, or_, select, upda
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.copying import copy_table
 from genesys_ad_sync.journal.database import Database
+from genesys_ad_sync.journal.full_looks import OF_A_LOOK, last_complete_look
 from genesys_ad_sync.journal.opening import open_database
 from genesys_ad_sync.journal.store import Journal
 
@@ -28,8 +29,8 @@ _LAST_RUNS = 100
 def scratch_journal(source: Journal, folder: Path, *, now: datetime) -> Iterator[Journal]:
     """Open a copy of a journal in a folder.
 
-    The source never sees what is written there. Of old runs, the copy of a PostgreSQL database has no rows: no plan
-    depends on them.
+    The source never sees what is written there. Of old runs, the copy of a PostgreSQL database has rows only where a
+    plan may depend on them.
     """
     path = folder / "journal.db"
     database = source.database
@@ -73,5 +74,19 @@ def _which(connection: Connection, table: Table, now: datetime) -> tuple[ColumnE
         )
         live = select(_RUN.id).where(_RUN.dry_run.is_(False)).order_by(_RUN.id.desc()).limit(_LAST_RUNS)
         last = list(connection.scalars(live))
-        return (or_(table.c.run >= (oldest or 0), table.c.run.in_(last)) if oldest else table.c.run.in_(last),)
+        looks = _last_complete_looks(connection)
+        some: list[ColumnElement[bool]] = [table.c.run.in_([*last, *looks])]
+        some += [table.c.run >= oldest] if oldest else []
+        if looks and table is tables.fact:  # what later runs have seen since
+            some.append((table.c.run >= min(looks)) & table.c.key.in_(OF_A_LOOK))
+        return (or_(*some),)
     return ()
+
+
+def _last_complete_looks(connection: Connection) -> list[int]:
+    """Return the ids of the runs by which a plan without network goes.
+
+    There is one for each definition at most.
+    """
+    found = (last_complete_look(connection, name) for name in connection.scalars(select(_RUN.definition).distinct()))
+    return [row.id for row in found if row is not None]

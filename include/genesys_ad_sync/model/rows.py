@@ -47,12 +47,13 @@ ABOUT_KEYS = frozenset(
         "ask",  # "yes": Active Directory cannot decide any more, so a person is asked
         "rule",  # the rule of the definition, as it is written there
         "value",  # the value that was looked up
-        "account",  # guid of the AD account that a Genesys user belonged to
+        "account",  # guid of the AD account that a Genesys user belonged to, or that no undo puts back
         "former_user",  # Genesys user of the link so far
         "new_user",  # Genesys user of the link from now on
         "limit",  # the exceeded limit in words
         "on_excess",  # the definition's `limits.on_excess`, where it asks nobody
         "asked_by",  # run_id of the run that asks about it already
+        "gone",  # those of the rivals that no AD group lists any more
         "group",  # the AD group, by name
         "former_group",  # the Genesys group that this AD group fed before, by name
         "member",  # the member as Genesys Cloud shows it: name, mail, user name

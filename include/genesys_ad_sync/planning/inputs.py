@@ -190,6 +190,7 @@ class PlanContext:
     ``scope``: what the definition reads of AD, as far as it decides memberships.
     ``losses``: what the poll did not believe to be gone.
     ``protected_names``: Genesys group id -> names by which `protect:` found it, now or once.
+    ``gone_users``: rivals that no AD group in view lists any more.
     """
 
     observed_at: datetime
@@ -214,6 +215,7 @@ class PlanContext:
     user_states: Mapping[str, str] = field(default_factory=dict)
     losses: tuple[Loss, ...] = ()
     protected_names: Mapping[str, Collection[str]] = field(default_factory=dict)
+    gone_users: frozenset[Guid] = frozenset()
 
     @property
     def without_veto(self) -> frozenset[Guid]:

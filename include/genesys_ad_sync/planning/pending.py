@@ -88,7 +88,9 @@ def pending_changes(
         if counted:
             found += _of_action(action, by_id, counted, others, definition, facts)
     written = [row for row in rows if row.action is Action.REMOVE or row.genesys_group_id not in adds_held_in]
-    emptied = _most_owned_of_emptied(groups, written, elsewhere, definition, facts)
+    # an approved removal counts in no limit, and takes a member all the same
+    others_leaving = [*elsewhere, *(RowKey.parse(key) for key in facts.approved.keys() - known)]
+    emptied = _most_owned_of_emptied(groups, written, others_leaving, definition, facts)
     return [
         replace(pending, most_owned=emptied.get(pending.genesys_group_id, 0))
         if pending.action is Action.REMOVE

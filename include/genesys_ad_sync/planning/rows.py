@@ -100,10 +100,18 @@ def _row(proposal: Proposal, verdict: Verdict, changes: Sequence[Change], facts:
         reason=verdict.reason,
         error=verdict.error or facts.context.remarks.get(proposal.person.user_guid or ""),
         unseen=verdict.unseen,
-        about=verdict.about,
+        about={**verdict.about, **_about_rivals(verdict, facts.context)},
         rivals=verdict.rivals,
         change_ids=change_ids(changes),
     )
+
+
+def _about_rivals(verdict: Verdict, context: PlanContext) -> dict[str, str]:
+    """Return the rivals of an ambiguous row that no AD group lists any more."""
+    if verdict.reason is not Reason.AMBIGUOUS:
+        return {}
+    gone = dict.fromkeys(rival.guid for rival in verdict.rivals if rival.guid in context.gone_users)
+    return {"gone": ", ".join(guid for guid in gone if guid)} if gone else {}
 
 
 def _groups_behind(proposal: Proposal, verdict: Verdict, facts: TargetFacts) -> tuple[Guid, ...]:

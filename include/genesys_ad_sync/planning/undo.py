@@ -234,8 +234,8 @@ def recheck_undo(
                 approved=row.lane is not None and row.lane >= FIRST_APPROVED_LANE,
             )
         )
-        error = accounts.get(row.user_guid or "") if reason is Reason.AGAINST_AD else None
-        rows.append(dataclasses.replace(row, status=status, reason=reason, error=error, about={}))
+        error, about = _about_account(row, reason, accounts)
+        rows.append(dataclasses.replace(row, status=status, reason=reason, error=error, about=about))
     return tuple(rows)
 
 
@@ -300,12 +300,19 @@ def _decided(inverse: Row, present: Present, definition: SyncDefinition, context
             account_gone=inverse.user_guid in present.accounts,
         )
     )
-    error, about = None, {}
+    error, about = _about_account(inverse, reason, present.accounts)
     if reason is Reason.CLAIMED_BY and claimed_by is not None:
         error, about = claim_error(claimed_by), {"definition": claimed_by}
-    if reason is Reason.AGAINST_AD:
-        error = present.accounts.get(inverse.user_guid or "")
     return dataclasses.replace(inverse, status=status, reason=reason, error=error, about=about)
+
+
+def _about_account(row: Row, reason: Reason | None, accounts: Mapping[Guid, str]) -> tuple[str | None, dict[str, str]]:
+    """Return why nobody may be put back through the account of a row.
+
+    The second value is what the row is about.
+    """
+    error = accounts.get(row.user_guid or "") if reason is Reason.AGAINST_AD else None
+    return error, {"account": row.user_guid} if error and row.user_guid else {}
 
 
 def _group_members(present: Present) -> list[GroupMembers]:

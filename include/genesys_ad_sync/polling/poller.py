@@ -196,7 +196,7 @@ class DirectoryPoller:
         if delta is not None:
             deleted = delta.deleted
         else:
-            deleted = self.reader.tombstones(before.users.keys() - view.users.keys())
+            deleted = self.reader.tombstones(_objects(before) - _objects(view))
             delta = self._with_due_ends(stored, nothing_listed(reading.cursor, reading.read_until))
             deleted |= delta.deleted
         step = self._step(stored, reading.cursor, delta, deleted, reading.read_until)
@@ -336,3 +336,7 @@ class DirectoryPoller:
 
     def _note_on_non_users(self, view: DirectoryView) -> list[str]:
         return note_on_non_users(view, nested=self.scope.nested_groups)
+
+
+def _objects(view: DirectoryView) -> set[Guid]:
+    return view.groups.keys() | view.users.keys()

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from genesys_ad_sync.errors import GroupSyncError, JournalError, SettingsError
+from genesys_ad_sync.errors import GroupSyncError, JournalError, JournalOutdated, NotRecorded
 from genesys_ad_sync.preview.mapping import Coming, GroupCounts, MappingPreview
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,10 @@ TOO_LONG = (
 _BROKEN = (
     "The preview ended without an answer. A guess: the text needs more memory than a preview may use. Make it "
     "smaller; or use `genesys-ad-sync plan --offline FILE`."
+)
+OUTDATED = (
+    "The journal is of an older version of genesys-ad-sync. The next run of the DAG upgrades it (a dry run is enough). "
+    "Try again after it."
 )
 _NO_JOURNAL = "The journal could not be read for the preview. The log of Airflow's API server says why."
 
@@ -105,17 +109,17 @@ def _answer(order: Order) -> dict[str, Any]:
     try:
         folder = Path(order.folder) if order.folder else None
         definition, changed = with_text(order.installed, order.text, name=order.name, folder=folder)
-        with Journal.open(order.journal, create=False) as journal:
+        with Journal.open(order.journal, create=False, upgrade=False) as journal:
             now = datetime.fromisoformat(order.now).astimezone(timezone.utc)
             # the folder that the parent made for this process, and removes
             preview = preview_mapping(journal, definition, changed, Path(tempfile.gettempdir()), now=now)
             return {"preview": json.loads(as_json(preview))}
-    except SettingsError as error:
+    except NotRecorded as error:
         return {"error": str(error)}
     except JournalError as error:
         # a database's message may name a host: it is for the log
         sys.stderr.write(f"{error}\n")
-        return {"error": str(error) if "mode full" in str(error) or "never read" in str(error) else _NO_JOURNAL}
+        return {"error": OUTDATED if isinstance(error, JournalOutdated) else _NO_JOURNAL}
     except GroupSyncError as error:
         return {"error": str(error)}
 

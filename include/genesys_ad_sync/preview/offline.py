@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
-from genesys_ad_sync.errors import JournalError, SettingsError
+from genesys_ad_sync.errors import NotRecorded, SettingsError
 from genesys_ad_sync.genesys.client import GenesysClient
 from genesys_ad_sync.genesys.errors import UnexpectedAnswer
 from genesys_ad_sync.genesys.gateway import FoundUsers, GenesysGateway
@@ -42,12 +42,12 @@ _NO_FULL_RUN = (
 def poll_offline(task: TaskContext, request: RunRequest) -> None:
     """Begin a run with the view that the journal has.
 
-    Raises JournalError, and SettingsError for another scope.
+    Raises NotRecorded, and SettingsError for another scope.
     """
     journal = task.journal
     cursor = journal.views.cursor()
     if cursor is None:
-        raise JournalError("The journal has never read Active Directory for this definition: plan without --offline.")
+        raise NotRecorded("The journal has never read Active Directory for this definition: plan without --offline.")
     _check_scope(task.definition, Scope.of_fingerprint(cursor.scope))
     seen = last_full_run(journal)
     run = journal.runs.begin(task.key, task.definition.name, request, task.clock())
@@ -62,10 +62,10 @@ def poll_offline(task: TaskContext, request: RunRequest) -> None:
 
 
 def last_full_run(journal: DefinitionJournal) -> RunRecord:
-    """Return the last run that compared everything. Raises JournalError if there was none."""
+    """Return the last run that compared everything. Raises NotRecorded if there was none."""
     last = journal.lookups.last_results()
     if last is None:
-        raise JournalError(_NO_FULL_RUN)
+        raise NotRecorded(_NO_FULL_RUN)
     return last[0]
 
 
@@ -102,7 +102,7 @@ class RecordedGenesys(GenesysGateway):
         self._journal = journal
         last = journal.lookups.last_results()
         if last is None:
-            raise JournalError(_NO_FULL_RUN)
+            raise NotRecorded(_NO_FULL_RUN)
         run, results = last
         self._results = {result.genesys_group_id: result for result in results}
         self._mapping = self._newest_mapping(run)
@@ -200,8 +200,10 @@ class RecordedGenesys(GenesysGateway):
     # -- what the journal has -------------------------------------------------------------------------
 
     def _newest_mapping(self, full: RunRecord) -> StoredMapping:
-        mapping = MAPPING.adapter.validate_python(self._journal.lookups.facts_since(full, MAPPING.key)[-1])
-        assert mapping is not None  # noqa: S101  for mypy
+        stored = self._journal.lookups.facts_since(full, MAPPING.key)
+        mapping = MAPPING.adapter.validate_python(stored[-1]) if stored else None
+        if mapping is None:
+            raise NotRecorded(_NO_FULL_RUN)
         return mapping
 
     def _known_users(self) -> dict[str, GenesysUser]:

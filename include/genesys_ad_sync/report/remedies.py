@@ -32,10 +32,24 @@ def remedy(row: Row, answer: Answer = Answer.NOW) -> str | None:
 
 
 def _where_to_answer(row: Row, answer: Answer) -> str:
-    asker = row.about.get("asked_by")
+    asker, param = row.about.get("asked_by"), _param_of_run(row)
+    again = f"No later run asks again: trigger the DAG with {param}." if param else ""
     if asker and answer is not Answer.DRY_RUN:
-        return f"Answer in the task approve_removals of run {asker}, which asks about it."
-    return answer.value
+        there = f"Answer in the task approve_removals of run {asker}, which asks about it."
+        return f"{there} {again}" if again and answer is Answer.LATER else there
+    if param and answer is Answer.DRY_RUN:
+        return f"A live run with {param} asks a person; a dry run asks nobody."
+    return again if again and answer is Answer.LATER else answer.value
+
+
+def _param_of_run(row: Row) -> str | None:
+    """Return the parameter without which no run asks about the row; None: each run does."""
+    if row.undoes_run:
+        return f"undo_run: {row.undoes_run}"
+    if row.reason is Reason.RELINK:
+        account, user = row.about.get("account"), row.about.get("new_user", "none").partition(" ")[0]
+        return f"relink: {account}={user}" if account and user != "none" else "the same relink"
+    return "mirror_once: true" if row.reason is Reason.MIRROR_ONCE else None
 
 
 def _says(text: str) -> Callable[[Row], str | None]:
@@ -51,6 +65,12 @@ def _ambiguous(row: Row) -> str:
     start = f"Claimed by AD account {', '.join(accounts)} too. " if accounts else ""
     if not accounts and len(users) > 1:
         start = f"Several Genesys users fit: {', '.join(users)}. "
+    if accounts and ", ".join(accounts) == row.about.get("gone"):  # it may have the same name, so nobody is excluded
+        return (
+            f"{start}No AD group lists it any more. If it still exists, make the values under users: unique. If it was "
+            "deleted, which cannot be known without the right to see deleted objects, settle it: "
+            f"{_relink(row, users[:1])}"
+        )
     exclude = ", name the other account under exclude: users" if accounts else ""
     return f"{start}Make the values under users: unique{exclude}, or settle it: {_relink(row, users[:1])}"
 
@@ -132,7 +152,7 @@ def _was_manual(row: Row) -> str:
 
 
 def _against_ad(row: Row) -> str:
-    if row.error:  # the account cannot be added at all
+    if "account" in row.about:  # it cannot be added at all
         return "Enable or restore the account in AD and undo the run again, or add the member in Genesys Cloud by hand."
     return _ANSWER
 
@@ -181,8 +201,7 @@ def _mirror(row: Row) -> str:
 
 
 def _mirror_once(row: Row) -> str:
-    again = "Unapproved removals end with this run. To be asked again, trigger the DAG with mirror_once: true."
-    return f"{_mirror(row)} {again}"
+    return f"{_mirror(row)} What is not approved ends with the run; mirror_once: true asks again."
 
 
 def _empty_group(row: Row) -> str:

@@ -314,8 +314,9 @@ def _inputs(
     losses = losses_of(task)
     groups |= {guid for loss in losses for guid in loss.group_guids}
     users |= {loss.user_guid for loss in losses}
+    rivals = {rival.guid for match in matches.values() for rival in match.rivals if rival.guid}
     links = link_moves(task, matches)
-    context = planning_context(task, run, groups, users | matches.keys(), decisions.standing, links)
+    context = planning_context(task, run, groups, users | rivals | matches.keys(), decisions.standing, links)
     return PlanInputs(
         work=work,
         targets=targets,
@@ -328,6 +329,7 @@ def _inputs(
             user_states=states,
             limits=_limit_facts(task, run, targets),
             losses=losses,
+            gone_users=frozenset(rivals - task.journal.lookups.groups_with_member(rivals).keys()),
             client_refused=any(one.kind is RefusalKind.CLIENT for one in task.journal.refusals.all()),
         ),
         fence=fence,

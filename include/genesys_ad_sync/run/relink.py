@@ -126,13 +126,13 @@ def prepare(task: TaskContext, matches: Mapping[Guid, Match]) -> dict[Guid, Matc
             raise ParamError(
                 f"relink: the journal knows no AD account {request.guid}. Copy the objectGUID from the report."
             )
-    targets = {request.guid: request.genesys_user_id or _by_rules(task, request.guid, links) for request in requests}
-    shown = _shown(task, {id_ for id_ in targets.values() if id_}, links, targets)
+    named = {request.genesys_user_id: request.guid for request in requests if request.genesys_user_id}
+    found = {one.guid: one.genesys_user_id or _by_rules(task, one.guid, links, named) for one in requests}
+    targets = {guid: user_id for guid, user_id in found.items() if user_id}
+    shown = _shown(task, targets.values(), links, targets)
     relinks: list[Relink] = []
     together = dict(matches)
     for guid, user_id in targets.items():
-        if user_id is None:
-            continue
         user, old = shown.get(user_id), links.get(guid)
         if user is None or user.state == "deleted":
             raise ParamError(f"relink: Genesys Cloud shows no user {user_id}. Copy the id from the user's page there.")
@@ -145,18 +145,23 @@ def prepare(task: TaskContext, matches: Mapping[Guid, Match]) -> dict[Guid, Matc
     return together
 
 
-def _by_rules(task: TaskContext, guid: Guid, links: Mapping[Guid, Link]) -> str | None:
+def _by_rules(task: TaskContext, guid: Guid, links: Mapping[Guid, Link], named: Mapping[str, Guid]) -> str | None:
     """Return the Genesys user that the rules find for an account without its link.
 
-    None: the link stays.
+    None: the link stays, unless another account takes it. ``named``: Genesys users that a person gives to an account.
     """
     old = links.get(guid)
     match = match_by_rules(task, guid, {other: link for other, link in links.items() if other != guid})
     found = match.genesys_user_id if match.status is MatchStatus.MATCHED else None
-    if found is not None and (old is None or found != old.genesys_user_id):
+    if found is not None and found not in named and (old is None or found != old.genesys_user_id):
         return found
     stays = f"the link to Genesys user {old.genesys_user_id} stays" if old else "it stays without a link"
-    if found is not None:
+    if old and old.genesys_user_id in named:
+        stays = f"its link ends when Genesys user {old.genesys_user_id} is linked to AD account "
+        stays += named[old.genesys_user_id]
+    if found is not None and found in named:
+        why = f"the rules find Genesys user {found}, and this run gives it to AD account {named[found]}"
+    elif found is not None:
         why = "the rules find the same Genesys user"
     elif match.status is MatchStatus.AMBIGUOUS:
         why = f"the rules find no single Genesys user ({', '.join(match.candidates)})"
@@ -244,7 +249,7 @@ def note_without_rows(task: TaskContext, rows: Iterable[Row]) -> None:
         if asked.isdisjoint({relink.guid, *relink.ended}):
             task.note(
                 f"AD account {relink.guid}: relink changes no membership that this run may write; its link stays as it "
-                "is. Relink it when a change of it is held."
+                "is, unless this run gives its Genesys user to another account. Relink it when a change of it is held."
             )
 
 
@@ -254,17 +259,30 @@ def note_without_rows(task: TaskContext, rows: Iterable[Row]) -> None:
 def decisions(task: TaskContext, by_row: Mapping[str, Decision]) -> dict[str, Decision]:
     """Return the decisions on rows, by key.
 
-    A link moves only if every group of its account was approved.
+    A link moves only if every group of its account was approved, and if the account whose Genesys user it takes gives
+    it up in this run.
     """
-    given = dict(by_row)
     relinks = task.facts[RELINKS]
     held = [row for row in task.journal.rows.of_run(task.run) if row.reason is Reason.RELINK] if relinks else []
-    for relink in relinks:
-        own = [row.key for row in held if _is_about(row, relink)]
-        # another run may be asking about one of them, or have moved one of the links
-        if {given.get(key) for key in own} != {Decision.APPROVED} or not _is_current(task, relink):
-            given.update(dict.fromkeys(given.keys() & own, Decision.REJECTED))
+    own = {relink.guid: [row.key for row in held if _is_about(row, relink)] for relink in relinks}
+    # another run may be asking about one of them, or have moved one of the links
+    refused = {
+        relink.guid
+        for relink in relinks
+        if own[relink.guid]
+        and ({by_row.get(key) for key in own[relink.guid]} != {Decision.APPROVED} or not _is_current(task, relink))
+    }
+    while more := {one.guid for one in relinks if any(r.guid in refused for r in _giving_up(one, relinks))} - refused:
+        refused |= more
+    given = dict(by_row)
+    for guid in refused:
+        given.update(dict.fromkeys(given.keys() & own[guid], Decision.REJECTED))
     return given
+
+
+def _giving_up(relink: Relink, relinks: tuple[Relink, ...]) -> list[Relink]:
+    """Return those whose present Genesys user this one takes."""
+    return [other for other in relinks if other.guid != relink.guid and other.former == relink.new]
 
 
 def apply_approved(task: TaskContext, rows: Sequence[Row], given: Mapping[str, Decision], by: str | None) -> None:
@@ -278,10 +296,13 @@ def apply_approved(task: TaskContext, rows: Sequence[Row], given: Mapping[str, D
             waiting.append(relink)
             continue
         account = task.journal.views.users({relink.guid}).get(relink.guid)
-        former = [(guid, relink.new) for guid in relink.ended]
+        # one that changes no membership asks nobody, and loses the user to this one
+        silent = [o.guid for o in _giving_up(relink, task.facts[RELINKS]) if not any(_is_about(r, o) for r in rows)]
+        ended = (*relink.ended, *silent)
+        former = [(guid, relink.new) for guid in ended]
         if relink.former and relink.former != relink.new:
             former.append((relink.guid, relink.former))
-        links.remove(relink.ended)
+        links.remove(ended)
         links.replace([Link(relink.guid, relink.new, BY_PERSON, now, values_digest(task.definition.users, account))])
         links.add_former(
             [FormerLink(guid, user, deleted=False, at=now, run=str(task.key), by=by) for guid, user in former]

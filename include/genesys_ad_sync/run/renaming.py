@@ -12,6 +12,7 @@ from genesys_ad_sync.journal.renaming import Holdings
 from genesys_ad_sync.model import RunRecord
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import TAKEN_OVER
+from genesys_ad_sync.text import counted
 
 
 def take_over_former(task: TaskContext, run: RunRecord) -> list[str]:
@@ -48,26 +49,33 @@ def take_over_former(task: TaskContext, run: RunRecord) -> list[str]:
 
 
 def note_left_behind(task: TaskContext, genesys_group_ids: Collection[str]) -> None:
-    """Note definitions with a deleted file that own memberships in these Genesys groups.
+    """Note what other definitions have in these Genesys groups, which this definition feeds.
 
-    This definition feeds the groups.
+    A definition with a deleted file may own memberships there. What people decided under another definition does not
+    bind this one: without the key `formerly`, nothing is inherited.
     """
     if task.all_definitions is None:
         return
-    own = {task.definition.name, task.definition.formerly}
-    gone = task.journal.renaming.names() - task.all_definitions - own
-    name = task.definition.name
-    for former, left in task.journal.renaming.left_by(gone, genesys_group_ids).items():
+    name, renaming = task.definition.name, task.journal.renaming
+    others = renaming.names() - {name, task.definition.formerly}
+    gone = others - task.all_definitions
+    for former, left in renaming.left_by(gone, genesys_group_ids).items():
+        not_bound = f", and what people undid or rejected there does not bind {name}" if left.decisions else ""
         task.note(
             f"the sync definition {former} is gone, and owns {_in_words(left)} in Genesys groups that {name} feeds; "
-            f"{name} treats these memberships as added by hand. If {former} was renamed to {name}, write "
+            f"{name} treats these memberships as added by hand{not_bound}. If {former} was renamed to {name}, write "
             f"`formerly: {former}` into {name}"
+        )
+    for other, decisions in renaming.decided_in_groups_given_up(others - gone, genesys_group_ids).items():
+        task.note(
+            f"the sync definition {other} has {counted(decisions, 'decision')} of people (undone or rejected) in "
+            f"Genesys groups that {name} feeds now. They do not bind {name}: decide again where a change of {name} "
+            "goes against one"
         )
 
 
 def _in_words(holdings: Holdings) -> str:
-    memberships, changes = holdings.memberships, holdings.open_changes
-    return (
-        f"{memberships:,} membership{'' if memberships == 1 else 's'} and {changes:,} open "
-        f"change{'' if changes == 1 else 's'}"
-    )
+    owned, changes = counted(holdings.memberships, "membership"), counted(holdings.open_changes, "open change")
+    if not holdings.decisions:
+        return f"{owned} and {changes}"
+    return f"{owned}, {changes} and {counted(holdings.decisions, 'decision')} of people (undone or rejected)"

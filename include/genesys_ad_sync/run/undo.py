@@ -112,7 +112,8 @@ def _find(task: TaskContext, asked: str, knows: Callable[[RunKey], bool], former
     """
     definition = task.definition
     own = (task.key.dag_id, definition.dag_id, definition.full_dag_id, *definition.former_dag_ids)
-    dag_ids = dict.fromkeys((*own, *sorted(former)))
+    taken_over = task.journal.runs.dag_ids(definition.name)  # also once the key `formerly` is gone from the file
+    dag_ids = dict.fromkeys((*own, *sorted({*former, *taken_over})))
     meant = [RunKey(dag_id, run_id) for dag_id in dag_ids for run_id in {asked, asked.removeprefix(f"{dag_id}/")}]
     known = [key for key in meant if key != task.key and knows(key)]
     if not known:

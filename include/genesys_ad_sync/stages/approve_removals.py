@@ -45,7 +45,10 @@ from genesys_ad_sync.run.facts import (
 from genesys_ad_sync.run.questions import ended_accounts, subjects
 from genesys_ad_sync.run.targets import target_of
 
-_LINK_STAYS = "not every group of this person was approved: the link stays as it is, and no later run asks again"
+_LINK_STAYS = (
+    "not every group of this person was approved, or of the person whose Genesys user it was to take: the link stays "
+    "as it is, and no later run asks again"
+)
 _HELD_ON_CHANGES = {Reason.SCOPE_CHANGED, Reason.OTHER_DOMAIN_CONTROLLER, Reason.MAPPING_CHANGED}
 """Reasons that the journal keeps on the changes, until a person approves them."""
 
@@ -263,7 +266,8 @@ def _decided(row: Row, decision: Decision, run: RunRecord, approval: StoredAppro
     if decision is Decision.REJECTED:
         about = Objection(Reason.REJECTED, run.key, approval.at, last_change=0, by=approval.by).about
         return replace(row, status=Status.HELD, reason=Reason.REJECTED, error=None, about=about)
-    return replace(row, error="nobody answered; a later run asks again")
+    again = "undo the run once more to be asked" if row.undoes_run else "a later run asks again"
+    return replace(row, error=f"nobody answered; {again}")
 
 
 def _with_approved_lanes(task: TaskContext, rows: Sequence[Row]) -> list[Row]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from genesys_ad_sync.errors import RunAmbiguous, RunUnknown
-from genesys_ad_sync.journal import Journal
+from genesys_ad_sync.journal import DefinitionJournal, Journal
 from genesys_ad_sync.model import RunKey, RunRecord, Status
 
 
@@ -68,6 +68,37 @@ def as_listed(
         )
         for run in runs
     ]
+
+
+def find_decided(journal: Journal, text: str) -> tuple[str, RunKey]:
+    """Return the run in which something was undone or rejected, with its definition.
+
+    What a person decided outlives the run itself, and the name of its DAG. ``text``: see `find_run`.
+
+    :raises RunUnknown: the journal has no such run, and nobody decided anything in one.
+    :raises RunAmbiguous: several DAGs have a run of that id.
+    """
+    try:
+        run = find_run(journal, text)
+    except RunUnknown:
+        decided = {
+            (name, run)
+            for name in journal.lookups.definitions()
+            for run in _decided_runs(journal.of(name))
+            if text in (run.run_id, str(run))
+        }
+        if len(decided) > 1:
+            named = " and ".join(sorted(str(run) for _, run in decided))
+            raise RunAmbiguous(f"Several DAGs have a run {text!r}: {named}. Give the DAG id, too.") from None
+        if not decided:
+            raise
+        return decided.pop()
+    return run.definition, run.key
+
+
+def _decided_runs(mine: DefinitionJournal) -> set[RunKey]:
+    decisions = (*mine.pins.all().values(), *mine.questions.rejections().values(), *mine.pairs.rejections().values())
+    return {one.run for one in decisions}
 
 
 def find_run(journal: Journal, text: str) -> RunRecord:

@@ -67,10 +67,13 @@ def journal_address() -> URL:
 
 
 def open_journal() -> Journal:
-    """Open the journal of Airflow's tasks. Raises JournalError; a journal is never made here."""
+    """Open the journal of Airflow's tasks. Raises JournalError.
+
+    It is neither made nor upgraded here: what changes anything is a run.
+    """
     from genesys_ad_sync.journal import Journal
 
-    return Journal.open(journal_address(), create=False)
+    return Journal.open(journal_address(), create=False, upgrade=False)
 
 
 def _refuse_guess(connection_id: str) -> None:

@@ -29,11 +29,23 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @dataclass(frozen=True)
 class Loaded:
-    """The definitions of a folder, and what is wrong with those that cannot be read."""
+    """The definitions of a folder.
+
+    ``wrong``: what is wrong with those that cannot be read, by name.
+    """
 
     definitions: dict[str, SyncDefinition]
-    errors: tuple[str, ...]
-    names: frozenset[str]
+    wrong: dict[str, str]
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """What is wrong, one text for each file."""
+        return tuple(self.wrong.values())
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all files."""
+        return frozenset(self.definitions.keys() | self.wrong.keys())
 
 
 def definitions_folder() -> Path:
@@ -69,14 +81,13 @@ def load_all(folder: Path | None = None) -> Loaded:
 
     Raises SettingsError if there is no folder. ``folder`` None: the one that the DAG file reads.
     """
-    definitions, errors, names = {}, [], []
+    loaded = Loaded({}, {})
     for path in find_definitions(folder or definitions_folder()):
-        names.append(path.stem)
         try:
-            definitions[path.stem] = load_definition(path)
+            loaded.definitions[path.stem] = load_definition(path)
         except SettingsError as error:
-            errors.append(str(error))
-    return Loaded(definitions, tuple(errors), frozenset(names))
+            loaded.wrong[path.stem] = str(error)
+    return loaded
 
 
 def known_definitions() -> dict[str, SyncDefinition]:
@@ -105,10 +116,15 @@ def load_as(path: Path, name: str | None) -> SyncDefinition:
 
 
 def chosen(names: Sequence[str], loaded: Loaded) -> list[SyncDefinition]:
-    """Return the definitions of these names; without names, all. Raises SettingsError for an unknown one."""
+    """Return the definitions of these names; without names, all.
+
+    Raises SettingsError for an unknown one, and for one that cannot be read.
+    """
     unknown = [name for name in names if name not in loaded.names]
     if unknown:
         raise SettingsError(
             f"There is no sync definition {', '.join(unknown)}. There are: {', '.join(sorted(loaded.names))}."
         )
+    if wrong := [loaded.wrong[name] for name in names if name in loaded.wrong]:
+        raise SettingsError("\n".join(wrong))
     return [definition for name, definition in loaded.definitions.items() if not names or name in names]

@@ -72,7 +72,13 @@ def person(*, who: str, as_json: bool) -> None:
 
 @explain.command("group")
 @click.argument("which")
-@click.option("--members", default=50, show_default=True, help="How many members are listed; JSON has all of them.")
+@click.option(
+    "--members",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    help="How many members are listed; JSON has all of them.",
+)
 @json_option
 def group(*, which: str, members: int, as_json: bool) -> None:
     """Explain one Genesys group: what feeds it, who is in it through what, what waits.

@@ -5,8 +5,10 @@ Nothing else goes to stdout.
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
@@ -30,6 +32,21 @@ _HARMFUL = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\u
 _DURATION = TypeAdapter(timedelta)
 
 
+def write_whatever_the_terminal_takes() -> None:
+    """Let no name or sign end a command.
+
+    A letter that the terminal lacks is printed in an escaped form.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _takes_all_letters() -> bool:
+    """Return whether stdout has all letters; else JSON must escape them in its own form."""
+    return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+
+
 def json_option(function: _Function) -> _Function:
     """Add the option `--json`, which every command has, as parameter ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(function)
@@ -37,7 +54,8 @@ def json_option(function: _Function) -> _Function:
 
 def print_json(value: object) -> None:
     """Print a value as JSON; times in RFC 3339, durations in ISO 8601."""
-    click.echo(_HARMFUL.sub(_escaped, json.dumps(value, indent=2, ensure_ascii=False, default=_as_text)))
+    text = json.dumps(value, indent=2, ensure_ascii=not _takes_all_letters(), default=_as_text)
+    click.echo(_HARMFUL.sub(_escaped, text))
 
 
 def print_table(

@@ -33,7 +33,13 @@ CHANGES = 2
 @click.option(
     "--groups", multiple=True, metavar="PATTERN", help="Only AD groups of that name; may be given several times."
 )
-@click.option("--rows", default=50, show_default=True, help="How many of the rows that are not done are listed.")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    help="How many of the rows that are not done are listed.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Print on stderr what is being read.")
 @json_option
 def plan(  # noqa: PLR0913  one for each option
@@ -63,21 +69,21 @@ def plan(  # noqa: PLR0913  one for each option
     say = _to_stderr if verbose else _to_nobody
     request = {"full": full or offline is not None, "groups": tuple(groups)}
     documents: list[dict[str, Any]] = []
-    failed = False
+    errors: dict[str, str] = {}
     for definition in wanted:
         try:
             documents.append(_plan(definition, request, say, offline=offline is not None))
         except GroupSyncError as error:
             if len(wanted) == 1:
                 raise
-            failed = True  # one definition does not hide the others
+            errors[definition.name] = str(error)  # one definition does not hide the others
             click.echo(f"Error: {definition.name}: {error}", err=True)
     changes = any(document["planned"] for document in documents)
     if as_json:
-        print_json({"changes": changes, "reports": documents})
+        print_json({"changes": changes, "reports": documents, "errors": errors})
     else:
         _print(documents, rows)
-    return 1 if failed else CHANGES if changes else 0
+    return 1 if errors else CHANGES if changes else 0
 
 
 def _definitions(
@@ -93,10 +99,10 @@ def _definitions(
     if name:
         raise click.UsageError("--as NAME needs --config FILE or --offline FILE.")
     loaded = load_all()
-    for text in loaded.errors:
-        click.echo(f"Error: {text}", err=True)
     if loaded.errors and not names:
-        raise SettingsError("A sync definition has an error. Name the others with --definition to plan them alone.")
+        raise SettingsError(
+            "\n".join((*loaded.errors, "Name the other sync definitions with --definition to plan them alone."))
+        )
     return chosen(names, loaded)
 
 

@@ -18,7 +18,7 @@ _COLUMNS = ("run", "mode", "started", "ended", "state", "rows")
 
 
 @click.command()
-@click.option("--limit", default=20, show_default=True, help="How many.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
 @click.option("--definition", metavar="NAME", help="Only of this sync definition.")
 @json_option
 def runs(*, limit: int, definition: str | None, as_json: bool) -> None:
@@ -49,7 +49,13 @@ def runs(*, limit: int, definition: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("run")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: one line per change, most urgent first.")
-@click.option("--rows", default=50, show_default=True, help="How many of the rows that are not done are listed.")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    help="How many of the rows that are not done are listed.",
+)
 @json_option
 def report(*, run: str, as_csv: bool, rows: int, as_json: bool) -> None:
     """Print the reconciliation report of RUN: a run id, or DAG id/run id.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from genesys_ad_sync.views.status import DefinitionStatus
 
 STALE = 1
+_MOST_HOURS = 10 * 365 * 24
 
 
 @click.command()
@@ -34,6 +35,9 @@ def status(*, silent_after: float | None, as_json: bool) -> int:
     from genesys_ad_sync.views.status import status as view
     from genesys_ad_sync_airflow.cli.airflow_side import open_journal
 
+    if silent_after is not None and not silent_after <= _MOST_HOURS:  # "nan" and "inf" are numbers, too
+        text = f"{silent_after} is no number of hours up to {_MOST_HOURS:,}, which are ten years."
+        raise click.BadParameter(text, param_hint="'--silent-after'")
     limit = None if silent_after is None else timedelta(hours=silent_after)
     with open_journal() as journal:
         found = view(journal, known_definitions(), now=datetime.now(timezone.utc), silent_after=limit)

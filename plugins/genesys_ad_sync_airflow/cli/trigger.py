@@ -43,13 +43,17 @@ def release(*, run: str, as_json: bool) -> None:
 
 def _start(text: str, param: str, *, dry_run: bool, as_json: bool) -> None:
     from genesys_ad_sync.settings import dag_id_of
-    from genesys_ad_sync.views.runs import find_run
+    from genesys_ad_sync.views.runs import find_decided, find_run
     from genesys_ad_sync_airflow.cli.airflow_side import open_journal
 
     with open_journal() as journal:
-        found = find_run(journal, text)
-    dag_id = dag_id_of(found.definition)
-    conf = {param: str(found.key), **({"dry_run": True} if dry_run else {})}
+        if param == "release_run":
+            definition, key = find_decided(journal, text)
+        else:
+            found = find_run(journal, text)
+            definition, key = found.definition, found.key
+    dag_id = dag_id_of(definition)
+    conf = {param: str(key), **({"dry_run": True} if dry_run else {})}
     run_id = f"manual__{datetime.now(timezone.utc).isoformat()}"
     trigger(dag_id, run_id, conf)
     if as_json:

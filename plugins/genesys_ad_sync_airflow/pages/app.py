@@ -11,7 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from genesys_ad_sync.errors import GroupSyncError, JournalMissing, RunUnknown
+from genesys_ad_sync.errors import GroupSyncError, JournalMissing, JournalOutdated, RunUnknown
+from genesys_ad_sync.preview.apart import OUTDATED
 from genesys_ad_sync_airflow.pages.page import html, links_of
 from genesys_ad_sync_airflow.pages.routes import assets, group, overview, person, preview, run, runs, search, todo
 from genesys_ad_sync_airflow.pages.safety import Safety
@@ -98,7 +99,8 @@ def _failed(request: Request, error: Exception) -> Response:
         return _error(request, 404, "The journal knows no such run. The oldest are forgotten after report.keep_days.")
     if isinstance(error, GroupSyncError):
         log.error("A page of genesys-ad-sync cannot be shown: %s", error)
-        return _error(request, 503, _NO_JOURNAL if isinstance(error, JournalMissing) else _UNREADABLE)
+        texts: dict[type[Exception], str] = {JournalMissing: _NO_JOURNAL, JournalOutdated: OUTDATED}
+        return _error(request, 503, texts.get(type(error), _UNREADABLE))
     return _error(request, 500, _DEFECT)
 
 

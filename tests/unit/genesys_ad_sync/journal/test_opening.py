@@ -17,8 +17,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url, text
 
-from genesys_ad_sync.errors import JournalConflict, JournalError
+from genesys_ad_sync.errors import JournalConflict, JournalError, JournalMissing, JournalOutdated
 from genesys_ad_sync.journal import Journal, tables
+from genesys_ad_sync.journal.opening import tables_version
 from genesys_ad_sync.model import DirectoryView, Link, Reason
 from tests.support.journal import (
     DEFINITION,
@@ -326,3 +327,28 @@ def test_the_url_of_an_airflow_connection_is_understood(journal_url: str) -> Non
         url = url.set(drivername="postgres")
     with Journal.open(url) as opened:
         assert opened.identity()[1] == 0
+
+
+def test_who_only_looks_upgrades_nothing_and_is_told_what_does(journal: Journal, journal_url: str) -> None:
+    with journal.database.writing() as connection:
+        connection.execute(text(f"UPDATE {tables.VERSION_TABLE} SET version_num = '0019'"))
+    with pytest.raises(JournalOutdated, match=r"trigger the DAG \(a dry run is enough\), and ask again"):
+        Journal.open(journal_url, create=False, upgrade=False)
+    with journal.database.reading() as connection:
+        assert tables_version(connection) == "0019"
+
+
+def test_who_only_looks_opens_a_current_journal_and_makes_none(
+    journal: Journal, journal_url: str, tmp_path: Path
+) -> None:
+    Journal.open(journal_url, create=False, upgrade=False).close()
+    with pytest.raises(JournalMissing):
+        Journal.open(f"sqlite:///{tmp_path / 'not-there.db'}", create=False, upgrade=False)
+
+
+def test_tables_of_a_newer_version_are_not_called_old(journal: Journal, journal_url: str) -> None:
+    with journal.database.writing() as connection:
+        connection.execute(text(f"UPDATE {tables.VERSION_TABLE} SET version_num = '9999'"))
+    with pytest.raises(JournalError, match="written by a newer version") as refused:
+        Journal.open(journal_url, create=False, upgrade=False)
+    assert not isinstance(refused.value, JournalOutdated)

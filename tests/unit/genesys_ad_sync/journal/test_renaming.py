@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from genesys_ad_sync.journal import Journal, RunKey, tables
 from genesys_ad_sync.journal.renaming import Holdings
-from genesys_ad_sync.model import Action, Grant, GroupPair, Link, Objection, Reason, Status
+from genesys_ad_sync.model import Action, Decision, Grant, GroupPair, Link, Objection, Reason, RowKey, Status
 from tests.support.journal import (
     T0,
     advance,
@@ -63,7 +63,7 @@ def _take(journal: Journal) -> None:
 def test_everything_has_the_new_name_afterwards(journal: Journal) -> None:
     _live(journal, OLD, "ann", "bob")
     before = _names(journal)
-    assert journal.of(NEW).renaming.holdings(OLD) == Holdings(2, 1)
+    assert journal.of(NEW).renaming.holdings(OLD) == Holdings(2, 1, 1)
     _take(journal)
     stop = {"journal_definition": {OLD}}
     assert _names(journal) == {name: {NEW} for name in before} | stop
@@ -85,6 +85,18 @@ def test_questions_under_the_former_name_are_closed(journal: Journal) -> None:
     assert journal.of(OLD).questions.open_elsewhere(now)
     _take(journal)
     assert journal.of(NEW).questions.open_elsewhere(now) == {}
+
+
+def test_what_the_last_task_under_the_former_name_notes_for_itself_is_taken_over_by_no_other_run(
+    journal: Journal,
+) -> None:
+    """A second take-over would compare every group in full again, and say that it took over nothing."""
+    _live(journal, OLD, "ann")
+    _take(journal)
+    former = journal.of(OLD)
+    former.waiting.note_listed(RunKey("dag_old", "live"))
+    former.housekeeping.note_done("dag_old", T0)
+    assert journal.of(NEW).renaming.holdings(OLD) is None
 
 
 def test_tasks_under_the_former_name_are_stopped(journal: Journal) -> None:
@@ -147,9 +159,32 @@ def test_who_left_memberships_in_a_group_is_known(journal: Journal) -> None:
     advance(journal, view({"h": "x"}), definition="third")
     renaming = journal.of(NEW).renaming
     assert renaming.names() == {OLD, "third"}
-    assert renaming.left_by({OLD, "third"}, ["G"]) == {OLD: Holdings(2, 1)}
-    assert renaming.left_by({OLD, "third"}, ["G", "H"]) == {OLD: Holdings(2, 1), "third": Holdings(1, 0)}
+    assert renaming.left_by({OLD, "third"}, ["G"]) == {OLD: Holdings(2, 1, 1)}
+    assert renaming.left_by({OLD, "third"}, ["G", "H"]) == {OLD: Holdings(2, 1, 1), "third": Holdings(1, 0)}
     assert renaming.left_by({"third"}, ["G"]) == {}
+
+
+def test_what_people_decided_is_known_although_nothing_is_owned_there_any_more(journal: Journal) -> None:
+    """Such as an addition that was undone: the grant ended with it."""
+    old = journal.of(OLD)
+    advance(journal, view({"g": "ann bob"}), definition=OLD)
+    old.pins.add({("G", "ann"): Objection(Reason.UNDONE, TAKING, T0, last_change=7)}, undoes=RunKey("dag", "undone"))
+    for run_id, change_ids in (("one", [1]), ("two", [1]), ("an undo", [])):
+        asked = {RowKey("G", "bob" if change_ids else "cid", Action.ADD): change_ids}
+        key, until = RunKey("dag_old", run_id), T0 + timedelta(hours=8)
+        old.questions.open(key, {str(of): ids for of, ids in asked.items()}, last_change=1, at=T0, until=until)
+        old.questions.close(key, {str(of): Decision.REJECTED for of in asked}, by="olivia", at=T0)
+    old.pairs.replace([GroupPair("h", "H", "Chat", 0)], T0, ())
+    old.pairs.reject([("h", "H")], run=TAKING, by="olivia", at=T0)
+    renaming = journal.of(NEW).renaming
+    assert renaming.holdings(OLD) == Holdings(0, 0, 3)
+    assert renaming.left_by({OLD}, ["G"]) == {OLD: Holdings(0, 0, 2)}
+    assert renaming.left_by({OLD}, ["H"]) == {OLD: Holdings(0, 0, 1)}
+    assert renaming.left_by({OLD}, ["other"]) == {}
+    assert renaming.decided_in_groups_given_up({OLD}, ["G", "H"]) == {OLD: 2}  # it feeds H as yet
+    old.pairs.replace([], T0)
+    assert renaming.decided_in_groups_given_up({OLD}, ["G", "H"]) == {OLD: 3}
+    assert renaming.decided_in_groups_given_up(set(), ["G", "H"]) == {}
 
 
 @pytest.mark.parametrize("name", ["nobody", NEW])

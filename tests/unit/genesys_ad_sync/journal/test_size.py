@@ -186,6 +186,7 @@ def test_large_values_of_ended_runs_are_dropped_but_since_the_last_full_run(jour
         run = begin(journal, f"r{number}", mode=mode)
         journal.facts.put(run, "mapping", {**large, "number": number})
         journal.facts.put(run, "notes", ["small"])
+        journal.facts.put(run, "plan", {"hash": "small"})
         journal.facts.put(run, "question", {"asked by": number, **large})  # a report is made of it
         journal.runs.finish(run, "success", T0)
         runs.append(run)

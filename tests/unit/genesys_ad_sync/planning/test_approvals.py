@@ -374,8 +374,8 @@ def test_a_removal_that_this_run_does_not_act_on_empties_a_group_too() -> None:
     group = leaving(2)
     one = replace(group, changes=group.changes[:1])
     assert statuses(planned(one, known=known_of(one))) == {"G": {"planned"}}
-    facts = LimitFacts(elsewhere={"G:G-001:remove": ()})
-    assert statuses(planned(one, known=known_of(one), limits=facts)) == {"G": {"empty_group"}}
+    for facts in (LimitFacts(elsewhere={"G:G-001:remove": ()}), LimitFacts(approved={"G:G-001:remove": "dag/asks"})):
+        assert statuses(planned(one, known=known_of(one), limits=facts)) == {"G": {"empty_group"}}
 
 
 def test_under_mirror_a_group_that_loses_all_members_needs_a_person() -> None:

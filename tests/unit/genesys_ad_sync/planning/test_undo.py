@@ -162,10 +162,12 @@ def test_an_account_that_has_ended_is_not_added_whoever_approves_it() -> None:
     made = plan_undo("bad", [done("a", "remove")], (), present, definition(), PlanContext(observed_at=NOON))
     [row] = made.rows
     assert (row.status, row.reason, row.error) == (Status.HELD, Reason.AGAINST_AD, ended["a"])
+    assert row.about == {"account": "a"}
     assert not made.needs_approval
     approved = replace(row, status=Status.PLANNED, reason=None, lane=FIRST_APPROVED_LANE)
     [again] = recheck_undo([approved], frozenset(), (), wanted="bcdef", accounts=ended)
     assert (again.status, again.reason, again.error) == (Status.HELD, Reason.AGAINST_AD, ended["a"])
+    assert again.about == {"account": "a"}
 
 
 def test_an_account_whose_membership_ad_wants_is_added_as_a_run_would() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,31 @@ def test_a_remedy_says_where_the_question_is_answered(reason: Reason) -> None:
     assert "approve_removals of run noon" in (remedy(asked) or "")
     assert "approve_removals of run noon" in (remedy(asked, Answer.LATER) or "")
     assert "A live run asks" in (remedy(asked, Answer.DRY_RUN) or "")
+
+
+@pytest.mark.parametrize(
+    ("made", "param"),
+    [
+        (row(Reason.MIRROR_ONCE), "mirror_once: true"),
+        (row(Reason.RELINK, about={"account": "ann", "new_user": "x-ann (Ann, ann@example.com)"}), "relink: ann=x-ann"),
+        (row(Reason.RELINK, about={"account": "bob", "new_user": "none"}), "the same relink"),
+        (replace(row(Reason.AGAINST_AD), error="nobody answered", undoes_run="bad"), "undo_run: bad"),
+        (replace(row(Reason.OVER_LIMIT), undoes_run="bad"), "undo_run: bad"),
+    ],
+)
+def test_what_ends_with_its_run_is_asked_about_by_no_later_one(made: Row, param: str) -> None:
+    assert "approve_removals of this run." in (remedy(made) or "")
+    later = remedy(made, Answer.LATER) or ""
+    assert f"No later run asks again: trigger the DAG with {param}." in later
+    assert "A later run" not in later
+    assert f"A live run with {param} asks" in (remedy(made, Answer.DRY_RUN) or "")
+    elsewhere = remedy(replace(made, about={**made.about, "asked_by": "noon"}), Answer.LATER) or ""
+    assert elsewhere.index("approve_removals of run noon") < elsewhere.index(f"trigger the DAG with {param}.")
+
+
+def test_an_account_that_no_undo_puts_back_is_enabled_first() -> None:
+    ended = row(Reason.AGAINST_AD, about={"account": "ann"}, error="the AD account is disabled", undoes_run="bad")
+    assert "Enable or restore the account in AD and undo the run again" in (remedy(ended, Answer.LATER) or "")
 
 
 @pytest.mark.parametrize("on_excess", ["hold", "fail"])

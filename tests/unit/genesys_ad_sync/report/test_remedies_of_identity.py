@@ -36,6 +36,17 @@ def test_an_ambiguous_row_names_its_rivals_and_three_ways_out() -> None:
     assert "exclude" not in several
 
 
+def test_an_account_that_was_made_anew_is_settled_by_a_relink_alone() -> None:
+    """The old account cannot be edited, and a pattern under exclude: would exclude the new one of the same name."""
+    made = text(Reason.AMBIGUOUS, Rival("old", "x"), about={"gone": "old"})
+    assert made == (
+        "Claimed by AD account old too. No AD group lists it any more. If it still exists, make the values under "
+        "users: unique. If it was deleted, which cannot be known without the right to see deleted objects, settle it: "
+        "trigger the DAG with relink: ann=x."
+    )
+    assert "exclude: users" in text(Reason.AMBIGUOUS, Rival("old", "x"), Rival("bob", "x"), about={"gone": "old"})
+
+
 def test_a_contradicted_link_names_both_users_and_both_answers() -> None:
     made = text(Reason.LINK_CONTRADICTED, Rival(None, "y"), genesys_user_id="x")
     assert made == (

@@ -13,8 +13,9 @@ from click.testing import CliRunner, Result
 from sqlalchemy import make_url
 
 from genesys_ad_sync.journal import Journal, RunKey
+from genesys_ad_sync.model import Objection, Reason
 from genesys_ad_sync_airflow.cli.tree import main
-from tests.support.journal import begin, journal, journal_url  # noqa: F401 (fixtures)
+from tests.support.journal import T0, begin, journal, journal_url  # noqa: F401 (fixtures)
 
 DAG = "genesys_ad_group_sync"
 
@@ -67,6 +68,19 @@ def test_the_run_is_named_and_a_run_that_nobody_knows_starts_none(started: list[
     done = call("undo", "weekly")
     assert (done.exit_code, started) == (1, [])
     assert "knows no run 'weekly'" in done.stderr
+
+
+@pytest.mark.parametrize("named", ["long ago", f"{DAG}__former/long ago"])
+def test_what_was_undone_in_a_run_that_was_forgotten_can_be_released(
+    started: list[list[str]], journal: Journal, named: str
+) -> None:
+    """After `report.keep_days`, and under the name of a DAG that is no more."""
+    undone = Objection(Reason.UNDONE, RunKey(f"{DAG}__former", "long ago"), T0, last_change=7)
+    journal.of("sales").pins.add({("G", "ann"): undone}, undoes=RunKey(DAG, "bad"))
+    answer = json.loads(call("release", named, "--json").stdout)
+    assert (answer["dag_id"], answer["conf"]) == (f"{DAG}__sales", {"release_run": f"{DAG}__former/long ago"})
+    assert "knows no run 'long ago'" in call("undo", "long ago").stderr
+    assert "knows no run 'never'" in call("release", "never").stderr
 
 
 def test_a_refusal_of_airflow_is_shown_with_what_to_trigger_by_hand(
