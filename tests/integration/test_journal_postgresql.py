@@ -84,6 +84,21 @@ def test_a_connection_that_the_server_closed_is_opened_again(journal: Journal, p
     assert journal.identity()[0] == name
 
 
+def test_a_server_that_the_network_loses_is_given_up_after_a_minute(journal: Journal, postgresql_url: str) -> None:
+    """By the kernel's own settings, a task would hang for a quarter of an hour, or for two hours."""
+
+    def in_force(journal: Journal) -> dict[str, str]:
+        with journal._database.engine.connect() as connection:
+            found: dict[str, str] = connection.connection.dbapi_connection.info.dsn_parameters  # type: ignore[union-attr]
+        return found
+
+    assert in_force(journal)["tcp_user_timeout"] == "60000"
+    assert in_force(journal)["keepalives_idle"] == "30"
+    own = make_url(postgresql_url).update_query_dict({"tcp_user_timeout": "5000"})
+    with Journal.open(own) as other:
+        assert in_force(other)["tcp_user_timeout"] == "5000"
+
+
 def test_a_writer_that_waits_in_vain_says_so(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 1)
     with (
