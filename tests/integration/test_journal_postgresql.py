@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from sqlalchemy import make_url, text
 
-from genesys_ad_sync.errors import JournalConflict, JournalError
+from genesys_ad_sync.errors import JournalConflict, JournalError, LeaseBusy
 from genesys_ad_sync.journal import Journal, RunKey, database, views
 from tests.support.journal import DEFINITION, T0, advance, begin, view
 from tests.support.postgresql import postgresql_server, postgresql_url  # noqa: F401 (fixtures)
@@ -97,6 +98,20 @@ def test_a_server_that_the_network_loses_is_given_up_after_a_minute(journal: Jou
     own = make_url(postgresql_url).update_query_dict({"tcp_user_timeout": "5000"})
     with Journal.open(own) as other:
         assert in_force(other)["tcp_user_timeout"] == "5000"
+
+
+def test_a_machine_whose_clock_is_wrong_takes_no_lease_that_another_one_holds(journal: Journal) -> None:
+    def right() -> datetime:
+        return datetime.now(timezone.utc)
+
+    def wrong() -> datetime:
+        return right() + timedelta(minutes=10)
+
+    ttl = timedelta(minutes=5)
+    there, here = journal.clock(right), journal.clock(wrong)
+    journal.leases.acquire("org", RunKey("dag", "one"), "patch", now=there(), ttl=ttl)
+    with pytest.raises(LeaseBusy):
+        journal.leases.acquire("org", RunKey("dag", "two"), "patch", now=here(), ttl=ttl)
 
 
 def test_a_writer_that_waits_in_vain_says_so(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
