@@ -137,7 +137,10 @@ def test_a_killed_worker_near_ad_is_replaced(world: CeleryWorld) -> None:
     world.airflow.kill_worker(DIRECTORY_WORKER)
     world.directory.apply([_moved(world, "other-two", "lena.lang")])
     run_id = world.airflow.trigger(OTHER)
-    until("poll to be in its queue", lambda: world.airflow.redis.waiting(AD_QUEUE), seconds=600)
+    waiting = world.airflow.redis.waiting
+    began = {"running", "success"}
+    until("poll to be sent", lambda: waiting(AD_QUEUE) or world.states(OTHER, run_id).get("poll") in began)
+    assert waiting(AD_QUEUE) == 1
     world.airflow.start_worker(DIRECTORY_WORKER)
     scenario.trouble_is_over()
     assert len(scenario.heals({OTHER: [run_id]})) == 1
