@@ -40,6 +40,9 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": SyncRetryPolicy(),
+    # A run that has begun goes first. By Airflow's default, the first task of a newer run does, and where slots are few
+    # no run comes to its end.
+    "weight_rule": "upstream",
 }
 CHECKED_TASKS = [
     "poll",

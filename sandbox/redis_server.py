@@ -54,13 +54,20 @@ class RedisServer:
             end_process(self._process)
             self._process = None
 
+    def waiting(self, queue: str) -> int:
+        """Return how many messages wait in a queue of Celery: those that no worker has taken."""
+        return int(self._ask(f"LLEN {queue}").lstrip(b":"))
+
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self._port), timeout=5) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
+            return self._ask("PING").startswith(b"+PONG")
         except OSError:
             return False
+
+    def _ask(self, command: str) -> bytes:
+        with socket.create_connection(("127.0.0.1", self._port), timeout=5) as connection:
+            connection.sendall(f"{command}\r\n".encode())
+            return connection.recv(64)
 
     def __enter__(self) -> RedisServer:
         return self.start()

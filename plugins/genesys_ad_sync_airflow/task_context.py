@@ -38,7 +38,8 @@ def current_task_context(definition: SyncDefinition) -> TaskContext:
     ti = context["ti"]
     key = RunKey(ti.dag_id, ti.run_id)
     run_type = context["dag_run"].run_type
-    logins = logins_of(open_journal(), key, str(getattr(run_type, "value", run_type)), utc_now)
+    clock = open_journal().clock(utc_now)
+    logins = logins_of(open_journal(), key, str(getattr(run_type, "value", run_type)), clock)
     mapped = ti.map_index is not None and ti.map_index >= 0
     directory = ActiveDirectoryHook(
         definition.directory.connection, login_attempt=directory_login(logins, definition.directory.connection)
@@ -59,7 +60,7 @@ def current_task_context(definition: SyncDefinition) -> TaskContext:
         api_url=lambda: genesys.settings.api_url,
         client_id=lambda: genesys.settings.client_id,
         reports=report_store(definition),
-        clock=utc_now,
+        clock=clock,
         sleep=time.sleep,
         log=log.info,
         all_definitions=names_of_definitions(definition),

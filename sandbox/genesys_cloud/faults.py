@@ -25,7 +25,7 @@ Kind = Literal[
     "cut_body",  # processed; the connection ends in the middle of the body
     "reset_before",  # connection reset, not processed
     "reset_after",  # processed, then connection reset: the caller cannot know
-    "slow",  # `seconds` of silence, `when` before or after processing
+    "slow",  # `seconds` of silence, `when` before or after processing; it ends when the rules are cleared
     "stale",  # reads of a group and its members show what was `seconds` ago
     "short_page",  # `drop` items are missing at the end of a page; `total` stays
     "foreign_write",  # before processing, somebody else changes the group of the path: `add`, `remove`, a new version
@@ -104,6 +104,11 @@ class Faults:
             self._rules.clear()
             if seed is not None:
                 self._random = random.Random(seed)
+
+    def has(self, rule: FaultRule) -> bool:
+        """Return True unless the rules were cleared since that one was added."""
+        with self._lock:
+            return any(rule is each for each in self._rules)
 
     def rules(self) -> list[dict[str, Any]]:
         """Return the rules with how often each has fired."""

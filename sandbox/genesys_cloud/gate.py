@@ -35,6 +35,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 CONTROL_PREFIX = "/_sandbox"
 SCIM_PREFIX = "/api/v2/scim/"
 TOKEN_PATH = "/oauth/token"
+_LOOK_SECONDS = 0.05  # between two looks whether a silence is to end
 _HTML = b"<!DOCTYPE html><html><head><title>Gateway</title></head><body><h1>Service unavailable</h1></body></html>"
 
 
@@ -104,14 +105,14 @@ class Gate:
         fired, path = exchange.fired, scope["path"]
         slow = fired.of("slow")
         if slow and slow.when == "before":
-            await asyncio.sleep(slow.seconds)
+            await self._be_silent(slow)
         early = self._before(scope, headers, exchange)
         if early is not None or fired.of("reset_before"):
             return early
         answer = await self._process(scope, headers, exchange, entry)
         if fired.of("reset_after"):
             if slow and slow.when == "after":
-                await asyncio.sleep(slow.seconds)
+                await self._be_silent(slow)
             return None
         status = fired.of("status")
         if status and status.processed:
@@ -121,8 +122,14 @@ class Gate:
         if fired.of("truncated_json"):
             answer.with_body(answer.body[: len(answer.body) // 2])
         if slow and slow.when == "after":
-            await asyncio.sleep(slow.seconds)
+            await self._be_silent(slow)
         return answer
+
+    async def _be_silent(self, rule: FaultRule) -> None:
+        """Wait for the rule's seconds, or until the rules are cleared."""
+        end = time.perf_counter() + rule.seconds
+        while (left := end - time.perf_counter()) > 0 and self._platform.faults.has(rule):
+            await asyncio.sleep(min(left, _LOOK_SECONDS))
 
     def _before(self, scope: Scope, headers: Headers, exchange: Exchange) -> Answer | None:
         """Carry out the faults that come before processing; return the answer of one, if any."""

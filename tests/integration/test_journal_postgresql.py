@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from sqlalchemy import make_url, text
 
-from genesys_ad_sync.errors import JournalConflict, JournalError
+from genesys_ad_sync.errors import JournalConflict, JournalError, LeaseBusy
 from genesys_ad_sync.journal import Journal, RunKey, database, views
 from tests.support.journal import DEFINITION, T0, advance, begin, view
 from tests.support.postgresql import postgresql_server, postgresql_url  # noqa: F401 (fixtures)
@@ -83,6 +84,35 @@ def test_a_connection_that_the_server_closed_is_opened_again(journal: Journal, p
             )
         )
     assert journal.identity()[0] == name
+
+
+def test_a_server_that_the_network_loses_is_given_up_after_a_minute(journal: Journal, postgresql_url: str) -> None:
+    """By the kernel's own settings, a task would hang for a quarter of an hour, or for two hours."""
+
+    def in_force(journal: Journal) -> dict[str, str]:
+        with journal._database.engine.connect() as connection:
+            found: dict[str, str] = connection.connection.dbapi_connection.info.dsn_parameters  # type: ignore[union-attr]
+        return found
+
+    assert in_force(journal)["tcp_user_timeout"] == "60000"
+    assert in_force(journal)["keepalives_idle"] == "30"
+    own = make_url(postgresql_url).update_query_dict({"tcp_user_timeout": "5000"})
+    with Journal.open(own) as other:
+        assert in_force(other)["tcp_user_timeout"] == "5000"
+
+
+def test_a_machine_whose_clock_is_wrong_takes_no_lease_that_another_one_holds(journal: Journal) -> None:
+    def right() -> datetime:
+        return datetime.now(timezone.utc)
+
+    def wrong() -> datetime:
+        return right() + timedelta(minutes=10)
+
+    ttl = timedelta(minutes=5)
+    there, here = journal.clock(right), journal.clock(wrong)
+    journal.leases.acquire("org", RunKey("dag", "one"), "patch", now=there(), ttl=ttl)
+    with pytest.raises(LeaseBusy):
+        journal.leases.acquire("org", RunKey("dag", "two"), "patch", now=here(), ttl=ttl)
 
 
 def test_a_writer_that_waits_in_vain_says_so(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:

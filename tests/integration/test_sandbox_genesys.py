@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -747,6 +748,16 @@ def test_a_slow_answer_may_come_after_the_request_was_processed(api: Api, genesy
     started = time.monotonic()
     assert api.get("groups").status_code == 200
     assert time.monotonic() - started >= 0.1
+
+
+def test_a_silence_ends_when_the_faults_are_cleared(api: Api, genesys: SandboxGenesys) -> None:
+    genesys.add_fault("slow", method="DELETE", seconds=3600)
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(api.delete, BILLING, [ANNA])
+        until(lambda: genesys.individuals(BILLING) == [BORIS])
+        assert genesys.requests("DELETE")[-1]["status"] is None
+        genesys.clear_faults()
+        assert answer.result(timeout=300).ok
 
 
 def test_a_connection_can_be_silent_before_it_is_reset(api: Api, genesys: SandboxGenesys) -> None:

@@ -88,3 +88,28 @@ def test_every_task_ends_in_time_and_a_person_has_a_time_of_their_own(monkeypatc
     # The tasks that have to do with the report lead to it.
     assert {name for name, *_, links in tasks if links == "Open-report"} == {"report", "approve_removals", "check"}
     assert {links for *_, links in tasks} == {"Open-report", "None"}
+
+
+WEIGHTS = """
+import runpy, sys
+names = runpy.run_path(sys.argv[1])
+from types import SimpleNamespace
+from airflow.sdk import DAG
+from airflow.task.priority_strategy import validate_and_load_priority_weight_strategy as strategy
+for value in {value.dag_id: value for value in names.values() if isinstance(value, DAG)}.values():
+    for task in value.tasks:
+        print("WEIGHT", task.task_id, strategy(str(task.weight_rule)).get_weight(SimpleNamespace(task=task)))
+"""
+
+
+def test_a_run_that_has_begun_goes_before_a_newer_one_where_slots_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENESYS_AD_SYNC_CONFIG_DIR", str(PROJECT / "include" / "config"))
+    dag_file = PROJECT / "dags" / "genesys_ad_group_sync.py"
+    done = subprocess.run([sys.executable, "-c", WEIGHTS, str(dag_file)], check=True, capture_output=True, text=True)
+    weights = {
+        name: int(weight)
+        for name, weight in (line.split()[1:] for line in done.stdout.splitlines() if line.startswith("WEIGHT"))
+    }
+    in_order = ["poll", "map_groups", "resolve_users", "plan", "patch", "patch_approved", "report", "check"]
+    assert sorted(in_order, key=weights.__getitem__) == in_order
+    assert weights["poll"] < weights["map_groups"] < weights["plan"] < weights["patch"] < weights["report"]

@@ -11,11 +11,12 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, func, insert, text
+from sqlalchemy import ColumnElement, Connection, Engine, Table, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -28,6 +29,7 @@ WRITES = "journal_writes"
 BUSY_TIMEOUT_SECONDS = 30
 ROWS_AT_A_TIME = 1000
 """Rows that one statement writes: a hundred thousand at once would take hundreds of megabytes for their parameters."""
+_SURE_DIFFERENCE = timedelta(seconds=1)
 WRITERS_LOCK = 0x6761_6473_0001  # any number that nobody else uses in that database
 
 T = TypeVar("T")
@@ -126,6 +128,20 @@ class Database:
         wait_for_writers(connection)
         if self._refuse is not None:
             self._refuse(connection, self.name)
+
+    def clock_difference(self, clock: Callable[[], datetime]) -> timedelta:
+        """Return how far the server's clock is ahead of a clock of this machine.
+
+        Zero for a file, and for less than a second: such a difference may be the time of the question.
+        """
+        if self.engine.dialect.name != "postgresql":
+            return timedelta()
+        with self.reading() as connection:
+            before = clock()
+            theirs: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+            after = clock()
+        difference = theirs - (before + (after - before) / 2)
+        return difference if abs(difference) > max(_SURE_DIFFERENCE, after - before) else timedelta()
 
     def _connection_of_block(self) -> Connection | None:
         """Return the connection of `together`, if this thread is within its block."""

@@ -1,8 +1,8 @@
 """Store the lease: one run at a time writes to a Genesys organisation.
 
 Its fence, a number that grows, shuts out a run that lost the lease without noticing. Each task of the run holds the
-lease for itself, until its own expiry. ``now`` is the caller's clock: the clocks of several machines must agree to
-much less than ``ttl``.
+lease for itself, until its own expiry. ``now`` is the caller's clock. Callers on several machines must agree to much
+less than ``ttl``: they take `Journal.clock`.
 """
 
 from __future__ import annotations

@@ -25,6 +25,17 @@ if TYPE_CHECKING:  # opening a current journal loads no migrations
     from alembic.config import Config
 
 CONNECT_TIMEOUT_SECONDS = 10
+_LIBPQ = {
+    "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+    "tcp_user_timeout": 60_000,  # milliseconds until the server must have received a request; Linux's own: 15 minutes
+    "keepalives_idle": 30,  # seconds of silence until the server is asked for a sign; Linux's own: two hours
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+"""When a server is given up that a network has lost without a word. The connection's own values go first.
+
+Names and units are libpq's (PostgreSQL's manual, "Parameter Key Words").
+"""
 _NO_JOURNAL = (
     "There is no journal in {name}. Set the connection group_sync_journal to the place of the journal, as Airflow's "
     "tasks have it."
@@ -151,7 +162,7 @@ def _engine(address: URL) -> Engine:
     # hide_parameters: the parameters of a statement are people's names and addresses, and errors are logged
     common: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True}
     if address.get_backend_name() == "postgresql":
-        connect_args = {} if "connect_timeout" in address.query else {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
+        connect_args = {key: value for key, value in _LIBPQ.items() if key not in address.query}
         if address.get_driver_name() == "psycopg2":
             # its executemany sends row by row: 200,000 round trips for a first view
             common |= {"executemany_mode": "values_plus_batch", "executemany_batch_page_size": 1000}

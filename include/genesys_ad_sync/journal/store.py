@@ -7,6 +7,7 @@ raised as ``JournalError`` with the remedy.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from types import TracebackType
@@ -117,6 +118,17 @@ class Journal:
         if self.is_file:
             with self._database.reading() as connection:
                 refuse_other_host(connection, self.place, host, now)
+
+    def clock(self, own: Callable[[], datetime]) -> Callable[[], datetime]:
+        """Return the clock of the database's server, which all machines share.
+
+        Where clocks of two machines differ by minutes, one of them would see the lease of the other end too early, and
+        write at the same time. A file has one machine, and its own clock.
+
+        :param own: this machine's clock.
+        """
+        ahead = self._database.clock_difference(own)
+        return lambda: own() + ahead
 
     def generation(self) -> int:
         """Return how often the journal was moved to another database, counted from 1."""

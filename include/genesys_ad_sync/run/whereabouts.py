@@ -1,6 +1,7 @@
 """Where a run was polled, and what other hosts must share with that one.
 
-No executor is refused by its name: a database, a bucket or a shared volume is all that is needed.
+No executor is refused by its name: a database, a bucket or a shared volume is all that is needed. A host proves once
+per run that it has the reports: each later task there would cost two requests to a bucket for the same answer.
 """
 
 from __future__ import annotations
@@ -8,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from genesys_ad_sync.errors import JournalOfOtherHost, RunElsewhere
 from genesys_ad_sync.model import RunRecord
 from genesys_ad_sync.run.context import TaskContext
+from genesys_ad_sync.run.facts import Fact
+from genesys_ad_sync.this_machine import Host
 
 _SHARE_JOURNAL = (
     "Set the connection group_sync_journal to one PostgreSQL database for all hosts; on host {host}, "
@@ -48,13 +53,11 @@ def refuse_elsewhere(task: TaskContext, host_of_poll: Callable[[], str | None]) 
     :raises ReportPathError: the reports cannot be read.
     """
     run = task.journal.runs.find(task.key)
-    if run is not None and run.host is None:  # begun by an earlier version
-        return
-    note = task.reports.noted_run(task.key.dag_id, task.key.run_id)
     if run is None:
-        _refuse_without_run(task, note, host_of_poll)
-    else:
-        _refuse_without_note(task, run, note)
+        _refuse_without_run(task, task.reports.noted_run(task.key.dag_id, task.key.run_id), host_of_poll)
+    elif run.host is not None and run.host.name != task.host.name:  # None: an earlier version began the run
+        _refuse_other_machine(task, run.host)
+        _refuse_without_note(task, run, run.host)
 
 
 def _refuse_without_run(task: TaskContext, note: dict[str, Any] | None, host_of_poll: Callable[[], str | None]) -> None:
@@ -70,20 +73,30 @@ def _refuse_without_run(task: TaskContext, note: dict[str, Any] | None, host_of_
     )
 
 
-def _refuse_without_note(task: TaskContext, run: RunRecord, note: dict[str, Any] | None) -> None:
-    assert run.host is not None  # noqa: S101  for mypy
-    if run.host.name == task.host.name:
-        return
-    if task.journal.is_file and not run.host.shares_memory_with(task.host):
+def _refuse_other_machine(task: TaskContext, run_host: Host) -> None:
+    if task.journal.is_file and not run_host.shares_memory_with(task.host):
         raise JournalOfOtherHost(
             f"Task '{task.task_key}' runs on host {task.host.name}, and the journal ({task.journal.place}) is a SQLite "
-            f"file that host {run.host.name} uses: task 'poll' ran there. Two hosts can damage such a file. "
-            f"{_SHARE_JOURNAL.format(host=run.host.name)} If host {run.host.name} does not exist any more, clear the "
+            f"file that host {run_host.name} uses: task 'poll' ran there. Two hosts can damage such a file. "
+            f"{_SHARE_JOURNAL.format(host=run_host.name)} If host {run_host.name} does not exist any more, clear the "
             "task 'poll' with everything downstream instead."
         )
+
+
+def _refuse_without_note(task: TaskContext, run: RunRecord, run_host: Host) -> None:
+    proven = _proven_by(task.host)
+    if task.facts[proven] == task.reports.place:
+        return
+    note = task.reports.noted_run(task.key.dag_id, task.key.run_id)
     if note is None or note.get("attempt") != run.attempt:
         raise RunElsewhere(
             f"Task '{task.task_key}' runs on host {task.host.name}, and the folder of reports there "
-            f"({task.reports.place}) does not have the file that task 'poll' put there on host {run.host.name}. "
+            f"({task.reports.place}) does not have the file that task 'poll' put there on host {run_host.name}. "
             f"The two hosts do not share the reports. {_SHARE_REPORTS}"
         )
+    task.facts[proven] = task.reports.place
+
+
+def _proven_by(host: Host) -> Fact[str | None]:
+    """Return the fact that names the folder in which a host has seen `poll`'s note."""
+    return Fact(f"shares_reports:{host.name}", TypeAdapter(str | None), None)

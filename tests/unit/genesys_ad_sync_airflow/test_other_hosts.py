@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 
 from genesys_ad_sync.errors import JournalOfOtherHost, RunElsewhere
 from genesys_ad_sync.journal import Journal, RunKey
+from genesys_ad_sync.journal.database import Database
 from genesys_ad_sync.model import RunRequest
 from genesys_ad_sync.this_machine import Host
 from genesys_ad_sync_airflow import journal_connection, task_context
@@ -60,3 +61,5 @@ def test_a_task_asks_the_xcom_of_poll_which_host_has_the_run(
     assert pulled == [{"task_ids": "poll"}]
     monkeypatch.setattr(task_context, "get_current_context", lambda: context_of("poll"))
     assert task_context.current_task_context(ours).key == RUN  # `poll` begins it
+    monkeypatch.setattr(Database, "clock_difference", lambda *_: timedelta(days=-1))
+    assert task_context.current_task_context(ours).clock() < datetime.now(timezone.utc) - timedelta(hours=23)

@@ -110,6 +110,30 @@ def test_the_file_of_an_earlier_attempt_does_not_count(tmp_path: Path) -> None:
         refuse_elsewhere(hosts.task(container), nowhere)
 
 
+def test_a_host_looks_for_the_file_beside_the_reports_once_per_run(tmp_path: Path) -> None:
+    """In a bucket, each look is two requests."""
+    hosts = Hosts(tmp_path, shared_journal=True, shared_reports=True)
+    here, third = Host("container-2", ANNA.boot), Host("container-3", ANNA.boot)
+    hosts.poll(ANNA)
+    refuse_elsewhere(hosts.task(here), nowhere)
+    (note,) = (tmp_path / "shared" / "reports").rglob("*.run")
+    note.unlink()
+    refuse_elsewhere(hosts.task(ANNA), nowhere)  # `poll` wrote it there
+    refuse_elsewhere(hosts.task(here, "plan"), nowhere)
+    with pytest.raises(RunElsewhere, match="runs on host container-3"):
+        refuse_elsewhere(hosts.task(third), nowhere)
+
+
+def test_a_host_whose_folder_of_reports_has_changed_looks_again(tmp_path: Path) -> None:
+    hosts = Hosts(tmp_path, shared_journal=True, shared_reports=True)
+    container = Host("container-2", ANNA.boot)
+    hosts.poll(ANNA)
+    refuse_elsewhere(hosts.task(container), nowhere)
+    hosts.shared_reports = False  # report.path of the definition is another one there now
+    with pytest.raises(RunElsewhere, match="do not share the reports"):
+        refuse_elsewhere(hosts.task(container), nowhere)
+
+
 def test_hosts_that_share_journal_and_reports_are_accepted_whatever_their_names(tmp_path: Path) -> None:
     hosts = Hosts(tmp_path, shared_journal=True, shared_reports=True)
     hosts.poll(ANNA)
