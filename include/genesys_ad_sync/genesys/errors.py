@@ -174,6 +174,11 @@ def needs_a_person(error: GenesysError) -> bool:
     )
 
 
+def concerns_all_groups(error: GenesysError) -> bool:
+    """Return whether a person is needed, whichever group was asked for. A 403 may be about one group."""
+    return needs_a_person(error) and not isinstance(error, PermissionMissing)
+
+
 def passes_by_itself(error: GenesysError) -> bool:
     """Return whether the same request may succeed later, so that the task should be retried."""
     passing = (Throttled, ServerError, ConnectionFailed, UnexpectedAnswer)
