@@ -3,8 +3,9 @@
     python -m benchmarks.idle [memberships …]
 
 For each size and share of orphans: requests, seconds, peak memory, and growth of the journal and size of the report, of
-the first idle run and of the tenth. The runs are scheduled ones; a first run has compared everything. There is no rate
-limit. Each measurement is in a process of its own; the sandbox is another process.
+the first idle run and of the tenth. The runs are scheduled ones; a first run has compared everything. People have a mail
+and a user principal name with capitals, and the definition has the usual rules for both. There is no rate limit. Each
+measurement is in a process of its own; the sandbox is another process.
 
 Claimed: at most 3 requests for up to 500 Genesys groups and one for each further 500; a journal that grows by less than
 20 KB per run, whatever the number of orphans.
@@ -59,7 +60,7 @@ def measure(memberships: int, share: int, connection: dict[str, Any], answers: A
     """Make the first run and ten idle ones; put the first and the last idle run, and the peak memory in MB."""
     be_quiet()
     with tempfile.TemporaryDirectory() as folder, SyntheticRuns(Path(folder), connection, limits=_no_limits()) as runs:
-        runs.tell(members_of(memberships))
+        runs.tell(members_of(memberships), user_names=True)
         document = runs.run()
         if document["failures"] or document["held"] or bool(document["orphans"]) is not bool(share):
             raise AssertionError(f"first run: {document['failures']} failed, {document['held']} held")
