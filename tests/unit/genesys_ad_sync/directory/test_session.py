@@ -1,5 +1,6 @@
 """LdapSession against scripted answers: what breaks off must raise, whole answers must come whole."""
 
+import contextlib
 import datetime
 
 import pytest
@@ -322,3 +323,40 @@ def test_an_answer_that_ldap3_does_not_understand_is_no_answer(error):
     assert not isinstance(raised.value, DirectoryRefused)
     with pytest.raises(DirectoryIncomplete):
         Stub(answer).session().dirsync("DC=t", ALL, ["member"], b"cookie")
+
+
+# -- how long an answer is waited for -----------------------------------------------------------------
+
+
+class FakeSocket:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def gettimeout(self) -> float:
+        return self.seconds
+
+    def settimeout(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+@pytest.mark.parametrize(
+    ("cookie", "usual", "waited"),
+    [(b"", 60.0, 900.0), (b"", 1200.0, 1200.0), (b"cookie", 60.0, 60.0)],
+    ids=["first", "first, with a longer receive_timeout", "later"],
+)
+@pytest.mark.parametrize("code", [0, 51])
+def test_the_first_dirsync_answer_may_take_minutes_and_no_other(cookie, usual, waited, code):
+    """In a large domain a server is silent for minutes before it."""
+    asked = []
+
+    def answer(**_):
+        asked.append(stub.socket.seconds)
+        if code:
+            return failure(code, "busy"), []
+        return {**SUCCESS, "controls": sync_control(b"next", more_results=False)}, []
+
+    stub = Stub(answer)
+    stub.socket = FakeSocket(usual)
+    with contextlib.suppress(CursorRejected, DirSyncRefused):
+        stub.session().dirsync("DC=t", ALL, ["member"], cookie)
+    assert (asked, stub.socket.seconds) == ([waited], usual)
