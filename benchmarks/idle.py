@@ -3,9 +3,9 @@
     python -m benchmarks.idle [memberships …]
 
 For each size and share of orphans: requests, seconds, peak memory, and growth of the journal and size of the report, of
-the first idle run and of the tenth. The runs are scheduled ones; a first run has compared everything. People have a mail
-and a user principal name with capitals, and the definition has the usual rules for both. There is no rate limit. Each
-measurement is in a process of its own; the sandbox is another process.
+the first idle run and of the tenth. The runs are scheduled ones; a first run has compared everything. Each person has a
+mail and a user principal name with capitals, and the definition has the usual rules for both. There is no rate limit.
+Each measurement is in a process of its own; the sandbox is another process.
 
 Claimed: at most 3 requests for up to 500 Genesys groups and one for each further 500; a journal that grows by less than
 20 KB per run, whatever the number of orphans.

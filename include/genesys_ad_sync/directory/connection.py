@@ -235,7 +235,10 @@ def _connection(host: Host, settings: LdapSettings, tls: _VerifiedTls | None) ->
 
 
 def _bind(connection: Any) -> dict[str, Any]:
-    """Log in; return the result, whatever it is. Raises one of ``LIBRARY_ERRORS`` if there is none."""
+    """Log in, and return the result, whatever it is.
+
+    Raises one of ``LIBRARY_ERRORS`` if there is none.
+    """
     try:
         _, result, _, _ = connection.bind(read_server_info=False)
     except KeyError as error:

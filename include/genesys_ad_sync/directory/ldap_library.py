@@ -23,10 +23,10 @@ Some of Python's own errors are among them, for an answer that ldap3 does not un
 
 
 def result_without_name(error: BaseException) -> dict[str, Any] | None:
-    """Return the result of an answer whose code ldap3 has no name for; None for any other error.
+    """Return the result of an answer whose code ldap3 cannot name.
 
-    ldap3 looks for the name in a list of its own (such as 70, "results too large", in Windows' winldap.h is not in it),
-    and ends with a KeyError. Only the code is known then.
+    None: the error is another one. ldap3 looks for the name in a list of its own, and ends with a KeyError where it is
+    missing (such as 70, "results too large", in Windows' winldap.h). Only the code is known then.
     """
     code = error.args[0] if isinstance(error, KeyError) and error.args else None
     if not isinstance(code, int) or code in RESULT_CODES:

@@ -175,7 +175,10 @@ def needs_a_person(error: GenesysError) -> bool:
 
 
 def concerns_all_groups(error: GenesysError) -> bool:
-    """Return whether a person is needed, whichever group was asked for. A 403 may be about one group."""
+    """Return whether a person is needed, whichever group was asked for.
+
+    A 403 may be about one group.
+    """
     return needs_a_person(error) and not isinstance(error, PermissionMissing)
 
 

@@ -1,7 +1,7 @@
-"""One question to Genesys about the known orphans in turn: whom of them must this run look up?
+"""One question to Genesys about known orphans: which of them have news?
 
-A look-up takes a request for each rule of `users:`. An idle run shall cost one, so it asks by one rule only, another
-one in the next runs. Those of whom the answer says something new are then looked up by all rules.
+A look-up takes a request for each rule of `users:`. An idle run shall cost one, so it asks by one rule only, and by
+another one in later runs. The people with news are then looked up by all rules.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ class Turn:
 
 @dataclass(frozen=True)
 class _Question:
-    """``ask`` returns the Genesys users by value, and the refused values. ``most``: values in one run."""
+    """One way to ask.
+
+    ``ask`` returns the Genesys users by value, and the refused values. ``most``: values in one run.
+    """
 
     values: _Values
     most: int
@@ -44,7 +47,7 @@ def turn_of(task: TaskContext, people: Sequence[Guid]) -> Turn:
     """Return the turn of this run. ``people``: see `people_to_look_at`. Raises GenesysError.
 
     The run's poll chooses the question, so that each person is asked about in each way in time. The turn ends with the
-    last person for whom the question has room; the others come next.
+    last person that the question has room for; the others come next.
     """
     if not people:
         return Turn()
@@ -78,7 +81,10 @@ def _reasons(task: TaskContext, people: Sequence[Guid]) -> dict[Guid, Reason | N
 
 
 def _questions(task: TaskContext, people: Sequence[Guid]) -> list[_Question]:
-    """Return what can be asked: the linked users, and one question for each rule for which somebody has a value."""
+    """Return what can be asked.
+
+    That is the state of linked users, and a question for each rule for which somebody has a value.
+    """
     accounts = task.journal.views.users(people)
     links = task.journal.links.of(people)
     questions = [_by_link(task, links)] if links else []
@@ -103,9 +109,7 @@ def _by_rule(
     if rule.genesys.needs_authority:
         keys = {guid: values_for(rule, account) for guid, account in without_link.items()}
         authority = rule.authority or ""
-        return _Question(
-            keys, ONE_BY_ONE_PER_RUN, lambda asked: users_by_external_ids(task.genesys, authority, asked)
-        )
+        return _Question(keys, ONE_BY_ONE_PER_RUN, lambda asked: users_by_external_ids(task.genesys, authority, asked))
 
     def ask(spellings: Sequence[str]) -> tuple[dict[str, list[GenesysUser]], Collection[str]]:
         users = task.genesys.find_users(rule.genesys, spellings)
@@ -121,7 +125,10 @@ def _by_rule(
 
 
 def _both(rule: UserRule, account: DirectoryUser) -> set[str]:
-    """Return each value as AD writes it and in the form in which it is compared: a search may mind case."""
+    """Return each value as AD writes it and as it is compared.
+
+    A search may mind case.
+    """
     spellings = spellings_for(rule, account)
     return {*spellings, *spellings.values()}
 

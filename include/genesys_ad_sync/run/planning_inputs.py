@@ -55,6 +55,7 @@ from genesys_ad_sync.run.trial import read_trial, scope_of_memberships
 from genesys_ad_sync.run.users import look_up_absent, resolve_late_arrivals, states_of
 from genesys_ad_sync.settings import SyncDefinition
 
+
 @dataclass(frozen=True)
 class PlanInputs:
     """Everything that a plan depends on.

@@ -141,7 +141,10 @@ def sid(value: str) -> str:
 
 
 def ldap_filter(value: str) -> str:
-    """Refuse a text that is not an LDAP filter (RFC 4515), or that ldap3 would not send."""
+    """Refuse a text that is not an LDAP filter (RFC 4515).
+
+    One that ldap3 would not send is none either.
+    """
     if _is_plain_filter(value):
         return value
     # Importing ldap3 takes longer than all the rest of a DAG file, and is only needed for unusual filters.
@@ -163,7 +166,10 @@ def ldap_filter(value: str) -> str:
 
 
 def _flaw_of_filter(text: str, root: Any) -> str | None:
-    """Return what ldap3 lets pass, although no domain controller understands it. ``root``: as ldap3 parsed it."""
+    """Return what no domain controller understands, although ldap3 lets it pass.
+
+    ``root``: the filter as ldap3 parsed it.
+    """
     if _BAD_ESCAPE.search(text):
         return "a backslash without two hexadecimal digits"
     nodes = [root]
