@@ -1,4 +1,4 @@
-"""One question to Genesys about known orphans: which of them have news?
+"""Asks Genesys one question about known orphans: it shows which of them have news.
 
 A look-up takes a request for each rule of `users:`. An idle run shall cost one, so it asks by one rule only, and by
 another one in later runs. The people with news are then looked up by all rules.

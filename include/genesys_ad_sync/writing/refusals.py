@@ -101,8 +101,8 @@ class LaneRefusals:
     def ask_with_one_first(self) -> None:
         """Let the next run try one of several people who were refused alike.
 
-        To be called if no write was accepted. With one change in each group, a refused client looks like that. Once it may write again, nobody must wait for
-        an hour or a day; until then, one request in each run is enough.
+        To be called if no write was accepted. With one change in each group, a refused client looks like that. Once it
+        may write again, nobody must wait for an hour or a day; until then, one request in each run is enough.
         """
         here, alike = str(self._task.key), dict[tuple[RefusalKind, int | None, str], list[Refusal]]()
         with self._lock:
