@@ -3,8 +3,9 @@
     python -m benchmarks.idle [memberships …]
 
 For each size and share of orphans: requests, seconds, peak memory, and growth of the journal and size of the report, of
-the first idle run and of the tenth. The runs are scheduled ones; a first run has compared everything. There is no rate
-limit. The first run and the idle ones are in a process of their own; the sandbox is another process.
+the first idle run and of the tenth. The runs are scheduled ones; a first run has compared everything. Each person has a
+mail and a user principal name with capitals, and the definition has the usual rules for both. There is no rate limit.
+The first run and the idle ones are in a process of their own; the sandbox is another process.
 
 Claimed: at most 3 requests for up to 500 Genesys groups and one for each further 500; a journal that grows by less than
 20 KB per run, whatever the number of orphans. The first idle run also stores the mapping, which has baselines now; a
@@ -91,7 +92,7 @@ def idle_runs(folder: str, memberships: int, orphans: int, connection: Mapping[s
 def _runs(folder: str, memberships: int, connection: Mapping[str, Any]) -> Iterator[SyntheticRuns]:
     be_quiet()
     with SyntheticRuns(Path(folder), connection, fernet_key=FERNET_KEY, limits=_no_limits()) as runs:
-        runs.tell(members_of(memberships))
+        runs.tell(members_of(memberships), user_names=True)
         yield runs
 
 

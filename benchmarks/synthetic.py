@@ -92,8 +92,13 @@ def genesys_seed(users: int, members: Mapping[int, Iterable[int]]) -> dict[str, 
     }
 
 
-def directory_view(members: Mapping[int, Iterable[int]], mails: Mapping[int, str] | None = None) -> DirectoryView:
-    """Return what AD has: the same people and groups. ``mails``: those that are not the usual ones."""
+def directory_view(
+    members: Mapping[int, Iterable[int]], mails: Mapping[int, str] | None = None, *, user_names: bool = False
+) -> DirectoryView:
+    """Return what AD has: the same people and groups.
+
+    ``mails``: those that are not the usual ones. ``user_names``: everybody has a user principal name, too.
+    """
     mails = mails or {}
     lists = {g: set(of) for g, of in members.items()}
     people = set().union(*lists.values()) if lists else set()
@@ -117,7 +122,10 @@ def directory_view(members: Mapping[int, Iterable[int]], mails: Mapping[int, str
                 name=f"User {n:06d}",
                 sam_account_name=f"user{n:06d}",
                 disabled=False,
-                attributes={"mail": mails.get(n, f"user{n:06d}@example.com")},
+                attributes={
+                    "mail": mails.get(n, f"user{n:06d}@example.com"),
+                    **({"userPrincipalName": f"User{n:06d}@example.com"} if user_names else {}),
+                },
             )
             for n in people
         },
@@ -207,9 +215,15 @@ class SyntheticRuns:
             lease_wait=timedelta(0),
         )
 
-    def tell(self, members: Mapping[int, Iterable[int]], mails: Mapping[int, str] | None = None) -> None:
-        """Set the members in Active Directory, and mails that are not the usual ones. The next run finds out."""
-        self._next = directory_view(members, mails)
+    def tell(
+        self,
+        members: Mapping[int, Iterable[int]],
+        mails: Mapping[int, str] | None = None,
+        *,
+        user_names: bool = False,
+    ) -> None:
+        """Set what Active Directory has, see `directory_view`. The next run finds out."""
+        self._next = directory_view(members, mails, user_names=user_names)
 
     def go_on(self, after: int) -> None:
         """Go on after so many runs of another process, the last of which found what was set."""

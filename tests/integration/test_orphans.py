@@ -221,3 +221,71 @@ def test_a_value_that_genesys_refuses_is_not_asked_for_in_each_run(
     genesys.set_options(search_refuses=[])
     runs.clock_offset += timedelta(hours=25)
     assert rows(runs.run()) == {("add", "success", None): 1}
+
+
+# -- several rules ------------------------------------------------------------------------------------
+
+
+def with_two_names(runs: SyntheticRuns) -> None:
+    """Give everybody a user principal name of their own, and capitals in both: each is a spelling more."""
+    runs.tell(TOLD)
+    for guid, person in runs._next.users.items():
+        mail = person.attributes["mail"]
+        names = {"mail": mail.capitalize(), "userPrincipalName": f"Upn-{mail}"}
+        runs._next.users[guid] = dataclasses.replace(person, attributes=names)
+    runs.run()
+    runs.run()
+
+
+def test_an_idle_run_costs_three_requests_with_two_rules_and_two_spellings_too(
+    genesys: SandboxGenesys, runs: SyntheticRuns
+) -> None:
+    with_two_names(runs)
+    sent(genesys)
+    fields = set()
+    for _ in range(8):
+        runs.run()
+        (searched,) = (request for request in genesys.requests() if request["path"].endswith("/users/search"))
+        fields.add(searched["body"]["query"][0]["fields"][0])
+        assert len(searched["body"]["query"][0]["values"]) <= 50
+        assert sent(genesys) == {GROUPS: 1, USERS: 1, SEARCH: 1}
+    assert fields == {"email", "username"}
+
+
+def test_a_user_name_that_a_known_genesys_user_got_is_found_in_time(
+    genesys: SandboxGenesys, runs: SyntheticRuns
+) -> None:
+    """The number of users stays the same, so nothing but their turn tells."""
+    with_two_names(runs)
+    genesys.change_user(user_id(19), username="upn-user000150@example.com")
+    assert any(runs.run()["successes"] for _ in range(40))
+    assert user_id(19) in members(genesys, 1)
+
+
+def test_a_linked_user_who_is_active_again_is_added_in_time(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:
+    with_two_names(runs)
+    genesys.change_user(user_id(3), state="inactive")
+    runs.tell({**TOLD, 0: {0, 1, 3}})
+    assert ("add", "orphaned", "inactive") in rows(runs.run())
+    runs.run()
+    genesys.change_user(user_id(3), state="active")
+    genesys.change_user(user_id(19), state="inactive")
+    for _ in range(20):
+        runs.run()
+    assert user_id(3) in members(genesys, 0)
+
+
+def test_external_ids_take_a_request_each_and_are_few(genesys: SandboxGenesys, runs: SyntheticRuns) -> None:
+    rules = [
+        {"directory": "mail", "genesys": "email"},
+        {"directory": "mail", "genesys": "external_id", "authority": "HR"},
+    ]
+    runs.definition = definition_for(runs.folder, users=rules)
+    runs.run()
+    runs.run()
+    sent(genesys)
+    most = 0
+    for _ in range(8):
+        runs.run()
+        most = max(most, sum(sent(genesys).values()))
+    assert most == 2 + 5

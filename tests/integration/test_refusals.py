@@ -221,6 +221,48 @@ def test_a_night_in_which_the_client_may_write_nothing_delays_nothing(
     assert runs.journal.of("default").refusals.all() == []
 
 
+ONE_EACH: dict[int, set[int]] = {**BEFORE, **{group: {group, 30 + group} for group in range(6)}}
+
+
+@pytest.mark.parametrize(("status", "night"), [(400, 1), (415, 2), (400, 9)])
+def test_a_night_in_which_the_client_may_write_nothing_delays_nothing_with_one_change_in_each_group_either(
+    genesys: SandboxGenesys, runs: SyntheticRuns, status: int, night: int
+) -> None:
+    """A refusal of one person in a group does not look like the client's, however many groups there are."""
+    genesys.add_fault("status", method="PATCH", path="/scim/", status=status, message="no write for you", times=None)
+    runs.tell(ONE_EACH)
+    assert reasons(run(runs)) == {"refused": 6}
+    assert sum(writes(genesys).values()) == 6
+    sent = []
+    for _ in range(night):
+        later(runs, timedelta(minutes=15))
+        report = run(runs)
+        assert report["red"] == 0
+        sent.append(sum(writes(genesys).values()))
+    assert all(sent)
+    assert sent.count(1) >= night - 1  # after an hour comes the time of those that were not tried again
+    genesys.clear_faults()
+    later(runs, timedelta(minutes=15))
+    assert run(runs)["successes"] >= 1
+    report = run(runs)
+    assert report["open"] is None
+    assert served(genesys, {30}) == {0}
+    assert sum(genesys.individuals(group_id(group)).count(user_id(30 + group)) for group in range(6)) == 6
+
+
+def test_people_who_are_refused_alike_while_others_are_accepted_wait_for_their_time(
+    genesys: SandboxGenesys, runs: SyntheticRuns
+) -> None:
+    refused = "|".join(group_id(group) for group in range(5))
+    genesys.add_fault("status", method="PATCH", path=refused, status=400, message="not this one", times=None)
+    runs.tell(ONE_EACH)
+    assert reasons(run(runs)) == {"refused": 5, "success": 1}
+    genesys.clear_log()
+    later(runs, timedelta(minutes=15))
+    run(runs)
+    assert len(genesys.requests()) == 1
+
+
 def test_a_version_conflict_is_no_refusal(genesys: SandboxGenesys, tmp_path: Path) -> None:
     with opened(genesys, tmp_path, BEFORE, write="group_members") as runs:
         genesys.add_fault("status", method="POST", path=f"{group_id(0)}/members", status=409, times=None)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.synthetic import SyntheticRuns, genesys_seed, group_id, user_id
+from benchmarks.synthetic import SyntheticRuns, endpoint_counts, genesys_seed, group_id, user_id
 from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.stages.patch import patch
 from genesys_ad_sync.stages.plan import plan
@@ -122,6 +123,25 @@ def test_a_refusal_of_the_whole_group_is_not_bisected(genesys: SandboxGenesys, t
         patched(runs)
         assert len([request for request in genesys.writes() if group_id(0) in request["path"]]) == 5
         assert user_id(30) in genesys.individuals(group_id(1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [("throttle", {"retry_after": 1}), ("unauthorized", {}), ("status", {"status": 409})],
+    ids=["429", "401", "409"],
+)
+def test_a_refusal_after_an_answer_with_which_nothing_was_done_is_a_refusal(
+    genesys: SandboxGenesys, tmp_path: Path, kind: Any, more: dict[str, Any]
+) -> None:
+    """Else it is waited for, called not in effect, and its group fails instead of being refused."""
+    genesys.change_group(group_id(0), dynamic=True)
+    genesys.set_options(dynamic_group_writes="refuse")
+    genesys.add_fault(kind, method="PATCH", path=group_id(0), **more)
+    with opened(genesys, tmp_path, BEFORE, workers=1) as runs:
+        runs.tell({**BEFORE, 0: {0, *range(30, 36)}})
+        report = runs.run()
+        assert {(row["status"], row["reason"]) for row in report["details"]} == {("failed", "refused_group")}
+        assert endpoint_counts(genesys.requests())["GET /api/v2/groups/{id}/individuals"] <= GROUPS + 3
 
 
 @pytest.mark.parametrize("lag", [5, 6])

@@ -40,6 +40,23 @@ def test_a_database_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch
     assert asked == ["pypi", "osv"]
 
 
+@pytest.mark.parametrize(("of_old", "code"), [([BAD], 0), ([GOOD], 2), ([], 2)], ids=["known", "unknown", "no answer"])
+def test_a_database_that_does_not_know_an_old_vulnerability_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any, of_old: list[dict[str, Any]], code: int
+) -> None:
+    """A mirror in place of PyPI answers without vulnerabilities, and pip-audit takes that for none."""
+
+    def answer(lock: Path, _service: str, pinned: Any = ()) -> tuple[list[dict[str, Any]], str]:
+        if lock.name != "old.txt":
+            return [GOOD], ""
+        assert (lock.read_text(), tuple(pinned)) == ("urllib3==1.24.1\n", ("--no-deps",))
+        return of_old, ""
+
+    monkeypatch.setattr(audit, "audit", answer)
+    assert audit.main(["requirements.lock"]) == code
+    assert ("NOT AUDITED" in capsys.readouterr().out) == (code == 2)
+
+
 def test_a_vulnerability_outweighs_what_was_not_looked_up(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr(audit, "audit", lambda lock, _: ([BAD] if lock.name == "one" else [], ""))
     assert audit.main(["one", "two"]) == 1

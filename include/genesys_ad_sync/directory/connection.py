@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import ldap3
-from ldap3.core.exceptions import LDAPExceptionError
 from ldap3.core.results import RESULT_SUCCESS
 
 from genesys_ad_sync.directory.entries import InvalidDn
 from genesys_ad_sync.directory.hosts import BadHost, Host, Transport, is_address, parse_hosts
 from genesys_ad_sync.directory.known_controller import is_name_of
-from genesys_ad_sync.directory.ldap_library import require_usable_library
+from genesys_ad_sync.directory.ldap_library import LIBRARY_ERRORS, require_usable_library, result_without_name
 from genesys_ad_sync.directory.refusals import bind_refusal, certificate_problem
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import (
@@ -178,8 +177,8 @@ def _connect_to(host: Host | BadHost, settings: LdapSettings, context: ssl.SSLCo
         if settings.transport is Transport.STARTTLS:
             connection.start_tls(read_server_info=False)
         _require_protection(connection, host, settings)
-        _, result, _, _ = connection.bind(read_server_info=False)
-    except (LDAPExceptionError, OSError, ValueError) as error:  # ldap3 lets some of Python's own errors through
+        result = _bind(connection)
+    except LIBRARY_ERRORS as error:
         if tls is not None and tls.certificate_error is not None:
             problem = certificate_problem(tls.certificate_error, settings.ca_source)
             raise CertificateFailed(f"{host}: {problem}") from error
@@ -233,6 +232,20 @@ def _connection(host: Host, settings: LdapSettings, tls: _VerifiedTls | None) ->
         raise_exceptions=False,
         receive_timeout=settings.receive_timeout,
     )
+
+
+def _bind(connection: Any) -> dict[str, Any]:
+    """Log in, and return the result, whatever it is.
+
+    Raises one of ``LIBRARY_ERRORS`` if there is none.
+    """
+    try:
+        _, result, _, _ = connection.bind(read_server_info=False)
+    except KeyError as error:
+        result = result_without_name(error)
+        if result is None:
+            raise
+    return dict(result)
 
 
 def _require_protection(connection: Any, host: Host, settings: LdapSettings) -> None:

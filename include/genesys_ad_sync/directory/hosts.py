@@ -126,7 +126,7 @@ def _parse(text: str, default_port: int, server_name: str | None) -> Host | BadH
     port = default_port if port_text is None else _port(port_text)
     if port is None:
         return BadHost(text, f"the port must be a number from 1 to {_LARGEST_PORT}")
-    return Host(name, port, server_name or name.rstrip("."))
+    return Host(name, port, (server_name or name).rstrip("."))  # no certificate has the dot
 
 
 def _split_port(text: str) -> tuple[str, str | None]:

@@ -10,11 +10,12 @@ import logging
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Literal
 
-from ldap3.core.exceptions import LDAPExceptionError, LDAPInvalidFilterError, LDAPObjectClassError
+from ldap3.core.exceptions import LDAPInvalidFilterError, LDAPObjectClassError
 
 from genesys_ad_sync.directory import answers, ranges, temporary_links
 from genesys_ad_sync.directory import ldap_controls as ctl
 from genesys_ad_sync.directory.entries import Entry
+from genesys_ad_sync.directory.ldap_library import LIBRARY_ERRORS, result_without_name
 from genesys_ad_sync.directory.recording import recorded
 from genesys_ad_sync.directory.temporary_links import is_member_attribute
 from genesys_ad_sync.errors import DirectoryError, DirectoryIncomplete, DirectoryNotFound, DirectoryRefused
@@ -58,7 +59,7 @@ class LdapSearches:
         """Unbind. Calling it twice is harmless."""
         try:
             self._connection.unbind()
-        except LDAPExceptionError:
+        except LIBRARY_ERRORS:
             log.debug("the connection was already closed by the domain controller")
 
     @property
@@ -189,7 +190,9 @@ class LdapSearches:
             )
         except (LDAPInvalidFilterError, LDAPObjectClassError) as error:
             raise DirectoryError(f"Not a valid LDAP filter: {ldap_filter}. Check `directory.group_filter`.") from error
-        except LDAPExceptionError as error:
+        except LIBRARY_ERRORS as error:
+            if without_name := result_without_name(error):
+                return without_name, []
             raise DirectoryIncomplete(
                 f"The connection to {self.host} broke while Active Directory was being read "
                 f"({type(error).__name__}). The partial result was discarded. Run again."

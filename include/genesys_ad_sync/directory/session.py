@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ldap3.core.exceptions import LDAPExceptionError
 from ldap3.core.results import RESULT_SUCCESS
 
 from genesys_ad_sync.directory import answers, temporary_links
@@ -25,6 +24,7 @@ from genesys_ad_sync.directory.entries import (
     RootDse,
     generalized_time,
 )
+from genesys_ad_sync.directory.ldap_library import LIBRARY_ERRORS
 from genesys_ad_sync.directory.searches import LdapSearches
 from genesys_ad_sync.errors import DirectoryIncomplete, DirectoryNotFound, DirectoryRefused
 
@@ -121,7 +121,7 @@ class LdapSession(LdapSearches):
         """Return the account as the server sees it (RFC 4532); None if unknown."""
         try:
             answer = self._connection.extend.standard.who_am_i()
-        except LDAPExceptionError:
+        except LIBRARY_ERRORS:
             return None
         return str(answer) if answer else None
 

@@ -35,6 +35,7 @@ class GenesysError(GroupSyncError):
     - ``code``: Genesys' own (``missing.permissions``, or a scimType).
     - ``retry_after``: seconds.
     - ``ambiguous``: the service may have carried out the request.
+    - ``maybe_done``: an earlier attempt of this request was ambiguous, so this answer may be to a repetition.
     - ``given_up``: it was repeated as often as makes sense, so the caller need not repeat it at once.
     - ``words``: Genesys' own text, which may name people. It is for the report alone: `report_text`.
     """
@@ -62,6 +63,7 @@ class GenesysError(GroupSyncError):
         self.correlation_id = shown_token(correlation_id)
         self.retry_after = retry_after
         self.ambiguous = ambiguous
+        self.maybe_done = False
         self.given_up = False
 
     def __str__(self) -> str:
@@ -172,6 +174,14 @@ def needs_a_person(error: GenesysError) -> bool:
     return isinstance(
         error, (AuthenticationFailed, PermissionMissing, ClientRefused, CertificateRejected, RegionUnknown)
     )
+
+
+def concerns_all_groups(error: GenesysError) -> bool:
+    """Return whether a person is needed, whichever group was asked for.
+
+    A 403 may be about one group.
+    """
+    return needs_a_person(error) and not isinstance(error, PermissionMissing)
 
 
 def passes_by_itself(error: GenesysError) -> bool:

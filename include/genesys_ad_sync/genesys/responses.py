@@ -51,6 +51,9 @@ _BY_STATUS_ALONE = (AuthenticationFailed, Throttled, ServerError)
 # These count without a body of the API, too: a gateway in front sends them as HTML.
 _FROM_ANY_SENDER = (*_BY_STATUS_ALONE, VersionConflict)
 
+_OWN = frozenset({"code", "status", "contextId", "schemas"})
+"""Keys of ErrorBody and ScimError that a gateway's ``{"message": "no route"}`` lacks."""
+
 # Permissions by call, for a 403 that names none (reference/genesys-cloud-api.md, §2 to §4).
 _NEEDED = (
     ("", "/scim/v2/groups", "directory:group:edit"),
@@ -92,7 +95,8 @@ def _error(body: Mapping[str, Any], headers: Mapping[str, str], facts: dict[str,
     words = words_of(body)
     facts = {**facts, "code": str(body.get("code") or body.get("scimType") or "") or None, "words": words}
     error, text = _meaning(status, facts["code"], words)
-    if not body and error not in _FROM_ANY_SENDER and status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+    is_signed = bool(body) and (error is not NotFound or "ININ-Correlation-Id" in headers or bool(_OWN & body.keys()))
+    if not is_signed and error not in _FROM_ANY_SENDER and status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         # A proxy's page must not pass for "there is no such user".
         return UnexpectedAnswer(
             "The answer is not from the Genesys Cloud API: check the host (or `api_url`) of the connection", **facts

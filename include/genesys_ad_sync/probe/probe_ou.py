@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ldap3
-from ldap3.core.exceptions import LDAPExceptionError
 from ldap3.core.results import RESULT_INSUFFICIENT_ACCESS_RIGHTS, RESULT_SIZE_LIMIT_EXCEEDED, RESULT_SUCCESS
 
 from genesys_ad_sync import names
 from genesys_ad_sync.directory import answers
 from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.directory.ldap_library import LIBRARY_ERRORS
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import DirectoryError, DirectoryIncomplete
 from genesys_ad_sync.model import Guid
@@ -148,7 +148,7 @@ class ProbeOu:
     def _write(self, how: str, *arguments: Any, **options: Any) -> Mapping[str, Any]:
         try:
             _, result, _, _ = getattr(self._session.connection, how)(*arguments, **options)
-        except LDAPExceptionError as error:
+        except LIBRARY_ERRORS as error:
             raise DirectoryIncomplete(
                 f"The connection to {self._session.host} broke during a change ({type(error).__name__})."
             ) from error

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ldap3.core.exceptions import LDAPExceptionError
 from ldap3.core.results import RESULT_SUCCESS
 
 from genesys_ad_sync.directory import answers
 from genesys_ad_sync.directory import ldap_controls as ctl
+from genesys_ad_sync.directory.ldap_library import LIBRARY_ERRORS, result_without_name
 from genesys_ad_sync.directory.searches import SearchScope
 from genesys_ad_sync.directory.session import LdapSession
 from genesys_ad_sync.errors import DirectoryIncomplete
@@ -48,7 +48,9 @@ def raw_search(
         _, result, response, _ = session.connection.search(
             base, ldap_filter, scope, attributes=list(attributes), controls=[*controls, ctl.extended_dn()], **options
         )
-    except LDAPExceptionError as error:
+    except LIBRARY_ERRORS as error:
+        if without_name := result_without_name(error):
+            return RawAnswer(without_name, [], [])
         raise DirectoryIncomplete(
             f"The connection to {session.host} broke ({type(error).__name__}). Try again."
         ) from error

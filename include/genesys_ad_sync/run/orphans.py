@@ -31,10 +31,7 @@ from genesys_ad_sync.run.targets import Work
 from genesys_ad_sync.run.users import users_of_targets
 
 ORPHANS_PER_RUN = 50
-"""People that a run looks up again although nothing has changed: as many as one search carries."""
-
-ONE_BY_ONE_PER_RUN = 5
-"""The same where a rule of `users:` needs a request for each person."""
+"""People that may be in turn although nothing has changed: as many as one search carries, see `turn_of`."""
 
 REFUSED_LOOKUP_AFTER = timedelta(hours=24)
 """When a value that Genesys refuses to look up is tried again. Each costs several requests."""
@@ -52,9 +49,7 @@ def people_to_look_at(task: TaskContext) -> list[Guid]:
     if waiting.note_users_total(task.genesys.count_active_users()):
         task.log("the number of Genesys users has changed: everybody without a Genesys user is looked up again")
         return []
-    one_by_one = any(rule.genesys.needs_authority for rule in task.definition.users)
-    limit = ONE_BY_ONE_PER_RUN if one_by_one else ORPHANS_PER_RUN
-    return waiting.people_to_look_at(limit, task.clock() - REFUSED_LOOKUP_AFTER)
+    return waiting.people_to_look_at(ORPHANS_PER_RUN, task.clock() - REFUSED_LOOKUP_AFTER)
 
 
 def let_rest(
@@ -63,7 +58,7 @@ def let_rest(
     """Let known orphans without news rest; return the matches of the others.
 
     The run takes up the others. A change that the run has taken up rests again only if AD still wants it. ``in_turn``:
-    see `people_to_look_at`.
+    see `turn_of`.
     """
     run = task.run
     known = task.journal.waiting.of_people(matches.keys()) if leaves_alone(task, run) else []
@@ -93,8 +88,6 @@ def let_rest(
     with task.journal.together():
         task.journal.waiting.looked_at(resting, task.clock())
         task.journal.waiting.wake(found)
-        if in_turn:
-            task.journal.waiting.note_looked_up_to(in_turn[-1])
     needed = users_of_targets(task, work.targets) | awake
     return {guid: match for guid, match in matches.items() if guid in needed or guid not in in_turn}
 

@@ -6,10 +6,8 @@ All is read from Genesys and the journal before anything is decided.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from genesys_ad_sync.genesys.errors import GenesysError
 from genesys_ad_sync.matching import disabled_users, excluded_users
 from genesys_ad_sync.model import (
     Action,
@@ -50,15 +48,12 @@ from genesys_ad_sync.run.mirror import read_mirror
 from genesys_ad_sync.run.objections import Objections, objections
 from genesys_ad_sync.run.owners import read_missing_owners
 from genesys_ad_sync.run.policy import mirrors
-from genesys_ad_sync.run.refusals import note_unreadable_groups
+from genesys_ad_sync.run.present_members import Members, read_present
 from genesys_ad_sync.run.relink import LinkMoves, link_moves
 from genesys_ad_sync.run.targets import Work, collect
 from genesys_ad_sync.run.trial import read_trial, scope_of_memberships
 from genesys_ad_sync.run.users import look_up_absent, resolve_late_arrivals, states_of
 from genesys_ad_sync.settings import SyncDefinition
-
-Members = dict[str, frozenset[str] | None]
-"""Genesys group id -> ids of its individuals; None: could not be read."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +100,10 @@ class PlanInputs:
 
 
 def gather_plan_inputs(task: TaskContext) -> PlanInputs:
-    """Read everything that the plan depends on. Raises GenesysError if users cannot be looked up.
+    """Read everything that the plan depends on.
 
-    A group whose members cannot be read has None as its present members, so that its changes are held.
+    Raises GenesysError if users cannot be looked up, or for an error that concerns all groups. A group whose members
+    cannot be read has None as its present members, so that its changes are held.
     """
     work = collect(task)
     matches = resolve_late_arrivals(task, work.targets)
@@ -143,26 +139,6 @@ def begin_reading(task: TaskContext) -> int | None:
 def next_fence(task: TaskContext) -> int | None:
     """Return the fence under which this run will write; None while another run is writing."""
     return task.journal.leases.next_fence(task.organisation, task.key, now=task.clock())
-
-
-def read_present(task: TaskContext, group_ids: Sequence[str]) -> Members:
-    """Return the individuals of each group. None: could not be read, which is never "empty"."""
-
-    errors: dict[str, str | None] = dict.fromkeys(group_ids)
-
-    def read(group_id: str) -> frozenset[str] | None:
-        try:
-            return task.genesys.individuals(group_id)
-        except GenesysError as error:
-            task.log(f"the members of Genesys group {group_id} could not be read, its changes are held: {error}")
-            errors[group_id] = str(error)
-            return None
-
-    with ThreadPoolExecutor(max_workers=task.definition.genesys.workers) as pool:
-        present = dict(zip(group_ids, pool.map(read, group_ids), strict=True))
-    if not task.run.dry_run:
-        note_unreadable_groups(task, errors)
-    return present
 
 
 def with_newest_changes(task: TaskContext, work: Work) -> Work:

@@ -35,7 +35,8 @@ from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import ACCOUNTS, APPROVAL, LAST_CHANGE, MAPPING, RELEASED, REQUESTED_BY, UNDO
 from genesys_ad_sync.run.limit_facts import gather_limit_facts
 from genesys_ad_sync.run.objections import Objections, newest_told
-from genesys_ad_sync.run.planning_inputs import begin_reading, planning_context, read_present
+from genesys_ad_sync.run.planning_inputs import begin_reading, planning_context
+from genesys_ad_sync.run.present_members import read_present
 from genesys_ad_sync.run.targets import target_of
 from genesys_ad_sync.run.undo_view import granted_otherwise, linked_otherwise, wanted_by_group
 from genesys_ad_sync.settings import SyncDefinition

@@ -29,6 +29,9 @@ _FILTER_ITEM = re.compile(
         [\w*.,=:@+-]+(?:[ ][\w*.,=:@+-]+)*\)     # with characters that need no escape""",
     re.VERBOSE | re.ASCII,
 )
+# RFC 4512, 2.5: a name or an object identifier, with options
+_FILTER_NAME = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+)(?:;[A-Za-z0-9-]+)*")
+_BAD_ESCAPE = re.compile(r"\\(?![0-9A-Fa-f]{2})")
 _FILTER_LIST = re.compile(r"\((?:[&|]\0+|!\0)\)")
 LONGEST_DURATION = timedelta(days=3660)
 LONGEST_KEPT = 36500
@@ -138,7 +141,10 @@ def sid(value: str) -> str:
 
 
 def ldap_filter(value: str) -> str:
-    """Refuse a text that ldap3 would not send as a filter."""
+    """Refuse a text that is not an LDAP filter (RFC 4515).
+
+    One that ldap3 would not send is none either.
+    """
     if _is_plain_filter(value):
         return value
     # Importing ldap3 takes longer than all the rest of a DAG file, and is only needed for unusual filters.
@@ -147,13 +153,35 @@ def ldap_filter(value: str) -> str:
 
     try:
         # A schema is only asked whether it exists; the last argument says not to check names against it.
-        parse_filter(value, None, True, None, None, False)
+        flaw = _flaw_of_filter(value, parse_filter(value, None, True, None, None, False))
     except LDAPInvalidFilterError as error:
+        flaw = str(error)
+    if flaw is not None:
         raise wrong(
-            f"is not an LDAP filter ({error})",
-            "Write one with balanced parentheses, for example (objectClass=group).",
-        ) from None
+            f"is not an LDAP filter ({flaw})",
+            "Write one with balanced parentheses, for example (objectClass=group). In a value, write each of * ( ) \\ "
+            "as a backslash and two hexadecimal digits: \\2a \\28 \\29 \\5c.",
+        )
     return value
+
+
+def _flaw_of_filter(text: str, root: Any) -> str | None:
+    """Return what no domain controller understands, although ldap3 lets it pass.
+
+    ``root``: the filter as ldap3 parsed it.
+    """
+    if _BAD_ESCAPE.search(text):
+        return "a backslash without two hexadecimal digits"
+    nodes = [root]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.elements
+        if node.assertion is None:
+            continue
+        named = [node.assertion["attr"], node.assertion.get("matchingRule")]
+        if any(name is not False and name is not None and not _FILTER_NAME.fullmatch(name) for name in named):
+            return "a comparison without the LDAP name of an attribute"
+    return None
 
 
 def _is_plain_filter(value: str) -> bool:

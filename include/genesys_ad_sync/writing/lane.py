@@ -127,6 +127,8 @@ class LaneWriter:
         words = self.errors.client_refusal
         if words is None:
             self._record_unsure()
+            if not self.errors.is_accepted:
+                self._refusals.ask_with_one_first()
             return
         tried = [row for met in self._unsure for row in met.rows]
         self._unsure.clear()

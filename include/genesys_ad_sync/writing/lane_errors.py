@@ -8,6 +8,7 @@ from genesys_ad_sync.genesys.errors import (
     GenesysError,
     PermissionMissing,
     Throttled,
+    concerns_all_groups,
     needs_a_person,
     passes_by_itself,
 )
@@ -55,7 +56,7 @@ class LaneErrors:
             self.refused(group_id, words_of_refusal(error), is_known=is_known)
             if _names_the_client(error) and not is_known:
                 self._names_client.add(words_of_refusal(error))
-        if is_known and not _concerns_all_groups(error) and not isinstance(error, Throttled):
+        if is_known and not concerns_all_groups(error) and not isinstance(error, Throttled):
             return
         self._errors.append((group_id, error))
         if not isinstance(error, PermissionMissing):
@@ -91,7 +92,7 @@ class LaneErrors:
             self._failures >= FAILURES_TOLERATED
             or self._failed_writes >= WRITES_TOLERATED
             or self.client_refusal is not None
-            or any(_concerns_all_groups(error) or isinstance(error, Throttled) for _, error in self._errors)
+            or any(concerns_all_groups(error) or isinstance(error, Throttled) for _, error in self._errors)
         )
 
     @property
@@ -133,7 +134,7 @@ class LaneErrors:
         def weight(error: GenesysError) -> tuple[bool, bool, float]:
             is_403 = isinstance(error, PermissionMissing)
             is_client = is_403 and words_of_refusal(error) == words
-            return _concerns_all_groups(error) or is_client, not is_403, error.retry_after or 0.0
+            return concerns_all_groups(error) or is_client, not is_403, error.retry_after or 0.0
 
         worst = max((error for _, error in self._errors), key=weight, default=None)
         if words is not None and (worst is None or not weight(worst)[0]):
@@ -145,7 +146,3 @@ class LaneErrors:
 def _names_the_client(error: PermissionMissing) -> bool:
     """Return True if Genesys says what the client lacks: a permission, or an allowed address."""
     return bool(error.permissions and not error.is_guess) or "ip address" in (error.words or error.message).casefold()
-
-
-def _concerns_all_groups(error: GenesysError) -> bool:
-    return needs_a_person(error) and not isinstance(error, PermissionMissing)

@@ -98,6 +98,28 @@ class LaneRefusals:
         if refusal is not None:
             self._task.journal.refusals.forget([refusal])
 
+    def ask_with_one_first(self) -> None:
+        """Let the next run try one of several people who were refused alike.
+
+        To be called if no write was accepted. With one change in each group, a refused client looks like that. Once it
+        may write again, nobody must wait for an hour or a day; until then, one request in each run is enough.
+        """
+        here, alike = str(self._task.key), dict[tuple[RefusalKind, int | None, str], list[Refusal]]()
+        with self._lock:
+            for refusal in self._known.values():
+                if refusal.kind is RefusalKind.PERSON:
+                    alike.setdefault(refusal.cause, []).append(refusal)
+        for refusals in alike.values():
+            people = {refusal.person for refusal in refusals}
+            groups = {refusal.genesys_group_id for refusal in refusals}
+            if (
+                min(len(people), len(groups)) >= PEOPLE_REFUSED_ALIKE
+                and any(refusal.run == here for refusal in refusals)
+                and not any(refusal.lifted for refusal in refusals)
+            ):
+                longest = min(refusals, key=lambda one: (one.last_at or self._task.clock(), one.genesys_group_id))
+                self._task.journal.refusals.lift([longest])
+
     def client_is_refused(
         self, words: str, status: int | None, groups: Collection[str], tried: Collection[str]
     ) -> None:

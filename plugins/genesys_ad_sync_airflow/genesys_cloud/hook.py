@@ -137,6 +137,7 @@ class GenesysCloudHook(HttpHook):
                         current = replace(request, json=json(failed)) if callable(json) else request
                         return self._attempt(current, again=attempt.retry_state.attempt_number > 1)
                     except GenesysError as error:
+                        error.maybe_done = failed is not None and (failed.maybe_done or failed.ambiguous)
                         failed = error
                         raise
         except GenesysError as error:

@@ -44,22 +44,7 @@ class BatchSender:
         self._may_be_refused = True  # the group itself: nothing was accepted, and it was not tested yet
         self._refused_as: str | None = None  # the words in which the group itself is refused
         self._exists = False
-        self._repeated = False
-
-    def before_attempt(self, before_request: Callable[[], None]) -> Callable[[], None]:
-        """Wrap ``before_request`` for one call of ``send``, to notice repeated requests.
-
-        The first one may have been carried out, and a refusal ("is a member already") may answer the repetition.
-        """
-        attempts = 0
-
-        def attempt() -> None:
-            nonlocal attempts
-            before_request()
-            attempts += 1
-            self._repeated = self._repeated or attempts > 1
-
-        return attempt
+        self._maybe_done = False  # a request of this group: then a refusal ("is a member already") may answer that
 
     def send(self, changes: _Batch) -> Iterator[WriteResult]:
         """Send the changes; see ``MembershipWriter.apply``."""
@@ -75,9 +60,10 @@ class BatchSender:
         try:
             answer = self._send(batch)
         except (BadRequest, NotFound, VersionConflict) as error:
+            self._maybe_done = self._maybe_done or error.maybe_done
             return error
         except GenesysError as error:
-            if error.ambiguous or self._repeated:
+            if error.ambiguous or error.maybe_done or self._maybe_done:
                 yield from refused(batch, error, ambiguous=True)
             raise
         self._may_be_refused = False
@@ -89,11 +75,11 @@ class BatchSender:
         """Give up a refused batch, or put smaller ones on the stack ``waiting``."""
         group_is_refused = words_of_refusal(error) == self._refused_as
         if group_is_refused or (isinstance(error, NotFound) and self._group_is_gone()):
-            ambiguous = group_is_refused and self._repeated
+            ambiguous = group_is_refused and self._maybe_done
             yield from refused(_flat(batch, waiting), error, ambiguous=ambiguous, of_group=True)
             waiting.clear()
         elif len(batch) == 1 or isinstance(error, VersionConflict):
-            yield from refused(batch, error, ambiguous=self._repeated)
+            yield from refused(batch, error, ambiguous=self._maybe_done)
         elif error.code == "tooMany" or error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             self.size = min(self.size, len(batch) // 2)
             waiting[:] = self._in_batches(_flat(batch, waiting))
@@ -125,7 +111,7 @@ class BatchSender:
             rest.remove(one)
             of_one = yield from self._send_one([one])
             if of_one is not None:
-                yield from refused([one], of_one, ambiguous=self._repeated)
+                yield from refused([one], of_one, ambiguous=self._maybe_done)
             if of_one is None or words_of_refusal(of_one) != words_of_refusal(error):
                 same = False
                 break

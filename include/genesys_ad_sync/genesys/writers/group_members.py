@@ -41,11 +41,10 @@ class GroupMembersWriter:
         path = f"/api/v2/groups/{path_segment(group_id)}/members"
 
         def send(batch: Sequence[MemberChange]) -> ApiResponse:
-            before_attempt = batches.before_attempt(before_request)
             ids = [change.user_id for change in batch]
             if batch[0].action is Action.REMOVE:
                 return self._client.call(
-                    "DELETE", path, params={"ids": ",".join(ids)}, idempotent=True, before_attempt=before_attempt
+                    "DELETE", path, params={"ids": ",".join(ids)}, idempotent=True, before_attempt=before_request
                 )
             try:
                 return self._client.call(
@@ -53,7 +52,7 @@ class GroupMembersWriter:
                     path,
                     json=lambda failed: self._body(group_id, ids, failed, before_request),
                     idempotent=True,  # each attempt has a new body
-                    before_attempt=before_attempt,
+                    before_attempt=before_request,
                 )
             except _AllAreMembers as done:
                 return ApiResponse(done.status or 200, None, done.correlation_id)

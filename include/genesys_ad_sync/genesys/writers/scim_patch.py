@@ -28,9 +28,8 @@ class ScimPatchWriter:
         path = f"/api/v2/scim/v2/groups/{path_segment(group_id)}"
 
         def send(batch: Sequence[MemberChange]) -> ApiResponse:
-            before_attempt = batches.before_attempt(before_request)
             return self._client.call(
-                "PATCH", path, json=patch_request(batch), idempotent=True, before_attempt=before_attempt
+                "PATCH", path, json=patch_request(batch), idempotent=True, before_attempt=before_request
             )
 
         def group_exists() -> bool:

@@ -34,21 +34,14 @@ class UserPatchWriter:
         changes, unsafe = changes_of(add, remove)
         yield from unsafe_ids(unsafe)
         for change in changes:
-            attempts = 0
-
-            def before_attempt() -> None:
-                nonlocal attempts
-                before_request()
-                attempts += 1
-
             try:
-                yield self._write(group_id, change, before_request, before_attempt)
+                yield self._write(group_id, change, before_request)
             except (BadRequest, NotFound, VersionConflict) as error:
-                yield from refused([change], error, ambiguous=attempts > 1)
+                yield from refused([change], error, ambiguous=error.maybe_done)
             except _GroupsNotShown as error:
                 yield from refused([change], error, ambiguous=False)
             except GenesysError as error:
-                if error.ambiguous or attempts > 1:
+                if error.ambiguous or error.maybe_done:
                     yield from refused([change], error, ambiguous=True)
                 raise
 
@@ -68,13 +61,7 @@ class UserPatchWriter:
                 lost[user_id] = frozenset(missing)
         return lost
 
-    def _write(
-        self,
-        group_id: str,
-        change: MemberChange,
-        before_request: Callable[[], None],
-        before_attempt: Callable[[], None],
-    ) -> WriteResult:
+    def _write(self, group_id: str, change: MemberChange, before_request: Callable[[], None]) -> WriteResult:
         action, user_id = change
         wanted: frozenset[str] = frozenset()
 
@@ -95,7 +82,7 @@ class UserPatchWriter:
                 f"/api/v2/users/{path_segment(user_id)}",
                 json=body,
                 idempotent=True,
-                before_attempt=before_attempt,
+                before_attempt=before_request,
             )
         except _AlreadyInEffect:
             return WriteResult(user_id, action, ok=True)
@@ -115,7 +102,7 @@ class UserPatchWriter:
         entity = answer.body if isinstance(answer.body, dict) else {}
         groups = _groups(entity, path)
         version = str(entity.get("version"))
-        if groups is None or not version.isdigit():
+        if groups is None or not version.isdecimal():
             raise _GroupsNotShown(
                 "Genesys did not show which groups the user has, so the list was not replaced",
                 method="GET",

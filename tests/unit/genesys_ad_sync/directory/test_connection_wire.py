@@ -4,8 +4,8 @@ import ldap3
 import pytest
 
 from genesys_ad_sync.directory.connection import LdapSettings, Transport, connect
-from genesys_ad_sync.errors import GroupSyncError, SettingsError
-from tests.support.ldap_listener import listening
+from genesys_ad_sync.errors import DirectoryUnreachable, GroupSyncError, SettingsError
+from tests.support.ldap_listener import accept_login, listening
 
 PASSWORD = "s3cret-word"
 LOGIN = "svc@example.com"
@@ -88,3 +88,30 @@ def test_the_listener_knows_a_bind_however_many_requests_the_process_sent_before
     monkeypatch.setattr(ldap3.Server, "_message_counter", sent_before)
     with listening() as listener, connect(settings("127.0.0.1", port=listener.port, transport=Transport.PLAIN)):
         pass
+
+
+CUT_OFF = b"0\x03\x02\x01\x01"  # a message with an id and nothing else
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda request: accept_login(request, 51),  # busy
+        lambda request: accept_login(request, 52),  # unavailable
+        lambda request: accept_login(request, 53),  # unwillingToPerform
+        lambda request: accept_login(request, 11),  # adminLimitExceeded
+        lambda request: accept_login(request, 22),  # a code that LDAP does not define
+        lambda request: accept_login(request, 100),
+        lambda _: CUT_OFF,
+        lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        lambda _: b"0\x00",
+    ],
+    ids=["busy", "unavailable", "unwilling", "admin limit", "code 22", "code 100", "cut off", "http", "empty"],
+)
+def test_the_next_host_is_tried_whatever_a_host_answers_that_is_not_about_the_login(answer):
+    with listening(answer) as odd, listening() as good:
+        hosts = (f"127.0.0.1:{odd.port}", f"127.0.0.1:{good.port}")
+        with connect(settings(*hosts, transport=Transport.PLAIN)):
+            assert PASSWORD.encode() in good.everything
+        with pytest.raises(DirectoryUnreachable):
+            connect(settings(hosts[0], transport=Transport.PLAIN))

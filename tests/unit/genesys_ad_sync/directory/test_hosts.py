@@ -103,3 +103,10 @@ def test_a_name_that_was_copied_from_a_certificate_gets_a_remedy_that_helps(name
 def test_what_cannot_be_seen_in_a_host_is_shown():
     assert str(parsed("dc1\u200b")) == "dc1\u27e8U+200B\u27e9"
     assert "\n" not in str(parsed("dc1\ndc2"))
+
+
+@pytest.mark.parametrize("given", ["dc1.example.com.", " dc1.example.com. "])
+def test_a_dot_at_the_end_of_a_name_is_in_no_certificate(given):
+    for host, server_name in ((given, None), ("10.0.0.1", given)):
+        (parsed,) = parse_hosts([host], None, Transport.LDAPS, server_name)
+        assert parsed.server_name == "dc1.example.com"

@@ -1,9 +1,11 @@
 """LdapSession against scripted answers: what breaks off must raise, whole answers must come whole."""
 
+import contextlib
 import datetime
 
 import pytest
 from ldap3.core.exceptions import LDAPInvalidFilterError, LDAPSocketReceiveError
+from pyasn1.error import PyAsn1Error
 
 from genesys_ad_sync.directory.entries import DirSyncRefused, generalized_time
 from genesys_ad_sync.directory.objects import ObjectReader
@@ -12,6 +14,7 @@ from genesys_ad_sync.errors import (
     DirectoryError,
     DirectoryIncomplete,
     DirectoryNotFound,
+    DirectoryRefused,
 )
 from tests.support.directory_stubs import (
     SUCCESS,
@@ -290,3 +293,70 @@ def test_current_time_is_aware_utc():
     assert generalized_time("20261124053822.0Z") == datetime.datetime(
         2026, 11, 24, 5, 38, 22, tzinfo=datetime.timezone.utc
     )
+
+
+# -- answers that ldap3 does not understand -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [22, 70, 100, 500])
+def test_a_result_code_without_a_name_is_a_refusal_like_any_other(code):
+    """ldap3 looks for the code in a list of its own, and ends with a KeyError."""
+
+    def answer(**_):
+        raise KeyError(code)
+
+    with pytest.raises(DirectoryRefused, match=f"code {code}"):
+        Stub(answer).session().search("DC=t", ALL, ["cn"])
+    with pytest.raises(CursorRejected, match=f"code {code}"):
+        Stub(answer).session().dirsync("DC=t", ALL, ["member"], b"cookie")
+    with pytest.raises(DirSyncRefused, match=f"code {code}"):
+        Stub(answer).session().dirsync("DC=t", ALL, ["member"], b"")
+
+
+@pytest.mark.parametrize("error", [IndexError("list index"), KeyError("controls"), PyAsn1Error("tag"), OSError("gone")])
+def test_an_answer_that_ldap3_does_not_understand_is_no_answer(error):
+    def answer(**_):
+        raise error
+
+    with pytest.raises(DirectoryIncomplete, match=type(error).__name__) as raised:
+        Stub(answer).session().search("DC=t", ALL, ["cn"])
+    assert not isinstance(raised.value, DirectoryRefused)
+    with pytest.raises(DirectoryIncomplete):
+        Stub(answer).session().dirsync("DC=t", ALL, ["member"], b"cookie")
+
+
+# -- how long an answer is waited for -----------------------------------------------------------------
+
+
+class FakeSocket:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def gettimeout(self) -> float:
+        return self.seconds
+
+    def settimeout(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+@pytest.mark.parametrize(
+    ("cookie", "usual", "waited"),
+    [(b"", 60.0, 900.0), (b"", 1200.0, 1200.0), (b"cookie", 60.0, 60.0)],
+    ids=["first", "first, with a longer receive_timeout", "later"],
+)
+@pytest.mark.parametrize("code", [0, 51])
+def test_the_first_dirsync_answer_may_take_minutes_and_no_other(cookie, usual, waited, code):
+    """In a large domain a server is silent for minutes before it."""
+    asked = []
+
+    def answer(**_):
+        asked.append(stub.socket.seconds)
+        if code:
+            return failure(code, "busy"), []
+        return {**SUCCESS, "controls": sync_control(b"next", more_results=False)}, []
+
+    stub = Stub(answer)
+    stub.socket = FakeSocket(usual)
+    with contextlib.suppress(CursorRejected, DirSyncRefused):
+        stub.session().dirsync("DC=t", ALL, ["member"], cookie)
+    assert (asked, stub.socket.seconds) == ([waited], usual)

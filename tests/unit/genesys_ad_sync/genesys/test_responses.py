@@ -158,6 +158,36 @@ def test_a_404_in_oauths_shape_is_not_from_genesys() -> None:
         parsed(404, {"error": "not_found", "error_description": "no route"})
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "no Route matched with those values"},  # Kong
+        {"message": "Not Found"},  # Amazon API Gateway
+        {"statusCode": 404, "message": "Resource not found"},  # Azure API Management
+        {"detail": "Not Found"},
+    ],
+)
+def test_a_gateways_404_in_json_is_not_from_genesys(body: dict[str, Any]) -> None:
+    """ "There is no such user" must not be concluded from a route that a gateway lacks."""
+    with pytest.raises(UnexpectedAnswer):
+        parsed(404, body)
+    with pytest.raises(NotFound):
+        parsed(404, body, ININ_Correlation_Id="a")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "no", "code": "not.found"},
+        {"message": "no", "status": 404, "contextId": "a"},
+        {"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": "404", "detail": "no"},
+    ],
+)
+def test_a_404_of_genesys_is_known_by_its_keys(body: dict[str, Any]) -> None:
+    with pytest.raises(NotFound):
+        parsed(404, body)
+
+
 @pytest.mark.parametrize("status", [200, 400, 403, 404])
 def test_a_page_of_something_in_between_is_no_answer_of_genesys(status: int) -> None:
     """Above all not a 404: "there is no such user" would be concluded from a proxy's page."""

@@ -59,12 +59,49 @@ def test_a_usual_filter_needs_no_ldap3(text: str) -> None:
 )
 def test_what_is_not_a_filter_is_left_to_ldap3_and_refused(text: str) -> None:
     assert not values._is_plain_filter(text)
-    if text != "(&)":  # ldap3 lets it pass; a domain controller says no
-        with pytest.raises(PydanticCustomError, match="not an LDAP filter"):
-            values.ldap_filter(text)
+    with pytest.raises(PydanticCustomError, match="not an LDAP filter"):
+        values.ldap_filter(text)
 
 
-@pytest.mark.parametrize("text", [r"(cn=Caf\c3\a9)", " ( cn = a ) ", "(cn=Größe)", "(cn:dn:=a)"])
+@pytest.mark.parametrize(
+    ("text", "flaw"),
+    [
+        ("(=x)", "name of an attribute"),
+        ("( = x)", "name of an attribute"),
+        ("(>=x)", "name of an attribute"),
+        ("(=*)", "name of an attribute"),
+        ("(&(objectClass=group)(=*x*))", "name of an attribute"),
+        ("(my name=x)", "name of an attribute"),
+        ("(c_n=x)", "name of an attribute"),
+        ("(größe=x)", "name of an attribute"),
+        ("(cn;=x)", "name of an attribute"),
+        ("(cn:1.2.a:=x)", "name of an attribute"),
+        (r"(a=\zz)", "backslash"),
+        (r"(a=x\2)", "backslash"),
+        ("(a=x\\)", "backslash"),
+        (r"(&(objectClass=group)(cn=GC\-*))", "backslash"),
+    ],
+)
+def test_a_filter_that_ldap3_lets_pass_and_no_domain_controller_understands_is_refused(text: str, flaw: str) -> None:
+    """Else the definition is accepted, and each poll fails, or matches nothing."""
+    with pytest.raises(PydanticCustomError, match=flaw):
+        values.ldap_filter(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"(cn=Caf\c3\a9)",
+        " ( cn = a ) ",
+        "(cn=Größe)",
+        "(cn:dn:=a)",
+        r"(cn=\28x\29\2A\5c)",
+        "(2.5.4.3=a)",
+        "(cn;lang-de=a)",
+        "(:dn:2.5.13.5:=a)",
+        "(description=*)",
+    ],
+)
 def test_an_unusual_filter_is_accepted_as_ldap3_does(text: str) -> None:
     assert values.ldap_filter(text) == text
 

@@ -24,6 +24,7 @@ import pytest
 from genesys_ad_sync.errors import GroupSyncError, SettingsError
 from genesys_ad_sync.genesys.errors import (
     AuthenticationFailed,
+    BadRequest,
     CertificateRejected,
     ConnectionFailed,
     PermissionMissing,
@@ -465,6 +466,29 @@ def test_a_connection_that_breaks_after_sending_is_ambiguous_for_a_post_and_repe
     assert hook.call("PATCH", "/api/v2/x", idempotent=True).status == 200
     stub.answers = [answer]
     assert hook.call("GET", GROUPS).status == 200
+
+
+@pytest.mark.parametrize(
+    ("before", "maybe_done"),
+    [
+        ([], False),
+        ([error_body(429, "too.many.requests", "x")], False),
+        ([error_body(401, "bad.credentials", "x")], False),
+        ([error_body(409, "general.conflict", "x")], False),
+        ([error_body(503, "service.unavailable", "x")], True),
+        ([Answer(drop=True)], True),
+        ([Answer(drop=True), error_body(429, "too.many.requests", "x")], True),
+    ],
+    ids=["nothing", "429", "401", "409", "503", "reset", "reset, then 429"],
+)
+def test_a_refusal_tells_whether_an_attempt_before_it_may_have_been_carried_out(
+    stub: StubGenesys, hook: GenesysCloudHook, before: list[Answer], maybe_done: bool
+) -> None:
+    """Genesys carries nothing out that it answers with 401, 409 or 429."""
+    stub.answers = [*before, error_body(400, "bad.request", "x")]
+    with pytest.raises(BadRequest) as caught:
+        hook.call("PATCH", "/api/v2/x", idempotent=True)
+    assert caught.value.maybe_done is maybe_done
 
 
 def test_truncated_json_is_read_again(stub: StubGenesys, hook: GenesysCloudHook) -> None:
