@@ -67,7 +67,7 @@ class Grant:
     was_manual: bool = field(default=False, compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DryEvidence:
     """A membership that AD and Genesys both had at a dry comparison of a pair.
 

@@ -33,7 +33,7 @@ class Work:
     """What a run acts on.
 
     ``targets``: in a stable order, as AD's view says. What Genesys has, grants and claims are added when `plan` has
-    read Genesys, see `planning_inputs.planning_targets`.
+    read Genesys, see `PlannedTargets`.
     ``unmapped``: changes of AD groups that no rule maps, by AD group.
     ``postponed``: changes that are not tried yet. ``left_alone``: targets of which all changes are postponed.
     """
