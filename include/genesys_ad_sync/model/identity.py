@@ -28,7 +28,7 @@ class PairState(str, Enum):
     REJECTED = "rejected"  # a person said no
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GroupPair:
     """An AD group and the Genesys group it maps to.
 

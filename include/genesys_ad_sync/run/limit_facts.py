@@ -82,7 +82,7 @@ def gather_limit_facts(
         },
         approved={key: str(asked) for key, asked in approved.items()},
         first_comparison=not task.facts[JOURNAL_RESTORED]
-        and not any(pair.has_baseline for pair in task.journal.pairs.active()),
+        and not task.journal.pairs.any_baseline(),
     )
 
 

@@ -336,5 +336,5 @@ def _unmapped(
     task: TaskContext, run: RunRecord, skipped: Sequence[SkippedGroup], changes: Mapping[Guid, Sequence[Change]]
 ) -> tuple[UnmappedGroup, ...]:
     known = task.journal.views.groups({s.group_guid for s in skipped} | set(changes))
-    baseline = run.mode is Mode.FULL or not any(pair.has_baseline for pair in task.journal.pairs.active())
+    baseline = run.mode is Mode.FULL or not task.journal.pairs.any_baseline()
     return unmapped_groups(known, run.groups, skipped, changes, full=baseline and not run.bounded)
