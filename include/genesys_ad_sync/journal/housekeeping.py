@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import Connection, delete, exists, func, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
 from genesys_ad_sync.journal.facts import forget_contents
+from genesys_ad_sync.journal.figures import FULL_RUNS_SEARCHED
 
 EVERY = timedelta(days=1)
 LARGE_VALUES_KEPT = timedelta(days=1)
@@ -31,6 +32,7 @@ _RUN = tables.run.c
 _CHANGE = tables.change.c
 _OUTCOME = tables.outcome.c
 _FACT = tables.fact.c
+_RESULT = tables.group_result.c
 _DONE = tables.housekeeping.c
 
 
@@ -56,7 +58,8 @@ class Housekeeping(DefinitionStore):
     def forget_large_values(self, at: datetime) -> int:
         """Delete large mappings and matches of runs that ended a day ago; return their number.
 
-        Those of the newest run in mode full and of later ones stay: `plan --offline` goes by them.
+        Those of the newest run in mode full and of later ones stay: `plan --offline` goes by them. Results by Genesys
+        group go with the mapping, see `_forget_figures`.
         """
         full = (
             select(func.max(_RUN.id))
@@ -76,7 +79,20 @@ class Housekeeping(DefinitionStore):
             ).rowcount
             if forgotten:
                 forget_contents(connection)
+            self._forget_figures(connection, at)
             return forgotten
+
+    def _forget_figures(self, connection: Connection, at: datetime) -> None:
+        """Delete the results by Genesys group of runs in mode full that ended a day ago: 2 MB each with 5,000 groups.
+
+        Those of the newest runs stay, in which pages and command line look for the members of a group. So do those of a
+        run whose report can still be written again, because its mapping is there.
+        """
+        full = (_RUN.definition == self._definition, _RUN.mode == "full", _RUN.finished_at.is_not(None))
+        searched = select(_RUN.id).where(*full).order_by(_RUN.id.desc()).limit(FULL_RUNS_SEARCHED)
+        mapped = exists().where(_FACT.run == _RUN.id, _FACT.key == "mapping")
+        ended = select(_RUN.id).where(*full, _RUN.finished_at < at - LARGE_VALUES_KEPT, _RUN.id.not_in(searched), ~mapped)
+        connection.execute(delete(tables.group_result).where(_RESULT.run.in_(ended)))
 
     def forget_changes(self, before: datetime, at: datetime) -> int:
         """Delete settled changes with their outcomes; return their number.

@@ -13,8 +13,10 @@ from sqlalchemy import event, text
 
 from genesys_ad_sync.journal import Journal, ViewUpdate, views
 from genesys_ad_sync.journal.database import ROWS_AT_A_TIME
+from genesys_ad_sync.journal.facts import LARGE
+from genesys_ad_sync.journal.figures import FULL_RUNS_SEARCHED
 from genesys_ad_sync.journal.housekeeping import CHANGES_KEPT, LARGE_VALUES_KEPT
-from genesys_ad_sync.model import Action, DirectoryView, Grant, GroupPair, Mode, Status
+from genesys_ad_sync.model import Action, DirectoryView, Grant, GroupPair, GroupResult, Mode, Status
 from tests.support.journal import (
     DEFINITION,
     T0,
@@ -197,6 +199,23 @@ def test_large_values_of_ended_runs_are_dropped_but_since_the_last_full_run(jour
     with journal.database.engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM journal_content")).scalar() == 2 + 3
     assert [value["number"] for value in of.lookups.facts_since(runs[1], "mapping")] == [1, 2]
+
+
+def test_results_by_group_go_with_the_mapping_but_those_of_the_newest_full_runs(journal: Journal) -> None:
+    of = journal.of(DEFINITION)
+    result = GroupResult("G", "Sales", ("g",), complete=True, before=1, after=None, added=0, removed=0, manual_members=0)
+    runs = []
+    for number in range(FULL_RUNS_SEARCHED + 3):
+        run = begin(journal, f"full{number}", mode=Mode.FULL)
+        # the mapping of a small company is kept in the run itself, and its report can be written again
+        journal.facts.put(run, "mapping", {"number": number, "pairs": ["x" if number == 0 else "x" * LARGE]})
+        journal.figures.save_groups(run, [result])
+        journal.runs.finish(run, "success", T0)
+        runs.append(run)
+    of.housekeeping.forget_large_values(T0 + LARGE_VALUES_KEPT)
+    assert all(journal.figures.groups(run) == [result] for run in runs)
+    of.housekeeping.forget_large_values(T0 + LARGE_VALUES_KEPT + minutes(1))
+    assert [number for number, run in enumerate(runs) if not journal.figures.groups(run)] == [1, 2]
 
 
 def test_cleaning_up_is_due_once_a_day_for_each_dag(journal: Journal) -> None:
