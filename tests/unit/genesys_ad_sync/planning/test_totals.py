@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from genesys_ad_sync.model import Action, Grant, ManyGrants, Row, RowKey
+from genesys_ad_sync.model import Action, Grant, ManyGrants, Row, RowKey, Status
 from genesys_ad_sync.planning import PlanContext, Target, plan
 from genesys_ad_sync.planning.approvals import apply_limits, counts_in_limits
 from genesys_ad_sync.planning.inputs import LimitFacts
-from genesys_ad_sync.planning.pending import GroupMembers, is_to_be_written, pending_changes
+from genesys_ad_sync.planning.pending import GroupMembers, GroupTotals, is_to_be_written, pending_changes
 from genesys_ad_sync.settings import SyncDefinition
 from tests.support.sync_examples import NOON, definition, genesys_group, grant, matches, planned, target
 from tests.unit.genesys_ad_sync.planning.test_properties import EXAMPLES, World, worlds
@@ -147,3 +147,46 @@ def test_many_grants_are_the_grants_that_were_added() -> None:
     assert (list(many.user_guids)[0], next(many.memberships)) == ("ann", ("G", "x-ann"))
     assert many != few
     assert ManyGrants() == ()
+
+
+# -- one group --
+
+
+def removal(user: str, **changed: Any) -> Row:
+    values: dict[str, Any] = {
+        "action": Action.REMOVE,
+        "status": Status.PLANNED,
+        "genesys_group_id": "G",
+        "user_guid": user,
+        "genesys_user_id": f"x-{user}",
+        "group_guids": ("g1",),
+    }
+    return Row(**{**values, **changed})
+
+
+def totals(rows: list[Row], policy: str = "granted", **facts: Any) -> GroupTotals:
+    """Count a group of two members that AD owns, and one that was added by hand."""
+    group = GroupMembers("G", "Sales", frozenset({"x-ann", "x-bob", "hand"}), (grant("ann"), grant("bob")))
+    return GroupTotals.of(group, rows, definition(removals=policy), LimitFacts(**facts))
+
+
+def test_the_numbers_of_a_group_are_those_of_its_members() -> None:
+    assert totals([]) == GroupTotals("G", "Sales", present=3, owned=2, most_owned=0)
+    assert totals([removal("ann")]).most_owned == 0
+    assert totals([removal("ann"), removal("bob")]).most_owned == 2
+    assert totals([removal("ann"), removal("bob")], most_owned={"G": 5}).most_owned == 5
+    assert totals([removal("ann"), removal("bob", status=Status.HELD)]).most_owned == 0
+
+
+def test_what_is_pending_elsewhere_empties_a_group_with_what_is_planned_here() -> None:
+    assert totals([removal("ann")], elsewhere={"G:bob:remove": ()}).most_owned == 2
+    assert totals([removal("ann")], elsewhere={"G:bob:add": (), "H:bob:remove": ()}).most_owned == 0
+    held = removal("bob", status=Status.HELD)  # the plan knows better than the journal
+    assert totals([removal("ann"), held], elsewhere={held.key: ()}).most_owned == 0
+    assert totals([], elsewhere={"G:ann:remove": (), "G:bob:remove": ()}).most_owned == 0
+
+
+def test_under_mirror_all_members_count() -> None:
+    all_of_them = [removal("ann"), removal("bob"), removal("", user_guid=None, genesys_user_id="hand")]
+    assert totals(all_of_them, "mirror").most_owned == 3
+    assert totals(all_of_them).most_owned == 2
