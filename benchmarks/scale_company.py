@@ -327,7 +327,10 @@ class CompanyClient:
 
 
 def _listed(numbers: Sequence[int], params: Mapping[str, Any], make: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-    """Return a page. Only what it shows is made: a listing would cost the square of its length otherwise."""
+    """Return a page, and make only what it shows.
+
+    A listing would cost the square of its length otherwise.
+    """
     page = _page(numbers, params, "entities")
     return {**page, "entities": [make(number) for number in page["entities"]]}
 

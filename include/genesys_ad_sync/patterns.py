@@ -60,7 +60,10 @@ def full_match(expression: str, text: str) -> Mapping[str, str | None] | None:
 
 @functools.lru_cache(maxsize=256)
 def _compiled(expression: str) -> Any:
-    """Return the compiled expression: the look-up in the cache of `regex` takes longer than an ordinary match."""
+    """Return the compiled expression.
+
+    The look-up in the cache of `regex` itself takes longer than an ordinary match.
+    """
     import regex  # type: ignore[import-untyped]  # no stubs; and parsing a DAG file shall not load it
 
     return regex.compile(expression, regex.IGNORECASE)

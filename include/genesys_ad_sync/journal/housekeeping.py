@@ -83,15 +83,18 @@ class Housekeeping(DefinitionStore):
             return forgotten
 
     def _forget_figures(self, connection: Connection, at: datetime) -> None:
-        """Delete the results by Genesys group of runs in mode full that ended a day ago: 2 MB each with 5,000 groups.
+        """Delete the results by Genesys group of old runs in mode full.
 
+        A run of 5,000 groups has 2 MB of them. Old: it ended more than a day ago.
         Those of the newest runs stay, in which pages and command line look for the members of a group. So do those of a
         run whose report can still be written again, because its mapping is there.
         """
         full = (_RUN.definition == self._definition, _RUN.mode == "full", _RUN.finished_at.is_not(None))
         searched = select(_RUN.id).where(*full).order_by(_RUN.id.desc()).limit(FULL_RUNS_SEARCHED)
         mapped = exists().where(_FACT.run == _RUN.id, _FACT.key == "mapping")
-        ended = select(_RUN.id).where(*full, _RUN.finished_at < at - LARGE_VALUES_KEPT, _RUN.id.not_in(searched), ~mapped)
+        ended = select(_RUN.id).where(
+            *full, _RUN.finished_at < at - LARGE_VALUES_KEPT, _RUN.id.not_in(searched), ~mapped
+        )
         connection.execute(delete(tables.group_result).where(_RESULT.run.in_(ended)))
 
     def forget_changes(self, before: datetime, at: datetime) -> int:

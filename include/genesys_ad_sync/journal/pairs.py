@@ -51,7 +51,10 @@ class Pairs(DefinitionStore):
             return _pairs(connection, self._definition, genesys_group_id, active=True)
 
     def sharing_a_target(self, group_guids: Collection[Guid]) -> tuple[list[GroupPair], list[GroupPair]]:
-        """Return the active and the former pairs of the Genesys groups that these AD groups feed, or fed once."""
+        """Return the active and the former pairs of some Genesys groups.
+
+        They are those that one of ``group_guids`` feeds, or fed once.
+        """
         targets: set[str] = set()
         active: list[GroupPair] = []
         former: list[GroupPair] = []

@@ -160,7 +160,7 @@ class Views(DefinitionStore):
             return [_as_group(row) for row in groups]
 
     def guids_in_scope(self) -> set[Guid]:
-        """Return the guids of `groups_in_scope`: an object for each would take ten times as long."""
+        """Return the guids of `groups_in_scope`, in a tenth of the time."""
         in_scope = select(_GROUP.guid).where(
             _GROUP.definition == self._definition, _GROUP.in_scope, _GROUP.gone_at.is_(None)
         )

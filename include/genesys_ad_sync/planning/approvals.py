@@ -36,8 +36,14 @@ def apply_limits(
 ) -> LimitedRows:
     """Check the limits against all that is pending, and hold the rows that need approval.
 
-    ``groups``: the Genesys groups of the rows, counted by `counts_in_limits`. ``asks``: row key -> why an approver must confirm it, whatever the
-    limits say.
+    from genesys_ad_sync.planning.pending import (
+        GroupTotals,
+        is_counted,
+        is_to_be_written,
+        pending_changes,
+        removed_today,
+    )
+        limits say.
     """
     facts = context.limits
     counted = counts_in_limits(rows, asks)

@@ -53,7 +53,9 @@ class GroupMembers:
 
 @dataclass(frozen=True, slots=True)
 class GroupTotals:
-    """A Genesys group as the limits see it, in numbers: it takes the same memory however many members it has.
+    """A Genesys group as the limits see it, in numbers.
+
+    It takes the same memory however many members the group has.
 
     - ``present``: members. ``owned``: present members that AD owns.
     - ``most_owned``: if its removals leave nobody of AD there, and no addition fills it, the most members that AD owned
@@ -67,7 +69,9 @@ class GroupTotals:
     most_owned: int = 0
 
     @classmethod
-    def of(cls, group: GroupMembers, rows: Collection[Row], definition: SyncDefinition, facts: LimitFacts) -> GroupTotals:
+    def of(
+        cls, group: GroupMembers, rows: Collection[Row], definition: SyncDefinition, facts: LimitFacts
+    ) -> GroupTotals:
         """Count a Genesys group. ``rows``: those of the group that the limits count."""
         return cls(
             group.genesys_group_id,

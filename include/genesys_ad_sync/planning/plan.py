@@ -122,7 +122,10 @@ class _Drafts:
         self.trial: list[DryEvidence] = []
 
     def of(self, targets: Iterable[Target]) -> _Drafts:
-        """Decide these targets one after another. Raises ValueError if a Genesys group is the target of two."""
+        """Decide these targets one after another.
+
+        Raises ValueError if a Genesys group is the target of two.
+        """
         for target in targets:
             if target.genesys_group.id in self.groups:
                 raise ValueError(f"the Genesys group {target.genesys_group.id} is the target of two: merge them first")
@@ -218,4 +221,3 @@ def content_hash(rows: Iterable[Row]) -> str:
         for row in rows
     )
     return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
-

@@ -81,8 +81,7 @@ def gather_limit_facts(
             change.id: still_over(change.over_limit, limits) for change in changes if change.id and change.over_limit
         },
         approved={key: str(asked) for key, asked in approved.items()},
-        first_comparison=not task.facts[JOURNAL_RESTORED]
-        and not task.journal.pairs.any_baseline(),
+        first_comparison=not task.facts[JOURNAL_RESTORED] and not task.journal.pairs.any_baseline(),
     )
 
 

@@ -1,6 +1,6 @@
-"""The targets of a plan with all that the journal and Genesys say of them, made one after another.
+"""The targets of a plan with their members and grants, made one after another.
 
-With members and grants, a target takes some tens of kilobytes. Thousands of them are never there at the same time.
+With these and grants, a target takes some tens of kilobytes. Thousands of them are never there at the same time.
 """
 
 from __future__ import annotations

@@ -55,6 +55,7 @@ from genesys_ad_sync.run.trial import scope_of_memberships
 from genesys_ad_sync.run.users import look_up_absent, resolve_late_arrivals, states_of
 from genesys_ad_sync.settings import SyncDefinition
 
+
 @dataclass(frozen=True)
 class PlanInputs:
     """Everything that a plan depends on.
@@ -309,8 +310,9 @@ def _inputs(
 def _wake_sleepers(
     task: TaskContext, work: Work, targets: PlannedTargets, present: Members, matches: Mapping[Guid, Match]
 ) -> tuple[Sleepers, dict[str, str]]:
-    """Wake grants of the targets; return them, and the states of users that are not among the members.
+    """Wake grants of the targets; return them and the states of absent users.
 
+    Absent: not among the members, as far as it matters.
     Sleeping grants are looked at where a group is compared in full.
     """
     full = [target.genesys_group.id for target in work.targets if target.full]

@@ -203,7 +203,9 @@ def test_large_values_of_ended_runs_are_dropped_but_since_the_last_full_run(jour
 
 def test_results_by_group_go_with_the_mapping_but_those_of_the_newest_full_runs(journal: Journal) -> None:
     of = journal.of(DEFINITION)
-    result = GroupResult("G", "Sales", ("g",), complete=True, before=1, after=None, added=0, removed=0, manual_members=0)
+    result = GroupResult(
+        "G", "Sales", ("g",), complete=True, before=1, after=None, added=0, removed=0, manual_members=0
+    )
     runs = []
     for number in range(FULL_RUNS_SEARCHED + 3):
         run = begin(journal, f"full{number}", mode=Mode.FULL)
