@@ -36,14 +36,8 @@ def apply_limits(
 ) -> LimitedRows:
     """Check the limits against all that is pending, and hold the rows that need approval.
 
-    from genesys_ad_sync.planning.pending import (
-        GroupTotals,
-        is_counted,
-        is_to_be_written,
-        pending_changes,
-        removed_today,
-    )
-        limits say.
+    ``groups``: the Genesys groups of the rows, counted with `counts_in_limits`. ``asks``: row key -> why an approver
+    must confirm it, whatever the limits say.
     """
     facts = context.limits
     counted = counts_in_limits(rows, asks)
