@@ -242,6 +242,23 @@ def test_the_index_of_deleted_users_answers_for_them_alone(journal: Journal) -> 
             assert "journal_user_deleted" in step[3]
 
 
+def test_the_end_of_a_membership_elsewhere_walks_no_grants(journal: Journal) -> None:
+    at = {name: journal.of(name).grants for name in ("a", DEFINITION, "z")}
+    mine, others = Grant("G", "x1", "u1", "g"), [Grant("G", "x1", "u1", "g"), Grant("G", "x2", "u2", "g")]
+    for name, of in at.items():
+        of.add([mine] if name == DEFINITION else others, T0)
+    with statements(journal) as seen:
+        at[DEFINITION].end_elsewhere({("G", "x1")})
+    assert [at[name].of_groups(["G"]) for name in ("a", DEFINITION, "z")] == [others[1:], [mine], others[1:]]
+    with journal.database.engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            asked = [one for one in seen if "journal_grant" in one[0]]
+            plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all() for sql, values in asked]
+            steps = [step[3] for plan in plans for step in plan]
+            assert len(asked) == 4 + 2  # each definition and the end of them; a deletion for each of the others
+            assert all(step.startswith("SEARCH journal_grant USING") for step in steps), steps
+
+
 def test_an_empty_view_of_the_first_poll_is_written_over_what_a_former_one_left(journal: Journal) -> None:
     advance(journal, DirectoryView())
     assert journal.of(DEFINITION).views.load() == DirectoryView()
