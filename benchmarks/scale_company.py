@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -297,14 +298,12 @@ class CompanyClient:
                 [self._user(one) for one in sorted(numbers) if not self._company.is_orphan(one)], {}, "results"
             )
         if path[-1] == "groups":
-            return _page([self._group(number) for number in range(self._company.groups)], params, "entities")
+            return _listed(range(self._company.groups), params, self._group)
         if "id" in params:
             return _page([self._user(number_of(one)[1]) for one in params["id"]], {}, "entities")
-        known = [] if params.get("state") == "inactive" else self._known()
-        page = _page(known, params, "entities")
-        page["entities"] = [self._user(number) for number in page["entities"]]
-        return page
+        return _listed([] if params.get("state") == "inactive" else self._known, params, self._user)
 
+    @cached_property
     def _known(self) -> list[int]:
         return [number for number in range(self._company.people) if not self._company.is_orphan(number)]
 
@@ -327,7 +326,16 @@ class CompanyClient:
                 "memberCount": MEMBERS}  # fmt: skip
 
 
-def _page(entities: list[Any], params: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _listed(numbers: Sequence[int], params: Mapping[str, Any], make: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+    """Return a page, and make only what it shows.
+
+    A listing would cost the square of its length otherwise.
+    """
+    page = _page(numbers, params, "entities")
+    return {**page, "entities": [make(number) for number in page["entities"]]}
+
+
+def _page(entities: Sequence[Any], params: Mapping[str, Any], key: str) -> dict[str, Any]:
     size, number = params.get("pageSize", max(1, len(entities))), params.get("pageNumber", 1)
     return {
         key: entities[(number - 1) * size : number * size],

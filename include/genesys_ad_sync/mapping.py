@@ -61,7 +61,9 @@ def needed_external_ids(groups: Iterable[DirectoryGroup], definition: SyncDefini
 
     They are those of the AD groups in scope.
     """
-    needed = set()
+    needed: set[str] = set()
+    if not any(rule.genesys_external_id for rule in definition.groups):
+        return ()
     for group in groups:
         if group.in_scope and not _excluded(group, definition):
             rule = _first_rule(group, definition)
@@ -105,10 +107,12 @@ def _map_one(
     if _excluded(group, definition):
         return SkippedGroup(group.guid, Reason.EXCLUDED)
     for index, rule in enumerate(definition.groups):
+        by_name = rule.name is not None
         try:
-            if not _matches(rule, group):
+            texts = _filled_by_name(rule, group) if by_name else []
+            if not (texts if by_name else _matches(rule, group)):
                 continue
-            found = _find(rule, group, genesys, external_ids)
+            found = _find(rule, group, texts, genesys, external_ids)
         except patterns.PatternTooSlow:
             # No later rule may decide: this one comes first.
             text = f"rule {index + 1} of groups: the expression takes too long for the name of this AD group"
@@ -141,11 +145,12 @@ def _filled_by_name(rule: GroupRule, group: DirectoryGroup) -> list[str]:
 
     The names are those of `name_of`. A name that does not match is left out.
     """
-    filled = []
+    filled: list[str] = []
+    template = rule.template
     known = {"cn": group.name, "sAMAccountName": group.sam_account_name}
-    for name in (known[key] for key in rule.name_of):
+    for name in dict.fromkeys(known[key] for key in rule.name_of):
         found = _match_name(rule.name or "", name or "")
-        text = fill(rule.template, found).strip() if found is not None and name else ""
+        text = fill(template, found).strip() if found is not None and name else ""
         if text and text not in filled:
             filled.append(text)
     return filled
@@ -214,13 +219,13 @@ class _GenesysGroups:
 
 
 def _find(
-    rule: GroupRule, group: DirectoryGroup, genesys: _GenesysGroups, external_ids: ExternalIds
+    rule: GroupRule, group: DirectoryGroup, texts: list[str], genesys: _GenesysGroups, external_ids: ExternalIds
 ) -> GenesysGroup | _NotFound:
+    """Find the Genesys group that the rule names. ``texts``: see `_filled_by_name`."""
     if rule.source == "attribute":
         value = attribute(group.attributes, rule.attribute or "") or ""
         return genesys.with_id(value, "the id that the attribute carries")
     if rule.source == "name":
-        texts = _filled_by_name(rule, group)
         return genesys.with_name(texts) if rule.target == "genesys_name" else genesys.with_id(texts[0], "this id")
     if rule.target == "genesys_name":
         return genesys.with_name([rule.template])

@@ -95,6 +95,8 @@ def match_whole(expression: str, name: str) -> Mapping[str, str | None] | None:
     Raises PatternTooSlow.
     """
     texts = expression + name
+    if texts.isascii():
+        return patterns.full_match(expression, name)
     odd = sorted({character for character in texts if _is_odd(character)})
     free = (chr(number) for number in _LETTERS_WITHOUT_CASE if chr(number) not in texts)
     stand_ins = dict(zip(odd, free, strict=False))
@@ -214,13 +216,15 @@ def matches_any(patterns: Iterable[str], names: Iterable[str | None]) -> bool:
 
     A pattern also matches with its brackets taken literally: many names have brackets, as in "[VIP] Voice".
     """
-    folded = [normal_name(name) for name in names if name]
+    patterns = list(patterns)
+    folded = [normal_name(name) for name in names if name] if patterns else []
     return any(_matches(normal_name(pattern), name) for pattern in patterns for name in folded)
 
 
 def without_match(patterns: Iterable[str], names: Iterable[str | None]) -> list[str]:
     """Return the patterns that match none of the names, in their order."""
-    folded = {normal_name(name) for name in names if name}
+    patterns = list(patterns)
+    folded = {normal_name(name) for name in names if name} if patterns else set()
     return [pattern for pattern in patterns if not any(_matches(normal_name(pattern), name) for name in folded)]
 
 

@@ -6,9 +6,11 @@ name of 64 letters. Python's `re` cannot give up, so matching is done by `regex`
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Mapping
+from typing import Any
 
 MATCH_SECONDS = 0.1
 """Of processor time, for one name. An ordinary expression needs a hundred-thousandth of it."""
@@ -49,10 +51,19 @@ def full_match(expression: str, text: str) -> Mapping[str, str | None] | None:
 
     Case does not count. Raises PatternTooSlow.
     """
-    import regex  # type: ignore[import-untyped]  # no stubs; and parsing a DAG file shall not load it
-
     try:
-        found = regex.compile(expression, regex.IGNORECASE).fullmatch(text, timeout=MATCH_SECONDS)
+        found = _compiled(expression).fullmatch(text, timeout=MATCH_SECONDS)
     except TimeoutError:
         raise PatternTooSlow from None
     return None if found is None else found.groupdict()
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(expression: str) -> Any:
+    """Return the compiled expression.
+
+    The look-up in the cache of `regex` itself takes longer than an ordinary match.
+    """
+    import regex  # type: ignore[import-untyped]  # no stubs; and parsing a DAG file shall not load it
+
+    return regex.compile(expression, regex.IGNORECASE)

@@ -72,8 +72,12 @@ class Claims(DefinitionStore):
             }
             for genesys_group_id in genesys_group_ids
         ]
+        mine = select(_CLAIM.genesys_group_id).where(
+            _CLAIM.organisation == organisation, _CLAIM.definition == self._definition
+        )
         with self._database.writing() as connection:
-            insert_new(connection, tables.claim, rows)
+            known = set(connection.scalars(mine))
+            insert_new(connection, tables.claim, (row for row in rows if row["genesys_group_id"] not in known))
             return self._of_others(connection, organisation, genesys_group_ids)
 
     def release_except(
@@ -91,9 +95,10 @@ class Claims(DefinitionStore):
             own.append(_CLAIM.since < before)
         with self._database.writing() as connection:
             ended: dict[str, list[str]] = {}
-            for row in connection.execute(select(tables.claim).where(*own)).all():
-                if (row.organisation, row.genesys_group_id) not in keep:
-                    ended.setdefault(row.organisation, []).append(row.genesys_group_id)
+            claimed = connection.execute(select(_CLAIM.organisation, _CLAIM.genesys_group_id).where(*own)).all()
+            for its_organisation, group_id in claimed:
+                if (its_organisation, group_id) not in keep:
+                    ended.setdefault(its_organisation, []).append(group_id)
             for its_organisation, group_ids in ended.items():
                 self._release(connection, its_organisation, group_ids, *own)
 
@@ -130,14 +135,13 @@ class Claims(DefinitionStore):
     def _of_others(
         self, connection: Connection, organisation: str, genesys_group_ids: Collection[str]
     ) -> dict[str, str]:
+        of_others = select(_CLAIM.genesys_group_id, _CLAIM.definition).where(
+            _CLAIM.organisation == organisation, _CLAIM.definition != self._definition
+        )
+        if connection.execute(of_others.limit(1)).first() is None:
+            return {}  # as with a single definition: thousands of ids need not be asked for
         return {
-            row.genesys_group_id: row.definition
+            group_id: definition
             for chunk in chunks(genesys_group_ids)
-            for row in connection.execute(
-                select(tables.claim).where(
-                    _CLAIM.organisation == organisation,
-                    _CLAIM.genesys_group_id.in_(chunk),
-                    _CLAIM.definition != self._definition,
-                )
-            )
+            for group_id, definition in connection.execute(of_others.where(_CLAIM.genesys_group_id.in_(chunk)))
         }

@@ -15,7 +15,7 @@ from sqlalchemy import and_, false, func, or_, select
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import as_change
 from genesys_ad_sync.journal.database import DefinitionStore, chunks
-from genesys_ad_sync.journal.figures import GROUP_RESULT
+from genesys_ad_sync.journal.figures import FULL_RUNS_SEARCHED, GROUP_RESULT
 from genesys_ad_sync.journal.full_looks import full_looks, last_complete_look
 from genesys_ad_sync.journal.lookup_answers import AccountTimes, SeenChange, StoredGrant, StoredQuestion
 from genesys_ad_sync.journal.lookup_columns import CHANGE, GRANT, GROUP, MEMBERSHIP, QUESTION, RESULT, ROW, RUN, USER
@@ -23,7 +23,6 @@ from genesys_ad_sync.journal.runs import as_run
 from genesys_ad_sync.journal.stored_row import row_from_json
 from genesys_ad_sync.model import Grant, GroupResult, Guid, Row, RunKey, RunRecord
 
-_FULL_RUNS_TO_SEARCH = 10
 RUNS_TO_SEARCH = 100
 """Of so many runs the rows are searched for a person or a group; older ones are found through their changes."""
 LONGEST_RUN = timedelta(days=60)
@@ -225,7 +224,7 @@ class DefinitionLookups(DefinitionStore):
         """
         found: dict[str, tuple[RunRecord, GroupResult]] = {}
         with self._database.reading() as connection:
-            runs = {row.id: row for row in connection.execute(full_looks(self._definition).limit(_FULL_RUNS_TO_SEARCH))}
+            runs = {row.id: row for row in connection.execute(full_looks(self._definition).limit(FULL_RUNS_SEARCHED))}
             for chunk in chunks(genesys_group_ids):
                 seen = connection.execute(
                     select(RESULT.run, RESULT.data)

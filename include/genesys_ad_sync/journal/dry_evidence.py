@@ -5,14 +5,14 @@ No run is entitled by this evidence alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import DefinitionStore, chunks
+from genesys_ad_sync.journal.database import DefinitionStore, chunks, insert_rows
 from genesys_ad_sync.model import DryEvidence, Grant, Guid
 
 _EVIDENCE = tables.dry_evidence.c
@@ -23,6 +23,12 @@ PairKey = tuple[Guid, str]
 
 class DryEvidences(DefinitionStore):
     """The evidence of dry comparisons, by pair."""
+
+    def has_any(self) -> bool:
+        """Return True if the definition has any evidence."""
+        first = select(_EVIDENCE.scope).where(_EVIDENCE.definition == self._definition).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(first).first() is not None
 
     def of_groups(self, genesys_group_ids: Collection[str]) -> list[DryEvidence]:
         """Return the evidence in these Genesys groups."""
@@ -41,7 +47,7 @@ class DryEvidences(DefinitionStore):
 
     def replace(self, genesys_group_ids: Collection[str], evidence: Collection[DryEvidence], at: datetime) -> None:
         """Replace all evidence in these Genesys groups: they were compared again."""
-        rows: list[dict[str, Any]] = [
+        rows: Iterator[dict[str, Any]] = (
             {
                 "definition": self._definition,
                 "genesys_group_id": one.grant.genesys_group_id,
@@ -54,7 +60,7 @@ class DryEvidences(DefinitionStore):
                 "seen_at": at,
             }
             for one in evidence
-        ]
+        )
         with self._database.writing() as connection:
             for chunk in chunks(genesys_group_ids):
                 connection.execute(
@@ -62,8 +68,7 @@ class DryEvidences(DefinitionStore):
                         _EVIDENCE.definition == self._definition, _EVIDENCE.genesys_group_id.in_(chunk)
                     )
                 )
-            if rows:
-                connection.execute(insert(tables.dry_evidence), rows)
+            insert_rows(connection, tables.dry_evidence, rows)
 
     def keep_only(self, pairs: Collection[PairKey], scope: str) -> None:
         """Drop the evidence of pairs that are mapped no more, and that of another scope."""

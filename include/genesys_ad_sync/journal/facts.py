@@ -62,10 +62,15 @@ def put_fact(connection: Connection, attempt_id: int, key: str, value: Any) -> N
     """Store a fact within a transaction."""
     text = json.dumps(value, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest() if len(text) > LARGE else None
-    if digest is not None:
+    if digest is not None and not _is_known(connection, digest):
         insert_new(connection, tables.content, [{"digest": digest, "value": value}])
     kept = value if digest is None else None
     upsert(connection, tables.fact, [{"run": attempt_id, "key": key, "value": kept, "content": digest}])
+
+
+def _is_known(connection: Connection, digest: str) -> bool:
+    content = tables.content.c.digest
+    return connection.execute(select(content).where(content == digest)).first() is not None
 
 
 def forget_contents(connection: Connection) -> None:

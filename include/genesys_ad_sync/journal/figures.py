@@ -18,6 +18,8 @@ from genesys_ad_sync.model import GroupResult, RunRecord
 _RESULT = tables.group_result.c
 _REQUEST = tables.request.c
 GROUP_RESULT = TypeAdapter(GroupResult)
+FULL_RUNS_SEARCHED = 10
+"""Of so many runs in mode full, the newest, the results are searched for the members of a group."""
 
 
 class Figures(Store):
@@ -29,7 +31,7 @@ class Figures(Store):
             {
                 "run": run.id,
                 "genesys_group_id": result.genesys_group_id,
-                "data": GROUP_RESULT.dump_python(result, mode="json"),
+                "data": GROUP_RESULT.dump_python(result, mode="json", exclude_defaults=True),
             }
             for result in results
         ]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, insert_new, upsert
-from genesys_ad_sync.model import Grant, Guid
+from genesys_ad_sync.model import Grant, Guid, ManyGrants
 
 _GRANT = tables.grant.c
 _COLUMNS = (
@@ -31,6 +31,25 @@ class Grants(DefinitionStore):
     def of_groups(self, genesys_group_ids: Collection[str]) -> list[Grant]:
         """Return the grants in these Genesys groups that are awake."""
         return self._of_groups(genesys_group_ids, _GRANT.asleep_since.is_(None))
+
+    def by_group(self, genesys_group_ids: Collection[str]) -> dict[str, ManyGrants]:
+        """Return the grants that are awake, for each of these Genesys groups."""
+        found = {group_id: ManyGrants() for group_id in genesys_group_ids}
+        same: dict[str, str] = {}
+        which = select(*_COLUMNS).where(_GRANT.definition == self._definition, _GRANT.asleep_since.is_(None))
+        with self._database.reading() as connection:
+            for chunk in chunks(genesys_group_ids, GROUPS_AT_A_TIME):
+                for row in connection.execute(which.where(_GRANT.genesys_group_id.in_(chunk))):
+                    group_id, user_id, user_guid, group_guid, by_dry_run, was_manual = row
+                    found[group_id].add(
+                        same.setdefault(group_id, group_id),
+                        same.setdefault(user_id, user_id),
+                        same.setdefault(user_guid, user_guid),
+                        same.setdefault(group_guid, group_guid),
+                        by_dry_run=by_dry_run,
+                        was_manual=was_manual,
+                    )
+        return found
 
     def asleep_in(self, genesys_group_ids: Collection[str]) -> list[Grant]:
         """Return the sleeping grants in these Genesys groups: see `sleep`."""
@@ -135,10 +154,23 @@ class Grants(DefinitionStore):
         for genesys_group_id, genesys_user_id in memberships:
             by_group.setdefault(genesys_group_id, set()).add(genesys_user_id)
         with self._database.writing() as connection:
+            others = [name for name in _definitions(connection) if name != self._definition]
             for genesys_group_id, users in by_group.items():
-                of_others = (_GRANT.definition != self._definition, _GRANT.genesys_group_id == genesys_group_id)
-                for chunk in chunks(users):
-                    connection.execute(delete(tables.grant).where(*of_others, _GRANT.genesys_user_id.in_(chunk)))
+                for definition in others:
+                    of_group = (_GRANT.definition == definition, _GRANT.genesys_group_id == genesys_group_id)
+                    for chunk in chunks(users):
+                        connection.execute(delete(tables.grant).where(*of_group, _GRANT.genesys_user_id.in_(chunk)))
+
+
+def _definitions(connection: Connection) -> Iterator[str]:
+    """Yield the definitions that own memberships.
+
+    Each takes one step in the index. `DISTINCT`, or all grants of "not this one", would walk a million rows.
+    """
+    name = connection.scalar(select(func.min(_GRANT.definition)))
+    while name is not None:
+        yield name
+        name = connection.scalar(select(func.min(_GRANT.definition)).where(_GRANT.definition > name))
 
 
 def _as_grant(row: Any, same: dict[str, str]) -> Grant:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import Connection, delete, exists, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
 from genesys_ad_sync.journal.facts import forget_contents
-from genesys_ad_sync.journal.full_looks import last_complete_look
+from genesys_ad_sync.journal.figures import FULL_RUNS_SEARCHED
+from genesys_ad_sync.journal.full_looks import full_looks, last_complete_look
 
 EVERY = timedelta(days=1)
 LARGE_VALUES_KEPT = timedelta(days=1)
@@ -32,6 +33,7 @@ _RUN = tables.run.c
 _CHANGE = tables.change.c
 _OUTCOME = tables.outcome.c
 _FACT = tables.fact.c
+_RESULT = tables.group_result.c
 _DONE = tables.housekeeping.c
 
 
@@ -57,7 +59,8 @@ class Housekeeping(DefinitionStore):
     def forget_large_values(self, at: datetime) -> int:
         """Delete large mappings and matches of runs that ended a day ago; return their number.
 
-        Those of the last complete look in mode full and of later runs stay: `plan --offline` goes by them.
+        Those of the last complete look in mode full and of later runs stay: `plan --offline` goes by them. Results by
+        Genesys group go with the mapping, see `_forget_figures`.
         """
         with self._database.writing() as connection:
             look = last_complete_look(connection, self._definition)
@@ -73,7 +76,23 @@ class Housekeeping(DefinitionStore):
             ).rowcount
             if forgotten:
                 forget_contents(connection)
+            self._forget_figures(connection, at)
             return forgotten
+
+    def _forget_figures(self, connection: Connection, at: datetime) -> None:
+        """Delete the results by Genesys group of old runs in mode full.
+
+        A run of 5,000 groups has 2 MB of them. Old: it ended more than a day ago.
+        Those of the newest runs stay, in which pages and command line look for the members of a group. So do those of a
+        run whose report can still be written again, because its mapping is there.
+        """
+        full = (_RUN.definition == self._definition, _RUN.mode == "full", _RUN.finished_at.is_not(None))
+        searched = full_looks(self._definition).with_only_columns(_RUN.id).limit(FULL_RUNS_SEARCHED)
+        mapped = exists().where(_FACT.run == _RUN.id, _FACT.key == "mapping")
+        ended = select(_RUN.id).where(
+            *full, _RUN.finished_at < at - LARGE_VALUES_KEPT, _RUN.id.not_in(searched), ~mapped
+        )
+        connection.execute(delete(tables.group_result).where(_RESULT.run.in_(ended)))
 
     def forget_changes(self, before: datetime, at: datetime) -> int:
         """Delete settled changes with their outcomes; return their number.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
@@ -50,6 +50,42 @@ class Pairs(DefinitionStore):
         with self._database.reading() as connection:
             return _pairs(connection, self._definition, genesys_group_id, active=True)
 
+    def sharing_a_target(self, group_guids: Collection[Guid]) -> tuple[list[GroupPair], list[GroupPair]]:
+        """Return the active and the former pairs of some Genesys groups.
+
+        They are those that one of ``group_guids`` feeds, or fed once.
+        """
+        targets: set[str] = set()
+        active: list[GroupPair] = []
+        former: list[GroupPair] = []
+        of_definition = select(_PAIR.genesys_group_id).where(_PAIR.definition == self._definition)
+        with self._database.reading() as connection:
+            for guids in chunks(group_guids):
+                targets.update(connection.scalars(of_definition.where(_PAIR.group_guid.in_(guids))))
+            for ids in chunks(sorted(targets)):
+                which = _PAIR.genesys_group_id.in_(ids)
+                active += _pairs(connection, self._definition, None, which, active=True)
+                former += _pairs(connection, self._definition, None, which, active=False)
+        return active, former
+
+    def any_baseline(self) -> bool:
+        """Return True if a pair that is mapped has a baseline."""
+        return self._has(_PAIR.active, _PAIR.baseline_at.is_not(None))
+
+    def any_active(self) -> bool:
+        """Return True if a pair is mapped."""
+        return self._has(_PAIR.active)
+
+    def without_baseline(self) -> list[GroupPair]:
+        """Return the mapped pairs without a baseline, by rule."""
+        with self._database.reading() as connection:
+            return _pairs(connection, self._definition, None, _PAIR.baseline_at.is_(None), active=True)
+
+    def _has(self, *which: ColumnElement[bool]) -> bool:
+        statement = select(_PAIR.rule).where(_PAIR.definition == self._definition, *which).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(statement).first() is not None
+
     def former(self, genesys_group_id: str | None = None) -> list[GroupPair]:
         """Return the pairs that no rule produces any more.
 
@@ -90,12 +126,12 @@ class Pairs(DefinitionStore):
                 and (stored[key].rule, stored[key].genesys_group_name) != (pair.rule, pair.genesys_group_name)
             ]
             upsert(connection, tables.pair, edited, ["rule", "genesys_group_name"])
-            _confirm_undecided(
+            chosen = _confirm_undecided(
                 connection, definition, mapped.keys() if confirmed is None else set(confirmed) & mapped.keys(), at
             )
             moved = {group_guid for group_guid, _ in stored.keys() ^ mapped.keys()}
             wake_changes(connection, definition, groups=moved)
-            now = _by_key(_pairs(connection, definition, active=True))
+            now = _by_key(_pairs(connection, definition, active=True)) if moved or edited or chosen else stored
             return [now[pair.group_guid, pair.genesys_group_id] for pair in pairs]
 
     def set_baselines(self, pairs: Collection[tuple[Guid, str]], dag_id: str, run_id: str, at: datetime) -> None:
@@ -217,30 +253,30 @@ def void_baselines(connection: Connection, definitions: Collection[str]) -> None
     connection.execute(void.where(_PAIR.definition.in_(definitions)))
 
 
-def _state(row: Row[Any]) -> PairState:
-    if row.is_rejected:
+def _state(*, is_confirmed: bool, is_rejected: bool) -> PairState:
+    if is_rejected:
         return PairState.REJECTED
-    return PairState.CONFIRMED if row.is_confirmed else PairState.NEW
+    return PairState.CONFIRMED if is_confirmed else PairState.NEW
 
 
 def _confirm_undecided(
     connection: Connection, definition: str, pairs: Collection[tuple[Guid, str]], at: datetime
-) -> None:
-    """Confirm the pairs without a decision.
+) -> bool:
+    """Confirm the pairs without a decision; return False if there were none.
 
     An AD group has one confirmed pair at most.
     """
-    stored = connection.execute(select(tables.pair).where(_PAIR.definition == definition)).all()
-    undecided = {
-        (row.group_guid, row.genesys_group_id) for row in stored if row.confirmed_at is None and row.rejected_at is None
-    }
+    without = (_PAIR.definition == definition, _PAIR.confirmed_at.is_(None), _PAIR.rejected_at.is_(None))
+    stored = connection.execute(select(_PAIR.group_guid, _PAIR.genesys_group_id).where(*without))
+    undecided = {(group_guid, genesys_group_id) for group_guid, genesys_group_id in stored}
     chosen = [{"source": guid, "target": group_id} for guid, group_id in sorted(undecided & set(pairs))]
     if not chosen:
-        return
+        return False
     of_source = (_PAIR.definition == definition, _PAIR.group_guid == bindparam("source"))
     connection.execute(update(tables.pair).where(*of_source).values(confirmed_at=None), chosen)
     this = (*of_source, _PAIR.genesys_group_id == bindparam("target"))
     connection.execute(update(tables.pair).where(*this).values(confirmed_at=at), chosen)
+    return True
 
 
 def _by_key(pairs: Collection[GroupPair]) -> dict[tuple[Guid, str], GroupPair]:
@@ -248,25 +284,29 @@ def _by_key(pairs: Collection[GroupPair]) -> dict[tuple[Guid, str], GroupPair]:
 
 
 def _pairs(
-    connection: Connection, definition: str, genesys_group_id: str | None = None, *, active: bool
+    connection: Connection,
+    definition: str,
+    genesys_group_id: str | None = None,
+    *which: ColumnElement[bool],
+    active: bool,
 ) -> list[GroupPair]:
     statement = (
         select(*_COLUMNS)
-        .where(_PAIR.definition == definition, _PAIR.active == active)
+        .where(_PAIR.definition == definition, _PAIR.active == active, *which)
         .order_by(_PAIR.rule, _PAIR.group_guid, _PAIR.genesys_group_id)
     )
     if genesys_group_id is not None:
         statement = statement.where(_PAIR.genesys_group_id == genesys_group_id)
     return [
         GroupPair(
-            group_guid=row.group_guid,
-            genesys_group_id=row.genesys_group_id,
-            genesys_group_name=row.genesys_group_name,
-            rule=row.rule,
-            has_baseline=row.has_baseline,
-            state=_state(row),
+            group_guid=group_guid,
+            genesys_group_id=group_id,
+            genesys_group_name=name,
+            rule=rule,
+            has_baseline=has_baseline,
+            state=_state(is_confirmed=is_confirmed, is_rejected=is_rejected),
         )
-        for row in connection.execute(statement)
+        for group_guid, group_id, name, rule, has_baseline, is_confirmed, is_rejected in connection.execute(statement)
     ]
 
 

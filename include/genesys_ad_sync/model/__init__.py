@@ -30,6 +30,7 @@ from genesys_ad_sync.model.identity import (
     PairState,
     SkippedGroup,
 )
+from genesys_ad_sync.model.many_grants import ManyGrants
 from genesys_ad_sync.model.outcome import SETTLED, Outcome, Reason, Status
 from genesys_ad_sync.model.refusals import FAILURES_BEFORE_DELAY, Refusal, RefusalKind
 from genesys_ad_sync.model.rows import ABOUT_KEYS, GroupRefusal, GroupResult, OpenChanges, OpenCount, Rival, Row, RowKey
@@ -72,6 +73,7 @@ __all__ = [
     "GroupResult",
     "Guid",
     "Link",
+    "ManyGrants",
     "Match",
     "MatchStatus",
     "MembershipPolicy",

@@ -28,7 +28,7 @@ class PairState(str, Enum):
     REJECTED = "rejected"  # a person said no
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GroupPair:
     """An AD group and the Genesys group it maps to.
 
@@ -67,7 +67,7 @@ class Grant:
     was_manual: bool = field(default=False, compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DryEvidence:
     """A membership that AD and Genesys both had at a dry comparison of a pair.
 

@@ -11,7 +11,7 @@ from genesys_ad_sync.model import Action, Reason, Row, Status
 from genesys_ad_sync.planning import guards
 from genesys_ad_sync.planning.inputs import PlanContext
 from genesys_ad_sync.planning.limits import EMPTY_GROUP, LimitCheck, check_limits, in_words
-from genesys_ad_sync.planning.pending import GroupMembers, is_counted, is_to_be_written, pending_changes, removed_today
+from genesys_ad_sync.planning.pending import GroupTotals, is_counted, is_to_be_written, pending_changes, removed_today
 from genesys_ad_sync.settings import Limits, SyncDefinition
 
 _ASK_ALWAYS = {Reason.SCOPE_CHANGED, Reason.RELINK, Reason.WAS_MANUAL}
@@ -29,18 +29,18 @@ class LimitedRows:
 
 def apply_limits(
     rows: Sequence[Row],
-    groups: Sequence[GroupMembers],
+    groups: Sequence[GroupTotals],
     definition: SyncDefinition,
     context: PlanContext,
     asks: Mapping[str, Reason] = MappingProxyType({}),
 ) -> LimitedRows:
     """Check the limits against all that is pending, and hold the rows that need approval.
 
-    ``groups``: the Genesys groups of the rows. ``asks``: row key -> why an approver must confirm it, whatever the
-    limits say.
+    ``groups``: the Genesys groups of the rows, counted with `counts_in_limits`. ``asks``: row key -> why an approver
+    must confirm it, whatever the limits say.
     """
     facts = context.limits
-    counted = [row for row in rows if asks.get(row.key) is not Reason.MIRROR_ONCE]
+    counted = counts_in_limits(rows, asks)
     pending = pending_changes(groups, counted, definition, facts)
     removed = removed_today([row for row in counted if is_counted(row, facts)], facts).total()
     check = check_limits(pending, removed, definition.limits, first_comparison=facts.first_comparison)
@@ -50,6 +50,11 @@ def apply_limits(
         check = check_limits(pending, removed, definition.limits, first_comparison=facts.first_comparison)
     held, needs_approval = hold_for_approval(rows, check, definition, context, asks)
     return LimitedRows(tuple(held), needs_approval, check)
+
+
+def counts_in_limits(rows: Iterable[Row], asks: Mapping[str, Reason]) -> list[Row]:
+    """Return the rows that limits may count: what `mirror_once` asks about counts in none."""
+    return [row for row in rows if asks.get(row.key) is not Reason.MIRROR_ONCE]
 
 
 def fail_reason(check: LimitCheck, definition: SyncDefinition) -> str | None:

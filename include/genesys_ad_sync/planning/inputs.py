@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from genesys_ad_sync.model import (
+    Action,
     Change,
     DirectoryGroup,
     DirectoryUser,
@@ -17,6 +19,7 @@ from genesys_ad_sync.model import (
     Grant,
     Guid,
     Objection,
+    RowKey,
     SkippedGroup,
 )
 
@@ -163,6 +166,19 @@ class LimitFacts:
     went_over: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     approved: Mapping[str, str] = field(default_factory=dict)
     first_comparison: bool = False
+
+    @cached_property
+    def removals_elsewhere(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the removals of ``elsewhere`` and ``approved`` by Genesys group: key -> person.
+
+        An approved removal counts in no limit, and takes a member all the same.
+        """
+        found: dict[str, dict[str, str]] = {}
+        for text in (*self.elsewhere, *self.approved):
+            key = RowKey.parse(text)
+            if key.action is Action.REMOVE:
+                found.setdefault(key.target, {})[text] = key.person
+        return found
 
 
 @dataclass(frozen=True)

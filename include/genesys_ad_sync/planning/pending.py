@@ -51,6 +51,47 @@ class GroupMembers:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class GroupTotals:
+    """A Genesys group as the limits see it, in numbers.
+
+    It takes the same memory however many members the group has.
+
+    - ``present``: members. ``owned``: present members that AD owns.
+    - ``most_owned``: if its removals leave nobody of AD there, and no addition fills it, the most members that AD owned
+      at one time of the last 24 hours; else 0.
+    """
+
+    genesys_group_id: str
+    genesys_group_name: str
+    present: int = 0
+    owned: int = 0
+    most_owned: int = 0
+
+    @classmethod
+    def of(
+        cls, group: GroupMembers, rows: Collection[Row], definition: SyncDefinition, facts: LimitFacts
+    ) -> GroupTotals:
+        """Count a Genesys group. ``rows``: those of the group that the limits count."""
+        return cls(
+            group.genesys_group_id,
+            group.genesys_group_name,
+            len(group.present),
+            len(group.owned),
+            _most_owned_if_emptied(group, rows, definition, facts),
+        )
+
+
+def totals_of(
+    groups: Iterable[GroupMembers], rows: Iterable[Row], definition: SyncDefinition, facts: LimitFacts
+) -> list[GroupTotals]:
+    """Count these Genesys groups. ``rows``: those that the limits count, of all groups."""
+    by_group: dict[str | None, list[Row]] = {}
+    for row in rows:
+        by_group.setdefault(row.genesys_group_id, []).append(row)
+    return [GroupTotals.of(group, by_group.get(group.genesys_group_id, ()), definition, facts) for group in groups]
+
+
 def is_to_be_written(row: Row) -> bool:
     """Return True for a planned row that is not merely checked again."""
     return row.status is Status.PLANNED and row.reason is None
@@ -67,7 +108,7 @@ def is_counted(row: Row, facts: LimitFacts) -> bool:
 
 
 def pending_changes(
-    groups: Sequence[GroupMembers],
+    groups: Sequence[GroupTotals],
     rows: Sequence[Row],
     definition: SyncDefinition,
     facts: LimitFacts,
@@ -88,9 +129,7 @@ def pending_changes(
         if counted:
             found += _of_action(action, by_id, counted, others, definition, facts)
     written = [row for row in rows if row.action is Action.REMOVE or row.genesys_group_id not in adds_held_in]
-    # an approved removal counts in no limit, and takes a member all the same
-    others_leaving = [*elsewhere, *(RowKey.parse(key) for key in facts.approved.keys() - known)]
-    emptied = _most_owned_of_emptied(groups, written, others_leaving, definition, facts)
+    emptied = _most_owned_of_emptied(groups, written)
     return [
         replace(pending, most_owned=emptied.get(pending.genesys_group_id, 0))
         if pending.action is Action.REMOVE
@@ -110,7 +149,7 @@ def removed_today(rows: Iterable[Row], facts: LimitFacts) -> Counter[str]:
 
 def _of_action(
     action: Action,
-    groups: Mapping[str, GroupMembers],
+    groups: Mapping[str, GroupTotals],
     counted: Sequence[Row],
     others: Mapping[RowKey, tuple[str, ...]],
     definition: SyncDefinition,
@@ -121,14 +160,14 @@ def _of_action(
     today = removed_today(counted, facts) if action is Action.REMOVE else Counter(facts.added)
     found = []
     for group_id in sorted(counts):
-        group = groups.get(group_id) or GroupMembers(group_id, group_id, frozenset(), ())
+        group = groups.get(group_id) or GroupTotals(group_id, group_id)
         found.append(
             Pending(
                 action=action,
                 genesys_group_id=group_id,
                 genesys_group_name=group.genesys_group_name,
                 count=counts[group_id],
-                members=len(_base(action, group, definition)),
+                members=_base(action, group, definition),
                 today=today[group_id],
                 went_over=before.get(group_id, ()),
             )
@@ -136,8 +175,8 @@ def _of_action(
     return found
 
 
-def _base(action: Action, group: GroupMembers, definition: SyncDefinition) -> frozenset[str]:
-    """Return the members that a percentage is about."""
+def _base(action: Action, group: GroupTotals, definition: SyncDefinition) -> int:
+    """Return the number of members that a percentage is about."""
     if action is Action.REMOVE and definition.removals != "mirror":
         return group.owned
     return group.present
@@ -159,49 +198,35 @@ def _went_over(
 # -- groups that would be empty -----------------------------------------------------------------------
 
 
-def _most_owned_of_emptied(
-    groups: Iterable[GroupMembers],
-    rows: Iterable[Row],
-    elsewhere: Iterable[RowKey],
-    definition: SyncDefinition,
-    facts: LimitFacts,
-) -> dict[str, int]:
+def _most_owned_of_emptied(groups: Iterable[GroupTotals], rows: Iterable[Row]) -> dict[str, int]:
     """Return how many members AD owned in groups that pending removals empty.
 
     The count is the highest within a day. Emptied: nobody of AD is left. Under `mirror`, also for groups without any
     member left. Additions of the same plan fill a group again.
     """
-    leaving: dict[str, set[str]] = {}
+    leaving: set[str] = set()
     filled: set[str] = set()
     for row in rows:
-        if is_to_be_written(row) and row.action is Action.REMOVE:
-            leaving.setdefault(row.genesys_group_id or "", set()).add(row.genesys_user_id or "")
-        elif is_to_be_written(row):
-            filled.add(row.genesys_group_id or "")
-    others: dict[str, set[str]] = {}
-    for key in elsewhere:
-        if key.action is Action.REMOVE:
-            others.setdefault(key.target, set()).add(key.person)
-    return {
-        group.genesys_group_id: _most_owned_if_emptied(
-            group,
-            leaving[group.genesys_group_id] | group.ids_of(others.get(group.genesys_group_id, ())),
-            definition,
-            facts,
-        )
-        for group in groups
-        if group.genesys_group_id in leaving.keys() - filled
-    }
+        if is_to_be_written(row):
+            (leaving if row.action is Action.REMOVE else filled).add(row.genesys_group_id or "")
+    emptied = leaving - filled
+    return {group.genesys_group_id: group.most_owned for group in groups if group.genesys_group_id in emptied}
 
 
 def _most_owned_if_emptied(
-    group: GroupMembers, leaving: Collection[str], definition: SyncDefinition, facts: LimitFacts
+    group: GroupMembers, rows: Collection[Row], definition: SyncDefinition, facts: LimitFacts
 ) -> int:
-    """Return 0 unless the group is emptied. ``leaving``: Genesys user ids."""
+    """Return 0 unless these rows, and what is pending elsewhere, empty the group."""
+    leaving = {row.genesys_user_id or "" for row in rows if is_to_be_written(row) and row.action is Action.REMOVE}
+    if not leaving:
+        return 0
+    elsewhere = facts.removals_elsewhere.get(group.genesys_group_id, {})
+    known = {row.key for row in rows}
+    leaving |= group.ids_of({person for key, person in elsewhere.items() if key not in known})
     owned, most = group.owned, 0
-    if owned and owned <= set(leaving):
+    if owned and owned <= leaving:
         granted = {grant.genesys_user_id for grant in group.grants}
         most = max(len(granted), facts.most_owned.get(group.genesys_group_id, 0))
-    if definition.removals == "mirror" and group.present <= set(leaving):
+    if definition.removals == "mirror" and group.present <= leaving:
         most = max(most, len(group.present))
     return most

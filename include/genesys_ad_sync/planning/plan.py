@@ -8,8 +8,19 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from genesys_ad_sync.model import Change, DryEvidence, Grant, GroupResult, Guid, Match, Reason, Row
-from genesys_ad_sync.planning.approvals import LimitedRows, apply_limits, fail_reason
+from genesys_ad_sync.model import (
+    Change,
+    DryEvidence,
+    GenesysGroup,
+    Grant,
+    GroupResult,
+    Guid,
+    ManyGrants,
+    Match,
+    Reason,
+    Row,
+)
+from genesys_ad_sync.planning.approvals import LimitedRows, apply_limits, counts_in_limits, fail_reason
 from genesys_ad_sync.planning.facts import TargetFacts, claims_by_genesys_user
 from genesys_ad_sync.planning.grants import (
     carried_grants,
@@ -22,7 +33,7 @@ from genesys_ad_sync.planning.inputs import PlanContext, Target, UnmappedGroup
 from genesys_ad_sync.planning.lanes import MAX_LANES, assign_lanes
 from genesys_ad_sync.planning.limits import NOTHING_EXCEEDED, LimitCheck
 from genesys_ad_sync.planning.losses import rows_of_losses
-from genesys_ad_sync.planning.pending import GroupMembers
+from genesys_ad_sync.planning.pending import GroupMembers, GroupTotals
 from genesys_ad_sync.planning.refusals import Waiting
 from genesys_ad_sync.planning.rows import (
     comparison_changes,
@@ -59,7 +70,7 @@ class Plan:
     rows: tuple[Row, ...]
     group_results: tuple[GroupResult, ...]
     comparison_changes: tuple[tuple[str, Change], ...]
-    new_grants: tuple[Grant, ...]
+    new_grants: Sequence[Grant]
     hash: str
     fail_reason: str | None = None
     needs_approval: frozenset[str] = frozenset()
@@ -78,47 +89,73 @@ class Plan:
         return tuple(tuple(lanes[lane]) for lane in sorted(lanes))
 
 
-@dataclass(frozen=True)
-class _Draft:
-    """The rows of one target before limits and approvers, and what else follows from it.
+class _Drafts:
+    """The rows of all targets before limits and approvers, and what else follows from each.
 
-    The facts of the target are not kept: of thousands of targets they would take hundreds of megabytes.
-    ``asks``: row key -> why a person is asked.
+    Each target is decided alone, and forgotten: of its members and grants only numbers are kept. Thousands of targets
+    would take hundreds of megabytes.
+    ``asks``: row key -> why a person is asked. ``totals``: what the limits count in each Genesys group.
     """
 
-    group_id: str
-    rows: tuple[Row, ...]
-    asks: Mapping[str, Reason]
-    result: GroupResult
-    is_compared: bool
-    proven_by: int
-    new_grants: tuple[Grant, ...]
-    stale_grants: tuple[Grant, ...]
-    trial: tuple[DryEvidence, ...]
+    def __init__(
+        self,
+        matches: Mapping[Guid, Match],
+        definition: SyncDefinition,
+        context: PlanContext,
+        waiting: Collection[str],
+    ) -> None:
+        """Decide nothing yet. ``waiting``: keys of rows that are not tried yet."""
+        self._matches = matches
+        self._claims = claims_by_genesys_user(matches, context.relinks)
+        self._definition = definition
+        self._context = context
+        self._waiting = waiting
+        self.groups: dict[str, GenesysGroup] = {}
+        self.rows: list[Row] = []
+        self.asks: dict[str, Reason] = {}
+        self.totals: list[GroupTotals] = []
+        self.results: list[GroupResult] = []
+        self.proven_by: dict[str, int] = {}
+        self.compared: set[str] = set()
+        self.new_grants = ManyGrants()
+        self.stale_grants: list[Grant] = []
+        self.trial: list[DryEvidence] = []
 
-    @classmethod
-    def of(cls, facts: TargetFacts, waiting: Collection[str]) -> _Draft:
-        """Decide one target alone. ``waiting``: keys of rows that are not tried yet."""
-        decided = [row for row in rows_of_target(facts) if row.key not in waiting]
+    def of(self, targets: Iterable[Target]) -> _Drafts:
+        """Decide these targets one after another.
+
+        Raises ValueError if a Genesys group is the target of two.
+        """
+        for target in targets:
+            if target.genesys_group.id in self.groups:
+                raise ValueError(f"the Genesys group {target.genesys_group.id} is the target of two: merge them first")
+            self.groups[target.genesys_group.id] = target.genesys_group
+            self._add(TargetFacts.of(target, self._matches, self._claims, self._definition, self._context))
+        return self
+
+    def _add(self, facts: TargetFacts) -> None:
+        target, context = facts.target, self._context
+        decided = [row for row in rows_of_target(facts) if row.key not in self._waiting]
         asked = asked_after_trial(decided, facts)
-        rows = tuple(with_trial_limit(decided, asked, facts))
+        rows = list(with_trial_limit(decided, asked, facts))
         asks = dict.fromkeys(asked, Reason.OVER_LIMIT)
         asks |= {row.key: reason for row in rows if (reason := why_asked(row, facts))}
-        return cls(
-            group_id=facts.target.genesys_group.id,
-            rows=rows,
-            asks=asks,
-            result=group_result(facts),
-            is_compared=facts.is_compared,
-            proven_by=facts.target.proven_by or 0,
-            new_grants=(*new_grants(facts), *carried_grants(facts), *transferred_grants(facts, rows)),
-            stale_grants=tuple(stale_grants(facts)),
-            trial=tuple(dry_evidence(facts)) if facts.context.dry_run else (),
-        )
+        counted = counts_in_limits(rows, asks)
+        self.rows += rows
+        self.asks |= asks
+        self.totals.append(GroupTotals.of(GroupMembers.of(target), counted, self._definition, context.limits))
+        self.results.append(group_result(facts))
+        self.proven_by[target.genesys_group.id] = target.proven_by or 0
+        if facts.is_compared:
+            self.compared.add(target.genesys_group.id)
+        self.new_grants.extend((*new_grants(facts), *carried_grants(facts), *transferred_grants(facts, rows)))
+        self.stale_grants += stale_grants(facts)
+        if context.dry_run:
+            self.trial += dry_evidence(facts)
 
 
 def plan(
-    targets: Sequence[Target],
+    targets: Iterable[Target],
     matches: Mapping[Guid, Match],
     unmapped: Sequence[UnmappedGroup],
     definition: SyncDefinition,
@@ -127,37 +164,24 @@ def plan(
 ) -> Plan:
     """Return the plan of a run.
 
+    ``targets``: are asked for once, one after another, and not kept.
     ``matches``: of all AD users of changes, and of all wanted AD users of targets that are compared completely. An AD
     user without a match was not looked up, and is held.
     ``waiting``: what is not tried yet.
     Raises ValueError if a Genesys group is the target of two.
     """
-    drafts = _drafts(targets, matches, definition, context, waiting.keys)
-    rows = [row for draft in drafts for row in draft.rows]
-    asks = {key: reason for draft in drafts for key, reason in draft.asks.items()}
-    limited = apply_limits(rows, [GroupMembers.of(target) for target in targets], definition, context, asks)
+    keys = waiting.keys
+    drafts = _Drafts(matches, definition, context, keys).of(targets)
+    limited = apply_limits(drafts.rows, drafts.totals, definition, context, drafts.asks)
     others = [row for group in unmapped for row in rows_of_unmapped(group, context)]
-    others += rows_of_waiting(waiting, targets, context)
-    left_alone = _drafts(waiting.targets, matches, definition, context, waiting.keys)
+    others += rows_of_waiting(waiting, drafts.groups.values(), context)
+    left_alone = _Drafts(matches, definition, context, keys).of(waiting.targets)
     made = _assemble(drafts, limited, others, definition, context)
-    return dataclasses.replace(made, group_results=(*made.group_results, *(draft.result for draft in left_alone)))
-
-
-def _drafts(
-    targets: Sequence[Target],
-    matches: Mapping[Guid, Match],
-    definition: SyncDefinition,
-    context: PlanContext,
-    waiting: Collection[str],
-) -> list[_Draft]:
-    """Decide each target alone. ``waiting``: keys of rows that are not tried yet."""
-    _refuse_doubles(targets)
-    claims = claims_by_genesys_user(matches, context.relinks)
-    return [_Draft.of(TargetFacts.of(target, matches, claims, definition, context), waiting) for target in targets]
+    return dataclasses.replace(made, group_results=(*made.group_results, *left_alone.results))
 
 
 def _assemble(
-    drafts: Sequence[_Draft],
+    drafts: _Drafts,
     limited: LimitedRows,
     others: Iterable[Row],
     definition: SyncDefinition,
@@ -168,19 +192,18 @@ def _assemble(
     rows: Sequence[Row] = sorted((*limited.rows, *others, *lost), key=order)
     if not context.dry_run:
         rows = assign_lanes(rows, definition.genesys.write, most=1 if context.client_refused else MAX_LANES)
-    proven_by = {draft.group_id: draft.proven_by for draft in drafts}
     return Plan(
         rows=tuple(rows),
-        group_results=tuple(draft.result for draft in drafts),
+        group_results=tuple(drafts.results),
         comparison_changes=tuple(
             (row.key, change)
             for row in rows
-            for change in comparison_changes(row, context, proven_by.get(row.genesys_group_id or "", 0))
+            for change in comparison_changes(row, context, drafts.proven_by.get(row.genesys_group_id or "", 0))
         ),
-        new_grants=tuple(grant for draft in drafts for grant in draft.new_grants),
-        stale_grants=tuple(grant for draft in drafts for grant in draft.stale_grants),
-        trial=tuple(one for draft in drafts for one in draft.trial),
-        compared_groups=frozenset(draft.group_id for draft in drafts if draft.is_compared),
+        new_grants=drafts.new_grants,
+        stale_grants=tuple(drafts.stale_grants),
+        trial=tuple(drafts.trial),
+        compared_groups=frozenset(drafts.compared),
         hash=content_hash(rows),
         fail_reason=fail_reason(limited.check, definition),
         needs_approval=limited.needs_approval,
@@ -198,11 +221,3 @@ def content_hash(rows: Iterable[Row]) -> str:
         for row in rows
     )
     return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
-
-
-def _refuse_doubles(targets: Iterable[Target]) -> None:
-    seen: set[str] = set()
-    for target in targets:
-        if target.genesys_group.id in seen:
-            raise ValueError(f"the Genesys group {target.genesys_group.id} is the target of two: merge them first")
-        seen.add(target.genesys_group.id)

@@ -9,6 +9,7 @@ from genesys_ad_sync.model import (
     SETTLED,
     Action,
     Change,
+    GenesysGroup,
     GroupResult,
     Guid,
     Reason,
@@ -19,7 +20,7 @@ from genesys_ad_sync.model import (
 from genesys_ad_sync.planning import strangers
 from genesys_ad_sync.planning.evidence import age, change_ids
 from genesys_ad_sync.planning.facts import Person, TargetFacts
-from genesys_ad_sync.planning.inputs import PlanContext, Target, UnmappedGroup
+from genesys_ad_sync.planning.inputs import PlanContext, UnmappedGroup
 from genesys_ad_sync.planning.refusals import Waiting, with_answer
 from genesys_ad_sync.planning.verdicts import Proposal, Verdict, decide
 
@@ -177,12 +178,12 @@ def _with_outcome(row: Row, changes: Sequence[Change], context: PlanContext) -> 
 # -- changes that are not tried yet -------------------------------------------------------------------
 
 
-def rows_of_waiting(waiting: Waiting, targets: Iterable[Target], context: PlanContext) -> list[Row]:
+def rows_of_waiting(waiting: Waiting, taken: Iterable[GenesysGroup], context: PlanContext) -> list[Row]:
     """Return a row for each postponed change that the report lists.
 
-    ``targets``: those that the run acts on.
+    ``taken``: the Genesys groups on which the run acts.
     """
-    groups = {target.genesys_group.id: target.genesys_group for target in (*targets, *waiting.targets)}
+    groups = {group.id: group for group in (*taken, *(target.genesys_group for target in waiting.targets))}
     rows = []
     for one in waiting.postponed:
         if one.is_listed:

@@ -15,7 +15,7 @@ from genesys_ad_sync.model import Action, GenesysUser, Grant, GroupResult, Guid,
 from genesys_ad_sync.planning.approvals import apply_limits, fail_reason
 from genesys_ad_sync.planning.inputs import PlanContext
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE, assign_lanes
-from genesys_ad_sync.planning.pending import GroupMembers
+from genesys_ad_sync.planning.pending import GroupMembers, totals_of
 from genesys_ad_sync.planning.plan import Plan, content_hash
 from genesys_ad_sync.planning.verdicts import Verdict, claim_error
 from genesys_ad_sync.settings import SyncDefinition
@@ -189,7 +189,8 @@ def plan_undo(
         drafts.append(_decided(inverse, present, definition, context, changed=membership in changed))
     drafts.sort(key=lambda row: (row.genesys_group_id or "", row.action is Action.REMOVE, row.key))
     against = {row.key for row in drafts if row.reason is Reason.AGAINST_AD and not row.error}
-    limited = apply_limits(drafts, _group_members(present), definition, context)
+    totals = totals_of(_group_members(present), drafts, definition, context.limits)
+    limited = apply_limits(drafts, totals, definition, context)
     rows = limited.rows if context.dry_run else assign_lanes(limited.rows, definition.genesys.write)
     return Plan(
         rows=rows,

@@ -28,7 +28,7 @@ def read_deletions(task: TaskContext, poller: DirectoryPoller, polled: PollResul
     """
     if polled.full or poller.sees_deleted_objects:
         return polled
-    in_scope = {group.guid for group in task.journal.views.groups_in_scope()}
+    in_scope = task.journal.views.guids_in_scope()
     mapped = sorted({pair.group_guid for pair in task.journal.pairs.active()} & in_scope)
     part = part_of_this_poll(mapped, task.journal.views.count_memberships(), task.definition.schedule, polled.polled_at)
     if not part:

@@ -14,7 +14,6 @@ from genesys_ad_sync.matching import excluded_users
 from genesys_ad_sync.model import (
     Action,
     Change,
-    Grant,
     Guid,
     Outcome,
     PairState,
@@ -55,14 +54,14 @@ _ONLY_A_PERSON_OR_TIME = frozenset(
 def gather_limit_facts(
     task: TaskContext,
     run: RunRecord,
-    grants: Iterable[Grant],
+    owned: Iterable[tuple[str, str]],
     changes: Iterable[Change],
     compared: Collection[str] = (),
 ) -> LimitFacts:
     """Read what the limits count.
 
-    ``grants``: of the Genesys groups on which the run acts; ``changes``: on which it acts. ``compared``: the Genesys
-    groups that it compares in full.
+    ``owned``: (Genesys group, Genesys user) of the grants in the Genesys groups on which the run acts; ``changes``: on
+    which it acts. ``compared``: the Genesys groups that it compares in full.
     """
     limits, now = task.definition.limits, task.clock()
     since, counts = now - DAY, task.journal.limit_counts
@@ -76,14 +75,13 @@ def gather_limit_facts(
         if limits.additions_percent is not None
         else {},
         unverified=counts.unverified_since(since, approved_from=FIRST_APPROVED_LANE),
-        most_owned=_most_owned(task, grants, since),
+        most_owned=_most_owned(task, owned, since),
         elsewhere={key: before for key, before in elsewhere.items() if key not in approved},
         went_over={
             change.id: still_over(change.over_limit, limits) for change in changes if change.id and change.over_limit
         },
         approved={key: str(asked) for key, asked in approved.items()},
-        first_comparison=not task.facts[JOURNAL_RESTORED]
-        and not any(pair.has_baseline for pair in task.journal.pairs.active()),
+        first_comparison=not task.facts[JOURNAL_RESTORED] and not task.journal.pairs.any_baseline(),
     )
 
 
@@ -238,16 +236,17 @@ def _wanted_and_owners(
     return {group_id: wanted_members(view, guids, policy) for group_id, guids in sources.items()}, owners
 
 
-def _most_owned(task: TaskContext, grants: Iterable[Grant], since: datetime) -> dict[str, int]:
+def _most_owned(task: TaskContext, owned: Iterable[tuple[str, str]], since: datetime) -> dict[str, int]:
     """Return the most members that AD owned at one time since ``since``.
 
     Only groups in which AD owns a member now are among them. Where it owns more than one, that is all that
     `limits.empty_group` needs to know.
     """
-    owned: dict[str, set[str]] = {}
-    for grant in grants:
-        owned.setdefault(grant.genesys_group_id, set()).add(grant.genesys_user_id)
-    single = sorted(group_id for group_id, users in owned.items() if len(users) == 1)
+    only: dict[str, str | None] = {}  # by Genesys group; None: several
+    for group_id, user_id in owned:
+        if only.setdefault(group_id, user_id) != user_id:
+            only[group_id] = None
+    single = sorted(group_id for group_id, user_id in only.items() if user_id is not None)
     if task.definition.limits.empty_group == "allow" or not single:
         return {}
     written: dict[str, list[Action]] = {}

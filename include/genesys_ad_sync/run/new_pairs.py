@@ -42,7 +42,8 @@ def as_dry_run_sees(task: TaskContext, pairs: Sequence[GroupPair]) -> list[Group
 
 def _need_nobody(task: TaskContext, pairs: Sequence[GroupPair], *, first_run: bool) -> frozenset[PairKey]:
     fed_before: dict[Guid, set[str]] = {}
-    for pair in _stored(task):
+    fixed = any(rule.source in ("guid", "sid") for rule in task.definition.groups)
+    for pair in _stored(task) if fixed else ():  # only of these rules it matters
         fed_before.setdefault(pair.group_guid, set()).add(pair.genesys_group_id)
     listed = task.journal.new_pairs.listed(rules_digest(task.definition)) if first_run else ()
     return need_nobody(pairs, task.definition, fed_before=fed_before, first_run=first_run, listed=listed)

@@ -13,7 +13,6 @@ from genesys_ad_sync.model import (
     Action,
     Change,
     DirectoryGroup,
-    Grant,
     Guid,
     Match,
     Mode,
@@ -28,7 +27,7 @@ from genesys_ad_sync.planning.inputs import LimitFacts
 from genesys_ad_sync.planning.refusals import Waiting
 from genesys_ad_sync.planning.sleeping import Sleepers, not_among_members
 from genesys_ad_sync.planning.sleeping import sleepers as find_sleepers
-from genesys_ad_sync.run import new_pairs, protection
+from genesys_ad_sync.run import protection
 from genesys_ad_sync.run.changes import groups_in_param
 from genesys_ad_sync.run.claims import claimed_by_others
 from genesys_ad_sync.run.context import TaskContext
@@ -38,20 +37,19 @@ from genesys_ad_sync.run.facts import (
     LAST_CHANGE,
     MAPPING,
     MIRROR_ONCE,
-    OWNERS,
     READING,
     PlanReading,
 )
 from genesys_ad_sync.run.limit_facts import gather_limit_facts
 from genesys_ad_sync.run.losses import losses_of
-from genesys_ad_sync.run.mirror import read_mirror
 from genesys_ad_sync.run.objections import Objections, objections
 from genesys_ad_sync.run.owners import read_missing_owners
+from genesys_ad_sync.run.planned_targets import Members, PlannedTargets
 from genesys_ad_sync.run.policy import mirrors
-from genesys_ad_sync.run.present_members import Members, read_present
+from genesys_ad_sync.run.present_members import read_present
 from genesys_ad_sync.run.relink import LinkMoves, link_moves
 from genesys_ad_sync.run.targets import Work, collect
-from genesys_ad_sync.run.trial import read_trial, scope_of_memberships
+from genesys_ad_sync.run.trial import scope_of_memberships
 from genesys_ad_sync.run.users import look_up_absent, resolve_late_arrivals, states_of
 from genesys_ad_sync.settings import SyncDefinition
 
@@ -66,7 +64,8 @@ class PlanInputs:
     """
 
     work: Work
-    targets: tuple[Target, ...]
+    present: Members
+    targets: PlannedTargets
     unmapped: tuple[UnmappedGroup, ...]
     matches: Mapping[Guid, Match]
     context: PlanContext
@@ -77,12 +76,12 @@ class PlanInputs:
     @property
     def compared_in_full(self) -> frozenset[str]:
         """The Genesys groups that are to be compared in full."""
-        return frozenset(target.genesys_group.id for target in self.targets if target.full)
+        return frozenset(target.genesys_group.id for target in self.work.targets if target.full)
 
     @property
     def empty_sources(self) -> dict[str, tuple[Guid, ...]]:
         """AD groups that read as having nobody, by Genesys group."""
-        return {target.genesys_group.id: target.empty_sources for target in self.targets if target.empty_sources}
+        return self.targets.empty_sources
 
     def decide(self, definition: SyncDefinition) -> Plan:
         """Return the plan. Pure."""
@@ -95,8 +94,7 @@ class PlanInputs:
         Genesys is not read again. What that run wrote shows in the changes that it settled; the rest is left to
         `patch`, see `PlanContext.in_flight`.
         """
-        present = {target.genesys_group.id: target.members for target in self.targets}
-        return _inputs(task, with_newest_changes(task, self.work), self.matches, present, fence=None)
+        return _inputs(task, with_newest_changes(task, self.work), self.matches, self.present, fence=None)
 
 
 def gather_plan_inputs(task: TaskContext) -> PlanInputs:
@@ -116,10 +114,10 @@ def gather_plan_inputs(task: TaskContext) -> PlanInputs:
     return _inputs(task, work, matches, present, fence=fence)
 
 
-def _with_removals(task: TaskContext, targets: Sequence[Target], present: Members) -> tuple[Target, ...]:
+def _with_removals(task: TaskContext, targets: Sequence[Target], present: Members) -> PlannedTargets:
     """Return the targets from which somebody is to be removed, with members and grants."""
     losing = [target for target in targets if any(change.action is Action.REMOVE for change in target.changes)]
-    return planning_targets(task, losing, present, {})
+    return PlannedTargets(task, losing, present, {})
 
 
 def begin_reading(task: TaskContext) -> int | None:
@@ -156,34 +154,6 @@ def with_newest_changes(task: TaskContext, work: Work) -> Work:
         targets=tuple(replace(target, changes=renewed(target.changes)) for target in work.targets),
         unmapped={guid: renewed(changes) for guid, changes in work.unmapped.items()},
     )
-
-
-def planning_targets(
-    task: TaskContext, targets: Sequence[Target], present: Members, claimed: Mapping[str, str]
-) -> tuple[Target, ...]:
-    """Return the targets with present members, grants and claims. ``claimed``: see `claimed_by_others`."""
-    mirror = read_mirror(task, targets)
-    owners = task.facts[OWNERS]
-    trial = read_trial(task, targets)
-    grants: dict[str, list[Grant]] = {target.genesys_group.id: [] for target in targets}
-    for grant in task.journal.grants.of_groups(list(grants)):
-        grants[grant.genesys_group_id].append(grant)
-    made = tuple(
-        replace(
-            target,
-            members=present.get(target.genesys_group.id),
-            grants=tuple(grants[target.genesys_group.id]),
-            claimed_by=claimed.get(target.genesys_group.id),
-            mirror_confirmed=target.genesys_group.id not in mirror.unconfirmed,
-            empty_sources=mirror.empty_sources.get(target.genesys_group.id, ()),
-            owners=frozenset(owners.get(target.genesys_group.id, ())),
-            profiles=task.genesys.members(present.get(target.genesys_group.id) or ()),
-            trial=tuple(trial.evidence.get(target.genesys_group.id, ())),
-            trial_rules=trial.rules.get(target.genesys_group.id, {}),
-        )
-        for target in targets
-    )
-    return new_pairs.with_decisions(task, made)
 
 
 def planning_context(
@@ -272,21 +242,21 @@ def _inputs(
     run = task.run
     skipped = task.facts.required(MAPPING).skipped
     decisions = objections(task)
-    targets = planning_targets(task, work.targets, present, claimed_by_others(task, run))
-    targets, sleepers, states = _with_sleepers(task, targets, matches)
+    targets = PlannedTargets(task, work.targets, present, claimed_by_others(task, run))
+    sleepers, states = _wake_sleepers(task, work, targets, present, matches)
     unmapped = _unmapped(task, run, skipped, work.unmapped)
     groups = {s.group_guid for s in skipped} | set(work.unmapped)
-    groups |= {guid for target in targets for guid in (*target.sources, *target.former_sources)}
-    groups |= {change.group_guid for target in targets for change in target.changes}
+    groups |= {guid for target in work.targets for guid in (*target.sources, *target.former_sources)}
+    groups |= {change.group_guid for target in work.targets for change in target.changes}
     groups |= {guid for target in work.left_alone for guid in target.sources}
     waiting = [change for one in work.postponed if one.is_listed for change in one.changes]
     groups |= {change.group_guid for change in waiting}
     users = {change.user_guid for change in waiting if change.user_guid}
     users |= {change.user_guid for changes in work.unmapped.values() for change in changes if change.user_guid}
     # a comparison may find a user through a grant, without any change: to be left alone if excluded
-    users |= {grant.user_guid for target in targets for grant in target.grants}
+    users |= targets.granted_users()
     if mirrors(task):
-        users = users.union(*(target.wanted for target in targets))  # a row may name who is not identified
+        users = users.union(*(target.wanted for target in work.targets))  # a row may name who is not identified
     losses = losses_of(task)
     groups |= {guid for loss in losses for guid in loss.group_guids}
     users |= {loss.user_guid for loss in losses}
@@ -295,6 +265,7 @@ def _inputs(
     context = planning_context(task, run, groups, users | rivals | matches.keys(), decisions.standing, links)
     return PlanInputs(
         work=work,
+        present=present,
         targets=targets,
         unmapped=unmapped,
         matches=matches,
@@ -303,7 +274,7 @@ def _inputs(
             in_flight=fence is None and not run.dry_run,
             scope=scope_of_memberships(task),
             user_states=states,
-            limits=_limit_facts(task, run, targets),
+            limits=_limit_facts(task, run, work, targets),
             losses=losses,
             gone_users=frozenset(rivals - task.journal.lookups.groups_with_member(rivals).keys()),
             client_refused=any(one.kind is RefusalKind.CLIENT for one in task.journal.refusals.all()),
@@ -314,40 +285,36 @@ def _inputs(
     )
 
 
-def _with_sleepers(
-    task: TaskContext, targets: tuple[Target, ...], matches: Mapping[Guid, Match]
-) -> tuple[tuple[Target, ...], Sleepers, dict[str, str]]:
-    """Return the targets with the grants that wake.
+def _wake_sleepers(
+    task: TaskContext, work: Work, targets: PlannedTargets, present: Members, matches: Mapping[Guid, Match]
+) -> tuple[Sleepers, dict[str, str]]:
+    """Wake grants of the targets; return them and the states of absent users.
 
-    The second value is these grants, the third the states of users that are not among the members. Sleeping grants are
-    looked at where a group is compared in full.
+    Absent: not among the members, as far as it matters.
+    Sleeping grants are looked at where a group is compared in full.
     """
-    present = {target.genesys_group.id: target.members for target in targets if target.full}
-    asleep = task.journal.grants.asleep_in(present)
-    members = {id_: ids or frozenset() for id_, ids in present.items()}
-    absent = {g.genesys_user_id for g in asleep if g.genesys_user_id not in members[g.genesys_group_id]}
-    states = states_of(task, absent | not_among_members(targets, matches))
-    found = find_sleepers(asleep, present, states)
-    awake: dict[str, tuple[Grant, ...]] = {}
-    for grant in found.awake:
-        awake[grant.genesys_group_id] = (*awake.get(grant.genesys_group_id, ()), grant)
-    woken = (replace(t, grants=(*t.grants, *awake.get(t.genesys_group.id, ()))) for t in targets)
-    return tuple(woken), found, states
+    full = [target.genesys_group.id for target in work.targets if target.full]
+    asleep = task.journal.grants.asleep_in(full)
+    members: dict[str, Collection[str] | None] = {}
+    for group_id in {grant.genesys_group_id for grant in asleep}:
+        ids = present.get(group_id)
+        members[group_id] = None if ids is None else frozenset(ids)
+    absent = {g.genesys_user_id for g in asleep if g.genesys_user_id not in (members[g.genesys_group_id] or ())}
+    states = states_of(task, absent | not_among_members(targets.losing, matches))
+    found = find_sleepers(asleep, members, states)
+    targets.wake(found.awake)
+    return found, states
 
 
-def _limit_facts(task: TaskContext, run: RunRecord, targets: Sequence[Target]) -> LimitFacts:
-    # a group that loses nobody cannot become empty
-    losing = [t for t in targets if t.full or any(change.action is Action.REMOVE for change in t.changes)]
-    grants = [grant for target in losing for grant in target.grants]
-    changes = [change for target in targets for change in target.changes]
-    return gather_limit_facts(
-        task, run, grants, changes, {target.genesys_group.id for target in targets if target.full}
-    )
+def _limit_facts(task: TaskContext, run: RunRecord, work: Work, targets: PlannedTargets) -> LimitFacts:
+    changes = [change for target in work.targets for change in target.changes]
+    compared = {target.genesys_group.id for target in work.targets if target.full}
+    return gather_limit_facts(task, run, targets.owned_where_somebody_may_leave(), changes, compared)
 
 
 def _unmapped(
     task: TaskContext, run: RunRecord, skipped: Sequence[SkippedGroup], changes: Mapping[Guid, Sequence[Change]]
 ) -> tuple[UnmappedGroup, ...]:
     known = task.journal.views.groups({s.group_guid for s in skipped} | set(changes))
-    baseline = run.mode is Mode.FULL or not any(pair.has_baseline for pair in task.journal.pairs.active())
+    baseline = run.mode is Mode.FULL or not task.journal.pairs.any_baseline()
     return unmapped_groups(known, run.groups, skipped, changes, full=baseline and not run.bounded)

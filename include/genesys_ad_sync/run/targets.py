@@ -20,7 +20,7 @@ from genesys_ad_sync.planning import Target
 from genesys_ad_sync.planning.refusals import Postponed
 from genesys_ad_sync.run.changes import changes_to_act_on, groups_in_param
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import COMPLETE, MAPPING, UNDO
+from genesys_ad_sync.run.facts import COMPLETE, MAPPING, RELINK_REQUESTS, UNDO
 from genesys_ad_sync.run.refusals import postpone
 from genesys_ad_sync.run.relink import groups_concerned
 
@@ -33,7 +33,7 @@ class Work:
     """What a run acts on.
 
     ``targets``: in a stable order, as AD's view says. What Genesys has, grants and claims are added when `plan` has
-    read Genesys, see `planning_inputs.planning_targets`.
+    read Genesys, see `PlannedTargets`.
     ``unmapped``: changes of AD groups that no rule maps, by AD group.
     ``postponed``: changes that are not tried yet. ``left_alone``: targets of which all changes are postponed.
     """
@@ -55,14 +55,13 @@ def collect(task: TaskContext) -> Work:
     run = task.run
     if task.facts[UNDO] is not None:
         return Work()
-    pairs = newest_pairs(task)
-    former = _former_pairs(task, pairs)
-    existing = task.facts.required(MAPPING).genesys_groups.keys()
+    changes_of_run = changes_to_act_on(task, run)
+    pairs, former = _pairs_of(task, run, changes_of_run)
+    existing = task.facts.required(MAPPING).names.keys()
     # In a Genesys group that is no more nothing can be done: such a change is skipped for the reason of its AD group.
     reachable = [pair for pair in former if pair.genesys_group_id in existing]
-    changes, unmapped = assign_changes(changes_to_act_on(task, run), pairs, reachable)
-    allowed = {group.guid for group in groups_in_param(task.journal.views.groups_in_scope(), run.groups)}
-    full = groups_to_compare(run.mode, pairs, allowed, bounded=run.bounded)
+    changes, unmapped = assign_changes(changes_of_run, pairs, reachable)
+    full = groups_to_compare(run.mode, pairs, _allowed(task, run), bounded=run.bounded) if pairs else set()
     full |= (_still_owned(task, run, former) | groups_concerned(task, pairs)) & existing
     if full:
         # A comparison finds everything that is unsettled there, so it has to know what speaks against it.
@@ -134,22 +133,15 @@ def groups_to_compare(mode: Mode, pairs: Iterable[GroupPair], allowed: Collectio
 
     ``allowed``: the AD groups on which the run may act; one of them is enough for a Genesys group.
     """
-    mapped: dict[str, list[GroupPair]] = {}
-    for pair in pairs:
-        mapped.setdefault(pair.genesys_group_id, []).append(pair)
-    return {
-        group_id
-        for group_id, sources in mapped.items()
-        if any(pair.group_guid in allowed for pair in sources) and _compare_in_full(mode, sources, bounded=bounded)
+    if mode is not Mode.FULL and (mode is not Mode.AUTO or bounded):
+        return set()
+    pairs = list(pairs)
+    compared = {
+        pair.genesys_group_id
+        for pair in pairs
+        if mode is Mode.FULL or not (pair.has_baseline or pair.state is PairState.REJECTED)
     }
-
-
-def _compare_in_full(mode: Mode, pairs: Iterable[GroupPair], *, bounded: bool) -> bool:
-    if mode is Mode.FULL:
-        return True
-    if mode is not Mode.AUTO or bounded:
-        return False
-    return not all(pair.has_baseline or pair.state is PairState.REJECTED for pair in pairs)
+    return {pair.genesys_group_id for pair in pairs if pair.group_guid in allowed} & compared
 
 
 def left_behind(
@@ -178,6 +170,29 @@ def with_unsettled(changes: Mapping[str, Sequence[Change]], unsettled: Mapping[s
 # -- parts --------------------------------------------------------------------------------------------
 
 
+def _pairs_of(
+    task: TaskContext, run: RunRecord, changes: Iterable[Change]
+) -> tuple[Sequence[GroupPair], Sequence[GroupPair]]:
+    """Return the newest pairs that matter to the run, and the former ones.
+
+    A live run that compares nothing beyond pairs without a baseline needs the pairs of the Genesys groups with changes
+    alone: most runs find none.
+    """
+    everything = run.dry_run or run.mode is Mode.FULL or task.facts[RELINK_REQUESTS]
+    if everything or task.facts.required(MAPPING).retired:
+        pairs = newest_pairs(task)
+        return pairs, _former_pairs(task, pairs)
+    new = {pair.group_guid for pair in task.journal.pairs.without_baseline()}
+    return task.journal.pairs.sharing_a_target(new | {change.group_guid for change in changes})
+
+
+def _allowed(task: TaskContext, run: RunRecord) -> set[Guid]:
+    """Return the AD groups in scope on which param `groups` lets this run act."""
+    if not run.groups:
+        return task.journal.views.guids_in_scope()
+    return {group.guid for group in groups_in_param(task.journal.views.groups_in_scope(), run.groups)}
+
+
 def _former_pairs(
     task: TaskContext, pairs: Iterable[GroupPair], genesys_group_id: str | None = None
 ) -> list[GroupPair]:
@@ -187,7 +202,7 @@ def _former_pairs(
     """
     today = {(pair.group_guid, pair.genesys_group_id) for pair in pairs}
     stored = task.journal.pairs
-    once = [*stored.former(genesys_group_id), *stored.active(genesys_group_id)]
+    once = [*stored.former(genesys_group_id), *(stored.active(genesys_group_id) if task.run.dry_run else ())]
     return [pair for pair in once if (pair.group_guid, pair.genesys_group_id) not in today]
 
 
@@ -207,6 +222,8 @@ def _targets(
     full: Collection[str],
 ) -> tuple[Target, ...]:
     """Return one target for each key of ``changes``, as the newest view shows it."""
+    if not changes:
+        return ()
     rejected = [pair for pair in pairs if pair.state is PairState.REJECTED]
     sources = _sources(pair for pair in pairs if pair.state is not PairState.REJECTED)
     former_sources, refused_sources = _sources([*former, *rejected]), _sources(rejected)
@@ -217,7 +234,7 @@ def _targets(
     unreadable = Unreadable(task, view, nested=nested)
     out_of_view = OutOfView(task, {guid for id_ in changes for guid in former_sources.get(id_, ())})
     complete = task.facts[COMPLETE]
-    genesys_groups = task.facts.required(MAPPING).genesys_groups
+    names = task.facts.required(MAPPING).names
     targets = []
     for group_id in sorted(changes):
         guids = sources.get(group_id, ())
@@ -227,7 +244,9 @@ def _targets(
         proofs = [complete[guid] for guid in below if guid in complete]
         targets.append(
             Target(
-                genesys_group=genesys_groups.get(group_id) or GenesysGroup(group_id, group_id, state="deleted"),
+                genesys_group=GenesysGroup(group_id, names[group_id])
+                if group_id in names
+                else GenesysGroup(group_id, group_id, state="deleted"),
                 sources=guids,
                 full=group_id in full,
                 wanted=wanted,
@@ -269,7 +288,7 @@ class OutOfView:
     """
 
     def __init__(self, task: TaskContext, guids: Collection[Guid]) -> None:
-        in_scope = {group.guid for group in task.journal.views.groups_in_scope()} if guids else set()
+        in_scope = task.journal.views.guids_in_scope() if guids else set()
         self._view = task.journal.views.load_with_gone(set(guids) - in_scope)
         self._policy = task.definition.directory.policy
 

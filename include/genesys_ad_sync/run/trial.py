@@ -78,6 +78,7 @@ def record_trial(task: TaskContext, decided: Plan) -> None:
     grants.
     """
     evidence = task.journal.dry_evidence
-    mapped = [(pair.group_guid, pair.genesys_group_id) for pair in newest_pairs(task)]
-    evidence.keep_only(mapped, scope_of_memberships(task))
+    if evidence.has_any():
+        mapped = [(pair.group_guid, pair.genesys_group_id) for pair in newest_pairs(task)]
+        evidence.keep_only(mapped, scope_of_memberships(task))
     evidence.replace(decided.compared_groups, decided.trial, task.clock())

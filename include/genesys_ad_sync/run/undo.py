@@ -6,7 +6,7 @@ acts on nothing but what it takes back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from genesys_ad_sync.directory.accounts import AccountState
@@ -181,7 +181,7 @@ def _inputs(task: TaskContext, undo: UndoRun, *, fence: int | None) -> UndoInput
     moved = linked_otherwise(task, rows)
     mapped = {pair.genesys_group_id: pair.genesys_group_name for pair in task.facts.required(MAPPING).pairs}
     group_ids = sorted({row.genesys_group_id or "" for row in rows} & mapped.keys())
-    members = read_present(task, group_ids)
+    members = {id_: None if ids is None else frozenset(ids) for id_, ids in read_present(task, group_ids).items()}
     claimed = claimed_by_others(task, run)
     grants: dict[str, list[Grant]] = {}
     for grant in task.journal.grants.of_groups(group_ids):
@@ -206,10 +206,14 @@ def _inputs(task: TaskContext, undo: UndoRun, *, fence: int | None) -> UndoInput
         ),
         context=replace(
             planning_context(task, run, (), {row.user_guid for row in rows if row.user_guid}),
-            limits=gather_limit_facts(task, run, [grant for of_group in grants.values() for grant in of_group], ()),
+            limits=gather_limit_facts(task, run, _owned(grants), ()),
         ),
         fence=fence,
     )
+
+
+def _owned(grants: Mapping[str, Sequence[Grant]]) -> Iterator[tuple[str, str]]:
+    return ((group_id, grant.genesys_user_id) for group_id, of_group in grants.items() for grant in of_group)
 
 
 def _chosen(task: TaskContext, written: list[WrittenRow]) -> list[WrittenRow]:

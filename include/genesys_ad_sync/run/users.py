@@ -157,7 +157,7 @@ def look_up(task: TaskContext, target: Target, matches: Mapping[Guid, Match]) ->
     return finish(_matching(task, set(late), links, _to_look_at(task, [target], set(late), links)))
 
 
-def look_up_absent(task: TaskContext, targets: Sequence[Target], matches: Mapping[Guid, Match]) -> dict[Guid, Match]:
+def look_up_absent(task: TaskContext, targets: Iterable[Target], matches: Mapping[Guid, Match]) -> dict[Guid, Match]:
     """Return the matches after a look at absent Genesys users of removals.
 
     These users are not among the members. Where Genesys shows such a user as deleted, the person may be a member as

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from genesys_ad_sync.genesys.errors import AmbiguousExternalId
 from genesys_ad_sync.mapping import ExternalIds, needed_external_ids
 from genesys_ad_sync.mapping import map_groups as map_purely
 from genesys_ad_sync.model import GenesysGroup, GroupPair, Guid, Mode, Reason, SkippedGroup
+from genesys_ad_sync.planning.new_pairs import PairKey, key_of
 from genesys_ad_sync.run import new_pairs, protection
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import HIDDEN_GROUPS, MAPPING, StoredMapping
@@ -49,8 +50,8 @@ def map_groups(task: TaskContext) -> dict[str, Any]:
     if hidden:
         task.note(HIDDEN_NOTE.format(hidden=hidden, all=len(genesys_groups) + hidden))
         pairs, skipped = _with_hidden_groups(task, genesys_groups, pairs, skipped)
-    before = {(pair.group_guid, pair.genesys_group_id) for pair in task.journal.pairs.active()}
-    stored = _record(task, genesys_groups, pairs, skipped)
+    known = {key_of(pair): pair.has_baseline for pair in task.journal.pairs.active()}
+    stored = _record(task, genesys_groups, pairs, skipped, known)
     protection.note_names(task, genesys_groups)
     if not task.run.dry_run:
         task.journal.waiting.note_rules(definition.digest)
@@ -60,7 +61,7 @@ def map_groups(task: TaskContext) -> dict[str, Any]:
     note_left_behind(task, fed)
     note_listed_owners(task, genesys_groups, fed)
     task.log(f"{len(stored.pairs)} AD groups mapped to {len(fed)} Genesys groups, {len(stored.skipped)} skipped")
-    return _summary(stored, before)
+    return _summary(stored, known.keys())
 
 
 def _summary(stored: StoredMapping, before: Collection[tuple[Guid, str]]) -> dict[str, Any]:
@@ -101,9 +102,12 @@ def _record(
     genesys_groups: Sequence[GenesysGroup],
     pairs: Sequence[GroupPair],
     skipped: Sequence[SkippedGroup],
+    known: Mapping[PairKey, bool],
 ) -> StoredMapping:
-    """Store the mapping in the journal and as a fact of the run."""
-    known = {(pair.group_guid, pair.genesys_group_id): pair.has_baseline for pair in task.journal.pairs.active()}
+    """Store the mapping in the journal and as a fact of the run.
+
+    ``known``: the pairs until now, and whether each has a baseline.
+    """
     earlier_try = task.facts[MAPPING]
     if task.run.dry_run:
         pairs = [

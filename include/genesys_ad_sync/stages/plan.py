@@ -80,7 +80,7 @@ def _with_grants_stored(task: TaskContext, inputs: PlanInputs | UndoInputs, deci
     if task.run.dry_run or inputs.fence is None or len(decided.new_grants) <= GRANTS_AT_A_TIME:
         return decided
     later = set(inputs.sleepers.ended)  # a grant that ends now must end first
-    ahead = [grant for grant in decided.new_grants if grant not in later]
+    ahead = (grant for grant in decided.new_grants if grant not in later)
     for chunk in chunks(ahead, GRANTS_AT_A_TIME):
         with task.journal.together():
             if inputs.fence != next_fence(task):
@@ -124,7 +124,7 @@ def _note_waiting(task: TaskContext, run: RunRecord, inputs: PlanInputs, rows: S
     """Note what waits without a row, and forget refusals for which nothing waits."""
     note_open(task, run, rows, [one for one in inputs.work.postponed if not one.is_listed])
     if leaves_alone(task, run):
-        groups = {target.genesys_group.id for target in inputs.targets if target.changes}
+        groups = {target.genesys_group.id for target in inputs.work.targets if target.changes}
         forget_idle_groups(task, groups | {one.key.target for one in inputs.work.postponed})
 
 

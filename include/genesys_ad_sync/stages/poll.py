@@ -25,7 +25,7 @@ from genesys_ad_sync.run.changes import changes_to_act_on
 from genesys_ad_sync.run.claims import release_claims
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.exposure import note_exposure
-from genesys_ad_sync.run.facts import ACCOUNTS, COMPLETE, LOSSES, MIRROR_ONCE, NOTES, UNDO
+from genesys_ad_sync.run.facts import ACCOUNTS, COMPLETE, LOSSES, MIRROR_ONCE, NOTES, RELINK_REQUESTS, UNDO
 from genesys_ad_sync.run.failures import records_failure
 from genesys_ad_sync.run.renaming import take_over_former
 from genesys_ad_sync.settings import SyncDefinition
@@ -172,20 +172,23 @@ def _groups_to_prove(task: TaskContext, changes: Sequence[Change]) -> dict[Guid,
     - Groups of pairs without a baseline, which are still to be compared in full.
     - Groups that feed a Genesys group which `relink` concerns.
     """
-    active = task.journal.pairs.active()
-    in_scope = {group.guid for group in task.journal.views.groups_in_scope()}
     open_since = _open_since(changes)
+    stored, in_scope = task.journal.pairs, task.journal.views.guids_in_scope()
+    if task.facts[RELINK_REQUESTS]:
+        active, former = stored.active(), stored.former()
+    else:
+        active, former = stored.sharing_a_target(open_since)
     mapped = {pair.group_guid for pair in active}
-    if not active or (task.run.dry_run and open_since.keys() - mapped):
+    if not stored.any_active() or (task.run.dry_run and open_since.keys() - mapped):
         # a dry run stores no pairs: others may feed the same group
         return dict.fromkeys(in_scope, max(open_since.values(), default=0))
-    pairs = [*task.journal.pairs.former(), *active]  # a group that comes back is mapped later in this run
+    pairs = [*former, *active]  # a group that comes back is mapped later in this run
     targets = dict.fromkeys(relink.groups_concerned(task, active), 0)
     for pair in pairs:
         if pair.group_guid in open_since:
             since = max(open_since[pair.group_guid], targets.get(pair.genesys_group_id, 0))
             targets[pair.genesys_group_id] = since
-    needed = {p.group_guid: 0 for p in active if not p.has_baseline and p.state is not PairState.REJECTED}
+    needed = {pair.group_guid: 0 for pair in stored.without_baseline() if pair.state is not PairState.REJECTED}
     for pair in pairs:
         if pair.genesys_group_id in targets:
             needed[pair.group_guid] = max(targets[pair.genesys_group_id], needed.get(pair.group_guid, 0))

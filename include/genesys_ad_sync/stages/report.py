@@ -289,9 +289,10 @@ def _mode_of(task: TaskContext, run: RunRecord) -> Mode:
     """
     if run.mode is not Mode.AUTO:
         return run.mode
-    mapping = task.facts[MAPPING]
+    whole = task.facts[WHOLE]
+    mapping = task.facts[MAPPING] if whole else None
     targets = {pair.genesys_group_id for pair in mapping.pairs} if mapping else set()
-    return Mode.FULL if targets and targets <= task.facts[WHOLE] else Mode.CHANGES
+    return Mode.FULL if targets and targets <= whole else Mode.CHANGES
 
 
 def _notes(task: TaskContext, run: RunRecord, rows: Sequence[Row]) -> list[str]:
@@ -389,6 +390,8 @@ def _baselines(task: TaskContext, rows: Sequence[Row], compared: frozenset[str])
     A failed removal leaves its group without. A failed addition does not: AD owns no more by it than before. A pair
     that no person had confirmed when the plan was made was not compared.
     """
+    if not compared:
+        return []
     unfinished = {row.genesys_group_id for row in rows if row.status is Status.FAILED and row.action is Action.REMOVE}
     return [
         (pair.group_guid, pair.genesys_group_id)

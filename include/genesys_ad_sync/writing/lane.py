@@ -20,7 +20,8 @@ from genesys_ad_sync.planning.undo import recheck_undo, unless_claimed
 from genesys_ad_sync.run.claims import claimed_by_others
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.objections import objections
-from genesys_ad_sync.run.planning_inputs import planning_context, planning_targets
+from genesys_ad_sync.run.planned_targets import PlannedTargets
+from genesys_ad_sync.run.planning_inputs import planning_context
 from genesys_ad_sync.run.policy import mirrors
 from genesys_ad_sync.run.relink import link_moves
 from genesys_ad_sync.run.stop import Stop
@@ -282,7 +283,7 @@ class LaneWriter:
         )
         return recheck(
             rows,
-            planning_targets(task, [target], {group_id: members}, self._claimed)[0],
+            next(iter(PlannedTargets(task, [target], {group_id: members}, self._claimed))),
             {guid: self._matches[guid] for guid in concerned if guid in self._matches},
             task.definition,
             replace(context, user_states=_states_of_absent(task, rows, members)),

@@ -13,8 +13,10 @@ from sqlalchemy import event, text
 
 from genesys_ad_sync.journal import Journal, ViewUpdate, views
 from genesys_ad_sync.journal.database import ROWS_AT_A_TIME
+from genesys_ad_sync.journal.facts import LARGE
+from genesys_ad_sync.journal.figures import FULL_RUNS_SEARCHED
 from genesys_ad_sync.journal.housekeeping import CHANGES_KEPT, LARGE_VALUES_KEPT
-from genesys_ad_sync.model import Action, DirectoryView, Grant, GroupPair, Mode, Status
+from genesys_ad_sync.model import Action, DirectoryView, Grant, GroupPair, GroupResult, Mode, Status
 from tests.support.journal import (
     DEFINITION,
     T0,
@@ -200,6 +202,25 @@ def test_large_values_of_ended_runs_are_dropped_but_since_the_last_full_run(jour
     assert [value["number"] for value in of.lookups.facts_since(runs[1], "mapping")] == [1, 2]
 
 
+def test_results_by_group_go_with_the_mapping_but_those_of_the_newest_full_runs(journal: Journal) -> None:
+    of = journal.of(DEFINITION)
+    result = GroupResult(
+        "G", "Sales", ("g",), complete=True, before=1, after=None, added=0, removed=0, manual_members=0
+    )
+    runs = []
+    for number in range(FULL_RUNS_SEARCHED + 3):
+        run = begin(journal, f"full{number}", mode=Mode.FULL)
+        # the mapping of a small company is kept in the run itself, and its report can be written again
+        journal.facts.put(run, "mapping", {"number": number, "pairs": ["x" if number == 0 else "x" * LARGE]})
+        journal.figures.save_groups(run, [result])
+        journal.runs.finish(run, "success", T0)
+        runs.append(run)
+    of.housekeeping.forget_large_values(T0 + LARGE_VALUES_KEPT)
+    assert all(journal.figures.groups(run) == [result] for run in runs)
+    of.housekeeping.forget_large_values(T0 + LARGE_VALUES_KEPT + minutes(1))
+    assert [number for number, run in enumerate(runs) if not journal.figures.groups(run)] == [1, 2]
+
+
 def test_cleaning_up_is_due_once_a_day_for_each_dag(journal: Journal) -> None:
     of = journal.of(DEFINITION).housekeeping
     assert of.is_due("dag", T0)
@@ -220,6 +241,23 @@ def test_the_index_of_deleted_users_answers_for_them_alone(journal: Journal) -> 
             [(statement, parameters)] = [one for one in seen if "journal_user" in one[0]]
             [step] = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             assert "journal_user_deleted" in step[3]
+
+
+def test_the_end_of_a_membership_elsewhere_walks_no_grants(journal: Journal) -> None:
+    at = {name: journal.of(name).grants for name in ("a", DEFINITION, "z")}
+    mine, others = Grant("G", "x1", "u1", "g"), [Grant("G", "x1", "u1", "g"), Grant("G", "x2", "u2", "g")]
+    for name, of in at.items():
+        of.add([mine] if name == DEFINITION else others, T0)
+    with statements(journal) as seen:
+        at[DEFINITION].end_elsewhere({("G", "x1")})
+    assert [at[name].of_groups(["G"]) for name in ("a", DEFINITION, "z")] == [others[1:], [mine], others[1:]]
+    with journal.database.engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            asked = [one for one in seen if "journal_grant" in one[0]]
+            plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all() for sql, values in asked]
+            steps = [step[3] for plan in plans for step in plan]
+            assert len(asked) == 4 + 2  # each definition and the end of them; a deletion for each of the others
+            assert all(step.startswith("SEARCH journal_grant USING") for step in steps), steps
 
 
 def test_an_empty_view_of_the_first_poll_is_written_over_what_a_former_one_left(journal: Journal) -> None:
