@@ -249,6 +249,15 @@ class DefinitionLookups(DefinitionStore):
             results = connection.scalars(select(RESULT.data).where(RESULT.run == row.id))
             return as_run(row), [GROUP_RESULT.validate_python(data) for data in results]
 
+    def last_full_run(self) -> tuple[RunRecord, int] | None:
+        """Return the last finished run in mode full, and the number of Genesys groups that it saw."""
+        with self._database.reading() as connection:
+            row = connection.execute(self._full_runs().limit(1)).first()
+            if row is None:
+                return None
+            count = select(func.count()).select_from(tables.group_result).where(RESULT.run == row.id)
+            return as_run(row), int(connection.scalar(count) or 0)
+
     def _full_runs(self) -> Any:
         ended = (RUN.definition == self._definition, RUN.mode == "full", RUN.finished_at.is_not(None))
         return select(tables.run).where(*ended).order_by(RUN.id.desc())

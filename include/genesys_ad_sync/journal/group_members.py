@@ -99,25 +99,44 @@ class GroupMembers(DefinitionStore):
                 (awake if is_awake else asleep).setdefault(guid, user_id)
         return awake, {guid: user_id for guid, user_id in asleep.items() if guid not in awake}
 
-    def granted_since(self, genesys_group_id: str, guids: Collection[Guid]) -> dict[Guid, datetime]:
-        """Return since when these AD accounts have a grant in a Genesys group.
+    def granted_since(self, genesys_group_id: str, guids: Collection[Guid] | None) -> dict[Guid, datetime]:
+        """Return since when these AD accounts have a grant in a Genesys group. None: all that have one.
 
         One that sleeps counts least.
         """
+        of_group = (
+            select(_GRANT.user_guid, _GRANT.since)
+            .where(_GRANT.definition == self._definition, _GRANT.genesys_group_id == genesys_group_id)
+            .order_by(_GRANT.asleep_since.is_not(None), _GRANT.genesys_user_id, _GRANT.group_guid)
+        )
         found: dict[Guid, datetime] = {}
+        statements = [of_group] if guids is None else [of_group.where(_GRANT.user_guid.in_(c)) for c in chunks(guids)]
         with self._database.reading() as connection:
-            for chunk in chunks(guids):
-                statement = (
-                    select(_GRANT.user_guid, _GRANT.since)
-                    .where(
-                        _GRANT.definition == self._definition,
-                        _GRANT.genesys_group_id == genesys_group_id,
-                        _GRANT.user_guid.in_(chunk),
-                    )
-                    .order_by(_GRANT.asleep_since.is_not(None), _GRANT.genesys_user_id, _GRANT.group_guid)
-                )
+            for statement in statements:
                 for guid, since in connection.execute(statement):
                     found.setdefault(guid, since)
+        return found
+
+    def mails_of(self, guids: Collection[Guid]) -> dict[Guid, str]:
+        """Return the mail addresses of these accounts; those without one are missing."""
+        found: dict[Guid, str] = {}
+        with self._database.reading() as connection:
+            for chunk in chunks(guids):
+                these = (_USER.definition == self._definition, _USER.guid.in_(chunk))
+                for guid, attributes in connection.execute(select(_USER.guid, _USER.attributes).where(*these)):
+                    if mail := attributes.get("mail"):
+                        found[guid] = mail if isinstance(mail, str) else mail[0][0]
+        return found
+
+    def direct_groups(self, groups: Collection[Guid]) -> dict[Guid, set[Guid]]:
+        """Return which of these AD groups each of their direct members is in: member -> groups."""
+        found: dict[Guid, set[Guid]] = {}
+        with self._database.reading() as connection:
+            for chunk in chunks(groups):
+                these = (_MEMBERSHIP.definition == self._definition, _MEMBERSHIP.group_guid.in_(chunk))
+                statement = select(_MEMBERSHIP.member_guid, _MEMBERSHIP.group_guid).where(*these)
+                for member, group in connection.execute(statement):
+                    found.setdefault(member, set()).add(group)
         return found
 
     def last_changes(self, groups: Collection[Guid], limit: int, *, only_open: bool = False) -> list[Change]:

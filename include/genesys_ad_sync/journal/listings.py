@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Join, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Join, and_, exists, false, func, or_, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Store
@@ -28,6 +28,9 @@ _CHANGE = tables.change.c
 _RESULT = tables.group_result.c
 _OUTCOME = tables.outcome.c
 _QUESTION = tables.question.c
+
+MOST_COUNTED = 1000
+"""Memberships of a retired pair that are counted. Nobody needs to know more exactly what to look at."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Answered:
 class LeftBehind:
     """A pair that no rule makes any more.
 
-    ``grants``: the memberships that AD still owns through it.
+    ``grants``: the memberships that AD still owns through it; one more than `MOST_COUNTED` means: more than so many.
     """
 
     group_guid: Guid
@@ -164,7 +167,7 @@ class Listings(Store):
         By action and status. A membership with the same result in several runs counts once.
         """
         # `+ 0`: else SQLite reads all rows by their run instead of the newest ones by their time
-        live = (_ROW.run + 0).in_(select(_RUN.id).where(_RUN.definition == definition, _RUN.dry_run == false()))
+        live = exists().where(_RUN.id == _ROW.run + 0, _RUN.definition == definition, _RUN.dry_run == false())
         statement = (
             select(_ROW.action, _ROW.status, func.count(_ROW.key.distinct()))
             .where(_ROW.recorded_at >= start, _ROW.recorded_at < end, _ROW.replaced == 0, live)
@@ -256,27 +259,36 @@ class Listings(Store):
             ]
 
     def left_behind(self, definition: str, *, limit: int) -> list[LeftBehind]:
-        """Return the pairs that no rule makes any more.
+        """Return the pairs that no rule makes any more, by name of the Genesys group.
 
         AD still owns memberships through each.
         """
-        owned = and_(
-            _GRANT.definition == _PAIR.definition,
-            _GRANT.genesys_group_id == _PAIR.genesys_group_id,
-            _GRANT.group_guid == _PAIR.group_guid,
-            _GRANT.asleep_since.is_(None),
-        )
         columns = (_PAIR.group_guid, _PAIR.genesys_group_id, _PAIR.genesys_group_name, _PAIR.until)
-        statement = (
-            select(*columns, func.count())
-            .select_from(tables.pair.join(tables.grant, owned))
-            .where(_PAIR.definition == definition, _PAIR.active == false())
-            .group_by(*columns)
-            .order_by(_PAIR.genesys_group_name)
+        retired = (_PAIR.definition == definition, _PAIR.active == false())
+        # The pairs of the page first: else the memberships of all retired pairs would be counted for it.
+        chosen = (
+            select(*columns)
+            .where(*retired, exists().where(*_owned_through(definition, tables.pair)))
+            .order_by(_PAIR.genesys_group_name, _PAIR.genesys_group_id, _PAIR.group_guid)
             .limit(limit)
+            .subquery()
+        )
+        some = select(_GRANT.user_guid).where(*_owned_through(definition, chosen)).limit(MOST_COUNTED + 1)
+        count = select(func.count()).select_from(some.correlate(chosen).subquery()).scalar_subquery()
+        statement = select(*chosen.c, count).order_by(
+            chosen.c.genesys_group_name, chosen.c.genesys_group_id, chosen.c.group_guid
         )
         with self._database.reading() as connection:
             return [LeftBehind(*row) for row in connection.execute(statement)]
+
+
+def _owned_through(definition: str, pair: FromClause) -> tuple[ColumnElement[bool], ...]:
+    return (
+        _GRANT.definition == definition,
+        _GRANT.genesys_group_id == pair.c.genesys_group_id,
+        _GRANT.group_guid == pair.c.group_guid,
+        _GRANT.asleep_since.is_(None),
+    )
 
 
 def _of(wanted: RunFilter) -> Sequence[ColumnElement[bool]]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from genesys_ad_sync import names
-from genesys_ad_sync.directory.membership import effective_members
 from genesys_ad_sync.journal import DefinitionJournal, Journal
-from genesys_ad_sync.journal.lookup_answers import StoredGrant, StoredPair, Waiting
-from genesys_ad_sync.model import Action, DirectoryUser, DirectoryView, GroupResult, Guid
+from genesys_ad_sync.journal.lookup_answers import StoredPair, Waiting
+from genesys_ad_sync.model import Action, Guid
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.settings import SyncDefinition
+from genesys_ad_sync.views.members import Member, in_full, read_members, some_of
 from genesys_ad_sync.views.named import AsOf, Definitions, NamedGroup, named_groups, policy_of, rule_words
 from genesys_ad_sync.views.search import GroupHit
 
@@ -39,23 +39,6 @@ class FeedingGroup:
 
 
 @dataclass(frozen=True)
-class Member:
-    """A person in, or to be in, the Genesys group.
-
-    ``path``: AD groups down to the person; empty: AD does not want it. ``origin``: ``ad`` (wanted and owned), ``to
-    add``, ``to remove``, ``by hand``, ``not certain`` (a sleeping grant).
-    """
-
-    origin: str
-    guid: Guid | None
-    name: str | None
-    mail: str | None
-    genesys_user_id: str | None
-    path: tuple[NamedGroup, ...]
-    since: datetime | None
-
-
-@dataclass(frozen=True)
 class LimitUse:
     """A limit, and how much of it the last 24 hours have used.
 
@@ -69,7 +52,10 @@ class LimitUse:
 
 @dataclass(frozen=True)
 class GroupAnswer:
-    """A Genesys group, by one sync definition."""
+    """A Genesys group, by one sync definition.
+
+    ``members``: as many as were asked for. ``by_origin``: how many there are.
+    """
 
     definition: str
     genesys_group_id: str
@@ -85,23 +71,21 @@ class GroupAnswer:
     limits: tuple[LimitUse, ...]
 
 
-def explain_group(journal: Journal, hit: GroupHit, definitions: Definitions, *, now: datetime) -> GroupAnswer:
-    """Return what the journal knows of a Genesys group."""
+def explain_group(
+    journal: Journal, hit: GroupHit, definitions: Definitions, *, now: datetime, most: int | None = None
+) -> GroupAnswer:
+    """Return what the journal knows of a Genesys group. ``most``: so many members at most; default: all."""
     mine = journal.of(hit.definition)
     pairs = journal.lookups.pairs_of(hit.definition, [hit.genesys_group_id])
-    active = [pair.group_guid for pair in pairs if pair.active]
-    policy = policy_of(mine.views.cursor())
-    view = mine.views.load(active)
-    paths = {
-        guid: effective_members(view, guid, policy)
-        for guid in active
-        if guid in view.groups and view.groups[guid].in_scope
-    }
     last = mine.lookups.last_looks([hit.genesys_group_id]).get(hit.genesys_group_id)
-    members = _members(mine, hit.genesys_group_id, view, paths, last[1] if last else None)
-    answer = group_answer(journal, hit, definitions, {guid: len(its) for guid, its in paths.items()}, now=now)
-    by_origin = {origin: sum(member.origin == origin for member in members) for origin in ORIGINS}
-    return replace(answer, members=members, by_origin=by_origin)
+    policy = policy_of(mine.views.cursor())
+    everybody = read_members(mine, hit.genesys_group_id, pairs, policy, last[1] if last else None)
+    shown = some_of(everybody.by_origin, 0, most)
+    return replace(
+        group_answer(journal, hit, definitions, everybody.sizes, now=now),
+        members=in_full(mine, hit.genesys_group_id, shown, everybody.below),
+        by_origin=everybody.counts,
+    )
 
 
 def group_answer(
@@ -130,9 +114,6 @@ def group_answer(
         tuple(journal.lookups.waiting(hit.definition, [pair.group_guid for pair in pairs])),
         _limits(mine, definition, hit.genesys_group_id, now),
     )
-
-
-ORIGINS = ("ad", "to add", "to remove", "by hand", "not certain")
 
 
 def _protected(definition: SyncDefinition | None, hit: GroupHit) -> bool | None:
@@ -166,62 +147,6 @@ def _sources(
         )
         for pair in sorted(pairs, key=lambda pair: (not pair.active, pair.rule))
     )
-
-
-def _members(
-    journal: DefinitionJournal,
-    group_id: str,
-    view: DirectoryView,
-    paths: Mapping[Guid, Mapping[Guid, tuple[Guid, ...]]],
-    last: GroupResult | None,
-) -> tuple[Member, ...]:
-    """Return the people that AD wants or owns, and the others found.
-
-    The last look in full found the others.
-    """
-    wanted: dict[Guid, tuple[Guid, ...]] = {}
-    for members in paths.values():
-        for guid, path in members.items():
-            wanted.setdefault(guid, path)
-    grants: dict[Guid, StoredGrant] = {}
-    for stored in journal.lookups.grants_in(group_id):
-        if stored.grant.user_guid not in grants or grants[stored.grant.user_guid].asleep_since is not None:
-            grants[stored.grant.user_guid] = stored
-    links = journal.links.of(wanted.keys() - grants.keys())
-    people: dict[Guid, DirectoryUser] = {**journal.views.users(grants.keys() - view.users.keys()), **view.users}
-    found = []
-    for guid in wanted.keys() | grants.keys():
-        person, stored_grant = people.get(guid), grants.get(guid)
-        user_id = stored_grant.grant.genesys_user_id if stored_grant else None
-        if user_id is None and guid in links:
-            user_id = links[guid].genesys_user_id
-        found.append(
-            Member(
-                _origin(stored_grant, wanted=guid in wanted),
-                guid,
-                person.name if person else None,
-                person.mail if person else None,
-                user_id,
-                named_groups(view.groups, wanted.get(guid, ())),
-                stored_grant.since if stored_grant else None,
-            )
-        )
-    owned = {member.genesys_user_id for member in found if member.origin in {"ad", "to remove"}}
-    found += [
-        Member("by hand", None, (last.manual_member_names if last else {}).get(id_), None, id_, (), None)
-        for id_ in (last.manual_member_ids or () if last else ())
-        if id_ not in owned
-    ]
-    order = {origin: place for place, origin in enumerate(ORIGINS)}
-    return tuple(sorted(found, key=lambda one: (order[one.origin], names.normal_name(one.name or ""), one.guid or "")))
-
-
-def _origin(stored: StoredGrant | None, *, wanted: bool) -> str:
-    if stored is None:
-        return "to add"
-    if stored.asleep_since is not None:
-        return "to add" if wanted else "not certain"
-    return "ad" if wanted else "to remove"
 
 
 def _limits(

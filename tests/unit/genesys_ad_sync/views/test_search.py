@@ -3,12 +3,16 @@
 # ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pytest
 
 from genesys_ad_sync.journal import Journal
+from genesys_ad_sync.journal.lookup_answers import FoundUser
+from genesys_ad_sync.journal.searches import BECOME_ASCII
 from genesys_ad_sync.model import FormerLink, Link
+from genesys_ad_sync.names import normal_name
 from genesys_ad_sync.views.search import find_groups, find_people
 from tests.support.journal import T0, journal, journal_url  # noqa: F401 (fixtures)
 from tests.support.view_examples import looked_at, map_groups, poll
@@ -20,6 +24,8 @@ PEOPLE = {
     "g-dan": {"name": "100%_dan"},
     "g-dot": {"name": "100 odan"},
     "g-eve": {"name": "Ann Mülleritz"},
+    "g-fay": {"name": "Fay  von\u00a0Groß", "attributes": {"title": 'Head "of" \\ Größe'}},
+    "g-gil": {"name": "Gil \u212aay", "sam_account_name": None},
 }
 
 
@@ -48,6 +54,17 @@ def people(journal: Journal) -> Journal:
         ("100%", ["g-dan"]),
         ("%_dan", ["g-dan"]),
         ("_", ["g-dan"]),
+        ("groß", ["g-fay"]),
+        ("GROSS", ["g-fay"]),  # no login says it in ASCII
+        ("fay von gross", ["g-fay"]),  # two spaces, and one that is not ASCII
+        ('"OF" \\', ["g-fay"]),  # JSON writes both with a backslash
+        ("größe", ["g-fay"]),
+        ("kay", ["g-gil"]),  # the Kelvin sign
+        ("employeenumber", []),  # the name of a value is none
+        ("title", []),
+        ("xß", []),
+        ("nobody at all", []),
+        ("a\x00", []),
         ("nobody", []),
         ("", []),
         ("  ", []),
@@ -97,9 +114,33 @@ def test_a_nested_group_means_what_contains_it(people: Journal) -> None:
         assert [hit.genesys_group_id for hit in find_groups(people, which)] == ["G-voice"]
 
 
-def test_the_database_narrows_by_every_word_of_a_name(people: Journal) -> None:
-    """Every second account has the same first word: none but the one that is meant is compared in Python."""
-    known = people.lookups.definitions()
-    assert {user.guid for user in people.lookups.users_with(["ann"], known)} >= {"g-ann", "g-eve"}
-    assert [user.guid for user in people.lookups.users_with(["ann", "ritz"], known)] == ["g-eve"]
-    assert len(people.lookups.users_with((), known)) == len(PEOPLE)
+def test_few_accounts_are_compared_in_python(people: Journal) -> None:
+    """The database leaves out what cannot have the text, also where it has a space or an umlaut."""
+
+    def compared(text: str) -> set[str]:
+        seen: list[FoundUser] = []
+        people.searches.users(text, ["default"], lambda user: bool(seen.append(user)))
+        return {user.guid for user in seen} - {"g-bob", "g-fay", "g-gil"}  # their characters may stand for ASCII
+
+    assert compared("ann m") == {"g-ann", "g-eve"}
+    assert compared("mülleritz") == {"g-eve"}
+    for text in ("nobody at all", "müllermann", "mail"):
+        assert compared(text) == set()
+
+
+def test_of_more_than_are_looked_at_the_one_of_that_name_comes_first(journal: Journal) -> None:
+    names = {f"g-{number:02}": {"name": f"Ann {number}"} for number in range(20)} | {"g-zz": {"name": "ann"}}
+    poll(journal, {"voice": " ".join(names)}, **names)
+    assert [hit.guid for hit in find_people(journal, "ANN", limit=5)] == ["g-zz"]
+    assert len(find_people(journal, "ann ", limit=5)) == 1
+    assert len(find_people(journal, "nn", limit=5)) == 5
+
+
+def test_no_other_character_becomes_ascii() -> None:
+    """What is not in `BECOME_ASCII` cannot stand for a letter or a space of the text."""
+    ones = BECOME_ASCII.encode().decode("unicode_escape")
+    ranged = {chr(code) for first, last in re.findall("(.)-(.)", ones) for code in range(ord(first), ord(last) + 1)}
+    known = ranged | set(ones)
+    letters = (chr(code) for code in range(0x80, 0x20000) if not 0xD800 <= code < 0xE000)
+    become = {letter for letter in letters if re.search("[\x00-\x7f]", normal_name(f"ä{letter}ä").casefold())}
+    assert become - known == set()
