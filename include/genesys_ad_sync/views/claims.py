@@ -36,10 +36,11 @@ def _hide_in_detail(detail: dict[str, Any], named: Collection[str]) -> dict[str,
     if detail.get("reason") != Reason.CLAIMED_BY.value or error in map(claim_error, named):
         return detail
     without_name = Row(
-        Action(detail["action"]),
-        Status(detail["status"]),
-        (detail.get("genesys_group") or {}).get("id"),
-        None,
+        action=Action(detail["action"]),
+        status=Status(detail["status"]),
+        genesys_group_id=(detail.get("genesys_group") or {}).get("id"),
+        user_guid=None,
+        group_guids=(),
         reason=Reason.CLAIMED_BY,
     )
     return {**detail, "error": _UNNAMED, "remedy": remedy(without_name)}
