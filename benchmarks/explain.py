@@ -146,7 +146,7 @@ def _user(number: int) -> dict[str, Any]:
 
 def _name(number: int) -> str:
     """Return a name: each fifth has an umlaut, each fiftieth a letter that stands for two."""
-    return f"Person Nr {number}{' Weiß' if number % 50 == 7 else ' Jäger' if number % 5 == 1 else ''}"
+    return f"Person Nr {number}{' Weiß' if not (number + 2) % 50 else ' Jäger' if number % 5 == 1 else ''}"
 
 
 def _memberships(company: Company) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ from genesys_ad_sync.views.claims import Claims
 from genesys_ad_sync.views.named import NamedGroup, named_groups
 
 MOST = 100
-"""Entries of a list of other things than changes: links, refusals, pairs."""
+"""Entries of a list of other things than changes: links, refusals, pairs. One more says that there are more."""
 
 _PLACE = {status.value: place for place, status in enumerate(READING_ORDER)}
 _NOT_TRIED = "No live run has acted on it yet."
@@ -142,8 +142,8 @@ def items(
 
 
 def contradicted_links(journal: Journal, name: str) -> list[ContradictedLink]:
-    """Return links of a definition that the rules contradict, the oldest first; at most `MOST`."""
-    found = journal.listings.contradicted(name, limit=MOST)
+    """Return links of a definition that the rules contradict, the oldest first; at most one more than `MOST`."""
+    found = journal.listings.contradicted(name, limit=MOST + 1)
     people = journal.of(name).views.users({guid for guid, *_ in found})
     return [
         ContradictedLink(
@@ -154,16 +154,16 @@ def contradicted_links(journal: Journal, name: str) -> list[ContradictedLink]:
 
 
 def refusals(journal: Journal, name: str) -> list[Refusal]:
-    """Return the groups and the client that Genesys Cloud refuses; at most `MOST`."""
-    return journal.of(name).refusals.not_of_people(MOST)
+    """Return the groups and the client that Genesys Cloud refuses; at most one more than `MOST`."""
+    return journal.of(name).refusals.not_of_people(MOST + 1)
 
 
 def left_behind(journal: Journal, name: str) -> list[LeftBehind]:
     """Return pairs that no rule makes any more.
 
-    AD still owns memberships through them. At most `MOST`.
+    AD still owns memberships through them. At most one more than `MOST`.
     """
-    return journal.listings.left_behind(name, limit=MOST)
+    return journal.listings.left_behind(name, limit=MOST + 1)
 
 
 def group_names(journal: Journal, name: str, genesys_group_ids: Collection[str]) -> dict[str, str]:

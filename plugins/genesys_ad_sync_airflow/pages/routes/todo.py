@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from genesys_ad_sync.journal.listings import MOST_COUNTED
 from genesys_ad_sync.settings import dag_id_of
 from genesys_ad_sync.views.overview import NEW
-from genesys_ad_sync.views.todo import Item, causes, contradicted_links, group_names, items, left_behind, refusals
+from genesys_ad_sync.views.todo import MOST, Item, causes, contradicted_links, group_names, items, left_behind, refusals
 from genesys_ad_sync_airflow.pages.page import Page, PageDep
 
 router = APIRouter()
@@ -64,6 +64,7 @@ def _of(page: Page, name: str) -> dict[str, object]:
         "refusals": refused,
         "left_behind": left_behind(page.journal, name),
         "group_names": group_names(page.journal, name, {one.genesys_group_id for one in refused}),
+        "most": MOST,
         "most_counted": MOST_COUNTED,
     }
 
