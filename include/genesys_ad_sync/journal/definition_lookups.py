@@ -204,9 +204,14 @@ class DefinitionLookups(DefinitionStore):
                 select(RUN.id).where(RUN.definition == self._definition).order_by(RUN.id.desc()).limit(RUNS_TO_SEARCH)
             )
             run_ids = set(connection.scalars(last))
-            for key, attempt in set(attempts):
-                its = (RUN.dag_id == key.dag_id, RUN.run_id == key.run_id, RUN.attempt == attempt)
-                run_ids.update(connection.scalars(select(RUN.id).where(*its)))
+            by_dag: dict[str, set[tuple[str, int]]] = {}
+            for key, attempt in attempts:
+                by_dag.setdefault(key.dag_id, set()).add((key.run_id, attempt))
+            for dag_id, wanted in by_dag.items():
+                for chunk in chunks({run_id for run_id, _ in wanted}):
+                    its = select(RUN.id, RUN.run_id, RUN.attempt).where(RUN.dag_id == dag_id, RUN.run_id.in_(chunk))
+                    found_runs = connection.execute(its)
+                    run_ids.update(id_ for id_, run_id, number in found_runs if (run_id, number) in wanted)
             for runs in chunks(run_ids):
                 for keys in chunks(row_keys, 100):
                     statement = select(ROW.id, ROW.key, ROW.data).where(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, String, and_, cast, collate, exists, func, literal, or_, select
+from sqlalchemy import Column, ColumnElement, String, and_, cast, collate, exists, func, or_, select
 from sqlalchemy import Row as Record
 from sqlalchemy import column as sql_column
 
@@ -21,11 +21,22 @@ from genesys_ad_sync.journal.lookup_answers import FoundUser, NamedPair
 from genesys_ad_sync.journal.lookup_columns import GROUP, PAIR, RESULT, USER
 from genesys_ad_sync.model import GroupResult, Guid, RunRecord
 
-BECOME_ASCII = (
-    "\\u0001-\\u001f\\u0085\\u00a0\\u00df\\u0130\\u0149\\u017f\\u01f0\\u1680\\u1e96-\\u1e9a\\u1e9e\\u2000-\\u200a"
-    "\\u2028\\u2029\\u202f\\u205f\\u212a\\u3000\\ufb00-\\ufb06"
-)
-"""Control characters, and all others in whose form to compare is ASCII: "ß" is "ss", a no-break space is a space."""
+BECOME = {
+    " ": r"\u0001-\u001f\u0085\u00a0\u1680\u2000-\u200a\u2028-\u2029\u202f\u205f\u3000",
+    "a": r"\u1e9a",
+    "f": r"\ufb00-\ufb04",
+    "h": r"\u1e96",
+    "i": r"\u0130\ufb01\ufb03",
+    "j": r"\u01f0",
+    "k": r"\u212a",
+    "l": r"\ufb02\ufb04",
+    "n": r"\u0149",
+    "s": r"\u00df\u017f\u1e9e\ufb05-\ufb06",
+    "t": r"\u1e97\ufb05-\ufb06",
+    "w": r"\u1e98",
+    "y": r"\u1e99",
+}
+"""The characters that have this one in their form to compare: "ß" is "ss", a tabulator is a space."""
 
 _ASCII = re.compile("[\x00-\x7f]+")
 _ROWS_AT_A_TIME = 500
@@ -135,23 +146,26 @@ class Searches(Store):
         """Return whether a name may have the text.
 
         Either it has each piece of it in ASCII (and, where the text has others, a character that is not), or it has a
-        character that becomes ASCII, or two spaces that become one.
+        character that becomes one of the text, or two spaces that become one.
         """
         pieces = [self._is_like(column, f"%{_escaped(piece)}%") for piece in _ASCII.findall(text)]
         if not text.isascii():
-            pieces.append(self._has(column, " -~", but=True))
-        odd = and_(self._has(column, " -~", but=True), self._has(column, BECOME_ASCII))
-        return or_(and_(*pieces), odd, column.like("%  %"))
+            pieces.append(self._has(column, "^ -~"))
+        become = "".join(BECOME.get(letter, "") for letter in sorted(set(text)))
+        odd = [and_(self._has(column, "^ -~"), self._has(column, become))] if become else []
+        return or_(and_(*pieces), *odd, *_spaces(column, text))
 
     def _may_have_in_json(self, column: Column[Any], text: str) -> ColumnElement[bool]:
         """Return whether a text of a JSON value may have the text.
 
-        Written as JSON, a character that is not ASCII has a backslash in front, and so has a quotation mark.
+        Written as JSON, a character that is not ASCII has a backslash in front, and so have quotation mark, backslash
+        and tabulator.
         """
         written = cast(column, String)
-        pieces = [self._is_like(written, f"%{_escaped(piece)}%") for piece in _ASCII.findall(text) if text.isascii()]
-        plain = [and_(*pieces)] if pieces else []
-        return or_(*plain, written.like("%\\\\%", escape="\\"), written.like("%  %"))
+        plain = [self._is_like(written, f"%{_escaped(text)}%")] if text.isascii() else []
+        is_exact = text.isascii() and not BECOME.keys() & set(text) and not set('"\\') & set(text)
+        other = [] if is_exact else [written.like("%\\\\%", escape="\\")]
+        return or_(*plain, *other, *_spaces(written, text))
 
     def _is_like(self, column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
         """Return whether a column is like a pattern in small letters, whatever the case of ASCII letters."""
@@ -159,16 +173,11 @@ class Searches(Store):
             return column.like(pattern, escape="\\")  # SQLite's own LIKE, without a second text in small letters
         return func.lower(collate(column, "C")).like(pattern, escape="\\")  # "C": ASCII alone, and fast
 
-    def _has(self, column: ColumnElement[Any], characters: str, *, but: bool = False) -> ColumnElement[bool]:
-        """Return whether a column has any of the characters, or with ``but`` any other than these.
-
-        ``characters``: as between the brackets of a regular expression.
-        """
-        wanted = f"[{'^' if but else ''}{characters}]"
+    def _has(self, column: ColumnElement[Any], characters: str) -> ColumnElement[bool]:
+        """Return whether a column has any of the characters, written as between the brackets of a pattern."""
         if self._is_sqlite:
-            glob = wanted.encode("ascii").decode("unicode_escape")
-            return column.op("GLOB", is_comparison=True)(literal(f"*{glob}*"))
-        return column.op("~", is_comparison=True)(literal(wanted))
+            return column.op("GLOB", is_comparison=True)(f"*[{characters.encode().decode('unicode_escape')}]*")
+        return column.op("~", is_comparison=True)(f"[{characters}]")
 
     @property
     def _is_sqlite(self) -> bool:
@@ -182,6 +191,11 @@ def found_user(row: Record[Any]) -> FoundUser:
     mail = attributes.get("mail")
     first = mail if mail is None or isinstance(mail, str) else mail[0][0]  # all values by rank
     return FoundUser(row.definition, row.guid, row.name, row.sam_account_name, values, first)
+
+
+def _spaces(column: ColumnElement[Any], text: str) -> list[ColumnElement[bool]]:
+    """Return the condition that two spaces make one, where the text has any."""
+    return [column.like("%  %")] if " " in text else []
 
 
 def _escaped(text: str) -> str:

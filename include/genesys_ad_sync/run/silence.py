@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ _RUNS_TO_SEARCH = (10, 200)
 """The newest runs first: one of them nearly always was completed."""
 
 
+@functools.lru_cache(maxsize=256)
 def silence_of(schedule: str) -> timedelta:
     """Return how long a DAG of that schedule may be without a run."""
     longest = max(later - earlier for earlier, later in itertools.pairwise(occurrences(schedule, count=200)))

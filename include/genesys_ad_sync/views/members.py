@@ -165,11 +165,8 @@ def _paths(
     journal: DefinitionJournal, guids: Sequence[Guid], below: Mapping[Guid, Paths]
 ) -> dict[Guid, tuple[Guid, ...]]:
     """Return the path to each person."""
-    direct = (
-        journal.lookups.groups_with_member(guids)
-        if len(guids) <= MANY
-        else journal.group_members.direct_groups({group for paths in below.values() for group in paths})
-    )
+    groups = {group for paths in below.values() for group in paths}
+    direct = journal.group_members.direct_groups(groups, guids if len(guids) <= MANY else None)
     places = [(paths, {group: place for place, group in enumerate(paths)}) for paths in below.values()]
     return {guid: _path(places, direct.get(guid, set())) for guid in guids}
 
