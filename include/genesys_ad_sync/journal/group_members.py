@@ -92,14 +92,14 @@ class GroupMembers(DefinitionStore):
 
         Both are AD account -> Genesys user.
         """
-        statement = select(_GRANT.user_guid, _GRANT.genesys_user_id, _GRANT.asleep_since.is_(None)).where(
+        of_group = select(_GRANT.user_guid, _GRANT.genesys_user_id).where(
             _GRANT.definition == self._definition, _GRANT.genesys_group_id == genesys_group_id
         )
-        awake: dict[Guid, str] = {}
-        asleep: dict[Guid, str] = {}
         with self._database.reading() as connection:
-            for guid, user_id, is_awake in connection.execute(statement).all():
-                (awake if is_awake else asleep).setdefault(guid, user_id)
+            awake, asleep = (
+                dict(connection.execute(of_group.where(condition)).all())
+                for condition in (_GRANT.asleep_since.is_(None), _GRANT.asleep_since.is_not(None))
+            )
         return awake, {guid: user_id for guid, user_id in asleep.items() if guid not in awake}
 
     def granted_since(self, genesys_group_id: str, guids: Collection[Guid] | None) -> dict[Guid, datetime]:

@@ -7,6 +7,7 @@ over none that has it, and the caller compares these few in Python. Nothing is w
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from typing import Any
@@ -39,6 +40,7 @@ BECOME = {
 """The characters that have this one in their form to compare: "ß" is "ss", a tabulator is a space."""
 
 _ASCII = re.compile("[\x00-\x7f]+")
+_LAST_LATIN = 0x24F
 _ROWS_AT_A_TIME = 500
 
 
@@ -145,12 +147,11 @@ class Searches(Store):
     def _may_have(self, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
         """Return whether a name may have the text.
 
-        Either it has each piece of it in ASCII (and, where the text has others, a character that is not), or it has a
-        character that becomes one of the text, or two spaces that become one.
+        Either it has each piece of it in ASCII, and for each other character one that becomes it. Or it has a character
+        that becomes one in ASCII, or two spaces that become one.
         """
         pieces = [self._is_like(column, f"%{_escaped(piece)}%") for piece in _ASCII.findall(text)]
-        if not text.isascii():
-            pieces.append(self._has(column, "^ -~"))
+        pieces += [self._has(column, _sources(letter)) for letter in sorted(set(text)) if not letter.isascii()]
         become = "".join(BECOME.get(letter, "") for letter in sorted(set(text)))
         odd = [and_(self._has(column, "^ -~"), self._has(column, become))] if become else []
         return or_(and_(*pieces), *odd, *_spaces(column, text))
@@ -191,6 +192,16 @@ def found_user(row: Record[Any]) -> FoundUser:
     mail = attributes.get("mail")
     first = mail if mail is None or isinstance(mail, str) else mail[0][0]  # all values by rank
     return FoundUser(row.definition, row.guid, row.name, row.sam_account_name, values, first)
+
+
+def _sources(letter: str) -> str:
+    """Return the characters of which a name has one if its form to compare has the letter, as for `Searches._has`."""
+    if ord(letter) > _LAST_LATIN:
+        return "^ -~"
+    same = {letter, *(form for form in (letter.upper(), letter.title()) if len(form) == 1)}
+    marks = {part for one in same for part in unicodedata.normalize("NFD", one) if not part.isascii()}
+    angstrom = {"\u212b"} if letter == "\u00e5" else set()
+    return "".join(f"\\u{ord(one):04x}" for one in sorted(same | marks | angstrom))
 
 
 def _spaces(column: ColumnElement[Any], text: str) -> list[ColumnElement[bool]]:

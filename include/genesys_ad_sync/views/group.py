@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from genesys_ad_sync import names
 from genesys_ad_sync.journal import DefinitionJournal, Journal
 from genesys_ad_sync.journal.lookup_answers import StoredPair, Waiting
-from genesys_ad_sync.model import Action, Guid
+from genesys_ad_sync.model import Action, GroupResult, Guid, RunRecord, StoredCursor
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.settings import SyncDefinition
-from genesys_ad_sync.views.members import Member, in_full, read_members, some_of
+from genesys_ad_sync.views.members import Member, Members, in_full, read_members
 from genesys_ad_sync.views.named import AsOf, Definitions, NamedGroup, named_groups, policy_of, rule_words
 from genesys_ad_sync.views.search import GroupHit
 
@@ -75,45 +75,65 @@ def explain_group(
     journal: Journal, hit: GroupHit, definitions: Definitions, *, now: datetime, most: int | None = None
 ) -> GroupAnswer:
     """Return what the journal knows of a Genesys group. ``most``: so many members at most; default: all."""
-    mine = journal.of(hit.definition)
-    pairs = journal.lookups.pairs_of(hit.definition, [hit.genesys_group_id])
-    last = mine.lookups.last_looks([hit.genesys_group_id]).get(hit.genesys_group_id)
-    policy = policy_of(mine.views.cursor())
-    everybody = read_members(mine, hit.genesys_group_id, pairs, policy, last[1] if last else None)
-    shown = some_of(everybody.by_origin, 0, most)
+    known = read_group(journal, hit)
+    everybody = known.members()
+    shown = everybody.some_of(everybody.by_origin, 0, most)
     return replace(
-        group_answer(journal, hit, definitions, everybody.sizes, now=now),
-        members=in_full(mine, hit.genesys_group_id, shown, everybody.below),
+        known.answer(definitions, everybody.sizes, now=now),
+        members=in_full(journal.of(hit.definition), hit.genesys_group_id, shown, everybody),
         by_origin=everybody.counts,
     )
 
 
-def group_answer(
-    journal: Journal, hit: GroupHit, definitions: Definitions, sizes: Mapping[Guid, int], *, now: datetime
-) -> GroupAnswer:
-    """Return all of an answer but the members.
+@dataclass(frozen=True)
+class KnownGroup:
+    """What is read of a Genesys group before its members. ``last``: the last listing of the members by hand."""
 
-    ``sizes``: the number of members of each source that counts.
-    """
-    mine, definition = journal.of(hit.definition), definitions.get(hit.definition)
-    pairs = journal.lookups.pairs_of(hit.definition, [hit.genesys_group_id])
-    cursor = mine.views.cursor()
-    last = mine.lookups.last_looks([hit.genesys_group_id]).get(hit.genesys_group_id)
-    claim = mine.lookups.claim_of(hit.genesys_group_id)
-    return GroupAnswer(
-        hit.definition,
-        hit.genesys_group_id,
-        hit.genesys_group_name,
-        AsOf(cursor.cursor.polled_at if cursor else None, last[0].finished_at if last else None),
-        claim[0] if claim else None,
-        claim[1] if claim else None,
-        _protected(definition, hit),
-        _sources(mine, pairs, sizes, definition),
-        (),
-        {},
-        tuple(journal.lookups.waiting(hit.definition, [pair.group_guid for pair in pairs])),
-        _limits(mine, definition, hit.genesys_group_id, now),
-    )
+    journal: Journal
+    hit: GroupHit
+    pairs: Sequence[StoredPair]
+    cursor: StoredCursor | None
+    last: tuple[RunRecord, GroupResult] | None
+
+    def members(self) -> Members:
+        """Return all members."""
+        policy, last = policy_of(self.cursor), self.last[1] if self.last else None
+        mine = self.journal.of(self.hit.definition)
+        return read_members(mine, self.hit.genesys_group_id, self.pairs, policy, last)
+
+    def answer(self, definitions: Definitions, sizes: Mapping[Guid, int], *, now: datetime) -> GroupAnswer:
+        """Return all of an answer but the members.
+
+        ``sizes``: the number of members of each source that counts.
+        """
+        hit, definition = self.hit, definitions.get(self.hit.definition)
+        mine = self.journal.of(hit.definition)
+        claim = mine.lookups.claim_of(hit.genesys_group_id)
+        sources = [pair.group_guid for pair in self.pairs]
+        return GroupAnswer(
+            hit.definition,
+            hit.genesys_group_id,
+            hit.genesys_group_name,
+            AsOf(
+                self.cursor.cursor.polled_at if self.cursor else None,
+                self.last[0].finished_at if self.last else None,
+            ),
+            claim[0] if claim else None,
+            claim[1] if claim else None,
+            _protected(definition, hit),
+            _sources(mine, self.pairs, sizes, definition),
+            (),
+            {},
+            tuple(self.journal.lookups.waiting(hit.definition, sources)),
+            _limits(mine, definition, hit.genesys_group_id, now),
+        )
+
+
+def read_group(journal: Journal, hit: GroupHit) -> KnownGroup:
+    """Read the pairs of a Genesys group, and as of when AD and Genesys Cloud were read."""
+    mine, group_id = journal.of(hit.definition), hit.genesys_group_id
+    pairs = journal.lookups.pairs_of(hit.definition, [group_id])
+    return KnownGroup(journal, hit, pairs, mine.views.cursor(), mine.lookups.last_looks([group_id]).get(group_id))
 
 
 def _protected(definition: SyncDefinition | None, hit: GroupHit) -> bool | None:

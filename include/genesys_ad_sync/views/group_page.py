@@ -12,9 +12,9 @@ from datetime import datetime
 from genesys_ad_sync.journal import DefinitionJournal, Journal
 from genesys_ad_sync.model import Change, DirectoryGroup, Guid, Outcome
 from genesys_ad_sync.report.wording import reason_words
-from genesys_ad_sync.views.group import GroupAnswer, group_answer
-from genesys_ad_sync.views.members import in_full, read_members, some_of, with_name
-from genesys_ad_sync.views.named import Definitions, NamedGroup, named_groups, policy_of
+from genesys_ad_sync.views.group import GroupAnswer, read_group
+from genesys_ad_sync.views.members import in_full
+from genesys_ad_sync.views.named import Definitions, NamedGroup, named_groups
 from genesys_ad_sync.views.search import GroupHit
 
 MEMBERS_OF_A_PAGE = 100
@@ -77,25 +77,19 @@ def find_group(journal: Journal, definition: str, genesys_group_id: str) -> Grou
 def group_page(journal: Journal, hit: GroupHit, definitions: Definitions, asked: Asked, *, now: datetime) -> GroupPage:
     """Return what the journal knows of a Genesys group, with one page of its members."""
     mine = journal.of(hit.definition)
-    pairs = journal.lookups.pairs_of(hit.definition, [hit.genesys_group_id])
-    last = mine.lookups.last_looks([hit.genesys_group_id]).get(hit.genesys_group_id)
-    policy = policy_of(mine.views.cursor())
-    everybody = read_members(mine, hit.genesys_group_id, pairs, policy, last[1] if last else None)
-    chosen = {
-        origin: with_name(asked.text, entries)
-        for origin, entries in everybody.by_origin.items()
-        if asked.origin in {None, origin}
-    }
+    known = read_group(journal, hit)
+    everybody = known.members()
+    chosen = everybody.chosen(asked.origin, asked.text)
     count = sum(map(len, chosen.values()))
     pages = max(1, -(-count // MEMBERS_OF_A_PAGE))
     page = min(max(1, asked.page), pages)
-    shown = some_of(chosen, (page - 1) * MEMBERS_OF_A_PAGE, MEMBERS_OF_A_PAGE)
-    answer = group_answer(journal, hit, definitions, everybody.sizes, now=now)
-    sources = [pair.group_guid for pair in pairs]
+    shown = everybody.some_of(chosen, (page - 1) * MEMBERS_OF_A_PAGE, MEMBERS_OF_A_PAGE)
+    answer = known.answer(definitions, everybody.sizes, now=now)
+    sources = [pair.group_guid for pair in known.pairs]
     return GroupPage(
         replace(
             answer,
-            members=in_full(mine, hit.genesys_group_id, shown, everybody.below),
+            members=in_full(mine, hit.genesys_group_id, shown, everybody),
             by_origin=everybody.counts,
         ),
         asked.origin,

@@ -5,7 +5,8 @@ A page shows a hundred members of 25,000, and a command fifty. So only of these 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import heapq
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,9 +20,6 @@ ORIGINS = ("ad", "to add", "to remove", "by hand", "not certain")
 
 MANY = 1000
 """For more members, what the group has is read once, not looked up for each."""
-
-Entry = tuple[str | None, Guid | None, str | None]
-"""Name, AD account, Genesys user."""
 
 Paths = Mapping[Guid, tuple[Guid, ...]]
 """AD groups below a source, itself included, the nearest first -> the groups down to each."""
@@ -48,17 +46,48 @@ class Member:
 class Members:
     """All members of a Genesys group.
 
-    ``below``: by source that counts. ``sizes``: people that each of these wants.
+    ``by_origin``: ids, of AD accounts, and by hand of Genesys users. ``names``: by id. ``users``: AD account -> Genesys
+    user, where it has a grant. ``below``: by source that counts. ``sizes``: people that each of these wants.
     """
 
-    by_origin: Mapping[str, list[Entry]]
+    by_origin: Mapping[str, Collection[str]]
+    names: Mapping[str, str]
+    users: Mapping[Guid, str]
     below: Mapping[Guid, Paths]
     sizes: Mapping[Guid, int]
 
     @property
     def counts(self) -> dict[str, int]:
         """Return the number of members of each origin."""
-        return {origin: len(entries) for origin, entries in self.by_origin.items()}
+        return {origin: len(ids) for origin, ids in self.by_origin.items()}
+
+    def chosen(self, origin: str | None, text: str) -> dict[str, Collection[str]]:
+        """Return the ids of one origin (None: of each) with a text in the name (none: all)."""
+        wanted = names.normal_name(text).casefold()
+        return {
+            one: [id_ for id_ in ids if wanted in names.normal_name(self.names.get(id_) or "").casefold()]
+            if wanted
+            else ids
+            for one, ids in self.by_origin.items()
+            if origin in {None, one}
+        }
+
+    def some_of(self, chosen: Mapping[str, Collection[str]], start: int, most: int | None) -> list[tuple[str, str]]:
+        """Return (origin, id) of a piece of the members, by origin and name. ``most`` None: all from ``start`` on."""
+        shown: list[tuple[str, str]] = []
+        for origin, ids in chosen.items():
+            free = len(ids) if most is None else most - len(shown)
+            if free and start < len(ids):
+                end = start + free
+                # A sort of all takes longer than a search for the first few.
+                few = end * 8 < len(ids)
+                first = heapq.nsmallest(end, ids, self._place) if few else sorted(ids, key=self._place)
+                shown += [(origin, id_) for id_ in first[start:end]]
+            start = max(0, start - len(ids))
+        return shown
+
+    def _place(self, id_: str) -> tuple[str, str]:
+        return (self.names.get(id_) or "").casefold(), id_
 
 
 def read_members(
@@ -70,53 +99,52 @@ def read_members(
 ) -> Members:
     """Return the people that AD wants or owns, and the others that the last look in full found (``last``)."""
     below, wanted = _wanted(journal, pairs, policy)
-    sizes = {source: len(people) for source, people in wanted.items()}
-    return Members(_by_origin(journal, group_id, wanted, last), below, sizes)
-
-
-def with_name(text: str, entries: list[Entry]) -> list[Entry]:
-    """Return the members with a text in the name; without a text, all."""
-    wanted = names.normal_name(text).casefold()
-    return [one for one in entries if wanted in names.normal_name(one[0] or "").casefold()] if wanted else entries
-
-
-def some_of(chosen: Mapping[str, list[Entry]], start: int, most: int | None) -> list[tuple[str, Entry]]:
-    """Return a piece of the members by origin and name. ``most`` None: all from ``start`` on.
-
-    Only origins of which it shows a part are sorted.
-    """
-    shown: list[tuple[str, Entry]] = []
-    for origin, entries in chosen.items():
-        free = None if most is None else most - len(shown)
-        if free != 0 and start < len(entries):
-            in_order = sorted(entries, key=lambda one: ((one[0] or "").casefold(), one[1] or ""))
-            shown += [(origin, entry) for entry in in_order[start:][:free]]
-        start = max(0, start - len(entries))
-    return shown
+    people: dict[Guid, str] = {}
+    for members in wanted.values():
+        people |= members
+    awake, asleep = journal.group_members.holders(group_id)
+    others = (awake.keys() | asleep.keys()) - people.keys()
+    owned = set(awake.values()) if last else set()
+    by_origin: dict[str, Collection[str]] = {
+        "ad": awake.keys() & people.keys(),
+        "to add": people.keys() - awake.keys(),
+        "to remove": awake.keys() - people.keys(),
+        "by hand": [id_ for id_ in (last.manual_member_ids or () if last else ()) if id_ not in owned],
+        "not certain": asleep.keys() - people.keys(),
+    }
+    return Members(
+        by_origin,
+        {**(last.manual_member_names if last else {}), **journal.group_members.names_of(others), **people},
+        asleep | awake,
+        below,
+        {source: len(members) for source, members in wanted.items()},
+    )
 
 
 def in_full(
-    journal: DefinitionJournal, group_id: str, shown: Sequence[tuple[str, Entry]], below: Mapping[Guid, Paths]
+    journal: DefinitionJournal, group_id: str, shown: Sequence[tuple[str, str]], members: Members
 ) -> tuple[Member, ...]:
-    """Return members with mail, Genesys user, path and time."""
-    guids = [guid for _, (_, guid, _) in shown if guid]
+    """Return members with mail, Genesys user, path and time. ``shown``: of `Members.some_of`."""
+    guids = [id_ for origin, id_ in shown if origin != "by hand"]
     mails = journal.group_members.mails_of(guids)
-    links = journal.group_members.linked_users([guid for _, (_, guid, user_id) in shown if guid and not user_id])
+    links = journal.group_members.linked_users([guid for guid in guids if guid not in members.users])
     since = journal.group_members.granted_since(group_id, guids if len(guids) <= MANY else None)
-    paths = _paths(journal, guids, below)
+    paths = _paths(journal, guids, members.below)
     known = journal.views.groups({group for path in paths.values() for group in path})
     named = {path: named_groups(known, path) for path in set(paths.values())}
     return tuple(
-        Member(
+        Member(origin, None, members.names.get(id_), None, id_, (), None)
+        if origin == "by hand"
+        else Member(
             origin,
-            guid,
-            name,
-            mails.get(guid or ""),
-            user_id or links.get(guid or ""),
-            named[paths[guid]] if guid and origin in {"ad", "to add"} else (),
-            since.get(guid or ""),
+            id_,
+            members.names.get(id_),
+            mails.get(id_),
+            members.users.get(id_) or links.get(id_),
+            named[paths[id_]] if origin in {"ad", "to add"} else (),
+            since.get(id_),
         )
-        for origin, (name, guid, user_id) in shown
+        for origin, id_ in shown
     )
 
 
@@ -134,31 +162,6 @@ def _wanted(
             below[pair.group_guid] = paths
             wanted[pair.group_guid] = journal.group_members.counting(paths, policy)
     return below, wanted
-
-
-def _by_origin(
-    journal: DefinitionJournal, group_id: str, wanted: Mapping[Guid, Mapping[Guid, str]], last: GroupResult | None
-) -> dict[str, list[Entry]]:
-    """Return all members by origin, with what a sort and a filter need."""
-    people: dict[Guid, str] = {}
-    for members in wanted.values():
-        people.update(members)
-    awake, asleep = journal.group_members.holders(group_id)
-    users = awake | asleep
-    known = people | journal.group_members.names_of(users.keys() - people.keys())
-    by_origin = {
-        "ad": awake.keys() & people.keys(),
-        "to add": people.keys() - awake.keys(),
-        "to remove": awake.keys() - people.keys(),
-        "not certain": asleep.keys() - people.keys(),
-    }
-    found: dict[str, list[Entry]] = {
-        origin: [(known.get(guid), guid, users.get(guid)) for guid in guids] for origin, guids in by_origin.items()
-    }
-    owned, names_of = set(awake.values()), last.manual_member_names if last else {}
-    others = [id_ for id_ in (last.manual_member_ids or () if last else ()) if id_ not in owned]
-    found["by hand"] = [(names_of.get(id_), None, id_) for id_ in others]
-    return {origin: found[origin] for origin in ORIGINS}
 
 
 def _paths(

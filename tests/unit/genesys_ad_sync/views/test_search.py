@@ -8,7 +8,7 @@ import unicodedata
 
 import pytest
 
-from genesys_ad_sync.journal import Journal
+from genesys_ad_sync.journal import Journal, searches
 from genesys_ad_sync.journal.lookup_answers import FoundUser
 from genesys_ad_sync.journal.searches import BECOME
 from genesys_ad_sync.model import FormerLink, Link
@@ -147,3 +147,13 @@ def test_no_other_character_becomes_one_of_ascii() -> None:
     assert become.keys() <= known.keys()
     for letter, characters in become.items():
         assert all(re.match(known[letter], character) for character in characters), letter
+
+
+def test_a_letter_comes_from_one_that_is_looked_for() -> None:
+    """A name whose form to compare has a letter has one of `_sources`, or the search would pass over it."""
+    looked_for = {chr(code): f"[{searches._sources(chr(code))}]" for code in range(0x80, 0x260)}
+    for code in (*range(0x80, 0xD800), *range(0xE000, 0x20000)):
+        for raw in (chr(code), unicodedata.normalize("NFD", chr(code))):
+            form = normal_name(f"q{raw}q").casefold()[1:-1]
+            for letter in set(form) & looked_for.keys():
+                assert re.search(looked_for[letter], raw), (letter, raw)
