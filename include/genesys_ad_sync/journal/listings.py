@@ -10,11 +10,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, FromClause, Join, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, exists, false, func, or_, select
 
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import Store
+from genesys_ad_sync.journal.database import Store, chunks
 from genesys_ad_sync.journal.figures import GROUP_RESULT
+from genesys_ad_sync.journal.lookup_columns import NEWEST_REASON
 from genesys_ad_sync.journal.runs import as_run
 from genesys_ad_sync.journal.stored_row import row_from_json
 from genesys_ad_sync.model import Action, GroupResult, Guid, Row, RunKey, RunRecord, Status
@@ -198,18 +199,15 @@ class Listings(Store):
     def waiting_kinds(self, definition: str, *, new_since: datetime) -> list[WaitingKind]:
         """Return what no run has settled, by status and reason, unsorted."""
         seen = func.coalesce(_CHANGE.first_seen_at, _CHANGE.observed_at, type_=tables.UtcDateTime())
-        statement = (
-            select(
-                _CHANGE.status,
-                _OUTCOME.reason,
-                func.count(),
-                func.count().filter(seen >= new_since),
-                func.min(seen, type_=tables.UtcDateTime()),
-            )
-            .select_from(_with_newest_outcome())
-            .where(*_unsettled(definition))
-            .group_by(_CHANGE.status, _OUTCOME.reason)
-        )
+        columns = (_CHANGE.status, NEWEST_REASON.label("reason"), seen.label("seen"))
+        those = select(*columns).where(*_unsettled(definition)).subquery().c
+        statement = select(
+            those.status,
+            those.reason,
+            func.count(),
+            func.count().filter(those.seen >= new_since),
+            func.min(those.seen, type_=tables.UtcDateTime()),
+        ).group_by(those.status, those.reason)
         with self._database.reading() as connection:
             return [WaitingKind(*row) for row in connection.execute(statement)]
 
@@ -220,27 +218,30 @@ class Listings(Store):
 
         :param after: id of the last one of the piece before.
         """
+        # `+ 0`: else PostgreSQL walks all changes in the order of their ids, to be spared a sort of these few
+        place = _CHANGE.id + 0
         statement = (
-            select(tables.change, _OUTCOME.dag_id, _OUTCOME.run_id, _OUTCOME.attempt)
-            .select_from(_with_newest_outcome())
-            .where(*_unsettled(definition), _CHANGE.id > after)
-            .where(_CHANGE.status.is_not_distinct_from(status), _OUTCOME.reason.is_not_distinct_from(reason))
-            .order_by(_CHANGE.id)
+            select(tables.change)
+            .where(*_unsettled(definition), place > after)
+            .where(_CHANGE.status.is_not_distinct_from(status), NEWEST_REASON.is_not_distinct_from(reason))
+            .order_by(place)
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return [
-                WaitingChange(
-                    row.id,
-                    Action(row.action),
-                    row.group_guid,
-                    row.user_guid,
-                    row.genesys_user_id,
-                    row.first_seen_at or row.observed_at,  # as `waiting_kinds` counts
-                    None if row.run_id is None else (RunKey(row.dag_id, row.run_id), row.attempt),
-                )
-                for row in connection.execute(statement)
-            ]
+            changes = connection.execute(statement).all()
+            runs = _runs_of_newest_outcomes(connection, [change.id for change in changes])
+        return [
+            WaitingChange(
+                row.id,
+                Action(row.action),
+                row.group_guid,
+                row.user_guid,
+                row.genesys_user_id,
+                row.first_seen_at or row.observed_at,  # as `waiting_kinds` counts
+                runs.get(row.id),
+            )
+            for row in changes
+        ]
 
     def contradicted(self, definition: str, *, limit: int) -> list[tuple[Guid, str, datetime, tuple[str, ...]]]:
         """Return links that the rules contradict, the oldest first.
@@ -311,8 +312,13 @@ def _unsettled(definition: str) -> tuple[ColumnElement[bool], ...]:
     return _CHANGE.definition == definition, _CHANGE.settled == false()
 
 
-def _with_newest_outcome() -> Join:
-    newest = (
-        select(func.max(_OUTCOME.id)).where(_OUTCOME.change_id == _CHANGE.id).correlate(tables.change)
-    ).scalar_subquery()
-    return tables.change.outerjoin(tables.outcome, _OUTCOME.id == newest)
+def _runs_of_newest_outcomes(connection: Connection, ids: Collection[int]) -> dict[int, tuple[RunKey, int]]:
+    """Return the attempt of a run that recorded the newest outcome of each change."""
+    columns = (_OUTCOME.change_id, _OUTCOME.dag_id, _OUTCOME.run_id, _OUTCOME.attempt)
+    return {
+        row.change_id: (RunKey(row.dag_id, row.run_id), row.attempt)
+        for chunk in chunks(ids)
+        for row in connection.execute(
+            select(*columns).where(_OUTCOME.change_id.in_(chunk)).order_by(_OUTCOME.change_id, _OUTCOME.id)
+        )
+    }

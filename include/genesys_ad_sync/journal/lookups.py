@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, false, func, select, true
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Store, chunks
 from genesys_ad_sync.journal.lookup_answers import FoundUser, StoredPair, Waiting
-from genesys_ad_sync.journal.lookup_columns import CHANGE, LINK, OUTCOME, PAIR, QUESTION, ROW, RUN, USER
+from genesys_ad_sync.journal.lookup_columns import CHANGE, LINK, NEWEST_REASON, PAIR, QUESTION, ROW, RUN, USER
 from genesys_ad_sync.journal.runs import as_run
 from genesys_ad_sync.journal.searches import found_user
 from genesys_ad_sync.model import Guid, RunKey, RunRecord, Status
@@ -156,19 +156,13 @@ class Lookups(Store):
         unsettled: list[ColumnElement[bool]] = [CHANGE.definition == definition, CHANGE.settled == false()]
         if group_guids is not None:
             unsettled.append(CHANGE.group_guid.in_(list(group_guids)))
-        newest = (
-            select(func.max(OUTCOME.id)).where(OUTCOME.change_id == CHANGE.id).correlate(tables.change)
-        ).scalar_subquery()
-        since = func.min(func.coalesce(CHANGE.first_seen_at, CHANGE.observed_at), type_=tables.UtcDateTime())
-        statement = (
-            select(CHANGE.status, OUTCOME.reason, func.count(), since)
-            .select_from(tables.change.outerjoin(tables.outcome, OUTCOME.id == newest))
-            .where(*unsettled)
-            .group_by(CHANGE.status, OUTCOME.reason)
-        )
+        seen = func.coalesce(CHANGE.first_seen_at, CHANGE.observed_at)
+        those = select(CHANGE.status, NEWEST_REASON.label("reason"), seen.label("seen")).where(*unsettled).subquery().c
+        oldest = func.min(those.seen, type_=tables.UtcDateTime())
+        statement = select(those.status, those.reason, func.count(), oldest).group_by(those.status, those.reason)
         with self._database.reading() as connection:
             rows = connection.execute(statement).all()
-        found = [Waiting(definition, status, reason, count, oldest) for status, reason, count, oldest in rows]
+        found = [Waiting(definition, status, reason, count, since) for status, reason, count, since in rows]
         return sorted(found, key=lambda waiting: waiting.since)
 
     def open_questions(
