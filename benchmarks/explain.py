@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table, insert
+from sqlalchemy import Table, insert, text
 
 from genesys_ad_sync.journal import Journal, tables
 from genesys_ad_sync.journal.stored_row import row_to_json
@@ -41,6 +41,10 @@ LARGE_SHARE = 2  # the largest group has every second person
 ROWS_OF_A_RUN = 20
 CHANGES_OF_A_PERSON = 4
 UNSETTLED = 2000
+RETIRED_PAIR, CONTRADICTED_LINK = 100, 250
+"""Each of so many pairs has no rule any more, each of so many links is contradicted."""
+LARGE_RUN_SHARE = 10
+"""One run, long ago, had a row for each tenth membership."""
 AT_A_TIME = 10_000
 
 
@@ -58,6 +62,10 @@ class Company:
     @property
     def people(self) -> int:
         return max(MEMBERS, self.memberships // GROUPS_OF_A_PERSON)
+
+    @property
+    def large_run(self) -> int:
+        return self.runs - 2
 
     def members(self, group: int) -> list[int]:
         if group == 0:
@@ -86,12 +94,15 @@ def genesys_group(number: int) -> str:
 
 
 def fill(journal: Journal, company: Company) -> None:
-    """Write what runs of some years leave."""
+    """Write what runs of some years leave. PostgreSQL then counts it, as it does for itself after a while."""
     for table, rows in contents(company):
         rest = iter(rows)
         while chunk := list(islice(rest, AT_A_TIME)):
             with journal.database.writing() as connection:
                 connection.execute(insert(table), chunk)
+    if journal.database.engine.dialect.name == "postgresql":
+        with journal.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE"))
 
 
 def contents(company: Company) -> Iterator[tuple[Table, Iterator[dict[str, Any]]]]:
@@ -128,9 +139,14 @@ def _group(number: int) -> dict[str, Any]:
 def _user(number: int) -> dict[str, Any]:
     return {
         "definition": NAME, "guid": person(number), "dn": f"CN=Person Nr {number},OU=people,DC=t", "kind": "user",
-        "name": f"Person Nr {number}", "sam_account_name": f"p{number}", "disabled": False, "expired": False,
+        "name": _name(number), "sam_account_name": f"p{number}", "disabled": False, "expired": False,
         "attributes": {"mail": f"person.{number}@example.com", "userprincipalname": f"p{number}@example.com"},
     }  # fmt: skip
+
+
+def _name(number: int) -> str:
+    """Return a name: each fifth has an umlaut, each fiftieth a letter that stands for two."""
+    return f"Person Nr {number}{' Weiß' if not (number + 2) % 50 else ' Jäger' if number % 5 == 1 else ''}"
 
 
 def _memberships(company: Company) -> Iterator[dict[str, Any]]:
@@ -142,7 +158,8 @@ def _memberships(company: Company) -> Iterator[dict[str, Any]]:
 def _pair(number: int) -> dict[str, Any]:
     return {
         "definition": NAME, "group_guid": group(number), "genesys_group_id": genesys_group(number),
-        "genesys_group_name": f"Queue {number}", "rule": 0, "active": True, "since": NOW, "baseline_at": NOW,
+        "genesys_group_name": f"Queue {number}", "rule": 0, "active": (number + 1) % RETIRED_PAIR > 0, "since": NOW,
+        "until": None if (number + 1) % RETIRED_PAIR else NOW, "baseline_at": NOW,
         "baseline_dag_id": DAG, "baseline_run_id": "run-0",
     }  # fmt: skip
 
@@ -160,6 +177,8 @@ def _link(number: int) -> dict[str, Any]:
     return {
         "definition": NAME, "user_guid": person(number), "genesys_user_id": genesys_user(number),
         "matched_by": "mail=email", "since": NOW,
+        "contradicted_since": None if (number + 1) % CONTRADICTED_LINK else NOW,
+        "others": None if (number + 1) % CONTRADICTED_LINK else [genesys_user(number + 1)],
     }  # fmt: skip
 
 
@@ -177,7 +196,7 @@ def _run(number: int) -> dict[str, Any]:
 def _changes(company: Company) -> Iterator[dict[str, Any]]:
     count = company.people * CHANGES_OF_A_PERSON
     for number in range(count):
-        open_ = number < UNSETTLED
+        open_ = number >= count - UNSETTLED
         yield {
             "id": number + 1, "definition": NAME, "group_guid": group(number % company.groups),
             "user_guid": person(number % company.people), "action": "remove" if number % 3 else "add",
@@ -190,8 +209,9 @@ def _changes(company: Company) -> Iterator[dict[str, Any]]:
 
 
 def _outcomes(company: Company) -> Iterator[dict[str, Any]]:
-    for number in range(company.people * CHANGES_OF_A_PERSON):
-        open_ = number < UNSETTLED
+    count = company.people * CHANGES_OF_A_PERSON
+    for number in range(count):
+        open_ = number >= count - UNSETTLED
         yield {
             "change_id": number + 1, "dag_id": DAG, "run_id": f"run-{number % company.runs}", "attempt": 1,
             "status": "held" if open_ else "success", "reason": "over_limit" if open_ else None,
@@ -212,6 +232,14 @@ def _rows(company: Company) -> Iterator[dict[str, Any]]:
                 "run": run + 1, "key": row.key, "replaced": 0, "action": "remove", "status": "held", "settled": False,
                 "recorded_at": NOW - timedelta(minutes=15 * run), "data": row_to_json(row),
             }  # fmt: skip
+    at = NOW - timedelta(minutes=15 * company.runs)
+    for number in range(company.memberships // LARGE_RUN_SHARE):
+        who, target = person(number % company.people), genesys_group(company.groups + number // company.people)
+        row = Row(Action.ADD, Status.SUCCESS, target, who, (group(0),), genesys_user(number), observed_at=at)
+        yield {
+            "run": company.large_run + 1, "key": row.key, "replaced": 0, "action": "add", "status": "success",
+            "settled": True, "recorded_at": at, "data": row_to_json(row),
+        }  # fmt: skip
 
 
 def _results(company: Company) -> Iterator[dict[str, Any]]:
@@ -253,9 +281,9 @@ def questions(journal: Journal, company: Company) -> dict[str, Callable[[], Any]
         assert answer.memberships
         return answer
 
-    def explained_group(which: str) -> Any:
+    def explained_group(which: str, most: int | None = None) -> Any:
         [hit] = find_groups(journal, which)
-        answer = explain_group(journal, hit, {}, now=NOW)
+        answer = explain_group(journal, hit, {}, now=NOW, most=most)
         assert answer.by_origin["ad"]
         return answer
 
@@ -265,9 +293,11 @@ def questions(journal: Journal, company: Company) -> dict[str, Callable[[], Any]
         "explain person, by objectGUID": lambda: explained(person(middle)),
         "explain person, by Genesys id": lambda: explained(genesys_user(middle)),
         "explain person, nobody of that name": lambda: find_people(journal, "nobody"),
+        "explain person, nobody, an umlaut": lambda: find_people(journal, "nobody ü"),
         "explain person, part of all names": lambda: find_people(journal, "Person"),
-        "explain group": lambda: explained_group("Queue 1"),
-        "explain group with half of the people": lambda: explained_group("Queue 0"),
+        "explain group": lambda: explained_group("Queue 1", 50),
+        "explain group with half of the people": lambda: explained_group("Queue 0", 50),
+        "the same with all members (JSON)": lambda: explained_group("Queue 0"),
         "status": lambda: status(journal, {}, now=NOW),
         "runs": lambda: list_runs(journal, limit=20),
     }

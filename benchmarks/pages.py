@@ -86,6 +86,10 @@ def addresses(company: Company) -> dict[str, str]:
         "runs, part of the run id": at("runs", text="run-77"),
         "runs, of a state that none has": at("runs", state="failed"),
         "run": at("run", dag_id=DAG, run_id="run-1"),
+        "run with a tenth of the memberships": at("run", dag_id=DAG, run_id=f"run-{company.large_run}"),
+        "the same, of a status that none has": at(
+            "run", dag_id=DAG, run_id=f"run-{company.large_run}", status="failed"
+        ),
         "to do": at("todo"),
         "to do, one cause": at("todo/cause", definition=NAME, status="held", reason="over_limit"),
         "group": at("group", definition=NAME, id=genesys_group(1)),
@@ -99,6 +103,10 @@ def addresses(company: Company) -> dict[str, str]:
         "search by Genesys id": at("search", q=genesys_user(middle)),
         "search by group": at("search", q="Queue 1", kind="groups"),
         "search, nobody of that name": at("search", q="nobody"),
+        "search, nobody, two words": at("search", q="nobody else"),
+        "search, nobody, an umlaut": at("search", q="Müller"),
+        "search, nobody, an umlaut and two words": at("search", q="Person Nr Ü"),
+        "search by a name with an umlaut": at("search", q=f"person nr {middle + 1} jäger"),
         "search, part of all names": at("search", q="Person"),
         "mapping preview, form": at("preview"),
     }

@@ -204,9 +204,14 @@ class DefinitionLookups(DefinitionStore):
                 select(RUN.id).where(RUN.definition == self._definition).order_by(RUN.id.desc()).limit(RUNS_TO_SEARCH)
             )
             run_ids = set(connection.scalars(last))
-            for key, attempt in set(attempts):
-                its = (RUN.dag_id == key.dag_id, RUN.run_id == key.run_id, RUN.attempt == attempt)
-                run_ids.update(connection.scalars(select(RUN.id).where(*its)))
+            by_dag: dict[str, set[tuple[str, int]]] = {}
+            for key, attempt in attempts:
+                by_dag.setdefault(key.dag_id, set()).add((key.run_id, attempt))
+            for dag_id, wanted in by_dag.items():
+                for chunk in chunks({run_id for run_id, _ in wanted}):
+                    its = select(RUN.id, RUN.run_id, RUN.attempt).where(RUN.dag_id == dag_id, RUN.run_id.in_(chunk))
+                    found_runs = connection.execute(its)
+                    run_ids.update(id_ for id_, run_id, number in found_runs if (run_id, number) in wanted)
             for runs in chunks(run_ids):
                 for keys in chunks(row_keys, 100):
                     statement = select(ROW.id, ROW.key, ROW.data).where(
@@ -248,6 +253,15 @@ class DefinitionLookups(DefinitionStore):
                 return None
             results = connection.scalars(select(RESULT.data).where(RESULT.run == row.id))
             return as_run(row), [GROUP_RESULT.validate_python(data) for data in results]
+
+    def last_full_run(self) -> tuple[RunRecord, int] | None:
+        """Return the run of the last complete look in mode full, and the number of Genesys groups that it saw."""
+        with self._database.reading() as connection:
+            row = last_complete_look(connection, self._definition)
+            if row is None:
+                return None
+            count = select(func.count()).select_from(tables.group_result).where(RESULT.run == row.id)
+            return as_run(row), int(connection.scalar(count) or 0)
 
     def runs_at(self, moments: Collection[datetime]) -> dict[datetime, RunKey]:
         """Return the live run that was under way at each moment.

@@ -21,6 +21,9 @@ _GRANT = tables.grant.c
 _CHANGE = tables.change.c
 _MEMBERSHIP = tables.membership.c
 
+FEW = 50
+"""So many groups are asked for one by one, for each member."""
+
 
 class GroupMembers(DefinitionStore):
     """The members of groups of the definition."""
@@ -70,18 +73,18 @@ class GroupMembers(DefinitionStore):
                     .join(tables.membership, same)
                     .where(_MEMBERSHIP.definition == self._definition, _MEMBERSHIP.group_guid.in_(chunk), *counts)
                 )
-                found.update((row[0], row[1]) for row in connection.execute(statement))
+                found |= dict(connection.execute(statement).all())
         return found
 
     def names_of(self, guids: Collection[Guid]) -> dict[Guid, str]:
         """Return the names of these people, of those that left included."""
         with self._database.reading() as connection:
             return {
-                row[0]: row[1]
+                guid: name
                 for chunk in chunks(guids)
-                for row in connection.execute(
+                for guid, name in connection.execute(
                     select(_USER.guid, _USER.name).where(_USER.definition == self._definition, _USER.guid.in_(chunk))
-                )
+                ).all()
             }
 
     def holders(self, genesys_group_id: str) -> tuple[dict[Guid, str], dict[Guid, str]]:
@@ -89,35 +92,61 @@ class GroupMembers(DefinitionStore):
 
         Both are AD account -> Genesys user.
         """
-        statement = select(_GRANT.user_guid, _GRANT.genesys_user_id, _GRANT.asleep_since.is_(None)).where(
+        of_group = select(_GRANT.user_guid, _GRANT.genesys_user_id).where(
             _GRANT.definition == self._definition, _GRANT.genesys_group_id == genesys_group_id
         )
-        awake: dict[Guid, str] = {}
-        asleep: dict[Guid, str] = {}
         with self._database.reading() as connection:
-            for guid, user_id, is_awake in connection.execute(statement):
-                (awake if is_awake else asleep).setdefault(guid, user_id)
+            awake, asleep = (
+                dict(connection.execute(of_group.where(condition)).all())
+                for condition in (_GRANT.asleep_since.is_(None), _GRANT.asleep_since.is_not(None))
+            )
         return awake, {guid: user_id for guid, user_id in asleep.items() if guid not in awake}
 
-    def granted_since(self, genesys_group_id: str, guids: Collection[Guid]) -> dict[Guid, datetime]:
-        """Return since when these AD accounts have a grant in a Genesys group.
+    def granted_since(self, genesys_group_id: str, guids: Collection[Guid] | None) -> dict[Guid, datetime]:
+        """Return since when these AD accounts have a grant in a Genesys group. None: all that have one.
 
         One that sleeps counts least.
         """
+        of_group = (
+            select(_GRANT.user_guid, _GRANT.since)
+            .where(_GRANT.definition == self._definition, _GRANT.genesys_group_id == genesys_group_id)
+            .order_by(_GRANT.asleep_since.is_not(None), _GRANT.genesys_user_id, _GRANT.group_guid)
+        )
         found: dict[Guid, datetime] = {}
+        statements = [of_group] if guids is None else [of_group.where(_GRANT.user_guid.in_(c)) for c in chunks(guids)]
+        with self._database.reading() as connection:
+            for statement in statements:
+                for guid, since in connection.execute(statement).all():
+                    found.setdefault(guid, since)
+        return found
+
+    def mails_of(self, guids: Collection[Guid]) -> dict[Guid, str]:
+        """Return the mail addresses of these accounts; those without one are missing."""
+        found: dict[Guid, str] = {}
         with self._database.reading() as connection:
             for chunk in chunks(guids):
-                statement = (
-                    select(_GRANT.user_guid, _GRANT.since)
-                    .where(
-                        _GRANT.definition == self._definition,
-                        _GRANT.genesys_group_id == genesys_group_id,
-                        _GRANT.user_guid.in_(chunk),
-                    )
-                    .order_by(_GRANT.asleep_since.is_not(None), _GRANT.genesys_user_id, _GRANT.group_guid)
-                )
-                for guid, since in connection.execute(statement):
-                    found.setdefault(guid, since)
+                these = (_USER.definition == self._definition, _USER.guid.in_(chunk))
+                for guid, attributes in connection.execute(select(_USER.guid, _USER.attributes).where(*these)).all():
+                    if mail := attributes.get("mail"):
+                        found[guid] = mail if isinstance(mail, str) else mail[0][0]
+        return found
+
+    def direct_groups(self, groups: Collection[Guid], members: Collection[Guid] | None = None) -> dict[Guid, set[Guid]]:
+        """Return which of these AD groups their direct members are in: member -> groups.
+
+        ``members``: only of these; default: of all.
+        """
+        column, wanted = (_MEMBERSHIP.group_guid, groups) if members is None else (_MEMBERSHIP.member_guid, members)
+        columns = (_MEMBERSHIP.member_guid, _MEMBERSHIP.group_guid)
+        statement = select(*columns).where(_MEMBERSHIP.definition == self._definition)
+        if members is not None and len(groups) <= FEW:
+            statement = statement.where(_MEMBERSHIP.group_guid.in_(list(groups)))
+        found: dict[Guid, set[Guid]] = {}
+        with self._database.reading() as connection:
+            for chunk in chunks(wanted):
+                for member, group in connection.execute(statement.where(column.in_(chunk))).all():
+                    if group in groups:
+                        found.setdefault(member, set()).add(group)
         return found
 
     def last_changes(self, groups: Collection[Guid], limit: int, *, only_open: bool = False) -> list[Change]:

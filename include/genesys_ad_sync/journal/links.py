@@ -59,10 +59,16 @@ class Links(DefinitionStore):
 
     # -- links that moved ---------------------------------------------------------------------------------
 
-    def former(self) -> list[FormerLink]:
-        """Return the links that moved to another Genesys user or ended."""
+    def former(self, user_guid: Guid | None = None) -> list[FormerLink]:
+        """Return the links that moved to another Genesys user or ended.
+
+        ``user_guid``: only those of this AD account; default: of all.
+        """
+        statement = select(tables.former_link).where(_FORMER.definition == self._definition)
+        if user_guid is not None:
+            statement = statement.where(_FORMER.user_guid == user_guid)
         with self._database.reading() as connection:
-            rows = connection.execute(select(tables.former_link).where(_FORMER.definition == self._definition))
+            rows = connection.execute(statement)
             return [
                 FormerLink(row.user_guid, row.genesys_user_id, row.deleted, row.at, row.run, row.decided_by)
                 for row in rows

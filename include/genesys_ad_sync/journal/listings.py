@@ -10,11 +10,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Join, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, exists, false, func, or_, select
 
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import Store
+from genesys_ad_sync.journal.database import Store, chunks
 from genesys_ad_sync.journal.figures import GROUP_RESULT
+from genesys_ad_sync.journal.lookup_columns import NEWEST_REASON
 from genesys_ad_sync.journal.runs import as_run
 from genesys_ad_sync.journal.stored_row import row_from_json
 from genesys_ad_sync.model import Action, GroupResult, Guid, Row, RunKey, RunRecord, Status
@@ -28,6 +29,9 @@ _CHANGE = tables.change.c
 _RESULT = tables.group_result.c
 _OUTCOME = tables.outcome.c
 _QUESTION = tables.question.c
+
+MOST_COUNTED = 1000
+"""Memberships of a retired pair that are counted. Nobody needs to know more exactly what to look at."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Answered:
 class LeftBehind:
     """A pair that no rule makes any more.
 
-    ``grants``: the memberships that AD still owns through it.
+    ``grants``: the memberships that AD still owns through it; one more than `MOST_COUNTED` means: more than so many.
     """
 
     group_guid: Guid
@@ -164,7 +168,7 @@ class Listings(Store):
         By action and status. A membership with the same result in several runs counts once.
         """
         # `+ 0`: else SQLite reads all rows by their run instead of the newest ones by their time
-        live = (_ROW.run + 0).in_(select(_RUN.id).where(_RUN.definition == definition, _RUN.dry_run == false()))
+        live = exists().where(_RUN.id == _ROW.run + 0, _RUN.definition == definition, _RUN.dry_run == false())
         statement = (
             select(_ROW.action, _ROW.status, func.count(_ROW.key.distinct()))
             .where(_ROW.recorded_at >= start, _ROW.recorded_at < end, _ROW.replaced == 0, live)
@@ -195,18 +199,15 @@ class Listings(Store):
     def waiting_kinds(self, definition: str, *, new_since: datetime) -> list[WaitingKind]:
         """Return what no run has settled, by status and reason, unsorted."""
         seen = func.coalesce(_CHANGE.first_seen_at, _CHANGE.observed_at, type_=tables.UtcDateTime())
-        statement = (
-            select(
-                _CHANGE.status,
-                _OUTCOME.reason,
-                func.count(),
-                func.count().filter(seen >= new_since),
-                func.min(seen, type_=tables.UtcDateTime()),
-            )
-            .select_from(_with_newest_outcome())
-            .where(*_unsettled(definition))
-            .group_by(_CHANGE.status, _OUTCOME.reason)
-        )
+        columns = (_CHANGE.status, NEWEST_REASON.label("reason"), seen.label("seen"))
+        those = select(*columns).where(*_unsettled(definition)).subquery().c
+        statement = select(
+            those.status,
+            those.reason,
+            func.count(),
+            func.count().filter(those.seen >= new_since),
+            func.min(those.seen, type_=tables.UtcDateTime()),
+        ).group_by(those.status, those.reason)
         with self._database.reading() as connection:
             return [WaitingKind(*row) for row in connection.execute(statement)]
 
@@ -217,27 +218,30 @@ class Listings(Store):
 
         :param after: id of the last one of the piece before.
         """
+        # `+ 0`: else PostgreSQL walks all changes in the order of their ids, to be spared a sort of these few
+        place = _CHANGE.id + 0
         statement = (
-            select(tables.change, _OUTCOME.dag_id, _OUTCOME.run_id, _OUTCOME.attempt)
-            .select_from(_with_newest_outcome())
-            .where(*_unsettled(definition), _CHANGE.id > after)
-            .where(_CHANGE.status.is_not_distinct_from(status), _OUTCOME.reason.is_not_distinct_from(reason))
-            .order_by(_CHANGE.id)
+            select(tables.change)
+            .where(*_unsettled(definition), place > after)
+            .where(_CHANGE.status.is_not_distinct_from(status), NEWEST_REASON.is_not_distinct_from(reason))
+            .order_by(place)
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return [
-                WaitingChange(
-                    row.id,
-                    Action(row.action),
-                    row.group_guid,
-                    row.user_guid,
-                    row.genesys_user_id,
-                    row.first_seen_at or row.observed_at,  # as `waiting_kinds` counts
-                    None if row.run_id is None else (RunKey(row.dag_id, row.run_id), row.attempt),
-                )
-                for row in connection.execute(statement)
-            ]
+            changes = connection.execute(statement).all()
+            runs = _runs_of_newest_outcomes(connection, [change.id for change in changes])
+        return [
+            WaitingChange(
+                row.id,
+                Action(row.action),
+                row.group_guid,
+                row.user_guid,
+                row.genesys_user_id,
+                row.first_seen_at or row.observed_at,  # as `waiting_kinds` counts
+                runs.get(row.id),
+            )
+            for row in changes
+        ]
 
     def contradicted(self, definition: str, *, limit: int) -> list[tuple[Guid, str, datetime, tuple[str, ...]]]:
         """Return links that the rules contradict, the oldest first.
@@ -256,27 +260,36 @@ class Listings(Store):
             ]
 
     def left_behind(self, definition: str, *, limit: int) -> list[LeftBehind]:
-        """Return the pairs that no rule makes any more.
+        """Return the pairs that no rule makes any more, by name of the Genesys group.
 
         AD still owns memberships through each.
         """
-        owned = and_(
-            _GRANT.definition == _PAIR.definition,
-            _GRANT.genesys_group_id == _PAIR.genesys_group_id,
-            _GRANT.group_guid == _PAIR.group_guid,
-            _GRANT.asleep_since.is_(None),
-        )
         columns = (_PAIR.group_guid, _PAIR.genesys_group_id, _PAIR.genesys_group_name, _PAIR.until)
-        statement = (
-            select(*columns, func.count())
-            .select_from(tables.pair.join(tables.grant, owned))
-            .where(_PAIR.definition == definition, _PAIR.active == false())
-            .group_by(*columns)
-            .order_by(_PAIR.genesys_group_name)
+        retired = (_PAIR.definition == definition, _PAIR.active == false())
+        # The pairs of the page first: else the memberships of all retired pairs would be counted for it.
+        chosen = (
+            select(*columns)
+            .where(*retired, exists().where(*_owned_through(definition, tables.pair)))
+            .order_by(_PAIR.genesys_group_name, _PAIR.genesys_group_id, _PAIR.group_guid)
             .limit(limit)
+            .subquery()
+        )
+        some = select(_GRANT.user_guid).where(*_owned_through(definition, chosen)).limit(MOST_COUNTED + 1)
+        count = select(func.count()).select_from(some.correlate(chosen).subquery()).scalar_subquery()
+        statement = select(*chosen.c, count).order_by(
+            chosen.c.genesys_group_name, chosen.c.genesys_group_id, chosen.c.group_guid
         )
         with self._database.reading() as connection:
             return [LeftBehind(*row) for row in connection.execute(statement)]
+
+
+def _owned_through(definition: str, pair: FromClause) -> tuple[ColumnElement[bool], ...]:
+    return (
+        _GRANT.definition == definition,
+        _GRANT.genesys_group_id == pair.c.genesys_group_id,
+        _GRANT.group_guid == pair.c.group_guid,
+        _GRANT.asleep_since.is_(None),
+    )
 
 
 def _of(wanted: RunFilter) -> Sequence[ColumnElement[bool]]:
@@ -299,8 +312,13 @@ def _unsettled(definition: str) -> tuple[ColumnElement[bool], ...]:
     return _CHANGE.definition == definition, _CHANGE.settled == false()
 
 
-def _with_newest_outcome() -> Join:
-    newest = (
-        select(func.max(_OUTCOME.id)).where(_OUTCOME.change_id == _CHANGE.id).correlate(tables.change)
-    ).scalar_subquery()
-    return tables.change.outerjoin(tables.outcome, _OUTCOME.id == newest)
+def _runs_of_newest_outcomes(connection: Connection, ids: Collection[int]) -> dict[int, tuple[RunKey, int]]:
+    """Return the attempt of a run that recorded the newest outcome of each change."""
+    columns = (_OUTCOME.change_id, _OUTCOME.dag_id, _OUTCOME.run_id, _OUTCOME.attempt)
+    return {
+        row.change_id: (RunKey(row.dag_id, row.run_id), row.attempt)
+        for chunk in chunks(ids)
+        for row in connection.execute(
+            select(*columns).where(_OUTCOME.change_id.in_(chunk)).order_by(_OUTCOME.change_id, _OUTCOME.id)
+        )
+    }

@@ -9,14 +9,14 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, cast, false, func, or_, select, true
-from sqlalchemy import Row as Record
+from sqlalchemy import ColumnElement, Select, false, func, select, true
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Store, chunks
-from genesys_ad_sync.journal.lookup_answers import FoundUser, NamedPair, StoredPair, Waiting
-from genesys_ad_sync.journal.lookup_columns import CHANGE, LINK, OUTCOME, PAIR, QUESTION, ROW, RUN, USER
+from genesys_ad_sync.journal.lookup_answers import FoundUser, StoredPair, Waiting
+from genesys_ad_sync.journal.lookup_columns import CHANGE, LINK, NEWEST_REASON, PAIR, QUESTION, ROW, RUN, USER
 from genesys_ad_sync.journal.runs import as_run
+from genesys_ad_sync.journal.searches import found_user
 from genesys_ad_sync.model import Guid, RunKey, RunRecord, Status
 
 
@@ -27,50 +27,16 @@ class Lookups(Store):
         """Return the sync definitions that have polled or run, sorted."""
         with self._database.reading() as connection:
             names = set(connection.scalars(select(tables.cursor.c.definition)))
-            names |= set(connection.scalars(select(RUN.definition).distinct()))
+            names |= set(connection.scalars(_definitions_of_runs()))
         return sorted(names)
 
     # -- search ---------------------------------------------------------------------------------------
-
-    def users_with(
-        self, parts: Collection[str], definitions: Collection[str], limit: int | None = None
-    ) -> list[FoundUser]:
-        """Return accounts with each of these parts in the name or a value.
-
-        :param parts: ASCII in lower case; none: all accounts.
-        :param limit: so many at most; those of which a name equals the first part come first.
-        """
-        patterns = [f"%{_escaped(part)}%" for part in parts]
-        columns = (USER.name, USER.sam_account_name, cast(USER.attributes, String))
-        statement = select(tables.user).where(USER.definition.in_(list(definitions)))
-        for pattern in patterns:
-            statement = statement.where(or_(*(self._is_like(column, pattern) for column in columns)))
-        with self._database.reading() as connection:
-            found = [_found_user(row) for row in connection.execute(statement.limit(limit))]
-            if limit is None or len(found) < limit or not patterns:
-                return found
-            equal = (
-                *(func.lower(column) == next(iter(parts)) for column in columns[:2]),
-                self._is_like(columns[2], f'%"{patterns[0][1:-1]}"%'),
-            )
-            first = [_found_user(row) for row in connection.execute(statement.where(or_(*equal)).limit(limit))]
-        known = {(user.definition, user.guid) for user in first}
-        return (first + [user for user in found if (user.definition, user.guid) not in known])[:limit]
-
-    def _is_like(self, column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
-        """Return whether a column is like a pattern, whatever the case of ASCII letters.
-
-        ``pattern``: in small letters.
-        """
-        if self._database.engine.dialect.name == "sqlite":
-            return column.like(pattern, escape="\\")  # SQLite's own LIKE, without a second text in small letters
-        return func.lower(column).like(pattern, escape="\\")
 
     def users(self, guids: Collection[Guid], definitions: Collection[str]) -> list[FoundUser]:
         """Return these accounts, as each of these definitions knows them."""
         with self._database.reading() as connection:
             return [
-                _found_user(row)
+                found_user(row)
                 for chunk in chunks(guids)
                 for row in connection.execute(
                     select(tables.user).where(USER.definition.in_(list(definitions)), USER.guid.in_(chunk))
@@ -85,32 +51,6 @@ class Lookups(Store):
                 these = (columns.definition.in_(list(definitions)), columns.genesys_user_id == genesys_user_id)
                 found.update(connection.scalars(select(columns.user_guid).where(*these)))
             return found
-
-    def all_pairs(self) -> list[StoredPair]:
-        """Return all pairs, former ones included, by name of the Genesys group."""
-        return self._pairs(select(tables.pair).order_by(PAIR.genesys_group_name, PAIR.rule))
-
-    def group_names(self, definitions: Collection[str] | None = None) -> list[NamedPair]:
-        """Return the names of all pairs, former ones included, by name.
-
-        ``definitions`` None: of all definitions.
-        """
-        columns = (PAIR.definition, PAIR.group_guid, PAIR.genesys_group_id, PAIR.genesys_group_name, PAIR.active)
-        statement = select(*columns).order_by(PAIR.genesys_group_name, PAIR.rule)
-        if definitions is not None:
-            statement = statement.where(PAIR.definition.in_(list(definitions)))
-        with self._database.reading() as connection:
-            return [NamedPair(*row) for row in connection.execute(statement)]
-
-    def directory_names(self, definition: str) -> list[tuple[Guid, str, str, str | None]]:
-        """Return (objectGUID, DN, name, sAMAccountName) of every AD group that the definition has ever seen."""
-        group = tables.group.c
-        statement = select(group.guid, group.dn, group.name, group.sam_account_name)
-        with self._database.reading() as connection:
-            return [
-                (guid, dn, name, sam)
-                for guid, dn, name, sam in connection.execute(statement.where(group.definition == definition))
-            ]
 
     def count_targets(self, definition: str) -> int:
         """Count the Genesys groups that AD groups are mapped to now."""
@@ -131,10 +71,15 @@ class Lookups(Store):
 
     def pairs_of(self, definition: str, genesys_group_ids: Collection[str]) -> list[StoredPair]:
         """Return the pairs of these Genesys groups, former ones included, by name."""
+        return self._pairs_with(definition, PAIR.genesys_group_id, genesys_group_ids)
+
+    def pairs_from(self, definition: str, group_guids: Collection[Guid]) -> list[StoredPair]:
+        """Return the pairs of these AD groups, former ones included, by name of the Genesys group."""
+        return self._pairs_with(definition, PAIR.group_guid, group_guids)
+
+    def _pairs_with(self, definition: str, column: ColumnElement[str], values: Collection[str]) -> list[StoredPair]:
         mine = PAIR.definition == definition
-        statements = [
-            select(tables.pair).where(mine, PAIR.genesys_group_id.in_(chunk)) for chunk in chunks(genesys_group_ids)
-        ]
+        statements = [select(tables.pair).where(mine, column.in_(chunk)) for chunk in chunks(values)]
         found = [pair for statement in statements for pair in self._pairs(statement)]
         return sorted(found, key=lambda pair: (pair.genesys_group_name, pair.rule))
 
@@ -211,32 +156,29 @@ class Lookups(Store):
         unsettled: list[ColumnElement[bool]] = [CHANGE.definition == definition, CHANGE.settled == false()]
         if group_guids is not None:
             unsettled.append(CHANGE.group_guid.in_(list(group_guids)))
-        newest = (
-            select(func.max(OUTCOME.id)).where(OUTCOME.change_id == CHANGE.id).correlate(tables.change)
-        ).scalar_subquery()
-        since = func.min(func.coalesce(CHANGE.first_seen_at, CHANGE.observed_at), type_=tables.UtcDateTime())
-        statement = (
-            select(CHANGE.status, OUTCOME.reason, func.count(), since)
-            .select_from(tables.change.outerjoin(tables.outcome, OUTCOME.id == newest))
-            .where(*unsettled)
-            .group_by(CHANGE.status, OUTCOME.reason)
-        )
+        seen = func.coalesce(CHANGE.first_seen_at, CHANGE.observed_at)
+        those = select(CHANGE.status, NEWEST_REASON.label("reason"), seen.label("seen")).where(*unsettled).subquery().c
+        oldest = func.min(those.seen, type_=tables.UtcDateTime())
+        statement = select(those.status, those.reason, func.count(), oldest).group_by(those.status, those.reason)
         with self._database.reading() as connection:
             rows = connection.execute(statement).all()
-        found = [Waiting(definition, status, reason, count, oldest) for status, reason, count, oldest in rows]
+        found = [Waiting(definition, status, reason, count, since) for status, reason, count, since in rows]
         return sorted(found, key=lambda waiting: waiting.since)
 
-    def open_questions(self, now: datetime) -> list[tuple[str, RunKey, datetime, datetime, int]]:
+    def open_questions(
+        self, now: datetime, definition: str | None = None
+    ) -> list[tuple[str, RunKey, datetime, datetime, int]]:
         """Return the open questions of runs, the oldest first.
 
-        Each is (definition, run, asked at, expires at, number of rows).
+        Each is (definition, run, asked at, expires at, number of rows). ``definition`` None: of all definitions.
         """
         columns = (QUESTION.definition, QUESTION.dag_id, QUESTION.run_id)
         asked = func.min(QUESTION.asked_at, type_=tables.UtcDateTime())
         expires = func.max(QUESTION.expires_at, type_=tables.UtcDateTime())
+        of = () if definition is None else (QUESTION.definition == definition,)
         statement = (
             select(*columns, asked, expires, func.count())
-            .where(QUESTION.closed_at.is_(None), QUESTION.expires_at > now)
+            .where(QUESTION.closed_at.is_(None), QUESTION.expires_at > now, *of)
             .group_by(*columns)
             .order_by(asked)
         )
@@ -247,17 +189,9 @@ class Lookups(Store):
             ]
 
 
-def _found_user(row: Record[Any]) -> FoundUser:
-    attributes = row.attributes
-    return FoundUser(
-        row.definition,
-        row.guid,
-        row.name,
-        row.sam_account_name,
-        tuple(str(value) for value in attributes.values()),
-        attributes.get("mail"),
-    )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+def _definitions_of_runs() -> Select[Any]:
+    """Select the definitions that have runs, by one look into an index for each: there are a few in many runs."""
+    names = select(func.min(RUN.definition).label("name")).cte("names", recursive=True)
+    following = select(func.min(RUN.definition)).where(RUN.definition > names.c.name).scalar_subquery()
+    names = names.union_all(select(following).where(names.c.name.is_not(None)))
+    return select(names.c.name).where(names.c.name.is_not(None))

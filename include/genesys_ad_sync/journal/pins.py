@@ -47,10 +47,16 @@ class Pins(DefinitionStore):
         with self._database.writing() as connection:
             upsert(connection, tables.pin, rows)
 
-    def all(self) -> dict[tuple[str, str], Objection]:
-        """Return (Genesys group, `Row.person`) -> what holds it."""
+    def all(self, person: str | None = None) -> dict[tuple[str, str], Objection]:
+        """Return (Genesys group, `Row.person`) -> what holds it.
+
+        ``person``: only the pins of this one; default: of all.
+        """
+        statement = select(tables.pin).where(_PIN.definition == self._definition)
+        if person is not None:
+            statement = statement.where(_PIN.user_guid == person)
         with self._database.reading() as connection:
-            rows = connection.execute(select(tables.pin).where(_PIN.definition == self._definition))
+            rows = connection.execute(statement)
             return {
                 (row.genesys_group_id, row.user_guid): Objection(
                     reason=Reason.UNDONE,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, select, update
+from sqlalchemy import Connection, Row, and_, delete, false, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
@@ -29,6 +29,20 @@ class Refusals(DefinitionStore):
                 _as_refusal(row)
                 for row in connection.execute(select(tables.refusal).where(_REFUSAL.definition == self._definition))
             ]
+
+    def not_of_people(self, limit: int) -> list[Refusal]:
+        """Return the refusals of groups and of the client that still hold, by kind and group.
+
+        :param limit: so many at most.
+        """
+        statement = (
+            select(tables.refusal)
+            .where(_REFUSAL.definition == self._definition, _REFUSAL.person == "", _REFUSAL.lifted == false())
+            .order_by(_REFUSAL.kind, _REFUSAL.genesys_group_id, _REFUSAL.action)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return [_as_refusal(row) for row in connection.execute(statement)]
 
     def record(self, met: Collection[Refusal], run: RunKey, at: datetime) -> list[Refusal]:
         """Store what a run met; return it with its history.

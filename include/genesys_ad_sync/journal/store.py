@@ -48,6 +48,7 @@ from genesys_ad_sync.journal.renaming import Renaming
 from genesys_ad_sync.journal.restoration import Restoration
 from genesys_ad_sync.journal.rows import Rows
 from genesys_ad_sync.journal.runs import Runs
+from genesys_ad_sync.journal.searches import Searches
 from genesys_ad_sync.journal.secrets import Secrets
 from genesys_ad_sync.journal.views import Views
 from genesys_ad_sync.journal.waiting import Waiting
@@ -76,6 +77,7 @@ class Journal:
         self.claims = AllClaims(database)
         self.lookups = Lookups(database)
         self.listings = Listings(database)
+        self.searches = Searches(database)
         self._of: dict[str, DefinitionJournal] = {}
 
     @classmethod

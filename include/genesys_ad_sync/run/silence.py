@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -16,9 +17,11 @@ RUNS_MISSED = 3
 """A DAG is silent after so many intervals of its schedule, and not before `LEAST_SILENCE`."""
 
 LEAST_SILENCE = timedelta(hours=2)
-_RUNS_TO_SEARCH = 200
+_RUNS_TO_SEARCH = (10, 200)
+"""The newest runs first: one of them nearly always was completed."""
 
 
+@functools.lru_cache(maxsize=256)
 def silence_of(schedule: str) -> timedelta:
     """Return how long a DAG of that schedule may be without a run."""
     longest = max(later - earlier for earlier, later in itertools.pairwise(occurrences(schedule, count=200)))
@@ -39,11 +42,12 @@ def last_carried_through(journal: Journal, dag_id: str, definition: SyncDefiniti
     Such a run came to a plan which limits did not stop.
     A run with failed rows is not silent. One that could not read AD is. Dry runs count only for a dry definition.
     """
-    dry_counts = definition is not None and definition.dry_run
-    ended = journal.lookups.last_runs(
-        _RUNS_TO_SEARCH, dag_id=dag_id, finished=True, dry_run=None if dry_counts else False
-    )
-    return _carried_through(journal, ended)
+    dry_run = None if definition is not None and definition.dry_run else False
+    for number in _RUNS_TO_SEARCH:
+        ended = journal.lookups.last_runs(number, dag_id=dag_id, finished=True, dry_run=dry_run)
+        if found := _carried_through(journal, ended):
+            return found
+    return None
 
 
 def _carried_through(journal: Journal, runs: Iterable[RunRecord]) -> datetime | None:
@@ -76,7 +80,7 @@ def silent_dags(
     A DAG whose newest run waits for a person is not silent. One without a run counts from the definition's first live
     mapping on, or for a dry definition from its first poll on.
     """
-    asking = {run.dag_id for of, run, *_ in journal.lookups.open_questions(now) if of == definition.name}
+    asking = {run.dag_id for _, run, *_ in journal.lookups.open_questions(now, definition.name)}
     silent = {}
     for dag_id, schedule in schedules(definition).items():
         through = last_carried_through(journal, dag_id, definition) or _began(journal, definition)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from genesys_ad_sync import names
-from genesys_ad_sync.directory.membership import effective_members
 from genesys_ad_sync.journal import DefinitionJournal, Journal
-from genesys_ad_sync.journal.lookup_answers import StoredGrant, StoredPair, Waiting
-from genesys_ad_sync.model import Action, DirectoryUser, DirectoryView, GroupResult, Guid
+from genesys_ad_sync.journal.lookup_answers import StoredPair, Waiting
+from genesys_ad_sync.model import Action, GroupResult, Guid, RunRecord, StoredCursor
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.settings import SyncDefinition
+from genesys_ad_sync.views.members import Member, Members, in_full, read_members
 from genesys_ad_sync.views.named import AsOf, Definitions, NamedGroup, named_groups, policy_of, rule_words
 from genesys_ad_sync.views.search import GroupHit
 
@@ -39,23 +39,6 @@ class FeedingGroup:
 
 
 @dataclass(frozen=True)
-class Member:
-    """A person in, or to be in, the Genesys group.
-
-    ``path``: AD groups down to the person; empty: AD does not want it. ``origin``: ``ad`` (wanted and owned), ``to
-    add``, ``to remove``, ``by hand``, ``not certain`` (a sleeping grant).
-    """
-
-    origin: str
-    guid: Guid | None
-    name: str | None
-    mail: str | None
-    genesys_user_id: str | None
-    path: tuple[NamedGroup, ...]
-    since: datetime | None
-
-
-@dataclass(frozen=True)
 class LimitUse:
     """A limit, and how much of it the last 24 hours have used.
 
@@ -69,7 +52,10 @@ class LimitUse:
 
 @dataclass(frozen=True)
 class GroupAnswer:
-    """A Genesys group, by one sync definition."""
+    """A Genesys group, by one sync definition.
+
+    ``members``: as many as were asked for. ``by_origin``: how many there are.
+    """
 
     definition: str
     genesys_group_id: str
@@ -85,54 +71,69 @@ class GroupAnswer:
     limits: tuple[LimitUse, ...]
 
 
-def explain_group(journal: Journal, hit: GroupHit, definitions: Definitions, *, now: datetime) -> GroupAnswer:
-    """Return what the journal knows of a Genesys group."""
-    mine = journal.of(hit.definition)
-    pairs = journal.lookups.pairs_of(hit.definition, [hit.genesys_group_id])
-    active = [pair.group_guid for pair in pairs if pair.active]
-    policy = policy_of(mine.views.cursor())
-    view = mine.views.load(active)
-    paths = {
-        guid: effective_members(view, guid, policy)
-        for guid in active
-        if guid in view.groups and view.groups[guid].in_scope
-    }
-    last = mine.lookups.last_looks([hit.genesys_group_id]).get(hit.genesys_group_id)
-    members = _members(mine, hit.genesys_group_id, view, paths, last[1] if last else None)
-    answer = group_answer(journal, hit, definitions, {guid: len(its) for guid, its in paths.items()}, now=now)
-    by_origin = {origin: sum(member.origin == origin for member in members) for origin in ORIGINS}
-    return replace(answer, members=members, by_origin=by_origin)
-
-
-def group_answer(
-    journal: Journal, hit: GroupHit, definitions: Definitions, sizes: Mapping[Guid, int], *, now: datetime
+def explain_group(
+    journal: Journal, hit: GroupHit, definitions: Definitions, *, now: datetime, most: int | None = None
 ) -> GroupAnswer:
-    """Return all of an answer but the members.
-
-    ``sizes``: the number of members of each source that counts.
-    """
-    mine, definition = journal.of(hit.definition), definitions.get(hit.definition)
-    pairs = journal.lookups.pairs_of(hit.definition, [hit.genesys_group_id])
-    cursor = mine.views.cursor()
-    last = mine.lookups.last_looks([hit.genesys_group_id]).get(hit.genesys_group_id)
-    claim = mine.lookups.claim_of(hit.genesys_group_id)
-    return GroupAnswer(
-        hit.definition,
-        hit.genesys_group_id,
-        hit.genesys_group_name,
-        AsOf(cursor.cursor.polled_at if cursor else None, last[0].finished_at if last else None),
-        claim[0] if claim else None,
-        claim[1] if claim else None,
-        _protected(definition, hit),
-        _sources(mine, pairs, sizes, definition),
-        (),
-        {},
-        tuple(journal.lookups.waiting(hit.definition, [pair.group_guid for pair in pairs])),
-        _limits(mine, definition, hit.genesys_group_id, now),
+    """Return what the journal knows of a Genesys group. ``most``: so many members at most; default: all."""
+    known = read_group(journal, hit)
+    everybody = known.members()
+    shown = everybody.some_of(everybody.by_origin, 0, most)
+    return replace(
+        known.answer(definitions, everybody.sizes, now=now),
+        members=in_full(journal.of(hit.definition), hit.genesys_group_id, shown, everybody),
+        by_origin=everybody.counts,
     )
 
 
-ORIGINS = ("ad", "to add", "to remove", "by hand", "not certain")
+@dataclass(frozen=True)
+class KnownGroup:
+    """What is read of a Genesys group before its members. ``last``: the last listing of the members by hand."""
+
+    journal: Journal
+    hit: GroupHit
+    pairs: Sequence[StoredPair]
+    cursor: StoredCursor | None
+    last: tuple[RunRecord, GroupResult] | None
+
+    def members(self) -> Members:
+        """Return all members."""
+        policy, last = policy_of(self.cursor), self.last[1] if self.last else None
+        mine = self.journal.of(self.hit.definition)
+        return read_members(mine, self.hit.genesys_group_id, self.pairs, policy, last)
+
+    def answer(self, definitions: Definitions, sizes: Mapping[Guid, int], *, now: datetime) -> GroupAnswer:
+        """Return all of an answer but the members.
+
+        ``sizes``: the number of members of each source that counts.
+        """
+        hit, definition = self.hit, definitions.get(self.hit.definition)
+        mine = self.journal.of(hit.definition)
+        claim = mine.lookups.claim_of(hit.genesys_group_id)
+        sources = [pair.group_guid for pair in self.pairs]
+        return GroupAnswer(
+            hit.definition,
+            hit.genesys_group_id,
+            hit.genesys_group_name,
+            AsOf(
+                self.cursor.cursor.polled_at if self.cursor else None,
+                self.last[0].finished_at if self.last else None,
+            ),
+            claim[0] if claim else None,
+            claim[1] if claim else None,
+            _protected(definition, hit),
+            _sources(mine, self.pairs, sizes, definition),
+            (),
+            {},
+            tuple(self.journal.lookups.waiting(hit.definition, sources)),
+            _limits(mine, definition, hit.genesys_group_id, now),
+        )
+
+
+def read_group(journal: Journal, hit: GroupHit) -> KnownGroup:
+    """Read the pairs of a Genesys group, and as of when AD and Genesys Cloud were read."""
+    mine, group_id = journal.of(hit.definition), hit.genesys_group_id
+    pairs = journal.lookups.pairs_of(hit.definition, [group_id])
+    return KnownGroup(journal, hit, pairs, mine.views.cursor(), mine.lookups.last_looks([group_id]).get(group_id))
 
 
 def _protected(definition: SyncDefinition | None, hit: GroupHit) -> bool | None:
@@ -166,62 +167,6 @@ def _sources(
         )
         for pair in sorted(pairs, key=lambda pair: (not pair.active, pair.rule))
     )
-
-
-def _members(
-    journal: DefinitionJournal,
-    group_id: str,
-    view: DirectoryView,
-    paths: Mapping[Guid, Mapping[Guid, tuple[Guid, ...]]],
-    last: GroupResult | None,
-) -> tuple[Member, ...]:
-    """Return the people that AD wants or owns, and the others found.
-
-    The last look in full found the others.
-    """
-    wanted: dict[Guid, tuple[Guid, ...]] = {}
-    for members in paths.values():
-        for guid, path in members.items():
-            wanted.setdefault(guid, path)
-    grants: dict[Guid, StoredGrant] = {}
-    for stored in journal.lookups.grants_in(group_id):
-        if stored.grant.user_guid not in grants or grants[stored.grant.user_guid].asleep_since is not None:
-            grants[stored.grant.user_guid] = stored
-    links = journal.links.of(wanted.keys() - grants.keys())
-    people: dict[Guid, DirectoryUser] = {**journal.views.users(grants.keys() - view.users.keys()), **view.users}
-    found = []
-    for guid in wanted.keys() | grants.keys():
-        person, stored_grant = people.get(guid), grants.get(guid)
-        user_id = stored_grant.grant.genesys_user_id if stored_grant else None
-        if user_id is None and guid in links:
-            user_id = links[guid].genesys_user_id
-        found.append(
-            Member(
-                _origin(stored_grant, wanted=guid in wanted),
-                guid,
-                person.name if person else None,
-                person.mail if person else None,
-                user_id,
-                named_groups(view.groups, wanted.get(guid, ())),
-                stored_grant.since if stored_grant else None,
-            )
-        )
-    owned = {member.genesys_user_id for member in found if member.origin in {"ad", "to remove"}}
-    found += [
-        Member("by hand", None, (last.manual_member_names if last else {}).get(id_), None, id_, (), None)
-        for id_ in (last.manual_member_ids or () if last else ())
-        if id_ not in owned
-    ]
-    order = {origin: place for place, origin in enumerate(ORIGINS)}
-    return tuple(sorted(found, key=lambda one: (order[one.origin], names.normal_name(one.name or ""), one.guid or "")))
-
-
-def _origin(stored: StoredGrant | None, *, wanted: bool) -> str:
-    if stored is None:
-        return "to add"
-    if stored.asleep_since is not None:
-        return "to add" if wanted else "not certain"
-    return "ad" if wanted else "to remove"
 
 
 def _limits(

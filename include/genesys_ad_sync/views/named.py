@@ -19,9 +19,9 @@ from genesys_ad_sync.model import (
     Scope,
     StoredCursor,
 )
-from genesys_ad_sync.report.remedies import Answer, remedy
 from genesys_ad_sync.report.wording import reason_words
 from genesys_ad_sync.settings import GroupRule, SyncDefinition
+from genesys_ad_sync.views.claims import Claims
 
 Definitions = Mapping[str, SyncDefinition]
 """The sync definitions whose files could be read, by name. An answer is complete without them, but for their words."""
@@ -112,12 +112,19 @@ def approval_of(question: StoredQuestion | None) -> Approval | None:
 
 
 def wait_of(
-    row: Row | None, outcome: Outcome | None, question: StoredQuestion | None, *, since: datetime, now: datetime
+    row: Row | None,
+    outcome: Outcome | None,
+    question: StoredQuestion | None,
+    claims: Claims,
+    *,
+    since: datetime,
+    now: datetime,
 ) -> Wait:
     """Return why a change waits.
 
     ``row``: the newest that lists it, which knows more than its outcome.
     """
+    row = claims.present(row) if row else None
     status = row.status.value if row else outcome.status.value if outcome else "new"
     reason: Reason | None = row.reason if row else outcome.reason if outcome else None
     if row is None and outcome is None:
@@ -129,7 +136,7 @@ def wait_of(
         status,
         reason.value if reason else None,
         reason_words(reason),
-        remedy(row, Answer.LATER) if row else None,
+        claims.remedy(row) if row else None,
         since,
     )
 

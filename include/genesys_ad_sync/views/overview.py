@@ -46,7 +46,7 @@ def overview(
     now: datetime,
 ) -> Overview:
     """Return the overview of a definition. ``dag_ids``: the DAGs whose runs may be shown."""
-    status = status_of(journal, name, definition, now)
+    status = status_of(journal, name, definition, now, with_waits=False)  # `causes` say it
     status = replace(
         status,
         dags=tuple(dag for dag in status.dags if dag.dag_id in dag_ids),

@@ -23,6 +23,7 @@ from genesys_ad_sync.model import (
     Status,
 )
 from genesys_ad_sync.settings import SyncDefinition
+from genesys_ad_sync.views.claims import Claims
 from genesys_ad_sync.views.named import (
     AsOf,
     Definitions,
@@ -48,17 +49,23 @@ from genesys_ad_sync.views.verdict import Facts, verdict
 
 
 def explain_person(
-    journal: Journal, guid: Guid, definitions: Definitions, *, now: datetime, only: Collection[str] | None = None
+    journal: Journal,
+    guid: Guid,
+    definitions: Definitions,
+    *,
+    now: datetime,
+    only: Collection[str] | None = None,
+    named: Collection[str] | None = None,
 ) -> list[PersonAnswer]:
     """Return what each sync definition that knows the account knows of it.
 
-    ``only``: what these definitions know; default: all.
+    ``only``: what these definitions know; default: all. ``named``: the definitions that may be named; default: all.
     """
     answers = []
     for name in journal.lookups.definitions() if only is None else only:
         user = journal.of(name).views.users([guid]).get(guid)
         if user is not None:
-            answers.append(_Explanation(journal, user, name, definitions.get(name), now).answer())
+            answers.append(_Explanation(journal, user, name, definitions.get(name), now, named).answer())
     return answers
 
 
@@ -69,18 +76,18 @@ def explain_genesys_user(journal: Journal, user_id: str, *, only: Collection[str
     """
     answers = []
     for name in journal.lookups.definitions() if only is None else only:
-        last = journal.of(name).lookups.last_results()
+        last = journal.of(name).lookups.last_full_run()
         if last is None:
             continue
-        run, results = last
+        run, groups = last
         found = tuple(
             Membership(result.genesys_group_id, result.genesys_group_name, False, _BY_HAND, (), None, True, *[None] * 5)
-            for result in results
+            for result in journal.searches.results(run, user_id.lower())
             if user_id in (result.manual_member_ids or ())
         )
         if found:
             as_of = AsOf(None, run.finished_at)
-            answers.append(PersonAnswer(name, as_of, None, user_id, None, (), found, len(results) - len(found)))
+            answers.append(PersonAnswer(name, as_of, None, user_id, None, (), found, groups - len(found)))
     return answers
 
 
@@ -91,7 +98,13 @@ class _Explanation:
     """One account and one sync definition; each part of the answer is read once."""
 
     def __init__(
-        self, journal: Journal, user: DirectoryUser, name: str, definition: SyncDefinition | None, now: datetime
+        self,
+        journal: Journal,
+        user: DirectoryUser,
+        name: str,
+        definition: SyncDefinition | None,
+        now: datetime,
+        named: Collection[str] | None,
     ) -> None:
         self._journal = journal.of(name)
         self._user = user
@@ -119,8 +132,8 @@ class _Explanation:
         self._rows = self._journal.lookups.newest_rows(subjects, last_attempts(self._outcomes.values()))
         self._questions = self._journal.lookups.questions_about(subjects)
         self._looks = self._journal.lookups.last_looks(self._concerned)
-        self._claims = self._journal.lookups.claims_on(self._concerned)
-        self._pins = self._journal.pins.all() if self._concerned else {}
+        self._claims = Claims(name, self._journal.lookups.claims_on(self._concerned), named)
+        self._pins = self._journal.pins.all(user.guid)
         self._groups = self._journal.views.groups(self._named())
 
     def answer(self) -> PersonAnswer:
@@ -133,7 +146,7 @@ class _Explanation:
             self._account,
             self._link.genesys_user_id if self._link else None,
             self._link,
-            tuple(link for link in self._journal.links.former() if link.user_guid == self._user.guid),
+            tuple(self._journal.links.former(self._user.guid)),
             tuple(sorted(memberships, key=lambda one: names.normal_name(one.genesys_group_name))),
             self._mapped_targets - len(mapped),
         )
@@ -197,7 +210,7 @@ class _Explanation:
         owned = any(grant.asleep_since is None for grant in stored)
         waits = self._wait(open_changes, self._rows.get(subject), self._questions.get(subject), differs=wanted != owned)
         granted = self._granted(stored, changes, pairs)
-        claim = self._claims.get(group_id)
+        claim = self._claims.holders.get(group_id)
         return Membership(
             group_id,
             pairs[0].genesys_group_name,
@@ -261,9 +274,12 @@ class _Explanation:
         if open_changes:
             newest = open_changes[-1]
             since = min(one.first_seen_at or one.change.observed_at for one in open_changes)
-            return wait_of(row, self._outcomes.get(newest.change.id or 0), question, since=since, now=self._now)
+            return wait_of(
+                row, self._outcomes.get(newest.change.id or 0), question, self._claims, since=since, now=self._now
+            )
         if differs and row is not None and row.status not in SETTLED and row.observed_at is not None:
-            return wait_of(row, None, question, since=row.observed_at, now=self._now)  # a dry run stores no change
+            at = row.observed_at
+            return wait_of(row, None, question, self._claims, since=at, now=self._now)  # a dry run stores no change
         return None
 
     def _granted(

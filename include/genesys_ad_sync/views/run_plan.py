@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -12,6 +12,7 @@ from genesys_ad_sync.journal.listings import Answered
 from genesys_ad_sync.model import GroupResult, Row, RunRecord
 from genesys_ad_sync.report.remedies import Answer, remedy
 from genesys_ad_sync.run.facts import NOTES
+from genesys_ad_sync.views.claims import as_far_as_named
 from genesys_ad_sync.views.history import History
 from genesys_ad_sync.views.runs import ListedRun
 
@@ -71,14 +72,15 @@ def run_plan(
     now: datetime,
     limit: int,
     piece: Piece | None = None,
+    named: Collection[str] | None = None,
 ) -> RunPlan:
     """Return a piece of the last attempt of a run.
 
-    ``piece`` None: the first rows, whatever they are.
+    ``piece`` None: the first rows, whatever they are. ``named``: the sync definitions that may be named; default: all.
     """
     piece = piece or Piece()
     rows = journal.listings.rows(run, status=piece.status, group=piece.group, after=piece.after, limit=limit + 1)
-    shown = rows[:limit]
+    shown = [as_far_as_named(row, named) for row in rows[:limit]]
     [listed] = history.listed(journal, [run], now)
     notes = NOTES.adapter.validate_python(journal.facts.get(run, NOTES.key, default=NOTES.default))
     results = journal.listings.results(run, {row.genesys_group_id for row in shown if row.genesys_group_id})

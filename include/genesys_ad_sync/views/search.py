@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -11,7 +10,8 @@ from genesys_ad_sync.journal.lookup_answers import FoundUser, NamedPair
 from genesys_ad_sync.model import Guid
 from genesys_ad_sync.names import dn_key, normal_name
 
-_ASCII_PART = re.compile(r"[a-z0-9@._-]+")
+_NOTHING = "\x00"
+"""No name has this character, and PostgreSQL refuses a text with it."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ def find_people(
     :param definitions: only what these sync definitions know; default: all.
     :param limit: how many accounts are looked at, at most; default: all.
     """
-    who = who.strip()
-    if not who:
+    wanted, who = _folded(who), who.strip()
+    if not wanted or _NOTHING in wanted:
         return []
     known = journal.lookups.definitions() if definitions is None else list(definitions)
     accounts = journal.lookups.users({_as_guid(who)} | journal.lookups.accounts_of(who, known), known)
     if accounts:
         return _people(accounts)
-    users = _with_text(journal, _folded(who), known, limit)
-    equal = [user for user in users if _folded(who) in _texts(user)]
+    users = journal.searches.users(wanted, known, lambda user: _has(user, wanted), limit)
+    equal = [user for user in users if wanted in _texts(user)]
     if equal or users:
         return _people(equal or users)
     return _members_by_hand(journal, who, known)
@@ -66,12 +66,13 @@ def find_groups(journal: Journal, which: str, definitions: Collection[str] | Non
     contains it. ``definitions``: only groups of these sync definitions; default: of all.
     """
     wanted, which = _folded(which), which.strip()
-    if not wanted:
+    if not wanted or _NOTHING in wanted:
         return []
-    pairs = journal.lookups.group_names(definitions)
+    pairs = journal.searches.pairs(wanted, which, definitions)
     named = [pair for pair in pairs if which == pair.genesys_group_id or wanted == _folded(pair.genesys_group_name)]
     if not named:
-        named = _fed_by(journal, pairs, which)
+        known = journal.lookups.definitions() if definitions is None else definitions
+        named = [pair for name in known for pair in _fed_by(journal, name, which)]
     if not named:
         named = [pair for pair in pairs if wanted in _folded(pair.genesys_group_name)]
     return _groups(named)
@@ -87,24 +88,6 @@ def _folded(text: str) -> str:
 
 def _as_guid(text: str) -> Guid:
     return text.strip("{}").lower()
-
-
-def _with_text(journal: Journal, wanted: str, known: Collection[str], limit: int | None) -> list[FoundUser]:
-    """Return the accounts with that text in their name or a value.
-
-    The database compares ASCII only: the whole text, or else each such part of it (many accounts have the first word
-    of a name). Where that finds nobody, all are compared.
-    """
-    parts = _ASCII_PART.findall(wanted)
-    exact = parts == [wanted]  # else the database may find too few by the whole text
-    found: list[FoundUser] = []
-    if wanted.isascii():
-        found = [user for user in journal.lookups.users_with([wanted], known, limit) if _has(user, wanted)]
-    if not found and not exact and parts:
-        found = [user for user in journal.lookups.users_with(parts, known) if _has(user, wanted)]
-    if not found and not exact:
-        found = [user for user in journal.lookups.users_with((), known) if _has(user, wanted)]
-    return found[:limit]
 
 
 def _texts(user: FoundUser) -> tuple[str, ...]:
@@ -135,8 +118,8 @@ def _members_by_hand(journal: Journal, who: str, definitions: Collection[str]) -
     wanted = _folded(who)
     found: dict[str, PersonHit] = {}
     for definition in definitions:
-        last = journal.of(definition).lookups.last_results()
-        for result in last[1] if last else ():
+        last = journal.of(definition).lookups.last_full_run()
+        for result in journal.searches.results(last[0], wanted) if last else ():
             for user_id in result.manual_member_ids or ():
                 name = result.manual_member_names.get(user_id)
                 if user_id == who or (name and wanted in _folded(name)):
@@ -144,25 +127,20 @@ def _members_by_hand(journal: Journal, who: str, definitions: Collection[str]) -
     return sorted(found.values(), key=lambda hit: (hit.name or "", hit.genesys_user_id or ""))
 
 
-def _fed_by(journal: Journal, pairs: Iterable[NamedPair], which: str) -> list[NamedPair]:
-    """Return the pairs of the AD group that is meant."""
-    fed = []
-    sources: dict[str, list[NamedPair]] = {}
-    for pair in pairs:
-        sources.setdefault(pair.definition, []).append(pair)
-    for definition, its_pairs in sources.items():
-        views = journal.of(definition).views
-        meant = {names[0] for names in journal.lookups.directory_names(definition) if _is_meant(names, which)}
-        feeding = meant | views.groups_above(meant) if meant else set()
-        fed += [pair for pair in its_pairs if pair.group_guid in feeding]
-    return fed
-
-
-def _is_meant(names: tuple[Guid, str, str, str | None], which: str) -> bool:
-    guid, dn, name, sam_account_name = names
-    if guid == _as_guid(which) or ("=" in which and dn_key(which) == dn_key(dn)):
-        return True
-    return _folded(which) in {_folded(name), _folded(sam_account_name or "")}
+def _fed_by(journal: Journal, definition: str, which: str) -> list[NamedPair]:
+    """Return the pairs of the AD group that is meant, in one definition."""
+    wanted, guid = _folded(which), _as_guid(which)
+    key = dn_key(which) if "=" in which else None
+    groups = journal.searches.directory_groups(definition, None if key else wanted, guid)
+    meant = {
+        known
+        for known, dn, name, login in groups
+        if known == guid or wanted in {_folded(name), _folded(login or "")} or (key and key == dn_key(dn))
+    }
+    if not meant:
+        return []
+    feeding = meant | journal.of(definition).views.groups_above(meant)
+    return journal.searches.pairs_from(definition, feeding)
 
 
 def _groups(pairs: Iterable[NamedPair]) -> list[GroupHit]:

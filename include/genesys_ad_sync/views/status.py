@@ -90,8 +90,10 @@ def status_of(
     definition: SyncDefinition | None,
     now: datetime,
     silent_after: timedelta | None = None,
+    *,
+    with_waits: bool = True,
 ) -> DefinitionStatus:
-    """Return how one sync definition does."""
+    """Return how one sync definition does. ``with_waits``: False leaves out what waits."""
     mine = journal.of(name)
     cursor = mine.views.cursor()
     return DefinitionStatus(
@@ -105,11 +107,10 @@ def status_of(
             _dag_status(journal, dag_id, definition, now, (silent_after, usual), cursor.began_at if cursor else None)
             for dag_id, usual in _dags(journal, name, definition).items()
         ),
-        tuple(_as_waiting(waiting) for waiting in journal.lookups.waiting(name)),
+        tuple(_as_waiting(waiting) for waiting in journal.lookups.waiting(name)) if with_waits else (),
         tuple(
             OpenQuestion(str(run), asked_at, until, count)
-            for of, run, asked_at, until, count in journal.lookups.open_questions(now)
-            if of == name
+            for _, run, asked_at, until, count in journal.lookups.open_questions(now, name)
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,12 +11,12 @@ from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.journal.listings import LeftBehind, WaitingChange
 from genesys_ad_sync.journal.lookup_answers import StoredPair
 from genesys_ad_sync.model import DirectoryUser, Guid, Reason, Refusal, Row, RowKey
-from genesys_ad_sync.report.remedies import Answer, remedy
 from genesys_ad_sync.report.wording import READING_ORDER, reason_words
+from genesys_ad_sync.views.claims import Claims
 from genesys_ad_sync.views.named import NamedGroup, named_groups
 
 MOST = 100
-"""Entries of a list of other things than changes: links, refusals, pairs."""
+"""Entries of a list of other things than changes: links, refusals, pairs. One more says that there are more."""
 
 _PLACE = {status.value: place for place, status in enumerate(READING_ORDER)}
 _NOT_TRIED = "No live run has acted on it yet."
@@ -101,22 +101,33 @@ def causes(journal: Journal, name: str, *, new_since: datetime) -> list[Cause]:
     return sorted(found, key=lambda cause: (not cause.new, _PLACE.get(cause.status, len(_PLACE)), cause.since))
 
 
-def items(journal: Journal, name: str, status: str, reason: str | None, *, after: int = 0, limit: int) -> list[Item]:
+def items(
+    journal: Journal,
+    name: str,
+    status: str,
+    reason: str | None,
+    *,
+    after: int = 0,
+    limit: int,
+    named: Collection[str] | None = None,
+) -> list[Item]:
     """Return changes of a definition that wait for one cause, the oldest first.
 
     :param status: of the `Cause`.
     :param after: `Item.id` of the last one of the piece before.
+    :param named: the sync definitions that may be named; default: all.
     """
     stored = None if status == "new" else status
     changes = journal.listings.waiting_changes(name, stored, reason or None, after=after, limit=limit)
     mine = journal.of(name)
-    pairs = _pairs(journal, name)
+    pairs = _pairs(journal, name, {change.group_guid for change in changes})
     keys = {change.id: _key(change, pairs.get(change.group_guid)) for change in changes}
     rows = mine.lookups.newest_rows(
         {str(key) for key in keys.values()}, [change.last_run for change in changes if change.last_run]
     )
     people = mine.views.users({change.user_guid for change in changes if change.user_guid})
     groups = mine.views.groups({change.group_guid for change in changes})
+    claims = Claims(name, mine.lookups.claims_on({pair.genesys_group_id for pair in pairs.values()}), named)
     return [
         _item(
             change,
@@ -124,14 +135,15 @@ def items(journal: Journal, name: str, status: str, reason: str | None, *, after
             people.get(change.user_guid or ""),
             named_groups(groups, [change.group_guid])[0],
             pairs.get(change.group_guid),
+            claims,
         )
         for change in changes
     ]
 
 
 def contradicted_links(journal: Journal, name: str) -> list[ContradictedLink]:
-    """Return links of a definition that the rules contradict, the oldest first; at most `MOST`."""
-    found = journal.listings.contradicted(name, limit=MOST)
+    """Return links of a definition that the rules contradict, the oldest first; at most one more than `MOST`."""
+    found = journal.listings.contradicted(name, limit=MOST + 1)
     people = journal.of(name).views.users({guid for guid, *_ in found})
     return [
         ContradictedLink(
@@ -142,26 +154,26 @@ def contradicted_links(journal: Journal, name: str) -> list[ContradictedLink]:
 
 
 def refusals(journal: Journal, name: str) -> list[Refusal]:
-    """Return the groups and the client that Genesys Cloud refuses; at most `MOST`."""
-    whole = [one for one in journal.of(name).refusals.all() if not one.person and not one.lifted]
-    return sorted(whole, key=lambda one: (one.kind.value, one.genesys_group_id))[:MOST]
+    """Return the groups and the client that Genesys Cloud refuses; at most one more than `MOST`."""
+    return journal.of(name).refusals.not_of_people(MOST + 1)
 
 
 def left_behind(journal: Journal, name: str) -> list[LeftBehind]:
     """Return pairs that no rule makes any more.
 
-    AD still owns memberships through them. At most `MOST`.
+    AD still owns memberships through them. At most one more than `MOST`.
     """
-    return journal.listings.left_behind(name, limit=MOST)
+    return journal.listings.left_behind(name, limit=MOST + 1)
 
 
-def group_names(journal: Journal, name: str) -> dict[str, str]:
-    """Return the names of the Genesys groups that a definition feeds, or fed, by id."""
-    return {pair.genesys_group_id: pair.genesys_group_name for pair in _pairs(journal, name).values()}
+def group_names(journal: Journal, name: str, genesys_group_ids: Collection[str]) -> dict[str, str]:
+    """Return the names of these Genesys groups that a definition feeds, or fed, by id."""
+    pairs = sorted(journal.lookups.pairs_of(name, genesys_group_ids), key=lambda pair: pair.active)
+    return {pair.genesys_group_id: pair.genesys_group_name for pair in pairs}
 
 
-def _pairs(journal: Journal, name: str) -> dict[Guid, StoredPair]:
-    mine = [pair for pair in journal.lookups.all_pairs() if pair.definition == name]
+def _pairs(journal: Journal, name: str, group_guids: Collection[Guid]) -> dict[Guid, StoredPair]:
+    mine = journal.lookups.pairs_from(name, group_guids)
     return {pair.group_guid: pair for pair in sorted(mine, key=lambda pair: pair.active)}  # an active one counts
 
 
@@ -171,8 +183,14 @@ def _key(change: WaitingChange, pair: StoredPair | None) -> RowKey:
 
 
 def _item(
-    change: WaitingChange, row: Row | None, person: DirectoryUser | None, source: NamedGroup, pair: StoredPair | None
+    change: WaitingChange,
+    row: Row | None,
+    person: DirectoryUser | None,
+    source: NamedGroup,
+    pair: StoredPair | None,
+    claims: Claims,
 ) -> Item:
+    row = claims.present(row) if row else None
     return Item(
         change.id,
         change.action.value,
@@ -184,7 +202,7 @@ def _item(
         pair.genesys_group_name if pair else None,
         change.since,
         row.error if row else None,
-        remedy(row, Answer.LATER) if row else None,
+        claims.remedy(row) if row else None,
         _params(row) if row else None,
         str(change.last_run[0]) if change.last_run else None,
     )

@@ -98,13 +98,14 @@ def group(*, which: str, members: int, as_json: bool) -> None:
         now, answers = datetime.now(timezone.utc), []
         if same:
             definitions = known_definitions()
-            answers = [explain_group(journal, hit, definitions, now=now) for hit in hits]
+            most = None if as_json else max(0, members)
+            answers = [explain_group(journal, hit, definitions, now=now, most=most) for hit in hits]
     if as_json:
         print_json({"hits": [asdict(hit) for hit in hits], "answers": [asdict(answer) for answer in answers]})
     elif not same:
         _list_groups(hits)
     for answer in () if as_json else answers:
-        explain_text.print_group(answer, members)
+        explain_text.print_group(answer)
 
 
 def _list_people(hits: Sequence[PersonHit]) -> None:

@@ -35,7 +35,7 @@ def print_person(answer: PersonAnswer) -> None:
         _say(f"{answer.other_groups:,} other mapped groups: not wanted by AD, never changed, not owned.")
 
 
-def print_group(answer: GroupAnswer, most_members: int) -> None:
+def print_group(answer: GroupAnswer) -> None:
     """Print what one sync definition knows of a Genesys group."""
     _say(f"{answer.genesys_group_name} ({answer.genesys_group_id})")
     _say(f"  Sync definition {answer.definition}, {_as_of(answer.as_of)}")
@@ -58,17 +58,16 @@ def print_group(answer: GroupAnswer, most_members: int) -> None:
     )
     counts = ", ".join(f"{count:,} {_ORIGIN_WORDS[origin]}" for origin, count in answer.by_origin.items() if count)
     _say(f"Members: {counts or 'none'}")
-    shown = answer.members[: max(0, most_members)]
     print_table(
         ("person", "mail", "Genesys user", "origin", "through"),
         [
             (one.name, one.mail, one.genesys_user_id, _ORIGIN_WORDS[one.origin], _path(one.path) if one.path else None)
-            for one in shown
+            for one in answer.members
         ],
         empty="",
     )
-    if len(answer.members) > len(shown):
-        _say(f"… and {len(answer.members) - len(shown):,} more: --members N, or --json")
+    if left_out := sum(answer.by_origin.values()) - len(answer.members):
+        _say(f"… and {left_out:,} more: --members N, or --json")
 
 
 _ORIGIN_WORDS = {

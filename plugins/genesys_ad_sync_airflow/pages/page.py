@@ -56,13 +56,16 @@ class Page:
         """
         return {name: one for name, one in self.sources.definitions().items() if self.viewer.may("see", one.dag_id)}
 
+    @cached_property
+    def _known(self) -> set[str]:
+        return {*self.journal.lookups.definitions(), *self.definitions}
+
     def names(self, right: Right = "see") -> list[str]:
         """Return the sync definitions on whose DAG the viewer has a right, sorted.
 
         All lists go by these.
         """
-        known = {*self.journal.lookups.definitions(), *self.definitions}
-        return sorted(name for name in known if self.viewer.may(right, dag_id_of(name)))
+        return sorted(name for name in self._known if self.viewer.may(right, dag_id_of(name)))
 
     def dag_ids(self, right: Right = "see") -> list[str]:
         """Return the DAGs of all definitions on which the viewer has a right.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, String, Table, false
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, String, Table, false, text
 
 from genesys_ad_sync.journal.tables.columns import Number, UtcDateTime, json_column, metadata
 
@@ -112,6 +112,13 @@ link = Table(
     Column("contradicted_since", UtcDateTime),
     Column("others", JSON(none_as_null=True)),
     Index("journal_link_by_genesys_user", "definition", "genesys_user_id"),
+    Index(
+        "journal_link_contradicted",
+        "definition",
+        "contradicted_since",
+        sqlite_where=text("contradicted_since IS NOT NULL"),
+        postgresql_where=text("contradicted_since IS NOT NULL"),
+    ),
 )
 
 # Who an AD user was in Genesys Cloud, until the link moved: `deleted` because Genesys showed that user as deleted,
@@ -172,6 +179,7 @@ question = Table(
     Column("last_change", Number),
     Column("account_ended", Boolean),
     Index("journal_question_by_definition", "definition", "closed_at"),
+    Index("journal_question_by_subject", "definition", "subject"),
     sqlite_autoincrement=True,
 )
 

@@ -116,6 +116,7 @@ run = Table(
     Index("journal_run_by_definition", "definition", "poll"),
     Index("journal_run_by_end", "definition", "finished_at"),
     Index("journal_run_by_start", "definition", "started_at"),
+    Index("journal_run_by_dag", "dag_id", "id"),
     sqlite_autoincrement=True,
 )
 

@@ -41,6 +41,7 @@ def group(
         found=found,
         group=found.answer,
         names=names,
+        seen=page.names(),
         dag_id=dag_id_of(definition),
         chosen=chosen,
         earlier=page.links.page("group", **chosen, number=found.page - 1) if found.page > 1 else None,

@@ -21,7 +21,9 @@ def person(page: PageDep, guid: str = "", user: str = "") -> HTMLResponse:
     if not names:
         raise HTTPException(403, "Your Airflow account may not read the runs of a DAG, and so no names of people.")
     answers = (
-        explain_person(page.journal, guid.strip("{}").lower(), page.definitions, now=page.now, only=names)
+        explain_person(
+            page.journal, guid.strip("{}").lower(), page.definitions, now=page.now, only=names, named=page.names()
+        )
         if guid
         else explain_genesys_user(page.journal, user, only=names)
     )
@@ -29,4 +31,4 @@ def person(page: PageDep, guid: str = "", user: str = "") -> HTMLResponse:
         raise not_found("No sync whose runs you may read knows this person.")
     account = next((answer.account for answer in answers if answer.account), None)
     title = account.name if account else f"Genesys user {user}"
-    return page.render("person.html.j2", title=title, answers=answers, account=account)
+    return page.render("person.html.j2", title=title, answers=answers, account=account, seen=page.names())

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, Response
 from genesys_ad_sync.model import RunKey, RunRecord, Status
 from genesys_ad_sync.report.csv_table import render_csv
 from genesys_ad_sync.report.page import render_page
+from genesys_ad_sync.views.claims import hide_in_report
 from genesys_ad_sync.views.run_plan import Piece, run_plan
 from genesys_ad_sync_airflow.pages.page import Page, PageDep, not_found
 from genesys_ad_sync_airflow.pages.safety import FRAMES, POLICY_HEADER
@@ -57,6 +58,7 @@ def run(
         now=page.now,
         limit=SHOWN,
         piece=Piece(wanted, group or None, after),
+        named=page.names(),
     )
     here = {"dag_id": dag_id, "run_id": run_id}
     return page.render(
@@ -109,4 +111,4 @@ def _report(page: Page, dag_id: str, run_id: str) -> dict[str, Any]:
     document = page.sources.reports(definition).read(dag_id, run_id)
     if document is None:
         raise not_found("There is no report file: the run has not ended, or the API server does not see the file.")
-    return document
+    return hide_in_report(document, page.names())

@@ -8,9 +8,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from genesys_ad_sync.journal.listings import MOST_COUNTED
 from genesys_ad_sync.settings import dag_id_of
 from genesys_ad_sync.views.overview import NEW
-from genesys_ad_sync.views.todo import Item, causes, contradicted_links, group_names, items, left_behind, refusals
+from genesys_ad_sync.views.todo import MOST, Item, causes, contradicted_links, group_names, items, left_behind, refusals
 from genesys_ad_sync_airflow.pages.page import Page, PageDep
 
 router = APIRouter()
@@ -36,7 +37,7 @@ def cause(page: PageDep, definition: str, status: str, reason: str = "", after: 
     ``after``: id of the last change of the piece before.
     """
     page.must("names", definition)
-    found = items(page.journal, definition, status, reason, after=after, limit=SHOWN + 1)
+    found = items(page.journal, definition, status, reason, after=after, limit=SHOWN + 1, named=page.names())
     shown = found[:SHOWN]
     here = {"definition": definition, "status": status, "reason": reason}
     return page.render(
@@ -54,16 +55,19 @@ def cause(page: PageDep, definition: str, status: str, reason: str = "", after: 
 
 def _of(page: Page, name: str) -> dict[str, object]:
     found = causes(page.journal, name, new_since=page.now - NEW)
+    refused = refusals(page.journal, name)
     return {
         "name": name,
         "dag_id": dag_id_of(name),
         "causes": [(cause, _first(page, name, cause.status, cause.reason)) for cause in found],
         "contradicted": contradicted_links(page.journal, name),
-        "refusals": refusals(page.journal, name),
+        "refusals": refused,
         "left_behind": left_behind(page.journal, name),
-        "group_names": group_names(page.journal, name),
+        "group_names": group_names(page.journal, name, {one.genesys_group_id for one in refused}),
+        "most": MOST,
+        "most_counted": MOST_COUNTED,
     }
 
 
 def _first(page: Page, name: str, status: str, reason: str | None) -> list[Item]:
-    return items(page.journal, name, status, reason, limit=FIRST)
+    return items(page.journal, name, status, reason, limit=FIRST, named=page.names())

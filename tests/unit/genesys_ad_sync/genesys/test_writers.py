@@ -250,19 +250,18 @@ def test_what_makes_going_on_useless_ends_it_and_what_may_have_happened_is_told(
     assert len(client.called) == 1
 
 
-def test_a_refusal_after_a_repetition_is_not_taken_for_a_failure() -> None:
+@pytest.mark.parametrize("maybe_done", [True, False])
+def test_a_refusal_after_a_repetition_is_not_taken_for_a_failure(*, maybe_done: bool) -> None:
     """Where Genesys refuses to add a member twice, the repetition of what was carried out is refused."""
 
-    for maybe_done in (True, False):
+    def refuse(_: Called) -> Any:
+        error = BadRequest("is a member already", status=400)
+        error.maybe_done = maybe_done and len(client.called) == 1  # then come the halves
+        raise error
 
-        def refuse(_: Called) -> Any:
-            error = BadRequest("is a member already", status=400)
-            error.maybe_done = maybe_done and len(client.called) == 1  # then come the halves
-            raise error
-
-        client = FakeGenesysClient(refuse)
-        results = list(ScimPatchWriter(client).apply("g1", ids(1, 2), [], lambda: None))
-        assert [(r.ok, r.ambiguous) for r in results] == [(False, maybe_done)] * 2
+    client = FakeGenesysClient(refuse)
+    results = list(ScimPatchWriter(client).apply("g1", ids(1, 2), [], lambda: None))
+    assert [(r.ok, r.ambiguous) for r in results] == [(False, maybe_done)] * 2
 
 
 @pytest.mark.parametrize("refusal", [{"code": "tooMany", "status": 400}, {"status": 413}])

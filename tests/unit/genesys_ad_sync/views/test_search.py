@@ -3,12 +3,16 @@
 # ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pytest
 
-from genesys_ad_sync.journal import Journal
+from genesys_ad_sync.journal import Journal, searches
+from genesys_ad_sync.journal.lookup_answers import FoundUser
+from genesys_ad_sync.journal.searches import BECOME
 from genesys_ad_sync.model import FormerLink, Link
+from genesys_ad_sync.names import normal_name
 from genesys_ad_sync.views.search import find_groups, find_people
 from tests.support.journal import T0, journal, journal_url  # noqa: F401 (fixtures)
 from tests.support.view_examples import looked_at, map_groups, poll
@@ -20,6 +24,8 @@ PEOPLE = {
     "g-dan": {"name": "100%_dan"},
     "g-dot": {"name": "100 odan"},
     "g-eve": {"name": "Ann Mülleritz"},
+    "g-fay": {"name": "Fay  von\u00a0Groß", "attributes": {"title": 'Head "of" \\ Größe'}},
+    "g-gil": {"name": "Gil \u212aay", "sam_account_name": None},
 }
 
 
@@ -48,6 +54,17 @@ def people(journal: Journal) -> Journal:
         ("100%", ["g-dan"]),
         ("%_dan", ["g-dan"]),
         ("_", ["g-dan"]),
+        ("groß", ["g-fay"]),
+        ("GROSS", ["g-fay"]),  # no login says it in ASCII
+        ("fay von gross", ["g-fay"]),  # two spaces, and one that is not ASCII
+        ('"OF" \\', ["g-fay"]),  # JSON writes both with a backslash
+        ("größe", ["g-fay"]),
+        ("kay", ["g-gil"]),  # the Kelvin sign
+        ("employeenumber", []),  # the name of a value is none
+        ("title", []),
+        ("xß", []),
+        ("nobody at all", []),
+        ("a\x00", []),
         ("nobody", []),
         ("", []),
         ("  ", []),
@@ -97,9 +114,46 @@ def test_a_nested_group_means_what_contains_it(people: Journal) -> None:
         assert [hit.genesys_group_id for hit in find_groups(people, which)] == ["G-voice"]
 
 
-def test_the_database_narrows_by_every_word_of_a_name(people: Journal) -> None:
-    """Every second account has the same first word: none but the one that is meant is compared in Python."""
-    known = people.lookups.definitions()
-    assert {user.guid for user in people.lookups.users_with(["ann"], known)} >= {"g-ann", "g-eve"}
-    assert [user.guid for user in people.lookups.users_with(["ann", "ritz"], known)] == ["g-eve"]
-    assert len(people.lookups.users_with((), known)) == len(PEOPLE)
+def test_few_accounts_are_compared_in_python(people: Journal) -> None:
+    """The database leaves out what cannot have the text, also where it has a space or an umlaut."""
+
+    def compared(text: str) -> set[str]:
+        seen: list[FoundUser] = []
+        people.searches.users(text, ["default"], lambda user: bool(seen.append(user)))
+        return {user.guid for user in seen} - {"g-bob", "g-fay", "g-gil"}  # their characters may stand for ASCII
+
+    assert compared("ann m") == {"g-ann", "g-eve"}
+    assert compared("mülleritz") == {"g-eve"}
+    for text in ("nobody at all", "müllermann", "mail"):
+        assert compared(text) == set()
+
+
+def test_of_more_than_are_looked_at_the_one_of_that_name_comes_first(journal: Journal) -> None:
+    names = {f"g-{number:02}": {"name": f"Ann {number}"} for number in range(20)} | {"g-zz": {"name": "ann"}}
+    poll(journal, {"voice": " ".join(names)}, **names)
+    assert [hit.guid for hit in find_people(journal, "ANN", limit=5)] == ["g-zz"]
+    assert len(find_people(journal, "ann ", limit=5)) == 1
+    assert len(find_people(journal, "nn", limit=5)) == 5
+
+
+def test_no_other_character_becomes_one_of_ascii() -> None:
+    """What is not in `BECOME` cannot stand for a letter or a space of the text."""
+    become: dict[str, set[str]] = {}
+    for code in (*range(0x20), *range(0x80, 0xD800), *range(0xE000, 0x20000)):
+        form = normal_name(f"ä{chr(code)}ä").casefold()[1:-1]
+        for letter in set(re.findall("[ -~]", form)) - {chr(code)}:
+            become.setdefault(letter, set()).add(chr(code))
+    known = {letter: f"[{characters}]" for letter, characters in BECOME.items()}
+    assert become.keys() <= known.keys()
+    for letter, characters in become.items():
+        assert all(re.match(known[letter], character) for character in characters), letter
+
+
+def test_a_letter_comes_from_one_that_is_looked_for() -> None:
+    """A name whose form to compare has a letter has one of `_sources`, or the search would pass over it."""
+    looked_for = {chr(code): f"[{searches._sources(chr(code))}]" for code in range(0x80, 0x260)}
+    for code in (*range(0x80, 0xD800), *range(0xE000, 0x20000)):
+        for raw in (chr(code), unicodedata.normalize("NFD", chr(code))):
+            form = normal_name(f"q{raw}q").casefold()[1:-1]
+            for letter in set(form) & looked_for.keys():
+                assert re.search(looked_for[letter], raw), (letter, raw)

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from genesys_ad_sync.journal import Journal
+from genesys_ad_sync.journal import Journal, listings
 from genesys_ad_sync.model import GroupPair, Link, Refusal, RefusalKind, Rival, RunKey
+from genesys_ad_sync.views.claims import CLAIM_ENDED
 from genesys_ad_sync.views.todo import causes, contradicted_links, items, left_behind, refusals
 from tests.support.journal import DEFINITION, T0, journal, journal_url  # noqa: F401 (fixtures)
 from tests.support.view_examples import Action, Reason, Status, change, grant, map_groups, poll, run_with
@@ -105,3 +106,44 @@ def test_what_a_changed_mapping_left_behind_is_listed(journal: Journal) -> None:
     journal.of(DEFINITION).pairs.replace([GroupPair("sales", "G-sales", "Sales", 0)], T0 + seen(9))
     [pair] = left_behind(journal, DEFINITION)
     assert (pair.genesys_group_name, pair.grants, pair.until) == ("Support", 2, T0 + seen(9))
+
+
+def test_left_behind_memberships_are_counted_up_to_a_number(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    poll(journal, {"support": "ada bob cyd", "sales": "dan", "voice": "eve"})
+    map_groups(journal, "support", "sales", "voice")
+    grant(journal, "support", "ada", "bob", "cyd")
+    grant(journal, "sales", "dan")
+    journal.of(DEFINITION).pairs.replace([GroupPair("voice", "G-voice", "Voice", 0)], T0 + seen(9))
+    monkeypatch.setattr(listings, "MOST_COUNTED", 1)
+    assert [(pair.genesys_group_name, pair.grants) for pair in left_behind(journal, DEFINITION)] == [
+        ("Sales", 1),
+        ("Support", 2),  # more than one
+    ]
+
+
+def test_a_change_is_held_by_the_definition_that_feeds_the_group_now(journal: Journal) -> None:
+    poll(journal, {"support": "ada"})
+    map_groups(journal, "support")
+    about = {"definition": "former"}
+    run_with(
+        journal, "r1", change("support", "ada"), Status.HELD, reason=Reason.CLAIMED_BY, error="as it was", about=about
+    )
+
+    def shown(**more: object) -> tuple[str | None, str | None]:
+        [item] = items(journal, DEFINITION, "held", "claimed_by", limit=10, **more)  # type: ignore[arg-type]
+        return item.error, item.remedy
+
+    assert shown() == (None, CLAIM_ENDED)
+    journal.of("sales").claims.take("https://api", ["G-support"], T0)
+    error, remedy = shown()
+    assert error == "the sync definition 'sales' already feeds this Genesys group"
+    assert remedy
+    assert "this one or the definition sales" in remedy
+    assert shown(named=["sales"]) == (error, remedy)
+    error, remedy = shown(named=[DEFINITION])
+    assert error == "another sync definition already feeds this Genesys group"
+    assert remedy
+    assert "this one or the other definition" in remedy
+    journal.of("sales").claims.release("https://api", ["G-support"])
+    journal.of(DEFINITION).claims.take("https://api", ["G-support"], T0)
+    assert shown() == (None, CLAIM_ENDED)

@@ -12,8 +12,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from genesys_ad_sync.journal import Journal
-from genesys_ad_sync.model import Refusal, RefusalKind, Rival, RunKey
+from genesys_ad_sync.model import Link, Refusal, RefusalKind, Rival, RunKey
 from genesys_ad_sync.report.store import ReportStore
+from genesys_ad_sync.views import todo
+from genesys_ad_sync_airflow.pages import routes
 from genesys_ad_sync_airflow.pages.routes import runs
 from tests.support.journal import DEFINITION, T0, begin, journal, journal_url, minutes  # noqa: F401 (fixtures)
 from tests.support.pages import DAG, OTHER, pages, people  # noqa: F401 (fixtures)
@@ -167,3 +169,18 @@ def test_an_empty_journal_has_pages_too(pages: Browse, journal: Journal) -> None
     assert "has not read Active Directory yet" in pages("lead").get("/").text
     assert "No run matches" in pages("lead").get("/runs").text
     assert "Nothing to do" in pages("lead").get("/todo").text
+
+
+def test_a_list_that_is_cut_says_so(pages: Browse, world: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    contradicted = {"contradicted_since": T0, "others": ()}
+    world.of(DEFINITION).links.save([Link(who, f"U-{who}", "mail=email", T0, **contradicted) for who in ("ada", "bob")])
+    met = [Refusal(RefusalKind.GROUP, Reason.REFUSED_GROUP, f"G-{number}", action=Action.ADD) for number in (1, 2)]
+    world.of(DEFINITION).refusals.record(met, RunKey("dag", "r1"), T0)
+    more = "The first 1 are listed; there are more."
+    assert more not in text_of(pages("lead").get("/todo"))
+    for module in (todo, routes.todo):
+        monkeypatch.setattr(module, "MOST", 1)
+    shown = text_of(pages("lead").get("/todo"))
+    assert shown.count(more) == 2
+    assert "U-ada" in shown
+    assert "U-bob" not in shown.partition("Links that the rules contradict")[2].partition("Groups and clients")[0]

@@ -10,9 +10,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from genesys_ad_sync.journal import Journal
+from genesys_ad_sync.planning.verdicts import claim_error
+from genesys_ad_sync.views.claims import hide_in_report
 from genesys_ad_sync_airflow.pages.routes import search
-from tests.support.journal import journal, journal_url  # noqa: F401 (fixtures)
-from tests.support.pages import pages, people  # noqa: F401 (fixtures)
+from tests.support.journal import T0, journal, journal_url  # noqa: F401 (fixtures)
+from tests.support.pages import DAG, NAMES, PEOPLE, SEE, pages, people  # noqa: F401 (fixtures)
 from tests.support.view_examples import (
     Action,
     Reason,
@@ -150,3 +152,46 @@ def test_a_removal_is_in_the_history(company: Journal, pages: Browse) -> None:
     run_with(company, "r2", change("voice", "dan", Action.REMOVE), Status.SUCCESS)
     found = text_of(pages("lead").get("/group", params={"definition": "default", "id": "G-voice"}).text)
     assert "\u2212 remove" in found
+
+
+def test_the_sync_that_feeds_a_group_is_named_to_those_who_may_read_its_dag(
+    company: Journal, pages: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.of("other").claims.take("https://api", ["G-voice"], T0)
+    about = {"definition": "other"}
+    run_with(
+        company,
+        "r2",
+        change("voice", "cid", Action.REMOVE),
+        Status.HELD,
+        dag_id=DAG,
+        reason=Reason.CLAIMED_BY,
+        error=claim_error("other"),
+        about=about,
+    )
+    monkeypatch.setitem(PEOPLE, "mine", {DAG: {SEE, NAMES}})
+    addresses = {
+        "/group": {"definition": "default", "id": "G-voice"},
+        "/person": {"guid": "cid"},
+        "/run": {"dag_id": DAG, "run_id": "r2"},
+        "/todo": {},
+        "/todo/cause": {"definition": "default", "status": "held", "reason": "claimed_by"},
+    }
+    for path, query in addresses.items():
+        named, hidden = (text_of(pages(name).get(path, params=query).text) for name in ("lead", "mine"))
+        assert re.search(r"the (sync|definition) other\b|sync definition .other. ", named), path
+        assert re.search(r"[Aa]nother sync", hidden), path
+        assert not re.search(r"\bother\b(?! definition)", hidden.replace("other mapped group", "")), path
+
+
+def test_a_report_names_no_sync_that_the_viewer_may_not_see() -> None:
+    claimed = {"reason": "claimed_by", "action": "add", "status": "held", "genesys_group": {"id": "G", "name": "Voice"}}
+    ours, theirs = (
+        {**claimed, "error": claim_error(name), "remedy": f"this one or the definition {name}."} for name in ("a", "b")
+    )
+    other = {"reason": "inactive", "error": "kept", "remedy": "kept"}
+    shown = hide_in_report({"details": [ours, theirs, other]}, ["a"])["details"]
+    assert shown[0] == ours
+    assert shown[2] == other
+    assert "definition b" not in str(shown[1])
+    assert 'release_claim: ["G"]' in shown[1]["remedy"]
