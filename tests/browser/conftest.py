@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -49,16 +49,23 @@ class Served:
 
     airflow: AirflowStack
     world: World
+    _tokens: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
         return f"{self.airflow.url}/genesys-ad-sync"
 
+    def token(self, user: str) -> str:
+        """Return what proves a login. FAB takes most of a second to check a password."""
+        if user not in self._tokens:
+            self._tokens[user] = self.airflow.login(user)
+        return self._tokens[user]
+
     def log_in(self, browser: Browser, user: str = "admin") -> None:  # noqa: F811  not the fixture
         """Log in as a user, and leave whatever page was open."""
         browser.open(f"{self.airflow.url}/api/v2/version")
         browser.forget_cookies()
-        browser.set_cookie("_token", self.airflow.login(user))
+        browser.set_cookie("_token", self.token(user))
 
     @contextmanager
     def reading(self, journal: Path) -> Iterator[None]:

@@ -29,7 +29,7 @@ ROUTES = [
 
 
 def get(company: Served, user: str, page: str) -> requests.Response:
-    cookies = {"_token": company.airflow.login(user)}
+    cookies = {"_token": company.token(user)}
     return requests.get(f"{company.url}{page}", cookies=cookies, allow_redirects=False, timeout=300)
 
 

@@ -229,5 +229,5 @@ def test_the_page_of_a_run_shows_a_report_that_is_in_a_bucket(
     logged_in.follow("report")
     assert "ivan.imhof@example.com" in logged_in.run("return document.body.innerText")
     keep_picture(logged_in, "report", "light", 1280)
-    answer = requests.get(table, cookies={"_token": served.airflow.login()}, timeout=300)
+    answer = requests.get(table, cookies={"_token": served.token("admin")}, timeout=300)
     assert "ivan.imhof@example.com" in answer.text
