@@ -12,7 +12,7 @@ DAGS, RUNS, READ, EDIT = "DAGs", "DAG Runs", "can_read", "can_edit"
 _ITS_DAG, _ITS_FULL_DAG = f"DAG:{pages_story.DAG}", f"DAG:{pages_story.DAG}_full"
 
 PEOPLE: dict[str, list[tuple[str, str]]] = {
-    "editor": [(READ, DAGS), (EDIT, DAGS), (READ, RUNS)],
+    "editor": [(READ, DAGS), (EDIT, DAGS), (READ, RUNS), (READ, "Plugins")],  # the last: Airflow shows its frame
     "lead": [(READ, DAGS), (READ, RUNS)],
     "counts": [(READ, DAGS)],  # may read the DAGs, but not their runs
     "voice": [(READ, _ITS_DAG), (READ, _ITS_FULL_DAG), (READ, RUNS)],  # of one sync alone
