@@ -34,9 +34,9 @@ def moment(text: str | None) -> datetime | None:
 
 def coded(text: str) -> Markup:
     """Show what a message has between backticks as code, which no line breaks into pieces."""
-    parts = text.split("`")
-    made = (Markup("<code>{}</code>" if place % 2 else "{}").format(one_line(part)) for place, part in enumerate(parts))
-    return Markup("").join(made)
+    plain, code = Markup("{}"), Markup("<code>{}</code>")
+    parts = enumerate(text.split("`"))
+    return Markup("").join((code if place % 2 else plain).format(one_line(part)) for place, part in parts)
 
 
 def lines(text: str) -> Markup:

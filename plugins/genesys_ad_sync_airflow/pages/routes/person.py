@@ -34,6 +34,6 @@ def person(page: PageDep, guid: str = "", user: str = "") -> HTMLResponse:
 
 
 def _name_in_genesys(page: Page, user_id: str, names: list[str]) -> str:
-    """Return the name of a member by hand, as the last run in mode full saw it."""
+    """Return the name of a member by hand, as the last full run saw it."""
     hits = find_people(page.journal, user_id, names, limit=1)
     return next((hit.name for hit in hits if hit.name), f"Genesys user {user_id}")
