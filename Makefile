@@ -5,7 +5,7 @@
 # make test-directory   run the directory tests alone (`make fresh DEBIAN=13 WHAT=test-directory`: with a newer Samba)
 # make test-wheel   install the wheel into fresh environments with the oldest and the newest Airflow, and try it there
 # make test-celery   run the DAG with the Celery executor, and kill and cut off its workers and servers
-# make test-browser  try the pages in Chromium over a real API server (PICTURES=folder keeps pictures of them)
+# make test-browser  try the pages in Chromium over real API servers with the wheel (PICTURES=folder keeps pictures)
 # make levels   run the further levels (the wheel, Celery, Chromium) whose files changed since they were last green
 # make test-all run lint, all tests, both fresh machines and every level
 # make fresh    prove that `make demo` works on a machine where nothing lies about (DEBIAN="12 13", WHAT=test-quick)
@@ -136,12 +136,13 @@ test-celery: install
 
 # axe, which looks for what a screen reader stumbles over, comes from npm where there is one. It is kept nowhere.
 .PHONY: test-browser
-test-browser: test-packages
+test-browser: test-packages wheel
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	if npm install --silent --no-audit --no-fund --prefix "$$folder" axe-core@4 >/dev/null 2>&1; then \
-	  export AXE="$$folder/node_modules/axe-core/axe.min.js"; \
-	else echo "Without axe: npm is not there, or does not reach its registry"; fi && \
-	$(PYTEST) -n 0 -v tests/browser
+	if command -v npm >/dev/null; then \
+	  npm install --silent --no-audit --no-fund --prefix "$$folder" axe-core@4 && \
+	  export AXE="$$folder/node_modules/axe-core/axe.min.js" || exit 1; \
+	else echo "Without axe: there is no npm"; fi && \
+	WHEEL=$$(ls -t $(DIST)/genesys_ad_sync-*.whl | head -n 1) $(PYTEST) -n 0 -v --durations 10 tests/browser
 
 # The further levels, each where its files changed since it was last recorded as green (tests/levels.json).
 .PHONY: levels

@@ -180,6 +180,7 @@ class SyntheticRuns:
         self.seconds: dict[str, float] = {}  # of the last run, by stage
         self.run_type = "scheduled"
         self.groups: tuple[str, ...] = ()  # param `groups`
+        self.scope = "synthetic"  # fingerprint; with a real one, the pages and a preview can read the view
         self.clock_offset = timedelta(0)
         self._number = 0
         os.environ[f"AIRFLOW_CONN_{CONNECTION.upper()}"] = json.dumps(dict(connection))
@@ -202,7 +203,7 @@ class SyntheticRuns:
         return TaskContext(
             definition=self.definition,
             journal=self.journal.of(self.definition.name),
-            key=RunKey(DAG_ID, run_id),
+            key=RunKey(self.definition.dag_id, run_id),
             task_key=task,
             directory=cast("Any", _NobodyElse),
             client=lambda: hook,
@@ -223,7 +224,11 @@ class SyntheticRuns:
         user_names: bool = False,
     ) -> None:
         """Set what Active Directory has, see `directory_view`. The next run finds out."""
-        self._next = directory_view(members, mails, user_names=user_names)
+        self.tell_view(directory_view(members, mails, user_names=user_names))
+
+    def tell_view(self, view: DirectoryView) -> None:
+        """Set what Active Directory has, with names of its own."""
+        self._next = view
 
     def go_on(self, after: int) -> None:
         """Go on after so many runs of another process, the last of which found what was set."""
@@ -234,7 +239,7 @@ class SyntheticRuns:
         journal, name, after = self.journal, self.definition.name, self._next
         now = datetime.now(timezone.utc) + self.clock_offset
         run = journal.runs.begin(
-            RunKey(DAG_ID, run_id),
+            RunKey(self.definition.dag_id, run_id),
             name,
             RunRequest(
                 clear_number=0, run_type=self.run_type, mode=mode, dry_run=False, window=None, groups=self.groups
@@ -262,7 +267,7 @@ class SyntheticRuns:
         poll = journal.of(name).views.advance(
             ViewUpdate(DirectoryView(), DirectoryView()) if idle else update,
             cursor=Cursor("dc1.example.com", group_guid(0), 1, b"cookie", now),
-            scope="synthetic",
+            scope=self.scope,
             expected_poll=stored.poll if stored else None,
         )
         self.view = after

@@ -69,7 +69,8 @@ class AirflowStack:
     """One Airflow with its services.
 
     ``home`` becomes AIRFLOW_HOME. ``connections``: Airflow connection dicts by id, written to Airflow's own database so
-    that a person sees them in the UI.
+    that a person sees them in the UI. ``base_path``: below which Airflow is reached, such as "/airflow". ``scripts``:
+    the folder of the command `airflow`; default: that of this environment.
     """
 
     home: Path
@@ -79,12 +80,14 @@ class AirflowStack:
     log_port: int = field(default_factory=reserve_port)
     password: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     extra_env: Mapping[str, str] = field(default_factory=dict)
+    base_path: str = ""
+    scripts: Path = Path(sys.executable).parent
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, init=False)
     _token: str | None = field(default=None, init=False)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.port}{self.base_path}"
 
     @property
     def env(self) -> dict[str, str]:
@@ -120,8 +123,7 @@ class AirflowStack:
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self.log_port),
             "GENESYS_AD_SYNC_CONFIG_DIR": str(self.config_dir),
-            # console scripts of this environment first
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            "PATH": f"{self.scripts}{os.pathsep}{os.environ.get('PATH', '')}",
             **self.extra_env,
         }
 

@@ -33,19 +33,16 @@ LEVELS: Mapping[str, tuple[str, ...]] = {
         *("sandbox/bucket.py", "sandbox/postgresql.py", "sandbox/redis_server.py", "sandbox/tcp_proxy.py"),
     ),
     "test-browser": (
-        "pyproject.toml",
-        "requirements.lock",
-        "include/genesys_ad_sync/views",
-        "include/genesys_ad_sync/journal/listings.py",
-        "plugins/genesys_ad_sync_airflow/pages",
-        "tests/browser",
+        *("pyproject.toml", "requirements-dev.lock", "include/genesys_ad_sync/views"),
+        *("include/genesys_ad_sync/journal/listings.py", "include/genesys_ad_sync/preview"),
+        *("plugins/genesys_ad_sync_airflow/pages", "plugins/genesys_ad_sync_airflow/report_link.py"),
+        *("plugins/genesys_ad_sync_airflow/journal_connection.py", "tests/browser", "tests/wheel/environments.py"),
+        *("tests/support/browser.py", "tests/support/pages_story.py", "tests/support/pages_world.py"),
     ),
 }
 
 # Levels that are being built: CI leaves one out until it was recorded as green once, and says so.
-UNFINISHED: Mapping[str, str] = {
-    "test-browser": "it was never run over an API server of its own",
-}
+UNFINISHED: Mapping[str, str] = {}
 
 
 def main() -> int:

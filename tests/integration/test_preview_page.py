@@ -118,6 +118,7 @@ def test_a_file_that_differs_elsewhere_needs_a_dry_run(ask: Callable[..., Any], 
     whole = yaml.safe_load(definition.file.read_text())
     whole["genesys"] = {"connection": "another"}
     answer = ask(yaml.safe_dump(whole))
+    assert "<code>genesys-ad-sync plan --config FILE</code>" in answer.text
     assert answer.status_code == 422
     assert "Only a dry run can answer" in answer.text
 

@@ -16,6 +16,10 @@ import requests
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # WebDriver's own key of a reference to an element
 
 
+class BrowserError(RuntimeError):
+    """Chromium could not do it, for example because no such element is there."""
+
+
 class Browser:
     """As much of WebDriver as these tests need."""
 
@@ -27,7 +31,8 @@ class Browser:
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         answer = requests.post(f"{self._url}/session{path}", json=body, timeout=300)
-        answer.raise_for_status()
+        if not answer.ok:
+            raise BrowserError(answer.json()["value"]["message"].splitlines()[0])
         return answer.json()["value"]
 
     def open(self, url: str) -> None:
@@ -53,8 +58,8 @@ class Browser:
         return base64.b64decode(answer.json()["value"])
 
     def press(self, key: str) -> None:
-        """Press a key, in WebDriver's code, where the focus is."""
-        strokes = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
+        """Press a key, in WebDriver's code, or the keys of a text, where the focus is."""
+        strokes = [{"type": kind, "value": one} for one in key for kind in ("keyDown", "keyUp")]
         self._post(f"{self._session}/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]})
 
     def forget_cookies(self) -> None:
@@ -66,8 +71,18 @@ class Browser:
 
     def type(self, css: str, text: str) -> None:
         """Type into the first element that the selector finds."""
-        found = self._post(f"{self._session}/element", {"using": "css selector", "value": css})
-        self._post(f"{self._session}/element/{found[ELEMENT]}/value", {"text": text})
+        self._post(f"{self._session}/element/{self._find(css)}/value", {"text": text})
+
+    def click(self, css: str) -> None:
+        """Click in the middle of the first element that the selector finds, and wait for the page behind it."""
+        self._post(f"{self._session}/element/{self._find(css)}/click", {})
+
+    def follow(self, link: str) -> None:
+        """Click on the first link with that text, and wait for the page behind it."""
+        self._post(f"{self._session}/element/{self._find(link, 'link text')}/click", {})
+
+    def _find(self, value: str, using: str = "css selector") -> str:
+        return str(self._post(f"{self._session}/element", {"using": using, "value": value})[ELEMENT])
 
     def close(self) -> None:
         requests.delete(f"{self._url}/session{self._session}", timeout=300)

@@ -18,7 +18,7 @@ import yaml
 
 from genesys_ad_sync.report.schema import validate
 from sandbox import company, demo
-from sandbox.airflow_stack import AirflowStack
+from sandbox.airflow_stack import PROJECT, AirflowStack
 from sandbox.directory_objects import AddMember
 from sandbox.genesys_cloud import spawn
 from tests.support.stack import (
@@ -34,6 +34,8 @@ from tests.support.stack import (
     until,
 )
 
+ASSETS_PAGE = PROJECT / "docs" / "assets.md"
+LISTENER = "licences_of_support"
 REPORT_KEYS = {
     *("schema_version", "dag_id", "run_id", "run_type", "attempt", "mode", "dry_run", "timestamp", "window"),
     *("total_changes", "successes", "failures", "orphans", "skipped", "held", "unchanged", "superseded", "planned"),
@@ -152,14 +154,37 @@ def healthy_again(stack: Stack) -> Iterator[None]:
     stack.change_connection(CONNECTIONS["genesys"], password=stack.genesys.client_secret)
 
 
-def test_a_refused_change_turns_the_run_red_while_report_and_asset_event_are_there(
-    stack: Stack, drilled: FirstRun, healthy_again: None
-) -> None:
+@pytest.fixture(scope="module")
+def listener(stack: Stack) -> Iterator[str]:
+    """Let the DAG that docs/assets.md shows listen to the Genesys group Drill Service, and return its id."""
+    [text] = re.findall(r"## A DAG that one group starts\n\n```python\n(.+?)```", ASSETS_PAGE.read_text(), re.DOTALL)
+    [example] = re.findall(r'group_asset\("([^"]+)"\)', text)
+    file = stack.dags / "listener.py"
+    file.write_text(text.replace(example, company.genesys_id("group", "Drill Service")))
+    until(
+        "the DAG that listens", lambda: LISTENER in {dag["dag_id"] for dag in stack.airflow.api("GET", "dags")["dags"]}
+    )
+    stack.airflow.unpause(LISTENER)
+    yield LISTENER
+    file.unlink()  # nothing else needs it, and Airflow would go on reading it
+
+
+@pytest.fixture(scope="module")
+def refused(stack: Stack, drilled: FirstRun, listener: str) -> str:
+    """Make a run in which Genesys refuses each change of Drill Support. Drill Service is changed."""
     support = company.genesys_id("group", "Drill Support")
     stack.directory.apply([AddMember("drill-support", "mario.maier"), AddMember("drill-service", "mario.maier")])
     stack.genesys.add_fault("status", method="PATCH", path=f"/groups/{support}", times=None, status=400)
-    run_id, state = stack.run(DRILLS)
+    try:
+        run_id, state = stack.run(DRILLS)
+    finally:
+        stack.genesys.clear_faults()
     assert state == "failed"
+    return run_id
+
+
+def test_a_refused_change_turns_the_run_red_while_report_and_asset_event_are_there(stack: Stack, refused: str) -> None:
+    support, run_id = company.genesys_id("group", "Drill Support"), refused
     assert stack.states(DRILLS, run_id) == {**GREEN, "check": "failed"}
     assert stack.task(DRILLS, run_id, "check")["try_number"] == 1
 
@@ -187,6 +212,19 @@ def test_a_refused_change_turns_the_run_red_while_report_and_asset_event_are_the
     assert f"genesys_group_{support}" not in told  # nothing was changed there
     assert event["extra"]["failures"] == report["failures"] == len(failed)
     assert event["extra"]["path"].startswith(stack.reports.as_uri())
+
+
+def test_a_group_that_a_run_changed_starts_the_dag_that_listens_to_it(
+    stack: Stack, refused: str, listener: str
+) -> None:
+    run, *_ = until("the run of the DAG that listens", lambda: stack.airflow.runs(listener))
+    stack.airflow.unpause(listener, paused=True)
+    assert run["run_type"] == "asset_triggered"
+    assert stack.airflow.wait_for_run(listener, run["dag_run_id"]) == "success"
+    [service] = [one for one in stack.report(DRILLS, refused)["groups"] if one["added"]]
+    page = f"/plugin/genesys-ad-sync/genesys-ad-sync/group?definition=drills&id={service['genesys_group']['id']}"
+    log = stack.airflow.task_log(listener, run["dag_run_id"], "count_licences")
+    assert f"{service['added']} came, {service['removed']} went: {stack.airflow.url}{page}" in log
 
 
 def test_a_wrong_secret_fails_at_once_and_the_run_after_it_makes_up_for_it(

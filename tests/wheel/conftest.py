@@ -5,14 +5,13 @@ It takes minutes and asks the package registry. So `pytest tests` leaves it out 
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.wheel.environments import REQUIREMENTS, Environment, newest, project
+from tests.wheel.environments import REQUIREMENTS, Environment, named_wheel, newest, project
 
 OLDEST_AIRFLOW = "apache-airflow==3.3.0"
 OLDEST_STANDARD = "apache-airflow-providers-standard==1.15.0"
@@ -21,10 +20,7 @@ OLDEST_STANDARD = "apache-airflow-providers-standard==1.15.0"
 @pytest.fixture(scope="session")
 def wheel() -> Path:
     """Return the wheel under test: the file that WHEEL names."""
-    named = os.environ.get("WHEEL")
-    if not named:
-        pytest.fail("WHEEL must name a wheel. `make test-wheel` builds one and tests it.")
-    return Path(named).resolve()
+    return named_wheel()
 
 
 @pytest.fixture(

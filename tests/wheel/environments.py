@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 PROJECT = Path(__file__).resolve().parents[2]
 DAG_FILE = PROJECT / "dags" / "genesys_ad_group_sync.py"
 EXAMPLE = PROJECT / "include" / "config" / "default.yaml"
@@ -81,11 +83,15 @@ class Environment:
         return listed
 
     def run(
-        self, *command: str, expect: int = 0, settings: Mapping[str, str] | None = None
+        self, *command: str, expect: int = 0, settings: Mapping[str, str] | None = None, given: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command outside the checkout. Raise AssertionError with its output unless it ends as expected."""
+        """Run a command outside the checkout, with a text as its input.
+
+        Raises AssertionError with its output unless it ends as expected.
+        """
         done = subprocess.run(
             command,
+            input=given,
             cwd=self.folder,
             env={**{k: v for k, v in os.environ.items() if not k.startswith(_LEFT_OUT)}, **(settings or {})},
             capture_output=True,
@@ -97,6 +103,14 @@ class Environment:
             # An exception of its own: pytest would shorten a long message of `assert`.
             raise AssertionError(f"{' '.join(command)}\nended with {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
+
+
+def named_wheel() -> Path:
+    """Return the wheel under test: the file that WHEEL names."""
+    named = os.environ.get("WHEEL")
+    if not named:
+        pytest.fail("WHEEL must name a wheel. `make test-wheel` and `make test-browser` build one and test it.")
+    return Path(named).resolve()
 
 
 def newest(package: str) -> str:

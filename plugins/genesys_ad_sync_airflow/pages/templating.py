@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from genesys_ad_sync.report.page import environment
 from genesys_ad_sync.report.wording import STATUS_WORDS
-from genesys_ad_sync.text import counted
+from genesys_ad_sync.text import counted, one_line
 from genesys_ad_sync_airflow.pages.links import configuration
 
 
@@ -32,6 +32,13 @@ def moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
+def coded(text: str) -> Markup:
+    """Show what a message has between backticks as code, which no line breaks into pieces."""
+    plain, code = Markup("{}"), Markup("<code>{}</code>")
+    parts = enumerate(text.split("`"))
+    return Markup("").join((code if place % 2 else plain).format(one_line(part)) for place, part in parts)
+
+
 def lines(text: str) -> Markup:
     """Return a text of the viewer's own with its line breaks.
 
@@ -49,6 +56,7 @@ def templates() -> Environment:
         "at": at,
         "moment": moment,
         "lines": lines,
+        "coded": coded,
         "counted": counted,
         "configuration": configuration,
     }

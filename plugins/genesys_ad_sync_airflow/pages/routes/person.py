@@ -6,7 +6,8 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse
 
 from genesys_ad_sync.views.person import explain_genesys_user, explain_person
-from genesys_ad_sync_airflow.pages.page import PageDep, not_found
+from genesys_ad_sync.views.search import find_people
+from genesys_ad_sync_airflow.pages.page import Page, PageDep, not_found
 
 router = APIRouter()
 
@@ -30,5 +31,11 @@ def person(page: PageDep, guid: str = "", user: str = "") -> HTMLResponse:
     if not answers:
         raise not_found("No sync whose runs you may read knows this person.")
     account = next((answer.account for answer in answers if answer.account), None)
-    title = account.name if account else f"Genesys user {user}"
-    return page.render("person.html.j2", title=title, answers=answers, account=account, seen=page.names())
+    title = account.name if account else _name_in_genesys(page, user, names)
+    return page.render("person.html.j2", title=title, answers=answers, account=account, user_id=user, seen=page.names())
+
+
+def _name_in_genesys(page: Page, user_id: str, names: list[str]) -> str:
+    """Return the name of a member by hand, as the last full run saw it."""
+    hits = find_people(page.journal, user_id, names, limit=1)
+    return next((hit.name for hit in hits if hit.name), f"Genesys user {user_id}")

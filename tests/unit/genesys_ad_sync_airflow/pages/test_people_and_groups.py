@@ -106,6 +106,7 @@ def test_a_person_page_says_why(company: Journal, pages: Browse) -> None:
     assert "AD wants it; it is not in effect yet. A change waits: orphaned, no_genesys_user." in why_not
     by_hand = text_of(pages("lead").get("/person", params={"user": "U-mia"}).text)
     assert "Member by hand: AD does not know this person" in by_hand
+    assert by_hand.startswith('id="main"> &lt;script&gt;alert(1)&lt;/script&gt; Genesys user U-mia')
 
 
 def test_a_group_page_has_origins_paths_what_waits_and_the_history(company: Journal, pages: Browse) -> None:
