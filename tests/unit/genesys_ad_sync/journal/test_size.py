@@ -212,6 +212,7 @@ def test_results_by_group_go_with_the_mapping_but_those_of_the_newest_full_runs(
         run = begin(journal, f"full{number}", mode=Mode.FULL)
         # the mapping of a small company is kept in the run itself, and its report can be written again
         journal.facts.put(run, "mapping", {"number": number, "pairs": ["x" if number == 0 else "x" * LARGE]})
+        journal.facts.put(run, "plan", {})  # a run without one looked at nothing
         journal.figures.save_groups(run, [result])
         journal.runs.finish(run, "success", T0)
         runs.append(run)
