@@ -234,8 +234,10 @@ def _rows(company: Company) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
     at = NOW - timedelta(minutes=15 * company.runs)
     for number in range(company.memberships // LARGE_RUN_SHARE):
-        who, target = person(number % company.people), genesys_group(company.groups + number // company.people)
-        row = Row(Action.ADD, Status.SUCCESS, target, who, (group(0),), genesys_user(number), observed_at=at)
+        who, place = person(number % company.people), company.groups + number // company.people
+        row = Row(
+            Action.ADD, Status.SUCCESS, genesys_group(place), who, (group(0),), genesys_user(number), observed_at=at
+        )
         yield {
             "run": company.large_run + 1, "key": row.key, "replaced": 0, "action": "add", "status": "success",
             "settled": True, "recorded_at": at, "data": row_to_json(row),

@@ -33,6 +33,7 @@ from tests.unit.genesys_ad_sync.views.test_group import *  # noqa: F403
 from tests.unit.genesys_ad_sync.views.test_person import *  # noqa: F403
 from tests.unit.genesys_ad_sync.views.test_search import *  # noqa: F403
 from tests.unit.genesys_ad_sync.views.test_status import *  # noqa: F403
+from tests.unit.genesys_ad_sync.views.test_todo import *  # noqa: F403
 
 
 @pytest.fixture

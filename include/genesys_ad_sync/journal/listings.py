@@ -280,7 +280,8 @@ class Listings(Store):
             chosen.c.genesys_group_name, chosen.c.genesys_group_id, chosen.c.group_guid
         )
         with self._database.reading() as connection:
-            return [LeftBehind(*row) for row in connection.execute(statement)]
+            rows = connection.execute(statement).all()
+        return [LeftBehind(guid, id_, name, until, grants) for guid, id_, name, until, grants in rows]
 
 
 def _owned_through(definition: str, pair: FromClause) -> tuple[ColumnElement[bool], ...]:

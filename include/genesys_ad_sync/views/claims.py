@@ -33,7 +33,7 @@ def hide_in_report(document: dict[str, Any], named: Collection[str]) -> dict[str
 
 def _hide_in_detail(detail: dict[str, Any], named: Collection[str]) -> dict[str, Any]:
     error = detail.get("error")
-    if detail.get("reason") != Reason.CLAIMED_BY.value or error in map(claim_error, named):
+    if detail.get("reason") != Reason.CLAIMED_BY.value or error in {claim_error(name) for name in named}:
         return detail
     without_name = Row(
         action=Action(detail["action"]),
