@@ -3,19 +3,20 @@
     python -m benchmarks.latency [--executor local|celery] [--changes 50] [--pause 10]
 
 A real Airflow with a schedule of every minute, Samba and the Genesys sandbox. Memberships are added and removed one
-after the other. Each is timed from the answer of the domain controller until the sandbox's state has it. The wait for
-the next run, half a minute in the mean, is a part of that.
+after the other; who was added is removed only after the addition was seen. Each change is timed from the answer of the
+domain controller until the sandbox's state has it. The wait for the next run, half a minute in the mean, is a part of
+that.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import random
 import shutil
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +30,14 @@ from sandbox.directory_objects import AddMember, RemoveMember
 PLACE = Path(".sandbox/latency")
 LOOK_EVERY_SECONDS = 0.5
 LONGEST_SECONDS = 1800.0
+FEWEST_MEMBERS = 3  # so that no change empties the group, which would ask a person
 
 
 @dataclass(frozen=True)
 class Expected:
     """A membership that is to come, or to go. ``since``: `time.monotonic` of the change in AD."""
 
-    group_id: str
+    person: str
     user_id: str
     member: bool
     since: float
@@ -59,7 +61,7 @@ def main() -> int:
 def _start_schedule(world: demo.World) -> None:
     """Have a run every minute, and wait for the first one, which compares everything."""
     more = celery_stack.definition_keys(world.airflow.bucket) if isinstance(world.airflow, CeleryStack) else {}
-    keys = demo.definition(world.folder / "reports", schedule="* * * * *", **more)
+    keys = demo.definition(world.folder / "reports", schedule="* * * * *", limits={"removals_percent": 100}, **more)
     (world.folder / "config" / "default.yaml").write_text(yaml.safe_dump(keys))
     world.airflow.read_dags_again()
     world.airflow.unpause(demo.DAG_ID)
@@ -71,47 +73,58 @@ def _start_schedule(world: demo.World) -> None:
 def measure(world: demo.World, changes: int, pause: float) -> tuple[list[float], int]:
     """Return the seconds of each change that arrived, and how many did not."""
     pace = random.Random(1)
+    sam, strangers = _group_and_strangers(world)
     waiting: list[Expected] = []
+    inside: list[str] = []
     seconds: list[float] = []
-    for sam, person, add in itertools.islice(_changes(world), changes):
-        world.directory.apply([AddMember(sam, person) if add else RemoveMember(sam, person)])
-        waiting.append(
-            Expected(
-                company.genesys_id("group", company.PAIRS[sam]),
-                company.genesys_id("user", person),
-                add,
-                time.monotonic(),
-            )
-        )
-        _look_until(world, waiting, seconds, time.monotonic() + pace.uniform(0.0, 2 * pause))
-    _look_until(world, waiting, seconds, time.monotonic() + LONGEST_SECONDS, until_empty=True)
+    for number in range(changes):
+        leaves = bool(inside) and number % 2 == 1
+        person = inside.pop(0) if leaves else strangers.pop(0)
+        world.directory.apply([RemoveMember(sam, person) if leaves else AddMember(sam, person)])
+        waiting.append(Expected(person, company.genesys_id("user", person), not leaves, time.monotonic()))
+        end = time.monotonic() + pace.uniform(0.0, 2 * pause)
+        for arrived, after in _arrivals(world, sam, waiting, end):
+            seconds.append(after)
+            (inside if arrived.member else strangers).append(arrived.person)
+    end = time.monotonic() + LONGEST_SECONDS
+    seconds += [after for _, after in _arrivals(world, sam, waiting, end, until_empty=True)]
     return seconds, len(waiting)
 
 
-def _changes(world: demo.World) -> Iterator[tuple[str, str, bool]]:
-    """Yield (AD group, person, whether to add): people of other groups join a group, and leave it later."""
+def _group_and_strangers(world: demo.World) -> tuple[str, list[str]]:
+    """Return an AD group, and people with a Genesys user who are not in its Genesys group.
+
+    Nothing else feeds that one. Of all such groups, it is the one with the most strangers.
+    """
     truth = world.directory.truth_by_name()
-    sam = max((sam for sam in company.PAIRS if sam in truth), key=lambda sam: len(truth[sam]))
+    fed = Counter(company.PAIRS[sam] for sam in truth if sam in company.PAIRS)
     everybody = {person for people in truth.values() for person in people}
-    strangers = sorted(person for person in everybody - truth[sam] if company.genesys_user_of(person))
-    for first, second in itertools.pairwise(itertools.cycle(strangers)):
-        yield sam, first, True
-        yield sam, second, True
-        yield sam, first, False
-        yield sam, second, False
+
+    def strangers(sam: str) -> list[str]:
+        present = _members(world, sam)
+        users = {person: company.genesys_id("user", person) for person in sorted(everybody - truth[sam])}
+        return [who for who, user in users.items() if company.genesys_user_of(who) == user and user not in present]
+
+    alone = [sam for sam in truth if fed[company.PAIRS.get(sam, "")] == 1 and len(truth[sam]) >= FEWEST_MEMBERS]
+    found = {sam: strangers(sam) for sam in alone}
+    return max(found.items(), key=lambda item: len(item[1]))
 
 
-def _look_until(
-    world: demo.World, waiting: list[Expected], seconds: list[float], end: float, *, until_empty: bool = False
-) -> None:
-    """Move what has arrived from ``waiting`` to ``seconds``, until a time."""
+def _members(world: demo.World, sam: str) -> set[str]:
+    return set(world.genesys.individuals(company.genesys_id("group", company.PAIRS[sam])))
+
+
+def _arrivals(
+    world: demo.World, sam: str, waiting: list[Expected], end: float, *, until_empty: bool = False
+) -> Iterator[tuple[Expected, float]]:
+    """Take what has arrived out of ``waiting``, until a time; yield it with its seconds."""
     while time.monotonic() < end and not (until_empty and not waiting):
-        members = {group: set(world.genesys.individuals(group)) for group in {one.group_id for one in waiting}}
+        members = _members(world, sam)
         now = time.monotonic()
         for one in list(waiting):
-            if (one.user_id in members[one.group_id]) is one.member:
-                seconds.append(now - one.since)
+            if (one.user_id in members) is one.member:
                 waiting.remove(one)
+                yield one, now - one.since
         time.sleep(LOOK_EVERY_SECONDS)
 
 

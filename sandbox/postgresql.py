@@ -116,9 +116,11 @@ class PostgresqlServer:
     def _spawn(self, port: int) -> subprocess.Popen[bytes]:
         settings = ("fsync=off", "listen_addresses=127.0.0.1", f"unix_socket_directories={self._folder}")
         options = [word for setting in (*settings, *self._settings) for word in ("-c", setting)]
+        setpriv = shutil.which("setpriv")
+        keeper = [setpriv, "--pdeathsig", "INT"] if setpriv else []  # it ends with this process, however that ends
         with self._log.open("wb") as log:
             return subprocess.Popen(
-                [self._binaries / "postgres", "-D", self._folder / "data", "-p", str(port), *options],
+                [*keeper, self._binaries / "postgres", "-D", self._folder / "data", "-p", str(port), *options],
                 cwd=self._folder,
                 stdout=log,
                 stderr=log,
