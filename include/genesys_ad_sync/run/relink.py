@@ -255,9 +255,10 @@ def note_without_rows(task: TaskContext, rows: Iterable[Row]) -> None:
 
 
 def asked_elsewhere(task: TaskContext, rows: Sequence[Row], elsewhere: Mapping[str, RunKey]) -> dict[Guid, RunKey]:
-    """Return the accounts of relinks that cannot be approved, with the run that asks about one of their rows.
+    """Return the accounts of relinks that cannot be approved in this run.
 
-    All rows of a relink are approved by one answer, or none. ``elsewhere``: row key -> the run that asks about it.
+    Each comes with the run that asks about one of its rows. All rows of a relink are approved by one answer, or none.
+    ``elsewhere``: row key -> the run that asks about it.
     """
     relinks = task.facts[RELINKS]
     waits: dict[Guid, RunKey] = {}
