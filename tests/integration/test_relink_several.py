@@ -11,7 +11,7 @@ import pytest
 from sandbox.directory_objects import AddMember, RemoveMember, SetAttributes
 from tests.integration.test_identity import link_of, relinked
 from tests.support.pipeline import Pipeline
-from tests.support.small_company import genesys_id, members, small  # noqa: F401 (fixture)
+from tests.support.small_company import definition_keys, genesys_id, members, small  # noqa: F401 (fixture)
 
 
 @pytest.fixture
@@ -78,3 +78,29 @@ def test_who_is_asked_of_the_rules_loses_the_user_that_the_same_run_gives_to_ano
     assert (link_of(small, "bob"), link_of(small, "fay")) == (None, genesys_id("bob"))
     assert "bob" in members(small, "Chat")
     assert "bob" not in members(small, "Voice")
+
+
+def test_nobody_is_asked_in_vain_while_another_run_asks_about_the_same_person(small: Pipeline) -> None:
+    """All that follows from a relink is approved by one answer, or nothing of it."""
+    small.redefine(**{**definition_keys(), "limits": {**definition_keys()["limits"], "removals": 0}})
+    small.run()
+    ann = small.directory.guid_of("ann")
+    small.directory.apply([RemoveMember("voice", "ann"), AddMember("chat", "ann")])
+    small.patch(*small.plan("asks"))
+    asked = small.asked("asks")
+    assert asked is not None
+    entry = f"{ann}={genesys_id('fay')}"
+    small.patch(*small.plan("relinks", relink=[entry]))
+    assert small.asked("relinks") is None
+    report = small.report("relinks")
+    assert {row["reason"] for row in report["details"]} == {"relink"}
+    assert {row["remedy"] for row in report["details"]} == {
+        "Answer in the task approve_removals of run asks, which asks about it. "
+        f"No later run asks again: trigger the DAG with relink: {entry}."
+    }
+    small.answer("asks", asked.options[0])
+    small.report("asks")
+    run_id, options = relinked(small, entry)  # what the remedy says
+    small.answer(run_id, *(option for option in options if option.startswith(("Voice", "Chat"))))
+    assert link_of(small, "ann") == genesys_id("fay")
+    assert members(small, "Chat") == {"dan", "eve", "fay"}

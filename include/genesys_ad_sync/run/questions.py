@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from genesys_ad_sync.approval import question
@@ -10,6 +10,7 @@ from genesys_ad_sync.model import Guid, Reason, Row, RunKey, RunRecord
 from genesys_ad_sync.planning import Plan, content_hash
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import APPROVAL, LAST_CHANGE, QUESTION, FrozenQuestion
+from genesys_ad_sync.run.relink import asked_elsewhere
 
 
 def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequence[Row]) -> list[Row]:
@@ -23,9 +24,16 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
         return list(rows)
     now = task.clock()
     pairs = new_pairs_asked_elsewhere(task, run, needs_approval)
+    others = task.journal.questions.open_elsewhere(now, exclude=run.key)
+    relinks = asked_elsewhere(task, needs_approval, others)
+    waits = {row.key: relinks[row.about["account"]] for row in needs_approval if _is_relink_of(row, relinks)}
     mine = task.journal.questions.open(
         run.key,
-        subjects(row for row in needs_approval if row.new_pair is None or row.new_pair not in pairs),
+        subjects(
+            row
+            for row in needs_approval
+            if row.key not in waits and (row.new_pair is None or row.new_pair not in pairs)
+        ),
         last_change=task.facts[LAST_CHANGE],
         at=now,
         until=now + task.definition.limits.answer_within,
@@ -37,11 +45,15 @@ def open_question(task: TaskContext, run: RunRecord, decided: Plan, rows: Sequen
     elsewhere: dict[str, RunKey] = {
         row.key: pairs[row.new_pair] for row in needs_approval if row.new_pair and row.new_pair in pairs
     }
-    elsewhere |= task.journal.questions.open_elsewhere(now, exclude=run.key)
+    elsewhere |= waits | task.journal.questions.open_elsewhere(now, exclude=run.key)
     return [
         _asked_by(row, elsewhere[row.key]) if row.key in decided.needs_approval and row.key in elsewhere else row
         for row in rows
     ]
+
+
+def _is_relink_of(row: Row, accounts: Collection[Guid]) -> bool:
+    return row.reason is Reason.RELINK and row.about.get("account") in accounts
 
 
 def new_pairs_asked_elsewhere(task: TaskContext, run: RunRecord, rows: Iterable[Row]) -> dict[tuple[Guid, str], RunKey]:

@@ -26,6 +26,7 @@ from genesys_ad_sync.model import (
     Reason,
     Rival,
     Row,
+    RunKey,
     RunRequest,
 )
 from genesys_ad_sync.planning import Move, Relinking
@@ -251,6 +252,27 @@ def note_without_rows(task: TaskContext, rows: Iterable[Row]) -> None:
                 f"AD account {relink.guid}: relink changes no membership that this run may write; its link stays as it "
                 "is, unless this run gives its Genesys user to another account. Relink it when a change of it is held."
             )
+
+
+def asked_elsewhere(task: TaskContext, rows: Sequence[Row], elsewhere: Mapping[str, RunKey]) -> dict[Guid, RunKey]:
+    """Return the accounts of relinks that cannot be approved in this run.
+
+    Each comes with the run that asks about one of its rows. All rows of a relink are approved by one answer, or none.
+    ``elsewhere``: row key -> the run that asks about it.
+    """
+    relinks = task.facts[RELINKS]
+    waits: dict[Guid, RunKey] = {}
+    for relink in relinks:
+        askers = [elsewhere[row.key] for row in rows if row.key in elsewhere and _is_about(row, relink)]
+        waits |= {relink.guid: askers[0]} if askers else {}
+    while more := {
+        one.guid: waits[other.guid]
+        for one in relinks
+        for other in _giving_up(one, relinks)
+        if other.guid in waits and one.guid not in waits
+    }:
+        waits |= more
+    return {guid: waits[one.guid] for one in relinks if one.guid in waits for guid in (one.guid, *one.ended)}
 
 
 # -- after the answer ---------------------------------------------------------------------------------
