@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -253,16 +254,24 @@ def test_what_makes_going_on_useless_ends_it_and_what_may_have_happened_is_told(
 def test_a_refusal_after_a_repetition_is_not_taken_for_a_failure() -> None:
     """Where Genesys refuses to add a member twice, the repetition of what was carried out is refused."""
 
-    for maybe_done in (True, False):
-
-        def refuse(_: Called) -> Any:
-            error = BadRequest("is a member already", status=400)
-            error.maybe_done = maybe_done and len(client.called) == 1  # then come the halves
-            raise error
-
-        client = FakeGenesysClient(refuse)
+    first = FakeGenesysClient(_refuse_members())
+    later = FakeGenesysClient(_refuse_members(maybe_done=True))
+    for client, ambiguous in ((later, True), (first, False)):
         results = list(ScimPatchWriter(client).apply("g1", ids(1, 2), [], lambda: None))
-        assert [(r.ok, r.ambiguous) for r in results] == [(False, maybe_done)] * 2
+        assert [(r.ok, r.ambiguous) for r in results] == [(False, ambiguous)] * 2
+
+
+def _refuse_members(*, maybe_done: bool = False) -> Callable[[Called], Any]:
+    """Refuse every request; the first one may have been carried out, the halves after it were sent once."""
+    refused: list[Called] = []
+
+    def refuse(one: Called) -> Any:
+        error = BadRequest("is a member already", status=400)
+        error.maybe_done = maybe_done and not refused
+        refused.append(one)
+        raise error
+
+    return refuse
 
 
 @pytest.mark.parametrize("refusal", [{"code": "tooMany", "status": 400}, {"status": 413}])
