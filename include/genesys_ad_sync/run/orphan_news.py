@@ -53,7 +53,8 @@ def turn_of(task: TaskContext, people: Sequence[Guid]) -> Turn:
         return Turn()
     reasons = _reasons(task, people)
     unsure = {guid for guid in people if reasons.get(guid) is Reason.NOT_LOOKED_UP}  # has its own time
-    questions = _questions(task, [guid for guid in people if guid not in unsure])
+    inactive = [guid for guid in people if reasons.get(guid) is Reason.INACTIVE]
+    questions = _questions(task, [guid for guid in people if guid not in unsure], task.journal.links.of(inactive))
     if not questions:
         return Turn(tuple(people), frozenset(people))
     question = questions[zlib.crc32(str(task.run.poll).encode()) % len(questions)]
@@ -80,13 +81,13 @@ def _reasons(task: TaskContext, people: Sequence[Guid]) -> dict[Guid, Reason | N
     return {**reasons, **held}
 
 
-def _questions(task: TaskContext, people: Sequence[Guid]) -> list[_Question]:
+def _questions(task: TaskContext, people: Sequence[Guid], links: Mapping[Guid, Link]) -> list[_Question]:
     """Return what can be asked.
 
-    That is the state of linked users, and a question for each rule for which somebody has a value.
+    That is the state of linked users, and a question for each rule for which somebody has a value. ``links``: to
+    inactive users. A link to a deleted one tells nothing new.
     """
     accounts = task.journal.views.users(people)
-    links = task.journal.links.of(people)
     questions = [_by_link(task, links)] if links else []
     for rule in task.definition.users:
         question = _by_rule(task, rule, accounts, links)

@@ -26,6 +26,7 @@ EXTRAS = ("transport", "ca_certs_file", "ca_certs", "server_name", "base_dn", "c
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 DEFAULT_CONNECT_TIMEOUT = 10  # seconds
 DEFAULT_RECEIVE_TIMEOUT = 60
+LONGEST_TIMEOUT = 86_400  # a socket takes no number of any size
 
 
 class ActiveDirectoryHook(BaseHook):
@@ -217,8 +218,10 @@ def _seconds(name: str, extra: dict[str, Any], key: str, default: int) -> int:
         number = float(value)  # the form stores a number, which may come as 10.0
     except ValueError:
         number = 0.0
-    if number < 1 or not number.is_integer():
-        raise SettingsError(f"Connection {name}: `{key}` is {value!r}. Give whole seconds, at least 1.")
+    if not 1 <= number <= LONGEST_TIMEOUT or not number.is_integer():
+        raise SettingsError(
+            f"Connection {name}: `{key}` is {value!r}. Give whole seconds, at least 1 and at most {LONGEST_TIMEOUT}."
+        )
     return int(number)
 
 

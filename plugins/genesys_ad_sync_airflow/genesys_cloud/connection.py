@@ -17,6 +17,7 @@ from genesys_ad_sync_airflow.genesys_cloud.regions import region_domain
 
 ENCRYPTED, PLAIN = "https", "plain"
 """Values of the extra `transport`."""
+LARGEST_NUMBER = 1_000_000
 DEFAULT_TIMEOUT = 30.0  # seconds, to connect and between two bytes of an answer
 
 _ENDING = re.compile(r"(/api/v2|/oauth/token|/oauth)/*$", re.IGNORECASE)
@@ -186,8 +187,8 @@ def _positive(connection_id: str, extra: Mapping[str, Any], key: str) -> float |
         number = float(extra[key])
     except (TypeError, ValueError):
         number = 0.0
-    if not 0 < number < float("inf"):
-        raise SettingsError(f"Connection {connection_id}: `{key}` must be a positive number")
+    if not 0 < number <= LARGEST_NUMBER:  # a socket takes no timeout of any size
+        raise SettingsError(f"Connection {connection_id}: `{key}` must be a positive number, at most {LARGEST_NUMBER}")
     return number
 
 

@@ -69,6 +69,8 @@ def test_nothing_said_means_verified_ldaps(hook_for):
         ({"receive_timeout": 0}, {}, "receive_timeout.*seconds"),
         ({"receive_timeout": "2.5"}, {}, "receive_timeout.*seconds"),
         ({"receive_timeout": "nan"}, {}, "receive_timeout.*seconds"),
+        ({"receive_timeout": "1e300"}, {}, "receive_timeout.*at most"),
+        ({"connect_timeout": 86_401}, {}, "connect_timeout.*at most"),
         ({"use_ssl": True}, {}, "unknown extra use_ssl"),
         ({}, {"host": " , "}, "host is empty"),
         ({}, {"host": "ldap://dc1"}, "ldap://.*transport"),
