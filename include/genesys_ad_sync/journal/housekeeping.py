@@ -76,9 +76,7 @@ class Housekeeping(DefinitionStore):
         )
         with self._database.writing() as connection:
             forgotten = connection.execute(
-                delete(tables.fact).where(
-                    _FACT.content.is_not(None), _FACT.run.in_(ended), _FACT.key.in_(LARGE_FACTS)
-                )
+                delete(tables.fact).where(_FACT.content.is_not(None), _FACT.run.in_(ended), _FACT.key.in_(LARGE_FACTS))
             ).rowcount
             if forgotten:
                 forget_contents(connection)
