@@ -18,7 +18,10 @@ from genesys_ad_sync.journal.full_looks import full_looks, last_complete_look
 
 EVERY = timedelta(days=1)
 LARGE_VALUES_KEPT = timedelta(days=1)
-"""How long a run's large values (its mapping, its matches) are kept after its end. A cleared task may need them."""
+"""How long a run's `LARGE_FACTS` are kept after its end, where they are large. A cleared task may need them."""
+
+LARGE_FACTS = ("mapping", "matches", "whole", "compared")
+"""The facts that grow with the number of groups or people: the mapping, the matches, the groups compared in full."""
 
 CHANGES_KEPT = timedelta(days=180)
 """The least time for which a settled change is kept: AD's tombstone lifetime.
@@ -57,7 +60,7 @@ class Housekeeping(DefinitionStore):
             )
 
     def forget_large_values(self, at: datetime) -> int:
-        """Delete large mappings and matches of runs that ended a day ago; return their number.
+        """Delete the `LARGE_FACTS` of runs that ended a day ago; return their number.
 
         Those of the last complete look in mode full and of later runs stay: `plan --offline` goes by them. Results by
         Genesys group go with the mapping, see `_forget_figures`.
@@ -70,9 +73,7 @@ class Housekeeping(DefinitionStore):
                 *(() if look is None else (_RUN.id < look.id,)),
             )
             forgotten = connection.execute(
-                delete(tables.fact).where(
-                    _FACT.content.is_not(None), _FACT.run.in_(ended), _FACT.key.in_(("mapping", "matches"))
-                )
+                delete(tables.fact).where(_FACT.content.is_not(None), _FACT.run.in_(ended), _FACT.key.in_(LARGE_FACTS))
             ).rowcount
             if forgotten:
                 forget_contents(connection)

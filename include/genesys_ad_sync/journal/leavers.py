@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, exists, or_, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks
-from genesys_ad_sync.journal.views import as_user
+from genesys_ad_sync.journal.view_rows import as_user
 from genesys_ad_sync.model import DirectoryUser, Guid
 
 _USER = tables.user.c

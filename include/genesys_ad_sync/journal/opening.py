@@ -174,7 +174,7 @@ def _engine(address: URL) -> Engine:
         connection.isolation_level = None  # Python's driver begins no transactions of its own
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")  # an outcome that was recorded outlives a power cut
-        connection.execute("PRAGMA cache_size = -65536")  # KiB at most: the first view fills tables in random order
+        connection.execute("PRAGMA cache_size = -32768")  # KiB at most: the first view fills tables in random order
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -229,7 +229,7 @@ def _targets(
     former_sources, refused_sources = _sources([*former, *rejected]), _sources(rejected)
     unconfirmed = _sources(pair for pair in pairs if pair.state is PairState.NEW)
     feeding = {guid for id_ in changes for of in (sources, refused_sources) for guid in of.get(id_, ())}
-    view = task.journal.views.load(feeding)
+    view = task.journal.views.load_members(feeding)
     nested, policy = task.definition.directory.nested_groups, task.definition.directory.policy
     unreadable = Unreadable(task, view, nested=nested)
     out_of_view = OutOfView(task, {guid for id_ in changes for guid in former_sources.get(id_, ())})

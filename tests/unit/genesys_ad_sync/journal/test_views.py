@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, select
 
+from genesys_ad_sync.directory.membership import unreadable_members, wanted_members
 from genesys_ad_sync.errors import JournalConflict
 from genesys_ad_sync.journal import Journal, tables
-from genesys_ad_sync.model import DirectoryView, PrincipalKind
+from genesys_ad_sync.model import DirectoryView, MembershipPolicy, PrincipalKind
 from tests.support.journal import (
     DEFINITION,
     T0,
@@ -455,3 +456,28 @@ def test_all_values_and_announced_ends_survive(journal: Journal) -> None:
     without = view({"g": "", "h": "u1"})
     advance(journal, without, seen)
     assert mine.announced.links(T0 + minutes(50)) == {}
+
+
+# -- what decides about members alone --
+
+
+def test_a_view_without_names_decides_about_members_as_the_whole_one(journal: Journal) -> None:
+    made = view({"a": "plain off late contact foreign other b", "b": "nested"}, unseen="gone")
+    made.members["a"].add("gone")
+    made.users |= {
+        "off": user("off", disabled=True),
+        "late": user("late", expired=True),
+        "contact": user("contact", kind=PrincipalKind.CONTACT),
+        "foreign": user("foreign", kind=PrincipalKind.OTHER, dn="CN=S-1-5-21,CN=ForeignSecurityPrincipals,DC=a"),
+        "other": user("other", kind=PrincipalKind.OTHER, dn="CN=other,DC=a"),
+    }
+    advance(journal, made)
+    views = journal.of(DEFINITION).views
+    whole, bare = views.load({"a"}), views.load_members({"a"})
+    assert (bare.groups, bare.members) == (whole.groups, whole.members)
+    for nested, disabled, expired in itertools.product((True, False), ("remove", "keep"), ("remove", "keep")):
+        policy = MembershipPolicy(nested, disabled, expired)
+        assert wanted_members(bare, ["a"], policy) == wanted_members(whole, ["a"], policy)
+        found = unreadable_members(bare, ["a"], nested=nested)
+        assert found == unreadable_members(whole, ["a"], nested=nested) >= {"gone", "foreign"}
+    assert {one.name for one in bare.users.values()} == {""}

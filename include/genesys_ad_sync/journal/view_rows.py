@@ -1,0 +1,54 @@
+"""Rows of a view as the objects of Active Directory that they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from genesys_ad_sync.journal import tables
+from genesys_ad_sync.model import DirectoryGroup, DirectoryUser, PrincipalKind
+
+_USER = tables.user.c
+MEMBERS_ALONE = select(_USER.guid, _USER.dn, _USER.kind, _USER.disabled, _USER.expired)
+"""What `as_member` needs."""
+
+
+def as_group(row: Row[Any]) -> DirectoryGroup:
+    """Return a stored AD group."""
+    return DirectoryGroup(
+        guid=row.guid,
+        dn=row.dn,
+        name=row.name,
+        sam_account_name=row.sam_account_name,
+        sid=row.sid,
+        in_scope=row.in_scope,
+        attributes=row.attributes,
+        ends_at=row.ends_at,
+    )
+
+
+def as_member(row: Any) -> DirectoryUser:
+    """Return what decides whether an account counts as a member."""
+    guid, dn, kind, disabled, expired = row
+    other = kind != PrincipalKind.USER.value
+    return DirectoryUser(guid, dn if other else "", PrincipalKind(kind), "", None, disabled, expired=expired)
+
+
+def as_user(row: Row[Any]) -> DirectoryUser:
+    """Return a stored account."""
+    return DirectoryUser(
+        guid=row.guid,
+        dn=row.dn,
+        kind=PrincipalKind(row.kind),
+        name=row.name,
+        sam_account_name=row.sam_account_name,
+        disabled=row.disabled,
+        expires_at=row.expires_at,
+        expired=row.expired,
+        ends_at=row.ends_at,
+        attributes={name: value if isinstance(value, str) else value[0][0] for name, value in row.attributes.items()},
+        ranked_values={
+            name: tuple(map(tuple, value)) for name, value in row.attributes.items() if not isinstance(value, str)
+        },
+    )
