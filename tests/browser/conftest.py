@@ -109,7 +109,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]
     """Install the wheel, the Airflow of the lock file, and FAB's auth manager, which the lock file does not have."""
     made = Environment.make(tmp_path_factory.mktemp("installed"))
     wheel = f"genesys-ad-sync[s3] @ {named_wheel().as_uri()}"
-    made.install("-q", wheel, "apache-airflow-providers-fab", "-c", str(LOCKED))
+    made.install("-q", wheel, "apache-airflow-providers-fab>=3,<4", "-c", str(LOCKED))
     yield made
     shutil.rmtree(made.folder)
 

@@ -47,6 +47,12 @@ groups:
 """
 """A mapping that a colleague wants to merge: Sales is to answer the calls of Support, too."""
 
+MERGING = (
+    "3 memberships would come and 0 memberships would go. 3 changes would be held. "
+    "2 additions would wait for a Genesys user."
+)
+"""What the preview says of it: who is in Sales for AD's sake leaves it only after a person was asked."""
+
 _POSTED = {"previewed": MERGED, "preview refused": "genesys: {connection: another}\n"}
 
 

@@ -13,7 +13,7 @@ from genesys_ad_sync_airflow.pages.app import create_app
 from genesys_ad_sync_airflow.pages.sources import Sources
 from genesys_ad_sync_airflow.report_link import ReportLink
 from tests.browser.conftest import Served
-from tests.browser.pages import ENTER, PAGES, keep_picture, path, show, text
+from tests.browser.pages import ENTER, MERGING, PAGES, keep_picture, path, show, text
 from tests.support import pages_story
 from tests.support.browser import Browser
 from tests.support.pages_world import DAG
@@ -145,7 +145,7 @@ def test_links_and_forms_work_below_the_path(company: Served, logged_in: Browser
     logged_in.follow(pages_story.LEAVER)
     assert "approved by lee" in text(logged_in)
     show(company, logged_in, "previewed")
-    assert "would come" in text(logged_in)
+    assert MERGING in text(logged_in)
 
 
 def test_airflow_shows_the_pages_in_its_frame_below_the_path(

@@ -186,6 +186,8 @@ def test_an_empty_journal_has_pages_too(served: Served, logged_in: Browser, page
     with served.reading(served.world.empty):
         logged_in.open(f"{served.url}{PAGES[page]}")
         assert "Out of order" not in text(logged_in)
+        for of_the_other_journal in ("Hanna", "Cyd", "highest bar", "scheduled__newest"):
+            assert of_the_other_journal not in text(logged_in)
         for theme in THEMES:
             choose_theme(logged_in, theme)
             for width in (390, 1280):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from genesys_ad_sync.errors import SettingsError
 from genesys_ad_sync.report.store import ReportStore
@@ -84,6 +85,17 @@ class OpenJournal:
         return self._open[key]
 
 
+class Histories:
+    """A memory of counts for each journal: the connection may name another one tomorrow."""
+
+    def __init__(self) -> None:
+        self._of: WeakKeyDictionary[Journal, History] = WeakKeyDictionary()
+
+    def __call__(self, journal: Journal) -> History:
+        """Return what is remembered of a journal."""
+        return self._of.setdefault(journal, History())
+
+
 @dataclass(frozen=True)
 class Sources:
     """Where pages get what they show. Tests give others."""
@@ -92,4 +104,4 @@ class Sources:
     definitions: Callable[[], dict[str, SyncDefinition]] = field(default_factory=Definitions)
     reports: Callable[[SyncDefinition], ReportStore] = report_store
     clock: Callable[[], datetime] = utc_now
-    history: History = field(default_factory=History)
+    history: Callable[[Journal], History] = field(default_factory=Histories)

@@ -46,6 +46,6 @@ def _overview(page: Page, name: str) -> Overview:
         name,
         page.definitions.get(name),
         dag_ids=allowed,
-        history=page.sources.history,
+        history=page.sources.history(page.journal),
         now=page.now,
     )

@@ -54,7 +54,7 @@ def run(
     plan = run_plan(
         page.journal,
         _record(page, dag_id, run_id),
-        page.sources.history,
+        page.sources.history(page.journal),
         now=page.now,
         limit=SHOWN,
         piece=Piece(wanted, group or None, after),

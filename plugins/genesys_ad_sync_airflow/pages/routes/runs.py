@@ -39,7 +39,7 @@ def runs(
         run_id=text.strip(),
     )
     found = page.journal.listings.runs(wanted, before=before, limit=SHOWN + 1)
-    listed = page.sources.history.listed(page.journal, found[:SHOWN], page.now)
+    listed = page.sources.history(page.journal).listed(page.journal, found[:SHOWN], page.now)
     chosen = {"definition": definition, "kind": kind, "mode": mode, "state": state, "text": text}
     return page.render(
         "runs.html.j2",

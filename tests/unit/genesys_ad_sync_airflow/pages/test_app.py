@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -12,11 +13,14 @@ from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from genesys_ad_sync.errors import JournalError, JournalMissing
+from genesys_ad_sync.journal import Journal
+from genesys_ad_sync.views.history import DAY
 from genesys_ad_sync_airflow.pages.app import create_app
 from genesys_ad_sync_airflow.pages.safety import HEADERS, POLICY, POLICY_HEADER
 from genesys_ad_sync_airflow.pages.sources import Sources
-from tests.support.journal import journal, journal_url  # noqa: F401 (fixtures)
+from tests.support.journal import T0, journal, journal_url  # noqa: F401 (fixtures)
 from tests.support.pages import pages, people  # noqa: F401 (fixtures)
+from tests.support.view_examples import Status, change, definition, run_with
 
 Browse = Callable[..., TestClient]
 ALWAYS = {**HEADERS, POLICY_HEADER: POLICY}
@@ -82,6 +86,19 @@ def test_an_error_leaks_nothing(people: None) -> None:
         assert str(error) not in text
         assert "log of Airflow's API server" in text or "Start the DAG" in text
         assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
+
+
+def test_numbers_are_remembered_of_each_journal_alone(people: None, tmp_path: Path) -> None:
+    """A person points the connection at another journal while the API server runs."""
+    with Journal.open(f"sqlite:///{tmp_path}/a.db") as full, Journal.open(f"sqlite:///{tmp_path}/b.db") as empty:
+        run_with(full, "r1", change("support", "ada"), Status.SUCCESS, dag_id="genesys_ad_group_sync")
+        used = [full]
+        definitions = {"default": definition()}
+        sources = Sources(journal=lambda: used[-1], definitions=lambda: definitions, clock=lambda: T0 + 2 * DAY)
+        client = TestClient(create_app(sources), cookies={"_token": "lead"})
+        assert "highest bar" in client.get("/").text
+        used.append(empty)
+        assert "No live run recorded anything" in client.get("/").text
 
 
 def test_links_keep_the_base_path(pages: Browse) -> None:
