@@ -255,7 +255,10 @@ class DefinitionLookups(DefinitionStore):
             return as_run(row), [GROUP_RESULT.validate_python(data) for data in results]
 
     def last_full_run(self) -> tuple[RunRecord, int] | None:
-        """Return the last finished run in mode full, and the number of Genesys groups that it saw."""
+        """Return the last finished run in mode full.
+
+        It comes with the number of Genesys groups that it saw.
+        """
         with self._database.reading() as connection:
             row = connection.execute(self._full_runs().limit(1)).first()
             if row is None:
