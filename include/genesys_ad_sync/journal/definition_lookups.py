@@ -255,7 +255,10 @@ class DefinitionLookups(DefinitionStore):
             return as_run(row), [GROUP_RESULT.validate_python(data) for data in results]
 
     def last_full_run(self) -> tuple[RunRecord, int] | None:
-        """Return the run of the last complete look in mode full, and the number of Genesys groups that it saw."""
+        """Return the run of the last complete look in mode full.
+
+        It comes with the number of Genesys groups that it saw.
+        """
         with self._database.reading() as connection:
             row = last_complete_look(connection, self._definition)
             if row is None:

@@ -103,9 +103,9 @@ class GroupMembers(DefinitionStore):
         return awake, {guid: user_id for guid, user_id in asleep.items() if guid not in awake}
 
     def granted_since(self, genesys_group_id: str, guids: Collection[Guid] | None) -> dict[Guid, datetime]:
-        """Return since when these AD accounts have a grant in a Genesys group. None: all that have one.
+        """Return since when these AD accounts have a grant in a Genesys group.
 
-        One that sleeps counts least.
+        ``guids`` None: all that have one. A grant that sleeps counts least.
         """
         of_group = (
             select(_GRANT.user_guid, _GRANT.since)

@@ -276,12 +276,15 @@ class Listings(Store):
         )
         some = select(_GRANT.user_guid).where(*_owned_through(definition, chosen)).limit(MOST_COUNTED + 1)
         count = select(func.count()).select_from(some.correlate(chosen).subquery()).scalar_subquery()
-        statement = select(*chosen.c, count).order_by(
+        statement = select(*chosen.c, count.label("grants")).order_by(
             chosen.c.genesys_group_name, chosen.c.genesys_group_id, chosen.c.group_guid
         )
         with self._database.reading() as connection:
             rows = connection.execute(statement).all()
-        return [LeftBehind(guid, id_, name, until, grants) for guid, id_, name, until, grants in rows]
+        return [
+            LeftBehind(row.group_guid, row.genesys_group_id, row.genesys_group_name, row.until, row.grants)
+            for row in rows
+        ]
 
 
 def _owned_through(definition: str, pair: FromClause) -> tuple[ColumnElement[bool], ...]:

@@ -74,7 +74,10 @@ class Lookups(Store):
         return self._pairs_with(definition, PAIR.genesys_group_id, genesys_group_ids)
 
     def pairs_from(self, definition: str, group_guids: Collection[Guid]) -> list[StoredPair]:
-        """Return the pairs of these AD groups, former ones included, by name of the Genesys group."""
+        """Return the pairs of these AD groups, former ones included.
+
+        They come by name of the Genesys group.
+        """
         return self._pairs_with(definition, PAIR.group_guid, group_guids)
 
     def _pairs_with(self, definition: str, column: ColumnElement[str], values: Collection[str]) -> list[StoredPair]:
@@ -190,7 +193,10 @@ class Lookups(Store):
 
 
 def _definitions_of_runs() -> Select[Any]:
-    """Select the definitions that have runs, by one look into an index for each: there are a few in many runs."""
+    """Select the definitions that have runs.
+
+    By one look into an index for each: many runs have a few definitions.
+    """
     names = select(func.min(RUN.definition).label("name")).cte("names", recursive=True)
     following = select(func.min(RUN.definition)).where(RUN.definition > names.c.name).scalar_subquery()
     names = names.union_all(select(following).where(names.c.name.is_not(None)))

@@ -31,7 +31,9 @@ class Refusals(DefinitionStore):
             ]
 
     def not_of_people(self, limit: int) -> list[Refusal]:
-        """Return the refusals of groups and of the client that still hold, by kind and group.
+        """Return the refusals of groups and of the client that still hold.
+
+        They come by kind and group.
 
         :param limit: so many at most.
         """

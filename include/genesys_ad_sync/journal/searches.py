@@ -84,15 +84,18 @@ class Searches(Store):
         return (first + [user for user in found if (user.definition, user.guid) not in known])[:limit]
 
     def pairs(self, text: str, genesys_group_id: str, definitions: Collection[str] | None = None) -> list[NamedPair]:
-        """Return the pairs, former ones included, by name of the Genesys group: it may have the text, or has that id.
+        """Return pairs, former ones included, whose Genesys group may have the text.
 
-        ``definitions`` None: of all definitions.
+        Or it has that id. They come by its name. ``definitions`` None: of all definitions.
         """
         meant = or_(PAIR.genesys_group_id == genesys_group_id, self._may_have(PAIR.genesys_group_name, text))
         return self._pairs(meant, definitions)
 
     def pairs_from(self, definition: str, group_guids: Collection[Guid]) -> list[NamedPair]:
-        """Return the pairs of these AD groups, former ones included, by name of the Genesys group."""
+        """Return the pairs of these AD groups, former ones included.
+
+        They come by name of the Genesys group.
+        """
         found = [
             pair for chunk in chunks(group_guids) for pair in self._pairs(PAIR.group_guid.in_(chunk), [definition])
         ]
@@ -122,7 +125,10 @@ class Searches(Store):
             return [(row[0], row[1], row[2], row[3]) for row in connection.execute(statement)]
 
     def results(self, run: RunRecord, text: str) -> list[GroupResult]:
-        """Return the results of a run that may have the text in the id or the name of a member by hand."""
+        """Return the results of a run that may have the text.
+
+        The text may be in the id or the name of a member by hand.
+        """
         may_have = self._may_have_in_json(RESULT.data, text)
         statement = select(RESULT.data).where(RESULT.run == run.id, may_have)
         with self._database.reading() as connection:
@@ -131,7 +137,7 @@ class Searches(Store):
     # -- parts ----------------------------------------------------------------------------------------
 
     def _value_of(self, column: Column[Any]) -> ColumnElement[str]:
-        """Return a column of the values of a JSON object, one a row, without their keys."""
+        """Return a column of the values of a JSON object, one a row."""
         unpacked = func.json_each(column) if self._is_sqlite else func.json_each_text(column)
         value: ColumnElement[str] = unpacked.table_valued("key", sql_column("value", String)).c.value
         return value
@@ -169,13 +175,19 @@ class Searches(Store):
         return or_(*plain, *other, *_spaces(written, text))
 
     def _is_like(self, column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
-        """Return whether a column is like a pattern in small letters, whatever the case of ASCII letters."""
+        """Return whether a column is like a pattern in small letters.
+
+        The case of ASCII letters does not matter.
+        """
         if self._is_sqlite:
             return column.like(pattern, escape="\\")  # SQLite's own LIKE, without a second text in small letters
         return func.lower(collate(column, "C")).like(pattern, escape="\\")  # "C": ASCII alone, and fast
 
     def _has(self, column: ColumnElement[Any], characters: str) -> ColumnElement[bool]:
-        """Return whether a column has any of the characters, written as between the brackets of a pattern."""
+        """Return whether a column has any of the characters.
+
+        ``characters``: as between the brackets of a pattern.
+        """
         if self._is_sqlite:
             return column.op("GLOB", is_comparison=True)(f"*[{characters.encode().decode('unicode_escape')}]*")
         return column.op("~", is_comparison=True)(f"[{characters}]")
@@ -195,7 +207,10 @@ def found_user(row: Record[Any]) -> FoundUser:
 
 
 def _sources(letter: str) -> str:
-    """Return the characters of which a name has one if its form to compare has the letter, as for `Searches._has`."""
+    """Return the characters from which a letter may come, for `Searches._has`.
+
+    A name has one of them if its form to compare has the letter.
+    """
     if ord(letter) > _LAST_LATIN:
         return "^ -~"
     same = {letter, *(form for form in (letter.upper(), letter.title()) if len(form) == 1)}

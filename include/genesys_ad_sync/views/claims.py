@@ -19,7 +19,10 @@ _UNNAMED = "another sync definition already feeds this Genesys group"
 
 
 def as_far_as_named(row: Row, named: Collection[str] | None) -> Row:
-    """Return a row without the name of a definition that is not among ``named``. None: all may be named."""
+    """Return a row without the name of a definition outside ``named``.
+
+    None: all may be named.
+    """
     other = row.about.get("definition")
     if row.reason is not Reason.CLAIMED_BY or named is None or other in named:
         return row

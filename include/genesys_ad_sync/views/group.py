@@ -74,7 +74,10 @@ class GroupAnswer:
 def explain_group(
     journal: Journal, hit: GroupHit, definitions: Definitions, *, now: datetime, most: int | None = None
 ) -> GroupAnswer:
-    """Return what the journal knows of a Genesys group. ``most``: so many members at most; default: all."""
+    """Return what the journal knows of a Genesys group.
+
+    ``most``: so many members at most; default: all.
+    """
     known = read_group(journal, hit)
     everybody = known.members()
     shown = everybody.some_of(everybody.by_origin, 0, most)
@@ -87,7 +90,10 @@ def explain_group(
 
 @dataclass(frozen=True)
 class KnownGroup:
-    """What is read of a Genesys group before its members. ``last``: the last listing of the members by hand."""
+    """What is read of a Genesys group before its members.
+
+    ``last``: the last listing of the members by hand.
+    """
 
     journal: Journal
     hit: GroupHit
@@ -130,7 +136,7 @@ class KnownGroup:
 
 
 def read_group(journal: Journal, hit: GroupHit) -> KnownGroup:
-    """Read the pairs of a Genesys group, and as of when AD and Genesys Cloud were read."""
+    """Read the pairs of a Genesys group, and the times of its readings."""
     mine, group_id = journal.of(hit.definition), hit.genesys_group_id
     pairs = journal.lookups.pairs_of(hit.definition, [group_id])
     return KnownGroup(journal, hit, pairs, mine.views.cursor(), mine.lookups.last_looks([group_id]).get(group_id))

@@ -1,4 +1,6 @@
-"""The members of a Genesys group by origin: ids and names of all, and some of them in full.
+"""The members of a Genesys group by origin.
+
+Ids and names of all, and some of them in full.
 
 A page shows a hundred members of 25,000, and a command fifty. So only of these all is read.
 """
@@ -62,7 +64,10 @@ class Members:
         return {origin: len(ids) for origin, ids in self.by_origin.items()}
 
     def chosen(self, origin: str | None, text: str) -> dict[str, Collection[str]]:
-        """Return the ids of one origin (None: of each) with a text in the name (none: all)."""
+        """Return the ids of one origin with a text in the name.
+
+        ``origin`` None: of each. ``text`` empty: all.
+        """
         wanted = names.normal_name(text).casefold()
         return {
             one: [id_ for id_ in ids if wanted in names.normal_name(self.names.get(id_) or "").casefold()]
@@ -73,7 +78,10 @@ class Members:
         }
 
     def some_of(self, chosen: Mapping[str, Collection[str]], start: int, most: int | None) -> list[tuple[str, str]]:
-        """Return (origin, id) of a piece of the members, by origin and name. ``most`` None: all from ``start`` on."""
+        """Return (origin, id) of a piece of the members, by origin and name.
+
+        ``most`` None: all from ``start`` on.
+        """
         shown: list[tuple[str, str]] = []
         for origin, ids in chosen.items():
             free = len(ids) if most is None else most - len(shown)
@@ -97,7 +105,10 @@ def read_members(
     policy: MembershipPolicy,
     last: GroupResult | None,
 ) -> Members:
-    """Return the people that AD wants or owns, and the others that the last look in full found (``last``)."""
+    """Return the people that AD wants or owns, and the others found.
+
+    ``last``: the last look in full, which found the others.
+    """
     below, wanted = _wanted(journal, pairs, policy)
     people: dict[Guid, str] = {}
     for members in wanted.values():

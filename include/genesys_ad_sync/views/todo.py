@@ -142,7 +142,10 @@ def items(
 
 
 def contradicted_links(journal: Journal, name: str) -> list[ContradictedLink]:
-    """Return links of a definition that the rules contradict, the oldest first; at most one more than `MOST`."""
+    """Return links of a definition that the rules contradict, the oldest first.
+
+    At most one more than `MOST`.
+    """
     found = journal.listings.contradicted(name, limit=MOST + 1)
     people = journal.of(name).views.users({guid for guid, *_ in found})
     return [
@@ -154,7 +157,10 @@ def contradicted_links(journal: Journal, name: str) -> list[ContradictedLink]:
 
 
 def refusals(journal: Journal, name: str) -> list[Refusal]:
-    """Return the groups and the client that Genesys Cloud refuses; at most one more than `MOST`."""
+    """Return the groups and the client that Genesys Cloud refuses.
+
+    At most one more than `MOST`.
+    """
     return journal.of(name).refusals.not_of_people(MOST + 1)
 
 
