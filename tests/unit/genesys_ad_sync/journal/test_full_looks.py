@@ -44,7 +44,7 @@ ALL = [failed_before_its_plan, limited_to_some_groups, undid_another_run]
 
 
 @pytest.fixture
-def seen(journal: Journal) -> Journal:
+def looked(journal: Journal) -> Journal:
     """Return a journal after a run in mode full that saw Mia as a member by hand."""
     poll(journal, {"voice": "ann", "chat": "bob"})
     map_groups(journal, "voice", "chat")
@@ -55,39 +55,39 @@ def seen(journal: Journal) -> Journal:
 
 
 @pytest.mark.parametrize("then", ALL)
-def test_a_run_that_did_not_look_at_all_members_hides_nobody(seen: Journal, then: Make) -> None:
-    then(seen)
-    last = seen.of(DEFINITION).lookups.last_results()
+def test_a_run_that_did_not_look_at_all_members_hides_nobody(looked: Journal, then: Make) -> None:
+    then(looked)
+    last = looked.of(DEFINITION).lookups.last_results()
     assert last is not None
     assert last[0].key == RunKey("dag", "full-voice")
-    assert [hit.genesys_user_id for hit in find_people(seen, "Mia")] == ["U-mia"]
-    [answer] = explain_genesys_user(seen, "U-mia")
+    assert [hit.genesys_user_id for hit in find_people(looked, "Mia")] == ["U-mia"]
+    [answer] = explain_genesys_user(looked, "U-mia")
     assert [one.genesys_group_name for one in answer.memberships] == ["Voice"]
 
 
-def test_runs_that_failed_are_not_searched_for_the_last_look_at_a_group(seen: Journal) -> None:
+def test_runs_that_failed_are_not_searched_for_the_last_look_at_a_group(looked: Journal) -> None:
     for number in range(12):
-        finish(seen, begin(seen, f"failed-{number}", mode=Mode.FULL), planned=False)
-    assert seen.of(DEFINITION).lookups.last_looks(["G-voice"]).keys() == {"G-voice"}
+        finish(looked, begin(looked, f"failed-{number}", mode=Mode.FULL), planned=False)
+    assert looked.of(DEFINITION).lookups.last_looks(["G-voice"]).keys() == {"G-voice"}
 
 
 @pytest.mark.parametrize("then", ALL)
-def test_what_a_plan_without_network_goes_by_is_kept(seen: Journal, then: Make) -> None:
-    look = seen.runs.get(RunKey("dag", "full-voice"))
-    seen.facts.put(look, "mapping", LARGE)
-    then(seen)
-    assert seen.of(DEFINITION).housekeeping.forget_large_values(T0 + 2 * LARGE_VALUES_KEPT) == 0
-    assert seen.of(DEFINITION).lookups.facts_since(look, "mapping") == [LARGE]
+def test_what_a_plan_without_network_goes_by_is_kept(looked: Journal, then: Make) -> None:
+    look = looked.runs.get(RunKey("dag", "full-voice"))
+    looked.facts.put(look, "mapping", LARGE)
+    then(looked)
+    assert looked.of(DEFINITION).housekeeping.forget_large_values(T0 + 2 * LARGE_VALUES_KEPT) == 0
+    assert looked.of(DEFINITION).lookups.facts_since(look, "mapping") == [LARGE]
 
 
-def test_a_copy_has_what_a_plan_without_network_goes_by_however_old_it_is(seen: Journal, tmp_path: Path) -> None:
-    look = seen.runs.get(RunKey("dag", "full-voice"))
-    seen.facts.put(look, "mapping", LARGE)
+def test_a_copy_has_what_a_plan_without_network_goes_by_however_old_it_is(looked: Journal, tmp_path: Path) -> None:
+    look = looked.runs.get(RunKey("dag", "full-voice"))
+    looked.facts.put(look, "mapping", LARGE)
     for number in range(101):
-        finish(seen, begin(seen, f"r{number}"))
-    later = seen.runs.get(RunKey("dag", "r0"))
-    seen.facts.put(later, "matches", LARGE)
-    _copy(seen.database, tmp_path / "copy.db", T0 + timedelta(days=30))
+        finish(looked, begin(looked, f"r{number}"))
+    later = looked.runs.get(RunKey("dag", "r0"))
+    looked.facts.put(later, "matches", LARGE)
+    _copy(looked.database, tmp_path / "copy.db", T0 + timedelta(days=30))
     with Journal.open(f"sqlite:///{tmp_path / 'copy.db'}") as copy:
         lookups = copy.of(DEFINITION).lookups
         last = lookups.last_results()
@@ -96,11 +96,11 @@ def test_a_copy_has_what_a_plan_without_network_goes_by_however_old_it_is(seen: 
         assert (lookups.facts_since(last[0], "mapping"), lookups.facts_since(last[0], "matches")) == ([LARGE], [LARGE])
 
 
-def test_the_plan_of_a_look_is_what_record_plan_stores(seen: Journal) -> None:
+def test_the_plan_of_a_look_is_what_record_plan_stores(looked: Journal) -> None:
     """Guard against another key: every look would be unknown."""
-    run = begin(seen, "new", mode=Mode.FULL)
-    seen.facts.put(run, PLAN.key, PLAN.adapter.dump_python(StoredPlan("h", None, T0), mode="json"))
-    seen.runs.finish(run, "success", T0)
-    last = seen.of(DEFINITION).lookups.last_results()
+    run = begin(looked, "new", mode=Mode.FULL)
+    looked.facts.put(run, PLAN.key, PLAN.adapter.dump_python(StoredPlan("h", None, T0), mode="json"))
+    looked.runs.finish(run, "success", T0)
+    last = looked.of(DEFINITION).lookups.last_results()
     assert last is not None
     assert last[0].key == run.key
