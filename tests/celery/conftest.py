@@ -16,6 +16,7 @@ import yaml
 
 from sandbox import company, demo
 from sandbox.active_directory import SandboxDirectory
+from sandbox.airflow_stack import PROJECT
 from sandbox.celery_stack import CeleryStack, definition_keys, services
 from sandbox.directory_objects import AddGroup
 from sandbox.genesys_cloud import spawn
@@ -69,7 +70,9 @@ def everything_running(folder: Path) -> Iterator[CeleryWorld]:
             try:
                 airflow.start()
                 airflow.start_workers()
-                world = CeleryWorld(directory, genesys, airflow, folder, proxy, directory.truth_by_name())
+                world = CeleryWorld(
+                    directory, genesys, airflow, folder, PROJECT / "dags", proxy, directory.truth_by_name()
+                )
                 for dag_id in (DEFAULT, TROUBLE, OTHER, MISSED):
                     airflow.wait_for_dag(dag_id)
                     airflow.unpause(dag_id)
