@@ -201,7 +201,7 @@ def test_the_hook_connects_by_an_environment_variable_alone(shared_directory, mo
     monkeypatch.setenv("AIRFLOW_CONN_AD", json.dumps(shared_directory.connection()))
     ok, message = ActiveDirectoryHook("ad").test_connection()
     assert ok, message
-    account = shared_directory.reader_login.partition("@")[0]  # newer Sambas, as Windows, say u:DOMAIN\\account
+    account = shared_directory.reader_login.partition("@")[0]  # newer Sambas, as Windows, say u:DOMAIN\account
     for said in (shared_directory.server_name, shared_directory.base_dn, account, "ldaps"):
         assert said in message
     with ActiveDirectoryHook("ad").get_conn() as session:
