@@ -177,7 +177,7 @@ FUZZ_SEED ?= 1000
 .PHONY: fuzz
 fuzz: install
 	@sandbox/install-system-packages.sh test
-	@FUZZ_ROUNDS=$(FUZZ_ROUNDS) FAILOVER_ROUNDS=$(FUZZ_ROUNDS) FUZZ_SEED=$(FUZZ_SEED) $(VENV)/bin/pytest -rP --no-header \
+	@FUZZ_ROUNDS=$(FUZZ_ROUNDS) FAILOVER_ROUNDS=$(FUZZ_ROUNDS) FUZZ_SEED=$(FUZZ_SEED) $(PYTEST) -n auto -rP --no-header \
 		tests/integration/test_fuzz_windows.py tests/integration/test_random_failover.py
 
 .PHONY: lint
