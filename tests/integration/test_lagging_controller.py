@@ -60,6 +60,19 @@ def test_a_lagging_reading_for_proof_gives_nobody_back(two: TwoControllers) -> N
     assert members(two.pipeline, "Voice") == {"mia"}
 
 
+def test_who_is_told_of_as_a_new_member_and_as_disabled_at_once_leaves(two: TwoControllers) -> None:
+    """The other one has granted it. To this one, both arrive together."""
+    two.dc2.apply([AddMember("chat", "bob")])
+    two.run_on(two.dc2)
+    assert "bob" in members(two.pipeline, "Chat")
+    two.run_on(two.dc1)
+    two.dc2.apply([Disable("bob")])
+    two.run_on(two.dc1)
+    two.replicate()
+    assert ("remove", "bob", "success", None, None) in rows(two.run_on(two.dc1))
+    assert "bob" not in members(two.pipeline, "Chat")
+
+
 def test_an_account_that_was_deleted_stays_out_though_a_lagging_controller_shows_it(two: TwoControllers) -> None:
     mail = SetAttributes("fay", {"mail": None})  # else two accounts would carry it
     two.dc1.apply([mail, AddUser(User("ann2", "Ann 2", mail="fay@example.com")), AddMember("voice", "ann2")])

@@ -48,6 +48,8 @@ def confirm_held_changes(
     unsettled = journal.changes.unsettled()
     returned = told_again(unsettled, step.delta)
     if returned:
+        view = journal.views.load({change.group_guid for change in returned})
+        returned = [change for change in returned if is_out_of_view(change, view)]
         journal.changes.hold([change.id for change in returned if change.id is not None], Reason.MAPPING_CHANGED)
     held = [change for change in unsettled if change.held_reason in _RULES]
     if not held:
@@ -61,10 +63,7 @@ def confirm_held_changes(
 
 
 def told_again(unsettled: Iterable[Change], delta: Delta | None) -> list[Change]:
-    """Return removals that AD reported, and takes back now.
-
-    Where the view has the group, it shows the user again. Where it has not, only this says so.
-    """
+    """Return removals that AD reported, and takes back now."""
     return [
         change
         for change in unsettled
@@ -74,6 +73,16 @@ def told_again(unsettled: Iterable[Change], delta: Delta | None) -> list[Change]
         and change.origin == "poll"
         and replica_trust.is_told_again(change, delta)
     ]
+
+
+def is_out_of_view(change: Change, view: DirectoryView) -> bool:
+    """Return True if the view has not the group by which the user was a member.
+
+    Where it has, it decides: a user who is a member again may be left out all the same, such as a disabled one.
+    """
+    root = view.groups.get(change.group_guid)
+    last_group = change.path[-1] if change.path else change.group_guid
+    return root is None or not root.in_scope or last_group not in view.groups
 
 
 def rule(held: Iterable[Change], view: DirectoryView, scope: Scope, evidence: Evidence) -> Ruling:
