@@ -1,6 +1,6 @@
 """How many requests a run sends, beside the possible minimum and the naive way.
 
-    python -m benchmarks.requests [a b c d]
+    python -m benchmarks.requests [a b c d] [--groups 200]
 
 Every number is counted in the sandbox's own log.
 
@@ -11,6 +11,7 @@ individuals per group with something to do; writes by strategy. Verify: one read
 
 from __future__ import annotations
 
+import argparse
 import math
 import sys
 import tempfile
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 STRATEGIES = ("scim_patch", "group_members", "user_patch")
-USERS, GROUPS, HALF = 20_000, 200, 25  # of each group's changes, 25 are adds and 25 removes
+GROUPS, HALF = 200, 25  # of each group's changes, 25 are adds and 25 removes
+PER_GROUP = 100  # users for each group, of whom half are in it
 MOST_TIMES_THE_BOUND, FEW, LEAST_TIMES_FEWER = 1.05, 5, 30  # what is claimed; so FEW requests are never too many
 
 Members = dict[int, set[int]]
@@ -42,6 +44,7 @@ class Case:
     after: Members  # AD has
     linked: bool  # a run before has compared everything, so links and baselines are there
     mapped: int
+    users: int
 
     @property
     def adds(self) -> dict[int, set[int]]:
@@ -52,28 +55,28 @@ class Case:
         return {g: self.before[g] - self.after[g] for g in self.after if self.before[g] - self.after[g]}
 
 
-def cases() -> list[Case]:
+def cases(groups: int = GROUPS) -> list[Case]:
     """Return the cases, the same in every run.
 
     Users are dealt out by numbers. Each user that joins a group is in another one already.
     """
-    per_group = USERS // GROUPS  # a block of 100 users for each group; 50 of them are in it
-    before = {g: set(range(g * per_group, g * per_group + 2 * HALF)) for g in range(GROUPS)}
+    before = {g: set(range(g * PER_GROUP, g * PER_GROUP + 2 * HALF)) for g in range(groups)}
     after: Members = {}
     for g, members in before.items():
         leaving = set(sorted(members)[:HALF])
-        joining = set(sorted(before[(g + 1) % GROUPS])[HALF:])
+        joining = set(sorted(before[(g + 1) % groups])[HALF:])
         after[g] = (members - leaving) | joining
     few = dict(after)
     for g in range(5):
         leaving = set(sorted(after[g])[:5])
         few[g] = (after[g] - leaving) | set(sorted(after[g + 50])[:5])
     many = {g: set(range(g * 20, g * 20 + 20)) for g in range(500)}
+    users, changes = groups * PER_GROUP, f"{groups * 2 * HALF:,} changes in {groups} groups"
     return [
-        Case("a", "10,000 changes in 200 groups, cold", before, after, False, GROUPS),
-        Case("b", "the same, links known", before, after, True, GROUPS),
-        Case("c", "50 changes in 5 groups", after, few, True, GROUPS),
-        Case("d", "nothing to do, 500 groups", many, many, True, 500),
+        Case("a", f"{changes}, cold", before, after, False, groups, users),
+        Case("b", "the same, links known", before, after, True, groups, users),
+        Case("c", "50 changes in 5 groups", after, few, True, groups, users),
+        Case("d", "nothing to do, 500 groups", many, many, True, 500, 500 * 20),
     ]
 
 
@@ -86,7 +89,7 @@ def bound(case: Case, strategy: str, *, token_known: bool) -> int:
     concerned = adds.keys() | removes.keys()
     whole = not case.linked
     to_find: set[int] = set().union(*(case.after if whole else adds).values())
-    users = min(math.ceil(USERS / 500), math.ceil(len(to_find) / 50))
+    users = min(math.ceil(case.users / 500), math.ceil(len(to_find) / 50))
     reads = case.mapped if whole else len(concerned)
     if strategy == "scim_patch":
         writes = sum(math.ceil((len(adds.get(g, ())) + len(removes.get(g, ()))) / 50) for g in concerned)
@@ -101,7 +104,7 @@ def bound(case: Case, strategy: str, *, token_known: bool) -> int:
 def measure(case: Case, strategy: str) -> dict[str, Any]:
     """Count the requests of one run in the sandbox's log."""
     options = SandboxOptions(rate_allowed=None, user_patch_groups="honoured")
-    with spawn(genesys_seed(USERS, case.before), options) as sandbox, tempfile.TemporaryDirectory() as folder:
+    with spawn(genesys_seed(case.users, case.before), options) as sandbox, tempfile.TemporaryDirectory() as folder:
         runs = SyntheticRuns(
             Path(folder), sandbox.connection(), write=strategy, removals="granted" if case.linked else "mirror"
         )
@@ -146,7 +149,7 @@ def naive(case: Case) -> int:
     """
     options = SandboxOptions(rate_allowed=None, log_limit=200_000)
     with (
-        spawn(genesys_seed(USERS, case.before), options) as sandbox,
+        spawn(genesys_seed(case.users, case.before), options) as sandbox,
         tempfile.TemporaryDirectory() as folder,
         SyntheticRuns(Path(folder), sandbox.connection()),
     ):
@@ -173,10 +176,13 @@ def naive(case: Case) -> int:
 
 def main(say: Callable[[str], None] = print) -> int:
     be_quiet()
-    wanted = set(sys.argv[1:]) or {"a", "b", "c", "d"}
+    parser = argparse.ArgumentParser()
+    parser.add_argument("cases", nargs="*", default=["a", "b", "c", "d"])
+    parser.add_argument("--groups", type=int, default=GROUPS, help="of the cases a to c, at least 55")
+    asked = parser.parse_args()
     failed = []
     say(f"{'case':<40}{'strategy':<15}{'sent':>8}{'bound':>8}{'ratio':>8}{'verify':>8}{'naive':>8}{'x fewer':>9}")
-    for case in (each for each in cases() if each.name in wanted):
+    for case in (each for each in cases(asked.groups) if each.name in asked.cases):
         changes = sum(len(of) for part in (case.adds, case.removes) for of in part.values())
         by_naive = naive(case) if case.name in "ac" else 2 + 2 * changes
         for strategy in STRATEGIES:
