@@ -76,7 +76,7 @@ def told_again(unsettled: Iterable[Change], delta: Delta | None) -> list[Change]
 
 
 def is_out_of_view(change: Change, view: DirectoryView) -> bool:
-    """Return True if the view has not the group by which the user was a member.
+    """Return True if the view lacks the group through which the user was a member.
 
     Where it has, it decides: a user who is a member again may be left out all the same, such as a disabled one.
     """
