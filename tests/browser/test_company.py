@@ -161,7 +161,7 @@ def test_airflow_shows_the_pages_in_its_frame_below_the_path(
     keep_picture(logged_in, "frame below a path", "light", 1280)
     # what the button "Open report" of a task leads to
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", company.airflow.url)
-    link = ReportLink().get_link(None, ti_key=SimpleNamespace(dag_id=DAG, run_id="scheduled__newest"))  # type: ignore[arg-type]
+    link = ReportLink().get_link(None, ti_key=SimpleNamespace(dag_id=DAG, run_id="scheduled__newest"))
     logged_in.open(f"{company.airflow.url}/{link}")
     until("the run", lambda: shows("Cyd Charisse"))
     logged_in.run(f"{inside}.querySelector('a[data-airflow]').click()")

@@ -22,8 +22,8 @@ from genesys_ad_sync.genesys.errors import (
     UnexpectedAnswer,
 )
 from genesys_ad_sync.run.present_members import FAILURES_IN_A_ROW
-from genesys_ad_sync_airflow.genesys_cloud.retries import HttpRetryPolicy
 from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+from tests.support.synthetic_runs import opened
 
 GROUPS, WORKERS, ATTEMPTS = 40, 5, 2
 EVERYBODY = 99  # a group in which all are, so that all are linked
@@ -41,16 +41,7 @@ def genesys() -> Iterator[SandboxGenesys]:
 @pytest.fixture
 def runs(genesys: SandboxGenesys, tmp_path: Path) -> Iterator[SyntheticRuns]:
     """With something to do in each group."""
-    with SyntheticRuns(
-        tmp_path,
-        genesys.connection(),
-        retry_policy=HttpRetryPolicy(first_wait=0.01, jitter=0, attempts=ATTEMPTS),
-        sleep=lambda _: None,
-        workers=WORKERS,
-    ) as made:
-        made.tell(BEFORE)
-        made.run()
-        genesys.clear_log()
+    with opened(genesys, tmp_path, BEFORE, attempts=ATTEMPTS, workers=WORKERS) as made:
         made.tell(AFTER)
         yield made
 
