@@ -4,7 +4,7 @@
 
 For each size and share of orphans: requests, seconds, peak memory, and growth of the journal and size of the report, of
 the first idle run and of the tenth. The runs are scheduled ones; a first run has compared everything. Each person has a
-mail and a user principal name with capitals, and the definition has the usual rules for both. There is no rate limit.
+mail and a user principal name with capitals, and the definition has the usual rules for both. Nothing limits the rate.
 The first run and the idle ones are in a process of their own; the sandbox is another process.
 
 Claimed: at most 3 requests for up to 500 Genesys groups and one for each further 500; a journal that grows by less than

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 STRATEGIES = ("scim_patch", "group_members", "user_patch")
 GROUPS, HALF = 200, 25  # of each group's changes, 25 are adds and 25 removes
-PER_GROUP = 100  # users for each group, of whom half are in it
+PER_GROUP = 100  # users for each group; half of them are its members
 MOST_TIMES_THE_BOUND, FEW, LEAST_TIMES_FEWER = 1.05, 5, 30  # what is claimed; so FEW requests are never too many
 
 Members = dict[int, set[int]]

@@ -108,7 +108,7 @@ def _without_our_removals(task: TaskContext, lost: Losses) -> Losses:
 def _with_result(row: Row, result: WriteResult | None) -> Row:
     if result is None:
         return replace(row, status=Status.FAILED, reason=Reason.NOT_ATTEMPTED, error="not sent")
-    failure = Reason.NOT_IN_EFFECT if result.conflict else Reason.REFUSED  # a conflict is no refusal
+    failure = Reason.NOT_IN_EFFECT if result.conflict else Reason.REFUSED  # a conflict is not a refusal
     failure = Reason.UNVERIFIED if result.ambiguous else failure
     return replace(
         row,

@@ -180,7 +180,8 @@ class _Window:
     def _learn_length(self, count: int, ends: float, reset: float) -> None:
         """Learn the window's length from an answer.
 
-        Where many workers begin together, none may see the beginning of a window. Two ends are no closer than a length.
+        If many workers begin together, perhaps no worker sees the beginning of a window. Between two ends lies at
+        least one length.
         """
         if self.allowed and count <= self.allowed * FROM_ITS_BEGINNING:
             self._length = reset
