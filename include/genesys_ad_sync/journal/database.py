@@ -89,7 +89,7 @@ class Database:
     def writing(self, *preparers: str) -> Iterator[Connection]:
         """Open a transaction that writes all of it or nothing.
 
-        There is no other writer at the same time, and no preparer of one of ``preparers``.
+        Until it ends, other writers wait, and so do those that prepare for one of ``preparers``.
         """
         if (shared := self._connection_of_block()) is not None:
             yield shared
@@ -190,6 +190,17 @@ def _wait_for_lock(connection: Connection, lock: int) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{BUSY_TIMEOUT_SECONDS}s"})
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+
+
+def values_once(connection: Connection, column: ColumnElement[str]) -> Iterator[str]:
+    """Yield the values of a column that is the first of an index, each once.
+
+    Each takes one step in the index. `DISTINCT` walks all rows.
+    """
+    value = connection.scalar(select(func.min(column)))
+    while value is not None:
+        yield value
+        value = connection.scalar(select(func.min(column)).where(column > value))
 
 
 def _nothing() -> None:

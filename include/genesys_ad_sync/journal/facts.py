@@ -69,6 +69,7 @@ def put_fact(connection: Connection, attempt_id: int, key: str, value: Any) -> N
 
 
 def _is_known(connection: Connection, digest: str) -> bool:
+    """Return whether the value is stored, so that megabytes of it need not be sent."""
     content = tables.content.c.digest
     return connection.execute(select(content).where(content == digest)).first() is not None
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import DefinitionStore, chunks, insert_new, upsert
+from genesys_ad_sync.journal.database import DefinitionStore, chunks, insert_new, upsert, values_once
 from genesys_ad_sync.model import Grant, Guid, ManyGrants
 
 _GRANT = tables.grant.c
@@ -154,23 +154,12 @@ class Grants(DefinitionStore):
         for genesys_group_id, genesys_user_id in memberships:
             by_group.setdefault(genesys_group_id, set()).add(genesys_user_id)
         with self._database.writing() as connection:
-            others = [name for name in _definitions(connection) if name != self._definition]
+            others = [name for name in values_once(connection, _GRANT.definition) if name != self._definition]
             for genesys_group_id, users in by_group.items():
                 for definition in others:
                     of_group = (_GRANT.definition == definition, _GRANT.genesys_group_id == genesys_group_id)
                     for chunk in chunks(users):
                         connection.execute(delete(tables.grant).where(*of_group, _GRANT.genesys_user_id.in_(chunk)))
-
-
-def _definitions(connection: Connection) -> Iterator[str]:
-    """Yield the definitions that own memberships.
-
-    Each takes one step in the index. `DISTINCT`, or all grants of "not this one", would walk a million rows.
-    """
-    name = connection.scalar(select(func.min(_GRANT.definition)))
-    while name is not None:
-        yield name
-        name = connection.scalar(select(func.min(_GRANT.definition)).where(_GRANT.definition > name))
 
 
 def _as_grant(row: Any, same: dict[str, str]) -> Grant:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, false, select
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import as_change
 from genesys_ad_sync.journal.database import DefinitionStore, chunks
+from genesys_ad_sync.journal.view_rows import first_value
 from genesys_ad_sync.model import Change, Guid, MembershipPolicy, PrincipalKind
 
 _GROUP = tables.group.c
@@ -128,7 +129,7 @@ class GroupMembers(DefinitionStore):
                 these = (_USER.definition == self._definition, _USER.guid.in_(chunk))
                 for guid, attributes in connection.execute(select(_USER.guid, _USER.attributes).where(*these)).all():
                     if mail := attributes.get("mail"):
-                        found[guid] = mail if isinstance(mail, str) else mail[0][0]
+                        found[guid] = first_value(mail)
         return found
 
     def direct_groups(self, groups: Collection[Guid], members: Collection[Guid] | None = None) -> dict[Guid, set[Guid]]:

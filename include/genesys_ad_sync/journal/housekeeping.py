@@ -14,7 +14,7 @@ from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
 from genesys_ad_sync.journal.facts import forget_contents
 from genesys_ad_sync.journal.figures import FULL_RUNS_SEARCHED
-from genesys_ad_sync.journal.full_looks import full_looks, last_complete_look
+from genesys_ad_sync.journal.full_looks import ended_in_full, full_looks, last_complete_look
 
 EVERY = timedelta(days=1)
 LARGE_VALUES_KEPT = timedelta(days=1)
@@ -87,11 +87,13 @@ class Housekeeping(DefinitionStore):
         Those of the newest runs stay, in which pages and command line look for the members of a group. So do those of a
         run whose report can still be written again, because its mapping is there.
         """
-        full = (_RUN.definition == self._definition, _RUN.mode == "full", _RUN.finished_at.is_not(None))
         searched = full_looks(self._definition).with_only_columns(_RUN.id).limit(FULL_RUNS_SEARCHED)
         mapped = exists().where(_FACT.run == _RUN.id, _FACT.key == "mapping")
         ended = select(_RUN.id).where(
-            *full, _RUN.finished_at < at - LARGE_VALUES_KEPT, _RUN.id.not_in(searched), ~mapped
+            *ended_in_full(self._definition),
+            _RUN.finished_at < at - LARGE_VALUES_KEPT,
+            _RUN.id.not_in(searched),
+            ~mapped,
         )
         connection.execute(delete(tables.group_result).where(_RESULT.run.in_(ended)))
 

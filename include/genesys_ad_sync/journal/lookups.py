@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, false, func, select, true
 
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import Store, chunks
+from genesys_ad_sync.journal.database import Store, chunks, values_once
 from genesys_ad_sync.journal.lookup_answers import FoundUser, StoredPair, Waiting
 from genesys_ad_sync.journal.lookup_columns import CHANGE, LINK, NEWEST_REASON, PAIR, QUESTION, ROW, RUN, USER
 from genesys_ad_sync.journal.runs import as_run
@@ -27,7 +27,7 @@ class Lookups(Store):
         """Return the sync definitions that have polled or run, sorted."""
         with self._database.reading() as connection:
             names = set(connection.scalars(select(tables.cursor.c.definition)))
-            names |= set(connection.scalars(_definitions_of_runs()))
+            names |= set(values_once(connection, RUN.definition))
         return sorted(names)
 
     # -- search ---------------------------------------------------------------------------------------
@@ -190,14 +190,3 @@ class Lookups(Store):
                 (definition, RunKey(dag_id, run_id), asked_at, expires_at, count)
                 for definition, dag_id, run_id, asked_at, expires_at, count in connection.execute(statement)
             ]
-
-
-def _definitions_of_runs() -> Select[Any]:
-    """Select the definitions that have runs.
-
-    By one look into an index for each: many runs have a few definitions.
-    """
-    names = select(func.min(RUN.definition).label("name")).cte("names", recursive=True)
-    following = select(func.min(RUN.definition)).where(RUN.definition > names.c.name).scalar_subquery()
-    names = names.union_all(select(following).where(names.c.name.is_not(None)))
-    return select(names.c.name).where(names.c.name.is_not(None))

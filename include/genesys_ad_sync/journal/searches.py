@@ -20,6 +20,7 @@ from genesys_ad_sync.journal.database import Store, chunks
 from genesys_ad_sync.journal.figures import GROUP_RESULT
 from genesys_ad_sync.journal.lookup_answers import FoundUser, NamedPair
 from genesys_ad_sync.journal.lookup_columns import GROUP, PAIR, RESULT, USER
+from genesys_ad_sync.journal.view_rows import first_value
 from genesys_ad_sync.model import GroupResult, Guid, RunRecord
 
 BECOME = {
@@ -202,7 +203,7 @@ def found_user(row: Record[Any]) -> FoundUser:
     attributes = row.attributes
     values = tuple(str(value) for value in attributes.values())
     mail = attributes.get("mail")
-    first = mail if mail is None or isinstance(mail, str) else mail[0][0]  # all values by rank
+    first = None if mail is None else first_value(mail)
     return FoundUser(row.definition, row.guid, row.name, row.sam_account_name, values, first)
 
 

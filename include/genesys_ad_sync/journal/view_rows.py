@@ -14,6 +14,12 @@ MEMBERS_ALONE = select(_USER.guid, _USER.dn, _USER.kind, _USER.disabled, _USER.e
 """What `as_member` needs."""
 
 
+def first_value(stored: Any) -> str:
+    """Return the value of a stored attribute; of several with ranks the first."""
+    value: str = stored if isinstance(stored, str) else stored[0][0]
+    return value
+
+
 def as_group(row: Row[Any]) -> DirectoryGroup:
     """Return a stored AD group."""
     return DirectoryGroup(
@@ -47,7 +53,7 @@ def as_user(row: Row[Any]) -> DirectoryUser:
         expires_at=row.expires_at,
         expired=row.expired,
         ends_at=row.ends_at,
-        attributes={name: value if isinstance(value, str) else value[0][0] for name, value in row.attributes.items()},
+        attributes={name: first_value(value) for name, value in row.attributes.items()},
         ranked_values={
             name: tuple(map(tuple, value)) for name, value in row.attributes.items() if not isinstance(value, str)
         },

@@ -46,7 +46,7 @@ class PlannedTargets(Iterable[Target]):
     @property
     def losing(self) -> Iterator[Target]:
         """Return the targets with removals among their changes."""
-        return (self._made(target) for target in self._bare if _loses(target))
+        return (self._made(target) for target in self._bare if loses(target))
 
     @property
     def empty_sources(self) -> dict[str, tuple[Guid, ...]]:
@@ -66,7 +66,7 @@ class PlannedTargets(Iterable[Target]):
     def owned_where_somebody_may_leave(self) -> Iterator[tuple[str, str]]:
         """Yield (Genesys group, Genesys user) of the grants in targets that may lose a member."""
         for target in self._bare:
-            if target.full or _loses(target):  # a group that loses nobody cannot become empty
+            if target.full or loses(target):  # a group that loses nobody cannot become empty
                 group_id = target.genesys_group.id
                 yield from self._grants[group_id].memberships
                 yield from ((group_id, grant.genesys_user_id) for grant in self._awake.get(group_id, ()))
@@ -89,5 +89,6 @@ class PlannedTargets(Iterable[Target]):
         )
 
 
-def _loses(target: Target) -> bool:
+def loses(target: Target) -> bool:
+    """Return True if a removal is among the changes."""
     return any(change.action is Action.REMOVE for change in target.changes)

@@ -44,7 +44,7 @@ from genesys_ad_sync.run.limit_facts import gather_limit_facts
 from genesys_ad_sync.run.losses import losses_of
 from genesys_ad_sync.run.objections import Objections, objections
 from genesys_ad_sync.run.owners import read_missing_owners
-from genesys_ad_sync.run.planned_targets import Members, PlannedTargets
+from genesys_ad_sync.run.planned_targets import Members, PlannedTargets, loses
 from genesys_ad_sync.run.policy import mirrors
 from genesys_ad_sync.run.present_members import read_present
 from genesys_ad_sync.run.relink import LinkMoves, link_moves
@@ -116,8 +116,7 @@ def gather_plan_inputs(task: TaskContext) -> PlanInputs:
 
 def _with_removals(task: TaskContext, targets: Sequence[Target], present: Members) -> PlannedTargets:
     """Return the targets from which somebody is to be removed, with members and grants."""
-    losing = [target for target in targets if any(change.action is Action.REMOVE for change in target.changes)]
-    return PlannedTargets(task, losing, present, {})
+    return PlannedTargets(task, [target for target in targets if loses(target)], present, {})
 
 
 def begin_reading(task: TaskContext) -> int | None:

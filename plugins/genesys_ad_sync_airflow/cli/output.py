@@ -52,6 +52,17 @@ def json_option(function: _Function) -> _Function:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(function)
 
 
+def rows_option(function: _Function) -> _Function:
+    """Add the option `--rows`, which each command with a report has, as parameter ``rows``."""
+    return click.option(
+        "--rows",
+        type=click.IntRange(min=0),
+        default=50,
+        show_default=True,
+        help="How many of the rows that are not done are listed.",
+    )(function)
+
+
 def print_json(value: object) -> None:
     """Print a value as JSON; times in RFC 3339, durations in ISO 8601."""
     text = json.dumps(value, indent=2, ensure_ascii=not _takes_all_letters(), default=_as_text)

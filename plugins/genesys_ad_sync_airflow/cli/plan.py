@@ -13,7 +13,7 @@ import click
 
 from genesys_ad_sync.errors import GroupSyncError, JournalMissing, SettingsError
 from genesys_ad_sync_airflow.cli.definitions import FILE, chosen, load_all, load_as
-from genesys_ad_sync_airflow.cli.output import json_option, print_json
+from genesys_ad_sync_airflow.cli.output import json_option, print_json, rows_option
 
 if TYPE_CHECKING:
     from genesys_ad_sync.journal import Journal
@@ -33,13 +33,7 @@ CHANGES = 2
 @click.option(
     "--groups", multiple=True, metavar="PATTERN", help="Only AD groups of that name; may be given several times."
 )
-@click.option(
-    "--rows",
-    type=click.IntRange(min=0),
-    default=50,
-    show_default=True,
-    help="How many of the rows that are not done are listed.",
-)
+@rows_option
 @click.option("-v", "--verbose", is_flag=True, help="Print on stderr what is being read.")
 @json_option
 def plan(  # noqa: PLR0913  one for each option

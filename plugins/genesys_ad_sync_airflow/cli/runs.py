@@ -9,7 +9,7 @@ import click
 
 from genesys_ad_sync.errors import ReportPathError, SettingsError
 from genesys_ad_sync_airflow.cli.definitions import load_all
-from genesys_ad_sync_airflow.cli.output import json_option, moment, print_json, print_table
+from genesys_ad_sync_airflow.cli.output import json_option, moment, print_json, print_table, rows_option
 
 if TYPE_CHECKING:
     from genesys_ad_sync.model import RunRecord
@@ -49,13 +49,7 @@ def runs(*, limit: int, definition: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("run")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: one line per change, most urgent first.")
-@click.option(
-    "--rows",
-    type=click.IntRange(min=0),
-    default=50,
-    show_default=True,
-    help="How many of the rows that are not done are listed.",
-)
+@rows_option
 @json_option
 def report(*, run: str, as_csv: bool, rows: int, as_json: bool) -> None:
     """Print the reconciliation report of RUN: a run id, or DAG id/run id.
