@@ -12,13 +12,14 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, TriggerRule, dag, task
+from airflow.sdk import DAG, CronDataIntervalTimetable, TriggerRule, dag, get_parsing_context, task
 
 from genesys_ad_sync.errors import SettingsError
 from genesys_ad_sync.settings import (
     SyncDefinition,
     config_folder,
     dag_id_of_broken,
+    dag_ids_of,
     find_definitions,
     load_definition,
 )
@@ -162,14 +163,14 @@ def broken(dag_id: str, message: str) -> DAG:
     return build()
 
 
-def dags() -> Iterator[DAG]:
-    """Build all DAGs of all definitions."""
+def dags(only: str | None) -> Iterator[DAG]:
+    """Build the DAGs of all definitions, or those of the definition that has the DAG ``only``."""
     try:
         paths = find_definitions(config_folder(Path(__file__).parent))
     except SettingsError as error:
         yield broken("genesys_ad_group_sync", str(error))
         return
-    for path in paths:
+    for path in [path for path in paths if only in dag_ids_of(path)] or paths:
         try:
             definition = load_definition(path)
             made = [pipeline(definition, full=False)]
@@ -182,5 +183,7 @@ def dags() -> Iterator[DAG]:
         yield from made
 
 
-for found in dags():
+# Airflow reads this file again for each task, and needs that task's DAG alone. The id may be that of a DAG in another
+# file: a command that a task starts inherits it.
+for found in dags(only=get_parsing_context().dag_id):
     globals()[found.dag_id] = found

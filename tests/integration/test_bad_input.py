@@ -35,7 +35,7 @@ from genesys_ad_sync.genesys.errors import (
     UnexpectedAnswer,
 )
 from genesys_ad_sync.report.store import ReportStore
-from genesys_ad_sync.settings import SyncDefinition
+from genesys_ad_sync.settings import SyncDefinition, files
 from genesys_ad_sync.stages.report import write_report as report
 from genesys_ad_sync_airflow import params as run_params
 from genesys_ad_sync_airflow import task_context, tasks
@@ -46,6 +46,8 @@ from sandbox.airflow_stack import PROJECT
 from sandbox.directory_objects import AddMember, RemoveMember
 from tests.support.pipeline import Pipeline, definition_for, set_connection
 
+PARSING_CONTEXT = "_AIRFLOW_PARSING_CONTEXT_DAG_ID"
+"""Where `airflow.sdk.get_parsing_context` reads the id of the DAG of a task."""
 SECRETS = ("Wr0ng!secret", "not-the-secret")
 
 
@@ -164,6 +166,27 @@ def test_bad_definitions_take_no_other_dag_away(bag: DagBag) -> None:
     assert bag.import_errors == {}
     good = {"genesys_ad_group_sync", "genesys_ad_group_sync_full"}
     assert set(bag.dags) == good | {f"genesys_ad_group_sync__{name}" for name in BAD_DEFINITIONS}
+
+
+def test_a_task_reads_the_definition_of_its_own_dag_alone(bag: DagBag, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow says for which DAG it reads the file: with fifty definitions, a task must not build a hundred DAGs."""
+    read = []
+    monkeypatch.setattr(files, "read_definition", lambda path: read.append(path.stem) or path.read_text())
+    for dag_id in bag.dags:
+        read.clear()
+        monkeypatch.setenv(PARSING_CONTEXT, dag_id)
+        found = DagBag(str(PROJECT / "dags")).dags
+        assert [task.task_id for task in found[dag_id].tasks] == [task.task_id for task in bag.dags[dag_id].tasks]
+        assert set(found) <= {dag_id, dag_id.removesuffix("_full"), f"{dag_id}_full"}
+        assert len(read) <= 1
+
+
+def test_a_command_that_a_task_of_another_dag_starts_finds_all_dags(
+    bag: DagBag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It inherits the environment of that task, in which Airflow leaves the id of the task's DAG."""
+    monkeypatch.setenv(PARSING_CONTEXT, "housekeeping")
+    assert set(DagBag(str(PROJECT / "dags")).dags) == set(bag.dags)
 
 
 def test_each_dag_of_a_definition_has_active_runs_for_its_own_schedule(bag: DagBag) -> None:

@@ -141,6 +141,12 @@ def _read_yaml(text: str, source: str) -> object:
         raise SettingsError(f"{source}: is nested too deeply. Look for brackets that are never closed.") from None
 
 
+def dag_ids_of(path: Path) -> frozenset[str]:
+    """Return the ids of all DAGs that a file can make, good or broken, without reading it."""
+    good = dag_id_of(path.stem)
+    return frozenset((good, good + FULL_SUFFIX, dag_id_of_broken(path)))
+
+
 def dag_id_of_broken(path: Path) -> str:
     """Return the id of the DAG that shows the error of a broken file.
 
