@@ -14,11 +14,11 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BeforeValidator, PlainSerializer, TypeAdapter
 
-from genesys_ad_sync.directory.accounts import AccountState
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import DefinitionJournal
 from genesys_ad_sync.journal.store import Journal
 from genesys_ad_sync.model import (
+    AccountState,
     Change,
     Decision,
     GenesysGroup,
