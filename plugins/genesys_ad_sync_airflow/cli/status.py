@@ -36,7 +36,7 @@ def status(*, silent_after: float | None, as_json: bool) -> int:
     from genesys_ad_sync_airflow.cli.airflow_side import open_journal
 
     if silent_after is not None and not silent_after <= _MOST_HOURS:  # "nan" and "inf" are numbers, too
-        text = f"{silent_after} is no number of hours up to {_MOST_HOURS:,}, which are ten years."
+        text = f"The hours must be a number up to {_MOST_HOURS:,}, which are ten years, not {silent_after}."
         raise click.BadParameter(text, param_hint="'--silent-after'")
     limit = None if silent_after is None else timedelta(hours=silent_after)
     with open_journal() as journal:
