@@ -89,19 +89,19 @@ def load_all(folder: Path | None = None) -> Loaded:
     return loaded
 
 
-def known_definitions() -> dict[str, SyncDefinition]:
+def known_definitions() -> Loaded:
     """Return the sync definitions for the words of an answer.
 
-    Warns where they are missing.
+    Warns where they are missing. Without a folder, there is none.
     """
     try:
         loaded = load_all()
     except SettingsError as error:
         click.echo(f"Note: {error} Rules and limits are not shown.", err=True)
-        return {}
+        return Loaded({}, {})
     for text in loaded.errors:
         click.echo(f"Note: {text}", err=True)
-    return loaded.definitions
+    return loaded
 
 
 def load_as(path: Path, name: str | None) -> SyncDefinition:
