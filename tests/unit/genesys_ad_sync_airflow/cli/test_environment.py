@@ -25,6 +25,7 @@ VARIABLE = "AIRFLOW_CONN_GROUP_SYNC_JOURNAL"
 PLAIN = [
     "postgresql://login:password@db.example.com:5432/group_sync",
     "postgres://login:pass%40word%2F@DB:45432/group_sync?sslmode=require&connect_timeout=10",
+    "postgresql://login:password@host/group_sync?sslmode=verify-full&sslrootcert=/etc/ssl/certs/example-ca.pem",
     "postgresql+psycopg2://login@db/group_sync",
     "postgresql-psycopg2://db/group_sync?application_name=",
     "postgresql:///group_sync",
