@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import JSON, Boolean, Integer, LargeBinary, String, Table, insert, select
 from sqlalchemy.types import TypeEngine
 
-from genesys_ad_sync.errors import JournalError, JournalMoved
+from genesys_ad_sync.errors import JournalError, JournalMissing, JournalMoved
 from genesys_ad_sync.journal import Journal, RunKey, copying, tables
 from genesys_ad_sync.journal.copying import Copied, copy_journal, undo_copy
 from genesys_ad_sync.journal.database import Database
@@ -148,6 +148,8 @@ def test_a_refused_copy_makes_nothing_at_the_target(
     with pytest.raises(JournalError):
         copy_journal(source, target_url, at=T0)
     assert sorted(tmp_path.iterdir()) == before
+    with pytest.raises(JournalMissing):
+        open_database(target_url, create=False, moved_too=True)
     source.engine.dispose()
 
 
