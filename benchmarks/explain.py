@@ -3,7 +3,9 @@
     python -m benchmarks.explain [--memberships 10000 100000 1000000] [--runs 10000] [--url postgresql://…]
 
 Fills a journal (by default a SQLite file that is removed again; a database that is named must be empty) and asks it as
-the command line does. Seconds are those of the answer, without the start of Python. The exponent says how they grow
+the command line does. The first table is of the answers alone, in this process. The second is of whole commands, each a
+process that starts Python; their journal is in the environment. Each pair is processor seconds, then seconds by the
+clock: a PostgreSQL server's processor seconds are only in the latter. The exponent says how the processor seconds grow
 with the number of memberships: 1 means in proportion.
 """
 
@@ -11,6 +13,9 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
+import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +24,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Table, insert, text
 
@@ -46,6 +51,20 @@ RETIRED_PAIR, CONTRADICTED_LINK = 100, 250
 LARGE_RUN_SHARE = 10
 """One run, long ago, had a row for each tenth membership."""
 AT_A_TIME = 10_000
+TRIES = 3
+PROGRAM = "from genesys_ad_sync_airflow.cli.tree import main; main()"
+DEFINITION = """\
+directory: {group_base: "OU=cc,DC=t"}
+groups: [{name: "Team (?P<number>.+)", genesys_name: "Queue {number}"}]
+report: {path: "file:///nowhere"}
+"""
+
+
+class Seconds(NamedTuple):
+    """What an answer takes: of the processor, and by the clock."""
+
+    processor: float
+    clock: float
 
 
 @dataclass(frozen=True)
@@ -305,23 +324,71 @@ def questions(journal: Journal, company: Company) -> dict[str, Callable[[], Any]
     }
 
 
-def measure(company: Company, url: str) -> dict[str, float]:
+def measure(company: Company, url: str) -> dict[str, Seconds]:
     """Return the seconds of each question: the best of three, with a journal that was just opened."""
+
+    def ask(name: str) -> None:
+        with Journal.open(url) as journal:
+            questions(journal, company)[name]()
+
     with Journal.open(url) as journal:
         began = time.perf_counter()
         fill(journal, company)
         took = time.perf_counter() - began
         print(f"{company.memberships:,} memberships, {company.runs:,} runs: filled in {took:.0f} s", file=sys.stderr)
-    seconds = {}
-    for name in questions(Journal.open(url), company):
-        tries = []
-        for _ in range(3):
-            with Journal.open(url) as journal:
-                began = time.perf_counter()
-                questions(journal, company)[name]()
-                tries.append(time.perf_counter() - began)
-        seconds[name] = min(tries)
-    return seconds
+        names = list(questions(journal, company))
+    return {name: _best(lambda name=name: ask(name), resource.RUSAGE_SELF) for name in names}  # type: ignore[misc]
+
+
+def measure_commands(company: Company, url: str) -> dict[str, Seconds]:
+    """Return the seconds of whole commands: the best of three, each a process of its own."""
+    middle = company.people // 2
+    commands = (
+        ("--help",),
+        ("status",),
+        ("runs",),
+        ("explain", "person", f"Person Nr {middle}"),
+        ("explain", "person", f"person.{middle}@example.com"),
+        ("explain", "group", "Queue 1"),
+        ("explain", "group", "Queue 0"),
+        ("claims",),
+        ("links", "--contradicted"),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "default.yaml").write_text(DEFINITION)
+        environment = {
+            **os.environ, "AIRFLOW_HOME": folder, "GENESYS_AD_SYNC_CONFIG_DIR": folder,
+            "AIRFLOW_CONN_GROUP_SYNC_JOURNAL": url,
+        }  # fmt: skip
+
+        def run(command: tuple[str, ...]) -> None:
+            done = subprocess.run(
+                [sys.executable, "-c", PROGRAM, *command], env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.stdout, done.stderr
+
+        return {
+            f"genesys-ad-sync {' '.join(command)}": _best(
+                lambda command=command: run(command),  # type: ignore[misc]
+                resource.RUSAGE_CHILDREN,
+            )
+            for command in commands
+        }
+
+
+def _best(ask: Callable[[], None], of: int) -> Seconds:
+    """Return the least seconds of some tries. ``of``: whose processor seconds count."""
+    tries = []
+    for _ in range(TRIES):
+        before, began = _processor_seconds(of), time.perf_counter()
+        ask()
+        tries.append(Seconds(_processor_seconds(of) - before, time.perf_counter() - began))
+    return Seconds(min(one.processor for one in tries), min(one.clock for one in tries))
+
+
+def _processor_seconds(of: int) -> float:
+    used = resource.getrusage(of)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> int:
@@ -332,28 +399,29 @@ def main() -> int:
     options = parser.parse_args()
     if options.url and len(options.memberships) > 1:
         parser.error("an empty database takes one size")
-    found = []
+    answers, commands = [], []
     for size in options.memberships:
         with tempfile.TemporaryDirectory() as folder:
             url = options.url or f"sqlite:///{Path(folder) / 'journal.db'}"
-            found.append(measure(Company(size, options.runs), url))
-    print(
-        f"{'seconds, by memberships':<42}"
-        + "".join(f"{size:>12,}" for size in options.memberships)
-        + f"{'exponent':>10}"
-    )
-    for name in found[0]:
-        times = [seconds[name] for seconds in found]
-        print(
-            f"{name:<42}"
-            + "".join(f"{value:>12.3f}" for value in times)
-            + f"{_exponent(options.memberships, times):>10}"
-        )
+            company = Company(size, options.runs)
+            answers.append(measure(company, url))
+            commands.append(measure_commands(company, url))
+    _print_table("answers alone, by memberships", options.memberships, answers)
+    print()
+    _print_table("whole commands, by memberships", options.memberships, commands)
     return 0
 
 
+def _print_table(title: str, sizes: list[int], found: list[dict[str, Seconds]]) -> None:
+    print(f"{title:<52}" + "".join(f"{size:>16,}" for size in sizes) + f"{'exponent':>10}")
+    for name in found[0]:
+        times = [seconds[name] for seconds in found]
+        cells = "".join(f"{f'{one.processor:.3f} {one.clock:.3f}':>16}" for one in times)
+        print(f"{name:<52}{cells}{_exponent(sizes, [one.processor for one in times]):>10}")
+
+
 def _exponent(sizes: list[int], seconds: list[float]) -> str:
-    if len(sizes) < 2:  # noqa: PLR2004  two points make a slope
+    if len(sizes) < 2 or not min(seconds):  # noqa: PLR2004  two points make a slope
         return "-"
     return f"{math.log(seconds[-1] / seconds[0]) / math.log(sizes[-1] / sizes[0]):.2f}"
 

@@ -11,14 +11,13 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from sqlalchemy import URL
 
-from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal.store import Journal
 from genesys_ad_sync.this_machine import this_host
+from genesys_ad_sync_airflow.journal_url import JOURNAL_CONNECTION, url_of_parts
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-JOURNAL_CONNECTION = "group_sync_journal"
 JOURNAL_FILE = "group_sync_journal.db"
 
 _journals: dict[str, Journal] = {}
@@ -49,24 +48,16 @@ def journal_address() -> URL:
 def journal_url(connection: Connection) -> URL:
     """Return an Airflow connection as a SQLAlchemy URL.
 
-    Any database has a URL; `Journal.open` refuses all but SQLite and PostgreSQL. Raises JournalError for a connection
-    without a type.
+    Raises JournalError for a connection without a type.
     """
-    drivers = {"postgres": "postgresql+psycopg2", "postgresql_psycopg2": "postgresql+psycopg2"}
-    driver = drivers.get(connection.conn_type or "", (connection.conn_type or "").replace("_", "+", 1))
-    if not driver:
-        raise JournalError(f"connection {JOURNAL_CONNECTION} has no type: give it a postgresql:// or sqlite:// URL")
-    if driver.startswith("sqlite"):
-        path = connection.schema or connection.host or ""
-        return URL.create(driver, database=path if path.startswith("/") else f"/{path}")
-    return URL.create(
-        driver,
-        username=connection.login,
-        password=connection.password,
+    return url_of_parts(
+        connection.conn_type or "",
         host=connection.host,
         port=connection.port,
-        database=connection.schema,
-        query={key: str(value) for key, value in connection.extra_dejson.items()},
+        login=connection.login,
+        password=connection.password,
+        schema=connection.schema,
+        extra=connection.extra_dejson,
     )
 
 

@@ -132,5 +132,5 @@ def _tag(text: str) -> str:
 def _safely(send: Callable[..., None], name: str, *values: float, tags: Mapping[str, str] | None = None) -> None:
     try:
         send(PREFIX + name, *values, tags=dict(tags or {}))
-    except Exception as error:  # noqa: BLE001  a metric is no reason to fail
+    except Exception as error:  # noqa: BLE001  a metric must not fail a task
         log.debug("no metric %s: %s", name, type(error).__name__)

@@ -116,12 +116,11 @@ class Week:
 
     def move_the_journal_to(self, url: str) -> None:
         source_url = f"sqlite:///{self.pipeline.folder / 'journal.db'}"
-        source, target = open_database(source_url, moved_too=True), open_database(url, moved_too=True)
+        source = open_database(source_url, moved_too=True)
         try:
-            copied = copy_journal(source, target, at=datetime.now(timezone.utc))
+            copied = copy_journal(source, url, at=datetime.now(timezone.utc))
         finally:
             source.engine.dispose()
-            target.engine.dispose()
         assert sum(copied.rows.values()) > 0
         self.pipeline.journal.close()
         self.pipeline.journal = Journal.open(url)

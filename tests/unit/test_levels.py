@@ -72,14 +72,3 @@ def test_a_red_level_fails_and_is_not_recorded(checkout, monkeypatch):
     (checkout / "broken").touch()
     assert run(monkeypatch, "--all") == 1
     assert "check" not in (json.loads(levels.RECORD.read_text()) if levels.RECORD.exists() else {})
-
-
-def test_an_unfinished_level_is_left_out_until_it_was_green_once(checkout, monkeypatch, capsys):
-    monkeypatch.setattr(levels, "UNFINISHED", {"check": "it is new"})
-    assert run(monkeypatch) == 0
-    assert (runs(checkout), "LEFT OUT" in capsys.readouterr().out) == (0, True)
-    assert run(monkeypatch, "--all") == 0
-    (checkout / "room/file").write_text("two")
-    commit(checkout)
-    assert run(monkeypatch) == 0
-    assert runs(checkout) == 2

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from enum import Enum
 
 from genesys_ad_sync.directory import ldap_controls as ctl
 from genesys_ad_sync.directory.attribute_values import account_expires
 from genesys_ad_sync.directory.entries import Entry
 from genesys_ad_sync.directory.objects import ACCOUNT_DISABLED, batches
 from genesys_ad_sync.directory.reader import DirectoryReader
-from genesys_ad_sync.model import Guid
-
-
-class AccountState(str, Enum):
-    """The state of an account: can a person use it.
-
-    ``unseen``: the account cannot be read, and no tombstone says that it is deleted.
-    """
-
-    ENABLED = "enabled"
-    DISABLED = "disabled"
-    EXPIRED = "expired"
-    DELETED = "deleted"
-    UNSEEN = "unseen"
+from genesys_ad_sync.model import AccountState, Guid
 
 
 def account_states(reader: DirectoryReader, guids: Iterable[Guid]) -> dict[Guid, AccountState]:

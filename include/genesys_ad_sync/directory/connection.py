@@ -90,7 +90,7 @@ class HostFailed(Exception):
 
 
 class NotAHost(HostFailed):
-    """The entry of ``host`` is no name or address."""
+    """The entry of ``host`` must be a name or an address."""
 
 
 class NoLogin(HostFailed):

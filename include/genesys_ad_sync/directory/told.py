@@ -83,7 +83,7 @@ def _as_reported(before: DirectoryView, after: DirectoryView, delta: Delta) -> D
     """Return ``before`` with only the reports of ``delta``.
 
     These are links, tombstones, and whether accounts can be used. Links to objects that ``before`` could not resolve
-    are left out: that they can be read now is no report.
+    are left out: AD did not report them, they can only be read now.
     """
     added, removed = _reported_links(before, after, delta)
     members = {guid for guids in added.values() for guid in guids}

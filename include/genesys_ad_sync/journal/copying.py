@@ -6,18 +6,20 @@ opened only after that. A copy that was broken off in between is finished by the
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, text, update
+from sqlalchemy import URL, ColumnElement, Connection, Table, delete, func, insert, select, text, update
 from sqlalchemy import Row as Record
 
-from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync.errors import JournalError, JournalMissing
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Database
 from genesys_ad_sync.journal.leases import held_leases
+from genesys_ad_sync.journal.opening import open_database
 from genesys_ad_sync.journal.runs import open_runs
 from genesys_ad_sync.model import RunKey
 
@@ -36,28 +38,42 @@ class Copied:
     rows: dict[str, int]
 
 
-def copy_journal(source: Database, target: Database, *, at: datetime, gone: Collection[RunKey] = ()) -> Copied:
+def copy_journal(source: Database, to: str | URL, *, at: datetime, gone: Collection[RunKey] = ()) -> Copied:
     """Copy the journal into an empty database, and mark the source as moved there.
 
+    A copy that is refused makes nothing there.
+
     :param source: opened with ``moved_too``.
-    :param target: opened with ``moved_too``.
     :param gone: runs that count as ended although the journal has not seen their end.
-    :raises JournalError: a run is open, somebody is writing, or the target holds something else.
+    :raises JournalError: a run is open, somebody is writing, or the database holds something else.
     """
-    before, there = _meta(source), _meta(target)
+    before = _meta(source)
     if before.moved_to is not None:
-        return _finish_broken_off(source, target, before, there)
-    _refuse_same(target, before, there)
+        return _finish_broken_off(source, to, before)
     with source.writing() as reading:
         _refuse_unless_quiet(source, reading, at, gone)
-        with target.writing() as writing:
-            _refuse_unless_empty(target, writing)
-            rows = {table.name: copy_table(reading, writing, table) for table in _copied_tables()}
-            writing.execute(update(tables.meta).values(**_identity_of_copy(reading, source.name)))
+        with _opened(to) as target:
+            _refuse_same(target, before, _meta(target))
+            with target.writing() as writing:
+                _refuse_unless_empty(target, writing)
+                rows = {table.name: copy_table(reading, writing, table) for table in _copied_tables()}
+                writing.execute(update(tables.meta).values(**_identity_of_copy(reading, source.name)))
+            name = target.name
         # Between these two commits, nobody can open the copy, and nobody can write to the source.
-        reading.execute(update(tables.meta).values(moved_to=target.name, moved_at=at))
-    _finish(target)
-    return Copied(source.name, target.name, {name: number for name, number in rows.items() if number})
+        reading.execute(update(tables.meta).values(moved_to=name, moved_at=at))
+    with _opened(to) as target:
+        _finish(target)
+    return Copied(source.name, name, {name: number for name, number in rows.items() if number})
+
+
+@contextmanager
+def _opened(url: str | URL, *, create: bool = True) -> Iterator[Database]:
+    """Open the database of a copy."""
+    database = open_database(url, create=create, moved_too=True)
+    try:
+        yield database
+    finally:
+        database.engine.dispose()
 
 
 def undo_copy(source: Database) -> str:
@@ -191,23 +207,28 @@ def _identity_of_copy(reading: Connection, source: str) -> dict[str, Any]:
     }
 
 
-def _finish_broken_off(source: Database, target: Database, before: Record[Any], there: Record[Any]) -> Copied:
+def _finish_broken_off(source: Database, to: str | URL, before: Record[Any]) -> Copied:
     """Open the copy of a source that was marked in an earlier, broken-off copy.
 
     The earlier copy could not open it any more.
     """
-    is_its_copy = there.journal_id == before.journal_id and there.generation == before.generation + 1
-    if not is_its_copy:
-        raise JournalError(
-            f"The journal ({source.name}) was moved to {before.moved_to} already. Copy it from there, or free it with "
-            "`genesys-ad-sync journal copy --undo`."
-        )
-    _finish(target)
-    with target.reading() as connection:
-        rows = {
-            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in _copied_tables()
-        }
+    moved = JournalError(
+        f"The journal ({source.name}) was moved to {before.moved_to} already. Copy it from there, or free it with "
+        "`genesys-ad-sync journal copy --undo`."
+    )
+    try:
+        with _opened(to, create=False) as target:
+            there = _meta(target)
+            if (there.journal_id, there.generation) != (before.journal_id, before.generation + 1):
+                raise moved
+            _finish(target)
+            with target.reading() as connection:
+                rows = {
+                    table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+                    for table in _copied_tables()
+                }
+    except JournalMissing:
+        raise moved from None
     return Copied(source.name, target.name, {name: number for name, number in rows.items() if number})
 
 

@@ -92,7 +92,7 @@ class Searches(Store):
         meant = or_(PAIR.genesys_group_id == genesys_group_id, self._may_have(PAIR.genesys_group_name, text))
         return self._pairs(meant, definitions)
 
-    def pairs_from(self, definition: str, group_guids: Collection[Guid]) -> list[NamedPair]:
+    def named_pairs_from(self, definition: str, group_guids: Collection[Guid]) -> list[NamedPair]:
         """Return the pairs of these AD groups, former ones included.
 
         They come by name of the Genesys group.

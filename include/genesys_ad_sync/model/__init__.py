@@ -5,6 +5,7 @@ Every ``datetime`` is aware and in UTC.
 
 from genesys_ad_sync.model.changes import Action, Change, Doubt, Evidence, Mode, Window
 from genesys_ad_sync.model.directory import (
+    AccountState,
     Cursor,
     DirectoryGroup,
     DirectoryUser,
@@ -54,6 +55,7 @@ __all__ = [
     "MEMBERS_PER_REQUEST",
     "SETTLED",
     "UNDECIDED",
+    "AccountState",
     "Action",
     "Change",
     "Cursor",

@@ -37,6 +37,19 @@ class PrincipalKind(str, Enum):
     OTHER = "other"
 
 
+class AccountState(str, Enum):
+    """The state of an account: can a person use it.
+
+    ``unseen``: the account cannot be read, and no tombstone says that it is deleted.
+    """
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    EXPIRED = "expired"
+    DELETED = "deleted"
+    UNSEEN = "unseen"
+
+
 @dataclass(frozen=True)
 class DirectoryGroup:
     """An AD group as last read.

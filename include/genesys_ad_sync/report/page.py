@@ -14,10 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from genesys_ad_sync.report.people import folder, person
@@ -33,6 +31,9 @@ from genesys_ad_sync.report.wording import (
     reason_words,
 )
 from genesys_ad_sync.text import one_line
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 PAGE_BYTES = 280_000
 """A page that is larger shows less, until it fits: browsers take seconds for a page of some megabytes."""
@@ -139,6 +140,9 @@ def _csp_hash(text: str) -> Markup:
 @functools.cache  # compiling the template takes a fifth of a small run's time
 def environment() -> ImmutableSandboxedEnvironment:
     """Return what renders pages: everything is escaped, and shown on one line."""
+    from jinja2 import FileSystemLoader, StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
     made = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

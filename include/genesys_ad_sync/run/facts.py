@@ -14,11 +14,11 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BeforeValidator, PlainSerializer, TypeAdapter
 
-from genesys_ad_sync.directory.accounts import AccountState
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import DefinitionJournal
 from genesys_ad_sync.journal.store import Journal
 from genesys_ad_sync.model import (
+    AccountState,
     Change,
     Decision,
     GenesysGroup,
@@ -43,12 +43,17 @@ _T = TypeVar("_T")
 class Fact(Generic[_T]):
     """A value that one task leaves in the journal for later tasks of the run.
 
-    ``key``: its name there. ``adapter``: checks and writes the stored JSON. ``default``: while no task has left it.
+    ``key``: its name there. ``kind``: its type. ``default``: while no task has left it.
     """
 
     key: str
-    adapter: TypeAdapter[_T]
+    kind: Any
     default: _T
+
+    @cached_property  # making it takes a while, and few tasks and commands need many facts
+    def adapter(self) -> TypeAdapter[_T]:
+        """What checks and writes the stored JSON."""
+        return TypeAdapter(self.kind)
 
 
 class Facts:
@@ -182,40 +187,40 @@ _MatchAsList = Annotated[Match, BeforeValidator(_as_match), PlainSerializer(_mat
 
 # -- what `poll` leaves -------------------------------------------------------------------------------
 
-NOTES = Fact[tuple[str, ...]]("notes", TypeAdapter(tuple[str, ...]), ())
+NOTES = Fact[tuple[str, ...]]("notes", tuple[str, ...], ())
 """Sentences for the report."""
 
-COMPLETE = Fact[Mapping[Guid, int]]("complete", TypeAdapter(_Polls), {})
+COMPLETE = Fact[Mapping[Guid, int]]("complete", _Polls, {})
 """AD groups that were read completely in this run, each with the newest poll that did."""
 
-LOSSES = Fact[dict[Guid, tuple[Guid, ...]]]("losses", TypeAdapter(dict[Guid, tuple[Guid, ...]]), {})
+LOSSES = Fact[dict[Guid, tuple[Guid, ...]]]("losses", dict[Guid, tuple[Guid, ...]], {})
 """AD group in scope -> users that readings lack without explanation, and that count as members nevertheless."""
 
-HISTORY = Fact[list[Change]]("history", TypeAdapter(list[Change]), [])
+HISTORY = Fact[list[Change]]("history", list[Change], [])
 """Of a dry run: changes from before the journal began."""
 
-JOURNAL_RESTORED = Fact[bool]("journal_restored", TypeAdapter(bool), False)
+JOURNAL_RESTORED = Fact[bool]("journal_restored", bool, False)
 
-UNDO = Fact[RunKey | None]("undo", TypeAdapter(RunKey | None), None)
+UNDO = Fact[RunKey | None]("undo", RunKey | None, None)
 """The run that this one takes back."""
 
-ACCOUNTS = Fact[dict[Guid, AccountState]]("accounts", TypeAdapter(dict[Guid, AccountState]), {})
+ACCOUNTS = Fact[dict[Guid, AccountState]]("accounts", dict[Guid, AccountState], {})
 """The state in AD of accounts that a person's decision keeps in a group, or that this undo would put back."""
 
-REQUESTED_BY = Fact[str | None]("requested_by", TypeAdapter(str | None), None)
+REQUESTED_BY = Fact[str | None]("requested_by", str | None, None)
 """The Airflow user who triggered the run; None: the scheduler did, or it is not known."""
 
-MIRROR_ONCE = Fact[bool]("mirror_once", TypeAdapter(bool), False)
+MIRROR_ONCE = Fact[bool]("mirror_once", bool, False)
 """The policy of this run is `mirror`, and each removal of a stranger asks."""
 
-RELEASED = Fact[str | None]("released", TypeAdapter(str | None), None)
+RELEASED = Fact[str | None]("released", str | None, None)
 """The note on the run that was released."""
 
 
-TAKEN_OVER = Fact[str | None]("taken_over", TypeAdapter(str | None), None)
+TAKEN_OVER = Fact[str | None]("taken_over", str | None, None)
 """The note on what was taken over from the definition's former name."""
 
-RELEASED_CLAIMS = Fact[tuple[str, ...]]("released_claims", TypeAdapter(tuple[str, ...]), ())
+RELEASED_CLAIMS = Fact[tuple[str, ...]]("released_claims", tuple[str, ...], ())
 """The notes on the claims that were released."""
 
 
@@ -248,30 +253,30 @@ class StoredMapping:
 
 
 # No empty mapping as default: in it, every Genesys group would seem to be deleted.
-MAPPING = Fact[StoredMapping | None]("mapping", TypeAdapter(StoredMapping | None), None)
+MAPPING = Fact[StoredMapping | None]("mapping", StoredMapping | None, None)
 
 
-OWNERS = Fact[dict[str, tuple[str, ...]]]("owners", TypeAdapter(dict[str, tuple[str, ...]]), {})
+OWNERS = Fact[dict[str, tuple[str, ...]]]("owners", dict[str, tuple[str, ...]], {})
 """Under `mirror`: Genesys group id -> its owners, where Genesys has shown them."""
 
 
-HIDDEN_GROUPS = Fact[int]("hidden_groups", TypeAdapter(int), 0)
+HIDDEN_GROUPS = Fact[int]("hidden_groups", int, 0)
 """Genesys groups that the total of the listing counts, and that the client may not see."""
 
 # -- what `resolve_users` and `plan` leave ------------------------------------------------------------
 
-RESOLVED_TO = Fact[int]("resolved_to", TypeAdapter(int), 0)
+RESOLVED_TO = Fact[int]("resolved_to", int, 0)
 """The newest change that the journal knew when users were looked up."""
 
-MATCHES = Fact[tuple[Match, ...]]("matches", TypeAdapter(tuple[_MatchAsList, ...]), ())
+MATCHES = Fact[tuple[Match, ...]]("matches", tuple[_MatchAsList, ...], ())
 
-SHOWN_USERS = Fact[dict[str, str]]("shown_users", TypeAdapter(dict[str, str]), {})
+SHOWN_USERS = Fact[dict[str, str]]("shown_users", dict[str, str], {})
 """Genesys user id -> the user in words, for the form and the page."""
 
-RELINK_REQUESTS = Fact[tuple[str, ...]]("relink_requests", TypeAdapter(tuple[str, ...]), ())
+RELINK_REQUESTS = Fact[tuple[str, ...]]("relink_requests", tuple[str, ...], ())
 """Param `relink`, as it was given."""
 
-RELINK_REMARKS = Fact[dict[Guid, str]]("relink_remarks", TypeAdapter(dict[Guid, str]), {})
+RELINK_REMARKS = Fact[dict[Guid, str]]("relink_remarks", dict[Guid, str], {})
 """Why the link of an account stays although the rules were asked."""
 
 
@@ -291,10 +296,10 @@ class Relink:
     new_label: str
 
 
-RELINKS = Fact[tuple[Relink, ...]]("relinks", TypeAdapter(tuple[Relink, ...]), ())
+RELINKS = Fact[tuple[Relink, ...]]("relinks", tuple[Relink, ...], ())
 """What an approver must still confirm."""
 
-LAST_CHANGE = Fact[int]("last_change", TypeAdapter(int), 0)
+LAST_CHANGE = Fact[int]("last_change", int, 0)
 """The newest change that the plan has considered."""
 
 
@@ -309,7 +314,7 @@ class PlanReading:
     fence: int | None
 
 
-READING = Fact[PlanReading | None]("reading", TypeAdapter(PlanReading | None), None)
+READING = Fact[PlanReading | None]("reading", PlanReading | None, None)
 
 
 @dataclass(frozen=True)
@@ -324,21 +329,21 @@ class StoredPlan:
     at: _Moment
 
 
-PLAN = Fact[StoredPlan | None]("plan", TypeAdapter(StoredPlan | None), None)
+PLAN = Fact[StoredPlan | None]("plan", StoredPlan | None, None)
 
-WHOLE = Fact[frozenset[str]]("whole", TypeAdapter(_SortedIds), frozenset())
+WHOLE = Fact[frozenset[str]]("whole", _SortedIds, frozenset())
 """Genesys groups that were to be compared in full."""
 
-EMPTY_SOURCES = Fact[dict[str, tuple[Guid, ...]]]("empty_sources", TypeAdapter(dict[str, tuple[Guid, ...]]), {})
+EMPTY_SOURCES = Fact[dict[str, tuple[Guid, ...]]]("empty_sources", dict[str, tuple[Guid, ...]], {})
 """Genesys group id -> its AD groups that read as having nobody when the plan was made: see `Target.empty_sources`."""
 
-COMPARED = Fact[frozenset[str]]("compared", TypeAdapter(_SortedIds), frozenset())
+COMPARED = Fact[frozenset[str]]("compared", _SortedIds, frozenset())
 """Genesys groups that could be compared in full."""
 
 
-OPEN = Fact[OpenChanges | None]("open", TypeAdapter(OpenChanges | None), None)
+OPEN = Fact[OpenChanges | None]("open", OpenChanges | None, None)
 
-STOPPED = Fact[str | None]("stopped", TypeAdapter(str | None), None)
+STOPPED = Fact[str | None]("stopped", str | None, None)
 """Why nothing more may be sent: the definition has turned dry."""
 
 
@@ -380,11 +385,11 @@ class StoredApproval:
         return self.rows.get(row_key) or self.groups[RowKey.parse(row_key).target]
 
 
-QUESTION = Fact[FrozenQuestion | None]("question", TypeAdapter(FrozenQuestion | None), None)
+QUESTION = Fact[FrozenQuestion | None]("question", FrozenQuestion | None, None)
 
-APPROVAL = Fact[StoredApproval | None]("approval", TypeAdapter(StoredApproval | None), None)
+APPROVAL = Fact[StoredApproval | None]("approval", StoredApproval | None, None)
 
 
 def failure_of(stage: str) -> Fact[str | None]:
     """Return the fact that says why a stage ended with an error."""
-    return Fact(f"failed:{stage}", TypeAdapter(str | None), None)
+    return Fact(f"failed:{stage}", str | None, None)

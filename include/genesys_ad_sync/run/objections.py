@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from genesys_ad_sync.directory.accounts import AccountState
-from genesys_ad_sync.model import Action, Guid, Objection, PairState, RowKey
+from genesys_ad_sync.model import AccountState, Action, Guid, Objection, PairState, RowKey
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import ACCOUNTS, MAPPING
 

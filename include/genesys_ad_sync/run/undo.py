@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from genesys_ad_sync.directory.accounts import AccountState
 from genesys_ad_sync.errors import RunAmbiguous, RunUnknown
 from genesys_ad_sync.model import (
+    AccountState,
     Action,
     Change,
     Grant,

@@ -197,7 +197,7 @@ _DOUBTS = {Reason.AMBIGUOUS, Reason.LINK_CONTRADICTED}
 def _leavers(target: Target) -> set[Guid]:
     """Return the AD users with removals that would seem to be in effect.
 
-    A removal would seem so if its user is no member.
+    A removal would seem so if its user is not a member.
     """
     if target.members is None:
         return set()

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from genesys_ad_sync.errors import JournalOfOtherHost, RunElsewhere
 from genesys_ad_sync.model import RunRecord
 from genesys_ad_sync.run.context import TaskContext
@@ -99,4 +97,4 @@ def _refuse_without_note(task: TaskContext, run: RunRecord, run_host: Host) -> N
 
 def _proven_by(host: Host) -> Fact[str | None]:
     """Return the fact that names the folder in which a host has seen `poll`'s note."""
-    return Fact(f"shares_reports:{host.name}", TypeAdapter(str | None), None)
+    return Fact(f"shares_reports:{host.name}", str | None, None)

@@ -360,7 +360,7 @@ def _clean_up(task: TaskContext, run: RunRecord, now: datetime) -> None:
     task.journal.housekeeping.forget_large_values(now)
     try:
         task.reports.prune(keep_days, now, dag_id=run.key.dag_id)
-    except ReportPathError as error:  # the report of this run is written: an old one is no reason to fail
+    except ReportPathError as error:  # the report of this run is written: an old one must not fail it
         task.log(f"old reports could not be removed: {error}")
         return
     task.journal.housekeeping.note_done(run.key.dag_id, now)

@@ -140,7 +140,7 @@ def _fed_by(journal: Journal, definition: str, which: str) -> list[NamedPair]:
     if not meant:
         return []
     feeding = meant | journal.of(definition).views.groups_above(meant)
-    return journal.searches.pairs_from(definition, feeding)
+    return journal.searches.named_pairs_from(definition, feeding)
 
 
 def _groups(pairs: Iterable[NamedPair]) -> list[GroupHit]:

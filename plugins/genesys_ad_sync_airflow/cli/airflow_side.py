@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync_airflow.cli.environment import journal_in_environment
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -56,13 +57,17 @@ def dags_folder() -> Path:
 
 def journal_address() -> URL:
     """Return where Airflow's tasks have the journal. Raises JournalError if that cannot be known."""
+    in_environment = journal_in_environment()
+    if in_environment is not None:
+        return in_environment
     use_airflow()
     from genesys_ad_sync_airflow import journal_connection
+    from genesys_ad_sync_airflow.journal_url import JOURNAL_CONNECTION
 
     with logs_to_stderr():
         address = journal_connection.journal_address()
     if address.database == str(journal_connection.airflow_home() / journal_connection.JOURNAL_FILE):
-        _refuse_guess(journal_connection.JOURNAL_CONNECTION)
+        _refuse_guess(JOURNAL_CONNECTION)
     return address
 
 

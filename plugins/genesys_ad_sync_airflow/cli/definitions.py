@@ -8,21 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from genesys_ad_sync.errors import SettingsError
-from genesys_ad_sync.settings import (
-    CONFIG_FOLDER_NAME,
-    CONFIG_FOLDER_VARIABLE,
-    SyncDefinition,
-    config_folder,
-    find_definitions,
-    load_definition,
-    parse_definition,
-    read_definition,
-)
-from genesys_ad_sync.settings.definition import chosen_folder
+
+if TYPE_CHECKING:
+    from genesys_ad_sync.settings import SyncDefinition
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -53,6 +46,8 @@ def definitions_folder() -> Path:
 
     The DAG file lies in Airflow's DAG folder, or in a folder of it.
     """
+    from genesys_ad_sync.settings.definition import chosen_folder
+
     chosen = chosen_folder()
     if chosen is not None:
         return chosen
@@ -66,6 +61,8 @@ def folder_below(dags: Path) -> Path:
 
     Raises SettingsError if there is none.
     """
+    from genesys_ad_sync.settings import CONFIG_FOLDER_NAME, CONFIG_FOLDER_VARIABLE, config_folder
+
     for folder in (dags, *sorted(path.parent for path in dags.glob(f"*/{CONFIG_FOLDER_NAME}"))):
         found = config_folder(folder)
         if found.is_dir():
@@ -81,6 +78,8 @@ def load_all(folder: Path | None = None) -> Loaded:
 
     Raises SettingsError if there is no folder. ``folder`` None: the one that the DAG file reads.
     """
+    from genesys_ad_sync.settings import find_definitions, load_definition
+
     loaded = Loaded({}, {})
     for path in find_definitions(folder or definitions_folder()):
         try:
@@ -90,19 +89,19 @@ def load_all(folder: Path | None = None) -> Loaded:
     return loaded
 
 
-def known_definitions() -> dict[str, SyncDefinition]:
+def known_definitions() -> Loaded:
     """Return the sync definitions for the words of an answer.
 
-    Warns where they are missing.
+    Warns where they are missing. Without a folder, there is none.
     """
     try:
         loaded = load_all()
     except SettingsError as error:
         click.echo(f"Note: {error} Rules and limits are not shown.", err=True)
-        return {}
+        return Loaded({}, {})
     for text in loaded.errors:
         click.echo(f"Note: {text}", err=True)
-    return loaded.definitions
+    return loaded
 
 
 def load_as(path: Path, name: str | None) -> SyncDefinition:
@@ -110,6 +109,8 @@ def load_as(path: Path, name: str | None) -> SyncDefinition:
 
     Raises SettingsError.
     """
+    from genesys_ad_sync.settings import load_definition, parse_definition, read_definition
+
     if name is None:
         return load_definition(path)
     return parse_definition(read_definition(path), name=name, source=str(path))

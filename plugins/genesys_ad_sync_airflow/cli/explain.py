@@ -58,7 +58,7 @@ def person(*, who: str, as_json: bool) -> None:
         if len(hits) == 1:
             hit, now = hits[0], datetime.now(timezone.utc)
             answers = (
-                explain_person(journal, hit.guid, known_definitions(), now=now)
+                explain_person(journal, hit.guid, known_definitions().definitions, now=now)
                 if hit.guid
                 else explain_genesys_user(journal, hit.genesys_user_id or "")
             )
@@ -97,7 +97,7 @@ def group(*, which: str, members: int, as_json: bool) -> None:
         same = len({hit.genesys_group_id for hit in hits}) == 1
         now, answers = datetime.now(timezone.utc), []
         if same:
-            definitions = known_definitions()
+            definitions = known_definitions().definitions
             most = None if as_json else max(0, members)
             answers = [explain_group(journal, hit, definitions, now=now, most=most) for hit in hits]
     if as_json:

@@ -55,12 +55,10 @@ def _copy(to: str, gone: Sequence[RunKey], *, as_json: bool) -> None:
     from genesys_ad_sync_airflow.cli.airflow_side import journal_address
 
     source = open_database(journal_address(), create=False, moved_too=True)
-    target = open_database(to, moved_too=True)
     try:
-        copied = copy_journal(source, target, at=datetime.now(timezone.utc), gone=gone)
+        copied = copy_journal(source, to, at=datetime.now(timezone.utc), gone=gone)
     finally:
         source.engine.dispose()
-        target.engine.dispose()
     if as_json:
         print_json({"source": copied.source, "target": copied.target, "rows": copied.rows})
         return

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 import click
-from pydantic import TypeAdapter
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -28,8 +27,6 @@ _WIDTH_OF_LONG_TEXTS = 130
 
 _HARMFUL = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What JSON need not escape, and a terminal may obey. The escaped form means the same to a program."""
-
-_DURATION = TypeAdapter(timedelta)
 
 
 def write_whatever_the_terminal_takes() -> None:
@@ -125,5 +122,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 def _as_text(value: object) -> str:
     if isinstance(value, timedelta):
-        return str(_DURATION.dump_python(value, mode="json"))
+        from pydantic import TypeAdapter
+
+        return str(TypeAdapter(timedelta).dump_python(value, mode="json"))
     return value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from genesys_ad_sync.errors import SettingsError
-from genesys_ad_sync.settings import SyncDefinition, load_definition
 from genesys_ad_sync.text import counted
 from genesys_ad_sync_airflow.cli.definitions import FILE
 from genesys_ad_sync_airflow.cli.output import json_option, print_json
+
+if TYPE_CHECKING:
+    from genesys_ad_sync.settings import SyncDefinition
 
 
 @click.command()
@@ -32,6 +34,8 @@ def validate(*, files: Sequence[Path], as_json: bool) -> int:
 
 
 def _check(path: Path) -> dict[str, Any]:
+    from genesys_ad_sync.settings import load_definition
+
     try:
         definition = load_definition(path)
     except SettingsError as error:

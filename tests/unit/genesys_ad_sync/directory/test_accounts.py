@@ -6,8 +6,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from genesys_ad_sync.directory.accounts import AccountState, state_of
+from genesys_ad_sync.directory.accounts import state_of
 from genesys_ad_sync.directory.entries import Entry
+from genesys_ad_sync.model import AccountState
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
 NEVER = 0x7FFFFFFFFFFFFFFF

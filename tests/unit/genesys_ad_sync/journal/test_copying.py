@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import JSON, Boolean, Integer, LargeBinary, String, Table, insert, select
 from sqlalchemy.types import TypeEngine
 
-from genesys_ad_sync.errors import JournalError, JournalMoved
+from genesys_ad_sync.errors import JournalError, JournalMissing, JournalMoved
 from genesys_ad_sync.journal import Journal, RunKey, copying, tables
-from genesys_ad_sync.journal.copying import copy_journal, undo_copy
+from genesys_ad_sync.journal.copying import Copied, copy_journal, undo_copy
 from genesys_ad_sync.journal.database import Database
 from genesys_ad_sync.journal.opening import open_database
 from tests.support.journal import T0, begin, change, journal, journal_url, recorded  # noqa: F401 (fixtures)
@@ -36,6 +36,10 @@ def databases(journal: Journal, journal_url: str, target_url: str) -> Iterator[D
     yield source, target
     source.engine.dispose()
     target.engine.dispose()
+
+
+def copy(source: Database, target: Database, **more: Any) -> Copied:
+    return copy_journal(source, target.engine.url, **more)
 
 
 def _value(column: Any, number: int) -> Any:
@@ -78,7 +82,7 @@ def test_every_row_of_every_table_is_copied(databases: Databases) -> None:
     source, target = databases
     _fill(source)
     before = {table.name: _content(source, table) for table in tables.metadata.sorted_tables}
-    copied = copy_journal(source, target, at=T0 + timedelta(days=1))
+    copied = copy(source, target, at=T0 + timedelta(days=1))
     left_behind = {"journal_meta", "journal_lease", "journal_lease_holder"}
     assert copied.rows == {name: 3 for name in before if name not in left_behind}
     for table in tables.metadata.sorted_tables:
@@ -93,19 +97,19 @@ def test_the_copy_continues_the_journal(journal: Journal, databases: Databases, 
     recorded(journal, change("g", "u1"), change("g", "u2"))
     with journal._database.writing() as connection:  # its id was given out, and must not be given out again
         connection.execute(tables.change.delete().where(tables.change.c.id == 2))
-    copy_journal(*databases, at=T0)
-    with Journal.open(target_url, create=False) as copy:
-        assert copy.identity() == (journal.identity()[0], 1)
-        assert copy.generation() == 2
-        assert copy.runs.exists(run.key, 1, T0)
-        assert [one.id for one in recorded(copy, change("g", "u3"))] == [3]
-        assert begin(copy, "r2").id == run.id + 1
+    copy(*databases, at=T0)
+    with Journal.open(target_url, create=False) as copied:
+        assert copied.identity() == (journal.identity()[0], 1)
+        assert copied.generation() == 2
+        assert copied.runs.exists(run.key, 1, T0)
+        assert [one.id for one in recorded(copied, change("g", "u3"))] == [3]
+        assert begin(copied, "r2").id == run.id + 1
 
 
 def test_nothing_can_be_done_with_a_journal_that_was_moved(
     journal: Journal, databases: Databases, journal_url: str
 ) -> None:
-    copy_journal(*databases, at=T0)
+    copy(*databases, at=T0)
     told = rf"was moved to {databases[1].name} at 2024-05-01T12:00:00\+00:00\. Set the connection group_sync_journal"
     with pytest.raises(JournalMoved, match=told):
         Journal.open(journal_url)
@@ -121,41 +125,61 @@ def test_a_copy_is_refused_while_a_run_is_open(journal: Journal, databases: Data
     waiting = begin(journal, "waiting")
     begin(journal, "gone")
     with pytest.raises(JournalError, match=r"while runs are open: dag/waiting \(since 2024-05-01.*dag/gone") as refused:
-        copy_journal(*databases, at=T0)
+        copy(*databases, at=T0)
     assert "ended" not in str(refused.value).split("Pause")[0]
     with pytest.raises(JournalError, match="dag/waiting"):
-        copy_journal(*databases, at=T0, gone=[RunKey("dag", "gone")])
+        copy(*databases, at=T0, gone=[RunKey("dag", "gone")])
     journal.runs.finish(waiting, "success", T0)
-    copy_journal(*databases, at=T0, gone=[RunKey("dag", "gone")])
+    copy(*databases, at=T0, gone=[RunKey("dag", "gone")])
+
+
+@pytest.mark.parametrize("why", ["a run is open", "a task writes", "it was moved"])
+def test_a_refused_copy_makes_nothing_at_the_target(
+    journal: Journal, journal_url: str, target_url: str, tmp_path: Path, why: str
+) -> None:
+    source = open_database(journal_url, create=False, moved_too=True)
+    if why == "a run is open":
+        begin(journal)
+    elif why == "a task writes":
+        journal.leases.acquire("org", RunKey("dag", "r"), "patch", now=T0, ttl=timedelta(minutes=5))
+    else:
+        copy_journal(source, f"sqlite:///{tmp_path / 'first.db'}", at=T0)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(JournalError):
+        copy_journal(source, target_url, at=T0)
+    assert sorted(tmp_path.iterdir()) == before
+    with pytest.raises(JournalMissing):
+        open_database(target_url, create=False, moved_too=True)
+    source.engine.dispose()
 
 
 def test_the_last_attempt_says_whether_a_run_is_open(journal: Journal, databases: Databases) -> None:
     begin(journal, "cleared")  # before its report: this attempt never ends
     again = begin(journal, "cleared", clear_number=1)
     with pytest.raises(JournalError, match="dag/cleared"):
-        copy_journal(*databases, at=T0)
+        copy(*databases, at=T0)
     journal.runs.finish(again, "success", T0)
-    copy_journal(*databases, at=T0)
+    copy(*databases, at=T0)
 
 
 def test_a_copy_is_refused_while_a_task_writes_to_genesys(journal: Journal, databases: Databases) -> None:
     journal.leases.acquire("org", RunKey("dag", "r"), "patch", now=T0, ttl=timedelta(minutes=5))
     with pytest.raises(JournalError, match=r"run dag/r is writing to org until 2024-05-01T12:05:00\+00:00"):
-        copy_journal(*databases, at=T0 + timedelta(minutes=4))
-    copy_journal(*databases, at=T0 + timedelta(minutes=6))
+        copy(*databases, at=T0 + timedelta(minutes=4))
+    copy(*databases, at=T0 + timedelta(minutes=6))
 
 
 def test_a_copy_does_not_mix_two_journals(journal: Journal, databases: Databases, target_url: str) -> None:
     with Journal.open(target_url) as other:
         other.of("default").claims.take("org", ["G"], T0)
     with pytest.raises(JournalError, match=r"already holds a journal \(journal_claim is not empty\)"):
-        copy_journal(*databases, at=T0)
+        copy(*databases, at=T0)
     assert begin(journal).attempt == 1  # nothing was marked
 
 
 def test_a_journal_is_not_copied_to_itself(databases: Databases) -> None:
     with pytest.raises(JournalError, match="is the journal that would be copied"):
-        copy_journal(databases[0], databases[0], at=T0)
+        copy(databases[0], databases[0], at=T0)
 
 
 class _Killed(Exception):
@@ -173,12 +197,12 @@ def test_a_copy_that_was_killed_early_leaves_the_source_as_it_was(
     recorded(journal, change("g", "u1"))
     monkeypatch.setattr(copying, at_moment, _kill)
     with pytest.raises(_Killed):
-        copy_journal(*databases, at=T0)
+        copy(*databases, at=T0)
     monkeypatch.undo()
     recorded(journal, change("g", "u2"))
-    copy_journal(*databases, at=T0)
-    with Journal.open(target_url) as copy:
-        assert [one.user_guid for one in copy.of("default").changes.unsettled()] == ["u1", "u2"]
+    copy(*databases, at=T0)
+    with Journal.open(target_url) as copied:
+        assert [one.user_guid for one in copied.of("default").changes.unsettled()] == ["u1", "u2"]
 
 
 def test_a_copy_that_was_killed_before_the_source_was_marked_is_made_again(
@@ -189,14 +213,14 @@ def test_a_copy_that_was_killed_before_the_source_was_marked_is_made_again(
     real, killed = source.writing, _KilledAtItsEnd(source)
     source.writing = killed.writing  # type: ignore[method-assign]
     with pytest.raises(_Killed):
-        copy_journal(source, target, at=T0)
+        copy(source, target, at=T0)
     source.writing = real  # type: ignore[method-assign]
     with pytest.raises(JournalError, match=rf"unfinished copy of {source.name}\. Set the connection"):
         Journal.open(target_url)
     recorded(journal, change("g", "u2"))  # the source is the journal
-    copy_journal(source, target, at=T0)
-    with Journal.open(target_url) as copy:
-        assert [one.user_guid for one in copy.of("default").changes.unsettled()] == ["u1", "u2"]
+    copy(source, target, at=T0)
+    with Journal.open(target_url) as copied:
+        assert [one.user_guid for one in copied.of("default").changes.unsettled()] == ["u1", "u2"]
 
 
 class _KilledAtItsEnd:
@@ -223,29 +247,29 @@ def test_a_copy_that_was_killed_before_it_could_be_opened_is_finished(
     recorded(journal, change("g", "u1"))
     monkeypatch.setattr(copying, "_finish", _kill)
     with pytest.raises(_Killed):
-        copy_journal(*databases, at=T0)
+        copy(*databases, at=T0)
     monkeypatch.undo()
     with pytest.raises(JournalMoved):
         begin(journal)
     with pytest.raises(JournalError, match="unfinished copy"):
         Journal.open(target_url)
-    assert copy_journal(*databases, at=T0).rows["journal_change"] == 1
-    with Journal.open(target_url) as copy:
-        assert len(copy.of("default").changes.unsettled()) == 1
+    assert copy(*databases, at=T0).rows["journal_change"] == 1
+    with Journal.open(target_url) as copied:
+        assert len(copied.of("default").changes.unsettled()) == 1
 
 
 def test_a_journal_that_was_moved_is_not_moved_to_a_third_place(databases: Databases, tmp_path: Path) -> None:
-    copy_journal(*databases, at=T0)
+    copy(*databases, at=T0)
     third = open_database(f"sqlite:///{tmp_path / 'third.db'}", moved_too=True)
     with pytest.raises(JournalError, match=rf"was moved to {databases[1].name} already"):
-        copy_journal(databases[0], third, at=T0)
+        copy(databases[0], third, at=T0)
     third.engine.dispose()
 
 
 def test_a_move_can_be_undone(journal: Journal, databases: Databases, journal_url: str) -> None:
     with pytest.raises(JournalError, match="was not moved, so there is nothing to undo"):
         undo_copy(databases[0])
-    copy_journal(*databases, at=T0)
+    copy(*databases, at=T0)
     assert undo_copy(databases[0]) == databases[1].name
     with Journal.open(journal_url) as freed:
         assert freed.generation() == 3  # the copy has 2: reports find out if both are used

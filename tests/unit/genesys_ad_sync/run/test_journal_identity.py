@@ -287,10 +287,10 @@ def test_after_an_upgrade_each_is_told_of_a_restored_journal(former: Company) ->
 def copy(company: Company, journal: Journal, journal_url: str, tmp_path: Path) -> Iterator[Journal]:
     """Move the company's journal; the source is ``journal``."""
     source = open_database(journal_url, create=False, moved_too=True)
-    target = open_database(f"sqlite:///{tmp_path / 'copy.db'}", moved_too=True)
-    copy_journal(source, target, at=T0)
+    url = f"sqlite:///{tmp_path / 'copy.db'}"
+    copy_journal(source, url, at=T0)
     company.source = source
-    with Journal(target) as moved:
+    with Journal.open(url) as moved:
         yield moved
     source.engine.dispose()
 

@@ -82,6 +82,7 @@ def test_a_journal_is_moved_and_freed(journal: Journal, journal_url: str, tmp_pa
     refused = call("journal", "copy", "--to", f"sqlite:///{copy}")
     assert refused.exit_code == 1
     assert "dag/r1" in refused.stderr
+    assert not copy.exists()
     journal.runs.finish(run, "success", T0)
     done = call("journal", "copy", "--to", f"sqlite:///{copy}")
     assert done.exit_code == 0

@@ -115,6 +115,30 @@ def test_status_ends_with_1_if_a_dag_is_silent(journal: Journal) -> None:
     assert call("status", "--silent-after", "0.000001").exit_code == 1
 
 
+def test_a_definition_whose_file_is_gone_is_silent_until_a_person_says_that_it_is_gone(
+    journal: Journal, world: Path
+) -> None:
+    folder = world / "config"
+    (folder / "default.yaml").rename(folder / "other.yaml")
+    now = datetime.now(timezone.utc)
+    for dag_id in (f"{DAG}__other", f"{DAG}__other_full"):
+        finish(
+            journal,
+            begin(journal, key=RunKey(dag_id, "now"), definition="other", dry_run=True, started_at=now),
+            at=now,
+        )
+    gone = call("status")
+    assert gone.exit_code == 1
+    assert "Its file is gone. Put it back, or if it was removed on purpose, use --gone default." in gone.stdout
+    assert gone.stdout.count("Its file is gone.") == 1
+    said = call("status", "--gone", "default")
+    assert (said.exit_code, "default" in said.stdout) == (0, False)
+    there = call("status", "--gone", "other")
+    assert (there.exit_code, "The sync definition other has a file." in there.stderr) == (1, True)
+    (folder / "default.yaml").write_text("nonsense: true")  # a file with an error is not gone
+    assert "Its file is gone." not in call("status").stdout
+
+
 def test_runs_and_reports(journal: Journal, world: Path) -> None:
     assert "1 orphaned" in call("runs").stdout
     assert [run["run_id"] for run in json.loads(call("runs", "--json", "--limit", "1").stdout)] == ["full-voice"]

@@ -71,9 +71,18 @@ def failure(*arguments: str) -> str:
         (["report", "r1", "--rows", "-1"], "'--rows': -1 is not in the range"),
         (["plan", "--rows", "-1"], "'--rows': -1 is not in the range"),
         (["explain", "group", "voice", "--members", "-1"], "'--members': -1 is not in the range"),
-        (["status", "--silent-after", "nan"], "'--silent-after': nan is no number of hours"),
-        (["status", "--silent-after", "inf"], "'--silent-after': inf is no number of hours"),
-        (["status", "--silent-after", "1e200"], "'--silent-after': 1e+200 is no number of hours"),
+        (
+            ["status", "--silent-after", "nan"],
+            "'--silent-after': The hours must be a number up to 87,600, which are ten years, not nan.",
+        ),
+        (
+            ["status", "--silent-after", "inf"],
+            "'--silent-after': The hours must be a number up to 87,600, which are ten years, not inf.",
+        ),
+        (
+            ["status", "--silent-after", "1e200"],
+            "'--silent-after': The hours must be a number up to 87,600, which are ten years, not 1e+200.",
+        ),
         (["explain", "person", ""], "no person for ''"),
         (["explain", "person", "00000000-zzzz"], "no person for '00000000-zzzz'"),
         (["explain", "group", " "], "no mapped group for ' '"),

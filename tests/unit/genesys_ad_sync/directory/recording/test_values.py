@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys_ad_sync.directory.accounts import AccountState, state_of
+from genesys_ad_sync.directory.accounts import state_of
 from genesys_ad_sync.directory.entries import Entry
 from genesys_ad_sync.directory.link_metadata import parse_known
 from genesys_ad_sync.directory.recording import values as module
 from genesys_ad_sync.directory.recording.pseudonyms import Pseudonyms
 from genesys_ad_sync.directory.recording.values import Values
+from genesys_ad_sync.model import AccountState
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone.utc)
 P = Pseudonyms(bytes(32))
