@@ -1,7 +1,7 @@
-"""What rows and notes say of other sync definitions, such as the one that feeds a Genesys group.
+"""What rows and notes say of other sync definitions.
 
-The name of another definition is for those who may see it. And what waits goes by who feeds the group now: a row says
-who fed it when its run planned.
+A row is held if another one feeds its Genesys group. The name of that definition is for those who may see it. And what
+waits goes by who feeds the group now: a row says who fed it when its run planned.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def as_far_as_named(row: Row, named: Collection[str] | None) -> Row:
 
 
 def note_as_far_as_named(note: str, may_name: Callable[[str], bool]) -> str:
-    """Return a note of a run without the names of definitions that may not be named."""
+    """Return a note of a run without the names that may not be shown."""
     found = {name for pattern in _IN_NOTES for names in pattern.findall(note) for name in names.split(", ")}
     for name in sorted((name for name in found if not may_name(name)), key=len, reverse=True):
         note = re.sub(rf"(?:(?:the )?sync definition )?(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", _ANOTHER, note)

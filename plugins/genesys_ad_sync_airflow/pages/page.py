@@ -97,9 +97,10 @@ class Page:
         return next((name for name in self.names() if dag_id in (dag_id_of(name), full_dag_id_of(name))), None)
 
     def notes(self, notes: Iterable[str]) -> tuple[str, ...]:
-        """Return notes of a run without the names of definitions whose DAG the viewer may not read.
+        """Return notes of a run without the names of hidden definitions.
 
-        Among them may be one that is gone, and that the journal does not know any more.
+        Hidden are those whose DAG the viewer may not read. One that is gone may be among them, and the journal may not
+        know it any more.
         """
         return tuple(note_as_far_as_named(note, lambda name: self.viewer.may("see", dag_id_of(name))) for note in notes)
 
