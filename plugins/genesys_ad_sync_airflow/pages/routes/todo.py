@@ -21,6 +21,9 @@ router = APIRouter()
 FIRST = 5
 """Changes of each cause that the list of all causes shows."""
 
+AT_ONCE = 10
+"""Entries of a list of other things than changes that are seen at once; the others unfold."""
+
 SHOWN = 100
 
 
@@ -69,6 +72,7 @@ def _of(page: Page, name: str) -> dict[str, object]:
         "left_behind": left_behind(page.journal, name),
         "group_names": group_names(page.journal, name, {one.genesys_group_id for one in refused}),
         "most": MOST,
+        "at_once": AT_ONCE,
         "most_counted": MOST_COUNTED,
     }
 
