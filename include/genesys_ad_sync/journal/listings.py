@@ -180,7 +180,10 @@ class Listings(Store):
     def written(
         self, definition: str, since: datetime, *, approved_from: int, genesys_group_id: str = ""
     ) -> tuple[Counter[Action], Counter[Action]]:
-        """Count what runs wrote from then on and no person approved: in all groups, and in that one."""
+        """Count what runs wrote from then on without approval.
+
+        The first counts are of all groups, the second of that group.
+        """
         runs = select(_RUN.id).where(_RUN.definition == definition)
         here = _ROW.key.startswith(f"{genesys_group_id}:", autoescape=True)
         statement = (
