@@ -50,6 +50,13 @@ RETIRED_PAIR, CONTRADICTED_LINK = 100, 250
 """Each of so many pairs has no rule any more, each of so many links is contradicted."""
 LARGE_RUN_SHARE = 10
 """One run, long ago, had a row for each tenth membership."""
+BECAME = (
+    (Action.ADD, Status.SUCCESS, None),
+    (Action.REMOVE, Status.SUCCESS, None),
+    (Action.ADD, Status.ORPHANED, Reason.NO_GENESYS_USER),
+    (Action.REMOVE, Status.HELD, Reason.OVER_LIMIT),
+)
+"""What became of the rows of a run, in turn."""
 AT_A_TIME = 10_000
 TRIES = 3
 PROGRAM = "from genesys_ad_sync_airflow.cli.tree import main; main()"
@@ -84,7 +91,11 @@ class Company:
 
     @property
     def large_run(self) -> int:
-        return self.runs - 2
+        return min(1, self.runs - 1)
+
+    def began(self, run: int) -> datetime:
+        """Return when a run began: the last one has just ended."""
+        return NOW - timedelta(minutes=15 * (self.runs - run))
 
     def members(self, group: int) -> list[int]:
         if group == 0:
@@ -132,7 +143,8 @@ def contents(company: Company) -> Iterator[tuple[Table, Iterator[dict[str, Any]]
     yield tables.pair, (_pair(number) for number in range(company.groups))
     yield tables.grant, _grants(company)
     yield tables.link, (_link(number) for number in range(company.people))
-    yield tables.run, (_run(number) for number in range(company.runs))
+    yield tables.run, (_run(number, company) for number in range(company.runs))
+    yield tables.fact, _facts(company)
     yield tables.change, _changes(company)
     yield tables.outcome, _outcomes(company)
     yield tables.row, _rows(company)
@@ -201,15 +213,23 @@ def _link(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _run(number: int) -> dict[str, Any]:
-    at = NOW - timedelta(minutes=15 * number)
+def _run(number: int, company: Company) -> dict[str, Any]:
+    at = company.began(number)
     full = number % 96 == 0
     return {
         "dag_id": f"{DAG}_full" if full else DAG, "run_id": f"run-{number}", "attempt": 1, "clear_number": 0,
         "definition": NAME, "run_type": "scheduled", "mode": "full" if full else "auto", "dry_run": False,
         "bounded": False, "groups": [], "started_at": at, "finished_at": at + timedelta(minutes=1), "state": "success",
-        "poll": -number, "polled_at": at,
+        "poll": number - company.runs, "polled_at": at,
     }  # fmt: skip
+
+
+def _facts(company: Company) -> Iterator[dict[str, Any]]:
+    """Yield what tells a completed run, and one that takes nothing back."""
+    for number in range(company.runs):
+        plan = {"hash": "h", "fail_reason": None, "at": company.began(number).isoformat()}
+        yield {"run": number + 1, "key": "plan", "value": plan, "content": None}
+        yield {"run": number + 1, "key": "undo", "value": None, "content": None}
 
 
 def _changes(company: Company) -> Iterator[dict[str, Any]]:
@@ -242,30 +262,31 @@ def _rows(company: Company) -> Iterator[dict[str, Any]]:
     for run in range(company.runs):
         for place in range(ROWS_OF_A_RUN):
             number = (run * ROWS_OF_A_RUN + place) % company.people
-            target = number % company.groups
-            row = Row(
-                Action.REMOVE, Status.HELD, genesys_group(target), person(number), (group(target),),
-                genesys_user(number), Reason.OVER_LIMIT, observed_at=NOW,
-            )  # fmt: skip
-            yield {
-                "run": run + 1, "key": row.key, "replaced": 0, "action": "remove", "status": "held", "settled": False,
-                "recorded_at": NOW - timedelta(minutes=15 * run), "data": row_to_json(row),
-            }  # fmt: skip
-    at = NOW - timedelta(minutes=15 * company.runs)
+            action, status, reason = BECAME[place % len(BECAME)]
+            yield _row(company, run, number, number % company.groups, action, status, reason)
     for number in range(company.memberships // LARGE_RUN_SHARE):
-        who, place = person(number % company.people), company.groups + number // company.people
-        row = Row(
-            Action.ADD, Status.SUCCESS, genesys_group(place), who, (group(0),), genesys_user(number), observed_at=at
-        )
-        yield {
-            "run": company.large_run + 1, "key": row.key, "replaced": 0, "action": "add", "status": "success",
-            "settled": True, "recorded_at": at, "data": row_to_json(row),
-        }  # fmt: skip
+        target = company.groups + number // company.people
+        yield _row(company, company.large_run, number % company.people, target, Action.ADD, Status.SUCCESS)
+
+
+def _row(
+    company: Company, run: int, who: int, target: int, action: Action, status: Status, reason: Reason | None = None
+) -> dict[str, Any]:
+    at, account = company.began(run), _user(who)
+    row = Row(
+        action, status, genesys_group(target), person(who), (group(target % company.groups),), genesys_user(who),
+        reason, observed_at=at,
+        directory_user={"guid": person(who), "dn": account["dn"], "mail": account["attributes"]["mail"]},
+    )  # fmt: skip
+    return {
+        "run": run + 1, "key": row.key, "replaced": 0, "action": action.value, "status": status.value,
+        "settled": status is Status.SUCCESS, "recorded_at": at, "data": row_to_json(row),
+    }  # fmt: skip
 
 
 def _results(company: Company) -> Iterator[dict[str, Any]]:
     full = [number for number in range(company.runs) if number % 96 == 0]
-    for run in full[-5:] + full[:1]:
+    for run in sorted({*full[-5:], *full[:1]}):
         for number in range(company.groups):
             yield {
                 "run": run + 1,

@@ -42,11 +42,12 @@ TRIES = 5
 class Measured:
     """A page. ``first`` and ``ms``: milliseconds to the first byte, of the first request and later on.
 
-    ``cpu``: milliseconds of the processor in this process, later on; ``server``: in PostgreSQL, if it is on this
-    machine. On a busy machine, only these two mean something.
+    ``first_cpu`` and ``cpu``: milliseconds of the processor in this process; ``server``: in PostgreSQL, later on, if it
+    is on this machine. On a busy machine, only these mean something.
     """
 
     first: float
+    first_cpu: float
     ms: float
     cpu: float
     server: float
@@ -88,7 +89,7 @@ def addresses(company: Company) -> dict[str, str]:
         "runs, old ones": at("runs", before=company.runs // 10),
         "runs, part of the run id": at("runs", text="run-77"),
         "runs, of a state that none has": at("runs", state="failed"),
-        "run": at("run", dag_id=DAG, run_id="run-1"),
+        "run": at("run", dag_id=DAG, run_id=f"run-{company.runs - 1}"),
         "run with a tenth of the memberships": at("run", dag_id=DAG, run_id=f"run-{company.large_run}"),
         "the same, of a status that none has": at(
             "run", dag_id=DAG, run_id=f"run-{company.large_run}", status="failed"
@@ -99,11 +100,13 @@ def addresses(company: Company) -> dict[str, str]:
         "group with half of the people": at("group", definition=NAME, id=genesys_group(0)),
         "the same, last page": at("group", definition=NAME, id=genesys_group(0), number=10**6),
         "person": at("person", guid=person(middle)),
+        "person that AD does not know": at("person", user="hand-1-1"),
         "search, nothing yet": at("search"),
         "search by name": at("search", q=f"Person Nr {middle}"),
         "search by mail": at("search", q=f"person.{middle}@example.com"),
         "search by objectGUID": at("search", q=person(middle)),
         "search by Genesys id": at("search", q=genesys_user(middle)),
+        "search by the name of a member by hand": at("search", q="Hand 77"),
         "search by group": at("search", q="Queue 1", kind="groups"),
         "search, nobody of that name": at("search", q="nobody"),
         "search, nobody, two words": at("search", q="nobody else"),
@@ -160,7 +163,7 @@ def measure(journal: Journal, company: Company, only: str = "") -> dict[str, Mea
         assert {status for _, status, _ in tries} == {200}, (name, tries)
         first, later = tries[0][0], min(seconds for seconds, _, _ in tries[1:])
         best_cpu, best_server = min(cpu[1:]) * 1000, min(server[1:]) * 1000
-        found[name] = Measured(first * 1000, later * 1000, best_cpu, best_server, tries[-1][2])
+        found[name] = Measured(first * 1000, cpu[0] * 1000, later * 1000, best_cpu, best_server, tries[-1][2])
     return found
 
 
@@ -202,11 +205,12 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             url = options.url or f"sqlite:///{Path(folder) / 'journal.db'}"
             found = measured(Company(size, options.runs), url, options.only)
-        columns = "".join(f"{name:>10}" for name in ("first ms", "ms", "cpu ms", "server", "KB"))
+        columns = "".join(f"{name:>10}" for name in ("first ms", "cpu", "later ms", "cpu", "server", "KB"))
         print(f"{f'{size:,} memberships, {options.runs:,} runs':<42}{columns}")
         for name, page in found.items():
             figures = "".join(
-                f"{figure:>10.1f}" for figure in (page.first, page.ms, page.cpu, page.server, page.size / 1024)
+                f"{figure:>10.1f}"
+                for figure in (page.first, page.first_cpu, page.ms, page.cpu, page.server, page.size / 1024)
             )
             print(f"{name:<42}{figures}{'' if page.good else '  over the goal'}")
         good &= all(page.good for page in found.values())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,6 +14,7 @@ from starlette.routing import Route
 from genesys_ad_sync_airflow.pages.app import create_app
 from genesys_ad_sync_airflow.pages.sources import Sources
 from genesys_ad_sync_airflow.report_link import ReportLink
+from sandbox.airflow_stack import PROJECT
 from tests.browser.conftest import Served
 from tests.browser.pages import ENTER, MERGING, PAGES, keep_picture, path, show, text
 from tests.support import pages_story
@@ -97,6 +100,46 @@ def test_lists_show_only_what_the_roles_permit(company: Served) -> None:
 def test_the_roles_of_the_simple_auth_manager_decide_too(served: Served, user: str, status: int) -> None:
     assert get(served, user, RUN).status_code == 200
     assert get(served, user, "/preview").status_code == status
+
+
+def commands_of_the_docs() -> list[list[str]]:
+    """Return the commands by which docs/pages.md shows the pages to a viewer."""
+    [block] = re.findall(r"```\n(airflow roles .+?)```", (PROJECT / "docs" / "pages.md").read_text(), re.DOTALL)
+    return [shlex.split(line)[1:] for line in block.splitlines()]
+
+
+def test_the_commands_of_the_docs_show_a_viewer_the_pages_within_airflow(company: Served, browser: Browser) -> None:
+    person = ("--username", "LEAD", "--firstname", "Lea", "--lastname", "Lead", "--email", "lead@example.org")
+    company.airflow.airflow("users", "create", *person, "--role", "Viewer", "--password", company.airflow.password)
+    for page, status in {"/": 200, RUN: 200, PAGES["person"]: 200, "/preview": 403}.items():
+        assert get(company, "LEAD", page).status_code == status
+
+    def inside() -> str:
+        return str(browser.run("return document.querySelector('iframe')?.contentDocument?.body?.innerText ?? ''"))
+
+    def airflow(page: str) -> str:
+        browser.open(f"{company.airflow.url}{page}")
+        until("Airflow's page", lambda: browser.run("return document.body.innerText.includes('Browse')"))
+        return str(browser.run("return document.body.innerText"))
+
+    company.log_in(browser, "LEAD")
+    browser.resize(1280, 900)
+    airflow("/plugin/genesys-ad-sync")
+    keep_picture(browser, "frame that FAB hides", "light", 1280)
+    assert "change failed" not in inside()
+    for command in commands_of_the_docs():
+        company.airflow.airflow(*command)
+    company.airflow.airflow("sync-perm")
+
+    def is_shown() -> bool:
+        airflow("/plugin/genesys-ad-sync")
+        return "change failed" in inside()
+
+    until("the overview within Airflow", is_shown)
+    keep_picture(browser, "frame that FAB shows", "light", 1280)
+    browser.run("[...document.querySelectorAll('button, a')].find(one => one.innerText.includes('Browse')).click()")
+    until("the entry", lambda: browser.run("return document.body.innerText.includes('Genesys AD sync')"))
+    keep_picture(browser, "entry that FAB shows", "light", 1280)
 
 
 # -- below a path -------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from genesys_ad_sync.stages.map_groups import map_groups
 from genesys_ad_sync.stages.plan import plan
 from genesys_ad_sync.stages.poll import poll
 from genesys_ad_sync.stages.resolve_users import resolve_users
+from genesys_ad_sync.views.claims import note_as_far_as_named
 from sandbox.directory_objects import AddMember
 from tests.support.pipeline import Pipeline
 from tests.support.small_company import definition_keys, genesys_id, members, rows
@@ -99,7 +100,10 @@ def test_a_person_releases_a_claim(small: Pipeline) -> None:
     assert feeder(small) == "b"
 
     report = small.run(release_claim=[VOICE])
-    assert f"the claim of sync definition b on Genesys group {VOICE} was released" in report["notes"]
+    released = f"the claim of sync definition b on Genesys group {VOICE} was released"
+    assert released in report["notes"]
+    hidden = note_as_far_as_named(released, lambda name: name == "a")
+    assert hidden == f"the claim of another sync on Genesys group {VOICE} was released"
     assert feeder(small) == "a"
     assert feeder(small, "Chat") == "b"
     assert rows(report, "fay") == [("add", "fay", "success", None, None)]

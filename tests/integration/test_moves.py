@@ -14,6 +14,7 @@ from genesys_ad_sync.journal.copying import copy_journal
 from genesys_ad_sync.journal.opening import open_database
 from genesys_ad_sync.report.schema import validate
 from genesys_ad_sync.report.wording import headline
+from genesys_ad_sync.views.claims import note_as_far_as_named
 from sandbox.directory_objects import AddMember, RemoveMember
 from tests.integration.test_claims import use
 from tests.support.pipeline import Pipeline
@@ -85,6 +86,8 @@ def test_a_renamed_definition_takes_over_what_waits(waiting: Pipeline, dry_first
     report = approve(waiting, "takes over")
     told = "took over what the sync definition sales had: 5 memberships and 2 open changes"
     assert told in report["notes"]
+    hidden = note_as_far_as_named(told, lambda name: name == "service")
+    assert hidden == "took over what another sync had: 5 memberships and 2 open changes"
     left = {"ann", "bob", "cid"} if dry_first else {"bob", "cid"}
     assert {row[1] for row in rows(report)} == left
     assert {row[2] for row in rows(report)} == {"success"}
@@ -97,6 +100,7 @@ def test_without_the_key_a_note_names_it_and_nothing_is_inherited(waiting: Pipel
     [note] = [note for note in report["notes"] if "formerly" in note]
     assert "the sync definition sales is gone, and owns 5 memberships and 2 open changes" in note
     assert "write `formerly: sales` into service" in note
+    assert "sales" not in note_as_far_as_named(note, lambda name: name == "service")
     assert rows(report) == []
     assert headline(report).sentence.startswith("Nothing to change. Genesys Cloud has 3 members that Active Directory")
     assert members(waiting, "Voice") == {"ann", "bob", "cid", "mia"}
@@ -127,7 +131,8 @@ def test_a_definition_that_takes_a_group_over_is_told_of_decisions_there(waiting
     use(waiting, "sales", groups=nothing).run("gives up", dry_run=True)
     use(waiting, "sales", groups=nothing).run("gave up")
     notes = use(waiting, "service", **ASK).run("takes")["notes"]
-    assert [note for note in notes if "sales has 3 decisions of people" in note and "do not bind service" in note]
+    [note] = [note for note in notes if "sales has 3 decisions of people" in note and "do not bind service" in note]
+    assert "sales" not in note_as_far_as_named(note, lambda name: name == "service")
 
 
 def test_what_was_undone_stays_so_under_the_new_name(waiting: Pipeline) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from genesys_ad_sync.journal.store import Journal
 from genesys_ad_sync.settings import parse_definition
+from genesys_ad_sync.views.claims import note_as_far_as_named
 from sandbox import company
 from sandbox.directory_objects import (
     OTHER_GROUPS,
@@ -175,6 +176,7 @@ def test_a_definition_under_a_new_name_takes_over_what_the_former_one_fed(pipeli
     told = "released the claims of sync definitions whose file is gone: support"
     assert told in report["notes"]
     assert told in pipeline.said
+    assert note_as_far_as_named(told, lambda name: name == "service") == told.replace("support", "another sync")
     assert not _claimed(pipeline, "service")
 
 

@@ -93,14 +93,13 @@ class GroupMembers(DefinitionStore):
 
         Both are AD account -> Genesys user.
         """
-        of_group = select(_GRANT.user_guid, _GRANT.genesys_user_id).where(
+        of_group = select(_GRANT.user_guid, _GRANT.genesys_user_id, _GRANT.asleep_since.is_(None)).where(
             _GRANT.definition == self._definition, _GRANT.genesys_group_id == genesys_group_id
         )
         with self._database.reading() as connection:
-            awake, asleep = (
-                dict(connection.execute(of_group.where(condition)).all())
-                for condition in (_GRANT.asleep_since.is_(None), _GRANT.asleep_since.is_not(None))
-            )
+            rows = connection.execute(of_group).all()
+        awake = {guid: user_id for guid, user_id, is_awake in rows if is_awake}
+        asleep = {guid: user_id for guid, user_id, is_awake in rows if not is_awake}
         return awake, {guid: user_id for guid, user_id in asleep.items() if guid not in awake}
 
     def granted_since(self, genesys_group_id: str, guids: Collection[Guid] | None) -> dict[Guid, datetime]:

@@ -177,22 +177,29 @@ class Listings(Store):
         with self._database.reading() as connection:
             return Counter({(action, status): count for action, status, count in connection.execute(statement)})
 
-    def written(self, definition: str, action: Action, since: datetime, *, approved_from: int) -> int:
-        """Count what runs wrote from then on and no person approved."""
+    def written(
+        self, definition: str, since: datetime, *, approved_from: int, genesys_group_id: str = ""
+    ) -> tuple[Counter[Action], Counter[Action]]:
+        """Count what runs wrote from then on without approval.
+
+        The first counts are of all groups, the second of that group.
+        """
         runs = select(_RUN.id).where(_RUN.definition == definition)
+        here = _ROW.key.startswith(f"{genesys_group_id}:", autoescape=True)
         statement = (
-            select(func.count())
-            .select_from(tables.row)
+            select(_ROW.action, func.count(), func.count().filter(here))
             .where(
                 or_(_ROW.lane.is_(None), _ROW.lane < approved_from),
                 _ROW.recorded_at >= since,
-                _ROW.action == action.value,
                 and_(_ROW.status == Status.SUCCESS.value, _ROW.settled),
                 (_ROW.run + 0).in_(runs),
             )
+            .group_by(_ROW.action)
         )
         with self._database.reading() as connection:
-            return int(connection.execute(statement).scalar_one())
+            rows = connection.execute(statement).all()
+        everywhere = Counter({Action(action): total for action, total, _ in rows})
+        return everywhere, Counter({Action(action): count for action, _, count in rows})
 
     # -- what waits -----------------------------------------------------------------------------------
 

@@ -1,12 +1,13 @@
-"""Rows that are held because another sync definition feeds their Genesys group.
+"""What rows and notes say of other sync definitions.
 
-The name of that definition is for those who may see it. And what waits goes by who feeds the group now: a row says who
-fed it when its run planned.
+A row is held if another one feeds its Genesys group. The name of that definition is for those who may see it. And what
+waits goes by who feeds the group now: a row says who fed it when its run planned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,14 @@ from genesys_ad_sync.report.remedies import Answer, remedy
 
 CLAIM_ENDED = "No other sync definition feeds this Genesys group any more: the next run takes the change up."
 _UNNAMED = "another sync definition already feeds this Genesys group"
+_ANOTHER = "another sync"
+
+_NAME = r"[A-Za-z0-9._-]+"
+_IN_NOTES = (
+    re.compile(rf"\bsync definition ({_NAME})(?= is gone, and | has | had: | on Genesys group )"),
+    re.compile(rf"\bsync definitions whose file is gone: ({_NAME}(?:, {_NAME})*)"),
+)
+"""How the notes of a run name definitions: see `run.claims` and `run.renaming`."""
 
 
 def as_far_as_named(row: Row, named: Collection[str] | None) -> Row:
@@ -29,8 +38,16 @@ def as_far_as_named(row: Row, named: Collection[str] | None) -> Row:
     return replace(row, error=_UNNAMED, about={key: text for key, text in row.about.items() if key != "definition"})
 
 
+def note_as_far_as_named(note: str, may_name: Callable[[str], bool]) -> str:
+    """Return a note of a run without the names that may not be shown."""
+    found = {name for pattern in _IN_NOTES for names in pattern.findall(note) for name in names.split(", ")}
+    for name in sorted((name for name in found if not may_name(name)), key=len, reverse=True):
+        note = re.sub(rf"(?:(?:the )?sync definition )?(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", _ANOTHER, note)
+    return note
+
+
 def hide_in_report(document: dict[str, Any], named: Collection[str]) -> dict[str, Any]:
-    """Return a report without the names of definitions that are not among ``named``."""
+    """Return a report whose rows do not name definitions outside ``named``."""
     return {**document, "details": [_hide_in_detail(detail, named) for detail in document["details"]]}
 
 

@@ -131,7 +131,7 @@ class KnownGroup:
             (),
             {},
             tuple(self.journal.lookups.waiting(hit.definition, sources)),
-            _limits(mine, definition, hit.genesys_group_id, now),
+            _limits(self.journal, definition, hit, now),
         )
 
 
@@ -175,15 +175,14 @@ def _sources(
     )
 
 
-def _limits(
-    journal: DefinitionJournal, definition: SyncDefinition | None, group_id: str, now: datetime
-) -> tuple[LimitUse, ...]:
+def _limits(journal: Journal, definition: SyncDefinition | None, hit: GroupHit, now: datetime) -> tuple[LimitUse, ...]:
     """Return what runs of the last 24 hours wrote without approval, beside the limits."""
     limits = definition.limits if definition else None
-    removed = journal.limit_counts.written_since(Action.REMOVE, now - DAY, approved_from=FIRST_APPROVED_LANE)
-    added = journal.limit_counts.written_since(Action.ADD, now - DAY, approved_from=FIRST_APPROVED_LANE)
+    everywhere, here = journal.listings.written(
+        hit.definition, now - DAY, approved_from=FIRST_APPROVED_LANE, genesys_group_id=hit.genesys_group_id
+    )
     return (
-        LimitUse("removals in this group", removed[group_id], limits.removals if limits else None),
-        LimitUse("removals in all groups (per_day)", sum(removed.values()), limits.per_day if limits else None),
-        LimitUse("additions to this group", added[group_id], limits.additions if limits else None),
+        LimitUse("removals in this group", here[Action.REMOVE], limits.removals if limits else None),
+        LimitUse("removals in all groups (per_day)", everywhere[Action.REMOVE], limits.per_day if limits else None),
+        LimitUse("additions to this group", here[Action.ADD], limits.additions if limits else None),
     )

@@ -110,10 +110,7 @@ def _wait(number: int) -> str:
 
 def _limits(journal: Journal, name: str, definition: SyncDefinition | None, now: datetime) -> tuple[LimitUse, ...]:
     """Return what runs of the last 24 hours wrote without approval, beside the limits."""
-    used = {
-        action: journal.listings.written(name, action, now - NEW, approved_from=FIRST_APPROVED_LANE)
-        for action in Action
-    }
+    used, _ = journal.listings.written(name, now - NEW, approved_from=FIRST_APPROVED_LANE)
     limits = definition.limits if definition else None
     return (
         LimitUse("removals in 24 hours (limits.per_day)", used[Action.REMOVE], limits.per_day if limits else None),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
 
 from genesys_ad_sync.settings import FULL_SUFFIX, SyncDefinition, dag_id_of
+from genesys_ad_sync.views.claims import note_as_far_as_named
 from genesys_ad_sync_airflow.pages.access import Right, Viewer, viewer
 from genesys_ad_sync_airflow.pages.links import Links
 from genesys_ad_sync_airflow.pages.sources import Sources
@@ -27,6 +28,15 @@ NAVIGATION = (
     ("search", "Search"),
     ("preview", "Mapping preview"),
 )
+
+LONGEST_VALUE = 4000
+"""Characters of a value in an address. SQLite refuses to search for a text of 50,000."""
+
+_ZERO = "\x00"
+"""PostgreSQL refuses a text with this character, and Active Directory has none."""
+
+Position = Query(ge=0, le=2**63 - 1)
+"""An id of the journal, behind which a list goes on. A larger number fits in no database."""
 
 
 @dataclass
@@ -86,6 +96,14 @@ class Page:
         """Return which sync definition a DAG belongs to; None: it is another DAG."""
         return next((name for name in self.names() if dag_id in (dag_id_of(name), full_dag_id_of(name))), None)
 
+    def notes(self, notes: Iterable[str]) -> tuple[str, ...]:
+        """Return notes of a run without the names of hidden definitions.
+
+        Hidden are those whose DAG the viewer may not read. One that is gone may be among them, and the journal may not
+        know it any more.
+        """
+        return tuple(note_as_far_as_named(note, lambda name: self.viewer.may("see", dag_id_of(name))) for note in notes)
+
     def render(self, template: str, *, title: str, current: str = "", **values: Any) -> HTMLResponse:
         """Return the answer. ``current``: the entry of the navigation that is marked."""
         return HTMLResponse(html(template, self.links, title=title, current=current, now=self.now, **values))
@@ -102,7 +120,12 @@ def html(template: str, links: Links, *, title: str, current: str = "", **values
 
 
 def page(request: Request, asks: Annotated[Viewer, Depends(viewer)]) -> Page:
-    """Return the request for a page, of somebody who is logged in."""
+    """Return the request for a page, of somebody who is logged in.
+
+    Raises an HTTPException for a value that a database refuses: no page has such a link.
+    """
+    if any(_ZERO in value or len(value) > LONGEST_VALUE for value in request.query_params.values()):
+        raise HTTPException(422)
     return Page(request, asks, request.app.state.sources, links_of(request))
 
 

@@ -21,6 +21,8 @@ def person(page: PageDep, guid: str = "", user: str = "") -> HTMLResponse:
     names = page.names("names")
     if not names:
         raise HTTPException(403, "Your Airflow account may not read the runs of a DAG, and so no names of people.")
+    if not guid and not user:
+        raise not_found("The address of the page names nobody. Search for the person.")
     answers = (
         explain_person(
             page.journal, guid.strip("{}").lower(), page.definitions, now=page.now, only=names, named=page.names()

@@ -117,6 +117,7 @@ def _answer(
         title="Mapping preview",
         current="Mapping preview",
         read=READ,
+        notes=page.notes(made.notes) if made else (),
         token=make_token(page.viewer),
         **values,
     )

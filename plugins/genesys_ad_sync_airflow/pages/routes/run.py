@@ -66,6 +66,7 @@ def run(
         title=run_id,
         current="Runs",
         plan=plan,
+        notes=page.notes(plan.notes),
         status=wanted,
         group=group,
         here=here,
@@ -111,4 +112,4 @@ def _report(page: Page, dag_id: str, run_id: str) -> dict[str, Any]:
     document = page.sources.reports(definition).read(dag_id, run_id)
     if document is None:
         raise not_found("There is no report file: the run has not ended, or the API server does not see the file.")
-    return hide_in_report(document, page.names())
+    return hide_in_report({**document, "notes": list(page.notes(document["notes"]))}, page.names())

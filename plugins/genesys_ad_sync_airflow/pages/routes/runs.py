@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from genesys_ad_sync.journal.listings import RunFilter
-from genesys_ad_sync_airflow.pages.page import PageDep
+from genesys_ad_sync_airflow.pages.page import PageDep, Position
 
 router = APIRouter()
 
@@ -23,7 +23,7 @@ def runs(
     mode: Literal["", "auto", "changes", "full"] = "",
     state: Literal["", "success", "failed", "open"] = "",
     text: str = "",
-    before: int | None = None,
+    before: Annotated[int | None, Position] = None,
 ) -> HTMLResponse:
     """Return a piece of the runs, the newest first.
 

@@ -5,6 +5,8 @@ It names people: only definitions whose runs the viewer may read.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
@@ -12,12 +14,15 @@ from genesys_ad_sync.journal.listings import MOST_COUNTED
 from genesys_ad_sync.settings import dag_id_of
 from genesys_ad_sync.views.overview import NEW
 from genesys_ad_sync.views.todo import MOST, Item, causes, contradicted_links, group_names, items, left_behind, refusals
-from genesys_ad_sync_airflow.pages.page import Page, PageDep
+from genesys_ad_sync_airflow.pages.page import Page, PageDep, Position
 
 router = APIRouter()
 
 FIRST = 5
 """Changes of each cause that the list of all causes shows."""
+
+AT_ONCE = 10
+"""Entries of a list of other things than changes that are seen at once; the others unfold."""
 
 SHOWN = 100
 
@@ -31,7 +36,9 @@ def todo(page: PageDep) -> HTMLResponse:
 
 
 @router.get("/todo/cause")
-def cause(page: PageDep, definition: str, status: str, reason: str = "", after: int = 0) -> HTMLResponse:
+def cause(
+    page: PageDep, definition: str, status: str, reason: str = "", after: Annotated[int, Position] = 0
+) -> HTMLResponse:
     """Return a piece of the changes of one cause.
 
     ``after``: id of the last change of the piece before.
@@ -65,6 +72,7 @@ def _of(page: Page, name: str) -> dict[str, object]:
         "left_behind": left_behind(page.journal, name),
         "group_names": group_names(page.journal, name, {one.genesys_group_id for one in refused}),
         "most": MOST,
+        "at_once": AT_ONCE,
         "most_counted": MOST_COUNTED,
     }
 

@@ -11,7 +11,6 @@ from sqlalchemy import event, text
 
 from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.journal.listings import RunFilter
-from genesys_ad_sync.model import Action
 from tests.support.journal import DEFINITION, T0, journal, journal_url  # noqa: F401 (fixtures)
 
 QUESTIONS: dict[str, tuple[Callable[[Journal], Any], set[str]]] = {
@@ -50,7 +49,7 @@ QUESTIONS: dict[str, tuple[Callable[[Journal], Any], set[str]]] = {
         {"PRIMARY KEY (definition=? AND genesys_group_id=?)"},
     ),
     "what was written in a day": (
-        lambda journal: journal.listings.written(DEFINITION, Action.ADD, T0, approved_from=3),
+        lambda journal: journal.listings.written(DEFINITION, T0, approved_from=3, genesys_group_id="G"),
         {"journal_run_row_by_time", "journal_run_by_start"},
     ),
 }

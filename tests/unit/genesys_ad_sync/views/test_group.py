@@ -86,3 +86,18 @@ def test_a_group_that_another_definition_feeds_and_one_that_is_protected(journal
     journal.of("other").claims.take("https://api", ["G-sales"], T0)
     answer = explained(journal, "sales")
     assert (answer.claimed_by, answer.claimed_since, answer.protected) == ("other", T0, True)
+
+
+def test_a_limit_counts_the_group_apart_from_groups_whose_id_begins_alike(journal: Journal) -> None:
+    poll(journal, {"voice": "ann bob cid", "voice2": "ann bob"})
+    map_groups(journal, "voice", "voice2")
+    for number, (group, person, action) in enumerate(
+        [
+            ("voice", "ann", Action.REMOVE),
+            ("voice2", "ann", Action.REMOVE),
+            ("voice2", "bob", Action.REMOVE),
+            ("voice", "cid", Action.ADD),
+        ]
+    ):
+        run_with(journal, f"r{number}", change(group, person, action), Status.SUCCESS)
+    assert [use.used for use in explained(journal, "G-voice").limits] == [1, 3, 1]

@@ -184,3 +184,19 @@ def test_a_list_that_is_cut_says_so(pages: Browse, world: Journal, monkeypatch: 
     assert shown.count(more) == 2
     assert "U-ada" in shown
     assert "U-bob" not in shown.partition("Links that the rules contradict")[2].partition("Groups and clients")[0]
+
+
+def test_a_long_list_folds_so_that_what_comes_below_is_seen(
+    pages: Browse, world: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contradicted = {"contradicted_since": T0, "others": ()}
+    world.of(DEFINITION).links.save([Link(who, f"U-{who}", "mail=email", T0, **contradicted) for who in ("ada", "bob")])
+    met = [Refusal(RefusalKind.GROUP, Reason.REFUSED_GROUP, f"G-{number}", action=Action.ADD) for number in (1, 2)]
+    world.of(DEFINITION).refusals.record(met, RunKey("dag", "r1"), T0)
+    assert "<details>" not in pages("lead").get("/todo").text
+    monkeypatch.setattr(routes.todo, "AT_ONCE", 1)
+    page = pages("lead").get("/todo").text
+    folded = re.findall(r"<details><summary>(.+?)</summary>(.+?)</details>", page, re.DOTALL)
+    assert [words for words, _ in folded] == ["1 more link", "1 more refusal"]
+    assert ["U-bob" in folded[0][1], "U-ada" in folded[0][1]] == [True, False]
+    assert ["G-2" in folded[1][1], "G-1" in folded[1][1]] == [True, False]

@@ -3,19 +3,27 @@
 # ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.planning.verdicts import claim_error
+from genesys_ad_sync.preview.mapping import MappingPreview
+from genesys_ad_sync.report.store import ReportStore
+from genesys_ad_sync.run.facts import NOTES as NOTES_OF_A_RUN
+from genesys_ad_sync.settings import load_definition
 from genesys_ad_sync.views.claims import hide_in_report
-from genesys_ad_sync_airflow.pages.routes import search
+from genesys_ad_sync_airflow.pages.routes import preview, search
 from tests.support.journal import T0, journal, journal_url  # noqa: F401 (fixtures)
-from tests.support.pages import DAG, NAMES, PEOPLE, SEE, pages, people  # noqa: F401 (fixtures)
+from tests.support.pages import DAG, EDIT, NAMES, PEOPLE, SEE, pages, people  # noqa: F401 (fixtures)
+from tests.support.report_example import example
 from tests.support.view_examples import (
+    DEFINITION_TEXT,
     Action,
     Reason,
     Status,
@@ -196,3 +204,51 @@ def test_a_report_names_no_sync_that_the_viewer_may_not_see() -> None:
     assert shown[2] == other
     assert "definition b" not in str(shown[1])
     assert 'release_claim: ["G"]' in shown[1]["remedy"]
+
+
+NOTES = (
+    "the sync definition payroll.v2 is gone, and owns 2 memberships in Genesys groups that default feeds; default "
+    "treats these memberships as added by hand. If payroll.v2 was renamed to default, write `formerly: payroll.v2` "
+    "into default",
+    "the sync definition payroll.v2 has 1 decision of people (undone or rejected) in Genesys groups that default feeds",
+    "took over what the sync definition payroll.v2 had: 2 memberships and 1 open change",
+    "the claim of sync definition payroll.v2 on Genesys group G-voice was released",
+    "dry run: the claim of sync definition payroll.v2 on Genesys group G-voice was not released",
+    "released the claims of sync definitions whose file is gone: payroll.v2, zebra",
+)
+
+
+def test_a_note_names_no_sync_that_the_viewer_may_not_see(
+    company: Journal, pages: Browse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run, _ = run_with(company, "r2", change("voice", "cid", Action.REMOVE), Status.SUCCESS, dag_id=DAG)
+    company.facts.put(run, NOTES_OF_A_RUN.key, list(NOTES))
+    store = ReportStore(tmp_path / "reports")
+    store.write({**example(dag_id=DAG, run_id="r2"), "notes": list(NOTES)})
+    monkeypatch.setitem(PEOPLE, "mine", {DAG: {SEE, NAMES}})
+    for path in ("/run", "/report"):
+        shown = {}
+        for name in ("lead", "mine"):
+            browser = pages(name, reports=lambda definition: store)
+            shown[name] = html.unescape(browser.get(path, params={"dag_id": DAG, "run_id": "r2"}).text)
+        assert shown["lead"].count("payroll.v2") >= len(NOTES), path
+        assert "payroll" not in shown["mine"], path
+        assert "zebra" not in shown["mine"], path
+        assert shown["mine"].count("another sync") >= 6, path
+        assert "that default feeds" in shown["mine"], path
+
+
+def test_a_preview_names_no_sync_that_the_viewer_may_not_see(
+    company: Journal, pages: Browse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "default.yaml"
+    file.write_text(DEFINITION_TEXT)
+    made = MappingPreview((), None, None, "d/r", NOTES, (), (), 0, (), 0)
+    monkeypatch.setattr(preview, "preview_apart", lambda order: made)
+    monkeypatch.setitem(PEOPLE, "mine", {DAG: {SEE, NAMES, EDIT}})
+    browser = pages("mine", definitions={"default": load_definition(file)})
+    token = re.search(r'name="token" value="([^"]+)"', browser.get("/preview").text)
+    assert token
+    answer = browser.post("/preview", data={"token": token[1], "definition": "default", "text": "removals: never"})
+    assert "another sync" in answer.text
+    assert "payroll" not in answer.text
