@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.model import Evidence, Match, MatchStatus, Objection, Reason, Rival, RunKey, Status
+from genesys_ad_sync.model import BY_PERSON, Evidence, Match, MatchStatus, Objection, Reason, Rival, RunKey, Status
 from genesys_ad_sync.planning import Move, Relinking
 from tests.support.planning_examples import added, ambiguous, inactive, orphan, removed, whole
 from tests.support.sync_examples import NOON, change, genesys_group, grant, matched, matches, planned, target, told
@@ -73,6 +73,8 @@ def test_somebody_who_was_not_looked_up_is_held_not_orphaned() -> None:
 def test_one_genesys_user_for_two_ad_accounts_is_added_for_neither() -> None:
     known = matches(matched("ann", "x"), matched("ann2", "x"))
     assert told(added(known)) == [("add", "ann", "held", "ambiguous")]
+    decided = matches(Match("ann", MatchStatus.MATCHED, "x", BY_PERSON), matched("ann2", "x"))
+    assert told(added(decided)) == [("add", "ann", "planned", None)]
 
 
 def test_an_unproven_group_may_gain_members() -> None:
@@ -322,6 +324,8 @@ def test_whom_genesys_refuses_to_look_up_is_held_and_the_others_go_on() -> None:
     made = removed(matches("ann", refused), wanted={"eve": ("g1",)}, changes=changes)
     assert told(made) == [("add", "eve", "held", "not_looked_up"), ("remove", "ann", "planned", None)]
     assert made.rows[0].about == {"rule": "employeeNumber=external_id", "value": "."}
+    leaves = removed(matches(refused), grants=(), changes=(change("remove", "eve"),))  # not the same as absent
+    assert told(leaves) == [("remove", "eve", "held", "not_looked_up")]
 
 
 def test_a_leaver_who_may_be_a_member_as_another_user_is_held_not_settled() -> None:
@@ -330,6 +334,8 @@ def test_a_leaver_who_may_be_a_member_as_another_user_is_held_not_settled() -> N
     assert told(made) == [("remove", "ann", "held", "ambiguous")]
     absent = {"grants": (grant("ann", genesys_id="x-gone"),), "members": frozenset()}
     seen = {"user_states": {"x-gone": "active"}}
+    is_member = {**absent, "members": frozenset({"z"})}
+    assert told(removed({"ann": doubted}, **is_member, context=seen)) == [("remove", "ann", "held", "ambiguous")]
     assert told(removed({"ann": doubted}, **absent, context=seen)) == [("remove", "ann", "unchanged", "already_so")]
     # a user whom Genesys shows nowhere may be a member all the same
     assert told(removed({"ann": doubted}, **absent)) == [("remove", "ann", "held", "ambiguous")]
@@ -486,6 +492,18 @@ def test_a_newer_change_of_the_same_group_lifts_the_doubt_but_one_of_another_gro
     assert told(confirmed) == [("remove", "ann", "planned", None)]
     other = removed(sources=("g1", "g2"), changes=(doubtful, change("remove", "ann", "g2", id=2, observed_at=later)))
     assert told(other) == [("remove", "ann", "held", "other_domain_controller")]
+
+
+def test_nobody_is_removed_while_genesys_hides_groups() -> None:
+    made = removed(context={"groups_hidden": True})
+    assert told(made) == [("remove", "ann", "held", "genesys_unreadable")]
+    assert "hides groups" in (made.rows[0].error or "")
+
+
+def test_a_contested_leaver_is_known_by_the_only_user_that_others_claim() -> None:
+    made = removed(matches(contested("ann", "bob")), grants=())
+    assert told(made) == [("remove", "ann", "held", "not_owned")]
+    assert made.rows[0].genesys_user_id == "x-ann"
 
 
 # -- both -----------------------------------------------------------------------------------------------
