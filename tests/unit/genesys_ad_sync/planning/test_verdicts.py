@@ -75,6 +75,7 @@ def test_one_genesys_user_for_two_ad_accounts_is_added_for_neither() -> None:
     assert told(added(known)) == [("add", "ann", "held", "ambiguous")]
     decided = matches(Match("ann", MatchStatus.MATCHED, "x", BY_PERSON), matched("ann2", "x"))
     assert told(added(decided)) == [("add", "ann", "planned", None)]
+    assert told(added(matches(linked("ann", "x"), linked("ann2", "x")))) == [("add", "ann", "held", "ambiguous")]
 
 
 def test_an_unproven_group_may_gain_members() -> None:
@@ -288,6 +289,15 @@ def test_who_takes_over_from_a_disabled_account_keeps_the_membership() -> None:
     assert made.new_grants == (grant("ann2", genesys_id="x-ann"),)
 
 
+def test_only_an_account_without_a_veto_is_succeeded_and_only_by_a_confirmed_pair() -> None:
+    known = matches(orphan("ann"), matched("ann2", "x-ann"))
+    assert told(removed(known, wanted={"ann2": ("g1",)})) == [("remove", "ann", "held", "ambiguous")]
+    deleted = {"deleted_users": frozenset({"ann"})}
+    both = {"sources": ("g1", "g2"), "unconfirmed": frozenset({"g2"})}
+    made = removed(known, context=deleted, wanted={"ann2": ("g2",)}, **both)
+    assert told(made) == [("remove", "ann", "held", "ambiguous")]
+
+
 def test_a_link_wins_over_a_newcomer_who_names_it_as_rival() -> None:
     known = matches(linked("ann"), contested("bob", "ann"))
     both = target(wanted={"ann": ("g1",), "bob": ("g1",)}, changes=(change("add", "ann"), change("add", "bob", id=2)))
@@ -494,6 +504,13 @@ def test_a_newer_change_of_the_same_group_lifts_the_doubt_but_one_of_another_gro
     assert told(other) == [("remove", "ann", "held", "other_domain_controller")]
 
 
+def test_what_only_a_former_definition_wanted_is_not_removed() -> None:
+    assert told(removed(grants=(), changes=(DOUBTFUL,))) == [("remove", "ann", "skipped", "not_owned")]
+    compared = change("remove", "ann", origin="comparison")
+    assert told(removed(grants=(), changes=(compared,))) == [("remove", "ann", "skipped", "not_owned")]
+    assert told(removed(grants=())) == [("remove", "ann", "held", "not_owned")]
+
+
 def test_nobody_is_removed_while_genesys_hides_groups() -> None:
     made = removed(context={"groups_hidden": True})
     assert told(made) == [("remove", "ann", "held", "genesys_unreadable")]
@@ -553,3 +570,10 @@ def test_excluded_people_are_skipped_whatever_happens_to_them() -> None:
         excluded_users=frozenset({"ann", "bob"}),
     )
     assert told(made) == [("add", "ann", "skipped", "excluded"), ("remove", "bob", "skipped", "excluded")]
+
+
+def test_an_excluded_account_wants_nobody() -> None:
+    known = matches("bob", matched("zoe", "x-bob"))
+    facts = {"wanted": {"zoe": ("g1",)}, "members": frozenset({"x-bob"}), "grants": (grant("bob"),)}
+    made = planned(target(full=True, **facts), known=known, excluded_users=frozenset({"zoe"}))
+    assert told(made) == [("remove", "bob", "planned", None)]
