@@ -10,8 +10,8 @@ import pytest
 
 from genesys_ad_sync.directory import replica_trust
 from genesys_ad_sync.directory.results import Delta
-from genesys_ad_sync.model import Cursor, DirectoryView, StoredCursor
-from tests.support.journal import T0, cursor, user, view
+from genesys_ad_sync.model import Action, Cursor, DirectoryView, Doubt, Reason, StoredCursor
+from tests.support.journal import T0, change, cursor, user, view
 
 HOURS = timedelta(hours=3)
 DC1, DC2, DC3 = "dc1.example.com", "dc2.example.com", "dc3.example.com"
@@ -52,6 +52,8 @@ def test_where_one_side_is_not_known_it_is_doubted_for_the_replication_time(know
     assert first.vector is None
     assert doubted(first, at(DC2, 2.9, vector=heard))
     assert not doubted(first, at(DC2, 3, vector=heard))
+    assert after(first, at(DC2, 1, vector=heard)).doubted_since == T0  # since then, not since the last poll
+    assert doubted(first, at(DC3, 5, vector=heard))  # another one must be waited for again
 
 
 def test_with_several_in_turn_the_last_one_beyond_doubt_is_trusted() -> None:
@@ -147,3 +149,20 @@ def test_a_group_out_of_scope_stays_so_until_it_is_told() -> None:
     was, now = view({"g": "u1"}, nested_only="g"), view({"g": "u1"})
     assert not replica_trust.as_told(was, now, None).groups["g"].in_scope
     assert replica_trust.as_told(was, now, delta(touched=frozenset({"g"}))).groups["g"].in_scope
+
+
+def test_the_group_that_had_the_user_as_direct_member_tells_of_a_nested_membership() -> None:
+    nested = change("g", "u1", Action.REMOVE, path=("g", "h"))
+    of_h, of_g = delta(member_changes={"h": links(removed="u1")}), delta(member_changes={"g": links(removed="u1")})
+    assert replica_trust.is_reported(nested, of_h)
+    assert not replica_trust.is_reported(nested, of_g)
+    assert replica_trust.is_reported(nested, delta(deleted=frozenset({"u1"})))
+
+
+def test_a_change_that_is_held_already_keeps_its_reason() -> None:
+    hidden, other = (
+        change("g", name, Action.REMOVE, held_reason=why)
+        for name, why in (("u1", Reason.MAPPING_CHANGED), ("u2", None))
+    )
+    made = replica_trust.with_doubt([hidden, other], [hidden, other], Reason.OTHER_DOMAIN_CONTROLLER, Doubt(), DC1)
+    assert [one.held_reason for one in made] == [Reason.MAPPING_CHANGED, Reason.OTHER_DOMAIN_CONTROLLER]

@@ -101,15 +101,25 @@ def test_a_member_that_could_not_be_read_and_can_be_read_now_is_seen() -> None:
     hidden, shown = view({"A": "?"}), view({"A": "x"})
     hidden.members["A"] = {"x"}  # listed, but unresolved
     assert evidence(hidden, shown, delta(touched="x")) == {"+Ax": SEEN}
+    assert evidence(hidden, shown, delta(added={"A": "x"}, touched="x")) == {"+Ax": SEEN}  # the view has that link
     nested = view({"A": ""})
     nested.members["A"] = {"B"}
     assert evidence(nested, view({"A": "B", "B": "x"}), delta(touched="B")) == {"+Ax": SEEN, "+Bx": SEEN}
+    named = delta(added={"B": "x"}, touched="B")
+    assert evidence(nested, view({"A": "B", "B": "x"}), named) == {"+Ax": SEEN, "+Bx": TOLD}
 
 
 def test_a_primary_group_is_told() -> None:
     before, after = view({"A": ""}), view({"A": "x"})
     after.groups["A"] = before.groups["A"] = _with_rid(after, "A", 1234)
     assert evidence(before, after, delta(primary_groups={"x": 1234}, touched="x")) == {"+Ax": TOLD}
+
+
+def test_a_link_that_became_the_primary_group_goes_on() -> None:
+    off, on = view({"A": "x"}, disabled="x"), view({"A": "x"})
+    on.groups["A"] = off.groups["A"] = _with_rid(on, "A", 1234)
+    moved = delta(removed={"A": "x"}, primary_groups={"x": 1234}, touched="x", states="x")
+    assert evidence(off, on, moved) == {"+Ax": TOLD}
 
 
 def _with_rid(a_view: DirectoryView, group: str, rid: int) -> Any:

@@ -156,6 +156,13 @@ def test_protected_groups_need_a_person_for_adds_and_removals_and_these_count() 
     other = leaving(1, "H")
     made = planned(protected, other, known=matches("ann", "bob", "H-000"), policy=policy)
     assert statuses(made) == {"G": {"protected"}, "H": {"over_limit"}}
+    renamed = planned(
+        protected,
+        known=matches("ann", "bob"),
+        policy=definition(protect=["Voice"]),
+        protected_names={"G": frozenset({"Voice"})},
+    )
+    assert statuses(renamed) == {"G": {"protected"}}
 
 
 def test_a_member_who_was_there_by_hand_is_removed_by_a_person_alone() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from genesys_ad_sync.model import Action, Outcome, Reason, Row, Status
+from genesys_ad_sync.planning import Move, Relinking
 from genesys_ad_sync.planning.grants import grants_begun_by, grants_ended_by, grants_in_vain, settled_removals
 from tests.support.planning_examples import inactive, removed, whole
-from tests.support.sync_examples import NOON, change, grant, matches, planned, target, told
+from tests.support.sync_examples import NOON, change, grant, matched, matches, planned, target, told
 
 # -- before anything is written -----------------------------------------------------------------------
 
@@ -20,6 +21,36 @@ def test_what_ad_wants_and_genesys_has_is_found_and_can_become_a_grant() -> None
     assert whole(known=matches("ann", inactive("bob"))).new_grants == (grant("bob"),)
     assert whole(full=False).new_grants == ()
     assert whole(claimed_by="sales").new_grants == ()
+    assert whole(known=matches("ann", "bob", matched("eve", "x-bob"))).new_grants == ()
+    doubted = change("add", "bob", held_reason=Reason.OTHER_DOMAIN_CONTROLLER)
+    assert whole(changes=(doubted,)).new_grants == ()
+
+
+def test_a_comparison_counts_for_nothing_while_another_run_writes() -> None:
+    facts = target(full=True, wanted={"bob": ("g1",)}, members=frozenset({"x-bob"}))
+    assert planned(facts, known=matches("bob")).compared_groups == {"G"}
+    made = planned(facts, known=matches("bob"), in_flight=True)
+    assert (made.new_grants, made.compared_groups) == ((), frozenset())
+
+
+def test_a_grant_follows_no_link_in_a_group_of_another_definition() -> None:
+    facts = {"grants": (grant("ann", genesys_id="x-old"),), "moves": {("ann", "x-old"): Move("x-ann")}}
+    members = frozenset({"x-ann"})
+    assert grant("ann") in whole(**facts, members=members).new_grants
+    assert whole(**facts, members=members, claimed_by="sales").new_grants == ()
+
+
+def test_the_grant_of_a_former_user_waits_for_the_answer_about_the_link() -> None:
+    old = grant("ann", genesys_id="x-old")
+    facts = {
+        "grants": (old,),
+        "moves": {("ann", "x-old"): Move("x-new")},
+        "wanted": {"bob": ("g1",)},
+        "members": frozenset({"x-old"}),
+        "known": matches(matched("bob", "x-old")),
+    }
+    assert whole(**facts).stale_grants == (old,)  # bob is that user now
+    assert whole(**facts, relinks={"ann": Relinking("x-old", "old", "new")}).stale_grants == ()
 
 
 def test_a_grant_through_a_former_ad_group_is_stale_once_another_one_wants_the_member() -> None:
@@ -27,6 +58,8 @@ def test_a_grant_through_a_former_ad_group_is_stale_once_another_one_wants_the_m
     made = whole(grants=grants, former_sources=frozenset({"g9"}))
     assert made.stale_grants == (grant("bob", "g9"),)
     assert whole(grants=grants, former_sources=frozenset({"g9"}), full=False).stale_grants == ()
+    unconfirmed = {"former_sources": frozenset({"g9"}), "unconfirmed": frozenset({"g1"})}
+    assert whole(grants=grants, **unconfirmed).stale_grants == ()
 
 
 def test_a_grant_passes_to_the_ad_group_that_still_wants_the_member() -> None:

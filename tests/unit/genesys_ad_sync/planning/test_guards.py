@@ -48,6 +48,7 @@ def test_a_removal_that_breaks_no_rule_is_allowed() -> None:
         ({"grants": ()}, Reason.NOT_OWNED),
         ({"match": Match("ann", MatchStatus.AMBIGUOUS)}, Reason.AMBIGUOUS),
         ({"match": contested("ann", Rival(None, "y"))}, Reason.AMBIGUOUS),
+        ({"match": contested("ann", Rival("bob", "x-ann"), Rival(None, "y"))}, Reason.AMBIGUOUS),
         ({"match": Match("ann", MatchStatus.AMBIGUOUS, reason=Reason.LINK_CONTRADICTED)}, Reason.LINK_CONTRADICTED),
         ({"known_ids": frozenset({"x-ann", "y"})}, Reason.AMBIGUOUS),
         ({"claimants": frozenset({"ann", "bob"})}, Reason.AMBIGUOUS),
@@ -68,6 +69,12 @@ def test_what_an_earlier_mapping_granted_says_so_although_nothing_was_proven() -
     """The run that finds it out has not read the AD group completely, and no note would say why."""
     unread = replace(ALLOWED, grants=(grant("ann", "g9"),), complete=False)
     assert guards.why_held(unread) is Reason.MAPPING_CHANGED
+
+
+def test_the_value_of_an_unidentified_person_holds_a_stranger_and_nobody_whom_ad_owns() -> None:
+    assert guards.why_held(replace(ALLOWED, may_be_unidentified=True)) is None
+    stranger = replace(ALLOWED, may_be_unidentified=True, policy="mirror", grants=())
+    assert guards.why_held(stranger) is Reason.UNIDENTIFIED_MEMBERS
 
 
 def test_what_was_there_by_hand_asks_a_person_unless_it_is_a_mirror() -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.model import GenesysGroup
-from genesys_ad_sync.planning import content_hash
+from genesys_ad_sync.model import Action, GenesysGroup, Reason, Refusal, RefusalKind, RowKey, Status
+from genesys_ad_sync.planning import PlanContext, content_hash, plan
 from genesys_ad_sync.planning.facts import TargetFacts
+from genesys_ad_sync.planning.refusals import Postponed, Waiting
 from tests.support.planning_examples import whole
-from tests.support.sync_examples import change, matches, planned, target, told
+from tests.support.sync_examples import NOON, change, definition, matches, planned, target, told
 
 
 def test_a_dry_run_plans_the_same_and_writes_nothing() -> None:
@@ -54,3 +55,26 @@ def test_the_facts_of_a_target_are_dropped_before_those_of_the_next_are_made(mon
     made = planned(*targets, known=matches("ann"))
     assert len(made.rows) == len(most) == 10
     assert max(most) <= 1
+
+
+def test_a_client_that_was_refused_writes_in_one_lane() -> None:
+    many = [
+        target(
+            genesys_group=GenesysGroup(f"G{n}", f"G{n}"), wanted={"ann": ("g1",)}, changes=(change("add", "ann", id=n),)
+        )
+        for n in range(1, 61)
+    ]
+    assert len(planned(*many, known=matches("ann")).lanes) > 1
+    assert len(planned(*many, known=matches("ann"), client_refused=True).lanes) == 1
+
+
+@pytest.mark.parametrize(("tried", "reason"), [(Status.FAILED, Reason.UNVERIFIED), (None, Reason.NOT_ATTEMPTED)])
+def test_what_waits_for_its_next_try_is_listed_and_not_planned(tried: Status | None, reason: Reason) -> None:
+    compared = target(full=True, wanted={"ann": ("g1",)})
+    refusal = Refusal(RefusalKind.FAILING, Reason.UNVERIFIED, "G", times=2)
+    postponed = Postponed(
+        RowKey("G", "ann", Action.ADD), (change("add", "ann", status=tried),), refusal, is_listed=True
+    )
+    waiting = Waiting((postponed,), ())
+    made = plan([compared], matches("ann"), (), definition(), PlanContext(observed_at=NOON), waiting)
+    assert told(made) == [("add", "ann", "failed", reason.value)]

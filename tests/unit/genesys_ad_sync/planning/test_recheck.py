@@ -9,8 +9,9 @@ import pytest
 
 from genesys_ad_sync.model import Match, Reason, Status
 from genesys_ad_sync.planning import Plan, PlanContext, recheck
+from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from tests.support.planning_examples import whole
-from tests.support.sync_examples import NOON, definition, grant, matched, matches, planned, target, told
+from tests.support.sync_examples import NOON, change, definition, grant, matched, matches, planned, target, told
 
 
 def test_a_recheck_drops_a_manual_member_whom_ad_wants_meanwhile() -> None:
@@ -98,4 +99,54 @@ def test_what_seemed_to_need_no_write_is_not_written_where_a_person_must_be_aske
     now = target(wanted={"ann": ("g1",)}, members=frozenset({"x-carl"}), grants=(grant("carl"),))
     context = PlanContext(observed_at=NOON, journal_restored=restored)
     [row] = recheck([seemed_done], now, matches("ann"), definition(protect=protect), context)
+    assert (row.status, row.reason) == expected
+
+
+CARL_IS_THERE = target(wanted={"ann": ("g1",)}, members=frozenset({"x-carl"}), grants=(grant("carl"),))
+NOW = PlanContext(observed_at=NOON)
+
+
+def test_a_removal_that_seemed_to_need_no_write_needs_its_limits(frozen: Plan) -> None:
+    seemed_out = replace(frozen.rows[1], reason=Reason.ALREADY_SO)
+    [row] = recheck([seemed_out], CARL_IS_THERE, matches("ann"), definition(), NOW)
+    assert (row.status, row.reason) == (Status.HELD, Reason.IN_FLIGHT)
+
+
+def test_a_doubt_that_came_since_the_plan_holds_its_row(frozen: Plan) -> None:
+    doubted = change("remove", "carl", held_reason=Reason.SCOPE_CHANGED)
+    rows = recheck(frozen.rows, CARL_IS_THERE, matches("ann"), definition(), NOW, [doubted])
+    assert [(row.status, row.reason) for row in rows] == [
+        (Status.PLANNED, None),
+        (Status.HELD, Reason.SCOPE_CHANGED),
+    ]
+
+
+def test_what_ad_reported_again_since_the_plan_is_settled_by_the_row(frozen: Plan) -> None:
+    planned_for = replace(frozen.rows[1], change_ids=(1,))
+    again = change("remove", "carl", id=9)
+    [row] = recheck([planned_for], CARL_IS_THERE, matches("ann"), definition(), NOW, [again])
+    assert row.change_ids == (1, 9)
+    [row] = recheck(
+        [replace(planned_for, change_ids=(1, 9))], CARL_IS_THERE, matches("ann"), definition(), NOW, [again]
+    )
+    assert row.change_ids == (1, 9)
+
+
+def test_whom_the_plan_saw_among_the_members_was_seen(frozen: Plan) -> None:
+    gone = replace(CARL_IS_THERE, members=frozenset())
+    [row] = recheck([frozen.rows[1]], gone, matches("ann"), definition(), NOW)
+    assert (row.status, row.unseen) == (Status.PLANNED, False)
+    [row] = recheck([replace(frozen.rows[1], unseen=True)], gone, matches("ann"), definition(), NOW)
+    assert (row.status, row.unseen) == (Status.PLANNED, True)
+
+
+@pytest.mark.parametrize(
+    ("lane", "expected"),
+    [(0, (Status.HELD, Reason.WAS_MANUAL)), (FIRST_APPROVED_LANE, (Status.PLANNED, None))],
+)
+def test_a_membership_by_hand_goes_only_by_the_approval_of_its_row(
+    frozen: Plan, lane: int, expected: tuple[Status, Reason | None]
+) -> None:
+    by_hand = replace(CARL_IS_THERE, grants=(replace(grant("carl"), was_manual=True),))
+    [row] = recheck([replace(frozen.rows[1], lane=lane)], by_hand, matches("ann"), definition(), NOW)
     assert (row.status, row.reason) == expected

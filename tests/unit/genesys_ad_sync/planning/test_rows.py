@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from genesys_ad_sync.model import Change, GroupResult, Reason, SkippedGroup, Status
-from genesys_ad_sync.planning import UnmappedGroup
+from genesys_ad_sync.planning import Loss, UnmappedGroup
 from tests.support.planning_examples import added, ambiguous, removed, whole
 from tests.support.sync_examples import (
     NOON,
@@ -14,6 +14,7 @@ from tests.support.sync_examples import (
     definition,
     directory_group,
     directory_user,
+    genesys_group,
     grant,
     matched,
     matches,
@@ -98,6 +99,8 @@ def test_a_whole_comparison_lists_differences_and_nothing_else() -> None:
     assert told(made) == [("add", "ann", "planned", None), ("remove", "carl", "planned", None)]
     result = made.group_results[0]
     assert result == GroupResult("G", "Sales", ("g1",), True, 3, None, 0, 0, 1, ("x-dora",))
+    part = whole(full=False).group_results[0]
+    assert (part.manual_members, part.manual_member_ids) == (1, None)
 
 
 def test_what_a_comparison_finds_is_given_as_changes_to_record() -> None:
@@ -110,6 +113,7 @@ def test_what_a_comparison_finds_is_given_as_changes_to_record() -> None:
         ),
     )
     assert [row.change_ids for row in made.rows] == [(), ()]
+    assert [found.poll for _, found in whole(proven_by=7).comparison_changes] == [7, 7]
 
 
 def test_a_comparison_folds_the_unsettled_changes_of_its_rows() -> None:
@@ -166,12 +170,22 @@ def test_a_comparison_lists_excluded_people_only_where_they_are_missing() -> Non
     made = planned(facts, known=matches("ann", "bob"), excluded_users=frozenset({"ann", "bob"}))
     assert told(made) == [("add", "ann", "skipped", "excluded")]
     assert made.new_grants == ()
+    not_wanted = planned(replace(facts, wanted={}), known=matches("bob"), excluded_users=frozenset({"bob"}))
+    assert not_wanted.group_results[0].manual_member_ids == ()
 
 
 def test_a_group_that_nothing_feeds_is_never_written_not_even_under_mirror() -> None:
     made = whole({"removals": "mirror"}, sources=(), wanted={}, former_sources=frozenset({"g1"}))
     assert told(made) == [("remove", "carl", "held", "mapping_changed")]
-    assert made.lanes == ()
+    assert (made.lanes, made.comparison_changes) == ((), ())
+
+
+def test_an_unexplained_loss_is_listed_once_and_leaves_no_change() -> None:
+    lost = {"losses": (Loss(genesys_group(), "ann", "x-ann", ("g1",)),)}
+    made = planned(target(members=frozenset({"x-ann"})), **lost)
+    assert told(made) == [("remove", "ann", "held", "unexplained_loss")]
+    assert made.comparison_changes == ()
+    assert told(removed(context=lost)) == [("remove", "ann", "planned", None)]
 
 
 # -- AD groups that feed nothing ------------------------------------------------------------------------
@@ -197,6 +211,8 @@ def test_an_unmapped_ad_group_gives_one_row_in_all_where_everything_is_compared(
     assert told(made) == [("add", None, "skipped", "genesys_group_missing")]
     assert (made.rows[0].change_ids, made.rows[0].error) == ((1,), "no such group")
     assert told(planned(unmapped=(replace(group, changes=()),))) == told(made)
+    hidden = replace(group, skipped=SkippedGroup("g7", Reason.GENESYS_UNREADABLE, "hidden"))
+    assert told(planned(unmapped=(hidden,))) == [("add", None, "held", "genesys_unreadable")]
 
 
 def test_settled_changes_of_an_unmapped_ad_group_are_listed_again() -> None:

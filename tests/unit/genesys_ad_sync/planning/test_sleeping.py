@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from genesys_ad_sync.model import Row
-from genesys_ad_sync.planning.sleeping import sleepers
+from genesys_ad_sync.planning.sleeping import not_among_members, sleepers
 from tests.support.planning_examples import inactive, orphan, removed
-from tests.support.sync_examples import grant, matched, matches
+from tests.support.sync_examples import change, grant, matched, matches, target
 
 
 def ann(made_by: dict[str, object]) -> Row:
@@ -61,3 +63,11 @@ def test_a_sleeping_grant_wakes_with_the_member_and_ends_with_an_active_user_who
     found = sleepers([there, out, hidden, gone, unread], {"G": {"x-ann"}, "H": None}, states)
     assert found.awake == (there,)
     assert found.ended == (out,)
+
+
+def test_only_users_of_removals_who_are_no_members_are_looked_at() -> None:
+    leaving = target(changes=(change("remove", "ann"),), grants=(grant("ann"), grant("bob")))
+    assert not_among_members([leaving], {}) == {"x-ann"}
+    assert not_among_members([leaving], matches(matched("ann", "x-new"))) == {"x-ann", "x-new"}
+    for other in ({"wanted": {"ann": ("g1",)}}, {"members": frozenset({"x-ann"})}, {"members": None}):
+        assert not_among_members([replace(leaving, **other)], {}) == set()  # type: ignore[arg-type]

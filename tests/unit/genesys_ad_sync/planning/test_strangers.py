@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.model import GenesysUser, Grant, Match, Objection, Reason, RunKey
+from genesys_ad_sync.model import GenesysUser, Grant, Match, MatchStatus, Objection, Reason, RunKey
 from genesys_ad_sync.planning import Plan, Target, recheck
 from genesys_ad_sync.planning.inputs import PlanContext
 from tests.support.planning_examples import ambiguous, inactive, orphan
@@ -214,3 +214,20 @@ def test_mirror_once_says_so_in_a_protected_group_and_after_a_restored_journal()
         "x-cid": Reason.PROTECTED,
     }
     assert made.needs_approval == {row.key for row in made.rows}
+
+
+def test_a_member_that_an_excluded_account_is_stays_whoever_else_may_be_that_user() -> None:
+    carl, zoe = (Match(guid, MatchStatus.MATCHED, "x-dora", "mail=email") for guid in ("carl", "zoe"))
+    known = matches("ann", "bob", carl, zoe)
+    made = mirrored(known=known, context={"excluded_users": frozenset({"zoe"})})
+    assert told(made) == [("remove", "zoe", "skipped", "excluded")]
+    # what AD owns through another account is that account's
+    grants = (grant("carl", genesys_id="x-dora"), grant("abe", genesys_id="x-dora"))
+    owned = mirrored(known=known, context={"excluded_users": frozenset({"abe", "zoe"})}, grants=grants)
+    assert told(owned) == [("remove", "carl", "planned", None)]
+
+
+def test_who_may_be_somebody_whom_ad_wants_is_no_manual_member() -> None:
+    known = matches("ann", ambiguous("bob", "x-1", "x-2"))
+    made = mirrored(known=known, members=frozenset({"x-ann", "x-1", "x-dora"}))
+    assert made.group_results[0].manual_member_ids == ("x-dora",)

@@ -75,6 +75,8 @@ def test_several_need_a_person_but_not_in_a_dry_run() -> None:
     assert {row[2] for row in told(trial(dry_run=True, **two))} == {"planned"}
     owned = trial(**{**two, "grants": (grant("cid"),)})
     assert {row[2] for row in told(owned)} == {"planned"}
+    owned = trial(**{**two, "grants": (grant("cid", "g2"),), "sources": ("g1", "g2")})
+    assert {row[2] for row in told(owned)} == {"planned"}
     held = trial(policy={"limits": {"on_excess": "hold"}}, **two)
     assert held.needs_approval == {row.key for row in held.rows}
     failing = trial(policy={"limits": {"on_excess": "fail"}}, **two)

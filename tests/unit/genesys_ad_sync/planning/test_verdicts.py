@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from genesys_ad_sync.model import Evidence, Match, MatchStatus, Objection, Reason, Rival, RunKey, Status
+from genesys_ad_sync.model import BY_PERSON, Evidence, Match, MatchStatus, Objection, Reason, Rival, RunKey, Status
 from genesys_ad_sync.planning import Move, Relinking
 from tests.support.planning_examples import added, ambiguous, inactive, orphan, removed, whole
 from tests.support.sync_examples import NOON, change, genesys_group, grant, matched, matches, planned, target, told
@@ -73,6 +73,9 @@ def test_somebody_who_was_not_looked_up_is_held_not_orphaned() -> None:
 def test_one_genesys_user_for_two_ad_accounts_is_added_for_neither() -> None:
     known = matches(matched("ann", "x"), matched("ann2", "x"))
     assert told(added(known)) == [("add", "ann", "held", "ambiguous")]
+    decided = matches(Match("ann", MatchStatus.MATCHED, "x", BY_PERSON), matched("ann2", "x"))
+    assert told(added(decided)) == [("add", "ann", "planned", None)]
+    assert told(added(matches(linked("ann", "x"), linked("ann2", "x")))) == [("add", "ann", "held", "ambiguous")]
 
 
 def test_an_unproven_group_may_gain_members() -> None:
@@ -286,6 +289,15 @@ def test_who_takes_over_from_a_disabled_account_keeps_the_membership() -> None:
     assert made.new_grants == (grant("ann2", genesys_id="x-ann"),)
 
 
+def test_only_an_account_without_a_veto_is_succeeded_and_only_by_a_confirmed_pair() -> None:
+    known = matches(orphan("ann"), matched("ann2", "x-ann"))
+    assert told(removed(known, wanted={"ann2": ("g1",)})) == [("remove", "ann", "held", "ambiguous")]
+    deleted = {"deleted_users": frozenset({"ann"})}
+    both = {"sources": ("g1", "g2"), "unconfirmed": frozenset({"g2"})}
+    made = removed(known, context=deleted, wanted={"ann2": ("g2",)}, **both)
+    assert told(made) == [("remove", "ann", "held", "ambiguous")]
+
+
 def test_a_link_wins_over_a_newcomer_who_names_it_as_rival() -> None:
     known = matches(linked("ann"), contested("bob", "ann"))
     both = target(wanted={"ann": ("g1",), "bob": ("g1",)}, changes=(change("add", "ann"), change("add", "bob", id=2)))
@@ -322,6 +334,8 @@ def test_whom_genesys_refuses_to_look_up_is_held_and_the_others_go_on() -> None:
     made = removed(matches("ann", refused), wanted={"eve": ("g1",)}, changes=changes)
     assert told(made) == [("add", "eve", "held", "not_looked_up"), ("remove", "ann", "planned", None)]
     assert made.rows[0].about == {"rule": "employeeNumber=external_id", "value": "."}
+    leaves = removed(matches(refused), grants=(), changes=(change("remove", "eve"),))  # not the same as absent
+    assert told(leaves) == [("remove", "eve", "held", "not_looked_up")]
 
 
 def test_a_leaver_who_may_be_a_member_as_another_user_is_held_not_settled() -> None:
@@ -330,6 +344,8 @@ def test_a_leaver_who_may_be_a_member_as_another_user_is_held_not_settled() -> N
     assert told(made) == [("remove", "ann", "held", "ambiguous")]
     absent = {"grants": (grant("ann", genesys_id="x-gone"),), "members": frozenset()}
     seen = {"user_states": {"x-gone": "active"}}
+    is_member = {**absent, "members": frozenset({"z"})}
+    assert told(removed({"ann": doubted}, **is_member, context=seen)) == [("remove", "ann", "held", "ambiguous")]
     assert told(removed({"ann": doubted}, **absent, context=seen)) == [("remove", "ann", "unchanged", "already_so")]
     # a user whom Genesys shows nowhere may be a member all the same
     assert told(removed({"ann": doubted}, **absent)) == [("remove", "ann", "held", "ambiguous")]
@@ -488,6 +504,25 @@ def test_a_newer_change_of_the_same_group_lifts_the_doubt_but_one_of_another_gro
     assert told(other) == [("remove", "ann", "held", "other_domain_controller")]
 
 
+def test_what_only_a_former_definition_wanted_is_not_removed() -> None:
+    assert told(removed(grants=(), changes=(DOUBTFUL,))) == [("remove", "ann", "skipped", "not_owned")]
+    compared = change("remove", "ann", origin="comparison")
+    assert told(removed(grants=(), changes=(compared,))) == [("remove", "ann", "skipped", "not_owned")]
+    assert told(removed(grants=())) == [("remove", "ann", "held", "not_owned")]
+
+
+def test_nobody_is_removed_while_genesys_hides_groups() -> None:
+    made = removed(context={"groups_hidden": True})
+    assert told(made) == [("remove", "ann", "held", "genesys_unreadable")]
+    assert "hides groups" in (made.rows[0].error or "")
+
+
+def test_a_contested_leaver_is_known_by_the_only_user_that_others_claim() -> None:
+    made = removed(matches(contested("ann", "bob")), grants=())
+    assert told(made) == [("remove", "ann", "held", "not_owned")]
+    assert made.rows[0].genesys_user_id == "x-ann"
+
+
 # -- both -----------------------------------------------------------------------------------------------
 
 
@@ -535,3 +570,10 @@ def test_excluded_people_are_skipped_whatever_happens_to_them() -> None:
         excluded_users=frozenset({"ann", "bob"}),
     )
     assert told(made) == [("add", "ann", "skipped", "excluded"), ("remove", "bob", "skipped", "excluded")]
+
+
+def test_an_excluded_account_wants_nobody() -> None:
+    known = matches("bob", matched("zoe", "x-bob"))
+    facts = {"wanted": {"zoe": ("g1",)}, "members": frozenset({"x-bob"}), "grants": (grant("bob"),)}
+    made = planned(target(full=True, **facts), known=known, excluded_users=frozenset({"zoe"}))
+    assert told(made) == [("remove", "bob", "planned", None)]

@@ -1,11 +1,14 @@
-"""Accounts that expire at another time than the journal knows, without a word of it."""
+"""Ends that AD announced beforehand, and accounts that expire at another time than the journal knows."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from genesys_ad_sync.directory.results import Delta
-from genesys_ad_sync.polling.announced import expires_otherwise
+from genesys_ad_sync.polling.announced import DueEnds, as_expired_then, expires_otherwise
 from tests.support.journal import T0, cursor, user, view
 
 
@@ -30,3 +33,36 @@ def test_an_account_that_came_into_view_or_left_it_is_no_other_end() -> None:
     shown.users["ann"] = user("ann", expires_at=T0)
     assert not expires_otherwise(view({"g": ""}), shown, None)
     assert not expires_otherwise(shown, view({"g": ""}), None)
+
+
+DUE = DueEnds(
+    expired=frozenset({"bob", "gone"}),
+    links={"g": frozenset({"cid"})},
+    objects=frozenset({"dan", "eve"}),
+    there=frozenset({"eve"}),
+)
+
+
+def test_announced_ends_count_as_reported_but_for_objects_that_were_extended() -> None:
+    listed = replace(delta(), deleted=frozenset({"gone"}))
+    told = DUE.added_to(listed, believed=True)
+    assert told.expiries == {"bob"}
+    assert told.deleted == {"gone", "dan"}
+    assert told.removed("g") == {"cid"}
+    assert told.touched == {"ann", "bob", "eve"}
+
+
+def test_a_doubted_domain_controller_announces_no_end_but_its_objects_are_looked_at() -> None:
+    unsure = DUE.added_to(delta(), believed=False)
+    assert (unsure.expiries, unsure.deleted, unsure.removed("g")) == (frozenset(), frozenset(), frozenset())
+    assert unsure.touched == {"ann", "bob", "gone", "eve"}
+
+
+@pytest.mark.parametrize(("hours", "expired"), [(0, True), (-1, True), (1, False)])
+def test_a_journal_that_knew_no_expiry_sees_nobody_expire_who_had_before(hours: int, expired: bool) -> None:
+    before, after = view({"g": "ann bob"}), view({"g": "ann bob"})
+    end = T0 + timedelta(hours=hours)
+    after.users["ann"] = user("ann", expired=True, expires_at=end)
+    then = as_expired_then(before, after, T0)
+    assert then.users["ann"].expired is expired
+    assert not then.users["bob"].expired

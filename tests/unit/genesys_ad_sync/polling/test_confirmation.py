@@ -73,6 +73,8 @@ def test_the_domain_controller_of_before_confirms_at_once_unless_it_was_restored
     back = cursor(domain_controller="dc0.example.com", invocation_id="i0")
     assert ruled(held(), OUT, back)[0]
     assert not ruled(held(), OUT, back, known_dcs={"dc0.example.com": ("i9", 1)})[0]
+    behind = replace(back, vector={"i1": 6})  # what it shows, it showed before the doubt, too
+    assert ruled(held(doubt=Doubt(DC1_AT_7)), OUT, behind)[0]
 
 
 @pytest.mark.parametrize(

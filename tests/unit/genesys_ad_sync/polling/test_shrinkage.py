@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
 from genesys_ad_sync.directory.results import Delta
+from genesys_ad_sync.directory.session import LdapSession
+from genesys_ad_sync.errors import DirectoryNotFound
 from genesys_ad_sync.model import DirectoryView
-from genesys_ad_sync.polling.shrinkage import restore_unexplained_losses
+from genesys_ad_sync.polling.shrinkage import canary_missing, restore_unexplained_losses
 from genesys_ad_sync.settings import Limits
 from tests.support.journal import T0, cursor, view
 
@@ -77,3 +83,30 @@ def test_members_that_are_groups_come_back_with_their_own() -> None:
     restore_unexplained_losses(before, after, {"g"}, None, LIMITS, whole=False)
     assert after.members == {"g": {"n"}, "n": {"u1"}}
     assert "u1" in after.users
+
+
+def test_a_new_primary_group_explains_a_loss() -> None:
+    """The link goes, and the membership goes on."""
+    moved = replace(told(), primary_groups={"u1": 513, "u2": 513})
+    doubt = restore_unexplained_losses(view({"g": "u1 u2"}), view({"g": ""}), {"g"}, moved, LIMITS, whole=False)
+    assert doubt.groups == frozenset()
+
+
+def answering(*entries: dict[str, Any] | Exception) -> LdapSession:
+    """Return a session whose search of the canary finds these entries."""
+
+    def search(*_: Any, **__: Any) -> list[Any]:
+        for entry in entries:
+            if isinstance(entry, Exception):
+                raise entry
+        return [SimpleNamespace(attributes=entry) for entry in entries]
+
+    return cast("LdapSession", SimpleNamespace(search=search))
+
+
+def test_the_canary_is_missing_unless_it_can_be_read() -> None:
+    assert canary_missing(answering(DirectoryNotFound("gone")), "CN=canary")
+    assert canary_missing(answering(), "CN=canary")
+    assert canary_missing(answering({}), "CN=canary")  # an entry of which nothing may be read
+    assert not canary_missing(answering({"objectguid": [b"x"]}), "CN=canary")
+    assert not canary_missing(answering(DirectoryNotFound("gone")), None)
