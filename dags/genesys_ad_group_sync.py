@@ -164,7 +164,10 @@ def broken(dag_id: str, message: str) -> DAG:
 
 
 def dags(only: str | None) -> Iterator[DAG]:
-    """Build the DAGs of all definitions, or those of the definition that has the DAG ``only``."""
+    """Build the DAGs of all definitions.
+
+    ``only``: the id of a DAG. If a definition has it, the DAGs of that definition are enough.
+    """
     try:
         paths = find_definitions(config_folder(Path(__file__).parent))
     except SettingsError as error:

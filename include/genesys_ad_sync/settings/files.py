@@ -142,7 +142,10 @@ def _read_yaml(text: str, source: str) -> object:
 
 
 def dag_ids_of(path: Path) -> frozenset[str]:
-    """Return the ids of all DAGs that a file can make, good or broken, without reading it."""
+    """Return the ids of all DAGs that a file can make, good or broken.
+
+    The file is not read.
+    """
     good = dag_id_of(path.stem)
     return frozenset((good, good + FULL_SUFFIX, dag_id_of_broken(path)))
 
