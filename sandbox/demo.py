@@ -103,7 +103,8 @@ def world(folder: Path, *, dry_run: bool = False, celery: bool = False) -> Itera
         )
         everything = World(directory, genesys, airflow, folder)
         say(places(everything))
-        say("Starting Airflow (API server, scheduler, DAG processor) …")
+        workers = ", two Celery workers" if celery else ""
+        say(f"Starting Airflow (API server, scheduler, DAG processor{workers}) …")
         try:
             airflow.start()
             if isinstance(airflow, CeleryStack):
