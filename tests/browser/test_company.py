@@ -117,28 +117,26 @@ def test_the_commands_of_the_docs_show_a_viewer_the_pages_within_airflow(company
     def inside() -> str:
         return str(browser.run("return document.querySelector('iframe')?.contentDocument?.body?.innerText ?? ''"))
 
-    def airflow(page: str) -> str:
-        browser.open(f"{company.airflow.url}{page}")
-        until("Airflow's page", lambda: browser.run("return document.body.innerText.includes('Browse')"))
+    def said() -> str:
         return str(browser.run("return document.body.innerText"))
+
+    def shown() -> str:
+        browser.open(f"{company.airflow.url}/plugin/genesys-ad-sync")
+        return str(until("an answer of Airflow", lambda: inside() or ("Page Not Found" in said() and said())))
 
     company.log_in(browser, "LEAD")
     browser.resize(1280, 900)
-    airflow("/plugin/genesys-ad-sync")
+    assert "Page Not Found" in shown()
     keep_picture(browser, "frame that FAB hides", "light", 1280)
-    assert "change failed" not in inside()
+    assert "Browse" not in said()
     for command in commands_of_the_docs():
         company.airflow.airflow(*command)
     company.airflow.airflow("sync-perm")
 
-    def is_shown() -> bool:
-        airflow("/plugin/genesys-ad-sync")
-        return "change failed" in inside()
-
-    until("the overview within Airflow", is_shown)
+    until("the overview within Airflow", lambda: "change failed" in shown())
     keep_picture(browser, "frame that FAB shows", "light", 1280)
     browser.run("[...document.querySelectorAll('button, a')].find(one => one.innerText.includes('Browse')).click()")
-    until("the entry", lambda: browser.run("return document.body.innerText.includes('Genesys AD sync')"))
+    until("the entry", lambda: "Genesys AD sync" in said())
     keep_picture(browser, "entry that FAB shows", "light", 1280)
 
 
