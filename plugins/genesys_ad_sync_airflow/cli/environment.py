@@ -21,7 +21,7 @@ _BACKEND = "AIRFLOW__SECRETS__BACKEND"
 """How the names of all variables begin that configure a secrets backend."""
 
 _PLAIN_URI = re.compile(
-    r"(?=[!-~]+\Z)(?!.*://.*://)"  # ASCII without spaces, and no address in an address
+    r"(?=[ -~]*[!-~]\Z)(?!.*://.*://)"  # ASCII, no space at the end, and no address in an address
     r"(?P<type>[a-z][a-z0-9+-]*)://"
     r"(?:(?P<login>[^:/?#@\[\]]+)(?::(?P<password>[^:/?#@\[\]]*))?@)?"
     r"(?P<host>[A-Za-z0-9._-]*)(?::(?P<port>[0-9]{1,4}|[1-5][0-9]{4}))?"
