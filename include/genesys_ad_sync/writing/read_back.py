@@ -58,7 +58,7 @@ def read_back(
         return ReadBack([_not_visible(row) for row in answered])
     expected = [row for row in answered if _may_be_in_effect(row)]
     observed = _wait_until_in_effect(task, writer, group_id, expected, _within(task, waits))
-    rows = [_not_visible(_verified(row, observed)) for row in answered]
+    rows = [_not_visible(_verified(row, observed), observed.members or ()) for row in answered]
     return ReadBack(rows, observed.members, observed.error)
 
 
@@ -155,12 +155,14 @@ def _judged(row: Row, *, in_effect: bool) -> Row:
     return row
 
 
-def _not_visible(row: Row) -> Row:
+def _not_visible(row: Row, members: Collection[str] = ()) -> Row:
     """Return the row as settled if Genesys shows its removed user nowhere.
 
-    No later reading can show more.
+    No later reading can show more. ``members``: those that the read-back showed. A user among them is visible by now,
+    and a refused removal is tried again.
     """
-    if row.action is Action.REMOVE and row.unseen and (row.status is Status.SUCCESS or row.reason is Reason.REFUSED):
+    hidden = row.action is Action.REMOVE and row.unseen and row.genesys_user_id not in members
+    if hidden and (row.status is Status.SUCCESS or row.reason is Reason.REFUSED):
         return replace(row, status=Status.UNCHANGED, reason=Reason.MEMBER_NOT_VISIBLE, error=None)
     return row
 

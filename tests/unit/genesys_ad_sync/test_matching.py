@@ -157,6 +157,17 @@ def test_deleted_genesys_users_are_ignored() -> None:
 def test_an_inactive_genesys_user_is_told_apart() -> None:
     made = resolve([person("a", mail="a@x")], Genesys(genesys_user("x", "a@x", state="inactive")))
     assert made["a"] == Match("a", MatchStatus.INACTIVE, "x", "mail=email", Reason.INACTIVE)
+    linked = resolve([person("a", mail="a@x")], Genesys(genesys_user("x", "a@x", state="inactive")), links={"a": "x"})
+    assert linked["a"] == Match("a", MatchStatus.INACTIVE, "x", "link", Reason.INACTIVE)
+
+
+def test_a_link_to_a_deleted_user_contests_nobody() -> None:
+    users = genesys_user("x", "b@x", state="deleted"), genesys_user("y", "b@x"), genesys_user("z", "a@x")
+    made = resolve([person("a", mail="a@x"), person("b", mail="b@x")], Genesys(*users), links={"a": "x", "b": "x"})
+    assert {guid: (one.genesys_user_id, one.moved_from) for guid, one in made.items()} == {
+        "a": ("z", "x"),
+        "b": ("y", "x"),
+    }
 
 
 def test_nothing_found_and_nothing_to_look_for_are_different_reasons() -> None:

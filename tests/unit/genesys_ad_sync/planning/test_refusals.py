@@ -125,3 +125,9 @@ def test_the_last_refusal_to_end_counts() -> None:
     refusals = [refusal(RefusalKind.GROUP), refusal(RefusalKind.FAILING, last_at=NOW + 2 * HOUR)]
     _, [postponed] = divide("G", [change(1, "ann")], refusals, NOW)
     assert postponed.refusal is refusals[1]
+
+
+def test_a_refusal_of_a_person_stops_that_person_and_that_action() -> None:
+    changes = [change(1, "ann"), change(2, "bob"), change(3, "ann", REMOVE)]
+    due, postponed = divide("G", changes, [refusal(RefusalKind.PERSON, person="ann")], NOW)
+    assert ([one.id for one in due], ids(postponed)) == ([2, 3], [1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -135,3 +135,32 @@ def test_what_was_not_sent_costs_no_reading(verify: bool) -> None:
 def test_without_verify_the_answers_decide() -> None:
     done = after(Genesys([ServerError("not to be asked")]), result(ANN), result(BOB, ok=False), verify=False)
     assert outcomes(done) == [(Status.SUCCESS, None), (Status.FAILED, Reason.REFUSED)]
+
+
+def test_a_conflict_and_an_unclear_answer_are_no_refusals() -> None:
+    conflict, unclear = result(ANN, ok=False, conflict=True), result(BOB, ok=False, ambiguous=True)
+    done = after(Genesys([set()]), conflict, unclear, verify=False)
+    assert [row.reason for row in done.rows] == [Reason.NOT_IN_EFFECT, Reason.UNVERIFIED]
+    assert [row.reason for row in after(Genesys([set()]), result(ANN, ok=False), rows=[ANN], verify=False).rows] == [
+        Reason.REFUSED
+    ]
+
+
+NOT_VISIBLE = (Status.UNCHANGED, Reason.MEMBER_NOT_VISIBLE)
+HIDDEN = replace(ANN, action=Action.REMOVE, unseen=True)
+
+
+@pytest.mark.parametrize("ok", [True, False])
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_removal_whose_effect_nobody_can_see_is_settled_once(ok: bool, verify: bool) -> None:
+    done = after(Genesys([set()]), result(HIDDEN, ok=ok), rows=[HIDDEN], verify=verify)
+    assert outcomes(done) == [NOT_VISIBLE]
+
+
+@pytest.mark.parametrize(("ok", "reason"), [(True, Reason.NOT_IN_EFFECT), (False, Reason.REFUSED)])
+def test_who_is_shown_as_a_member_afterwards_is_visible(ok: bool, reason: Reason) -> None:
+    done = after(Genesys([{"x-ann"}]), result(HIDDEN, ok=ok), rows=[HIDDEN])
+    assert outcomes(done) == [(Status.FAILED, reason)]
+    seen = replace(HIDDEN, unseen=False)
+    refused = after(Genesys([set()]), result(seen, ok=False), rows=[seen], verify=False)
+    assert outcomes(refused) == [(Status.FAILED, Reason.REFUSED)]
