@@ -219,7 +219,7 @@ class Views(DefinitionStore):
             _USER.definition == self._definition,
             _USER.gone_at.is_(None),
             _USER.expires_at <= at,
-            _USER.expired.is_(False),
+            ~_USER.expired,
         )
         with self._database.reading() as connection:
             return frozenset(connection.scalars(statement))
