@@ -67,7 +67,7 @@ QUESTIONS: dict[str, tuple[Callable[[Journal], Any], set[str]]] = {
     ),
     "pairs without a decision": (
         lambda journal: journal.of(DEFINITION).pairs.confirm([], T0),
-        {"journal_pair_undecided"},
+        {"journal_pair_undecided", "journal_meta"},
     ),
     "what was written in a day": (
         lambda journal: journal.listings.written(DEFINITION, Action.ADD, T0, approved_from=3),
