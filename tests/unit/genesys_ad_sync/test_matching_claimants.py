@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genesys_ad_sync.matching import MatchState, claimable, finish, link_findings, outsiders, with_links, without_veto
-from genesys_ad_sync.model import DirectoryUser, Guid, Link
+from genesys_ad_sync.model import DirectoryUser, Guid, Link, Rival
 from tests.support.sync_examples import genesys_user
 from tests.unit.genesys_ad_sync.test_matching import Genesys, asked, link, person
 
@@ -60,6 +60,15 @@ def test_links_that_nobody_claims_change_nothing(
     assert outsiders(needed) == outsiders(with_all)
     assert link_findings(needed) == link_findings(with_all)
     assert finish(without_veto(needed, no_veto)) == finish(without_veto(with_all, no_veto))
+
+
+def test_who_is_linked_to_what_the_rules_found_once_is_named() -> None:
+    """The linked user is believed in this run, and what an earlier comparison found was not looked at."""
+    own = link("a", "x1", others=("x2",), contradicted_since=link("", "").since)
+    begun = asked([person("a", mail="one@x")], Genesys(), links={"a": own}, believed=("x1",))
+    rival = link("b", "x2")
+    assert rival.genesys_user_id in claimable(begun)
+    assert Rival("b", "x2") in finish(with_links(begun, {"b": rival}))["a"].rivals
 
 
 def test_the_link_of_an_own_account_is_not_put_back() -> None:
