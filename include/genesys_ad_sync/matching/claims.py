@@ -34,7 +34,10 @@ def claimable(state: MatchState) -> frozenset[str]:
 
 
 def with_links(state: MatchState, links: Mapping[Guid, Link]) -> MatchState:
-    """Return the state with the links of outside accounts. Those of its own accounts stay as they are."""
+    """Return the state with the links of outside accounts.
+
+    Those of its own accounts stay as they are.
+    """
     outside = {guid: link for guid, link in links.items() if guid not in state.users}
     return dataclasses.replace(state, links={**state.links, **outside})
 

@@ -66,7 +66,10 @@ def _people_whose_entry_changed(journal: DefinitionJournal, delta: Delta) -> dic
 
 
 def _people_of_links_alone(journal: DefinitionJournal, delta: Delta) -> dict[Guid, DirectoryUser]:
-    """Return the people of the view who joined or left groups, and of whom nothing else is reported."""
+    """Return the people of the view who joined or left groups.
+
+    Nothing else is reported of them.
+    """
     others = delta.touched | delta.deleted | delta.primary_groups.keys() | delta.unseen
     return _people_in_view(journal, _linked(delta) - others)
 

@@ -23,8 +23,8 @@ from genesys_ad_sync.matching import (
     outsiders,
     start,
     wants_listing,
-    with_listing,
     with_links,
+    with_listing,
     without_veto,
 )
 from genesys_ad_sync.model import BY_LINK, BY_PERSON, Action, GenesysUser, Guid, Link, Match, Mode, Reason, Row, Status

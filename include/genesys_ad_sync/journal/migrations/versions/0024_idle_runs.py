@@ -1,4 +1,4 @@
-"""Find what is due, and what is still open about pairs, without reading all people and all pairs.
+"""Find what is due and what is open without reading all people and pairs.
 
 Each run asks these questions, and most runs find nothing.
 """
