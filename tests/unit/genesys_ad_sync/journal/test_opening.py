@@ -63,6 +63,13 @@ def test_a_journal_of_the_first_version_keeps_what_it_knows(journal_url: str, mo
             )
             connection.execute(
                 text(
+                    "INSERT INTO journal_cursor (definition, scope, poll, domain_controller, invocation_id, "
+                    "highest_committed_usn, polled_at, began_at) VALUES ('default', 'scope', 1, 'dc1', 'i1', 1, "
+                    "'2024-05-01 12:00:00.000000', '2024-05-01 12:00:00.000000')"
+                )
+            )
+            connection.execute(
+                text(
                     "INSERT INTO journal_link (definition, user_guid, genesys_user_id, matched_by, since) "
                     "VALUES ('default', 'u1', 'x1', 'mail=email', '2024-05-01 12:00:00.000000')"
                 )
@@ -206,9 +213,8 @@ def test_an_upgrade_finds_what_was_due_and_open_before(journal_url: str, monkeyp
     upgrade = command.upgrade
     monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0023"))
     past = "2024-04-01 12:00:00.000000"
-    user = (
-        "INSERT INTO journal_user (definition, guid, dn, kind, name, disabled, attributes, expires_at, expired, ends_at) "
-    )
+    columns = "definition, guid, dn, kind, name, disabled, attributes, expires_at, expired, ends_at"
+    user = f"INSERT INTO journal_user ({columns})"
     with Journal.open(journal_url) as old, old._database.writing() as connection:
         for statement in (
             f"{user} VALUES ('default', 'due', 'CN=due', 'user', 'due', false, '{{}}', '{past}', false, NULL)",
