@@ -102,6 +102,30 @@ class Claims(DefinitionStore):
             for its_organisation, group_ids in ended.items():
                 self._release(connection, its_organisation, group_ids, *own)
 
+    def are_as_mapped(self, organisation: str) -> bool:
+        """Return True if the claims are those that the stored pairs lead to.
+
+        Then there is nothing to take or to release, and no other definition feeds a mapped group. Nothing is read for
+        each group.
+        """
+        mapped = (_PAIR.definition == self._definition, _PAIR.active)
+        claimed = (_CLAIM.organisation == organisation) & (_CLAIM.genesys_group_id == _PAIR.genesys_group_id)
+        fed = _PAIR.confirmed_at.is_not(None) & _PAIR.rejected_at.is_(None)
+        missing = (
+            select(_PAIR.genesys_group_id)
+            .join_from(tables.pair, tables.claim, claimed, isouter=True)
+            .where(*mapped, func.coalesce(_CLAIM.definition != self._definition, fed))
+        )
+        kept = (
+            select(_PAIR.genesys_group_id)
+            .where(*mapped, _PAIR.rejected_at.is_(None), claimed)
+            .correlate(tables.claim)
+            .exists()
+        )
+        left = select(_CLAIM.genesys_group_id).where(_CLAIM.definition == self._definition, ~kept)
+        with self._database.reading() as connection:
+            return all(connection.execute(statement.limit(1)).first() is None for statement in (missing, left))
+
     def holders(self, organisation: str, genesys_group_ids: Collection[str]) -> dict[str, str]:
         """Return the definitions that have a claim on these Genesys groups.
 

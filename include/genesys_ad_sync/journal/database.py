@@ -6,14 +6,18 @@ true until it commits. A reading transaction sees one state of the database thro
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, func, insert, select, text
@@ -22,6 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from genesys_ad_sync.errors import JournalError
+from genesys_ad_sync.this_machine import make_private_file
 
 WRITES = "journal_writes"
 """The execution option of a connection whose transactions write."""
@@ -29,6 +34,9 @@ WRITES = "journal_writes"
 BUSY_TIMEOUT_SECONDS = 30
 ROWS_AT_A_TIME = 1000
 """Rows that one statement writes: a hundred thousand at once would take hundreds of megabytes for their parameters."""
+TURN_SECONDS = 0.15
+"""Between two parts of a long writing: who waits for a SQLite file looks every tenth of a second whether it is free."""
+_LOCK_LOOKS_SECONDS = 0.05
 _SURE_DIFFERENCE = timedelta(seconds=1)
 WRITERS_LOCK = 0x6761_6473_0001  # any number that nobody else uses in that database
 
@@ -113,10 +121,46 @@ class Database:
         with self._prepared(of) as connection:
             yield connection, partial(self._take_turn, connection)
 
+    @property
+    def writes_in_parts(self) -> bool:
+        """Return True if a long writing must be several transactions.
+
+        Others could not write to a SQLite file meanwhile. In a block of `together` everything is one transaction.
+        """
+        return self.engine.dialect.name == "sqlite" and self._connection_of_block() is None
+
+    def let_others_write(self) -> None:
+        """Wait until others that wait for a SQLite file have had their turn.
+
+        PostgreSQL keeps a queue.
+        """
+        if self.writes_in_parts:
+            time.sleep(TURN_SECONDS)
+
+    @contextmanager
+    def alone(self, of: str) -> Iterator[None]:
+        """Be the only preparer of that name, over several transactions on a SQLite file.
+
+        The operating system ends it with the process. The lock's file stays beside the journal: who removed it could
+        remove one that another process has just locked.
+        """
+        path = Path(f"{self.engine.url.database}-{hashlib.sha256(of.encode()).hexdigest()[:8]}.lock")
+        make_private_file(path)
+        lock = os.open(path, os.O_RDWR)
+        try:
+            _wait_for_file(lock, self.name)
+            yield
+        finally:
+            os.close(lock)
+
     @contextmanager
     def _prepared(self, *preparers: str) -> Iterator[Connection]:
         """Open a transaction with the turn of these preparers, not yet of the writers."""
-        with self._explained(), self.engine.connect() as connection:
+        with self._explained(), ExitStack() as stack:
+            if self.engine.dialect.name == "sqlite":
+                for of in sorted(preparers):
+                    stack.enter_context(self.alone(of))
+            connection = stack.enter_context(self.engine.connect())
             connection.execution_options(**{WRITES: True})
             with connection.begin():
                 for of in sorted(preparers):
@@ -170,6 +214,23 @@ class DefinitionStore(Store):
     def __init__(self, database: Database, definition: str) -> None:
         super().__init__(database)
         self._definition = definition
+
+
+def _wait_for_file(lock: int, name: str) -> None:
+    """Lock an open file for this process, as soon as no other has. Raises JournalError."""
+    end = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise JournalError(
+                    f"The journal ({name}) cannot be used: another run is writing its first view of Active Directory. "
+                    "Let the task be retried."
+                ) from None
+            time.sleep(_LOCK_LOOKS_SECONDS)
+        else:
+            return
 
 
 def wait_for_writers(connection: Connection) -> None:

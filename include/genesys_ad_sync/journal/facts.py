@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
@@ -48,6 +48,27 @@ class Facts(Store):
             )
         return default
 
+    def put_derived(self, run: RunRecord, values: Mapping[str, Any], follows_from: str) -> None:
+        """Store values for all attempts in which they follow from the same.
+
+        :param follows_from: a digest of all that decides the values.
+        """
+        with self._database.writing() as connection:
+            contents = [{"digest": _derived(follows_from, key), "value": value} for key, value in values.items()]
+            insert_new(connection, tables.content, contents)
+            _refer(connection, run.id, follows_from, values)
+
+    def take_derived(self, run: RunRecord, keys: Collection[str], follows_from: str) -> bool:
+        """Give the attempt what `put_derived` stored in an earlier one.
+
+        Return False if there is nothing.
+        """
+        with self._database.writing() as connection:
+            known = all(_is_known(connection, _derived(follows_from, key)) for key in keys)
+            if known:
+                _refer(connection, run.id, follows_from, keys)
+            return known
+
     def of_attempts(self, attempt_ids: Collection[int], key: str) -> dict[int, Any]:
         """Return the values under ``key`` by attempt (`RunRecord.id`); attempts without one are missing."""
         with self._database.reading() as connection:
@@ -66,6 +87,16 @@ def put_fact(connection: Connection, attempt_id: int, key: str, value: Any) -> N
         insert_new(connection, tables.content, [{"digest": digest, "value": value}])
     kept = value if digest is None else None
     upsert(connection, tables.fact, [{"run": attempt_id, "key": key, "value": kept, "content": digest}])
+
+
+def _derived(follows_from: str, key: str) -> str:
+    """Return the digest under which a value is kept that follows from something."""
+    return hashlib.sha256(f"{key} from {follows_from}".encode()).hexdigest()
+
+
+def _refer(connection: Connection, attempt_id: int, follows_from: str, keys: Iterable[str]) -> None:
+    facts = [{"run": attempt_id, "key": key, "value": None, "content": _derived(follows_from, key)} for key in keys]
+    upsert(connection, tables.fact, facts)
 
 
 def _is_known(connection: Connection, digest: str) -> bool:

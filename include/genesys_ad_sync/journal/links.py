@@ -35,6 +35,17 @@ class Links(DefinitionStore):
                 )
             }
 
+    def to_users(self, genesys_user_ids: Collection[str]) -> dict[Guid, Link]:
+        """Return the links to these Genesys users, by AD user."""
+        with self._database.reading() as connection:
+            return {
+                row.user_guid: _as_link(row)
+                for chunk in chunks(genesys_user_ids)
+                for row in connection.execute(
+                    select(tables.link).where(_LINK.definition == self._definition, _LINK.genesys_user_id.in_(chunk))
+                )
+            }
+
     def save(self, links: Collection[Link]) -> None:
         """Save links that the rules found.
 

@@ -141,19 +141,21 @@ class Pairs(DefinitionStore):
 
         :param pairs: (AD group, Genesys group).
         """
-        with self._database.writing() as connection:
-            for group_guid, genesys_group_id in pairs:
-                connection.execute(
-                    update(tables.pair)
-                    .where(
-                        _PAIR.definition == self._definition,
-                        _PAIR.group_guid == group_guid,
-                        _PAIR.genesys_group_id == genesys_group_id,
-                        _PAIR.active,
-                        _PAIR.baseline_at.is_(None),
-                    )
-                    .values(baseline_dag_id=dag_id, baseline_run_id=run_id, baseline_at=at)
-                )
+        new = (
+            update(tables.pair)
+            .where(
+                _PAIR.definition == self._definition,
+                _PAIR.group_guid == bindparam("source"),
+                _PAIR.genesys_group_id == bindparam("target"),
+                _PAIR.active,
+                _PAIR.baseline_at.is_(None),
+            )
+            .values(baseline_dag_id=dag_id, baseline_run_id=run_id, baseline_at=at)
+        )
+        chosen = [{"source": group_guid, "target": genesys_group_id} for group_guid, genesys_group_id in pairs]
+        if chosen:
+            with self._database.writing() as connection:
+                connection.execute(new, chosen)
 
     def confirm(self, pairs: Collection[tuple[Guid, str]], at: datetime) -> None:
         """Note that a person has confirmed these pairs: (AD group, Genesys group)."""

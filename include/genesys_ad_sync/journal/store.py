@@ -233,6 +233,13 @@ class DefinitionJournal:
         """Tell whether the journal is a SQLite file."""
         return self._journal.is_file
 
+    def let_others_write(self) -> None:
+        """Wait for a moment between two transactions of a long writing.
+
+        Others could not write otherwise.
+        """
+        self._journal.database.let_others_write()
+
     def generation(self) -> int:
         """Return how often the journal was moved to another database, counted from 1."""
         return self._journal.generation()

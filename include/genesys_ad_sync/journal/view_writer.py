@@ -55,7 +55,7 @@ def write_view(
 
     Only the tables of groups, users and memberships are written, which no other task of other definitions writes.
     """
-    _write_objects(connection, definition, before, update.after)
+    write_objects(connection, definition, before, update.after)
     _write_members(connection, definition, before, update.after, at)
     _write_ends(connection, definition, update)
     _write_gone(connection, definition, update, before, at)
@@ -81,7 +81,7 @@ def _write_members(
                         _MEMBERSHIP.member_guid.in_(chunk),
                     )
                 )
-        _insert_members(connection, definition, added, at)
+        insert_members(connection, definition, added, at)
 
 
 def _write_ends(connection: Connection, definition: str, update: ViewUpdate) -> None:
@@ -156,7 +156,7 @@ def _mark(connection: Connection, definition: str, table: Table, guids: Collecti
         )
 
 
-def _insert_members(
+def insert_members(
     connection: Connection, definition: str, added: Mapping[Guid, Collection[Guid]], at: datetime
 ) -> None:
     rows_of_groups = [{"group": group_guid, "members": sorted(guids)} for group_guid, guids in added.items() if guids]
@@ -169,7 +169,7 @@ def _insert_members(
     connection.execute(insert(tables.membership).from_select(columns, rows), rows_of_groups)
 
 
-def _write_objects(connection: Connection, definition: str, before: DirectoryView, after: DirectoryView) -> None:
+def write_objects(connection: Connection, definition: str, before: DirectoryView, after: DirectoryView) -> None:
     groups = (
         {
             "definition": definition,

@@ -17,8 +17,9 @@ from genesys_ad_sync.errors import JournalConflict
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import as_columns, believe_doubted
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, insert_rows, upsert
+from genesys_ad_sync.journal.first_view import forget_part, is_written_in_parts, write_in_parts
 from genesys_ad_sync.journal.refusals import lift_for_people
-from genesys_ad_sync.journal.view_rows import MEMBERS_ALONE, as_group, as_member, as_user
+from genesys_ad_sync.journal.view_rows import IN_SCOPE, MEMBERS_ALONE, GroupsInScope, as_group, as_member, as_user
 from genesys_ad_sync.journal.view_writer import ViewUpdate, write_view
 from genesys_ad_sync.journal.waiting import wake_changes
 from genesys_ad_sync.model import (
@@ -157,15 +158,16 @@ class Views(DefinitionStore):
             )
             return {row.guid for row in groups if row.sid.rsplit("-", 1)[1] in endings}
 
+    def in_scope(self) -> GroupsInScope:
+        """Return the groups in scope that are not gone, by name, as they are stored."""
+        which = (_GROUP.definition == self._definition, _GROUP.in_scope, _GROUP.gone_at.is_(None))
+        with self._database.reading() as connection:
+            rows = connection.execute(IN_SCOPE.where(*which).order_by(_GROUP.name, _GROUP.guid))
+            return GroupsInScope([tuple(row) for row in rows])
+
     def groups_in_scope(self) -> list[DirectoryGroup]:
         """Return the groups in scope that are not gone, by name."""
-        with self._database.reading() as connection:
-            groups = connection.execute(
-                select(tables.group)
-                .where(_GROUP.definition == self._definition, _GROUP.in_scope, _GROUP.gone_at.is_(None))
-                .order_by(_GROUP.name, _GROUP.guid)
-            )
-            return [as_group(row) for row in groups]
+        return self.in_scope().groups()
 
     def guids_in_scope(self) -> set[Guid]:
         """Return the guids of `groups_in_scope`, in a tenth of the time."""
@@ -219,7 +221,7 @@ class Views(DefinitionStore):
             _USER.definition == self._definition,
             _USER.gone_at.is_(None),
             _USER.expires_at <= at,
-            _USER.expired.is_(False),
+            ~_USER.expired,
         )
         with self._database.reading() as connection:
             return frozenset(connection.scalars(statement))
@@ -227,18 +229,35 @@ class Views(DefinitionStore):
     def advance(self, update: ViewUpdate, *, cursor: Cursor, scope: str, expected_poll: int | None) -> int:
         """Move cursor and view, and add the changes; return the new poll's number.
 
-        All is done in one transaction.
+        All is done in one transaction, but for a large first view: see `first_view`.
 
         :param scope: the fingerprint of the scope with which AD was read.
         :param expected_poll: ``StoredCursor.poll`` as read before the view; None: there was no cursor.
-        :raises JournalConflict: another run moved the cursor meanwhile. Nothing was written.
+        :raises JournalConflict: another run moved the cursor meanwhile. Nothing that counts was written.
         """
+        if expected_poll is not None or not is_written_in_parts(self._database, update.after):
+            return self._advance(update, cursor, scope, expected_poll)
+        with self._database.alone(self._definition):
+            write_in_parts(
+                self._database,
+                self._definition,
+                update.after,
+                cursor.polled_at,
+                lambda connection: self._expected(connection, None),
+            )
+            return self._advance(replace(update, before=update.after), cursor, scope, None)
+
+    def _advance(self, update: ViewUpdate, cursor: Cursor, scope: str, expected_poll: int | None) -> int:
         definition, at = self._definition, cursor.polled_at
         with self._database.preparing(definition) as (connection, take_turn):
             stored = self._expected(connection, expected_poll)
             poll = 1 if stored is None else stored.poll + 1
             began_at = at if stored is None else stored.began_at
-            before = _full_view(connection, definition) if update.before is None else update.before
+            before = update.before
+            if before is None:
+                before = DirectoryView() if stored is None else _full_view(connection, definition)
+                while stored is None and forget_part(connection, definition):
+                    pass
             write_view(connection, definition, update, before, at, poll)
             take_turn()
             self._expected(connection, expected_poll)  # somebody may have renamed the definition

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from genesys_ad_sync.matching.links import LinkFinding
 from genesys_ad_sync.matching.state import MatchState, Sight, ranks_for, sight
-from genesys_ad_sync.model import GenesysUser, Guid, Match, MatchStatus, Rival, UserKey
+from genesys_ad_sync.model import GenesysUser, Guid, Link, Match, MatchStatus, Rival, UserKey
 
 _Claims = dict[str, dict[Guid, bool]]
 """Genesys user -> accounts that claim it -> whether by a link that nothing contradicts."""
@@ -22,6 +22,24 @@ def outsiders(state: MatchState) -> frozenset[Guid]:
     return frozenset(
         guid for guid, link in state.links.items() if guid not in state.users and link.genesys_user_id in seen
     )
+
+
+def claimable(state: MatchState) -> frozenset[str]:
+    """Return the Genesys users that an account of this matching may claim.
+
+    Only a link to one of these can contest an account of this matching.
+    """
+    others = {one for guid in state.users if guid in state.links for one in state.links[guid].others}
+    return _seen_ids(state) | others
+
+
+def with_links(state: MatchState, links: Mapping[Guid, Link]) -> MatchState:
+    """Return the state with the links of outside accounts.
+
+    Those of its own accounts stay as they are.
+    """
+    outside = {guid: link for guid, link in links.items() if guid not in state.users}
+    return dataclasses.replace(state, links={**state.links, **outside})
 
 
 def without_veto(state: MatchState, accounts: Collection[Guid]) -> MatchState:

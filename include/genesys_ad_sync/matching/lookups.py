@@ -39,8 +39,8 @@ def start(
 ) -> MatchState:
     """Begin the matching of some AD users.
 
-    - ``links``: *all* links of the journal, so that a Genesys user of an AD user outside this run is not given to
-      another.
+    - ``links``: at least those of these AD users. Before `finish`, `with_links` must add all links to `claimable`, so
+      that a Genesys user of an AD user outside this run is not given to another.
     - ``gone``: users of which only the guid is known; a link may still find them.
     - ``checked``, ``due``: see `MatchState`.
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import itemgetter
 
 from genesys_ad_sync.matching.claims import claims_by_value, contested
 from genesys_ad_sync.matching.links import LinkFinding, link_findings
@@ -32,7 +33,7 @@ def finish(state: MatchState) -> dict[Guid, Match]:
         matches[guid] = as_ambiguous(matches[guid], rivals)
     contradicted = [guid for guid, match in matches.items() if match.reason is Reason.LINK_CONTRADICTED]
     if contradicted:
-        owners = {link.genesys_user_id: guid for guid, link in state.links.items()}
+        owners = {link.genesys_user_id: guid for guid, link in sorted(state.links.items(), key=itemgetter(0))}
         matches |= {guid: _with_owners(matches[guid], owners) for guid in contradicted}
     return matches
 

@@ -18,7 +18,7 @@ class MatchState:
     """The progress of the matching. Made by `start`, moved on by `answered`.
 
     - ``users``: the accounts of this matching; None: only the guid is known.
-    - ``links``: all links of the definition, also of accounts outside this matching.
+    - ``links``: those of the accounts of this matching, and of others to a Genesys user that one of these may claim.
     - ``checked``: linked Genesys users to look at. The other links are believed.
     - ``due``: accounts whose link may be compared by external ids, which takes a request for each.
     - ``without_veto``: accounts that contest no Genesys user.

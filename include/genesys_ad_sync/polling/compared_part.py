@@ -1,6 +1,7 @@
 """The part of the view that an incremental poll compares, before and now.
 
-A person whose entry changed is compared first. Only what decides memberships leads to the groups above.
+A person whose entry changed is compared first. Only what decides memberships leads to the groups above. A person who
+joined or left a group, and whose entry did not change, leads to that group alone.
 """
 
 from __future__ import annotations
@@ -44,12 +45,14 @@ def compared_part(
     known = _people_whose_entry_changed(journal, delta)
     now = _same_members(known, objects)
     told = replace(delta, touched=delta.touched - now.keys())
-    touched = set(told.mentioned)
+    linked = _people_of_links_alone(journal, delta)
+    touched = told.mentioned - linked.keys()
     if told.primary_groups:
-        touched |= journal.views.groups_with_rids(set(told.primary_groups.values()))
-    wanted = touched | set(groups)
+        touched = touched | journal.views.groups_with_rids(set(told.primary_groups.values()))
+    wanted = {*touched, *groups}
     roots = journal.views.groups_above(wanted) if wanted else set()
     before = journal.views.load(roots | set(groups)) if wanted else DirectoryView()
+    before = _with_people(before, linked, linked)  # so that a difference to their entry leads to their other groups
     start, kept = _as_read(before, reading, scope) if reading is not None else (before, set())
     after = apply_delta(start, told, objects) if touched else start
     roots |= {guid for guid, group in after.groups.items() if group.in_scope}
@@ -59,9 +62,24 @@ def compared_part(
 
 def _people_whose_entry_changed(journal: DefinitionJournal, delta: Delta) -> dict[Guid, DirectoryUser]:
     """Return the people of the view with another attribute changed, and nothing else."""
-    links = {guid for of_group in delta.member_changes.values() for side in of_group for guid in side}
-    asked = delta.touched - links - delta.deleted - delta.primary_groups.keys()
-    people = journal.views.users(asked) if asked else {}
+    return _people_in_view(journal, delta.touched - _linked(delta) - delta.deleted - delta.primary_groups.keys())
+
+
+def _people_of_links_alone(journal: DefinitionJournal, delta: Delta) -> dict[Guid, DirectoryUser]:
+    """Return the people of the view who joined or left groups.
+
+    Nothing else is reported of them.
+    """
+    others = delta.touched | delta.deleted | delta.primary_groups.keys() | delta.unseen
+    return _people_in_view(journal, _linked(delta) - others)
+
+
+def _linked(delta: Delta) -> set[Guid]:
+    return {guid for of_group in delta.member_changes.values() for side in of_group for guid in side}
+
+
+def _people_in_view(journal: DefinitionJournal, guids: Collection[Guid]) -> dict[Guid, DirectoryUser]:
+    people = journal.views.users(guids) if guids else {}
     gone = journal.views.gone_users(people) if people else frozenset()
     return {guid: user for guid, user in people.items() if guid not in gone}
 

@@ -21,6 +21,8 @@ def claimed_by_others(task: TaskContext, run: RunRecord) -> dict[str, str]:
     is gone, or until a person releases it. A dry run takes no claim. It ends those of groups that its definition no
     longer maps, and keeps the others.
     """
+    if not run.dry_run and task.journal.claims.are_as_mapped(task.organisation):
+        return {}
     pairs = newest_pairs(task)
     mapped = sorted({pair.genesys_group_id for pair in pairs})
     kept = sorted({pair.genesys_group_id for pair in pairs if pair.state is not PairState.REJECTED})

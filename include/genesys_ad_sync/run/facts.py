@@ -97,6 +97,11 @@ class Facts:
             )
         return value
 
+    def forget(self, *facts: Fact[Any]) -> None:
+        """Read these facts from the journal again when they are asked for."""
+        for fact in facts:
+            self._known.pop(fact.key, None)
+
     def override(self, fact: Fact[_T], value: _T) -> None:
         """Use a newer value in this task only; the journal keeps the earlier one."""
         self._known[fact.key] = value
@@ -231,8 +236,8 @@ RELEASED_CLAIMS = Fact[tuple[str, ...]]("released_claims", tuple[str, ...], ())
 class StoredMapping:
     """The mapping of this run, and the Genesys groups as they were listed for it.
 
-    ``names``, ``versions``: by Genesys group id; versions only of mapped groups. ``retired``: Genesys groups that an
-    AD group fed until this run, and feeds no more.
+    ``pairs``: baselines only of a dry run. ``names``: by Genesys group id. ``retired``: Genesys groups that an AD group
+    fed until this run, and feeds no more. ``versions``: as an older version stored them; see `mapped.VERSIONS`.
     """
 
     pairs: tuple[_PairAsList, ...] = ()
@@ -245,11 +250,6 @@ class StoredMapping:
     def genesys_groups(self) -> dict[str, GenesysGroup]:
         """All Genesys groups that there are, by id."""
         return {id_: GenesysGroup(id=id_, name=name) for id_, name in self.names.items()}
-
-    @property
-    def listed_versions(self) -> dict[str, int]:
-        """The versions that are known of the mapped Genesys groups."""
-        return {group_id: version for group_id, version in self.versions.items() if version is not None}
 
 
 # No empty mapping as default: in it, every Genesys group would seem to be deleted.

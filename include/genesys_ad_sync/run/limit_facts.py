@@ -29,6 +29,7 @@ from genesys_ad_sync.planning.limits import still_over
 from genesys_ad_sync.planning.refusals import divide
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED, MAPPING, UNDO
+from genesys_ad_sync.run.targets import newest_pairs
 from genesys_ad_sync.settings import SyncDefinition
 
 DAY = timedelta(days=1)
@@ -184,15 +185,15 @@ def _never_compared(task: TaskContext, compared: Collection[str]) -> dict[str, t
     already, so these are the most that there can be. Otherwise a large company could be added group by group, and no
     limit would ever count the whole of it. A group that waits for its next try is left out: it counts in no limit.
     """
-    pairs = task.facts.required(MAPPING).pairs
-    waiting = {p.genesys_group_id for p in pairs if p.state is PairState.CONFIRMED and not p.has_baseline}
+    new = newest_pairs(task) if task.run.dry_run else task.journal.pairs.without_baseline()
+    waiting = {p.genesys_group_id for p in new if p.state is PairState.CONFIRMED and not p.has_baseline}
     of_groups = (one for one in task.journal.refusals.all() if not one.person and one.action is not Action.REMOVE)
     waiting -= {*compared, *(one.genesys_group_id for one in of_groups if one.waits(task.clock()))}
     if not waiting:
         return {}
     target_of = {
         p.group_guid: p.genesys_group_id
-        for p in pairs
+        for p in newest_pairs(task)
         if p.state is PairState.CONFIRMED and p.genesys_group_id in waiting
     }
     wanted, owners = _wanted_and_owners(task, target_of, waiting)

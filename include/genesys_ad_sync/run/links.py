@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from genesys_ad_sync.journal.database import chunks
 from genesys_ad_sync.matching import LinkFinding, MatchState, is_digest_of, link_findings, value_for, values_digest
 from genesys_ad_sync.model import BY_LINK, DirectoryUser, FormerLink, Guid, Link, Match, MatchStatus, Mode
 from genesys_ad_sync.planning import Move
@@ -16,6 +17,9 @@ from genesys_ad_sync.run.context import TaskContext
 
 BY_GRANT = "grant"
 """`Link.matched_by` of what only a grant remembers. Such a link is never stored."""
+
+PEOPLE_AT_A_TIME = 2000
+"""Accounts whose links one transaction writes: others wait for it."""
 
 DAYS_OF_A_ROUND = 30
 """Links by external id, which cost a request each, are compared once in so many days of runs in mode full."""
@@ -45,7 +49,7 @@ def due_for_external_ids(
 def save_links(task: TaskContext, state: MatchState, matches: Mapping[Guid, Match]) -> None:
     """Store new and moved links, and what the comparison of the others showed.
 
-    A link that another run has moved since it was read stays as it is.
+    A link that another run has moved since it was read stays as it is. No link depends on another.
     """
     now = task.clock()
     new = _new_links(task, matches)
@@ -55,22 +59,26 @@ def save_links(task: TaskContext, state: MatchState, matches: Mapping[Guid, Matc
         if state.links[guid].matched_by != BY_GRANT
         if (link := _after_comparison(task, state, guid, finding)) != state.links[guid]
     }
-    with task.journal.together():
-        stored = task.journal.links.of(new.keys() | compared.keys())
-        current = {guid: link.genesys_user_id for guid, link in stored.items()}
-        fresh = [match for guid, match in new.items() if current.get(guid) in {None, match.moved_from}]
-        task.journal.links.save(
-            [
-                Link(m.user_guid, m.genesys_user_id or "", m.matched_by or "", now, _digest(task, state, m.user_guid))
-                for m in fresh
-            ]
-        )
-        task.journal.links.add_former(
-            [FormerLink(m.user_guid, m.moved_from, True, now, str(task.key)) for m in fresh if m.moved_from]
-        )
-        task.journal.links.replace(
-            [link for guid, link in compared.items() if current.get(guid) == link.genesys_user_id]
-        )
+    for guids in chunks(new.keys() | compared.keys(), PEOPLE_AT_A_TIME):
+        some = {guid: new[guid] for guid in guids if guid in new}
+        links = {
+            guid: Link(guid, m.genesys_user_id or "", m.matched_by or "", now, _digest(task, state, guid))
+            for guid, m in some.items()
+        }
+        with task.journal.together():
+            stored = task.journal.links.of(guids)
+            current = {guid: link.genesys_user_id for guid, link in stored.items()}
+            fresh = [match for guid, match in some.items() if current.get(guid) in {None, match.moved_from}]
+            task.journal.links.save([links[match.user_guid] for match in fresh])
+            task.journal.links.add_former(
+                [FormerLink(m.user_guid, m.moved_from, True, now, str(task.key)) for m in fresh if m.moved_from]
+            )
+            looked_at = [compared[guid] for guid in guids if guid in compared]
+            task.journal.links.replace(
+                [link for link in looked_at if current.get(link.user_guid) == link.genesys_user_id]
+            )
+        if len(guids) == PEOPLE_AT_A_TIME:
+            task.journal.let_others_write()
 
 
 def _new_links(task: TaskContext, matches: Mapping[Guid, Match]) -> dict[Guid, Match]:

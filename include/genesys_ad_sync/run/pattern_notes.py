@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from genesys_ad_sync import names
+from genesys_ad_sync.journal.view_rows import GroupsInScope
 from genesys_ad_sync.mapping import attribute
 from genesys_ad_sync.model import DirectoryGroup, DirectoryUser, GenesysGroup
 from genesys_ad_sync.run.context import TaskContext
@@ -16,20 +17,19 @@ from genesys_ad_sync.run.facts import NOTES
 from genesys_ad_sync.run.protection import former_names
 
 
-def note_unmatched_patterns(
-    task: TaskContext, in_scope: Iterable[DirectoryGroup], listed: Iterable[GenesysGroup]
-) -> None:
+def note_unmatched_patterns(task: TaskContext, in_scope: GroupsInScope, listed: Iterable[GenesysGroup]) -> None:
     """Add a note for each pattern of `protect`, `exclude` and param `groups` that matches nothing.
 
     ``in_scope``: the AD groups; ``listed``: all Genesys groups. A retry adds no note twice. The log only has their
     number, because a pattern may be the name of a person.
     """
-    in_scope = list(in_scope)
+    protect, exclude, chosen = task.definition.protect, task.definition.exclude, task.run.groups
+    groups = in_scope.groups() if exclude.groups or chosen else []
     notes = [
-        *notes_on_protect(task.definition.protect, listed, former_names(task)),
-        *notes_on_excluded_groups(task.definition.exclude.groups, in_scope),
-        *(notes_on_excluded_users(patterns, _all_users(task)) if (patterns := task.definition.exclude.users) else ()),
-        *notes_on_chosen_groups(task.run.groups, [*in_scope, *_mapped_once(task)]),
+        *(notes_on_protect(protect, listed, former_names(task)) if protect else ()),
+        *notes_on_excluded_groups(exclude.groups, groups),
+        *(notes_on_excluded_users(exclude.users, _all_users(task)) if exclude.users else ()),
+        *notes_on_chosen_groups(chosen, [*groups, *_mapped_once(task)]),
     ]
     known = task.facts.read_again(NOTES)
     new = [note for note in notes if note not in known]

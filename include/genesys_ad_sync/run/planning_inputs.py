@@ -239,7 +239,7 @@ def _inputs(
 ) -> PlanInputs:
     """Read what the journal knows of the work. ``present``: what Genesys has."""
     run = task.run
-    skipped = task.facts.required(MAPPING).skipped
+    skipped = _skipped(task, run, work.unmapped)
     decisions = objections(task)
     targets = PlannedTargets(task, work.targets, present, claimed_by_others(task, run))
     sleepers, states = _wake_sleepers(task, work, targets, present, matches)
@@ -311,9 +311,24 @@ def _limit_facts(task: TaskContext, run: RunRecord, work: Work, targets: Planned
     return gather_limit_facts(task, run, targets.owned_where_somebody_may_leave(), changes, compared)
 
 
+def _skipped(task: TaskContext, run: RunRecord, changes: Collection[Guid]) -> list[SkippedGroup]:
+    """Return the AD groups without a mapping that this run lists.
+
+    ``changes``: those that have changes.
+    """
+    every = _lists_all(task, run)
+    if not every and not changes:
+        return []  # as in most runs: the mapping need not be read
+    return [one for one in task.facts.required(MAPPING).skipped if every or one.group_guid in changes]
+
+
+def _lists_all(task: TaskContext, run: RunRecord) -> bool:
+    """Return True if the run lists all AD groups without a mapping."""
+    return not run.bounded and (run.mode is Mode.FULL or not task.journal.pairs.any_baseline())
+
+
 def _unmapped(
     task: TaskContext, run: RunRecord, skipped: Sequence[SkippedGroup], changes: Mapping[Guid, Sequence[Change]]
 ) -> tuple[UnmappedGroup, ...]:
     known = task.journal.views.groups({s.group_guid for s in skipped} | set(changes))
-    baseline = run.mode is Mode.FULL or not task.journal.pairs.any_baseline()
-    return unmapped_groups(known, run.groups, skipped, changes, full=baseline and not run.bounded)
+    return unmapped_groups(known, run.groups, skipped, changes, full=_lists_all(task, run))

@@ -15,6 +15,8 @@ def note_names(task: TaskContext, listed: Iterable[GenesysGroup]) -> None:
     A dry run does so, too.
     """
     patterns = task.definition.protect
+    if not patterns:
+        return
     found = {group.id: group.name for group in listed if names.matches_any(patterns, (group.name,))}
     known = task.journal.protected_groups.names() if found else {}
     new = {group_id: name for group_id, name in found.items() if name not in known.get(group_id, ())}

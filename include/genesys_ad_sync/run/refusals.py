@@ -14,6 +14,7 @@ from genesys_ad_sync.planning.refusals import Postponed, divide
 from genesys_ad_sync.run.changes import leaves_alone
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MAPPING
+from genesys_ad_sync.run.mapped import listed_versions
 
 
 def postpone(
@@ -96,7 +97,7 @@ def listing_of(task: TaskContext, group_id: str, kind: RefusalKind) -> str:
     mapping = task.facts.required(MAPPING)
     if group_id not in mapping.names:
         return listing_entry(None, kind)
-    group = GenesysGroup(group_id, mapping.names[group_id], version=mapping.versions.get(group_id))
+    group = GenesysGroup(group_id, mapping.names[group_id], version=listed_versions(task).get(group_id))
     return listing_entry(group, kind)
 
 

@@ -95,7 +95,7 @@ def accounts_concerned(task: TaskContext) -> set[Guid]:
     wanted = {request.genesys_user_id for request in requests if request.genesys_user_id}
     accounts = {request.guid for request in requests}
     if wanted:
-        accounts |= {guid for guid, link in task.journal.links.all().items() if link.genesys_user_id in wanted}
+        accounts |= task.journal.links.to_users(wanted).keys()
     return accounts
 
 

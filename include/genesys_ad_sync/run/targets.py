@@ -6,7 +6,7 @@ change?) and `patch` (is it still so?).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from genesys_ad_sync.directory.membership import (
@@ -21,6 +21,7 @@ from genesys_ad_sync.planning.refusals import Postponed
 from genesys_ad_sync.run.changes import changes_to_act_on, groups_in_param
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPLETE, MAPPING, RELINK_REQUESTS, UNDO
+from genesys_ad_sync.run.mapped import mapping_in_short
 from genesys_ad_sync.run.refusals import postpone
 from genesys_ad_sync.run.relink import groups_concerned
 
@@ -57,12 +58,12 @@ def collect(task: TaskContext) -> Work:
         return Work()
     changes_of_run = changes_to_act_on(task, run)
     pairs, former = _pairs_of(task, run, changes_of_run)
-    existing = task.facts.required(MAPPING).names.keys()
     # In a Genesys group that is no more nothing can be done: such a change is skipped for the reason of its AD group.
-    reachable = [pair for pair in former if pair.genesys_group_id in existing]
+    reachable = [pair for pair in former if pair.genesys_group_id in _existing(task)]
     changes, unmapped = assign_changes(changes_of_run, pairs, reachable)
     full = groups_to_compare(run.mode, pairs, _allowed(task, run), bounded=run.bounded) if pairs else set()
-    full |= (_still_owned(task, run, former) | groups_concerned(task, pairs)) & existing
+    concerned = _still_owned(task, run, former) | groups_concerned(task, pairs)
+    full |= concerned & _existing(task) if concerned else set()
     if full:
         # A comparison finds everything that is unsettled there, so it has to know what speaks against it.
         unsettled, _ = assign_changes(task.journal.changes.unsettled(), pairs, reachable)
@@ -179,11 +180,16 @@ def _pairs_of(
     alone: most runs find none.
     """
     everything = run.dry_run or run.mode is Mode.FULL or task.facts[RELINK_REQUESTS]
-    if everything or task.facts.required(MAPPING).retired:
+    if everything or mapping_in_short(task).retired:
         pairs = newest_pairs(task)
         return pairs, _former_pairs(task, pairs)
     new = {pair.group_guid for pair in task.journal.pairs.without_baseline()}
     return task.journal.pairs.sharing_a_target(new | {change.group_guid for change in changes})
+
+
+def _existing(task: TaskContext) -> Set[str]:
+    """Return the Genesys groups that there are."""
+    return task.facts.required(MAPPING).names.keys()
 
 
 def _allowed(task: TaskContext, run: RunRecord) -> set[Guid]:
@@ -210,7 +216,7 @@ def _still_owned(task: TaskContext, run: RunRecord, former: Sequence[GroupPair])
     """Return Genesys groups in which AD still owns memberships through a former pair."""
     known = task.journal.views.groups({pair.group_guid for pair in former})
     allowed = {group.guid for group in groups_in_param(known.values(), run.groups)}
-    group_ids = left_behind(run.mode, former, allowed, task.facts.required(MAPPING).retired, bounded=run.bounded)
+    group_ids = left_behind(run.mode, former, allowed, mapping_in_short(task).retired, bounded=run.bounded)
     return {grant.genesys_group_id for grant in task.journal.grants.of_groups(group_ids)}
 
 

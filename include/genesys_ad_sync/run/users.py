@@ -16,12 +16,14 @@ from genesys_ad_sync.matching import (
     MatchState,
     accounts_without_veto,
     answered,
+    claimable,
     excluded_users,
     finish,
     next_lookup,
     outsiders,
     start,
     wants_listing,
+    with_links,
     with_listing,
     without_veto,
 )
@@ -112,7 +114,7 @@ def resolve(
     """
     if not guids:
         return {}
-    links = task.journal.links.all()
+    links = task.journal.links.of(guids)
     checked = _to_look_at(task, targets, guids, links, unsure)
     return _resolve(task, guids, links, checked, compare_with_all=compare_with_all)
 
@@ -153,7 +155,7 @@ def look_up(task: TaskContext, target: Target, matches: Mapping[Guid, Match]) ->
     late = target.wanted.keys() - matches.keys()
     if not late:
         return {}
-    links = task.journal.links.all()
+    links = task.journal.links.of(late)
     return finish(_matching(task, set(late), links, _to_look_at(task, [target], set(late), links)))
 
 
@@ -183,7 +185,7 @@ def look_up_absent(task: TaskContext, targets: Iterable[Target], matches: Mappin
         return dict(matches)
     task.log(f"{len(absent)} people who leave are not among the members: looking at their Genesys users")
     checked = {link.genesys_user_id for link in absent.values()}
-    found = _resolve(task, absent.keys(), {**task.journal.links.all(), **absent}, checked)
+    found = _resolve(task, absent.keys(), absent, checked)
     moved = {guid: match for guid, match in found.items() if match.moved_from or match.reason in _DOUBTS}
     together = {**matches, **moved}
     if moved:
@@ -256,7 +258,7 @@ def _matching(
 ) -> MatchState:
     """Ask Genesys about these AD users.
 
-    ``checked``: linked Genesys users to look at; other links are believed.
+    ``links``: those of these AD users. ``checked``: linked Genesys users to look at; other links are believed.
     """
     users = task.journal.views.users(guids)
     gone = set(guids) - users.keys()
@@ -272,6 +274,7 @@ def _matching(
     # Where users are listed, a look costs nothing. A person that Genesys refuses to look up may be a believed user.
     if own - set(checked) and (task.genesys.has_listed_users or state.refused):
         state = asked(own)
+    state = with_links(state, task.journal.links.to_users(claimable(state)))
     others = task.journal.views.users(outsiders(state))
     people = [*users.values(), *others.values()]
     deleted = task.journal.views.deleted_users()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,12 +11,19 @@ from typing import Any
 from genesys_ad_sync.genesys.errors import AmbiguousExternalId
 from genesys_ad_sync.mapping import ExternalIds, needed_external_ids
 from genesys_ad_sync.mapping import map_groups as map_purely
-from genesys_ad_sync.model import GenesysGroup, GroupPair, Guid, Mode, Reason, SkippedGroup
+from genesys_ad_sync.model import DirectoryGroup, GenesysGroup, GroupPair, Mode, Reason, SkippedGroup
 from genesys_ad_sync.planning.new_pairs import PairKey, key_of
 from genesys_ad_sync.run import new_pairs, protection
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import HIDDEN_GROUPS, MAPPING, StoredMapping
 from genesys_ad_sync.run.failures import records_failure
+from genesys_ad_sync.run.mapped import (
+    MappingInShort,
+    keep_mapping,
+    mapping_in_short,
+    note_versions,
+    take_earlier_mapping,
+)
 from genesys_ad_sync.run.owners import note_listed_owners
 from genesys_ad_sync.run.pattern_notes import note_unmatched_patterns
 from genesys_ad_sync.run.refusals import lift_where_listing_changed
@@ -40,39 +47,55 @@ def map_groups(task: TaskContext) -> dict[str, Any]:
     Raises GenesysError if the groups cannot be listed. The pairs are stored in the journal (a dry run stores none). A
     pair that no rule makes any more becomes inactive; what was granted under it is not taken away by that alone.
     """
-    definition = task.definition
-    groups = task.journal.views.groups_in_scope()
-    genesys_groups, hidden = task.genesys.visible_groups()
-    external_ids = _external_ids(task, needed_external_ids(groups, definition), {group.id for group in genesys_groups})
-    mapping = map_purely(groups, genesys_groups, definition, external_ids)
+    in_scope = task.journal.views.in_scope()
+    listed, hidden = task.genesys.visible_groups()
     task.facts[HIDDEN_GROUPS] = hidden
-    pairs, skipped = mapping.pairs, mapping.skipped
     if hidden:
-        task.note(HIDDEN_NOTE.format(hidden=hidden, all=len(genesys_groups) + hidden))
-        pairs, skipped = _with_hidden_groups(task, genesys_groups, pairs, skipped)
-    known = {key_of(pair): pair.has_baseline for pair in task.journal.pairs.active()}
-    stored = _record(task, genesys_groups, pairs, skipped, known)
-    protection.note_names(task, genesys_groups)
+        task.note(HIDDEN_NOTE.format(hidden=hidden, all=len(listed) + hidden))
+    known: Sequence[GroupPair] = task.journal.pairs.active()
+    pairs = known
+    if not take_earlier_mapping(task, in_scope, listed, known, hidden=hidden):
+        stored = _map_anew(task, in_scope.groups(), listed, known)
+        keep_mapping(task, in_scope, listed, stored, hidden=hidden)
+        pairs = stored.pairs
+    fed = {pair.genesys_group_id for pair in pairs}
+    note_versions(task, listed, fed)
+    protection.note_names(task, listed)
     if not task.run.dry_run:
-        task.journal.waiting.note_rules(definition.digest)
-        lift_where_listing_changed(task, genesys_groups)
-    note_unmatched_patterns(task, groups, genesys_groups)
-    fed = {pair.genesys_group_id for pair in stored.pairs}
+        task.journal.waiting.note_rules(task.definition.digest)
+        lift_where_listing_changed(task, listed)
+    note_unmatched_patterns(task, in_scope, listed)
     note_left_behind(task, fed)
-    note_listed_owners(task, genesys_groups, fed)
-    task.log(f"{len(stored.pairs)} AD groups mapped to {len(fed)} Genesys groups, {len(stored.skipped)} skipped")
-    return _summary(stored, known.keys())
+    note_listed_owners(task, listed, fed)
+    short = mapping_in_short(task)
+    task.log(f"{len(pairs)} AD groups mapped to {len(fed)} Genesys groups, {sum(short.skipped.values())} skipped")
+    return _summary(short, set(map(key_of, pairs)), set(map(key_of, known)))
 
 
-def _summary(stored: StoredMapping, before: Collection[tuple[Guid, str]]) -> dict[str, Any]:
+def _summary(short: MappingInShort, pairs: Set[PairKey], before: Set[PairKey]) -> dict[str, Any]:
     """Return counts and what has changed, for the XCom. ``before``: the pairs until now."""
-    pairs = {(pair.group_guid, pair.genesys_group_id) for pair in stored.pairs}
     return {
-        "pairs": len(pairs),
-        "skipped": Counter(skipped.reason.value for skipped in stored.skipped),
-        "new": dict(sorted(pairs - set(before))[:PAIRS_SHOWN]),
-        "gone": dict(sorted(set(before) - pairs)[:PAIRS_SHOWN]),
+        "pairs": short.pairs,
+        "skipped": Counter(short.skipped),
+        "new": dict(sorted(pairs - before)[:PAIRS_SHOWN]),
+        "gone": dict(sorted(before - pairs)[:PAIRS_SHOWN]),
     }
+
+
+def _map_anew(
+    task: TaskContext, groups: Sequence[DirectoryGroup], listed: Sequence[GenesysGroup], known: Iterable[GroupPair]
+) -> StoredMapping:
+    """Apply the rules to all AD groups in scope, and store the pairs.
+
+    ``known``: the pairs until now.
+    """
+    definition = task.definition
+    external_ids = _external_ids(task, needed_external_ids(groups, definition), {group.id for group in listed})
+    mapping = map_purely(groups, listed, definition, external_ids)
+    pairs, skipped = mapping.pairs, mapping.skipped
+    if task.facts[HIDDEN_GROUPS]:
+        pairs, skipped = _with_hidden_groups(task, listed, pairs, skipped)
+    return _record(task, listed, pairs, skipped, {key_of(pair): pair.has_baseline for pair in known})
 
 
 def _with_hidden_groups(
@@ -104,7 +127,7 @@ def _record(
     skipped: Sequence[SkippedGroup],
     known: Mapping[PairKey, bool],
 ) -> StoredMapping:
-    """Store the mapping in the journal and as a fact of the run.
+    """Store the pairs in the journal, and return the mapping.
 
     ``known``: the pairs until now, and whether each has a baseline.
     """
@@ -117,16 +140,12 @@ def _record(
     else:
         pairs = new_pairs.store(task, pairs)
     gone = known.keys() - {(pair.group_guid, pair.genesys_group_id) for pair in pairs}
-    fed = {pair.genesys_group_id for pair in pairs}
-    stored = StoredMapping(
+    return StoredMapping(
         pairs=tuple(pairs),
         skipped=tuple(skipped),
         names={**_hidden_names(task), **{group.id: group.name for group in genesys_groups}},
         retired=frozenset(group_id for _, group_id in gone) | (earlier_try.retired if earlier_try else frozenset()),
-        versions={group.id: group.version for group in genesys_groups if group.id in fed},
     )
-    task.facts[MAPPING] = stored
-    return stored
 
 
 def _hidden_names(task: TaskContext) -> dict[str, str]:

@@ -14,7 +14,8 @@ from genesys_ad_sync.genesys.writers import writer_for
 from genesys_ad_sync.model import SETTLED, Action, Guid, Reason, RefusalKind, Row, RunRecord, Status
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import MAPPING, READING
+from genesys_ad_sync.run.facts import READING
+from genesys_ad_sync.run.mapped import listed_versions
 from genesys_ad_sync.writing.lane import LaneWriter
 from genesys_ad_sync.writing.lease import hold_lease
 from genesys_ad_sync.writing.order import Group, in_order
@@ -57,8 +58,7 @@ def _by_group(rows: Sequence[Row]) -> _Groups:
 def _write(task: TaskContext, run: RunRecord, lane: int, groups: _Groups) -> None:
     task.genesys_client.share_ceiling(len(task.journal.rows.lanes(run)))
     with hold_lease(task) as lease, ThreadPoolExecutor(max_workers=task.definition.genesys.workers) as pool:
-        versions = task.facts.required(MAPPING).listed_versions
-        writer = writer_for(task.definition.genesys.write, task.genesys_client, versions)
+        writer = writer_for(task.definition.genesys.write, task.genesys_client, listed_versions(task))
         ended = _ended_accounts(task, groups)
         lane_writer = LaneWriter(task, run, lane, lease, writer, _fresh_until(task, lane, lease.fence), ended)
         stages = in_order(groups, _failed_before(task, run, groups), ended)

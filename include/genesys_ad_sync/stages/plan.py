@@ -86,6 +86,7 @@ def _with_grants_stored(task: TaskContext, inputs: PlanInputs | UndoInputs, deci
             if inputs.fence != next_fence(task):
                 return decided
             task.journal.grants.add(chunk, task.clock())
+        task.journal.let_others_write()
     return replace(decided, new_grants=tuple(grant for grant in decided.new_grants if grant in later))
 
 

@@ -41,7 +41,7 @@ from genesys_ad_sync.journal.tables.runs import (
 )
 from genesys_ad_sync.journal.tables.shared import external_id, lease, lease_holder, meta, refused_login, shared_secret
 
-HEAD = "0023"
+HEAD = "0024"
 """The newest revision of ``migrations/versions``. Kept here, so that opening a current journal loads no alembic."""
 
 VERSION_TABLE = "journal_version"  # not alembic's default name: Airflow's own database uses that one

@@ -53,6 +53,13 @@ group = Table(
     Column("gone_at", UtcDateTime),
     Column("complete_poll", Number),
     Column("ends_at", UtcDateTime),
+    Index(
+        "journal_group_by_end",
+        "definition",
+        "ends_at",
+        sqlite_where=text("ends_at IS NOT NULL"),
+        postgresql_where=text("ends_at IS NOT NULL"),
+    ),
 )
 
 # Members that are not groups, as last read. `gone_at`: no longer in the view. `deleted_at`: a poll saw the tombstone.
@@ -79,6 +86,20 @@ user = Table(
         "guid",
         sqlite_where=text("deleted_at IS NOT NULL"),
         postgresql_where=text("deleted_at IS NOT NULL"),
+    ),
+    Index(
+        "journal_user_by_end",
+        "definition",
+        "ends_at",
+        sqlite_where=text("ends_at IS NOT NULL"),
+        postgresql_where=text("ends_at IS NOT NULL"),
+    ),
+    Index(
+        "journal_user_by_expiry",
+        "definition",
+        "expires_at",
+        sqlite_where=text("expires_at IS NOT NULL AND expired = 0"),
+        postgresql_where=text("expires_at IS NOT NULL AND NOT expired"),
     ),
 )
 

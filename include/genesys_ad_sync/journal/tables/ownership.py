@@ -34,6 +34,20 @@ pair = Table(
     Column("rejected_dag_id", String),
     Column("rejected_run_id", String),
     Index("journal_pair_by_genesys_group", "definition", "genesys_group_id"),
+    Index(
+        "journal_pair_undecided",
+        "definition",
+        "group_guid",
+        sqlite_where=text("confirmed_at IS NULL AND rejected_at IS NULL"),
+        postgresql_where=text("confirmed_at IS NULL AND rejected_at IS NULL"),
+    ),
+    Index(
+        "journal_pair_without_baseline",
+        "definition",
+        "group_guid",
+        sqlite_where=text("baseline_at IS NULL"),
+        postgresql_where=text("baseline_at IS NULL"),
+    ),
 )
 
 # When the first live run of a definition mapped its groups. Pairs that come later need a person.

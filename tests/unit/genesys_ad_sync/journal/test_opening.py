@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, make_url, text
 from genesys_ad_sync.errors import JournalConflict, JournalError, JournalMissing, JournalOutdated
 from genesys_ad_sync.journal import Journal, tables
 from genesys_ad_sync.journal.opening import tables_version
-from genesys_ad_sync.model import DirectoryView, Link, Reason
+from genesys_ad_sync.model import DirectoryView, Link, PairState, Reason
 from tests.support.journal import (
     DEFINITION,
     T0,
@@ -59,6 +59,13 @@ def test_a_journal_of_the_first_version_keeps_what_it_knows(journal_url: str, mo
                 text(
                     "INSERT INTO journal_user (definition, guid, dn, kind, name, disabled, attributes) "
                     "VALUES ('default', 'u1', 'CN=u1', 'user', 'u1', false, '{}')"
+                )
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO journal_cursor (definition, scope, poll, domain_controller, invocation_id, "
+                    "highest_committed_usn, polled_at, began_at) VALUES ('default', 'scope', 1, 'dc1', 'i1', 1, "
+                    "'2024-05-01 12:00:00.000000', '2024-05-01 12:00:00.000000')"
                 )
             )
             connection.execute(
@@ -199,6 +206,32 @@ def test_a_doubt_of_an_older_version_is_kept_and_only_time_can_end_it(
             None,
             0,
         )
+
+
+def test_an_upgrade_finds_what_was_due_and_open_before(journal_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = importlib.import_module("alembic.command")
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0023"))
+    past = "2024-04-01 12:00:00.000000"
+    columns = "definition, guid, dn, kind, name, disabled, attributes, expires_at, expired, ends_at"
+    user = f"INSERT INTO journal_user ({columns})"
+    with Journal.open(journal_url) as old, old._database.writing() as connection:
+        for statement in (
+            f"{user} VALUES ('default', 'due', 'CN=due', 'user', 'due', false, '{{}}', '{past}', false, NULL)",
+            f"{user} VALUES ('default', 'known', 'CN=known', 'user', 'known', false, '{{}}', '{past}', true, NULL)",
+            f"{user} VALUES ('default', 'dynamic', 'CN=dynamic', 'user', 'd', false, '{{}}', NULL, false, '{past}')",
+            "INSERT INTO journal_pair (definition, group_guid, genesys_group_id, genesys_group_name, rule, active, "
+            f"since) VALUES ('default', 'g', 'G', 'Sales', 0, true, '{past}')",
+        ):
+            connection.execute(text(statement))
+    monkeypatch.undo()
+    with Journal.open(journal_url) as new:
+        mine = new.of("default")
+        assert mine.views.users_expired_at(T0) == {"due"}
+        assert mine.announced.objects(T0) == {"dynamic"}
+        assert [pair.group_guid for pair in mine.pairs.without_baseline()] == ["g"]
+        mine.pairs.confirm([("g", "G")], T0)
+        assert mine.pairs.active()[0].state is PairState.CONFIRMED
 
 
 def _identity(url: str) -> tuple[str, int]:

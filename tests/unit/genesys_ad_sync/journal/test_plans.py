@@ -48,6 +48,26 @@ QUESTIONS: dict[str, tuple[Callable[[Journal], Any], set[str]]] = {
         lambda journal: journal.of(DEFINITION).group_members.holders("G"),
         {"PRIMARY KEY (definition=? AND genesys_group_id=?)"},
     ),
+    "announced ends of objects": (
+        lambda journal: journal.of(DEFINITION).announced.objects(T0),
+        {"journal_group_by_end", "journal_user_by_end"},
+    ),
+    "announced ends of memberships": (
+        lambda journal: journal.of(DEFINITION).announced.links(T0),
+        {"journal_membership_by_end", "sqlite_autoindex_journal_group_1"},
+    ),
+    "accounts that have expired": (
+        lambda journal: journal.of(DEFINITION).views.users_expired_at(T0),
+        {"journal_user_by_expiry"},
+    ),
+    "pairs without a baseline": (
+        lambda journal: journal.of(DEFINITION).pairs.without_baseline(),
+        {"journal_pair_without_baseline"},
+    ),
+    "pairs without a decision": (
+        lambda journal: journal.of(DEFINITION).pairs.confirm([], T0),
+        {"journal_pair_undecided", "journal_meta"},
+    ),
     "what was written in a day": (
         lambda journal: journal.listings.written(DEFINITION, T0, approved_from=3, genesys_group_id="G"),
         {"journal_run_row_by_time", "journal_run_by_start"},

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from genesys_ad_sync.directory.membership import difference
 from genesys_ad_sync.directory.objects import ObjectSet
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.journal import Journal
@@ -107,3 +111,95 @@ def test_a_new_mail_and_a_change_of_a_group_are_both_seen(journal: Journal) -> N
     assert part.after.members["a"] == {"u2", "u3"}
     assert part.after.users["u2"].mail == "new@example.com"
     assert part.before.users["u2"] == user("u2")
+
+
+def test_who_joins_or_leaves_a_group_leads_to_that_group_alone(journal: Journal) -> None:
+    advance(journal, view({"a": "u1 u2", "b": "u1 u2", "c": "u1 u2 u3"}))
+    told = delta(member_changes={"a": (frozenset({"u3"}), frozenset({"u1"}))})
+    part = compared(journal, told, user("u1"), user("u2"), user("u3"))
+    assert part.roots == part.before.groups.keys() == {"a"}
+    assert part.after.members == {"a": {"u2", "u3"}}
+    assert part.after.users == {one: user(one) for one in ("u1", "u2", "u3")}
+
+
+def test_who_left_and_is_disabled_leads_to_all_groups_above(journal: Journal) -> None:
+    """AD is asked about who left. It may know more than DirSync's answer, which came before."""
+    advance(journal, COMPANY)
+    told = delta(member_changes={"a": (frozenset(), frozenset({"u1"}))})
+    part = compared(journal, told, replace(user("u1"), disabled=True))
+    assert part.roots == {"a", "b"}
+    assert part.before.users["u1"] == user("u1")
+
+
+# -- the same as if every object that is named led to all groups above --
+
+GROUPS, PEOPLE = ("a", "b", "n"), ("u1", "u2", "u3")
+STATES = st.dictionaries(st.sampled_from(PEOPLE), st.booleans())
+
+
+class Views:
+    """Answers like `Journal.views`, from a view in memory."""
+
+    def __init__(self, stored: DirectoryView) -> None:
+        self._view = stored
+
+    def users(self, guids: Collection[Guid]) -> dict[Guid, DirectoryUser]:
+        return {guid: self._view.users[guid] for guid in guids if guid in self._view.users}
+
+    def gone_users(self, _guids: Collection[Guid]) -> frozenset[Guid]:
+        return frozenset()
+
+    def groups_with_rids(self, _rids: Collection[int]) -> set[Guid]:
+        return set()
+
+    def groups_above(self, guids: Collection[Guid]) -> set[Guid]:
+        reached = set(guids)
+        while more := {group for group, has in self._view.members.items() if has & reached} - reached:
+            reached |= more
+        return {guid for guid in reached if guid in self._view.groups and self._view.groups[guid].in_scope}
+
+    def load(self, roots: Collection[Guid]) -> DirectoryView:
+        reached = {guid for guid in roots if guid in self._view.groups}
+        while more := {g for one in reached for g in self._view.members[one] & self._view.groups.keys()} - reached:
+            reached |= more
+        members = {guid: set(self._view.members[guid]) for guid in reached}
+        people = {one for has in members.values() for one in has}
+        return DirectoryView({guid: self._view.groups[guid] for guid in reached}, self.users(people), members)
+
+
+@st.composite
+def _stories(draw: st.DrawFn) -> tuple[DirectoryView, Delta, list[DirectoryUser]]:
+    words = st.sets(st.sampled_from((*PEOPLE, "n"))).map(sorted)
+    stored = view({guid: " ".join(one for one in draw(words) if one != guid) for guid in GROUPS}, nested_only="n")
+    disabled = draw(STATES)
+    stored.users.update({guid: replace(one, disabled=disabled.get(guid, False)) for guid, one in stored.users.items()})
+    people = st.sets(st.sampled_from(PEOPLE)).map(frozenset)
+    changes = draw(st.dictionaries(st.sampled_from(GROUPS), st.tuples(people, people), min_size=1))
+    told = delta(
+        member_changes={guid: (added, removed - added) for guid, (added, removed) in changes.items()},
+        touched=draw(people),
+        deleted=draw(st.frozensets(st.sampled_from(PEOPLE), max_size=1)),
+    )
+    after = draw(STATES)
+    return stored, told, [replace(user(one), disabled=after.get(one, False)) for one in PEOPLE]
+
+
+@given(_stories())
+def test_the_part_that_is_left_out_has_no_difference(story: tuple[DirectoryView, Delta, list[DirectoryUser]]) -> None:
+    stored, told, people = story
+    journal = SimpleNamespace(views=Views(stored))
+    # an account that no group in scope contains any more may be read again, and is then stored as it is now
+    unreached = stored.users.keys() - Views(stored).load({"a", "b"}).users.keys()
+
+    def outcome(part: ComparedPart) -> tuple[Any, ...]:
+        changes = difference(part.before, part.after, part.roots, SCOPE.policy, observed_after=NOW, observed_at=NOW)
+        of_groups = {one: has for one, has in part.after.members.items() if part.before.members.get(one) != has}
+        known = {one: now for one, now in part.after.users.items() if one not in unreached}
+        of_people = {one: now for one, now in known.items() if stored.users.get(one) != now}
+        return changes, of_groups, of_people, part.before.users.keys() - part.after.users.keys() - unreached
+
+    made = compared_part(journal, Objects(*people), SCOPE, told, None, ())  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("genesys_ad_sync.polling.compared_part._people_of_links_alone", lambda *_: {})
+        by_all_groups = compared_part(journal, Objects(*people), SCOPE, told, None, ())  # type: ignore[arg-type]
+    assert outcome(made) == outcome(by_all_groups)

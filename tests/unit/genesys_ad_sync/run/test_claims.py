@@ -3,10 +3,14 @@
 # ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
 from __future__ import annotations
 
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from genesys_ad_sync.journal import Journal
+from genesys_ad_sync.journal.claims import AllClaims, Claims
 from genesys_ad_sync.model import GroupPair, RunKey
 from genesys_ad_sync.run.claims import claimed_by_others
 from tests.support.journal import T0, journal, journal_url  # noqa: F401 (fixtures)
@@ -48,3 +52,36 @@ def test_a_claim_lasts_while_a_pair_waits_for_its_answer_and_ends_with_no(journa
     pairs.reject([("g2", "G")], run=RunKey("dag", "run"), by="olivia", at=T0)
     claimed(journal, "b")
     assert claims.holders("org", ["G"]) == {}
+
+
+def test_where_claims_are_as_mapped_nothing_is_to_be_taken_or_released(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For each state of a pair, with each claim on its group and on a group that is not mapped."""
+    seen = set()
+    cases = product(("confirmed", "new", "rejected", "former"), (None, "mine", "other"), (None, "org", "org2"))
+    for number, (state, holder, left_in) in enumerate(cases):
+        name, group = f"d{number}", f"G{number}"
+        pairs = journal.of(name).pairs
+        pairs.replace([GroupPair("g", group, "Voice", 0)], T0, confirmed=() if state != "confirmed" else None)
+        if state == "rejected":
+            pairs.reject([("g", group)], run=RunKey("dag", "run"), by="olivia", at=T0)
+        if state == "former":
+            pairs.replace([], T0)
+        if holder:
+            journal.of(name if holder == "mine" else "other").claims.take("org", [group], T0)
+        if left_in:
+            journal.of(name).claims.take(left_in, [f"left {number}"], T0)
+        as_mapped = journal.of(name).claims.are_as_mapped("org")
+        with monkeypatch.context() as patch:
+            patch.setattr(Claims, "are_as_mapped", lambda *_: False)
+            before = all_claims(journal)
+            others = claimed(journal, name)
+        assert as_mapped == (not others and all_claims(journal) == before), (state, holder, left_in)
+        seen.add(as_mapped)
+    assert seen == {True, False}
+
+
+def all_claims(journal: Journal) -> list[tuple[str, str, str]]:
+    claims = AllClaims(journal.database).list()
+    return sorted((one.organisation, one.genesys_group_id, one.definition) for one in claims)

@@ -23,9 +23,10 @@ OF_G2 = {"G-g2:cid:add"}
 def counted(journal: Journal, after: float = 0) -> set[str]:
     """Return what a run counts that compares neither group, so many minutes later."""
     pairs = [GroupPair(guid, f"G-{guid}", guid, 0) for guid in ("g1", "g2")]
-    facts = SimpleNamespace(required=lambda _: SimpleNamespace(pairs=pairs))
     of = journal.of(DEFINITION)
-    task: Any = SimpleNamespace(journal=of, facts=facts, definition=definition(), clock=lambda: T0 + minutes(after))
+    of.pairs.replace(pairs, T0)
+    run = SimpleNamespace(dry_run=False)
+    task: Any = SimpleNamespace(journal=of, run=run, definition=definition(), clock=lambda: T0 + minutes(after))
     return set(_never_compared(task, ()))
 
 

@@ -12,10 +12,12 @@ import pytest
 from genesys_ad_sync.journal import Journal, RunKey, pairs
 from genesys_ad_sync.model import Grant, GroupPair, Objection, Reason, SkippedGroup
 from genesys_ad_sync.planning import Plan
+from genesys_ad_sync.planning.new_pairs import key_of
 from genesys_ad_sync.planning.sleeping import Sleepers
 from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MAPPING, StoredMapping
+from genesys_ad_sync.run.mapped import MappingInShort
 from genesys_ad_sync.run.objections import objections
 from genesys_ad_sync.run.targets import target_of
 from genesys_ad_sync.run.undo import UndoInputs
@@ -138,16 +140,16 @@ def test_nothing_is_stored_ahead_once_another_run_has_written(
 
 def test_the_xcom_of_the_mapping_has_counts_and_what_changed() -> None:
     skipped = tuple(SkippedGroup(f"s{number}", Reason.UNMAPPED) for number in range(MANY))
-    stored = StoredMapping(pairs=tuple(COMPANY), skipped=skipped)
-    before = {(pair.group_guid, pair.genesys_group_id) for pair in COMPANY[1:]} | {("gone", "G")}
-    told = map_groups._summary(stored, before)
+    short = MappingInShort.of(StoredMapping(pairs=tuple(COMPANY), skipped=skipped))
+    before = set(map(key_of, COMPANY[1:])) | {("gone", "G")}
+    told = map_groups._summary(short, set(map(key_of, COMPANY)), before)
     assert told == {"pairs": MANY, "skipped": {"unmapped": MANY}, "new": {"g0": "G0"}, "gone": {"gone": "G"}}
 
 
 def test_the_xcom_of_a_first_mapping_lists_some_pairs_and_counts_all() -> None:
     many = 3 * map_groups.PAIRS_SHOWN
-    stored = StoredMapping(pairs=tuple(GroupPair(f"g{number}", "G", "G", rule=0) for number in range(many)))
-    told = map_groups._summary(stored, set())
+    pairs = [GroupPair(f"g{number}", "G", "G", rule=0) for number in range(many)]
+    told = map_groups._summary(MappingInShort.of(StoredMapping(pairs=tuple(pairs))), set(map(key_of, pairs)), set())
     assert (told["pairs"], len(told["new"]), told["gone"]) == (many, map_groups.PAIRS_SHOWN, {})
 
 
