@@ -12,8 +12,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from pydantic import TypeAdapter
-
 from genesys_ad_sync.journal.view_rows import GroupsInScope
 from genesys_ad_sync.model import GenesysGroup, GroupPair, PairState, Reason
 from genesys_ad_sync.run.context import TaskContext
@@ -44,9 +42,9 @@ class MappingInShort:
         )
 
 
-IN_SHORT = Fact[MappingInShort | None]("mapping_in_short", TypeAdapter(MappingInShort | None), None)
+IN_SHORT = Fact[MappingInShort | None]("mapping_in_short", MappingInShort | None, None)
 
-VERSIONS = Fact[dict[str, int] | None]("versions", TypeAdapter(dict[str, int] | None), None)
+VERSIONS = Fact[dict[str, int] | None]("versions", dict[str, int] | None, None)
 """The versions of the mapped Genesys groups, as listed for this run. They change without the mapping."""
 
 
