@@ -216,7 +216,8 @@ def _unmapped(row: Row) -> str:
 
 
 def _excluded(row: Row) -> str:
-    return f"Take {_sources(row)} or {_who(row)} out of exclude: in the definition if it should be acted on."
+    what = f"{_sources(row)} or {_who(row)}" if row.directory_user or row.user_guid else _sources(row)
+    return f"Take {what} out of exclude: in the definition if it should be acted on."
 
 
 def _removals_never(row: Row) -> str:

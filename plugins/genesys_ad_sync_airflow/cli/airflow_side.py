@@ -35,6 +35,8 @@ def use_airflow() -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
             handler.setStream(sys.stderr)
+    # `plan` makes the tables of a journal that it throws away: a line for each migration would only alarm.
+    logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 
 
 @contextmanager
