@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,13 @@ from tests.support.pipeline import Pipeline
 from tests.support.small_company import NAMES, definition_keys, small  # noqa: F401 (fixture)
 
 Rows = set[tuple[str, ...]]
+
+WITHOUT_AIRFLOW = """
+import sys
+sys.modules["airflow"] = None
+from genesys_ad_sync_airflow.cli.tree import main
+main()
+"""
 
 
 @pytest.fixture
@@ -170,3 +179,12 @@ def test_an_offline_plan_equals_a_plan_while_nothing_changes_and_asks_nobody(
     assert planned(document) == expected != set()
     assert [note for note in document["notes"] if note.startswith("offline: Active Directory as of ")]
     assert len(world.genesys.requests()) == requests
+
+    without = subprocess.run(
+        [sys.executable, "-c", WITHOUT_AIRFLOW, "plan", "--json", "--offline", file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert without.returncode == 2, without.stderr
+    assert planned(json.loads(without.stdout)["reports"][0]) == expected

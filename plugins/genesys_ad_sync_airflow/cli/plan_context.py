@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from genesys_ad_sync.errors import DirectoryNotAsked, SettingsError
@@ -19,6 +21,7 @@ from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.settings import SyncDefinition
 from genesys_ad_sync_airflow.cli.definitions import load_all
 
+_NO_FOLDER = Path(os.devnull).parent / "no-reports"
 _NO_NETWORK = "a plan with --offline uses no network"
 
 
@@ -29,6 +32,7 @@ def tasks(definition: SyncDefinition, scratch: Journal, now: datetime, log: Call
     """
     from genesys_ad_sync_airflow.active_directory.hook import ActiveDirectoryHook
     from genesys_ad_sync_airflow.genesys_cloud.hook import GenesysCloudHook
+    from genesys_ad_sync_airflow.task_context import report_folder
     from genesys_ad_sync_airflow.token_store import token_store
 
     genesys = GenesysCloudHook(
@@ -43,6 +47,7 @@ def tasks(definition: SyncDefinition, scratch: Journal, now: datetime, log: Call
             client=lambda: genesys,
             api_url=lambda: genesys.settings.api_url,
             client_id=lambda: genesys.settings.client_id,
+            reports=ReadOnlyReports(report_folder(definition)),
             **_common(definition, scratch, now, log, task),
         )
 
@@ -50,7 +55,10 @@ def tasks(definition: SyncDefinition, scratch: Journal, now: datetime, log: Call
 
 
 def offline_tasks(definition: SyncDefinition, scratch: Journal, now: datetime, log: Callable[[str], None]) -> MakeTask:
-    """Return the tasks of a plan that goes by what the journal has."""
+    """Return the tasks of a plan that goes by what the journal has.
+
+    Reports on this machine are read, too: they show whether the journal was lost. Those in a bucket are not.
+    """
     mine = scratch.of(definition.name)
     recorded = RecordedGenesys(mine)
     organisation, client = mine.lookups.organisation()
@@ -61,6 +69,7 @@ def offline_tasks(definition: SyncDefinition, scratch: Journal, now: datetime, l
             client=_no_client,
             api_url=lambda: organisation,
             client_id=lambda: client,
+            reports=ReadOnlyReports(_local_path(definition.report.path) or _NO_FOLDER),
             **_common(definition, scratch, now, log, task),
         )
         context.genesys = recorded
@@ -72,19 +81,22 @@ def offline_tasks(definition: SyncDefinition, scratch: Journal, now: datetime, l
 def _common(
     definition: SyncDefinition, scratch: Journal, now: datetime, log: Callable[[str], None], task: str
 ) -> dict[str, Any]:
-    from genesys_ad_sync_airflow.task_context import report_folder
-
     return {
         "definition": definition,
         "journal": scratch.of(definition.name),
         "key": RunKey(definition.dag_id, f"plan__{now.isoformat(timespec='seconds')}"),
         "task_key": task,
-        "reports": ReadOnlyReports(report_folder(definition)),
         "clock": lambda: datetime.now(timezone.utc),
         "sleep": time.sleep,
         "log": log,
         "all_definitions": _all_names(definition),
     }
+
+
+def _local_path(url: str) -> Path | None:
+    """Return the path of a folder on this machine; None for any other place."""
+    path = url.removeprefix("file://")
+    return Path(path) if path.startswith("/") else None
 
 
 def _all_names(definition: SyncDefinition) -> frozenset[str] | None:
