@@ -29,7 +29,9 @@ def print_person(answer: PersonAnswer) -> None:
         for line in _membership_lines(membership):
             _say(line)
     _say()
-    if not answer.memberships:
+    if not answer.memberships and not answer.other_groups:
+        _say("No group is mapped. Only a live run keeps its mapping. `genesys-ad-sync plan` shows what it would do.")
+    elif not answer.memberships:
         _say("No mapped group wants, has or had this person.")
     elif answer.other_groups:
         _say(f"{answer.other_groups:,} other mapped groups: not wanted by AD, never changed, not owned.")
@@ -80,7 +82,9 @@ _ORIGIN_WORDS = {
 
 
 def _say(text: str = "") -> None:
-    click.echo(" " * (len(text) - len(text.lstrip(" "))) + one_line(text.lstrip(" ")))
+    """Print a line. One without an indentation is a heading: bold on a terminal."""
+    indentation = " " * (len(text) - len(text.lstrip(" ")))
+    click.secho(indentation + one_line(text.lstrip(" ")), bold=True if text and not indentation else None)
 
 
 def _as_of(as_of: AsOf) -> str:

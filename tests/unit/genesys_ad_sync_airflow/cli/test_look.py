@@ -69,6 +69,16 @@ def test_explain_person_prints_path_rule_grant_and_remedy() -> None:
     assert "Member by hand" in call("explain", "person", "Mia").stdout
 
 
+def test_before_a_group_is_mapped_nobody_is_called_unwanted(journal: Journal) -> None:
+    """As after a dry run, which keeps no mapping."""
+    poll(journal, {"sales": "zoe"}, name="trial")
+    text = call("explain", "person", "zoe").stdout
+    assert "No group is mapped. Only a live run keeps its mapping." in text
+    assert "wants" not in text
+    map_groups(journal, "other", name="trial")
+    assert "No mapped group wants, has or had this person." in call("explain", "person", "zoe").stdout
+
+
 def test_explain_person_lists_several_people_and_says_when_there_is_nobody() -> None:
     several = call("explain", "person", "example.com")
     assert several.exit_code == 0

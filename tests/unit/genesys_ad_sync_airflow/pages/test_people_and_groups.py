@@ -117,6 +117,13 @@ def test_a_person_page_says_why(company: Journal, pages: Browse) -> None:
     assert by_hand.startswith('id="main"> &lt;script&gt;alert(1)&lt;/script&gt; Genesys user U-mia')
 
 
+def test_before_a_group_is_mapped_the_page_of_a_person_says_so(company: Journal, pages: Browse) -> None:
+    poll(company, {"sales": "yan"})
+    company.of("default").pairs.replace([], T0)
+    page = text_of(pages("lead").get("/person", params={"guid": "yan"}).text)
+    assert "No group is mapped. Only a live run keeps its mapping." in page
+
+
 def test_a_group_page_has_origins_paths_what_waits_and_the_history(company: Journal, pages: Browse) -> None:
     found = text_of(pages("lead").get("/group", params={"definition": "default", "id": "G-voice"}).text)
     assert "2 AD · 1 to add · 1 by hand" in found
