@@ -52,7 +52,10 @@ def compared_part(
     wanted = {*touched, *groups}
     roots = journal.views.groups_above(wanted) if wanted else set()
     before = journal.views.load(roots | set(groups)) if wanted else DirectoryView()
-    before = _with_people(before, linked, linked)  # so that a difference to their entry leads to their other groups
+    # A difference to their entry leads to their other groups. The stored entry is no answer: while no group in scope
+    # contained a person, nobody followed what became of the account.
+    before = _with_people(before, linked, linked)
+    told = replace(told, touched=told.touched | linked.keys())
     start, kept = _as_read(before, reading, scope) if reading is not None else (before, set())
     after = apply_delta(start, told, objects) if touched else start
     roots |= {guid for guid, group in after.groups.items() if group.in_scope}
