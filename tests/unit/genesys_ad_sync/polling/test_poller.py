@@ -21,6 +21,7 @@ from tests.support.journal import T0, cursor, view
 SCOPE = Scope("DC=example", "OU=x", "(x=*)", True, "remove", (), (), expired_users="keep")
 READ = frozenset({"proven", "shrunk", "unreadable"})
 BEFORE = view({"proven": "ann", "shrunk": "bob", "unreadable": "cid"})
+STORED = StoredCursor(cursor(vector={"i1": 5}), SCOPE.fingerprint, 7, T0)
 FRESH = cursor(T0 + timedelta(minutes=1), vector={"i1": 9})
 
 
@@ -36,7 +37,7 @@ class World:
     deleted: frozenset[str] = frozenset()
     after: DirectoryView = field(default_factory=lambda: BEFORE)
     gone: DirectoryView = field(default_factory=DirectoryView)
-    stored: StoredCursor = StoredCursor(cursor(vector={"i1": 5}), SCOPE.fingerprint, 7, T0)
+    stored: StoredCursor = STORED
     canary_missing: bool = False
 
     compared_with: DirectoryView | None = None

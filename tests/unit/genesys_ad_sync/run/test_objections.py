@@ -26,13 +26,13 @@ def decided(
     *,
     newest: int = 5,
     account: AccountState = AccountState.ENABLED,
-    deleted: frozenset[str] = frozenset(),
     expired_users: str = "remove",
     pair: GroupPair = PAIR,
     group: str | None = None,
 ) -> Objections:
     """Return what holds of a decision made when change 5 was the newest."""
-    facts = {"accounts": {"ann": account}, MAPPING.key: StoredMapping(pairs=(pair,))}
+    deleted = {"ann"} if account is AccountState.DELETED else set()
+    facts = {"accounts": {} if deleted else {"ann": account}, MAPPING.key: StoredMapping(pairs=(pair,))}
 
     class Facts:
         def __getitem__(self, fact: Any) -> Any:
@@ -48,7 +48,7 @@ def decided(
         journal=SimpleNamespace(
             pins=SimpleNamespace(all=lambda: {ANN: pin} if pin else {}),
             questions=SimpleNamespace(rejections=lambda: {KEY: rejection} if rejection else {}),
-            pairs=SimpleNamespace(active=lambda: [], former=lambda: []),
+            pairs=SimpleNamespace(active=list, former=list),
             views=SimpleNamespace(deleted_users=lambda: deleted),
             changes=SimpleNamespace(
                 newest_told_ids=lambda subjects, **_: {one: newest for one in subjects if one == ("g1", "ann")}
@@ -101,10 +101,10 @@ def test_what_keeps_somebody_ends_with_the_account(
 
 
 def test_a_deleted_account_ends_what_keeps_it_and_not_what_keeps_it_out() -> None:
-    gone = {"deleted": frozenset({"ann"})}
-    assert decided(PIN, **gone).ended_pins == {ANN}
-    assert not decided(replace(PIN, action=Action.ADD), **gone).ended_pins
-    assert not decided(rejection=replace(REJECTION, account_ended=True), **gone).ended_rejections
+    gone = AccountState.DELETED
+    assert decided(PIN, account=gone).ended_pins == {ANN}
+    assert not decided(replace(PIN, action=Action.ADD), account=gone).ended_pins
+    assert not decided(rejection=replace(REJECTION, account_ended=True), account=gone).ended_rejections
 
 
 def test_another_groups_decisions_are_left_out() -> None:

@@ -216,9 +216,7 @@ def test_a_state_that_cannot_be_read_is_unknown(world: World) -> None:
     ("write", "verify", "reads"),
     [("user_patch", False, True), ("group_patch", False, False), ("group_patch", True, True)],
 )
-def test_what_is_documented_nowhere_is_always_read_back(
-    world: World, write: str, *, verify: bool, reads: bool
-) -> None:
+def test_what_is_documented_nowhere_is_always_read_back(world: World, write: str, *, verify: bool, reads: bool) -> None:
     world.write, world.verify = write, verify
     lane_of(world).write_group("G", [ADD])
     assert world.waits == (READ_BACK_WAITS if reads else ())

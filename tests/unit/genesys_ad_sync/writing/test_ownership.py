@@ -104,7 +104,9 @@ def test_an_add_in_effect_is_manual_unless_a_run_sent_it_last(
     sent = {found.key: add, replace(found, action=Action.REMOVE).key: removal}
     begun: list[Grant] = []
     stored = SimpleNamespace(
-        grants=SimpleNamespace(of_groups=lambda _: [], asleep_in=lambda _: [], add=lambda these, _: begun.extend(these)),
+        grants=SimpleNamespace(
+            of_groups=lambda _: [], asleep_in=lambda _: [], add=lambda these, _: begun.extend(these)
+        ),
         pairs=SimpleNamespace(active=lambda: [GroupPair("g1", "G", "Sales", 0, has_baseline=True)]),
         limit_counts=SimpleNamespace(newest_sent=lambda keys: {key: sent[key] for key in keys if sent[key]}),
     )
