@@ -243,6 +243,8 @@ def test_a_rejected_pair_is_not_confirmed_by_a_later_answer(journal: Journal) ->
     pairs.reject([("a", "G1")], run=RunKey("dag", "r1"), by="olivia", at=T0)
     pairs.confirm([("a", "G1")], T0)
     assert _states(journal) == {"G1": PairState.REJECTED}
+    pairs.release(RunKey("dag", "r1"))
+    assert _states(journal) == {"G1": PairState.NEW}  # a person is asked again
 
 
 def test_an_ad_group_has_one_confirmed_pair(journal: Journal) -> None:
