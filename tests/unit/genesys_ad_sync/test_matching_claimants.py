@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from genesys_ad_sync.matching import MatchState, claimable, finish, link_findings, outsiders, with_links, without_veto
+from genesys_ad_sync.matching.claims import contested
 from genesys_ad_sync.model import DirectoryUser, Guid, Link, Rival
-from tests.support.sync_examples import genesys_user
+from tests.support.sync_examples import genesys_user, matched
 from tests.unit.genesys_ad_sync.test_matching import Genesys, asked, link, person
 
 ACCOUNTS = ("a", "b", "c", "d")
@@ -75,3 +78,14 @@ def test_the_link_of_an_own_account_is_not_put_back() -> None:
     """`relink` asks the rules about an account as if it had no link."""
     begun = asked([person("a", mail="one@x")], Genesys(genesys_user("x1", "one@x")))
     assert with_links(begun, {"a": link("a", "x1")}).links == {}
+
+
+def test_a_link_to_a_user_that_genesys_does_not_show_wins_over_no_other_claim() -> None:
+    """It may be the link of somebody who is gone."""
+    begun = asked([person("a"), person("b")], Genesys(genesys_user("x1")), links={"a": link("a", "x1")})
+    matches = {guid: matched(guid, "x1") for guid in ("a", "b")}
+    of_b, of_a = (Rival("b", "x1"),), (Rival("a", "x1"),)
+    assert contested(begun, matches, {}) == {"b": of_a}
+    unseen = replace(begun, linked={})
+    assert contested(unseen, matches, {}) == {"a": of_b, "b": of_a}
+    assert contested(replace(unseen, checked=frozenset()), matches, {}) == {"b": of_a}

@@ -142,6 +142,32 @@ def test_who_finished_meanwhile_keeps_the_view(
     assert _people(journal) == {"u1", "u6", "u7"}
 
 
+@pytest.mark.parametrize("deleted_parts", [1, 2])
+def test_who_finished_while_an_unfinished_view_is_deleted_keeps_the_view(
+    journal: Journal, journal_url: str, in_parts: Any, monkeypatch: pytest.MonkeyPatch, deleted_parts: int
+) -> None:
+    def die() -> None:
+        if len(parts) == 5:
+            raise KeyboardInterrupt
+
+    parts = in_parts(die)
+    with pytest.raises(KeyboardInterrupt):
+        advance(journal, COMPANY)
+    with Journal.open(journal_url) as other:
+
+        def finish() -> None:
+            if len(parts) == deleted_parts:
+                with monkeypatch.context() as patch:
+                    patch.setattr(first_view, "ROWS_OF_A_PART", 1000)
+                    advance(other, OTHER)
+
+        parts = in_parts(finish)
+        with pytest.raises(JournalConflict):
+            advance(journal, COMPANY)
+    assert journal.of(DEFINITION).views.load() == OTHER
+    assert _people(journal) == {"u1", "u6", "u7"}
+
+
 def _people(journal: Journal) -> set[str]:
     return {user.guid for user in journal.of(DEFINITION).views.all_users()}
 

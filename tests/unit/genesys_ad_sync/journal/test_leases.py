@@ -215,3 +215,13 @@ def test_each_change_is_settled_by_exactly_one_of_the_processes_that_try(journal
     settled = in_processes(_settle, [(journal_url, f"r{number}") for number in range(3)])
     assert sum(settled) == 100
     assert journal.of(DEFINITION).changes.unsettled() == []
+
+
+def test_what_was_read_while_a_run_paused_is_old_once_it_goes_on(journal: Journal) -> None:
+    fence = _acquire(journal, ONE)
+    read_under = journal.leases.next_fence("org", TWO, now=T0 + minutes(6))
+    assert _acquire(journal, ONE, now=T0 + minutes(7)) == fence
+    assert _acquire(journal, ONE, now=T0 + minutes(8)) == fence
+    journal.leases.release("org", ONE, "patch[0]")
+    assert read_under is not None
+    assert journal.leases.next_fence("org", TWO, now=T0 + minutes(9)) == read_under + 1

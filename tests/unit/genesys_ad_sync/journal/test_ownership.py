@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from genesys_ad_sync.journal import Journal, Link
-from genesys_ad_sync.model import DryEvidence, FormerLink, Grant, GroupPair
+from sqlalchemy import select
+
+from genesys_ad_sync.journal import Journal, Link, RunKey, tables
+from genesys_ad_sync.model import DryEvidence, FormerLink, Grant, GroupPair, PairState
 from tests.support.journal import (
     DEFINITION,
     T0,
@@ -225,3 +227,48 @@ def test_more_rows_than_a_statement_may_have_variables(journal: Journal) -> None
     journal.of(DEFINITION).links.save([Link(number, number, "mail=email", T0) for number in many])
     assert len(journal.of(DEFINITION).grants.of_groups(["G", *many])) == 40_000
     assert len(journal.of(DEFINITION).links.all()) == 40_000
+
+
+# -- what persons decided on pairs --
+
+
+def _states(journal: Journal) -> dict[str, PairState]:
+    pairs = journal.of(DEFINITION).pairs
+    return {pair.genesys_group_id: pair.state for pair in (*pairs.former(), *pairs.active())}
+
+
+def test_a_rejected_pair_is_not_confirmed_by_a_later_answer(journal: Journal) -> None:
+    pairs = journal.of(DEFINITION).pairs
+    pairs.replace([A], T0)
+    pairs.reject([("a", "G1")], run=RunKey("dag", "r1"), by="olivia", at=T0)
+    pairs.confirm([("a", "G1")], T0)
+    assert _states(journal) == {"G1": PairState.REJECTED}
+    pairs.release(RunKey("dag", "r1"))
+    assert _states(journal) == {"G1": PairState.NEW}  # a person is asked again
+
+
+def test_an_ad_group_has_one_confirmed_pair(journal: Journal) -> None:
+    """Whoever renames it back gets what its group had only if a person says so."""
+    pairs = journal.of(DEFINITION).pairs
+    pairs.replace([A], T0, confirmed=[])
+    pairs.confirm([("a", "G1")], T0)
+    pairs.replace([replace(A, genesys_group_id="G9")], T0, confirmed=[])
+    pairs.confirm([("a", "G9")], T0)
+    pairs.replace([A], T0, confirmed=[])
+    assert _states(journal) == {"G1": PairState.NEW, "G9": PairState.CONFIRMED}
+
+
+def test_the_first_baseline_of_a_pair_counts(journal: Journal) -> None:
+    pairs = journal.of(DEFINITION).pairs
+    pairs.replace([A], T0)
+    for run in ("r1", "r2"):
+        pairs.set_baselines([("a", "G1")], "dag", run, T0)
+    with journal.database.reading() as connection:
+        assert connection.execute(select(tables.pair.c.baseline_run_id)).scalar_one() == "r1"
+
+
+def test_a_sleeping_grant_is_in_no_plan(journal: Journal) -> None:
+    grants, one = journal.of(DEFINITION).grants, Grant("G1", "x-ann", "ann", "a")
+    grants.add([one, replace(one, genesys_user_id="x-bob", user_guid="bob")], T0)
+    grants.sleep([one], T0)
+    assert [grant.user_guid for grant in grants.by_group(["G1"])["G1"]] == ["bob"]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from genesys_ad_sync.directory.results import Delta
-from genesys_ad_sync.polling.announced import DueEnds, as_expired_then, expires_otherwise
+from genesys_ad_sync.model import Scope
+from genesys_ad_sync.polling.announced import DueEnds, as_expired_then, due_ends, expires_otherwise
 from tests.support.journal import T0, cursor, user, view
 
 
@@ -66,3 +69,14 @@ def test_a_journal_that_knew_no_expiry_sees_nobody_expire_who_had_before(hours: 
     then = as_expired_then(before, after, T0)
     assert then.users["ann"].expired is expired
     assert not then.users["bob"].expired
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("keep", frozenset()), ("remove", frozenset({"ann"}))])
+def test_accounts_expire_only_where_that_removes_them(policy: str, expected: frozenset[str]) -> None:
+    journal: Any = SimpleNamespace(
+        announced=SimpleNamespace(objects=lambda _: frozenset(), links=lambda _: {}),
+        views=SimpleNamespace(users_expired_at=lambda _: frozenset({"ann"})),
+    )
+    scope = Scope("DC=example", "OU=x", "(x=*)", True, "remove", (), (), expired_users=policy)
+    nothing: Any = None
+    assert due_ends(journal, scope, nothing, T0).expired == expected

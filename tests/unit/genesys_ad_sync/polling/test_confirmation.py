@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from genesys_ad_sync.directory.results import Delta
 from genesys_ad_sync.model import Action, Change, Cursor, DirectoryView, Doubt, Reason, Scope, StoredCursor
-from genesys_ad_sync.polling.confirmation import Evidence, is_shown, rule, told_again
+from genesys_ad_sync.polling.confirmation import Evidence, confirm_held_changes, is_shown, rule, told_again
 from genesys_ad_sync.polling.doubts import Step
 from tests.support.journal import T0, change, cursor, view
 
@@ -139,6 +140,22 @@ def test_a_removal_that_ad_takes_back_while_the_group_is_out_of_view_is_held_aga
     others = [change("g", "u1"), change("g", "u2", Action.REMOVE), held(Reason.REJECTED)]
     assert told_again([told, *others], back) == [told]
     assert told_again([told], delta("u1")) == told_again([told], None) == []
+
+
+@pytest.mark.parametrize(("now", "held_again"), [(IN, []), (OUT, []), (view({"h": "u1"}), [5])])
+def test_it_is_held_again_only_while_the_group_is_out_of_view(now: DirectoryView, held_again: list[int]) -> None:
+    """Where the group is in view, the view says whether the user is a member."""
+    noted: list[int] = []
+    journal: Any = SimpleNamespace(
+        changes=SimpleNamespace(
+            unsettled=lambda: [change("g", "u1", Action.REMOVE, id=5)], hold=lambda ids, _: noted.extend(ids)
+        ),
+        views=SimpleNamespace(load=lambda _: now),
+    )
+    back = replace(delta(), member_changes={"g": (frozenset({"u1"}), frozenset())})
+    step = Step(StoredCursor(cursor(), "scope", 1, T0), cursor(), cursor(), back, frozenset(), T0)
+    assert confirm_held_changes(journal, SCOPE, step, (), HOURS) == 0
+    assert noted == held_again
 
 
 def test_what_is_held_for_another_reason_is_nothing_that_a_poll_decides() -> None:

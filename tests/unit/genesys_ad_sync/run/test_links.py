@@ -3,6 +3,7 @@
 # ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -11,11 +12,11 @@ import pytest
 
 from genesys_ad_sync.journal import Journal
 from genesys_ad_sync.matching import Lookup, MatchState, answered, finish, next_lookup, start, values_digest
-from genesys_ad_sync.model import FormerLink, GenesysUser, Link, Mode, RunKey
+from genesys_ad_sync.model import FormerLink, GenesysUser, Link, MatchStatus, Mode, RunKey
 from genesys_ad_sync.planning import Move
 from genesys_ad_sync.run.links import due_for_external_ids, moves_of_links, save_links
-from tests.support.journal import DEFINITION, T0, journal, journal_url  # noqa: F401 (fixtures)
-from tests.support.sync_examples import definition, directory_user, genesys_user
+from tests.support.journal import DEFINITION, T0, advance, journal, journal_url, view  # noqa: F401 (fixtures)
+from tests.support.sync_examples import definition, directory_user, genesys_user, matched
 
 POLICY = definition(users=[{"directory": "mail", "genesys": "email"}])
 BY_NUMBER = definition(users=[{"directory": "employeeNumber", "genesys": "external_id", "authority": "HR"}])
@@ -102,3 +103,15 @@ def test_a_link_by_external_id_remembers_the_number_that_confirmed_it(journal: J
     state = answered(start([user], BY_NUMBER.users, {}), Lookup(0, ("7",)), {"7": genesys_user("x1")})
     save_links(task_of(journal, BY_NUMBER), state, finish(state))
     assert journal.of(DEFINITION).links.all()["u1"].values == values_digest(BY_NUMBER.users, user)
+
+
+@pytest.mark.parametrize("is_linked", [True, False])
+def test_neither_an_inactive_user_nor_an_account_that_left_is_linked(journal: Journal, *, is_linked: bool) -> None:
+    before = view({"g": "ann bob"})
+    advance(journal, before)
+    if not is_linked:
+        advance(journal, view({"g": "bob"}), before=before)
+    state = start([ANN], POLICY.users, {})
+    inactive = replace(matched("bob", "z"), status=MatchStatus.INACTIVE)
+    save_links(task_of(journal), state, {"ann": matched("ann", "y"), "bob": inactive})
+    assert set(journal.of(DEFINITION).links.all()) == ({"ann"} if is_linked else set())

@@ -18,7 +18,7 @@ from genesys_ad_sync.genesys.errors import (
 from genesys_ad_sync.genesys.writers import words_of_refusal
 from genesys_ad_sync.model import Action, Reason, Refusal, RefusalKind, Row, Status
 from genesys_ad_sync.writing.lane_errors import FAILURES_TOLERATED, WRITES_TOLERATED, LaneErrors
-from genesys_ad_sync.writing.row_outcomes import claim_own_success
+from genesys_ad_sync.writing.row_outcomes import claim_own_success, removed_by
 
 ROW = Row(Action.ADD, Status.UNCHANGED, "G", "ann", ("g1",), genesys_user_id="x-ann", reason=Reason.ALREADY_SO)
 
@@ -159,3 +159,9 @@ def test_what_is_in_effect_after_it_was_sent_is_our_success() -> None:
     assert claim_own_success(ROW) == replace(ROW, status=Status.SUCCESS, reason=None)
     held = replace(ROW, status=Status.HELD, reason=Reason.UNPROVEN)
     assert claim_own_success(held) == held
+
+
+def test_whom_the_plan_has_not_seen_is_no_member_before_the_write() -> None:
+    leaves = replace(ROW, action=Action.REMOVE, status=Status.PLANNED, reason=None)
+    hidden = replace(leaves, genesys_user_id="x-bob", unseen=True)
+    assert removed_by([leaves, hidden, ROW]) == {"x-ann"}

@@ -1,13 +1,19 @@
 """When AD begins to own a membership, and when it ends."""
 
+# ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from genesys_ad_sync.model import Action, Grant, Reason, Row, Status
+from genesys_ad_sync.journal import Journal
+from genesys_ad_sync.model import Action, Grant, GroupPair, Reason, Row, Status
 from genesys_ad_sync.planning.grants import grants_ended_by, grants_of
+from genesys_ad_sync.writing.ownership import grant_announced_adds, grant_settled_adds, take_back_grants
+from tests.support.journal import DEFINITION, T0, journal, journal_url  # noqa: F401 (fixtures)
 
 REMOVED = Row(Action.REMOVE, Status.SUCCESS, "G", "ann", ("g1",), genesys_user_id="x-ann")
 ADDED = Row(Action.ADD, Status.SUCCESS, "G", "ann", ("g1", "g2"), genesys_user_id="x-ann")
@@ -64,3 +70,47 @@ def test_grants_of_a_deleted_account_end_with_those_of_the_new_one() -> None:
 def test_an_add_and_an_unsettled_removal_end_nothing() -> None:
     failed = replace(REMOVED, status=Status.FAILED, reason=Reason.UNVERIFIED)
     assert grants_ended_by([ADDED, failed], [grant()], ()) == []
+
+
+# -- in the journal -----------------------------------------------------------------------------------
+
+PLANNED = replace(ADDED, status=Status.PLANNED, group_guids=("g1",))
+ANNOUNCED = [PLANNED, replace(PLANNED, user_guid="bob", genesys_user_id="x-bob")]
+
+
+@pytest.mark.parametrize("asleep", [False, True])
+def test_an_add_that_is_refused_takes_back_only_what_was_granted_for_it(journal: Journal, *, asleep: bool) -> None:
+    """Genesys may hide a member that AD owns: the user is refused, and may come back with the membership."""
+    mine = journal.of(DEFINITION)
+    task: Any = SimpleNamespace(journal=mine, clock=lambda: T0)
+    mine.grants.add([grant()], T0)
+    if asleep:
+        mine.grants.sleep([grant()], T0)
+    announced = grant_announced_adds(task, ANNOUNCED)
+    assert announced == {grant("bob", genesys_id="x-bob")}
+    assert set(mine.grants.of_groups(["G"])) == {grant(), *announced}
+    take_back_grants(task, [replace(row, status=Status.FAILED, reason=Reason.REFUSED) for row in ANNOUNCED], announced)
+    assert mine.grants.of_groups(["G"]) == [grant()]
+
+
+@pytest.mark.parametrize(
+    ("add", "removal", "manual"),
+    [(2, None, False), (2, 1, False), (1, 2, True), (None, 1, True), (None, None, True)],
+)
+def test_an_add_in_effect_is_manual_unless_a_run_sent_it_last(
+    add: int | None, removal: int | None, *, manual: bool
+) -> None:
+    found = replace(ADDED, status=Status.UNCHANGED, reason=Reason.ALREADY_SO, group_guids=("g1",))
+    sent = {found.key: add, replace(found, action=Action.REMOVE).key: removal}
+    begun: list[Grant] = []
+    stored = SimpleNamespace(
+        grants=SimpleNamespace(
+            of_groups=lambda _: [], asleep_in=lambda _: [], add=lambda these, _: begun.extend(these)
+        ),
+        pairs=SimpleNamespace(active=lambda: [GroupPair("g1", "G", "Sales", 0, has_baseline=True)]),
+        limit_counts=SimpleNamespace(newest_sent=lambda keys: {key: sent[key] for key in keys if sent[key]}),
+    )
+    task: Any = SimpleNamespace(journal=stored, clock=lambda: T0)
+    grant_settled_adds(task, [found])
+    assert begun == [grant()]
+    assert begun[0].was_manual is manual
