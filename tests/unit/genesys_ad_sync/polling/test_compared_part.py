@@ -123,7 +123,7 @@ def test_who_joins_or_leaves_a_group_leads_to_that_group_alone(journal: Journal)
 
 
 @pytest.mark.parametrize("disabled", [True, False])
-def test_who_comes_from_a_group_out_of_sight_is_read_again(journal: Journal, disabled: bool) -> None:  # noqa: FBT001
+def test_who_comes_from_a_group_out_of_sight_is_read_again(journal: Journal, disabled: bool) -> None:
     """While no group in scope contained the account, nobody followed whether it was disabled."""
     stored = view({"a": "u2", "n": "u1"}, nested_only="n")
     stored.users["u1"] = replace(user("u1"), disabled=not disabled)
