@@ -558,3 +558,13 @@ def test_a_link_that_moved_for_another_groups_sake_takes_all_its_grants_along(sm
     small.run()
     assert not in_group(small, "Voice", new)
     assert not in_group(small, "Chat", new)
+
+
+def test_the_link_of_an_account_that_the_run_does_not_concern_contests_a_newcomer(small: Pipeline) -> None:
+    small.run()
+    small.directory.apply([SetAttributes("ann", {"mail": "ann.new@example.com"})])
+    small.run()
+    small.directory.apply([SetAttributes("fay", {"mail": "ann@example.com"}), AddMember("chat", "fay")])
+    report = small.run()
+    assert [(row["status"], row["reason"]) for row in report["details"]] == [("held", "ambiguous")]
+    assert "ann" not in members(small, "Chat")
