@@ -11,7 +11,7 @@ from tests.support.browser import Browser
 from tests.support.pages_world import DAG
 
 AXE = os.environ.get("AXE")
-TAB, ENTER, ARROW_DOWN = "\ue004", "\ue007", "\ue015"  # WebDriver's codes of keys
+TAB, ARROW_DOWN = "\ue004", "\ue015"  # WebDriver's codes of keys
 _GROUP = f"/group?definition={pages_story.NAME}&id={pages_story.group_id(pages_story.SUPPORT)}"
 
 PAGES = {

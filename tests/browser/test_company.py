@@ -16,9 +16,9 @@ from genesys_ad_sync_airflow.pages.sources import Sources
 from genesys_ad_sync_airflow.report_link import ReportLink
 from sandbox.airflow_stack import PROJECT
 from tests.browser.conftest import Served
-from tests.browser.pages import ENTER, MERGING, PAGES, keep_picture, path, show, text
+from tests.browser.pages import MERGING, PAGES, keep_picture, path, show, text
 from tests.support import pages_story
-from tests.support.browser import Browser
+from tests.support.browser import ENTER, Browser
 from tests.support.pages_world import DAG
 from tests.support.stack import until
 

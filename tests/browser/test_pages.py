@@ -18,7 +18,6 @@ from tests.browser.conftest import BUCKET, Served
 from tests.browser.pages import (
     ARROW_DOWN,
     AXE,
-    ENTER,
     PAGES,
     TAB,
     choose_theme,
@@ -29,7 +28,7 @@ from tests.browser.pages import (
     text,
 )
 from tests.support import pages_story
-from tests.support.browser import Browser
+from tests.support.browser import ENTER, Browser
 from tests.support.pages_world import DAG
 from tests.support.pipeline import set_connection
 from tests.support.stack import until

@@ -11,9 +11,9 @@ from datetime import datetime, timezone
 import pytest
 
 from tests.browser.conftest import Served
-from tests.browser.pages import ENTER, MERGED, MERGING
+from tests.browser.pages import MERGED, MERGING
 from tests.support import pages_story
-from tests.support.browser import Browser
+from tests.support.browser import ENTER, Browser
 
 
 @dataclass

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
 import requests
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # WebDriver's own key of a reference to an element
+ENTER = "\ue007"  # WebDriver's code of the key
+_LEADS_ON = "a[href], form button, input[type=submit], button[type=submit]"
+_PAGE_SECONDS = 600  # against waiting for ever
 
 
 class BrowserError(RuntimeError):
@@ -70,16 +75,32 @@ class Browser:
         self._post(f"{self._session}/cookie", {"cookie": {"name": name, "value": value, "path": "/"}})
 
     def type(self, css: str, text: str) -> None:
-        """Type into the first element that the selector finds."""
-        self._post(f"{self._session}/element/{self._find(css)}/value", {"text": text})
+        """Type into the first element that the selector finds. A text that ends with Enter sends the form."""
+        with self._leaving() if text.endswith(ENTER) else nullcontext():
+            self._post(f"{self._session}/element/{self._find(css)}/value", {"text": text})
 
     def click(self, css: str) -> None:
-        """Click in the middle of the first element that the selector finds, and wait for the page behind it."""
-        self._post(f"{self._session}/element/{self._find(css)}/click", {})
+        """Click on the first element that the selector finds. If that leads to a page, wait for it."""
+        element = self._find(css)
+        leads_on = self.run(f"return document.querySelector({json.dumps(css)}).matches({json.dumps(_LEADS_ON)})")
+        with self._leaving() if leads_on else nullcontext():
+            self._post(f"{self._session}/element/{element}/click", {})
 
     def follow(self, link: str) -> None:
         """Click on the first link with that text, and wait for the page behind it."""
-        self._post(f"{self._session}/element/{self._find(link, 'link text')}/click", {})
+        with self._leaving():
+            self._post(f"{self._session}/element/{self._find(link, 'link text')}/click", {})
+
+    @contextmanager
+    def _leaving(self) -> Iterator[None]:
+        """Wait for the page behind an act: WebDriver waits only if the browser is on its way already."""
+        self.run("window.leaves = location.href")
+        yield
+        deadline = time.monotonic() + _PAGE_SECONDS
+        while self.run("return window.leaves === location.href || document.readyState !== 'complete'"):
+            if time.monotonic() > deadline:
+                raise BrowserError(f"the next page did not come within {_PAGE_SECONDS} s")
+            time.sleep(0.05)
 
     def _find(self, value: str, using: str = "css selector") -> str:
         return str(self._post(f"{self._session}/element", {"using": using, "value": value})[ELEMENT])
