@@ -127,17 +127,7 @@ def test_an_unfinished_view_is_nothing_to_the_next_poll(
 def test_who_finished_meanwhile_keeps_the_view(
     journal: Journal, journal_url: str, in_parts: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Journal.open(journal_url) as other:
-
-        def finish() -> None:
-            if len(parts) == 3:
-                with monkeypatch.context() as patch:
-                    patch.setattr(first_view, "ROWS_OF_A_PART", 1000)
-                    advance(other, OTHER)
-
-        parts = in_parts(finish)
-        with pytest.raises(JournalConflict):
-            advance(journal, COMPANY)
+    _refused_since_another_finished(3, journal, journal_url, in_parts, monkeypatch)
     assert journal.of(DEFINITION).views.load_with_gone(["a", "b", "c", "n"]) == OTHER
     assert _people(journal) == {"u1", "u6", "u7"}
 
@@ -153,10 +143,19 @@ def test_who_finished_while_an_unfinished_view_is_deleted_keeps_the_view(
     parts = in_parts(die)
     with pytest.raises(KeyboardInterrupt):
         advance(journal, COMPANY)
+    _refused_since_another_finished(deleted_parts, journal, journal_url, in_parts, monkeypatch)
+    assert journal.of(DEFINITION).views.load() == OTHER
+    assert _people(journal) == {"u1", "u6", "u7"}
+
+
+def _refused_since_another_finished(
+    after: int, journal: Journal, journal_url: str, in_parts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Write a first view that is refused: another poll finishes its own after so many parts."""
     with Journal.open(journal_url) as other:
 
         def finish() -> None:
-            if len(parts) == deleted_parts:
+            if len(parts) == after:
                 with monkeypatch.context() as patch:
                     patch.setattr(first_view, "ROWS_OF_A_PART", 1000)
                     advance(other, OTHER)
@@ -164,8 +163,6 @@ def test_who_finished_while_an_unfinished_view_is_deleted_keeps_the_view(
         parts = in_parts(finish)
         with pytest.raises(JournalConflict):
             advance(journal, COMPANY)
-    assert journal.of(DEFINITION).views.load() == OTHER
-    assert _people(journal) == {"u1", "u6", "u7"}
 
 
 def _people(journal: Journal) -> set[str]:
