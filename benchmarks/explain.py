@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -358,7 +359,7 @@ def measure(company: Company, url: str) -> dict[str, Seconds]:
         took = time.perf_counter() - began
         print(f"{company.memberships:,} memberships, {company.runs:,} runs: filled in {took:.0f} s", file=sys.stderr)
         names = list(questions(journal, company))
-    return {name: _best(lambda name=name: ask(name), resource.RUSAGE_SELF) for name in names}  # type: ignore[misc]
+    return {name: _best(partial(ask, name), resource.RUSAGE_SELF) for name in names}
 
 
 def measure_commands(company: Company, url: str) -> dict[str, Seconds]:
@@ -389,10 +390,7 @@ def measure_commands(company: Company, url: str) -> dict[str, Seconds]:
             assert done.stdout, done.stderr
 
         return {
-            f"genesys-ad-sync {' '.join(command)}": _best(
-                lambda command=command: run(command),  # type: ignore[misc]
-                resource.RUSAGE_CHILDREN,
-            )
+            f"genesys-ad-sync {' '.join(command)}": _best(partial(run, command), resource.RUSAGE_CHILDREN)
             for command in commands
         }
 
