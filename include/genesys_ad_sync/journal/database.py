@@ -7,6 +7,7 @@ true until it commits. A reading transaction sees one state of the database thro
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import os
 import re
@@ -15,7 +16,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, func, insert, s
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.this_machine import make_private_file
@@ -119,7 +120,7 @@ class Database:
                 yield connection, _nothing
             return
         with self._prepared(of) as connection:
-            yield connection, partial(self._take_turn, connection)
+            yield connection, functools.partial(self._take_turn, connection)
 
     @property
     def writes_in_parts(self) -> bool:
@@ -218,19 +219,18 @@ class DefinitionStore(Store):
 
 def _wait_for_file(lock: int, name: str) -> None:
     """Lock an open file for this process, as soon as no other has. Raises JournalError."""
-    end = time.monotonic() + BUSY_TIMEOUT_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise JournalError(
-                    f"The journal ({name}) cannot be used: another run is writing its first view of Active Directory. "
-                    "Let the task be retried."
-                ) from None
-            time.sleep(_LOCK_LOOKS_SECONDS)
-        else:
-            return
+    waiting = Retrying(
+        retry=retry_if_exception_type(BlockingIOError),
+        stop=stop_after_delay(BUSY_TIMEOUT_SECONDS),
+        wait=wait_fixed(_LOCK_LOOKS_SECONDS),
+    )
+    try:
+        waiting(fcntl.flock, lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except RetryError:
+        raise JournalError(
+            f"The journal ({name}) cannot be used: another run is writing its first view of Active Directory. "
+            "Let the task be retried."
+        ) from None
 
 
 def wait_for_writers(connection: Connection) -> None:
@@ -342,7 +342,7 @@ def each_of(connection: Connection, array: ColumnElement[Any]) -> ColumnElement[
 
 def insert_new(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
     """Insert rows; leave a row whose primary key exists as it is."""
-    statement = _insert(connection, table).on_conflict_do_nothing(index_elements=list(table.primary_key))
+    statement = _insert(connection.dialect.name, table).on_conflict_do_nothing(index_elements=list(table.primary_key))
     for chunk in chunks(rows, ROWS_AT_A_TIME):
         connection.execute(statement, chunk)
 
@@ -368,17 +368,21 @@ def upsert(
     :param update: default: every column that the rows have.
     :param keys: default: the primary key.
     """
-    names = list(keys or [column.name for column in table.primary_key])
+    names = tuple(keys or [column.name for column in table.primary_key])
     for chunk in chunks(rows, ROWS_AT_A_TIME):
         # PostgreSQL refuses a statement that writes the same row twice
         unique = list({tuple(row[name] for name in names): row for row in chunk}.values())
         written = update or [name for name in unique[0] if name not in names]
-        statement = _insert(connection, table)
-        statement = statement.on_conflict_do_update(
-            index_elements=names, set_={name: statement.excluded[name] for name in written}
-        )
-        connection.execute(statement, unique)
+        connection.execute(_upsert(connection.dialect.name, table, names, tuple(written)), unique)
 
 
-def _insert(connection: Connection, table: Table) -> Any:
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+@functools.cache  # a statement takes longer to make than SQLite takes to run it
+def _upsert(dialect: str, table: Table, names: tuple[str, ...], written: tuple[str, ...]) -> Any:
+    statement = _insert(dialect, table)
+    return statement.on_conflict_do_update(
+        index_elements=list(names), set_={name: statement.excluded[name] for name in written}
+    )
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)

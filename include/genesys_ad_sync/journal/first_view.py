@@ -18,6 +18,7 @@ from genesys_ad_sync.model import DirectoryView, Guid
 
 ROWS_OF_A_PART = 10_000
 """Rows that one transaction writes into a SQLite file, in a fraction of a second."""
+_TABLES = (tables.membership, tables.user, tables.group)
 
 
 def is_written_in_parts(database: Database, view: DirectoryView) -> bool:
@@ -37,7 +38,7 @@ def write_in_parts(
     while left:
         with database.writing() as connection:
             check(connection)
-            left = forget_part(connection, definition)
+            left = _forget_part(connection, definition)
         if left:
             database.let_others_write()
     for part in _parts_of(view, ROWS_OF_A_PART):
@@ -67,9 +68,15 @@ def _write_part(connection: Connection, definition: str, part: DirectoryView, at
     insert_members(connection, definition, part.members, at)
 
 
-def forget_part(connection: Connection, definition: str) -> bool:
+def forget_unfinished(connection: Connection, definition: str) -> None:
+    """Delete all parts of an unfinished first view at once."""
+    for table in _TABLES:
+        connection.execute(delete(table).where(table.c.definition == definition))
+
+
+def _forget_part(connection: Connection, definition: str) -> bool:
     """Delete a part of an unfinished first view; return False if there is none."""
-    for table in (tables.membership, tables.user, tables.group):
+    for table in _TABLES:
         key = list(table.primary_key)
         some = connection.execute(select(*key).where(table.c.definition == definition).limit(ROWS_OF_A_PART)).all()
         if some:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, delete, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
@@ -27,24 +27,12 @@ class Links(DefinitionStore):
     def of(self, user_guids: Collection[Guid]) -> dict[Guid, Link]:
         """Return the links of these AD users."""
         with self._database.reading() as connection:
-            return {
-                row.user_guid: _as_link(row)
-                for chunk in chunks(user_guids)
-                for row in connection.execute(
-                    select(tables.link).where(_LINK.definition == self._definition, _LINK.user_guid.in_(chunk))
-                )
-            }
+            return {link.user_guid: link for link in self._where(connection, _LINK.user_guid, user_guids)}
 
     def to_users(self, genesys_user_ids: Collection[str]) -> dict[Guid, Link]:
         """Return the links to these Genesys users, by AD user."""
         with self._database.reading() as connection:
-            return {
-                row.user_guid: _as_link(row)
-                for chunk in chunks(genesys_user_ids)
-                for row in connection.execute(
-                    select(tables.link).where(_LINK.definition == self._definition, _LINK.genesys_user_id.in_(chunk))
-                )
-            }
+            return {link.user_guid: link for link in self._where(connection, _LINK.genesys_user_id, genesys_user_ids)}
 
     def save(self, links: Collection[Link]) -> None:
         """Save links that the rules found.
@@ -52,7 +40,8 @@ class Links(DefinitionStore):
         A link to the same Genesys user as before stays as it is.
         """
         with self._database.writing() as connection:
-            stored = self._stored(connection, [link.user_guid for link in links])
+            known = self._where(connection, _LINK.user_guid, [link.user_guid for link in links])
+            stored = {link.user_guid: link.genesys_user_id for link in known}
             self._write(connection, [link for link in links if stored.get(link.user_guid) != link.genesys_user_id])
 
     def replace(self, links: Collection[Link]) -> None:
@@ -136,15 +125,12 @@ class Links(DefinitionStore):
                         )
                     )
 
-    def _stored(self, connection: Connection, user_guids: Collection[Guid]) -> dict[Guid, str]:
-        """Return the stored Genesys user of each of these AD users."""
-        return {
-            row.user_guid: row.genesys_user_id
-            for chunk in chunks(user_guids)
-            for row in connection.execute(
-                select(tables.link).where(_LINK.definition == self._definition, _LINK.user_guid.in_(chunk))
-            )
-        }
+    def _where(self, connection: Connection, column: ColumnElement[str], values: Collection[str]) -> Iterator[Link]:
+        """Yield the links that have one of these values in a column."""
+        for chunk in chunks(values):
+            statement = select(tables.link).where(_LINK.definition == self._definition, column.in_(chunk))
+            for row in connection.execute(statement):
+                yield _as_link(row)
 
 
 def _as_link(row: Any) -> Link:

@@ -17,7 +17,7 @@ from genesys_ad_sync.errors import JournalConflict
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.changes import as_columns, believe_doubted
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, insert_rows, upsert
-from genesys_ad_sync.journal.first_view import forget_part, is_written_in_parts, write_in_parts
+from genesys_ad_sync.journal.first_view import forget_unfinished, is_written_in_parts, write_in_parts
 from genesys_ad_sync.journal.refusals import lift_for_people
 from genesys_ad_sync.journal.view_rows import IN_SCOPE, MEMBERS_ALONE, GroupsInScope, as_group, as_member, as_user
 from genesys_ad_sync.journal.view_writer import ViewUpdate, write_view
@@ -256,8 +256,8 @@ class Views(DefinitionStore):
             before = update.before
             if before is None:
                 before = DirectoryView() if stored is None else _full_view(connection, definition)
-                while stored is None and forget_part(connection, definition):
-                    pass
+                if stored is None:
+                    forget_unfinished(connection, definition)
             write_view(connection, definition, update, before, at, poll)
             take_turn()
             self._expected(connection, expected_poll)  # somebody may have renamed the definition

@@ -21,6 +21,7 @@ from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.settings import SyncDefinition
 from genesys_ad_sync_airflow.cli.definitions import load_all
 
+# A report in a bucket needs a network. Below /dev there is no folder of that name on any machine: no report is found.
 _NO_FOLDER = Path(os.devnull).parent / "no-reports"
 _NO_NETWORK = "a plan with --offline uses no network"
 
