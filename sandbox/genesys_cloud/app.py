@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -9,17 +10,25 @@ from starlette.exceptions import HTTPException
 
 from sandbox.genesys_cloud import control, groups, refusals, scim, users
 from sandbox.genesys_cloud.gate import CONTROL_PREFIX, Gate, render
-from sandbox.genesys_cloud.platform import Exchange, Platform
+from sandbox.genesys_cloud.platform import PLATFORM, Exchange, Platform
 from sandbox.genesys_cloud.refusals import RefusalError, json_response
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
 
 
 def create_app(platform: Platform) -> Gate:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await _routes()({**scope, PLATFORM: platform}, receive, send)
+
+    return Gate(app, platform)
+
+
+@functools.cache  # the same for all platforms, and FastAPI takes long to make it
+def _routes() -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.state.platform = platform
     for module in (groups, users, control):
         app.include_router(module.routes)
     for prefix in scim.PREFIXES:
@@ -27,7 +36,7 @@ def create_app(platform: Platform) -> Gate:
 
     @app.exception_handler(RefusalError)
     async def refused(request: Request, error: RefusalError) -> Response:
-        return render(platform, error, request.url.path, Exchange.of(request).correlation_id)
+        return render(request.scope[PLATFORM], error, request.url.path, Exchange.of(request).correlation_id)
 
     @app.exception_handler(HTTPException)
     async def no_such_route(request: Request, error: HTTPException) -> Response:
@@ -47,4 +56,4 @@ def create_app(platform: Platform) -> Gate:
             raise error
         return json_response({"error": f"no such id: {error.args[0]}"}, 404)
 
-    return Gate(app, platform)
+    return app

@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
-from sandbox.genesys_cloud.platform import Platform
+from sandbox.genesys_cloud.platform import PLATFORM, Platform
 
 
 # async: FastAPI would run a plain function in a thread of its own for each request.
 async def platform_of(request: Request) -> Platform:
     """Return the platform that `create_app` was called with."""
-    platform: Platform = request.app.state.platform
+    platform: Platform = request.scope[PLATFORM]
     return platform
 
 

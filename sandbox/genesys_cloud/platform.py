@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+PLATFORM = "platform"
+"""Where the scope of a request has the platform that is asked."""
+
 # The API's names of the searchable fields, and those of `state`.
 GROUP_FIELDS = {name: name for name in ("id", "name", "state", "type")}
 USER_FIELDS = {name: name for name in ("id", "name", "email", "username", "state", "title", "department")}

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from genesys_ad_sync.journal.store import Journal
-from sandbox.active_directory import SandboxDirectory
 from sandbox.directory_objects import CONTACT_CENTER, AddMember, Content, Group, RemoveMember, User
 from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+from tests.support.directory import FreshDirectory
 from tests.support.pipeline import Pipeline, definition_for, set_connection
 
 PEOPLE = tuple(f"p{number:02}" for number in range(20))
@@ -85,10 +85,10 @@ def _seed() -> dict[str, Any]:
 
 
 @pytest.fixture
-def company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
+def company(fresh_directory: FreshDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
     """Return the company before any run."""
     with (
-        SandboxDirectory.start(_content()) as directory,
+        fresh_directory("limits", content=_content()) as directory,
         SandboxGenesys.start(_seed(), SandboxOptions(rate_allowed=None)) as genesys,
         Journal.open(f"sqlite:///{tmp_path / 'journal.db'}") as journal,
     ):

@@ -6,6 +6,7 @@ of rights are the real ones: only what Airflow's auth manager would say is writt
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -18,9 +19,10 @@ from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleA
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from jwt import InvalidTokenError
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from genesys_ad_sync.journal import Journal
-from genesys_ad_sync_airflow.pages.app import create_app
+from genesys_ad_sync_airflow.pages.app import Secured, create_app
 from genesys_ad_sync_airflow.pages.sources import Sources
 from tests.support.journal import T0, minutes
 from tests.support.view_examples import definition
@@ -67,6 +69,23 @@ def people(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(airflow_app._AuthManagerState, "instance", People())
 
 
+class _WithSources:
+    """The app with these sources. There is one app for all tests: FastAPI takes long to make one."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = _app()
+        app.inner.state.sources = self._sources
+        await app(scope, receive, send)
+
+
+@functools.cache
+def _app() -> Secured:
+    return create_app()
+
+
 @pytest.fixture
 def pages(journal: Journal, people: None) -> Iterator[Callable[..., TestClient]]:
     """Return a browser of somebody: ``pages("lead").get("/runs")``. None: nobody is logged in.
@@ -86,7 +105,7 @@ def pages(journal: Journal, people: None) -> Iterator[Callable[..., TestClient]]
     ) -> TestClient:
         known = {"default": definition()} if definitions is None else definitions
         sources = Sources(journal=lambda: journal, definitions=lambda: known, clock=lambda: now)
-        app = create_app(replace(sources, reports=reports) if reports else sources)
+        app = _WithSources(replace(sources, reports=reports) if reports else sources)
         cookies = {"_token": name} if name else {}
         # As Airflow's own app mounts it: the path below which it is reached is in `root_path`.
         client = TestClient(app, cookies=cookies, root_path=base)

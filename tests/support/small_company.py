@@ -16,6 +16,7 @@ from genesys_ad_sync.journal.store import Journal
 from sandbox.active_directory import SandboxDirectory
 from sandbox.directory_objects import CONTACT_CENTER, OTHER_GROUPS, Content, Group, User
 from sandbox.genesys_cloud import SandboxGenesys, SandboxOptions
+from tests.support.directory import FreshDirectory
 from tests.support.pipeline import Pipeline, definition_for, set_connection
 
 NAMES = ("ann", "bob", "cid", "dan", "eve", "fay")
@@ -90,10 +91,10 @@ def rows(report: dict[str, Any], *names: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
+def small(fresh_directory: FreshDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
     """Return the small company before any run."""
     with (
-        SandboxDirectory.start(content()) as directory,
+        fresh_directory("small company", content=content()) as directory,
         SandboxGenesys.start(genesys_seed(), SandboxOptions(rate_allowed=None)) as genesys,
         Journal.open(f"sqlite:///{tmp_path / 'journal.db'}") as journal,
     ):
