@@ -10,7 +10,10 @@ import re
 import unicodedata
 
 _LINE_BREAKS = re.compile(r"[\t\n\r\x0b\x0c\x85\u2028\u2029]+")
-_DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_DECEIVING = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff"  # control characters, and halves of surrogate pairs
+    "\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # marks of direction
+)
 _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters and marks without a shape, which are not format characters."""
 
@@ -51,13 +54,7 @@ def without_controls(text: str) -> str:
 
     Tab, carriage return and line feed stay: they separate. The others command terminals, or turn text around.
     """
-    return "".join(
-        "\ufffd"
-        if (unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\r\n")
-        or character in _DIRECTION_MARKS
-        else character
-        for character in text
-    )
+    return _DECEIVING.sub("\ufffd", text)
 
 
 def counted(number: int, noun: str) -> str:

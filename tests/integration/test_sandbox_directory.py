@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from ldap3.core.exceptions import LDAPException
 from ldap3.protocol.microsoft import show_deleted_control
 
 from sandbox import active_directory, company
-from sandbox.active_directory import SandboxDirectory, SandboxError
+from sandbox.active_directory import SandboxDirectory, SandboxError, instances
 from sandbox.directory_objects import (
     CONTACT_CENTER,
     OTHER_GROUPS,
@@ -343,8 +344,19 @@ def test_a_frozen_one_can_be_stopped():
     assert not psutil.pid_exists(process.pid)
 
 
+@pytest.fixture
+def own_instances(monkeypatch):
+    """Make a folder in which no other process looks for what is left over.
+
+    Its path is short: Samba's sockets are in it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr(instances, "INSTANCES_DIR", Path(folder) / f"sandbox-directories-{os.geteuid()}")
+        yield folder
+
+
 @pytest.mark.parametrize("how", ["", "directory.freeze()", "import os; os.fork() or time.sleep(600)"])
-def test_no_process_outlives_a_killed_parent_and_its_files_go_with_the_next_start(how):
+def test_no_process_outlives_a_killed_parent_and_its_files_go_with_the_next_start(how, own_instances):
     program = (
         "import time\n"
         "from sandbox.active_directory import SandboxDirectory\n"
@@ -355,7 +367,12 @@ def test_no_process_outlives_a_killed_parent_and_its_files_go_with_the_next_star
         "time.sleep(600)\n"
     )
     parent = subprocess.Popen(
-        [sys.executable, "-c", program], cwd=PROJECT, stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", program],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(own_instances)},
     )
     assert parent.stdout is not None
     pid, path = parent.stdout.readline().split()
@@ -403,4 +420,4 @@ def test_a_filling_that_fails_leaves_no_template(tmp_path):
     content = Content(groups=(Group("one", "Same"), Group("two", "Same")))
     with pytest.raises(SandboxError, match="exists"):
         SandboxDirectory.start(content, cache_dir=tmp_path)
-    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+    assert not list(tmp_path.glob("directory-*/"))
