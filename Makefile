@@ -74,7 +74,7 @@ plan: install
 
 PYTEST := $(VENV)/bin/pytest --dist loadgroup
 # Most of the time goes into waiting for servers, so there are more workers than cores.
-WORKERS ?= 4
+WORKERS ?= 6
 
 # Each test has a journal and a Samba of its own. In memory, where there is room, no test waits for a disk.
 IN_MEMORY = $(shell test -w /dev/shm && test "$$(df -m --output=avail /dev/shm | tail -n 1)" -ge 6000 && echo /dev/shm)
