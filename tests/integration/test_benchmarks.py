@@ -11,7 +11,7 @@ from sandbox.airflow_stack import PROJECT
 
 SMALL = {
     "idle": ["400"],
-    "poll": ["--users", "600", "--groups", "200", "--memberships", "2000", "--repeat", "2"],
+    "poll": ["--users", "600", "--groups", "200", "--memberships", "2000", "--repeat", "1"],
     "requests": ["c", "--groups", "55"],
 }
 

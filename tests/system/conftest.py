@@ -1,4 +1,4 @@
-"""All tests here share one of two Airflows. Each has a pytest-xdist worker; whichever test comes first starts it."""
+"""All tests here share one of two Airflows: two cores bear no third. Each has a pytest-xdist worker; whichever test comes first starts it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.support.stack import drilled, scheduled, stack  # noqa: F401 (fixtures)
 
 HERE = Path(__file__).parent
-SECOND_AIRFLOW = ("test_catch_up", "test_safety", "test_two_people", "test_form")  # half of the time; two cores bear no third
+SECOND_AIRFLOW = ("test_catch_up", "test_safety", "test_two_people", "test_form")  # half of the time
 HANGING_SECONDS = 3600  # against waiting for ever, no more: a slow and busy machine may take half an hour
 
 
