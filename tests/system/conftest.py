@@ -1,4 +1,7 @@
-"""All tests here share one of two Airflows: two cores bear no third. Each has a pytest-xdist worker; whichever test comes first starts it."""
+"""All tests here share one of two Airflows, since two cores bear no third.
+
+Each has a pytest-xdist worker; whichever test comes first starts it.
+"""
 
 from __future__ import annotations
 

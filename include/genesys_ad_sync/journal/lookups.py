@@ -16,7 +16,7 @@ from genesys_ad_sync.journal.database import Store, chunks, values_once
 from genesys_ad_sync.journal.lookup_answers import FoundUser, StoredPair, Waiting
 from genesys_ad_sync.journal.lookup_columns import CHANGE, LINK, NEWEST_REASON, PAIR, QUESTION, ROW, RUN, USER
 from genesys_ad_sync.journal.runs import as_run
-from genesys_ad_sync.journal.searches import found_user
+from genesys_ad_sync.journal.searches import found_user, that_have_read
 from genesys_ad_sync.model import Guid, RunKey, RunRecord, Status
 
 
@@ -33,13 +33,16 @@ class Lookups(Store):
     # -- search ---------------------------------------------------------------------------------------
 
     def users(self, guids: Collection[Guid], definitions: Collection[str]) -> list[FoundUser]:
-        """Return these accounts, as each of these definitions knows them."""
+        """Return these accounts, as each of these definitions knows them.
+
+        A definition whose first view of AD is still being written knows none yet.
+        """
         with self._database.reading() as connection:
             return [
                 found_user(row)
                 for chunk in chunks(guids)
                 for row in connection.execute(
-                    select(tables.user).where(USER.definition.in_(list(definitions)), USER.guid.in_(chunk))
+                    select(tables.user).where(USER.definition.in_(that_have_read(definitions)), USER.guid.in_(chunk))
                 )
             ]
 

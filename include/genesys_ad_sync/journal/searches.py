@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, String, and_, cast, collate, exists, func, or_, select
+from sqlalchemy import Column, ColumnElement, Select, String, and_, cast, collate, exists, func, or_, select
 from sqlalchemy import Row as Record
 from sqlalchemy import column as sql_column
 
+from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import Store, chunks
 from genesys_ad_sync.journal.figures import GROUP_RESULT
 from genesys_ad_sync.journal.lookup_answers import FoundUser, NamedPair
@@ -60,6 +61,8 @@ class Searches(Store):
     ) -> list[FoundUser]:
         """Return the accounts that have the text in the name, the login or a value.
 
+        A definition whose first view of AD is still being written has none yet.
+
         :param is_meant: whether an account that may have it has it.
         :param limit: so many at most; those of which a name or a value is the text come first.
         """
@@ -71,7 +74,7 @@ class Searches(Store):
             and_(in_a_value, exists().where(self._may_have(value, text))),
         )
         columns = (USER.definition, USER.guid, USER.name, USER.sam_account_name, USER.attributes)
-        statement = select(*columns).where(USER.definition.in_(list(definitions)))
+        statement = select(*columns).where(USER.definition.in_(that_have_read(definitions)))
         found = self._meant(statement.where(may_have), is_meant, limit)
         if limit is None or len(found) < limit:
             return found
@@ -196,6 +199,12 @@ class Searches(Store):
     @property
     def _is_sqlite(self) -> bool:
         return self._database.engine.dialect.name == "sqlite"
+
+
+def that_have_read(definitions: Collection[str]) -> Select[tuple[str]]:
+    """Select these definitions, without those whose first view of AD is unfinished: it has a part of the people."""
+    cursor = tables.cursor.c
+    return select(cursor.definition).where(cursor.definition.in_(list(definitions)))
 
 
 def found_user(row: Record[Any]) -> FoundUser:

@@ -12,6 +12,7 @@ from sqlalchemy import event, select
 from genesys_ad_sync.errors import JournalConflict, JournalError
 from genesys_ad_sync.journal import Journal, database, first_view, tables
 from genesys_ad_sync.model import DirectoryView
+from genesys_ad_sync.views.search import find_people
 from tests.support.journal import (
     DEFINITION,
     advance,
@@ -99,6 +100,16 @@ def _rows_of_the_longest_transaction(journal: Journal) -> list[int]:
 
     event.listen(journal.database.engine, "before_cursor_execute", count)
     return inserted
+
+
+@pytest.mark.parametrize("who", ["u1", "u1@example.com"], ids=["guid", "mail"])
+def test_nobody_is_explained_by_half_a_view(journal: Journal, in_parts: Any, who: str) -> None:
+    found: list[Any] = []
+    in_parts(lambda: found.append(find_people(journal, who, [DEFINITION])))
+    advance(journal, COMPANY)
+    assert found
+    assert not any(found)
+    assert find_people(journal, who, [DEFINITION])
 
 
 @pytest.mark.parametrize("ends_after", range(6))
