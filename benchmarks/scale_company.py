@@ -259,7 +259,12 @@ class CompanyClient:
 
     def __init__(self, company: Company) -> None:
         self._company = company
+        self._groups = [_group(number) for number in range(company.groups)]  # now: their making is no time of a run
         self.request_counts = RequestCounts()
+
+    def listed_groups(self) -> list[dict[str, Any]]:
+        """Return all groups, as the listing shows them."""
+        return self._groups
 
     def share_ceiling(self, instances: int) -> None:
         pass
@@ -298,7 +303,7 @@ class CompanyClient:
                 [self._user(one) for one in sorted(numbers) if not self._company.is_orphan(one)], {}, "results"
             )
         if path[-1] == "groups":
-            return _listed(range(self._company.groups), params, self._group)
+            return _page(self.listed_groups(), params, "entities")
         if "id" in params:
             return _page([self._user(number_of(one)[1]) for one in params["id"]], {}, "entities")
         return _listed([] if params.get("state") == "inactive" else self._known, params, self._user)
@@ -321,9 +326,10 @@ class CompanyClient:
         return {"id": genesys_person(number), "name": f"User {number:06d}", "email": mail, "username": mail,
                 "state": "active"}  # fmt: skip
 
-    def _group(self, number: int) -> dict[str, Any]:
-        return {"id": genesys_group(number), "name": name_of(number), "state": "active", "version": 1,
-                "memberCount": MEMBERS}  # fmt: skip
+
+def _group(number: int) -> dict[str, Any]:
+    return {"id": genesys_group(number), "name": name_of(number), "state": "active", "version": 1,
+            "memberCount": MEMBERS}  # fmt: skip
 
 
 def _listed(numbers: Sequence[int], params: Mapping[str, Any], make: Callable[[int], dict[str, Any]]) -> dict[str, Any]:

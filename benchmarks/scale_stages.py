@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import resource
 import time
@@ -105,6 +106,7 @@ class _Measurement:
 
     def run(self) -> Measured:
         options, company = self._options, self._company
+        gc.freeze()  # as each task of the DAG does, see `current_task_context`
         if options.kind in ("few", "patch"):
             self._changes = company.swap(options.changed, begin=int(time.time()) % company.people)
         elif options.kind == "touched":

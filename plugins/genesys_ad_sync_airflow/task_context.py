@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from datetime import datetime, timezone
@@ -69,6 +70,7 @@ def current_task_context(definition: SyncDefinition) -> TaskContext:
     )
     if ti.task_id != "poll":
         refuse_elsewhere(task, lambda: host_of_poll(ti))
+    gc.freeze()  # Airflow and all modules are no garbage: each search for garbage would walk them, for 0.1 s
     return task
 
 

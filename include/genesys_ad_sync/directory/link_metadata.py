@@ -201,8 +201,10 @@ class MetadataReader:
             )
         return notes
 
-    def history(self, wanted: Mapping[Guid, Collection[Guid]], known: Mapping[str, Guid]) -> LinkHistory:
+    def history(self, wanted: Mapping[Guid, Collection[Guid]], known: Callable[[], Mapping[str, Guid]]) -> LinkHistory:
         """Read the records about ``known`` objects (`dn_key` -> guid), and count the others.
+
+        ``known`` is called when there are records: Samba shows none, and a large part of the view takes long.
 
         ``wanted``: group -> members whose record is needed. A reading ends when they have all come, and after
         ``RANGES_FOR_TIMES`` ranges in any case: of a large group it would cost more than all the rest of a poll.
@@ -212,11 +214,11 @@ class MetadataReader:
             waiting = set(wanted[group])
 
             def has_come(record: LinkRecord, waiting: set[Guid] = waiting) -> bool:
-                waiting.discard(known.get(names.dn_key(record.member_dn), ""))
+                waiting.discard(known().get(names.dn_key(record.member_dn), ""))
                 return not waiting
 
             found[group] = self._records(group, until=has_come)
-        return _as_guids(found, known)
+        return _as_guids(found, known() if any(found.values()) else {})
 
     def whole_history(self, groups: Collection[Guid], known: Mapping[str, Guid]) -> LinkHistory:
         """Read the records like ``history``, and look up unknown objects by their DN.

@@ -299,6 +299,7 @@ def _pairs(
     )
     if genesys_group_id is not None:
         statement = statement.where(_PAIR.genesys_group_id == genesys_group_id)
+    rows = connection.execute(statement).all()
     return [
         GroupPair(
             group_guid=group_guid,
@@ -308,7 +309,7 @@ def _pairs(
             has_baseline=has_baseline,
             state=_state(is_confirmed=is_confirmed, is_rejected=is_rejected),
         )
-        for group_guid, group_id, name, rule, has_baseline, is_confirmed, is_rejected in connection.execute(statement)
+        for group_guid, group_id, name, rule, has_baseline, is_confirmed, is_rejected in rows
     ]
 
 

@@ -162,7 +162,7 @@ class Views(DefinitionStore):
         """Return the groups in scope that are not gone, by name, as they are stored."""
         which = (_GROUP.definition == self._definition, _GROUP.in_scope, _GROUP.gone_at.is_(None))
         with self._database.reading() as connection:
-            rows = connection.execute(IN_SCOPE.where(*which).order_by(_GROUP.name, _GROUP.guid))
+            rows = connection.execute(IN_SCOPE.where(*which).order_by(_GROUP.name, _GROUP.guid)).all()
             return GroupsInScope([tuple(row) for row in rows])
 
     def groups_in_scope(self) -> list[DirectoryGroup]:
@@ -175,7 +175,7 @@ class Views(DefinitionStore):
             _GROUP.definition == self._definition, _GROUP.in_scope, _GROUP.gone_at.is_(None)
         )
         with self._database.reading() as connection:
-            return set(connection.scalars(in_scope))
+            return set(connection.scalars(in_scope).all())
 
     def known_groups(self) -> frozenset[Guid]:
         """Return every AD group that the definition has ever seen."""
@@ -395,4 +395,5 @@ def _by_guid(
     connection: Connection, statement: Select[Any], column: Any, guids: Collection[Guid]
 ) -> Iterable[Row[Any]]:
     for chunk in chunks(guids):
-        yield from connection.execute(statement.where(column.in_(chunk)))
+        for part in connection.execute(statement.where(column.in_(chunk))).partitions(_ROWS_AT_A_TIME):
+            yield from part

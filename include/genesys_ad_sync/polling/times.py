@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -43,7 +44,7 @@ class ChangeTimes:
             wanted = {guid: members for guid, members in wanted.items() if _size(guid, before, after) <= SMALL_GROUP}
         if not wanted or self._metadata.supported is False:
             return list(changes)
-        history = self._metadata.history(wanted, guids_by_dn(before, after))
+        history = self._metadata.history(wanted, functools.cache(lambda: guids_by_dn(before, after)))
         if not self._metadata.supported:
             return list(changes)
         self._hidden += sum(changes_hidden(change, history) for change in changes)

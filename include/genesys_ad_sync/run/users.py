@@ -234,7 +234,8 @@ def _resolve(
 ) -> dict[Guid, Match]:
     """Match these AD users and store their links."""
     state = _matching(task, guids, links, checked, compare_with_all=compare_with_all)
-    matches = with_unique_values(task, finish(state), task.journal.views.users(guids))
+    known = {guid: user for guid, user in state.users.items() if user is not None}
+    matches = with_unique_values(task, finish(state), known)
     shown_users.note(task, _found(state, matches))
     if not task.run.dry_run:
         save_links(task, state, matches)

@@ -167,7 +167,7 @@ def test_a_reading_ends_when_all_records_that_matter_have_come() -> None:
     server = RangeServer([xml(dn) for dn in dns], step=1000)
     known = {dn_key(dn): guid_of(number) for number, dn in enumerate(dns)}
     reader = MetadataReader(server.stub.session(), "DC=t")
-    history = reader.history({guid_of(7): {guid_of(10), guid_of(1500)}}, known)
+    history = reader.history({guid_of(7): {guid_of(10), guid_of(1500)}}, lambda: known)
     assert {guid_of(10), guid_of(1500)} <= history.members[guid_of(7)].keys()
     assert len(server.stub.asked) == 2
 
@@ -175,7 +175,7 @@ def test_a_reading_ends_when_all_records_that_matter_have_come() -> None:
 def test_a_large_group_is_not_read_to_its_end_for_a_time() -> None:
     server = RangeServer([xml(f"CN=u{number},DC=t") for number in range(50_000)], step=1000)
     reader = MetadataReader(server.stub.session(), "DC=t")
-    reader.history({guid_of(7): {guid_of(9)}}, {})
+    reader.history({guid_of(7): {guid_of(9)}}, dict)
     assert len(server.stub.asked) == link_metadata.RANGES_FOR_TIMES
     assert "1 AD groups" in reader.notes()[0]
 

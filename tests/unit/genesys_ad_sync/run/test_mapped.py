@@ -117,8 +117,13 @@ def listed(**values: Any) -> Callable[[World, pytest.MonkeyPatch], None]:
     """Return a change of the second Genesys group in the listing."""
 
     def change(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        honest = CompanyClient._group
-        monkeypatch.setattr(CompanyClient, "_group", lambda self, n: {**honest(self, n), **(values if n == 1 else {})})
+        honest = CompanyClient.listed_groups
+
+        def changed(self: CompanyClient) -> list[dict[str, Any]]:
+            first, second, *others = honest(self)
+            return [first, {**second, **values}, *others]
+
+        monkeypatch.setattr(CompanyClient, "listed_groups", changed)
 
     return change
 
