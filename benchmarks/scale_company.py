@@ -25,6 +25,8 @@ from genesys_ad_sync.model import Guid
 
 MEMBERS = 200
 GROUPS_OF_A_PERSON = 20
+FIRST_RID = 100_000
+"""Of the groups. Group 513 was everybody's primary group otherwise: a whole comparison found 50,000 members."""
 DOMAIN = "DC=example,DC=com"
 BASE = f"OU=Contact Center,{DOMAIN}"
 # Neighbours get distant ids, as in life: an index is then not filled in order. The factor is odd, so it has an inverse.
@@ -228,7 +230,13 @@ class CompanySession:
             "objectclass": [b"top", b"group"],
             "cn": [name_of(number).encode()],
             "samaccountname": [name_of(number).encode()],
-            "objectsid": [b"\x01\x05" + b"\0" * 5 + b"\x05\x15\0\0\0" + b"\1\0\0\0" * 3 + number.to_bytes(4, "little")],
+            "objectsid": [
+                b"\x01\x05"
+                + b"\0" * 5
+                + b"\x05\x15\0\0\0"
+                + b"\1\0\0\0" * 3
+                + (FIRST_RID + number).to_bytes(4, "little")
+            ],
         }
         if any(name.startswith("member") for name in attributes):
             values["member;range=0-*"] = [link(one) for one in self._company.directory.of(number)]
