@@ -202,7 +202,10 @@ class Searches(Store):
 
 
 def that_have_read(definitions: Collection[str]) -> Select[tuple[str]]:
-    """Select these definitions, without those whose first view of AD is unfinished: it has a part of the people."""
+    """Select the definitions among these that have read AD completely once.
+
+    A first view that is still being written has a part of the people.
+    """
     cursor = tables.cursor.c
     return select(cursor.definition).where(cursor.definition.in_(list(definitions)))
 
