@@ -32,8 +32,8 @@ export PYTHONDONTWRITEBYTECODE :=
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
-# The distribution's own comes first: it is built with optimisations that a Python compiled on the machine often lacks,
-# and then all tests take half as long again. A python3.x on the PATH may be a shim that does not run: each is tried.
+# The distribution's own comes first: it is built with optimisations that a Python compiled on the machine often lacks.
+# A python3.x on the PATH may be a shim that does not run: each is tried.
 define FIND_PYTHON
 for p in $$PYTHON_FOR_VENV /usr/bin/python3 python3.13 python3.12 python3.11 python3.10 python3; do \
   command -v $$p >/dev/null 2>&1 && \

@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks.scale_stages import LIMITS
 from sandbox import company, demo
 from sandbox.active_directory import SandboxDirectory
 from sandbox.airflow_stack import AirflowStack
@@ -29,10 +30,6 @@ from sandbox.genesys_cloud import SandboxOptions, spawn
 
 PLACE = Path(".sandbox/dag-run")
 PREFIX = "GC-"
-NO_LIMITS = {
-    **dict.fromkeys(("removals", "per_run", "per_day", "additions", "additions_per_run"), 10**8),
-    "new_pairs": "allow",
-}
 
 
 def main() -> int:
@@ -64,7 +61,7 @@ def _airflow(folder: Path, content: Content) -> Iterator[AirflowStack]:
     config.mkdir(parents=True)
     options = SandboxOptions(rate_allowed=None)
     with spawn(seed=_seed(content), options=options) as genesys, SandboxDirectory.start(content) as directory:
-        keys = demo.definition(folder / "reports", schedule="@yearly", full_schedule="@yearly", limits=NO_LIMITS)
+        keys = demo.definition(folder / "reports", schedule="@yearly", full_schedule="@yearly", limits=LIMITS)
         keys["groups"] = [{"name": f"{PREFIX}(?P<team>.+)", "genesys_name": "{team}"}]
         (config / "default.yaml").write_text(yaml.safe_dump(keys))
         connections = {

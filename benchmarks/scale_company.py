@@ -27,6 +27,7 @@ MEMBERS = 200
 GROUPS_OF_A_PERSON = 20
 FIRST_RID = 100_000
 """Of the groups. Group 513 was everybody's primary group otherwise: a whole comparison found 50,000 members."""
+_DOMAIN_SID = b"\x01\x05" + b"\0" * 5 + b"\x05\x15\0\0\0" + b"\1\0\0\0" * 3
 DOMAIN = "DC=example,DC=com"
 BASE = f"OU=Contact Center,{DOMAIN}"
 # Neighbours get distant ids, as in life: an index is then not filled in order. The factor is odd, so it has an inverse.
@@ -230,13 +231,7 @@ class CompanySession:
             "objectclass": [b"top", b"group"],
             "cn": [name_of(number).encode()],
             "samaccountname": [name_of(number).encode()],
-            "objectsid": [
-                b"\x01\x05"
-                + b"\0" * 5
-                + b"\x05\x15\0\0\0"
-                + b"\1\0\0\0" * 3
-                + (FIRST_RID + number).to_bytes(4, "little")
-            ],
+            "objectsid": [_DOMAIN_SID + (FIRST_RID + number).to_bytes(4, "little")],
         }
         if any(name.startswith("member") for name in attributes):
             values["member;range=0-*"] = [link(one) for one in self._company.directory.of(number)]
@@ -267,7 +262,8 @@ class CompanyClient:
 
     def __init__(self, company: Company) -> None:
         self._company = company
-        self._groups = [_group(number) for number in range(company.groups)]  # now: their making is no time of a run
+        # made here, so that the time of a run does not include it
+        self._groups = [_listed_group(number) for number in range(company.groups)]
         self.request_counts = RequestCounts()
 
     def listed_groups(self) -> list[dict[str, Any]]:
@@ -335,7 +331,7 @@ class CompanyClient:
                 "state": "active"}  # fmt: skip
 
 
-def _group(number: int) -> dict[str, Any]:
+def _listed_group(number: int) -> dict[str, Any]:
     return {"id": genesys_group(number), "name": name_of(number), "state": "active", "version": 1,
             "memberCount": MEMBERS}  # fmt: skip
 

@@ -70,7 +70,8 @@ def current_task_context(definition: SyncDefinition) -> TaskContext:
     )
     if ti.task_id != "poll":
         refuse_elsewhere(task, lambda: host_of_poll(ti))
-    gc.freeze()  # Airflow and all modules are no garbage: each search for garbage would walk them, for 0.1 s
+    # What is imported never becomes garbage. Without this, a search for garbage takes up to 0.1 s longer.
+    gc.freeze()
     return task
 
 

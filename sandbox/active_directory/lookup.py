@@ -40,9 +40,18 @@ def bound_connection(
 
 
 def current_time(connection: ldap3.Connection) -> datetime.datetime:
-    _, _, response, _ = connection.search("", "(objectClass=*)", search_scope=ldap3.BASE, attributes=["currentTime"])
-    text = text_of(response[0], "currentTime") or ""
+    text = _of_root(connection, "currentTime")
     return datetime.datetime.strptime(text, "%Y%m%d%H%M%S.0Z").replace(tzinfo=datetime.timezone.utc)
+
+
+def highest_usn(connection: ldap3.Connection) -> int:
+    return int(_of_root(connection, "highestCommittedUSN"))
+
+
+def _of_root(connection: ldap3.Connection, attribute: str) -> str:
+    """Return an attribute of the root DSE."""
+    _, _, response, _ = connection.search("", "(objectClass=*)", search_scope=ldap3.BASE, attributes=[attribute])
+    return text_of(response[0], attribute) or ""
 
 
 def next_second(connection: ldap3.Connection) -> datetime.datetime:

@@ -31,7 +31,15 @@ from sandbox.active_directory.constants import (
 )
 from sandbox.active_directory.edits import apply_change
 from sandbox.active_directory.instances import new_instance, remove_instance
-from sandbox.active_directory.lookup import bound_connection, current_time, dn_of, find, guid_of, next_second
+from sandbox.active_directory.lookup import (
+    bound_connection,
+    current_time,
+    dn_of,
+    find,
+    guid_of,
+    highest_usn,
+    next_second,
+)
 from sandbox.active_directory.template import (
     Template,
     check_prerequisites,
@@ -346,6 +354,10 @@ class SandboxDirectory:
     def clock(self) -> datetime.datetime:
         """Return the domain controller's time (``currentTime`` of the root DSE), in whole seconds."""
         return self._with_connection(current_time)
+
+    def highest_usn(self) -> int:
+        """Return the number of the last change: each change of AD has one of its own."""
+        return self._with_connection(highest_usn)
 
     def tick(self) -> datetime.datetime:
         """Wait until the domain controller's clock shows another second; return that second.

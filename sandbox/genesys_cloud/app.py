@@ -16,14 +16,10 @@ from sandbox.genesys_cloud.refusals import RefusalError, json_response
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import Receive, Scope, Send
 
 
 def create_app(platform: Platform) -> Gate:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await _routes()({**scope, PLATFORM: platform}, receive, send)
-
-    return Gate(app, platform)
+    return Gate(_routes(), platform)
 
 
 @functools.cache  # the same for all platforms, and FastAPI takes long to make it

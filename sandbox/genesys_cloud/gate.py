@@ -20,7 +20,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from sandbox.genesys_cloud import refusals
-from sandbox.genesys_cloud.platform import Exchange, Platform
+from sandbox.genesys_cloud.platform import PLATFORM, Exchange, Platform
 from sandbox.genesys_cloud.refusals import RefusalError
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class Gate:
         self._platform = platform
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope = {**scope, PLATFORM: self._platform}
         if scope["type"] != "http" or scope["path"].startswith(CONTROL_PREFIX):
             await self._app(scope, receive, send)
             return

@@ -125,7 +125,7 @@ def _as_polls(value: Mapping[Guid, int] | list[Guid]) -> Mapping[Guid, int]:
 def _as_pair(value: GroupPair | list[Any]) -> GroupPair:
     if isinstance(value, GroupPair):
         return value
-    return GroupPair(*value[:5], *map(PairState, value[5:])) if value[5:] else GroupPair(*value)
+    return GroupPair(*value[:5], *map(PairState, value[5:]))
 
 
 def _pair_as_list(pair: GroupPair) -> list[Any]:

@@ -21,7 +21,7 @@ from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.settings import SyncDefinition
 from genesys_ad_sync_airflow.cli.definitions import load_all
 
-# A report in a bucket needs a network. Below /dev there is no folder of that name on any machine: no report is found.
+# --offline does not read a bucket: this folder, which never exists, takes its place.
 _NO_FOLDER = Path(os.devnull).parent / "no-reports"
 _NO_NETWORK = "a plan with --offline uses no network"
 
