@@ -27,7 +27,8 @@ LEVELS: Mapping[str, tuple[str, ...]] = {
     "test-wheel": ("pyproject.toml", "requirements.txt", "requirements.lock", "dags", "plugins", "tests/wheel"),
     "test-celery": (
         *("requirements-dev.lock", "dags", "plugins", "include/genesys_ad_sync/journal"),
-        *("include/genesys_ad_sync/report/store.py", "include/genesys_ad_sync/run/whereabouts.py"),
+        *(f"include/genesys_ad_sync/report/{name}.py" for name in ("files", "journal_stamps", "store")),
+        "include/genesys_ad_sync/run/whereabouts.py",
         *("include/genesys_ad_sync/this_machine.py", "include/genesys_ad_sync/writing", "tests/celery"),
         *("sandbox/airflow_stack.py", "sandbox/celery_stack.py", "sandbox/install-system-packages.sh"),
         *("sandbox/bucket.py", "sandbox/postgresql.py", "sandbox/redis_server.py", "sandbox/tcp_proxy.py"),

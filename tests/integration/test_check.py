@@ -22,7 +22,7 @@ from sqlalchemy import create_engine, make_url, text
 from genesys_ad_sync.doctor import Outcome
 from genesys_ad_sync.doctor.catalogue import CATALOGUE
 from genesys_ad_sync.journal import Journal
-from genesys_ad_sync.report.store import JournalStamp
+from genesys_ad_sync.report import JournalStamp
 from genesys_ad_sync_airflow.cli.tree import main
 from genesys_ad_sync_airflow.journal_connection import journal_address
 from genesys_ad_sync_airflow.task_context import report_store

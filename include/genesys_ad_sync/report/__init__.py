@@ -7,9 +7,10 @@ knows Airflow, the journal or Genesys Cloud.
 """
 
 from genesys_ad_sync.report.build import ReportHeader, build_report
+from genesys_ad_sync.report.journal_stamps import JournalStamp
 from genesys_ad_sync.report.page import render_page
 from genesys_ad_sync.report.schema import SCHEMA_VERSION, json_schema, validate
-from genesys_ad_sync.report.store import JournalStamp, ReportStore
+from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.report.summary import render_summary
 
 __all__ = [

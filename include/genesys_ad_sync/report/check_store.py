@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from genesys_ad_sync.report.file_names import file_stem, short_hash
-from genesys_ad_sync.report.store import ReportStore, StorePath, read_report, to_json
+from genesys_ad_sync.report.files import StorePath, read_content, to_json
+from genesys_ad_sync.report.store import ReportStore, read_report
 
 
 class CheckStore(ReportStore):
@@ -46,7 +47,7 @@ class CheckStore(ReportStore):
         """Return what an earlier task left; None if nothing is there. Raises ReportPathError."""
         with self._refusals("read from"):
             path = self._handover_path(dag_id, run_id)
-            return bytes(path.read_bytes()) if path.exists() else None
+            return read_content(path) if path.exists() else None
 
     def _check_path(self, dag_id: str, run_id: str) -> StorePath:
         return self._choose(dag_id, run_id, file_stem(run_id), ".check")

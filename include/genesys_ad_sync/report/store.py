@@ -1,69 +1,32 @@
-"""Reports as files below one folder, and beside them which journal wrote them.
-
-The folder is anything with pathlib's interface: `pathlib.Path`, or Airflow's `ObjectStoragePath` for a bucket. The
-content of a report does not matter here.
-"""
+"""Reports as files below one folder. The content of a report does not matter here."""
 
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from genesys_ad_sync.errors import ReportPathError
 from genesys_ad_sync.report.csv_table import render_csv
 from genesys_ad_sync.report.file_names import file_stem, short_hash
+from genesys_ad_sync.report.files import StorePath, read_content, to_json
+from genesys_ad_sync.report.journal_stamps import JournalStamps
 from genesys_ad_sync.report.page import render_page
-from genesys_ad_sync.this_machine import is_open_to_others, local_path, make_folder, write_file
-
-StorePath = Any
-"""`pathlib.Path`, `upath.UPath` or `airflow.sdk.ObjectStoragePath`. They have no type in common: the last two are
-not `pathlib.Path`s, and upath's protocols differ between its releases."""
-
-JOURNAL_FILE = "journal.json"
-BUCKET_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "wasb", "wasbs", "oss", "oci", "r2"})
-"""Schemes of stores without folders. To make one there would create a bucket that somebody else should own."""
+from genesys_ad_sync.this_machine import is_open_to_others, local_path
 
 _BESIDE = (".html", ".csv")
 """The other files of a report, beside its JSON file."""
 
 
-@dataclass(frozen=True)
-class JournalStamp:
-    """The journal and the run that wrote reports here last.
-
-    It has also the number of runs that the journal had counted by then.
-    """
-
-    journal_id: str
-    run_counter: int
-    run: tuple[str, str, int] | None = None  # dag_id, run_id, attempt
-    started_at: datetime | None = None  # of that run; None: an earlier version did not store it
-    generation: int = 1  # of the journal: it grows when the journal is moved to another database
-
-
-class ReportStore:
+class ReportStore(JournalStamps):
     """Reports of all DAGs that share one `report.path`.
 
     File names: characters outside ``[A-Za-z0-9._-]`` become ``_``. Two runs may then have one name (``a:b`` and
     ``a/b``; ``a``'s attempt 1 and the run ``a.1``). The second of them gets ``-`` and eight hex digits of a hash of
     its (dag_id, run_id) behind the name, so that a file never changes its owner. A name above 200 characters always
     gets them. `path_for` finds the right one.
-
-    ``mode``: rights of the files on a local disk; folders that are made get rights to match.
-    ``token`` returns a different short text at each call, for the names of temporary files.
     """
-
-    def __init__(
-        self, base: StorePath, *, mode: int = 0o600, token: Callable[[], str] = lambda: uuid.uuid4().hex[:12]
-    ) -> None:
-        self._base = base
-        self._mode = mode
-        self._token = token
 
     # -- reports --------------------------------------------------------------------------------------
 
@@ -85,7 +48,7 @@ class ReportStore:
             with self._refusals("written to"):
                 self._make_folder(folder)
                 self._write(probe, b"probe")
-                came_back = probe.read_bytes()
+                came_back = read_content(probe)
                 probe.unlink()
             if came_back != b"probe":
                 raise ReportPathError(
@@ -178,7 +141,7 @@ class ReportStore:
         """Return the note of a run; None if there is none. Raises ReportPathError."""
         with self._refusals("read from"):
             path = self._note_path(dag_id, run_id)
-            note: dict[str, Any] | None = json.loads(path.read_bytes()) if path.exists() else None
+            note: dict[str, Any] | None = json.loads(read_content(path)) if path.exists() else None
         return note
 
     def _note_path(self, dag_id: str, run_id: str) -> StorePath:
@@ -197,63 +160,6 @@ class ReportStore:
             f"everybody on this machine may list the reports in {folder} and read those of earlier versions. They hold "
             f"names. Take the right away (chmod -R o-rwx '{folder.parent}'), or set report.mode of the definition"
         )
-
-    @property
-    def place(self) -> str:
-        """The folder or bucket, for messages."""
-        return str(self._base)
-
-    # -- the journal that wrote here ------------------------------------------------------------------
-
-    def last_seen_journals(self) -> dict[str | None, JournalStamp]:
-        """Return by sync definition what `remember_journal` stored last; empty if it never did.
-
-        The key None: what earlier versions stored, once for all; it counts for each definition without an entry.
-        Raises ReportPathError if the file exists but cannot be understood: that is not the same as none.
-        """
-        path = self._base / JOURNAL_FILE
-        with self._refusals("read from"):
-            try:
-                content = path.read_bytes()
-            except FileNotFoundError:
-                return {}
-        try:
-            known = json.loads(content)
-            seen: dict[str | None, JournalStamp] = {}
-            if "journal_id" in known or "definitions" not in known:
-                seen[None] = _as_seen(known)
-            return seen | {name: _as_seen(entry) for name, entry in known.get("definitions", {}).items()}
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            raise ReportPathError(
-                f"{path} cannot be understood, so it is not known which journal wrote these reports. "
-                "Restore it. Remove it only if the journal is still the one that wrote the reports, and not a "
-                "backup of it."
-            ) from error
-
-    def remember_journal(
-        self, definition: str, journal: JournalStamp, *, definitions: Collection[str] | None = None
-    ) -> None:
-        """Store the journal, and the run that it must know from now on.
-
-        The counter of one journal never goes back, since runs may end in another order than they began. Of two
-        definitions that store at the same moment, one may keep its earlier entry until its next run.
-        ``definitions``: all that exist; each gets what an earlier version stored for all. None: not known.
-        Raises ReportPathError if the store refuses.
-        """
-        seen = self.last_seen_journals()
-        before = seen.get(definition, seen.get(None))
-        if before and before.journal_id == journal.journal_id:
-            journal = replace(journal, run_counter=max(journal.run_counter, before.run_counter))
-        for_all = seen.pop(None, None)
-        if for_all:  # without its run, which its own definition lets the journal forget one day
-            heirs: Collection[str | None] = definitions or [None]
-            seen = dict.fromkeys(heirs, replace(for_all, run=None, started_at=None)) | seen
-        seen[definition] = journal
-        content = _as_entry(seen.pop(None)) if None in seen else {}
-        content["definitions"] = {name: _as_entry(one) for name, one in seen.items()}
-        with self._refusals("written to"):
-            self._make_folder(self._base)
-            self._put(self._base / JOURNAL_FILE, to_json(content))
 
     # -- names ----------------------------------------------------------------------------------------
 
@@ -282,39 +188,13 @@ class ReportStore:
         for the copy, then write, the JSON file last.
         """
         beside = [(suffix, path.with_suffix(suffix)) for suffix in _BESIDE]
-        contents = [(suffix, file.read_bytes()) for suffix, file in beside if file.exists()]
-        content = path.read_bytes()
+        contents = [(suffix, read_content(file)) for suffix, file in beside if file.exists()]
+        content = read_content(path)
         if kept.exists():
             return
         for suffix, other in contents:
             self._put(kept.with_suffix(suffix), other)
         self._put(kept, content)
-
-    def _make_folder(self, folder: StorePath) -> None:
-        local = local_path(folder)
-        if local is not None:
-            make_folder(local, self._mode)
-        elif folder.protocol not in BUCKET_STORES:
-            folder.mkdir(parents=True, exist_ok=True)
-
-    def _write(self, path: StorePath, content: bytes) -> None:
-        local = local_path(path)
-        if local is None:
-            path.write_bytes(content)
-        else:
-            write_file(local, content, self._mode)
-
-    def _put(self, path: StorePath, content: bytes) -> None:
-        if local_path(path) is None:
-            path.write_bytes(content)
-            return
-        temporary = path.parent / f".{path.name}.{self._token()}.tmp"
-        try:
-            self._write(temporary, content)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
 
     def _report_files(self, dag_id: str | None) -> Iterator[StorePath]:
         if not self._base.exists():
@@ -323,46 +203,6 @@ class ReportStore:
         for folder in [folder for folder in folders if folder.is_dir()]:
             yield from [path for path in folder.iterdir() if path.suffix == ".json" and path.is_file()]
 
-    @contextmanager
-    def _refusals(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except ReportPathError:
-            raise
-        except Exception as error:  # each store has its own: OSError, botocore's, google's, a missing driver
-            raise ReportPathError(
-                f"Reports cannot be {what} {self._base}: {type(error).__name__}: {error}. "
-                "Set report.path of the sync definition to a folder, or to a bucket that exists. "
-                "Airflow's workers must have the right to write there."
-            ) from error
-
-
-def _as_seen(entry: Mapping[str, Any]) -> JournalStamp:
-    run, started_at = entry.get("run"), entry.get("started_at")
-    return JournalStamp(
-        str(entry["journal_id"]),
-        int(entry["run_counter"]),
-        (str(run[0]), str(run[1]), int(run[2])) if run else None,
-        datetime.fromisoformat(started_at) if started_at else None,
-        int(entry.get("generation", 1)),
-    )
-
-
-def _as_entry(seen: JournalStamp) -> dict[str, Any]:
-    entry: dict[str, Any] = {"journal_id": seen.journal_id, "run_counter": seen.run_counter}
-    if seen.generation > 1:
-        entry["generation"] = seen.generation
-    if seen.run:
-        entry["run"] = list(seen.run)
-    if seen.started_at:
-        entry["started_at"] = seen.started_at.isoformat()
-    return entry
-
-
-def to_json(content: Mapping[str, Any]) -> bytes:
-    # A half surrogate (bytes of a name that are not UTF-8) becomes its JSON escape instead of an error.
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False).encode("utf-8", errors="backslashreplace")
-
 
 def read_report(path: StorePath) -> dict[str, Any] | None:
     """Return the content of a report file; None if there is none.
@@ -370,7 +210,7 @@ def read_report(path: StorePath) -> dict[str, Any] | None:
     None also if it is not a report.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_content(path))
         is_report = isinstance(content, dict) and _is_ours(content) and _written_at(content).tzinfo
     except (FileNotFoundError, ValueError):
         return None

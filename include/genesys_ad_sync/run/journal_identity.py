@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from genesys_ad_sync.model import PairState, Reason, RunKey, RunRecord
-from genesys_ad_sync.report.store import JournalStamp
+from genesys_ad_sync.report import JournalStamp
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import JOURNAL_RESTORED
 

@@ -150,7 +150,7 @@ def test_a_write_that_breaks_off_leaves_the_old_report_whole(
         this_machine.write_file(path, content[:10], mode)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("genesys_ad_sync.report.store.write_file", disk_full)
+    monkeypatch.setattr("genesys_ad_sync.report.files.write_file", disk_full)
     with pytest.raises(ReportPathError, match="No space left on device"):
         store.write(small(notes=["new"]))
     monkeypatch.undo()
@@ -320,7 +320,7 @@ def test_the_journal_is_remembered_and_its_counter_never_goes_back(store: Report
     assert store.last_seen_journals() == {"default": JournalStamp("one", 5)}
     store.remember_journal("default", JournalStamp("two", 1))
     assert store.last_seen_journals() == {"default": JournalStamp("two", 1)}
-    assert names(tmp_path) == ["reports/journal.json"]
+    assert names(tmp_path) == ["reports/journal.default.json"]
 
 
 def test_each_definition_has_its_own_memory_of_the_journal(store: ReportStore) -> None:
@@ -330,9 +330,9 @@ def test_each_definition_has_its_own_memory_of_the_journal(store: ReportStore) -
     assert store.last_seen_journals() == {"default": mine, "other": others}
 
 
-def former_version_wrote(store: ReportStore, content: str) -> None:
+def former_version_wrote(store: ReportStore, content: str, name: str = "journal.json") -> None:
     store.check_writable()
-    (store.path_for(DAG, RUN).parent.parent / "journal.json").write_text(content, encoding="utf-8")
+    (store.path_for(DAG, RUN).parent.parent / name).write_text(content, encoding="utf-8")
 
 
 def test_what_a_former_version_kept_for_all_stands_until_each_has_its_own(store: ReportStore) -> None:
@@ -345,6 +345,30 @@ def test_what_a_former_version_kept_for_all_stands_until_each_has_its_own(store:
     assert store.last_seen_journals() == {"default": new, "other": JournalStamp("one", 5)}
 
 
+def test_a_definition_has_in_its_own_file_what_counts_instead_of_a_former_versions(store: ReportStore) -> None:
+    former = {"journal_id": "one", "run_counter": 5}
+    former_version_wrote(store, json.dumps({"definitions": {"default": former, "other": former}}))
+    store.remember_journal("default", JournalStamp("one", 4))
+    assert store.last_seen_journals() == {"default": JournalStamp("one", 5), "other": JournalStamp("one", 5)}
+    store.remember_journal("default", JournalStamp("two", 1))
+    assert store.last_seen_journals() == {"default": JournalStamp("two", 1), "other": JournalStamp("one", 5)}
+
+
+def test_definitions_with_names_alike_have_files_of_their_own(store: ReportStore, tmp_path: Path) -> None:
+    stamps = {name: JournalStamp(name, 1) for name in ("a b", "a_b", "a.b", ".", "x" * 300)}
+    for name, stamp in stamps.items():
+        store.remember_journal(name, stamp)
+    assert store.last_seen_journals() == stamps
+    assert len(names(tmp_path)) == 5
+
+
+def test_definitions_that_end_runs_at_one_moment_all_keep_their_journals(store: ReportStore) -> None:
+    stamps = {f"definition-{number}": JournalStamp("one", number) for number in range(20)}
+    with ThreadPoolExecutor(len(stamps)) as threads:
+        list(threads.map(store.remember_journal, stamps, stamps.values()))
+    assert store.last_seen_journals() == stamps
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -352,9 +376,12 @@ def test_what_a_former_version_kept_for_all_stands_until_each_has_its_own(store:
         *('{"definitions": []}', '{"definitions": {"default": {}}}', '{"journal_id": "j", "definitions": {}}'),
     ],
 )
-def test_a_file_that_cannot_be_understood_is_not_taken_for_no_journal(store: ReportStore, content: str) -> None:
-    former_version_wrote(store, content)
-    with pytest.raises(ReportPathError, match="Remove it"):
+@pytest.mark.parametrize("name", ["journal.json", "journal.other.json"])
+def test_a_file_that_cannot_be_understood_is_not_taken_for_no_journal(
+    store: ReportStore, name: str, content: str
+) -> None:
+    former_version_wrote(store, content, name)
+    with pytest.raises(ReportPathError, match=rf"reports/{name} cannot be understood.*Remove it"):
         store.last_seen_journals()
 
 
@@ -451,7 +478,7 @@ def test_the_store_works_on_a_path_of_airflow(tmp_path: Path) -> None:
     for file in (tmp_path / "reports" / DAG).iterdir():
         os.utime(file, (0, 0))
     assert store.prune(30, NOON + timedelta(days=31), dag_id=DAG) == 2
-    assert names(tmp_path) == ["reports/journal.json"]
+    assert names(tmp_path) == ["reports/journal.default.json"]
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(ReportPathError, match=r"Set report\.path"):
         ReportStore(sdk.ObjectStoragePath(f"file://{tmp_path}/file/reports")).check_writable()

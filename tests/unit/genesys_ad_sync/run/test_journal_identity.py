@@ -206,9 +206,9 @@ def test_a_dry_run_is_told_and_changes_nothing(company: Company) -> None:
     company.told("ab")
     for befalls in (lambda: company.restore(copy), company.lose):
         befalls()
-        before = company.journal.identity()[0], company.reports("a").joinpath("journal.json").read_bytes()
+        before = company.journal.identity()[0], company.reports("a").joinpath("journal.a.json").read_bytes()
         assert company.told("aa", dry=True) == "aa"
-        assert before == (company.journal.identity()[0], company.reports("a").joinpath("journal.json").read_bytes())
+        assert before == (company.journal.identity()[0], company.reports("a").joinpath("journal.a.json").read_bytes())
         assert not company.journal.of("a").restoration.is_active()
         assert company.told("abab") == "ab"
 
@@ -254,10 +254,11 @@ def test_a_new_definition_is_not_told_of_what_was_before_it(company: Company, be
 def former(journal: Journal, tmp_path: Path) -> Company:
     company = Company(journal, tmp_path)
     company.told("abab")
-    file = company.reports("a") / "journal.json"
-    known = json.loads(file.read_text())["definitions"]["b"]
-    del known["started_at"]
-    file.write_text(json.dumps(known))
+    known = json.loads((company.reports("a") / "journal.b.json").read_text())
+    del known["started_at"], known["definition"]
+    for file in company.reports("a").iterdir():
+        file.unlink()
+    (company.reports("a") / "journal.json").write_text(json.dumps(known))
     return company
 
 
