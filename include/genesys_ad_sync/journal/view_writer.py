@@ -69,18 +69,13 @@ def _write_members(
     for group_guids in chunks(after.groups, GROUPS_AT_A_TIME):
         had = _members_of(connection, definition, [guid for guid in group_guids if guid not in before.groups])
         added: dict[Guid, set[Guid]] = {}
+        removed: dict[Guid, set[Guid]] = {}
         for group_guid in group_guids:
             has = after.members.get(group_guid, set())
             had_members = had[group_guid] if group_guid in had else before.members.get(group_guid, set())
             added[group_guid] = has - had_members
-            for chunk in chunks(had_members - has):
-                connection.execute(
-                    delete(tables.membership).where(
-                        _MEMBERSHIP.definition == definition,
-                        _MEMBERSHIP.group_guid == group_guid,
-                        _MEMBERSHIP.member_guid.in_(chunk),
-                    )
-                )
+            removed[group_guid] = had_members - has
+        _remove_members(connection, definition, removed)
         insert_members(connection, definition, added, at)
 
 
@@ -156,10 +151,21 @@ def _mark(connection: Connection, definition: str, table: Table, guids: Collecti
         )
 
 
+def _remove_members(connection: Connection, definition: str, removed: Mapping[Guid, Collection[Guid]]) -> None:
+    rows_of_groups = _rows_of_groups(removed)
+    if not rows_of_groups:
+        return
+    member = each_of(connection, bindparam("members", type_=JSON))
+    of_group = (_MEMBERSHIP.definition == definition, _MEMBERSHIP.group_guid == bindparam("group"))
+    connection.execute(
+        delete(tables.membership).where(*of_group, _MEMBERSHIP.member_guid.in_(select(member))), rows_of_groups
+    )
+
+
 def insert_members(
     connection: Connection, definition: str, added: Mapping[Guid, Collection[Guid]], at: datetime
 ) -> None:
-    rows_of_groups = [{"group": group_guid, "members": sorted(guids)} for group_guid, guids in added.items() if guids]
+    rows_of_groups = _rows_of_groups(added)
     if not rows_of_groups:
         return
     member = each_of(connection, bindparam("members", type_=JSON))
@@ -167,6 +173,11 @@ def insert_members(
     rows = select(literal(definition), group, member, literal(at, tables.UtcDateTime()))
     columns = [_MEMBERSHIP.definition, _MEMBERSHIP.group_guid, _MEMBERSHIP.member_guid, _MEMBERSHIP.since]
     connection.execute(insert(tables.membership).from_select(columns, rows), rows_of_groups)
+
+
+def _rows_of_groups(members: Mapping[Guid, Collection[Guid]]) -> list[dict[str, Any]]:
+    """Return the parameters of a statement that is executed once a group."""
+    return [{"group": group_guid, "members": sorted(guids)} for group_guid, guids in members.items() if guids]
 
 
 def write_objects(connection: Connection, definition: str, before: DirectoryView, after: DirectoryView) -> None:
