@@ -106,6 +106,7 @@ class Company:
         self.directory = Memberships(self)
         self.genesys = Memberships(self)
         self.renamed = 0  # how often the HR feed wrote the mails
+        self.written: dict[int, int] = {}  # how often a Genesys group was written
 
     def first_members(self, number: int) -> set[int]:
         step = self.people // MEMBERS
@@ -149,7 +150,8 @@ class Company:
         return Entry(f"CN={guid},{DOMAIN}", {"objectguid": [uuid.UUID(guid).bytes_le], **attributes})
 
     def save(self, file: Path) -> None:
-        state = {"ad": self.directory.stored(), "genesys": self.genesys.stored(), "renamed": self.renamed}
+        state = {"ad": self.directory.stored(), "genesys": self.genesys.stored(), "renamed": self.renamed,
+                 "written": self.written}  # fmt: skip
         file.write_text(json.dumps(state))
 
     def load(self, file: Path) -> None:
@@ -158,6 +160,7 @@ class Company:
             self.directory.restore(state["ad"])
             self.genesys.restore(state["genesys"])
             self.renamed = state["renamed"]
+            self.written = {int(number): times for number, times in state["written"].items()}
 
 
 def link(number: int) -> bytes:
@@ -263,7 +266,7 @@ class CompanyClient:
     def __init__(self, company: Company) -> None:
         self._company = company
         # made here, so that the time of a run does not include it
-        self._groups = [_listed_group(number) for number in range(company.groups)]
+        self._groups = [_listed_group(number, 1 + company.written.get(number, 0)) for number in range(company.groups)]
         self.request_counts = RequestCounts()
 
     def listed_groups(self) -> list[dict[str, Any]]:
@@ -323,6 +326,7 @@ class CompanyClient:
                 self._company.genesys.change(number, came=added)
             else:
                 self._company.genesys.change(number, left=[number_of(operation["path"].split('"')[1])[1]])
+        self._company.written[number] = self._company.written.get(number, 0) + 1
         return {}
 
     def _user(self, number: int) -> dict[str, Any]:
@@ -331,8 +335,8 @@ class CompanyClient:
                 "state": "active"}  # fmt: skip
 
 
-def _listed_group(number: int) -> dict[str, Any]:
-    return {"id": genesys_group(number), "name": name_of(number), "state": "active", "version": 1,
+def _listed_group(number: int, version: int) -> dict[str, Any]:
+    return {"id": genesys_group(number), "name": name_of(number), "state": "active", "version": version,
             "memberCount": MEMBERS}  # fmt: skip
 
 

@@ -202,6 +202,24 @@ def test_large_values_of_ended_runs_are_dropped_but_since_the_last_full_run(jour
     assert [value["number"] for value in of.lookups.facts_since(runs[1], "mapping")] == [1, 2]
 
 
+@pytest.mark.parametrize("key", ["versions", "group_names", "complete", "shown_users", "whole", "compared"])
+def test_large_values_that_no_plan_without_network_needs_go_after_a_day_also_since_the_last_full_run(
+    journal: Journal, key: str
+) -> None:
+    of = journal.of(DEFINITION)
+    runs = [begin(journal, f"r{number}", mode=mode) for number, mode in enumerate((Mode.FULL, Mode.AUTO))]
+    for number, run in enumerate(runs):
+        journal.facts.put(run, "plan", {})
+        journal.facts.put(run, key, {"number": number, "large": "x" * LARGE})
+        journal.runs.finish(run, "success", T0)
+    small = begin(journal, "small")
+    journal.facts.put(small, key, {})
+    journal.runs.finish(small, "success", T0)
+    assert of.housekeeping.forget_large_values(T0 + LARGE_VALUES_KEPT) == 0
+    assert of.housekeeping.forget_large_values(T0 + LARGE_VALUES_KEPT + minutes(1)) == 2
+    assert journal.facts.of_attempts([run.id for run in (*runs, small)], key).keys() == {small.id}
+
+
 def test_results_by_group_go_with_the_mapping_but_those_of_the_newest_full_runs(journal: Journal) -> None:
     of = journal.of(DEFINITION)
     result = GroupResult(
