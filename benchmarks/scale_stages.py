@@ -175,11 +175,11 @@ class _Measurement:
         measured = self.measured
         since: dict[int, float] = {}
 
-        @event.listens_for(journal.database.engine, "before_cursor_execute")
+        @event.listens_for(journal.database.engine, "after_cursor_execute")
         def count(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
             measured.statements += 1
             locks = "pg_advisory_xact_lock" in statement and parameters["lock"] == WRITERS_LOCK
-            if locks or statement == "BEGIN IMMEDIATE":
+            if locks or statement == "BEGIN IMMEDIATE":  # from here on: another writer is no longer waited for
                 since[id(connection.connection.dbapi_connection)] = time.perf_counter()
 
         def ended(connection: Any) -> None:

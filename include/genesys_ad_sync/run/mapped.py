@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from genesys_ad_sync.journal.view_rows import GroupsInScope
 from genesys_ad_sync.model import GenesysGroup, GroupPair, PairState, Reason
@@ -44,6 +45,9 @@ class MappingInShort:
 
 IN_SHORT = Fact[MappingInShort | None]("mapping_in_short", MappingInShort | None, None)
 
+NAMES = Fact[dict[str, str] | None]("group_names", dict[str, str] | None, None)
+"""The names of the mapping again: most tasks need no more of it, and thousands of pairs take a while to read."""
+
 VERSIONS = Fact[dict[str, int] | None]("versions", dict[str, int] | None, None)
 """The versions of the mapped Genesys groups, as listed for this run. They change without the mapping."""
 
@@ -55,6 +59,15 @@ def mapping_in_short(task: TaskContext) -> MappingInShort:
     """
     short = task.facts[IN_SHORT]
     return MappingInShort.of(task.facts.required(MAPPING)) if short is None else short
+
+
+def names_of_groups(task: TaskContext) -> dict[str, str]:
+    """Return the names of all Genesys groups that there are, by id.
+
+    An older version may have mapped the run.
+    """
+    names = task.facts[NAMES]
+    return task.facts.required(MAPPING).names if names is None else names
 
 
 def listed_versions(task: TaskContext) -> dict[str, int]:
@@ -73,6 +86,9 @@ def note_versions(task: TaskContext, listed: Iterable[GenesysGroup], fed: Collec
     if not task.journal.facts.take_derived(task.run, [VERSIONS.key], digest):
         task.journal.facts.put_derived(task.run, {VERSIONS.key: versions}, digest)
     task.facts.override(VERSIONS, versions)
+
+
+_FACTS = (MAPPING, IN_SHORT, NAMES)
 
 
 # -- the mapping of an earlier run --------------------------------------------------------------------
@@ -111,10 +127,10 @@ def take_earlier_mapping(
     if hidden or task.facts[MAPPING] is not None or not _may_be_shared(task, pairs):
         return False
     taken = task.journal.facts.take_derived(
-        task.run, [MAPPING.key, IN_SHORT.key], follows_from(task, in_scope, listed, pairs)
+        task.run, [fact.key for fact in _FACTS], follows_from(task, in_scope, listed, pairs)
     )
     if taken:
-        task.facts.forget(MAPPING, IN_SHORT)
+        task.facts.forget(*_FACTS)
     return taken
 
 
@@ -130,17 +146,15 @@ def keep_mapping(
         mapping = replace(mapping, pairs=tuple(replace(pair, has_baseline=False) for pair in mapping.pairs))
     short = MappingInShort.of(mapping)
     too_slow = any(skipped.reason is Reason.PATTERN_TOO_SLOW for skipped in mapping.skipped)  # only now, perhaps
+    values: dict[Fact[Any], Any] = {MAPPING: mapping, IN_SHORT: short, NAMES: mapping.names}
     if hidden or too_slow or mapping.retired or not _may_be_shared(task, mapping.pairs):
-        task.facts[MAPPING] = mapping
-        task.facts[IN_SHORT] = short
+        for fact, value in values.items():
+            task.facts[fact] = value
         return
-    values = {
-        MAPPING.key: MAPPING.adapter.dump_python(mapping, mode="json"),
-        IN_SHORT.key: IN_SHORT.adapter.dump_python(short, mode="json"),
-    }
-    task.journal.facts.put_derived(task.run, values, follows_from(task, in_scope, listed, mapping.pairs))
-    task.facts.override(MAPPING, mapping)
-    task.facts.override(IN_SHORT, short)
+    dumped = {fact.key: fact.adapter.dump_python(value, mode="json") for fact, value in values.items()}
+    task.journal.facts.put_derived(task.run, dumped, follows_from(task, in_scope, listed, mapping.pairs))
+    for fact, value in values.items():
+        task.facts.override(fact, value)
 
 
 def _may_be_shared(task: TaskContext, pairs: Iterable[GroupPair]) -> bool:

@@ -21,7 +21,7 @@ from genesys_ad_sync.planning.refusals import Postponed
 from genesys_ad_sync.run.changes import changes_to_act_on, groups_in_param
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import COMPLETE, MAPPING, RELINK_REQUESTS, UNDO
-from genesys_ad_sync.run.mapped import mapping_in_short
+from genesys_ad_sync.run.mapped import mapping_in_short, names_of_groups
 from genesys_ad_sync.run.refusals import postpone
 from genesys_ad_sync.run.relink import groups_concerned
 
@@ -189,7 +189,7 @@ def _pairs_of(
 
 def _existing(task: TaskContext) -> Set[str]:
     """Return the Genesys groups that there are."""
-    return task.facts.required(MAPPING).names.keys()
+    return names_of_groups(task).keys()
 
 
 def _allowed(task: TaskContext, run: RunRecord) -> set[Guid]:
@@ -240,7 +240,7 @@ def _targets(
     unreadable = Unreadable(task, view, nested=nested)
     out_of_view = OutOfView(task, {guid for id_ in changes for guid in former_sources.get(id_, ())})
     complete = task.facts[COMPLETE]
-    names = task.facts.required(MAPPING).names
+    names = names_of_groups(task)
     targets = []
     for group_id in sorted(changes):
         guids = sources.get(group_id, ())
