@@ -25,6 +25,7 @@ DEFAULT_CACHE_DIR = Path(__file__).parents[2] / ".sandbox"
 INSTANCES_DIR = Path(tempfile.gettempdir()) / f"sandbox-directories-{os.geteuid()}"
 SYSTEM_PYTHON = "/usr/bin/python3"
 FILL_SCRIPT = Path(__file__).parents[1] / "directory_fill.py"
+REPLICATE_SCRIPT = Path(__file__).parents[1] / "directory_replicate.py"
 
 START_TIMEOUT = 180.0  # seconds
 STOP_TIMEOUT = 60.0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import functools
+import json
 import os
 import shutil
 import signal
@@ -23,8 +25,10 @@ from sandbox.active_directory.constants import (
     LIMITED_PASSWORD,
     READER_NAME,
     READER_PASSWORD,
+    REPLICATE_SCRIPT,
     START_TIMEOUT,
     STOP_TIMEOUT,
+    SYSTEM_PYTHON,
     Account,
     SandboxError,
     Transport,
@@ -91,6 +95,7 @@ class SandboxDirectory:
         self._lock = lock
         self._owner = os.getpid()
         self._process: subprocess.Popen[bytes] | None = None
+        self._replicator: subprocess.Popen[str] | None = None
         self.ca = ca or CertificateAuthority.create("Sandbox directory CA")
         tls = path / "private" / "tls"
         tls.mkdir(exist_ok=True)
@@ -173,15 +178,54 @@ class SandboxDirectory:
 
         return SandboxDirectory._start_in_new_instance(fill, host_name=host_name, ca=self.ca)
 
+    @classmethod
+    def start_two(cls, content: Content) -> tuple[SandboxDirectory, SandboxDirectory]:
+        """Start two domain controllers of one domain, as `start` with ``replicating`` and `join` would."""
+        template = Template(content).build_two(functools.partial(cls._join_in, content))
+
+        def fill(host_name: str, path: Path, host: str) -> None:
+            copy_tree(template / host_name, path)
+            write_smb_conf(path, host, host_name=host_name, replicating=True)
+
+        dc1 = cls._start_in_new_instance(functools.partial(fill, HOST_NAME))
+        try:
+            dc2 = cls._start_in_new_instance(functools.partial(fill, "dc2"), host_name="dc2", ca=dc1.ca)
+        except BaseException:
+            dc1.stop()
+            raise
+        return dc1, dc2
+
+    @classmethod
+    def _join_in(cls, content: Content, place: Path) -> None:
+        with cls.start(content, replicating=True) as dc1, dc1.join() as dc2:
+            for dc in (dc1, dc2):
+                dc._end_process(signal.SIGTERM)  # noqa: SLF001  of this class
+                (place / dc.host_name).mkdir(parents=True)
+                copy_tree(dc.path, place / dc.host_name)
+
     def replicate_from(self, other: SandboxDirectory) -> None:
-        """Hear of everything that the other domain controller of the domain knows now."""
-        output_of(
-            [
-                "samba-tool", "drs", "replicate", self.host, other.host, BASE_DN, "--local",
-                "-s", str(self.path / "smb.conf"), "--use-kerberos=off",
-                f"-U{NETBIOS_DOMAIN}\\administrator%{ADMIN_PASSWORD}",
-            ]
-        )  # fmt: skip
+        """Hear of everything that the other domain controller of the domain knows now. Raises SandboxError."""
+        if self._replicator is None:
+            account = f"{NETBIOS_DOMAIN}\\administrator%{ADMIN_PASSWORD}"
+            script = [SYSTEM_PYTHON, str(REPLICATE_SCRIPT), str(self.path / "smb.conf"), BASE_DN, account]
+            with (self.path / "replicate.out").open("ab") as output:
+                self._replicator = subprocess.Popen(
+                    script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, text=True, env=environment()
+                )
+        assert self._replicator.stdin is not None
+        assert self._replicator.stdout is not None
+        print(other.host, file=self._replicator.stdin, flush=True)
+        answer = self._replicator.stdout.readline()
+        error = json.loads(answer) if answer else (self.path / "replicate.out").read_text(errors="replace")[-2000:]
+        if error is not None:
+            self._end_replicator()
+            raise SandboxError(f"{self.host_name} does not replicate from {other.host_name}: {error}")
+
+    def _end_replicator(self) -> None:
+        """End the process that has the database open."""
+        process, self._replicator = self._replicator, None
+        if process is not None:
+            process.communicate()
 
     def copy_of_database(self) -> Path:
         """Copy the stopped domain controller's database, as a snapshot does; see `put_back`."""
@@ -276,6 +320,7 @@ class SandboxDirectory:
         return self._process
 
     def _end_process(self, how: signal.Signals) -> None:
+        self._end_replicator()
         process, self._process = self._process, None
         if process is None:
             return

@@ -73,7 +73,11 @@ class Template:
 
     @property
     def path(self) -> Path:
-        return self._path_of("directory", json.dumps(self._orders, sort_keys=True), FILL_SCRIPT.read_text())
+        return self._path_of("directory", *self._filled)
+
+    @property
+    def _filled(self) -> tuple[str, ...]:
+        return json.dumps(self._orders, sort_keys=True), FILL_SCRIPT.read_text()
 
     def _path_of(self, kind: str, *made_of: str) -> Path:
         parts = [*made_of, smb_conf(Path("X"), "X"), _samba_version()]
@@ -82,6 +86,13 @@ class Template:
     def build(self) -> Path:
         """Make the template if it does not exist; several processes may try at once."""
         return _made_once(self.path, self._provision_and_fill)
+
+    def build_two(self, join: Callable[[Path], None]) -> Path:
+        """Make the template of two domain controllers of the domain if it does not exist.
+
+        ``join`` puts them below a path as `dc1` and `dc2`, stopped.
+        """
+        return _made_once(self._path_of("two", *self._filled, smb_conf(Path("X"), "X", services=REPLICATING)), join)
 
     def _provision_and_fill(self, place: Path) -> None:
         provisioned = _made_once(self._path_of(self._domain), provision)

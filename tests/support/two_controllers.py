@@ -23,7 +23,8 @@ from tests.support.small_company import NAMES, connection_to, content, genesys_s
 @pytest.fixture(scope="module")
 def domain() -> Iterator[tuple[SandboxDirectory, SandboxDirectory]]:
     """Two domain controllers of one domain. They hear of each other only when a test says so."""
-    with SandboxDirectory.start(content(), replicating=True) as dc1, dc1.join() as dc2:
+    dc1, dc2 = SandboxDirectory.start_two(content())
+    with dc1, dc2:
         yield dc1, dc2
 
 
