@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,20 @@ def test_an_older_journal_that_others_may_read_is_warned_of_and_left(open_folder
     open_folder.chmod(0o700)
     with Journal.open(f"sqlite:///{path}") as journal:
         assert journal.warnings == ()  # nobody else can reach it
+
+
+def test_the_tests_make_new_journals_as_the_migrations_do(tmp_path: Path) -> None:
+    """Guard the short way of `tests.support.speed`. A file with any table goes through the migrations."""
+    with closing(sqlite3.connect(tmp_path / "migrated.db")) as database:
+        database.execute("CREATE TABLE somebody_elses (id INTEGER)")
+    made = []
+    for name in ("migrated", "first", "short"):  # the first one of a process is migrated, too
+        Journal.open(f"sqlite:///{tmp_path / name}.db").close()
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as database:
+            schema = "SELECT type, name, sql FROM sqlite_master WHERE name != 'somebody_elses' ORDER BY 1, 2"
+            tables = [table for kind, table, _ in database.execute(schema) if kind == "table"]
+            rows = {table: database.execute(f"SELECT * FROM {table}").fetchall() for table in tables}  # noqa: S608
+            [meta] = rows.pop("journal_meta")
+            made.append((database.execute(schema).fetchall(), rows, meta[2:]))
+    assert made[0] == made[1] == made[2]
+    assert made[0][1]["sqlite_stat1"]
