@@ -160,13 +160,15 @@ def _check_file(path: Path) -> None:
 
 def _engine(address: URL) -> Engine:
     # hide_parameters: the parameters of a statement are people's names and addresses, and errors are logged
-    common: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True}
+    common: dict[str, Any] = {"hide_parameters": True}
     if address.get_backend_name() == "postgresql":
         connect_args = {key: value for key, value in _LIBPQ.items() if key not in address.query}
         if address.get_driver_name() == "psycopg2":
             # its executemany sends row by row: 200,000 round trips for a first view
             common |= {"executemany_mode": "values_plus_batch", "executemany_batch_page_size": 1000}
-        return create_engine(address, isolation_level="READ COMMITTED", connect_args=connect_args, **common)
+        return create_engine(
+            address, isolation_level="READ COMMITTED", pool_pre_ping=True, connect_args=connect_args, **common
+        )
     engine = create_engine(address, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, **common)
 
     @event.listens_for(engine, "connect")
