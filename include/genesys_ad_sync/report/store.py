@@ -232,9 +232,9 @@ def _written_at(report: Mapping[str, Any]) -> datetime:
 def _changed_at(path: StorePath) -> float | None:
     """Return the time of the last change, if the store knows it.
 
-    It is in seconds since 1970.
+    It is in seconds since 1970. None also if another run has removed the file meanwhile.
     """
     try:
         return float(path.stat().st_mtime)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, FileNotFoundError):
         return None

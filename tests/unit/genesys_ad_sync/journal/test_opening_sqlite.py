@@ -151,7 +151,7 @@ def test_the_tests_make_new_journals_as_the_migrations_do(tmp_path: Path) -> Non
         with closing(sqlite3.connect(tmp_path / f"{name}.db")) as database:
             schema = "SELECT type, name, sql FROM sqlite_master WHERE name != 'somebody_elses' ORDER BY 1, 2"
             tables = [table for kind, table, _ in database.execute(schema) if kind == "table"]
-            rows = {table: database.execute(f"SELECT * FROM {table}").fetchall() for table in tables}  # noqa: S608
+            rows = {table: database.execute(f"SELECT * FROM {table}").fetchall() for table in tables}
             [meta] = rows.pop("journal_meta")
             made.append((database.execute(schema).fetchall(), rows, meta[2:]))
     assert made[0] == made[1] == made[2]

@@ -295,6 +295,21 @@ def test_dags_whose_names_become_one_folder_do_not_prune_each_other(store: Repor
     assert other.exists()
 
 
+def test_two_runs_may_prune_at_the_same_time(store: ReportStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = ReportStore._report_files
+
+    def removed_meanwhile(self: ReportStore, dag_id: str | None) -> Iterator[Path]:
+        for path in listed(self, dag_id):
+            if path.stem == "run-41":
+                path.unlink()
+            yield path
+
+    for age in (40, 41):
+        aged(store, age)
+    monkeypatch.setattr(ReportStore, "_report_files", removed_meanwhile)
+    assert store.prune(30, NOON) == 1
+
+
 def test_pruning_a_folder_that_does_not_exist_removes_nothing(store: ReportStore) -> None:
     assert store.prune(30, NOON) == 0
     assert store.prune(30, NOON, dag_id=DAG) == 0
