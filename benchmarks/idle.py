@@ -16,25 +16,23 @@ from __future__ import annotations
 
 import base64
 import math
-import multiprocessing
 import resource
 import sqlite3
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from benchmarks.processes import in_a_process
 from benchmarks.synthetic import DAG_ID, SyntheticRuns, be_quiet, genesys_seed
 from sandbox.genesys_cloud import SandboxOptions, spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-Result = TypeVar("Result")
 PER_GROUP, GROUPS_PER_PERSON = 200, 10
 SHARES = (0, 5, 20)  # percent of the people who have no Genesys user
 RUNS = 10
@@ -124,11 +122,6 @@ def journal_size(folder: Path) -> int:
         return int((pages - free) * size)
     finally:
         connection.close()
-
-
-def in_a_process(work: Callable[..., Result], *args: Any) -> Result:
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        return process.submit(work, *args).result()
 
 
 def main() -> int:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import multiprocessing
 import os
 import random
 import re
@@ -23,7 +22,6 @@ import statistics
 import tempfile
 import time
 import uuid
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -33,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 import ldap3
 from ldap3.protocol.microsoft import extended_dn_control, show_deleted_control
 
+from benchmarks.processes import in_a_process
 from genesys_ad_sync.directory import ldap_controls as ctl
 from genesys_ad_sync.directory.dirsync import CHANGES_FILTER, NOTHING
 from genesys_ad_sync.directory.session import LdapSession
@@ -208,11 +207,9 @@ class Comparison:
         self.directory = directory
         self.folder = folder
         self.repeat = repeat
-        self._context = multiprocessing.get_context("spawn")  # a fresh process: its memory is its own
 
     def product(self, repeat: int = 1, account: Account = "reader") -> list[Cost]:
-        with ProcessPoolExecutor(1, self._context) as process:
-            return process.submit(product, str(self.folder), self.directory.connection(account), repeat).result()
+        return in_a_process(product, str(self.folder), self.directory.connection(account), repeat)
 
     @contextmanager
     def bare(self) -> Iterator[Bare]:
