@@ -59,9 +59,8 @@ def quick_new_journals() -> Iterator[None]:
         if revision != "head" or connection is None or inspect(connection).get_table_names():
             migrate(config, revision, *arguments, **options)
         elif (kind := connection.dialect.name) in sent:
-            cursor = connection.connection.cursor()
             for statement, parameters in sent[kind]:
-                cursor.execute(statement, *([parameters] if parameters else []))
+                connection.exec_driver_sql(statement, parameters or None)
         else:
             sent[kind] = _statements(connection, lambda: migrate(config, revision, *arguments, **options))
             if kind == "sqlite":
