@@ -64,13 +64,13 @@ def test_the_journal_of_a_definition_that_another_worker_ran_is_seen(folder: Obj
     mine, another = CheckStore(folder), CheckStore(folder)
     mine.remember_journal("default", JournalStamp("one", 5))
     assert mine.last_seen_journals() == {"default": JournalStamp("one", 5)}
-    assert sorted(path.name for path in folder.iterdir()) == ["journal.default.json"]  # s3fs keeps what it listed
+    assert len(folder.fs.ls(folder.path)) == 1  # s3fs keeps what it listed
     folder.fs.call_s3(
         "put_object",
         Bucket=folder.bucket,
         Key=f"{folder.key}/journal.other.json",
         Body=b'{"definition": "other", "journal_id": "one", "run_counter": 7}',
     )
-    assert sorted(path.name for path in folder.iterdir()) == ["journal.default.json"]
+    assert len(folder.fs.ls(folder.path)) == 1
     stamps = {"default": JournalStamp("one", 5), "other": JournalStamp("one", 7)}
     assert another.last_seen_journals() == stamps

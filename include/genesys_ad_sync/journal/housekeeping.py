@@ -8,22 +8,25 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, delete, exists, false, select
+from sqlalchemy import Connection, delete, exists, or_, select, true
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
 from genesys_ad_sync.journal.facts import forget_contents
 from genesys_ad_sync.journal.figures import FULL_RUNS_SEARCHED
-from genesys_ad_sync.journal.full_looks import OF_A_LOOK, ended_in_full, full_looks, last_complete_look
+from genesys_ad_sync.journal.full_looks import ended_in_full, full_looks, last_complete_look
 
 EVERY = timedelta(days=1)
 LARGE_VALUES_KEPT = timedelta(days=1)
 """How long a run's `LARGE_FACTS` are kept after its end, where they are large. A cleared task may need them."""
 
-LARGE_FACTS = (*OF_A_LOOK, "group_names", "versions", "whole", "compared", "complete", "shown_users")
-"""The facts that grow with the number of groups or people.
+LARGE_FACTS = ("mapping", "matches", "whole", "compared")
+"""The facts that grow with the number of groups or people: the mapping, the matches, the groups compared in full."""
 
-Of those the versions of Genesys groups differ after each run that changed one: 215 KB with 5,000 groups.
+FACTS_OF_A_LISTING = ("versions", "group_names")
+"""The facts that a run can do without: a task that is cleared later sends a few requests more.
+
+The versions of Genesys groups differ after each run that changed one: 215 KB with 5,000 groups.
 """
 
 CHANGES_KEPT = timedelta(days=180)
@@ -63,20 +66,24 @@ class Housekeeping(DefinitionStore):
             )
 
     def forget_large_values(self, at: datetime) -> int:
-        """Delete the `LARGE_FACTS` of runs that ended a day ago; return their number.
+        """Delete the large values of runs that ended a day ago; return their number.
 
-        Of the last complete look in mode full and of later runs, `OF_A_LOOK` stays: `plan --offline` goes by it.
+        The `LARGE_FACTS` of the last complete look in mode full and of later runs stay: `plan --offline` goes by them.
         Results by Genesys group go with the mapping, see `_forget_figures`.
         """
         with self._database.writing() as connection:
             look = last_complete_look(connection, self._definition)
             ended = select(_RUN.id).where(
-                _RUN.definition == self._definition,
-                _RUN.finished_at < at - LARGE_VALUES_KEPT,
+                _RUN.definition == self._definition, _RUN.finished_at < at - LARGE_VALUES_KEPT
             )
-            large = (_FACT.content.is_not(None), _FACT.run.in_(ended), _FACT.key.in_(LARGE_FACTS))
-            needed = false() if look is None else and_(_FACT.key.in_(OF_A_LOOK), _FACT.run >= look.id)
-            forgotten = connection.execute(delete(tables.fact).where(*large, ~needed)).rowcount
+            before_look = true() if look is None else _FACT.run < look.id
+            forgotten = connection.execute(
+                delete(tables.fact).where(
+                    _FACT.content.is_not(None),
+                    _FACT.run.in_(ended),
+                    or_(_FACT.key.in_(FACTS_OF_A_LISTING), _FACT.key.in_(LARGE_FACTS) & before_look),
+                )
+            ).rowcount
             if forgotten:
                 forget_contents(connection)
             self._forget_figures(connection, at)

@@ -77,7 +77,7 @@ class ReportFiles:
             raise ReportPathError(
                 f"Reports cannot be {what} {self._base}: {type(error).__name__}: {error}. "
                 "Set report.path of the sync definition to a folder, or to a bucket that exists. "
-                "Airflow's workers must have the right to write there."
+                "Airflow's workers must have the right to list, read and write there."
             ) from error
 
 

@@ -1,10 +1,11 @@
 """Which journal wrote the reports here last, for each sync definition.
 
 Each definition has a file of its own beside the reports, `journal.{definition}.json`: definitions that share the
-folder may end runs at the same moment, and a bucket has no locks.
+folder may end runs at the same moment, and a bucket has no locks. Copies of these files have other names. They do not
+count.
 
 Earlier versions kept all definitions in one file, `journal.json`, and before that one entry for all. That file is
-still read. What a definition has in its own file counts instead.
+still read, and a worker of such a version may still write it. Of two stamps of one journal, the later one counts.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from genesys_ad_sync.report.files import ReportFiles, StorePath, read_content, t
 from genesys_ad_sync.this_machine import local_path
 
 _COMMON_FILE = "journal.json"
-_OWN_FILE = re.compile(r"journal\..+\.json")
+_OWN_FILES = re.compile(r"journal\..+\.json")
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,16 @@ class JournalStamps(ReportFiles):
         common, own = self._common(), self._own()
         if own and None in common:
             common[None] = _without_run(common[None])
-        return common | own
+        for name, stamp in own.items():
+            common[name] = _later(stamp, common.get(name))
+        return common
 
     def remember_journal(
         self, definition: str, journal: JournalStamp, *, definitions: Collection[str] | None = None
     ) -> None:
         """Store the journal, and the run that it must know from now on.
 
-        The counter of one journal never goes back, since runs may end in another order than they began. Of two
+        Runs may end in another order than they began: the counter of one journal does not go back for that. Of two
         runs of one definition that store at the same moment, the last one counts.
         ``definitions``: all that exist; each gets what an earlier version stored for all. None: not known.
         Raises ReportPathError if the store refuses.
@@ -69,25 +72,26 @@ class JournalStamps(ReportFiles):
             journal = replace(journal, run_counter=max(journal.run_counter, before.run_counter))
         with self._refusals("written to"):
             self._make_folder(self._base)
-            if None in seen and definitions:
-                self._share_out(definitions)
-            self._put(self._own_file(definition), to_json({"definition": definition} | _as_entry(journal)))
+            self._settle_common(definition, definitions)
+            self._put(self._base / _own_file(definition), to_json({"definition": definition} | _as_entry(journal)))
 
-    def _share_out(self, definitions: Collection[str]) -> None:
-        """Give what an earlier version stored for all to each definition.
+    def _settle_common(self, definition: str, definitions: Collection[str] | None) -> None:
+        """Bring the file of earlier versions into a form that stays true, if there is one.
 
-        A definition that is added later does not inherit it.
+        Each definition gets what was stored for all; one that is added later does not inherit it. The run of this
+        definition goes: the journal forgets it one day, and the entry counts again if the own file is removed.
         """
         common = self._common()
-        if None not in common:  # another definition's run did it meanwhile
-            return
-        heirs = dict.fromkeys(definitions, _without_run(common.pop(None)))
-        entries = {name: _as_entry(stamp) for name, stamp in (heirs | common).items()}
-        self._put(self._base / _COMMON_FILE, to_json({"definitions": entries}))
-
-    def _own_file(self, definition: str) -> StorePath:
-        stem = file_stem(definition)
-        return self._base / f"journal.{stem if stem == definition else f'{stem}-{short_hash(definition)}'}.json"
+        settled = dict(common)
+        if definitions and None in settled:
+            heirs: Collection[str | None] = definitions
+            settled = dict.fromkeys(heirs, _without_run(settled.pop(None))) | settled
+        if definition in settled:
+            settled[definition] = _without_run(settled[definition])
+        if settled != common:
+            content = _as_entry(settled.pop(None)) if None in settled else {}
+            content["definitions"] = {name: _as_entry(stamp) for name, stamp in settled.items()}
+            self._put(self._base / _COMMON_FILE, to_json(content))
 
     def _common(self) -> dict[str | None, JournalStamp]:
         """Return what earlier versions stored in one file."""
@@ -95,15 +99,24 @@ class JournalStamps(ReportFiles):
 
     def _own(self) -> dict[str | None, JournalStamp]:
         """Return what the definitions have in files of their own."""
-        with self._refusals("read from"):
-            if local_path(self._base) is None:
-                self._base.fs.invalidate_cache()  # fsspec keeps listings, and another worker may have added a file
-            found = self._base.iterdir() if self._base.exists() else ()
-            files = [path for path in found if _OWN_FILE.fullmatch(path.name)]
         stamps: dict[str | None, JournalStamp] = {}
-        for path in files:
-            stamps |= self._stamps_in(path, lambda known: {str(known["definition"]): _as_stamp(known)})
+        with self._refusals("read from"):
+            names = [name for name in self._names() if _OWN_FILES.fullmatch(name)]
+        for name in names:
+            found = self._stamps_in(self._base / name, _in_own_file)
+            stamps |= {one: stamp for one, stamp in found.items() if one and _own_file(one) == name}
         return stamps
+
+    def _names(self) -> list[str]:
+        """Return the names of what is in the folder; empty if there is none."""
+        try:
+            if local_path(self._base) is not None:
+                return [path.name for path in self._base.iterdir()]
+            files = self._base.fs
+            files.invalidate_cache()  # fsspec keeps listings, and another worker may have added a file
+            return [str(path).rstrip("/").rpartition("/")[2] for path in files.ls(self._base.path, detail=False)]
+        except FileNotFoundError:
+            return []
 
     def _stamps_in(
         self, path: StorePath, parse: Callable[[Any], dict[str | None, JournalStamp]]
@@ -111,11 +124,11 @@ class JournalStamps(ReportFiles):
         with self._refusals("read from"):
             try:
                 content = read_content(path)
-            except FileNotFoundError:
+            except (FileNotFoundError, IsADirectoryError):
                 return {}
         try:
             return parse(json.loads(content))
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             raise ReportPathError(
                 f"{path} cannot be understood, so it is not known which journal wrote these reports. "
                 "Restore it. Remove it only if the journal is still the one that wrote the reports, and not a "
@@ -123,11 +136,32 @@ class JournalStamps(ReportFiles):
             ) from error
 
 
+def _own_file(definition: str) -> str:
+    stem = file_stem(definition)
+    if stem != definition.lower():  # another name may have the same stem, or differ from it by case alone
+        stem = f"{stem}-{short_hash(definition)}"
+    return f"journal.{stem}.json"
+
+
 def _in_common_file(known: Any) -> dict[str | None, JournalStamp]:
     stamps: dict[str | None, JournalStamp] = {}
     if "journal_id" in known or "definitions" not in known:
         stamps[None] = _as_stamp(known)
     return stamps | {name: _as_stamp(entry) for name, entry in known.get("definitions", {}).items()}
+
+
+def _in_own_file(known: Any) -> dict[str | None, JournalStamp]:
+    if "definition" not in known:
+        _in_common_file(known)  # raises if this is not a copy of the file of earlier versions either
+        return {}
+    return {str(known["definition"]): _as_stamp(known)}
+
+
+def _later(own: JournalStamp, common: JournalStamp | None) -> JournalStamp:
+    """Return the later of two stamps of one journal; of two journals, the own one."""
+    if common is None or common.journal_id != own.journal_id:
+        return own
+    return max(own, common, key=lambda stamp: (stamp.generation, stamp.run_counter))
 
 
 def _without_run(stamp: JournalStamp) -> JournalStamp:

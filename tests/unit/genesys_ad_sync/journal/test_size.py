@@ -15,7 +15,7 @@ from genesys_ad_sync.journal import Journal, ViewUpdate, views
 from genesys_ad_sync.journal.database import ROWS_AT_A_TIME
 from genesys_ad_sync.journal.facts import LARGE
 from genesys_ad_sync.journal.figures import FULL_RUNS_SEARCHED
-from genesys_ad_sync.journal.housekeeping import CHANGES_KEPT, LARGE_VALUES_KEPT
+from genesys_ad_sync.journal.housekeeping import CHANGES_KEPT, FACTS_OF_A_LISTING, LARGE_VALUES_KEPT
 from genesys_ad_sync.model import Action, DirectoryView, Grant, GroupPair, GroupResult, Mode, Status
 from tests.support.journal import (
     DEFINITION,
@@ -202,8 +202,8 @@ def test_large_values_of_ended_runs_are_dropped_but_since_the_last_full_run(jour
     assert [value["number"] for value in of.lookups.facts_since(runs[1], "mapping")] == [1, 2]
 
 
-@pytest.mark.parametrize("key", ["versions", "group_names", "complete", "shown_users", "whole", "compared"])
-def test_large_values_that_no_plan_without_network_needs_go_after_a_day_also_since_the_last_full_run(
+@pytest.mark.parametrize("key", FACTS_OF_A_LISTING)
+def test_what_a_listing_of_genesys_showed_goes_after_a_day_also_since_the_last_full_run(
     journal: Journal, key: str
 ) -> None:
     of = journal.of(DEFINITION)

@@ -192,7 +192,7 @@ def test_tasks_that_write_the_same_new_attempt_at_the_same_time_keep_the_earlier
 def test_a_folder_that_cannot_be_written_is_found_out_and_the_message_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(ReportPathError, match=r"Set report\.path .* right to write there"):
+        with pytest.raises(ReportPathError, match=r"Set report\.path .* right to list, read and write there"):
             ReportStore(folder).check_writable()
         with pytest.raises(ReportPathError, match=r"Set report\.path"):
             ReportStore(folder).write(small())
@@ -370,11 +370,61 @@ def test_a_definition_has_in_its_own_file_what_counts_instead_of_a_former_versio
 
 
 def test_definitions_with_names_alike_have_files_of_their_own(store: ReportStore, tmp_path: Path) -> None:
-    stamps = {name: JournalStamp(name, 1) for name in ("a b", "a_b", "a.b", ".", "x" * 300)}
+    stamps = {name: JournalStamp(name, 1) for name in ("a b", "a_b", "a.b", ".", "Sales", "sales", "x" * 300)}
     for name, stamp in stamps.items():
         store.remember_journal(name, stamp)
     assert store.last_seen_journals() == stamps
-    assert len(names(tmp_path)) == 5
+    assert len({name.lower() for name in names(tmp_path)}) == len(stamps)
+
+
+def test_a_copy_beside_the_file_does_not_count(store: ReportStore, tmp_path: Path) -> None:
+    """An administrator keeps one before a restore."""
+    former_version_wrote(store, json.dumps({"definitions": {"other": {"journal_id": "one", "run_counter": 3}}}))
+    store.remember_journal("default", JournalStamp("one", 5))
+    folder = tmp_path / "reports"
+    for copy in ("journal.a.json", "journal.default.2026-03-01.json", "journal.zzz.json"):
+        shutil.copy(folder / "journal.default.json", folder / copy)
+    shutil.copy(folder / "journal.json", folder / "journal.old.json")
+    (folder / "journal.folder.json").mkdir()
+    store.remember_journal("default", JournalStamp("one", 20))
+    assert store.last_seen_journals() == {"default": JournalStamp("one", 20), "other": JournalStamp("one", 3)}
+
+
+def test_the_file_of_a_former_version_does_not_name_a_run_of_old_when_it_counts_again(
+    store: ReportStore, tmp_path: Path
+) -> None:
+    """The journal has forgotten that run. So its own file may be removed, as the message says."""
+    entry = {"journal_id": "one", "run_counter": 5, "run": [DAG, RUN, 1]}
+    former_version_wrote(store, json.dumps({"definitions": {"default": entry, "other": entry}}))
+    store.remember_journal("default", JournalStamp("one", 6, (DAG, "next", 1), NOON))
+    (tmp_path / "reports" / "journal.default.json").unlink()
+    seen = {"default": JournalStamp("one", 5), "other": JournalStamp("one", 5, (DAG, RUN, 1))}
+    assert store.last_seen_journals() == seen
+
+
+@pytest.mark.parametrize(("journal_id", "counter", "wins"), [("one", 20, True), ("one", 3, False), ("two", 20, False)])
+def test_of_a_worker_of_a_former_version_and_this_one_the_later_counts(
+    store: ReportStore, journal_id: str, counter: int, wins: bool
+) -> None:
+    mine, run = JournalStamp("one", 10, (DAG, RUN, 1), NOON), [DAG, "later", 1]
+    store.remember_journal("default", mine)
+    entry = {"journal_id": journal_id, "run_counter": counter, "run": run}
+    former_version_wrote(store, json.dumps({"definitions": {"default": entry}}))
+    later = JournalStamp(journal_id, counter, (DAG, "later", 1))
+    assert store.last_seen_journals() == {"default": later if wins else mine}
+
+
+def test_a_store_that_cannot_be_listed_is_not_taken_for_no_journal(
+    store: ReportStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.remember_journal("default", JournalStamp("one", 5))
+
+    def refused(path: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(ReportPathError, match="right to list"):
+        store.last_seen_journals()
 
 
 def test_definitions_that_end_runs_at_one_moment_all_keep_their_journals(store: ReportStore) -> None:
@@ -389,6 +439,7 @@ def test_definitions_that_end_runs_at_one_moment_all_keep_their_journals(store: 
     [
         *("", "{}", "[]", '{"journal_id": "j"}', '{"journal_id": "j", "run_counter": "x"}'),
         *('{"definitions": []}', '{"definitions": {"default": {}}}', '{"journal_id": "j", "definitions": {}}'),
+        *('{"journal_id": "j", "run_counter": Infinity}', "[" * 100_000),
     ],
 )
 @pytest.mark.parametrize("name", ["journal.json", "journal.other.json"])
