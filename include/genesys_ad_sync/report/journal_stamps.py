@@ -76,7 +76,7 @@ class JournalStamps(ReportFiles):
             self._put(self._base / _own_file(definition), to_json({"definition": definition} | _as_entry(journal)))
 
     def _settle_common(self, definition: str, definitions: Collection[str] | None) -> None:
-        """Bring the file of earlier versions into a form that stays true, if there is one.
+        """Bring the file of earlier versions into a form that stays true.
 
         Each definition gets what was stored for all; one that is added later does not inherit it. The run of this
         definition goes: the journal forgets it one day, and the entry counts again if the own file is removed.
