@@ -62,6 +62,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_all_the_same(
 
 def test_the_journal_of_a_definition_that_another_worker_ran_is_seen(folder: ObjectStoragePath) -> None:
     mine, another = CheckStore(folder), CheckStore(folder)
+    assert mine.last_seen_journals() == {}
     mine.remember_journal("default", JournalStamp("one", 5))
     assert mine.last_seen_journals() == {"default": JournalStamp("one", 5)}
     assert len(folder.fs.ls(folder.path)) == 1  # s3fs keeps what it listed

@@ -110,8 +110,9 @@ class JournalStamps(ReportFiles):
     def _names(self) -> list[str]:
         """Return the names of what is in the folder; empty if there is none."""
         try:
-            if local_path(self._base) is not None:
-                return [path.name for path in self._base.iterdir()]
+            local = local_path(self._base)
+            if local is not None:
+                return [path.name for path in local.iterdir()]
             files = self._base.fs
             files.invalidate_cache()  # fsspec keeps listings, and another worker may have added a file
             return [str(path).rstrip("/").rpartition("/")[2] for path in files.ls(self._base.path, detail=False)]

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -327,6 +327,18 @@ def test_a_folder_in_which_no_journal_wrote_knows_none(store: ReportStore) -> No
     assert store.last_seen_journals() == {}
     store.check_writable()
     assert store.last_seen_journals() == {}
+
+
+@pytest.mark.parametrize("kind", ["path", "upath", "bucket", "object storage path"])
+def test_a_folder_that_does_not_exist_knows_no_journal(tmp_path: Path, kind: str) -> None:
+    sdk = pytest.importorskip("airflow.sdk")
+    made: dict[str, Callable[[], Any]] = {
+        "path": lambda: tmp_path / "missing",
+        "upath": lambda: UPath(f"file://{tmp_path}/missing"),
+        "bucket": lambda: UPath("memory://no-such-bucket/missing"),
+        "object storage path": lambda: sdk.ObjectStoragePath(f"file://{tmp_path}/missing"),
+    }
+    assert ReportStore(made[kind]()).last_seen_journals() == {}
 
 
 def test_the_journal_is_remembered_and_its_counter_never_goes_back(store: ReportStore, tmp_path: Path) -> None:
