@@ -73,7 +73,9 @@ class ReportFiles:
             yield
         except ReportPathError:
             raise
-        except Exception as error:  # each store has its own: OSError, botocore's, google's, a missing driver
+        except Exception as error:
+            # Each driver raises the errors of its own library (botocore's, google's, azure's). They have no base in
+            # common but this one, and cannot be named here, because the drivers are optional. The cause is kept.
             raise ReportPathError(
                 f"Reports cannot be {what} {self._base}: {type(error).__name__}: {error}. "
                 "Set report.path of the sync definition to a folder, or to a bucket that exists. "

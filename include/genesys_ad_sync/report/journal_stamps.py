@@ -49,12 +49,13 @@ class JournalStamps(ReportFiles):
         The key None: what earlier versions stored, once for all; it counts for each definition without an entry.
         Raises ReportPathError if a file exists but cannot be understood: that is not the same as none.
         """
-        common, own = self._common(), self._own()
-        if own and None in common:
-            common[None] = _without_run(common[None])
-        for name, stamp in own.items():
-            common[name] = _later(stamp, common.get(name))
-        return common
+        common = self._common()
+        own: dict[str | None, JournalStamp] = {}
+        with self._refusals("read from"):
+            names = [name for name in self._names() if _OWN_FILES.fullmatch(name)]
+        for name in names:
+            own |= self._own_in(name)
+        return _together(common, own)
 
     def remember_journal(
         self, definition: str, journal: JournalStamp, *, definitions: Collection[str] | None = None
@@ -66,22 +67,24 @@ class JournalStamps(ReportFiles):
         ``definitions``: all that exist; each gets what an earlier version stored for all. None: not known.
         Raises ReportPathError if the store refuses.
         """
-        seen = self.last_seen_journals()
+        common, own_file = self._common(), _own_file(definition)
+        seen = _together(common, self._own_in(own_file))
         before = seen.get(definition, seen.get(None))
         if before and before.journal_id == journal.journal_id:
             journal = replace(journal, run_counter=max(journal.run_counter, before.run_counter))
         with self._refusals("written to"):
             self._make_folder(self._base)
-            self._settle_common(definition, definitions)
-            self._put(self._base / _own_file(definition), to_json({"definition": definition} | _as_entry(journal)))
+            self._settle_common(common, definition, definitions)
+            self._put(self._base / own_file, to_json({"definition": definition} | _as_entry(journal)))
 
-    def _settle_common(self, definition: str, definitions: Collection[str] | None) -> None:
+    def _settle_common(
+        self, common: Mapping[str | None, JournalStamp], definition: str, definitions: Collection[str] | None
+    ) -> None:
         """Bring the file of earlier versions into a form that stays true.
 
         Each definition gets what was stored for all; one that is added later does not inherit it. The run of this
         definition goes: the journal forgets it one day, and the entry counts again if the own file is removed.
         """
-        common = self._common()
         settled = dict(common)
         if definitions and None in settled:
             heirs: Collection[str | None] = definitions
@@ -97,15 +100,13 @@ class JournalStamps(ReportFiles):
         """Return what earlier versions stored in one file."""
         return self._stamps_in(self._base / _COMMON_FILE, _in_common_file)
 
-    def _own(self) -> dict[str | None, JournalStamp]:
-        """Return what the definitions have in files of their own."""
-        stamps: dict[str | None, JournalStamp] = {}
-        with self._refusals("read from"):
-            names = [name for name in self._names() if _OWN_FILES.fullmatch(name)]
-        for name in names:
-            found = self._stamps_in(self._base / name, _in_own_file)
-            stamps |= {one: stamp for one, stamp in found.items() if one and _own_file(one) == name}
-        return stamps
+    def _own_in(self, name: str) -> dict[str | None, JournalStamp]:
+        """Return what a definition has in its own file.
+
+        Empty if the file is missing, or has another name than that definition's.
+        """
+        found = self._stamps_in(self._base / name, _in_own_file)
+        return {one: stamp for one, stamp in found.items() if one and _own_file(one) == name}
 
     def _names(self) -> list[str]:
         """Return the names of what is in the folder; empty if there is none."""
@@ -156,6 +157,17 @@ def _in_own_file(known: Any) -> dict[str | None, JournalStamp]:
         _in_common_file(known)  # raises if this is not a copy of the file of earlier versions either
         return {}
     return {str(known["definition"]): _as_stamp(known)}
+
+
+def _together(
+    common: Mapping[str | None, JournalStamp], own: Mapping[str | None, JournalStamp]
+) -> dict[str | None, JournalStamp]:
+    seen = dict(common)
+    if own and None in seen:
+        seen[None] = _without_run(seen[None])
+    for name, stamp in own.items():
+        seen[name] = _later(stamp, seen.get(name))
+    return seen
 
 
 def _later(own: JournalStamp, common: JournalStamp | None) -> JournalStamp:
