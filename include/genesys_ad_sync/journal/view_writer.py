@@ -123,25 +123,18 @@ def _write_gone(
     _delete_members(connection, definition, _MEMBERSHIP.group_guid, deleted - after.groups.keys())
     # a group outside the part, or one that is gone, may list them
     _delete_members(connection, definition, _MEMBERSHIP.member_guid, deleted - after.users.keys() - after.groups.keys())
-    for group_guid, left in update.left.items():
-        if group_guid not in after.groups:
-            of_group = _MEMBERSHIP.group_guid == group_guid
-            _delete_members(connection, definition, _MEMBERSHIP.member_guid, left, of_group)
+    _remove_members(
+        connection, definition, {guid: left for guid, left in update.left.items() if guid not in after.groups}
+    )
     _mark(connection, definition, tables.group, missing_groups, gone_at=at)
     _mark(connection, definition, tables.user, missing_users, gone_at=at)
 
 
 def _delete_members(
-    connection: Connection,
-    definition: str,
-    column: ColumnElement[str],
-    guids: Collection[Guid],
-    *more: ColumnElement[bool],
+    connection: Connection, definition: str, column: ColumnElement[str], guids: Collection[Guid]
 ) -> None:
     for chunk in chunks(guids):
-        connection.execute(
-            delete(tables.membership).where(_MEMBERSHIP.definition == definition, column.in_(chunk), *more)
-        )
+        connection.execute(delete(tables.membership).where(_MEMBERSHIP.definition == definition, column.in_(chunk)))
 
 
 def _mark(connection: Connection, definition: str, table: Table, guids: Collection[Guid], **values: Any) -> None:
