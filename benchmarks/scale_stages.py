@@ -106,7 +106,7 @@ class _Measurement:
 
     def run(self) -> Measured:
         options, company = self._options, self._company
-        gc.freeze()  # as each task of the DAG does, see `current_task_context`
+        gc.freeze()  # as each task of the DAG does, see `genesys_ad_sync_airflow.tasks`
         if options.kind in ("few", "patch"):
             self._changes = company.swap(options.changed, begin=int(time.time()) % company.people)
         elif options.kind == "touched":
@@ -179,7 +179,7 @@ class _Measurement:
         def count(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
             measured.statements += 1
             locks = "pg_advisory_xact_lock" in statement and parameters["lock"] == WRITERS_LOCK
-            if locks or statement == "BEGIN IMMEDIATE":  # from here on: another writer is no longer waited for
+            if locks or statement == "BEGIN IMMEDIATE":  # it has the lock now
                 since[id(connection.connection.dbapi_connection)] = time.perf_counter()
 
         def ended(connection: Any) -> None:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A task imports some 250 modules. A search for garbage on the way would walk all of Airflow: a tenth of a second.
+# What is imported never becomes garbage. Without this, each search for garbage walks all of Airflow, for a tenth of a
+# second; the first one comes while a task imports its stage. To leave out the stage's own modules, too, saves 6 ms.
 gc.freeze()
 
 
