@@ -50,7 +50,6 @@ class StackError(RuntimeError):
 # that process has imported is there already. Without it, two fifths of a task's CPU time go into importing the
 # libraries. The product's own modules are left out, unless `preload` has them: a task imports them as everywhere.
 _LOCAL_SETTINGS = """
-import importlib
 import sys
 
 if {"scheduler", "worker"} & set(sys.argv):
@@ -62,9 +61,6 @@ if {"scheduler", "worker"} & set(sys.argv):
     import ldap3
     import requests
     import upath
-
-    for module in {preload!r}:
-        importlib.import_module(module)
 """
 
 
@@ -155,7 +151,7 @@ class AirflowStack:
         passwords.write_text(json.dumps(dict.fromkeys(USERS, self.password)))
         local_settings = self.home / "config" / "airflow_local_settings.py"
         local_settings.parent.mkdir(exist_ok=True)
-        local_settings.write_text(_LOCAL_SETTINGS.replace("{preload!r}", repr(self.preload)))
+        local_settings.write_text(_LOCAL_SETTINGS + "".join(f"    import {module}\n" for module in self.preload))
         self.airflow("db", "migrate")
         for service in services:
             self.start_service(service)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
-import json
 import os
 import shutil
 import signal
@@ -199,9 +199,7 @@ class SandboxDirectory:
     def _join_in(cls, content: Content, place: Path) -> None:
         with cls.start(content, replicating=True) as dc1, dc1.join() as dc2:
             for dc in (dc1, dc2):
-                dc._end_process(signal.SIGTERM)  # noqa: SLF001  of this class
-                (place / dc.host_name).mkdir(parents=True)
-                copy_tree(dc.path, place / dc.host_name)
+                dc.stop_and_copy(place / dc.host_name)
 
     def replicate_from(self, other: SandboxDirectory) -> None:
         """Hear of everything that the other domain controller of the domain knows now. Raises SandboxError."""
@@ -214,11 +212,11 @@ class SandboxDirectory:
                 )
         assert self._replicator.stdin is not None
         assert self._replicator.stdout is not None
-        print(other.host, file=self._replicator.stdin, flush=True)
-        answer = self._replicator.stdout.readline()
-        error = json.loads(answer) if answer else (self.path / "replicate.out").read_text(errors="replace")[-2000:]
-        if error is not None:
+        with contextlib.suppress(BrokenPipeError):  # it ended: there will be no answer
+            print(other.host, file=self._replicator.stdin, flush=True)
+        if not self._replicator.stdout.readline():
             self._end_replicator()
+            error = (self.path / "replicate.out").read_text(errors="replace")[-2000:]
             raise SandboxError(f"{self.host_name} does not replicate from {other.host_name}: {error}")
 
     def _end_replicator(self) -> None:
@@ -226,6 +224,12 @@ class SandboxDirectory:
         process, self._replicator = self._replicator, None
         if process is not None:
             process.communicate()
+
+    def stop_and_copy(self, place: Path) -> None:
+        """End the domain controller's process, and copy its directory into a new one."""
+        self._end_process(signal.SIGTERM)
+        place.mkdir(parents=True)
+        copy_tree(self.path, place)
 
     def copy_of_database(self) -> Path:
         """Copy the stopped domain controller's database, as a snapshot does; see `put_back`."""

@@ -62,9 +62,8 @@ def quick_new_journals() -> Iterator[None]:
             for statement, parameters in sent[kind]:
                 connection.exec_driver_sql(statement, parameters or None)
         else:
-            sent[kind] = _statements(connection, lambda: migrate(config, revision, *arguments, **options))
-            if kind == "sqlite":
-                sent[kind] = _tables(connection)
+            statements = _statements(connection, lambda: migrate(config, revision, *arguments, **options))
+            sent[kind] = _tables(connection) if kind == "sqlite" else statements
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "upgrade", upgrade)
