@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -37,11 +37,13 @@ _GUIDS = re.compile(r"objectGUID=((?:\\[0-9a-fA-F]{2}){16})")
 _PEOPLE, _GROUPS, _GENESYS_PEOPLE, _GENESYS_GROUPS = range(4)
 
 
+@lru_cache(maxsize=10_000)  # what ids cost is no cost of a run
 def id_of(kind: int, number: int) -> str:
     """Return the id of the person or group ``number``."""
     return str(uuid.UUID(int=((number * _SPREAD) % _SPACE) << 80 | kind))
 
 
+@lru_cache(maxsize=10_000)
 def number_of(guid: str) -> tuple[int, int]:
     """Return (kind, number) of an id."""
     value = uuid.UUID(guid).int

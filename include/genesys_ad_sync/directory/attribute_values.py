@@ -65,17 +65,18 @@ def _texts_of(values: Iterable[bytes]) -> list[str]:
     return texts
 
 
-def first_values(entry: Entry, names: Iterable[str]) -> dict[str, str]:
-    """Return the first value of each attribute that has one."""
-    return {name: ranks[0][0] for name, ranks in _ranks(entry, names).items()}
+def first_values(ranks_of: Mapping[str, RankedValues]) -> dict[str, str]:
+    """Return the first value of each attribute."""
+    return {name: ranks[0][0] for name, ranks in ranks_of.items()}
 
 
-def several_values(entry: Entry, names: Iterable[str]) -> dict[str, RankedValues]:
+def several_values(ranks_of: Mapping[str, RankedValues]) -> dict[str, RankedValues]:
     """Return all values of the attributes that have more than one."""
-    return {name: ranks for name, ranks in _ranks(entry, names).items() if sum(map(len, ranks)) > 1}
+    return {name: ranks for name, ranks in ranks_of.items() if sum(map(len, ranks)) > 1}
 
 
-def _ranks(entry: Entry, names: Iterable[str]) -> Mapping[str, RankedValues]:
+def values_by_rank(entry: Entry, names: Iterable[str]) -> Mapping[str, RankedValues]:
+    """Return the comparable values of these attributes, as far as the entry has any."""
     lower = (name.lower() for name in names)
     found = {name: ranked_values(name, entry.attributes.get(name, ())) for name in lower}
     return {name: ranks for name, ranks in found.items() if ranks}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -64,7 +65,7 @@ class Entry:
     @property
     def classes(self) -> frozenset[str]:
         """``objectClass``, lower-case."""
-        return frozenset(value.decode().lower() for value in self.attributes.get("objectclass", ()))
+        return _classes_of(tuple(self.attributes.get("objectclass", ())))
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,11 @@ class DirSyncResult:
 
     entries: list[Entry]
     cookie: bytes
+
+
+@functools.lru_cache(maxsize=256)  # a domain has few kinds of object, and their classes are asked for again and again
+def _classes_of(values: tuple[bytes, ...]) -> frozenset[str]:
+    return frozenset(value.decode().lower() for value in values)
 
 
 def generalized_time(text: str) -> datetime:

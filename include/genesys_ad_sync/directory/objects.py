@@ -25,6 +25,7 @@ from genesys_ad_sync.directory.attribute_values import (
     kind_of,
     ranked_values,
     several_values,
+    values_by_rank,
 )
 from genesys_ad_sync.directory.entries import Entry, InvalidDn
 from genesys_ad_sync.directory.membership import primary_group_rids
@@ -188,7 +189,7 @@ class ObjectReader:
             for entry in self._search_domain(f"(&(objectClass=user)(|{terms}))", self._user_object_attributes()):
                 if kind_of(entry.classes) is PrincipalKind.USER:
                     ranks = ranked_values(name, entry.attributes.get(name, ()))
-                    yield self._user(entry), tuple(value for rank in ranks for value in rank)
+                    yield self._user(entry, entry.guid), tuple(value for rank in ranks for value in rank)
 
     # -- searches -------------------------------------------------------------------------------------
 
@@ -296,7 +297,7 @@ class ObjectReader:
                 if not is_complete:
                     open_ranges[guid] = values
             else:
-                found.view.users[guid] = self._user(entry)
+                found.view.users[guid] = self._user(entry, guid)
                 rid = entry.number("primaryGroupID")
                 if rid is not None:
                     found.primary[guid] = rid
@@ -329,21 +330,22 @@ class ObjectReader:
             sam_account_name=entry.text("sAMAccountName"),
             sid=ctl.sid_of_bytes(sid[0]) if sid else None,
             in_scope=in_scope,
-            attributes=first_values(entry, self._scope.group_attributes),
+            attributes=first_values(values_by_rank(entry, self._scope.group_attributes)),
             ends_at=dies_at(entry),
         )
 
-    def _user(self, entry: Entry) -> DirectoryUser:
+    def _user(self, entry: Entry, guid: Guid) -> DirectoryUser:
         expires_at = account_expires(entry.number("accountExpires"))
+        ranks_of = values_by_rank(entry, self._user_attributes)
         return DirectoryUser(
-            guid=entry.guid,
+            guid=guid,
             dn=entry.dn,
             kind=kind_of(entry.classes),
             name=entry.text("cn") or "",
             sam_account_name=entry.text("sAMAccountName"),
             disabled=bool((entry.number("userAccountControl") or 0) & ACCOUNT_DISABLED),
-            attributes=first_values(entry, self._user_attributes),
-            ranked_values=several_values(entry, self._user_attributes),
+            attributes=first_values(ranks_of),
+            ranked_values=several_values(ranks_of),
             expires_at=expires_at,
             expired=expires_at is not None and expires_at <= self._now(),
             ends_at=dies_at(entry),

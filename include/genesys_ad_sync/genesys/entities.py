@@ -18,13 +18,12 @@ def entity_of(body: Any, path: str) -> dict[str, Any]:
 
 def group_of(entity: dict[str, Any], path: str) -> GenesysGroup:
     """Return the group of an entity."""
-    version = str(entity.get("version"))  # an int; in older texts a string of digits
-    owners = entity.get("owners")
+    version, owners = entity.get("version"), entity.get("owners")
     return GenesysGroup(
         id=id_of(entity, path),
         name=str(entity.get("name") or ""),
         state=str(entity.get("state") or "active").lower(),
-        version=int(version) if version.isdecimal() else None,
+        version=_number(version),
         member_count=entity.get("memberCount"),
         owners=tuple(id_of(entity_of(owner, path), path) for owner in owners) if isinstance(owners, list) else None,
     )
@@ -42,6 +41,13 @@ def user_of(entity: dict[str, Any], path: str) -> GenesysUser:
         username=_text(entity.get("username")),
         state=state.lower(),
     )
+
+
+def _number(value: Any) -> int | None:
+    """Return an int, which older texts of Genesys show as a string of digits."""
+    if type(value) is int and value >= 0:
+        return value
+    return int(value) if isinstance(value, str) and value.isdecimal() else None
 
 
 def _text(value: Any) -> str | None:

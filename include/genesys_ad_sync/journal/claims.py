@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select
+from sqlalchemy import ColumnElement, Connection, case, delete, distinct, false, func, select
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, Store, chunks, insert_new
@@ -108,23 +108,23 @@ class Claims(DefinitionStore):
         Then there is nothing to take or to release, and no other definition feeds a mapped group. Nothing is read for
         each group.
         """
-        mapped = (_PAIR.definition == self._definition, _PAIR.active)
-        claimed = (_CLAIM.organisation == organisation) & (_CLAIM.genesys_group_id == _PAIR.genesys_group_id)
-        fed = _PAIR.confirmed_at.is_not(None) & _PAIR.rejected_at.is_(None)
-        missing = (
-            select(_PAIR.genesys_group_id)
-            .join_from(tables.pair, tables.claim, claimed, isouter=True)
-            .where(*mapped, func.coalesce(_CLAIM.definition != self._definition, fed))
+        is_mine = func.coalesce(_CLAIM.definition == self._definition, false())
+        is_claimed = _CLAIM.definition.is_not(None)
+        may_keep = _PAIR.rejected_at.is_(None)
+        is_fed = may_keep & _PAIR.confirmed_at.is_not(None)
+        same_group = (_CLAIM.organisation == organisation) & (_CLAIM.genesys_group_id == _PAIR.genesys_group_id)
+        pairs = (
+            select(
+                func.count(case((~is_mine & (is_claimed | is_fed), 1))).label("wrong"),
+                func.count(distinct(case((is_mine & may_keep, _PAIR.genesys_group_id)))).label("kept"),
+            )
+            .join_from(tables.pair, tables.claim, same_group, isouter=True)
+            .where(_PAIR.definition == self._definition, _PAIR.active)
         )
-        kept = (
-            select(_PAIR.genesys_group_id)
-            .where(*mapped, _PAIR.rejected_at.is_(None), claimed)
-            .correlate(tables.claim)
-            .exists()
-        )
-        left = select(_CLAIM.genesys_group_id).where(_CLAIM.definition == self._definition, ~kept)
+        mine = select(func.count()).where(_CLAIM.definition == self._definition)
         with self._database.reading() as connection:
-            return all(connection.execute(statement.limit(1)).first() is None for statement in (missing, left))
+            wrong, kept = connection.execute(pairs).one()
+            return bool(wrong == 0 and kept == connection.scalar(mine))
 
     def holders(self, organisation: str, genesys_group_ids: Collection[str]) -> dict[str, str]:
         """Return the definitions that have a claim on these Genesys groups.

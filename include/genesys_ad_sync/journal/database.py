@@ -20,7 +20,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, func, insert, select, text
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    func,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -34,7 +47,10 @@ WRITES = "journal_writes"
 
 BUSY_TIMEOUT_SECONDS = 30
 ROWS_AT_A_TIME = 1000
-"""Rows that one statement writes: a hundred thousand at once would take hundreds of megabytes for their parameters."""
+"""Rows that one statement writes, or that are fetched together.
+
+A hundred thousand would take hundreds of megabytes.
+"""
 TURN_SECONDS = 0.15
 """Between two parts of a long writing: who waits for a SQLite file looks every tenth of a second whether it is free."""
 _LOCK_LOOKS_SECONDS = 0.05
@@ -338,6 +354,16 @@ def each_of(connection: Connection, array: ColumnElement[Any]) -> ColumnElement[
     """
     unpacked = func.json_each(array) if connection.dialect.name == "sqlite" else func.json_array_elements_text(array)
     return unpacked.table_valued("value").c.value
+
+
+def rows_with(
+    connection: Connection, statement: Select[Any], column: ColumnElement[str], values: Iterable[str]
+) -> Iterator[Row[Any]]:
+    """Yield the rows of a statement that have one of these values in a column."""
+    asked = statement.where(column.in_(select(each_of(connection, bindparam("values", type_=JSON)))))
+    for chunk in chunks(values):
+        for part in connection.execute(asked, {"values": chunk}).partitions(ROWS_AT_A_TIME):
+            yield from part
 
 
 def insert_new(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, exists, or_, select, update
+from sqlalchemy import ColumnElement, exists, or_, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks
-from genesys_ad_sync.journal.view_rows import as_user
+from genesys_ad_sync.journal.view_rows import ACCOUNTS, as_user
 from genesys_ad_sync.model import DirectoryUser, Guid
 
 _USER = tables.user.c
@@ -42,7 +42,7 @@ class Leavers(DefinitionStore):
         named: ColumnElement[bool] = or_(_USER.name != "", _USER.dn != "", _USER.sam_account_name.is_not(None))
         with self._database.reading() as connection:
             rows = connection.execute(
-                select(tables.user).where(
+                ACCOUNTS.where(
                     _USER.definition == self._definition,
                     _USER.gone_at < before,
                     named,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Container, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, select
+from sqlalchemy import Connection, delete, select
 
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
+from genesys_ad_sync.journal.database import DefinitionStore, chunks, rows_with, upsert
 from genesys_ad_sync.model import FormerLink, Guid, Link
 
 _LINK = tables.link.c
@@ -27,12 +27,18 @@ class Links(DefinitionStore):
     def of(self, user_guids: Collection[Guid]) -> dict[Guid, Link]:
         """Return the links of these AD users."""
         with self._database.reading() as connection:
-            return {link.user_guid: link for link in self._where(connection, _LINK.user_guid, user_guids)}
+            return {link.user_guid: link for link in self._of(connection, user_guids)}
 
-    def to_users(self, genesys_user_ids: Collection[str]) -> dict[Guid, Link]:
-        """Return the links to these Genesys users, by AD user."""
+    def to_users(self, genesys_user_ids: Collection[str], besides: Container[Guid] = ()) -> dict[Guid, Link]:
+        """Return the links to these Genesys users, by AD user.
+
+        ``besides``: AD users whose links are left out.
+        """
+        statement = select(_LINK.user_guid).where(_LINK.definition == self._definition)
         with self._database.reading() as connection:
-            return {link.user_guid: link for link in self._where(connection, _LINK.genesys_user_id, genesys_user_ids)}
+            linked = rows_with(connection, statement, _LINK.genesys_user_id, genesys_user_ids)
+            guids = [row.user_guid for row in linked if row.user_guid not in besides]
+            return {link.user_guid: link for link in self._of(connection, guids)}
 
     def save(self, links: Collection[Link]) -> None:
         """Save links that the rules found.
@@ -40,7 +46,7 @@ class Links(DefinitionStore):
         A link to the same Genesys user as before stays as it is.
         """
         with self._database.writing() as connection:
-            known = self._where(connection, _LINK.user_guid, [link.user_guid for link in links])
+            known = self._of(connection, [link.user_guid for link in links])
             stored = {link.user_guid: link.genesys_user_id for link in known}
             self._write(connection, [link for link in links if stored.get(link.user_guid) != link.genesys_user_id])
 
@@ -125,12 +131,10 @@ class Links(DefinitionStore):
                         )
                     )
 
-    def _where(self, connection: Connection, column: ColumnElement[str], values: Collection[str]) -> Iterator[Link]:
-        """Yield the links that have one of these values in a column."""
-        for chunk in chunks(values):
-            statement = select(tables.link).where(_LINK.definition == self._definition, column.in_(chunk))
-            for row in connection.execute(statement):
-                yield _as_link(row)
+    def _of(self, connection: Connection, user_guids: Collection[Guid]) -> Iterator[Link]:
+        """Return the links of these AD users."""
+        statement = select(tables.link).where(_LINK.definition == self._definition)
+        return map(_as_link, rows_with(connection, statement, _LINK.user_guid, user_guids))
 
 
 def _as_link(row: Any) -> Link:

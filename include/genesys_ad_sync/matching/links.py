@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from genesys_ad_sync.matching.state import MatchState, Sight, Standing, found_by_rules, sight, standing, values_for
 from genesys_ad_sync.model import Guid
 
+_LOOKED_FOR = frozenset({Sight.ALIVE, Sight.UNSEEN})
+
 
 @dataclass(frozen=True)
 class LinkFinding:
@@ -34,7 +36,7 @@ def _finding(state: MatchState, guid: Guid) -> LinkFinding | None:
     seen = sight(state, guid)
     if seen is Sight.ALIVE and standing(state, guid) is Standing.CONFIRMED:
         return LinkFinding(contradicted=False)
-    if guid in state.refused or seen not in {Sight.ALIVE, Sight.UNSEEN}:
+    if guid in state.refused or seen not in _LOOKED_FOR:
         return None
     if seen is Sight.ALIVE:
         if standing(state, guid) is Standing.OPEN and not _was_asked_for_others(state, guid):

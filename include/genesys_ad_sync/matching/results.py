@@ -15,6 +15,8 @@ from genesys_ad_sync.matching.lookups import next_lookup
 from genesys_ad_sync.matching.state import MatchState, Sight, found_by_rules, linked_user, sight, value_for
 from genesys_ad_sync.model import BY_LINK, Guid, Match, MatchStatus, Reason, Rival
 
+_GOES_BY_LINK = frozenset({Sight.BELIEVED, Sight.ALIVE, Sight.UNSEEN})
+
 
 def finish(state: MatchState) -> dict[Guid, Match]:
     """Return a `Match` for each user given to `start`.
@@ -41,7 +43,7 @@ def finish(state: MatchState) -> dict[Guid, Match]:
 def _match(state: MatchState, guid: Guid, finding: LinkFinding | None) -> Match:
     """Return the match of one account, other accounts left aside."""
     seen = sight(state, guid)
-    if seen in {Sight.BELIEVED, Sight.ALIVE, Sight.UNSEEN}:
+    if seen in _GOES_BY_LINK:
         link = state.links[guid]
         others = finding.others if finding else link.others
         if others:

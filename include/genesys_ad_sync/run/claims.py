@@ -5,6 +5,8 @@ Param `release_claim` gives a group to another definition.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from genesys_ad_sync.errors import ParamError
 from genesys_ad_sync.model import PairState, RunRecord, RunRequest
 from genesys_ad_sync.run.context import TaskContext
@@ -12,7 +14,7 @@ from genesys_ad_sync.run.facts import RELEASED_CLAIMS
 from genesys_ad_sync.run.targets import newest_pairs
 
 
-def claimed_by_others(task: TaskContext, run: RunRecord) -> dict[str, str]:
+def claimed_by_others(task: TaskContext, run: RunRecord, group_ids: Collection[str] = ()) -> dict[str, str]:
     """Claim the Genesys groups that the definition feeds; return those that another sync definition feeds.
 
     The result is Genesys group id -> definition. A pair feeds nothing before a person has confirmed it.
@@ -20,7 +22,13 @@ def claimed_by_others(task: TaskContext, run: RunRecord) -> dict[str, str]:
     A claim lasts until the definition no longer maps the group, or only by pairs that a person rejected, until its file
     is gone, or until a person releases it. A dry run takes no claim. It ends those of groups that its definition no
     longer maps, and keeps the others.
+
+    ``group_ids``: if the definition has claimed all of these, no other group is looked at.
     """
+    if group_ids and not run.dry_run:
+        holders = task.journal.claims.holders(task.organisation, group_ids)
+        if all(holders.get(group_id) == task.definition.name for group_id in group_ids):
+            return {}
     if not run.dry_run and task.journal.claims.are_as_mapped(task.organisation):
         return {}
     pairs = newest_pairs(task)

@@ -86,6 +86,11 @@ class Facts:
         self._known[fact.key] = value
         return value
 
+    def read_ahead(self, *facts: Fact[Any]) -> None:
+        """Read these facts before several threads ask for them, each for itself."""
+        for fact in facts:
+            self[fact]
+
     def required(self, fact: Fact[_T | None]) -> _T:
         """Return the value that an earlier task must have left. Raise JournalError if none did."""
         value = self[fact]

@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from genesys_ad_sync.journal.pairs import StoredPairs
 from genesys_ad_sync.journal.view_rows import GroupsInScope
-from genesys_ad_sync.model import GenesysGroup, GroupPair, PairState, Reason
+from genesys_ad_sync.model import GenesysGroup, Reason
 from genesys_ad_sync.run.context import TaskContext
 from genesys_ad_sync.run.facts import MAPPING, Fact, StoredMapping
 
@@ -82,7 +83,7 @@ def listed_versions(task: TaskContext) -> dict[str, int]:
 def note_versions(task: TaskContext, listed: Iterable[GenesysGroup], fed: Collection[str]) -> None:
     """Keep the versions of the mapped Genesys groups for later tasks. ``fed``: the mapped groups."""
     versions = {group.id: group.version for group in listed if group.version is not None and group.id in fed}
-    digest = hashlib.sha256(repr(sorted(versions.items())).encode()).hexdigest()
+    digest = hashlib.sha256(repr(versions).encode()).hexdigest()
     if not task.journal.facts.take_derived(task.run, [VERSIONS.key], digest):
         task.journal.facts.put_derived(task.run, {VERSIONS.key: versions}, digest)
     task.facts.override(VERSIONS, versions)
@@ -94,26 +95,21 @@ _FACTS = (MAPPING, IN_SHORT, NAMES)
 # -- the mapping of an earlier run --------------------------------------------------------------------
 
 
-def follows_from(
-    task: TaskContext, in_scope: GroupsInScope, listed: Iterable[GenesysGroup], pairs: Iterable[GroupPair]
-) -> str:
+def follows_from(task: TaskContext, in_scope: GroupsInScope, listed: Iterable[GenesysGroup], pairs: StoredPairs) -> str:
     """Return a digest of all that a mapping follows from.
 
     ``pairs``: as the mapping leaves them.
     """
     genesys = [(group.id, group.name, group.state) for group in listed]
-    known = sorted(
-        (pair.group_guid, pair.genesys_group_id, pair.genesys_group_name, pair.rule, pair.state.value) for pair in pairs
-    )
     definition = (task.definition.name, task.definition.digest, task.organisation)
-    return hashlib.sha256(repr((_FORM, definition, in_scope.digest, genesys, known)).encode()).hexdigest()
+    return hashlib.sha256(repr((_FORM, definition, in_scope.digest, genesys, pairs.digest)).encode()).hexdigest()
 
 
 def take_earlier_mapping(
     task: TaskContext,
     in_scope: GroupsInScope,
     listed: Sequence[GenesysGroup],
-    pairs: Sequence[GroupPair],
+    pairs: StoredPairs,
     *,
     hidden: int,
 ) -> bool:
@@ -145,19 +141,20 @@ def keep_mapping(
     if not task.run.dry_run:
         mapping = replace(mapping, pairs=tuple(replace(pair, has_baseline=False) for pair in mapping.pairs))
     short = MappingInShort.of(mapping)
+    stored = StoredPairs.of(mapping.pairs)
     too_slow = any(skipped.reason is Reason.PATTERN_TOO_SLOW for skipped in mapping.skipped)  # only now, perhaps
     values: dict[Fact[Any], Any] = {MAPPING: mapping, IN_SHORT: short, NAMES: mapping.names}
-    if hidden or too_slow or mapping.retired or not _may_be_shared(task, mapping.pairs):
+    if hidden or too_slow or mapping.retired or not _may_be_shared(task, stored):
         for fact, value in values.items():
             task.facts[fact] = value
         return
     dumped = {fact.key: fact.adapter.dump_python(value, mode="json") for fact, value in values.items()}
-    task.journal.facts.put_derived(task.run, dumped, follows_from(task, in_scope, listed, mapping.pairs))
+    task.journal.facts.put_derived(task.run, dumped, follows_from(task, in_scope, listed, stored))
     for fact, value in values.items():
         task.facts.override(fact, value)
 
 
-def _may_be_shared(task: TaskContext, pairs: Iterable[GroupPair]) -> bool:
+def _may_be_shared(task: TaskContext, pairs: StoredPairs) -> bool:
     """Return True if the mapping follows from nothing beyond `follows_from`.
 
     Then storing it again changes nothing, too.
@@ -167,4 +164,4 @@ def _may_be_shared(task: TaskContext, pairs: Iterable[GroupPair]) -> bool:
     """
     if task.run.dry_run or any(rule.genesys_external_id for rule in task.definition.groups):
         return False
-    return all(pair.state is not PairState.NEW for pair in pairs)
+    return pairs.are_decided

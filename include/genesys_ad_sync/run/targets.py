@@ -61,7 +61,8 @@ def collect(task: TaskContext) -> Work:
     # In a Genesys group that is no more nothing can be done: such a change is skipped for the reason of its AD group.
     reachable = [pair for pair in former if pair.genesys_group_id in _existing(task)]
     changes, unmapped = assign_changes(changes_of_run, pairs, reachable)
-    full = groups_to_compare(run.mode, pairs, _allowed(task, run), bounded=run.bounded) if pairs else set()
+    allowed = _allowed(task, run, {pair.group_guid for pair in pairs})
+    full = groups_to_compare(run.mode, pairs, allowed, bounded=run.bounded)
     concerned = _still_owned(task, run, former) | groups_concerned(task, pairs)
     full |= concerned & _existing(task) if concerned else set()
     if full:
@@ -192,11 +193,11 @@ def _existing(task: TaskContext) -> Set[str]:
     return names_of_groups(task).keys()
 
 
-def _allowed(task: TaskContext, run: RunRecord) -> set[Guid]:
-    """Return the AD groups in scope on which param `groups` lets this run act."""
+def _allowed(task: TaskContext, run: RunRecord, guids: Set[Guid]) -> Set[Guid]:
+    """Return the AD groups of these that are in scope, and on which param `groups` lets this run act."""
     if not run.groups:
-        return task.journal.views.guids_in_scope()
-    return {group.guid for group in groups_in_param(task.journal.views.groups_in_scope(), run.groups)}
+        return task.journal.views.guids_in_scope(guids)
+    return guids & {group.guid for group in groups_in_param(task.journal.views.groups_in_scope(), run.groups)}
 
 
 def _former_pairs(
@@ -294,7 +295,7 @@ class OutOfView:
     """
 
     def __init__(self, task: TaskContext, guids: Collection[Guid]) -> None:
-        in_scope = task.journal.views.guids_in_scope() if guids else set()
+        in_scope = task.journal.views.guids_in_scope(guids)
         self._view = task.journal.views.load_with_gone(set(guids) - in_scope)
         self._policy = task.definition.directory.policy
 

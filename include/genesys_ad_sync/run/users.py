@@ -275,7 +275,7 @@ def _matching(
     # Where users are listed, a look costs nothing. A person that Genesys refuses to look up may be a believed user.
     if own - set(checked) and (task.genesys.has_listed_users or state.refused):
         state = asked(own)
-    state = with_links(state, task.journal.links.to_users(claimable(state)))
+    state = with_links(state, task.journal.links.to_users(claimable(state), besides=state.users))
     others = task.journal.views.users(outsiders(state))
     people = [*users.values(), *others.values()]
     deleted = task.journal.views.deleted_users()

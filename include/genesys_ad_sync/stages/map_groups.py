@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from genesys_ad_sync.genesys.errors import AmbiguousExternalId
+from genesys_ad_sync.journal.pairs import StoredPairs
 from genesys_ad_sync.mapping import ExternalIds, needed_external_ids
 from genesys_ad_sync.mapping import map_groups as map_purely
 from genesys_ad_sync.model import DirectoryGroup, GenesysGroup, GroupPair, Mode, Reason, SkippedGroup
@@ -52,13 +53,13 @@ def map_groups(task: TaskContext) -> dict[str, Any]:
     task.facts[HIDDEN_GROUPS] = hidden
     if hidden:
         task.note(HIDDEN_NOTE.format(hidden=hidden, all=len(listed) + hidden))
-    known: Sequence[GroupPair] = task.journal.pairs.active()
+    known = task.journal.pairs.as_stored()
     pairs = known
     if not take_earlier_mapping(task, in_scope, listed, known, hidden=hidden):
-        stored = _map_anew(task, in_scope.groups(), listed, known)
-        keep_mapping(task, in_scope, listed, stored, hidden=hidden)
-        pairs = stored.pairs
-    fed = {pair.genesys_group_id for pair in pairs}
+        mapping = _map_anew(task, in_scope.groups(), listed, known.pairs())
+        keep_mapping(task, in_scope, listed, mapping, hidden=hidden)
+        pairs = StoredPairs.of(mapping.pairs)
+    fed = pairs.genesys_group_ids
     note_versions(task, listed, fed)
     protection.note_names(task, listed)
     if not task.run.dry_run:
@@ -68,12 +69,13 @@ def map_groups(task: TaskContext) -> dict[str, Any]:
     note_left_behind(task, fed)
     note_listed_owners(task, listed, fed)
     short = mapping_in_short(task)
-    task.log(f"{len(pairs)} AD groups mapped to {len(fed)} Genesys groups, {sum(short.skipped.values())} skipped")
-    return _summary(short, set(map(key_of, pairs)), set(map(key_of, known)))
+    task.log(f"{len(pairs.rows)} AD groups mapped to {len(fed)} Genesys groups, {sum(short.skipped.values())} skipped")
+    return _summary(short, pairs, known)
 
 
-def _summary(short: MappingInShort, pairs: Set[PairKey], before: Set[PairKey]) -> dict[str, Any]:
-    """Return counts and what has changed, for the XCom. ``before``: the pairs until now."""
+def _summary(short: MappingInShort, stored: StoredPairs, known: StoredPairs) -> dict[str, Any]:
+    """Return counts and what has changed, for the XCom. ``known``: the pairs until now."""
+    pairs, before = (set[PairKey](), set[PairKey]()) if stored is known else (stored.keys, known.keys)
     return {
         "pairs": short.pairs,
         "skipped": Counter(short.skipped),

@@ -60,7 +60,7 @@ def _write(task: TaskContext, run: RunRecord, lane: int, groups: _Groups) -> Non
     with hold_lease(task) as lease, ThreadPoolExecutor(max_workers=task.definition.genesys.workers) as pool:
         writer = writer_for(task.definition.genesys.write, task.genesys_client, listed_versions(task))
         ended = _ended_accounts(task, groups)
-        lane_writer = LaneWriter(task, run, lane, lease, writer, _fresh_until(task, lane, lease.fence), ended)
+        lane_writer = LaneWriter(task, lane, lease, writer, _fresh_until(task, lane, lease.fence), ended, groups)
         stages = in_order(groups, _failed_before(task, run, groups), ended)
         try:
             for number, group_id in enumerate(_written(pool, lane_writer, stages), 1):

@@ -3,6 +3,7 @@
 # ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from types import SimpleNamespace
 from typing import Any
@@ -18,13 +19,18 @@ from tests.support.journal import T0, journal, journal_url  # noqa: F401 (fixtur
 PAIR = GroupPair("g1", "G", "Voice", 0)
 
 
-def claimed(journal: Journal, name: str) -> dict[str, str]:
+def claimed(journal: Journal, name: str, group_ids: Sequence[str] = ()) -> dict[str, str]:
     """Let a definition claim what it feeds; return what others feed."""
     run: Any = SimpleNamespace(dry_run=False, started_at=T0)
     task: Any = SimpleNamespace(
-        journal=journal.of(name), run=run, organisation="org", clock=lambda: T0, all_definitions=None
+        journal=journal.of(name),
+        definition=SimpleNamespace(name=name),
+        run=run,
+        organisation="org",
+        clock=lambda: T0,
+        all_definitions=None,
     )
-    return claimed_by_others(task, run)
+    return claimed_by_others(task, run, group_ids)
 
 
 def test_a_pair_claims_its_group_once_a_person_has_confirmed_it(journal: Journal) -> None:
@@ -85,3 +91,22 @@ def test_where_claims_are_as_mapped_nothing_is_to_be_taken_or_released(
 def all_claims(journal: Journal) -> list[tuple[str, str, str]]:
     claims = AllClaims(journal.database).list()
     return sorted((one.organisation, one.genesys_group_id, one.definition) for one in claims)
+
+
+def test_a_lane_whose_groups_are_all_claimed_looks_at_no_other(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.of("a").pairs.replace([PAIR, GroupPair("g2", "H", "Sales", 0)], T0)
+    claimed(journal, "a", ["G", "H"])
+    assert journal.of("a").claims.holders("org", ["G", "H"]) == {"G": "a", "H": "a"}
+    journal.of("a").claims.release("org", ["H"])
+    with monkeypatch.context() as patch:
+        patch.setattr(Claims, "are_as_mapped", never)
+        assert claimed(journal, "a", ["G"]) == {}
+    journal.of("b").pairs.replace([GroupPair("g3", "H", "Sales", 0)], T0)
+    claimed(journal, "b")
+    assert claimed(journal, "a", ["G", "H"]) == {"H": "b"}
+
+
+def never(*_: object) -> bool:
+    raise AssertionError("nothing else is to be looked at")

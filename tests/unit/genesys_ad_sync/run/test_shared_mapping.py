@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from genesys_ad_sync.journal.pairs import StoredPairs
 from genesys_ad_sync.model import GroupPair, PairState, Reason, SkippedGroup
 from genesys_ad_sync.run.facts import MAPPING, StoredMapping
 from genesys_ad_sync.run.mapped import IN_SHORT, keep_mapping, take_earlier_mapping
@@ -54,7 +55,7 @@ class Task:
 
 def takes(*pairs: GroupPair, hidden: int = 0, **changed: Any) -> bool:
     task: Any = Task(**changed)
-    return take_earlier_mapping(task, IN_SCOPE, LISTED, pairs or (PAIR,), hidden=hidden)
+    return take_earlier_mapping(task, IN_SCOPE, LISTED, StoredPairs.of(pairs or (PAIR,)), hidden=hidden)
 
 
 def shares(mapping: StoredMapping, hidden: int = 0, **changed: Any) -> list[dict[str, Any]]:

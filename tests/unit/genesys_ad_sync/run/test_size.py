@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from genesys_ad_sync.journal import Journal, RunKey, pairs
+from genesys_ad_sync.journal.pairs import StoredPairs
 from genesys_ad_sync.model import Grant, GroupPair, Objection, Reason, SkippedGroup
 from genesys_ad_sync.planning import Plan
-from genesys_ad_sync.planning.new_pairs import key_of
 from genesys_ad_sync.planning.sleeping import Sleepers
 from genesys_ad_sync.report.store import ReportStore
 from genesys_ad_sync.run.context import TaskContext
@@ -72,9 +72,9 @@ def read_pairs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the AD groups of the pairs that are read from the journal, as they are read."""
     read: list[str] = []
 
-    def counted(**values: Any) -> GroupPair:
-        read.append(values["group_guid"])
-        return GroupPair(**values)
+    def counted(guid: str, *values: Any) -> GroupPair:
+        read.append(guid)
+        return GroupPair(guid, *values)
 
     monkeypatch.setattr(pairs, "GroupPair", counted)
     return read
@@ -141,15 +141,16 @@ def test_nothing_is_stored_ahead_once_another_run_has_written(
 def test_the_xcom_of_the_mapping_has_counts_and_what_changed() -> None:
     skipped = tuple(SkippedGroup(f"s{number}", Reason.UNMAPPED) for number in range(MANY))
     short = MappingInShort.of(StoredMapping(pairs=tuple(COMPANY), skipped=skipped))
-    before = set(map(key_of, COMPANY[1:])) | {("gone", "G")}
-    told = map_groups._summary(short, set(map(key_of, COMPANY)), before)
+    before = StoredPairs.of([*COMPANY[1:], GroupPair("gone", "G", "Gone", rule=0)])
+    told = map_groups._summary(short, StoredPairs.of(COMPANY), before)
     assert told == {"pairs": MANY, "skipped": {"unmapped": MANY}, "new": {"g0": "G0"}, "gone": {"gone": "G"}}
 
 
 def test_the_xcom_of_a_first_mapping_lists_some_pairs_and_counts_all() -> None:
     many = 3 * map_groups.PAIRS_SHOWN
     pairs = [GroupPair(f"g{number}", "G", "G", rule=0) for number in range(many)]
-    told = map_groups._summary(MappingInShort.of(StoredMapping(pairs=tuple(pairs))), set(map(key_of, pairs)), set())
+    short = MappingInShort.of(StoredMapping(pairs=tuple(pairs)))
+    told = map_groups._summary(short, StoredPairs.of(pairs), StoredPairs.of([]))
     assert (told["pairs"], len(told["new"]), told["gone"]) == (many, map_groups.PAIRS_SHOWN, {})
 
 

@@ -144,7 +144,7 @@ def target_a(
     views = SimpleNamespace(
         load_members=lambda _: shown,
         known_groups=lambda: known_groups,
-        guids_in_scope=lambda: set(shown.groups),
+        guids_in_scope=lambda guids: set(shown.groups) & set(guids),
         load_with_gone=lambda guids: gone if gone and set(guids) == gone.groups.keys() else DirectoryView(),
     )
     task: Any = SimpleNamespace(

@@ -88,6 +88,8 @@ class World:
 
     def task(self) -> Any:
         return SimpleNamespace(
+            run=SimpleNamespace(),
+            facts=SimpleNamespace(read_ahead=lambda *_: None),
             definition=SimpleNamespace(verify=self.verify, genesys=SimpleNamespace(write=self.write)),
             genesys=self,
             clock=lambda: self.now,
@@ -151,9 +153,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 def lane_of(world: World, fresh_until: datetime | None = None) -> LaneWriter:
     lease: Any = SimpleNamespace(renew=lambda: None, fence=1)
-    run: Any = SimpleNamespace()
     writer: Any = world
-    return LaneWriter(world.task(), run, 0, lease, writer, fresh_until)
+    return LaneWriter(world.task(), 0, lease, writer, fresh_until)
 
 
 def test_a_group_is_read_checked_again_and_written(world: World) -> None:
