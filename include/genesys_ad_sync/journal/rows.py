@@ -20,21 +20,48 @@ from genesys_ad_sync.model import Reason, Row, RunKey, RunRecord, Status
 
 _RUN = tables.run.c
 _ROW = tables.row.c
+_AHEAD = -1
+"""`replaced` of a row that is stored ahead of its plan."""
+ROWS_AHEAD_AT_A_TIME = 2_000
+"""Rows that are stored in one transaction ahead of their plan: a fifth of a second."""
 
 
 class Rows(Store):
     """The rows of each attempt."""
 
-    def replace(self, run: RunRecord, rows: Sequence[Row]) -> None:
+    def store_ahead(self, run: RunRecord, rows: Sequence[Row]) -> None:
+        """Store the rows of a plan to come, in parts between which others may write.
+
+        They are no rows of the attempt until `replace` makes them so.
+        """
+        for number, chunk in enumerate(chunks(rows, ROWS_AHEAD_AT_A_TIME)):
+            if number:
+                self._database.let_others_write()
+            with self._database.writing() as connection:
+                if not number:
+                    connection.execute(delete(tables.row).where(_ROW.run == run.id, _ROW.replaced == _AHEAD))
+                insert_rows(connection, tables.row, (_as_columns(run, row, replaced=_AHEAD) for row in chunk))
+
+    def replace(self, run: RunRecord, rows: Sequence[Row], ahead: Sequence[Row] = ()) -> None:
         """Replace the attempt's rows by those of a new plan; settle nothing.
 
         Rows of an earlier plan that were settled are kept for ``settled_earlier``.
+
+        :param ahead: the same rows as `store_ahead` stored them, in the same order; (): it stored none. A row that is
+            another object since is written again.
         """
+        of_run = tables.row.update().where(_ROW.run == run.id)
         with self._database.writing() as connection:
-            present = (_ROW.run == run.id, _ROW.replaced == 0)
-            connection.execute(update(tables.row).where(*present, _ROW.settled).values(replaced=_ROW.id))
-            connection.execute(delete(tables.row).where(*present))
-            insert_rows(connection, tables.row, (_as_columns(run, row) for row in rows))
+            connection.execute(of_run.where(_ROW.replaced == 0, _ROW.settled).values(replaced=_ROW.id))
+            unseen = [0] if ahead else [0, _AHEAD]
+            connection.execute(delete(tables.row).where(_ROW.run == run.id, _ROW.replaced.in_(unseen)))
+            if not ahead:
+                insert_rows(connection, tables.row, (_as_columns(run, row) for row in rows))
+                return
+            connection.execute(of_run.where(_ROW.replaced == _AHEAD).values(replaced=0))
+            changed = (row for row, stored in zip(rows, ahead, strict=True) if row is not stored)
+            written = (_as_columns(run, row) for row in changed)
+            upsert(connection, tables.row, written, keys=["run", "key", "replaced"])
 
     def of_run(self, run: RunRecord, lane: int | None = None) -> list[Row]:
         """Return the attempt's rows in the order of the plan.
@@ -186,11 +213,11 @@ class Rows(Store):
             return settled.elsewhere
 
 
-def _as_columns(run: RunRecord, row: Row) -> dict[str, Any]:
+def _as_columns(run: RunRecord, row: Row, *, replaced: int = 0) -> dict[str, Any]:
     return {
         "run": run.id,
         "key": row.key,
-        "replaced": 0,
+        "replaced": replaced,
         "lane": row.lane,
         "action": row.action.value,
         "status": row.status.value,

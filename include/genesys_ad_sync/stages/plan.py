@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from genesys_ad_sync.journal.database import chunks
+from genesys_ad_sync.journal.rows import ROWS_AHEAD_AT_A_TIME
 from genesys_ad_sync.model import Reason, Row, RunKey, RunRecord, Status
 from genesys_ad_sync.planning import Plan
 from genesys_ad_sync.planning.lanes import lane_batches
@@ -62,9 +63,10 @@ def _decide_undisturbed(task: TaskContext, inputs: PlanInputs | UndoInputs) -> R
     """
     decided = inputs.decide(task.definition)
     decided = _with_grants_stored(task, inputs, decided)
+    ahead = _rows_stored_ahead(task, decided)
     with task.journal.together():
         if inputs.fence is None or inputs.fence == next_fence(task):
-            return record_plan(task, inputs, decided)
+            return record_plan(task, inputs, decided, ahead)
     inputs = inputs.gather_again(task)
     decided = inputs.decide(task.definition)
     with task.journal.together():
@@ -90,17 +92,30 @@ def _with_grants_stored(task: TaskContext, inputs: PlanInputs | UndoInputs, deci
     return replace(decided, new_grants=tuple(grant for grant in decided.new_grants if grant in later))
 
 
-def record_plan(task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Plan) -> Recorded:
+def _rows_stored_ahead(task: TaskContext, decided: Plan) -> Sequence[Row]:
+    """Store the rows of a large plan before others have to wait; return what was stored.
+
+    Rows that only the comparison found have no changes yet: all rows are stored with the plan then.
+    """
+    if len(decided.rows) <= ROWS_AHEAD_AT_A_TIME or decided.comparison_changes:
+        return ()
+    task.journal.rows.store_ahead(task.run, decided.rows)
+    return decided.rows
+
+
+def record_plan(
+    task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Plan, ahead: Sequence[Row] = ()
+) -> Recorded:
     """Store the plan, its question, and what it settles without a write.
 
-    Must be called in one transaction.
+    Must be called in one transaction. ``ahead``: see `Rows.replace`.
     """
     run, now = task.run, task.clock()
     note_without_rows(task, decided.rows)
     rows = open_question(task, run, decided, _with_comparison_changes(task, run, decided))
     if isinstance(inputs, PlanInputs):
         _note_waiting(task, run, inputs, rows)
-    task.journal.rows.replace(run, rows)
+    task.journal.rows.replace(run, rows, ahead)
     task.journal.figures.save_groups(run, decided.group_results)
     finished = [row for row in rows if row.lane is None]
     if not run.dry_run:

@@ -149,8 +149,9 @@ content = Table(
     Column("value", JSON(none_as_null=False), nullable=False),
 )
 
-# The rows of the plan and of the report. `replaced` is 0 for the present ones and the row's id for one that an
-# earlier plan of this attempt settled. `sending_*`: a request for it may have left. `settled`: by this attempt.
+# The rows of the plan and of the report. `sending_*`: a request for it may have left. `settled`: by this attempt.
+# `replaced`: 0 for the present ones, the row's id for one that an earlier plan of this attempt settled, -1 for one of
+# a plan that is still being stored.
 row = Table(
     "journal_run_row",
     metadata,

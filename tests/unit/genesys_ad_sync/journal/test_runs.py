@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import Journal, RunKey, tables
+from genesys_ad_sync.journal import rows as journal_rows
 from genesys_ad_sync.model import Action, GroupResult, Mode, Reason, Row, Status, Window
 from tests.support.journal import (
     DEFINITION,
@@ -200,6 +201,32 @@ def test_a_new_plan_replaces_the_rows_of_the_attempt_and_of_no_other(journal: Jo
     journal.rows.replace(run, [_row(2)])
     assert journal.rows.of_run(run) == [_row(2)]
     assert journal.rows.of_run(other) == [_row(1)]
+
+
+def test_rows_stored_ahead_become_the_rows_of_the_attempt(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_rows, "ROWS_AHEAD_AT_A_TIME", 2)
+    run, other = begin(journal), begin(journal, "r2")
+    journal.rows.replace(run, [_row(1, status=Status.SUCCESS), _row(9)])
+    journal.rows.record_outcomes(run, [_row(1, status=Status.SUCCESS)], at=T0)
+    before = journal.rows.of_run(run)
+    journal.rows.store_ahead(run, [_row(7), _row(8)])  # of a plan that was killed
+    ahead = [_row(3), _row(1), _row(5), _row(2), _row(4)]
+    journal.rows.store_ahead(run, ahead)
+    assert journal.rows.of_run(run) == before
+    assert journal.rows.lanes(run) == {1}
+    rows = [*ahead[:2], _row(5, status=Status.HELD), *ahead[3:]]
+    journal.rows.replace(run, rows, ahead)
+    assert journal.rows.of_run(run) == rows
+    assert journal.rows.of_run(other) == []
+    assert [row.key for row in journal.rows.settled_earlier(run)] == [_row(1).key]
+
+
+def test_a_plan_stored_at_once_leaves_nothing_of_rows_stored_ahead(journal: Journal) -> None:
+    run = begin(journal)
+    journal.rows.store_ahead(run, [_row(1), _row(2)])
+    journal.rows.replace(run, [_row(3)])
+    with journal.database.reading() as connection:
+        assert connection.scalars(select(tables.row.c.key)).all() == [_row(3).key]
 
 
 def test_what_the_run_settled_in_earlier_attempts_is_kept_for_its_report(journal: Journal) -> None:

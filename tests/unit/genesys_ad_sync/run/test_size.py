@@ -3,6 +3,7 @@
 # ruff: noqa: F811 (pytest finds a fixture by its name in the module, and a test takes it under that name)
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from genesys_ad_sync.journal import Journal, RunKey, pairs
 from genesys_ad_sync.journal.pairs import StoredPairs
-from genesys_ad_sync.model import Grant, GroupPair, Objection, Reason, SkippedGroup
+from genesys_ad_sync.model import Grant, GroupPair, Objection, Reason, SkippedGroup, Status
 from genesys_ad_sync.planning import Plan
 from genesys_ad_sync.planning.sleeping import Sleepers
 from genesys_ad_sync.report.store import ReportStore
@@ -27,8 +28,10 @@ from tests.support.journal import (
     T0,
     advance,
     begin,
+    change,
     journal,  # noqa: F401 (fixture)
     journal_url,  # noqa: F401 (fixture)
+    row,
     view,
 )
 from tests.support.sync_examples import definition
@@ -152,6 +155,23 @@ def test_the_xcom_of_a_first_mapping_lists_some_pairs_and_counts_all() -> None:
     short = MappingInShort.of(StoredMapping(pairs=tuple(pairs)))
     told = map_groups._summary(short, StoredPairs.of(pairs), StoredPairs.of([]))
     assert (told["pairs"], len(told["new"]), told["gone"]) == (many, map_groups.PAIRS_SHOWN, {})
+
+
+# -- the rows of a large plan --
+
+
+def test_the_rows_of_a_large_plan_are_stored_before_others_wait(
+    task: TaskContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "ROWS_AHEAD_AT_A_TIME", 3)
+    changes = [replace(change("g0", f"u{number}"), id=number) for number in range(4)]
+    rows = tuple(row(one, Status.PLANNED) for one in changes)
+    assert plan._rows_stored_ahead(task, Plan(rows[:3], (), (), (), "hash")) == ()
+    found = ((rows[0].key, changes[0]),)
+    assert plan._rows_stored_ahead(task, Plan(rows, (), found, (), "hash")) == ()
+    assert plan._rows_stored_ahead(task, Plan(rows, (), (), (), "hash")) is rows
+    task.journal.rows.replace(task.run, rows, rows)
+    assert task.journal.rows.of_run(task.run) == list(rows)
 
 
 # -- after a run --
