@@ -33,6 +33,8 @@ from genesys_ad_sync.journal.tables import VERSION_TABLE
 _MASKERS = ("airflow._shared.secrets_masker.secrets_masker", "airflow.sdk._shared.secrets_masker.secrets_masker")
 
 
+_OUTCOMES = (pytest.skip.Exception, pytest.fail.Exception, pytest.xfail.Exception)
+
 gc.set_threshold(50_000, 20, 20)  # Python's own: 700, 10, 10
 
 
@@ -47,7 +49,7 @@ def pytest_collection(session: pytest.Session) -> None:
     names = _test_modules(session.config)
     first = len(names) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
     for name in (*names[first:], *names[:first]):
-        with suppress(Exception, pytest.skip.Exception):  # the collection says it
+        with suppress(Exception, *_OUTCOMES):  # the collection says it
             importlib.import_module(name)
 
 
@@ -55,8 +57,9 @@ def _test_modules(config: pytest.Config) -> list[str]:
     """Return the names of the test modules that the collection imports."""
     left_out = set(config.getini("norecursedirs"))
     asked = [config.invocation_params.dir / argument.split("::")[0] for argument in config.args]
-    files = [file for path in asked for file in sorted(path.rglob("test_*.py") if path.is_dir() else [path])]
-    inside = [file.relative_to(config.rootpath).with_suffix("") for file in files]
+    files = [file for path in asked for file in sorted([path, *path.rglob("*")]) if file.match("test_*.py")]
+    within = (file for file in files if file.is_relative_to(config.rootpath))
+    inside = [file.relative_to(config.rootpath).with_suffix("") for file in within]
     return [".".join(file.parts) for file in inside if not left_out & {*file.parts}]
 
 

@@ -5,7 +5,9 @@ A possible request is one that may have been sent. Knows the lease by its fence.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,48 +22,63 @@ from genesys_ad_sync.model import Reason, Row, RunKey, RunRecord, Status
 
 _RUN = tables.run.c
 _ROW = tables.row.c
-_AHEAD = -1
-"""`replaced` of a row that is stored ahead of its plan."""
 ROWS_AHEAD_AT_A_TIME = 2_000
 """Rows that are stored in one transaction ahead of their plan: a fifth of a second."""
+_TRIES = 2**40
+
+
+@dataclass(frozen=True)
+class RowsAhead:
+    """Rows of a plan that are stored ahead of it.
+
+    ``mark``: their `replaced` until then. Each try of a task has one of its own, since two may overlap.
+    """
+
+    rows: Sequence[Row]
+    mark: int
 
 
 class Rows(Store):
     """The rows of each attempt."""
 
-    def store_ahead(self, run: RunRecord, rows: Sequence[Row]) -> None:
+    def store_ahead(self, run: RunRecord, rows: Sequence[Row]) -> RowsAhead:
         """Store the rows of a plan to come, in parts between which others may write.
 
         They are no rows of the attempt until `replace` makes them so.
         """
+        ahead = RowsAhead(rows, -1 - secrets.randbelow(_TRIES))
         for number, chunk in enumerate(chunks(rows, ROWS_AHEAD_AT_A_TIME)):
             if number:
                 self._database.let_others_write()
             with self._database.writing() as connection:
-                if not number:
-                    connection.execute(delete(tables.row).where(_ROW.run == run.id, _ROW.replaced == _AHEAD))
-                insert_rows(connection, tables.row, (_as_columns(run, row, replaced=_AHEAD) for row in chunk))
+                insert_rows(connection, tables.row, (_as_columns(run, row, replaced=ahead.mark) for row in chunk))
+        return ahead
 
-    def replace(self, run: RunRecord, rows: Sequence[Row], ahead: Sequence[Row] = ()) -> None:
+    def replace(self, run: RunRecord, rows: Sequence[Row], ahead: RowsAhead | None = None) -> None:
         """Replace the attempt's rows by those of a new plan; settle nothing.
 
-        Rows of an earlier plan that were settled are kept for ``settled_earlier``.
+        Rows of an earlier plan that were settled are kept for ``settled_earlier``. Rows that other tries stored ahead
+        are deleted.
 
-        :param ahead: the same rows as `store_ahead` stored them, in the same order; (): it stored none. A row that is
-            another object since is written again.
+        :param ahead: the same rows in the same order, as `store_ahead` stored them. A row that is another object since
+            is written again.
         """
-        of_run = tables.row.update().where(_ROW.run == run.id)
+        present = (_ROW.run == run.id, _ROW.replaced <= 0)
         with self._database.writing() as connection:
-            connection.execute(of_run.where(_ROW.replaced == 0, _ROW.settled).values(replaced=_ROW.id))
-            unseen = [0] if ahead else [0, _AHEAD]
-            connection.execute(delete(tables.row).where(_ROW.run == run.id, _ROW.replaced.in_(unseen)))
-            if not ahead:
-                insert_rows(connection, tables.row, (_as_columns(run, row) for row in rows))
-                return
-            connection.execute(of_run.where(_ROW.replaced == _AHEAD).values(replaced=0))
-            changed = (row for row, stored in zip(rows, ahead, strict=True) if row is not stored)
-            written = (_as_columns(run, row) for row in changed)
-            upsert(connection, tables.row, written, keys=["run", "key", "replaced"])
+            connection.execute(
+                update(tables.row).where(*present, _ROW.replaced == 0, _ROW.settled).values(replaced=_ROW.id)
+            )
+            kept = [] if ahead is None else [ahead.mark]
+            connection.execute(delete(tables.row).where(*present, _ROW.replaced.not_in(kept)))
+            if ahead is not None:
+                mine = update(tables.row).where(*present, _ROW.replaced == ahead.mark)
+                if connection.execute(mine.values(replaced=0)).rowcount == len(rows):
+                    changed = (row for row, stored in zip(rows, ahead.rows, strict=True) if row is not stored)
+                    written = (_as_columns(run, row) for row in changed)
+                    upsert(connection, tables.row, written, keys=["run", "key", "replaced"])
+                    return
+                connection.execute(delete(tables.row).where(*present))  # another try has deleted some of them
+            insert_rows(connection, tables.row, (_as_columns(run, row) for row in rows))
 
     def of_run(self, run: RunRecord, lane: int | None = None) -> list[Row]:
         """Return the attempt's rows in the order of the plan.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from genesys_ad_sync.journal.database import chunks
-from genesys_ad_sync.journal.rows import ROWS_AHEAD_AT_A_TIME
+from genesys_ad_sync.journal.rows import ROWS_AHEAD_AT_A_TIME, RowsAhead
 from genesys_ad_sync.model import Reason, Row, RunKey, RunRecord, Status
 from genesys_ad_sync.planning import Plan
 from genesys_ad_sync.planning.lanes import lane_batches
@@ -92,19 +92,18 @@ def _with_grants_stored(task: TaskContext, inputs: PlanInputs | UndoInputs, deci
     return replace(decided, new_grants=tuple(grant for grant in decided.new_grants if grant in later))
 
 
-def _rows_stored_ahead(task: TaskContext, decided: Plan) -> Sequence[Row]:
+def _rows_stored_ahead(task: TaskContext, decided: Plan) -> RowsAhead | None:
     """Store the rows of a large plan before others have to wait; return what was stored.
 
     Rows that only the comparison found have no changes yet: all rows are stored with the plan then.
     """
     if len(decided.rows) <= ROWS_AHEAD_AT_A_TIME or decided.comparison_changes:
-        return ()
-    task.journal.rows.store_ahead(task.run, decided.rows)
-    return decided.rows
+        return None
+    return task.journal.rows.store_ahead(task.run, decided.rows)
 
 
 def record_plan(
-    task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Plan, ahead: Sequence[Row] = ()
+    task: TaskContext, inputs: PlanInputs | UndoInputs, decided: Plan, ahead: RowsAhead | None = None
 ) -> Recorded:
     """Store the plan, its question, and what it settles without a write.
 

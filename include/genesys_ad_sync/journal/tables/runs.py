@@ -150,8 +150,8 @@ content = Table(
 )
 
 # The rows of the plan and of the report. `sending_*`: a request for it may have left. `settled`: by this attempt.
-# `replaced`: 0 for the present ones, the row's id for one that an earlier plan of this attempt settled, -1 for one of
-# a plan that is still being stored.
+# `replaced`: 0 for the present ones, the row's id for one that an earlier plan of this attempt settled, and a negative
+# number for one of a plan that is still being stored.
 row = Table(
     "journal_run_row",
     metadata,

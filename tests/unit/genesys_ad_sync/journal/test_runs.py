@@ -12,6 +12,7 @@ from sqlalchemy import select
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import Journal, RunKey, tables
 from genesys_ad_sync.journal import rows as journal_rows
+from genesys_ad_sync.journal.database import Database
 from genesys_ad_sync.model import Action, GroupResult, Mode, Reason, Row, Status, Window
 from tests.support.journal import (
     DEFINITION,
@@ -210,15 +211,44 @@ def test_rows_stored_ahead_become_the_rows_of_the_attempt(journal: Journal, monk
     journal.rows.record_outcomes(run, [_row(1, status=Status.SUCCESS)], at=T0)
     before = journal.rows.of_run(run)
     journal.rows.store_ahead(run, [_row(7), _row(8)])  # of a plan that was killed
-    ahead = [_row(3), _row(1), _row(5), _row(2), _row(4)]
-    journal.rows.store_ahead(run, ahead)
+    planned = [_row(3), _row(1), _row(5), _row(2), _row(4)]
+    ahead = journal.rows.store_ahead(run, planned)
     assert journal.rows.of_run(run) == before
     assert journal.rows.lanes(run) == {1}
-    rows = [*ahead[:2], _row(5, status=Status.HELD), *ahead[3:]]
+    rows = [*planned[:2], _row(5, status=Status.HELD), *planned[3:]]
     journal.rows.replace(run, rows, ahead)
     assert journal.rows.of_run(run) == rows
     assert journal.rows.of_run(other) == []
     assert [row.key for row in journal.rows.settled_earlier(run)] == [_row(1).key]
+
+
+@pytest.mark.parametrize("second_commits_first", [False, True])
+def test_of_two_tries_that_overlap_each_stores_its_own_rows(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, *, second_commits_first: bool
+) -> None:
+    monkeypatch.setattr(journal_rows, "ROWS_AHEAD_AT_A_TIME", 2)
+    run, numbers = begin(journal), range(1, 8)
+    held, planned = [_row(number, status=Status.HELD) for number in numbers], [_row(number) for number in numbers]
+    first = journal.rows.store_ahead(run, held)
+    second = journal.rows.store_ahead(run, planned)
+    tries = [(held, first), (planned, second)]
+    for rows, ahead in reversed(tries) if second_commits_first else tries:
+        journal.rows.replace(run, rows, ahead)
+        assert journal.rows.of_run(run) == rows
+
+
+def test_a_try_of_which_another_one_deleted_a_part_stores_all_rows(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_rows, "ROWS_AHEAD_AT_A_TIME", 2)
+    run, rows = begin(journal), [_row(number) for number in range(1, 6)]
+    others = iter([[_row(9)], [_row(8)]])
+    # another try commits its plan each time that others may write
+    monkeypatch.setattr(Database, "let_others_write", lambda _: journal.rows.replace(run, next(others)))
+    ahead = journal.rows.store_ahead(run, rows)
+    assert journal.rows.of_run(run) == [_row(8)]
+    journal.rows.replace(run, rows, ahead)
+    assert journal.rows.of_run(run) == rows
 
 
 def test_a_plan_stored_at_once_leaves_nothing_of_rows_stored_ahead(journal: Journal) -> None:

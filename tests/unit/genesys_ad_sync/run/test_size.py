@@ -166,11 +166,12 @@ def test_the_rows_of_a_large_plan_are_stored_before_others_wait(
     monkeypatch.setattr(plan, "ROWS_AHEAD_AT_A_TIME", 3)
     changes = [replace(change("g0", f"u{number}"), id=number) for number in range(4)]
     rows = tuple(row(one, Status.PLANNED) for one in changes)
-    assert plan._rows_stored_ahead(task, Plan(rows[:3], (), (), (), "hash")) == ()
+    assert plan._rows_stored_ahead(task, Plan(rows[:3], (), (), (), "hash")) is None
     found = ((rows[0].key, changes[0]),)
-    assert plan._rows_stored_ahead(task, Plan(rows, (), found, (), "hash")) == ()
-    assert plan._rows_stored_ahead(task, Plan(rows, (), (), (), "hash")) is rows
-    task.journal.rows.replace(task.run, rows, rows)
+    assert plan._rows_stored_ahead(task, Plan(rows, (), found, (), "hash")) is None
+    ahead = plan._rows_stored_ahead(task, Plan(rows, (), (), (), "hash"))
+    assert ahead is not None
+    task.journal.rows.replace(task.run, rows, ahead)
     assert task.journal.rows.of_run(task.run) == list(rows)
 
 
