@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import URL, make_url, text
 
 from genesys_ad_sync.errors import JournalConflict, JournalError, LeaseBusy
 from genesys_ad_sync.journal import Journal, RunKey, database, views
 from tests.support.journal import DEFINITION, T0, advance, begin, view
-from tests.support.postgresql import postgresql_server, postgresql_url  # noqa: F401 (fixtures)
+from tests.support.postgresql import WITH_TABLES, new_database, postgresql_server  # noqa: F401 (fixtures)
 from tests.unit.genesys_ad_sync.journal.test_changes import *  # noqa: F403 (all its tests)
 from tests.unit.genesys_ad_sync.journal.test_copying import *  # noqa: F403
 from tests.unit.genesys_ad_sync.journal.test_full_looks import *  # noqa: F403
@@ -34,6 +35,14 @@ from tests.unit.genesys_ad_sync.views.test_person import *  # noqa: F403
 from tests.unit.genesys_ad_sync.views.test_search import *  # noqa: F403
 from tests.unit.genesys_ad_sync.views.test_status import *  # noqa: F403
 from tests.unit.genesys_ad_sync.views.test_todo import *  # noqa: F403
+
+
+@pytest.fixture
+def postgresql_url(request: pytest.FixtureRequest, postgresql_server: URL) -> Iterator[str]:
+    """Return the URL of a database: empty for the tests of opening, with the tables of a new journal for the others."""
+    template = "template1" if request.function.__module__.endswith("test_opening") else WITH_TABLES
+    with new_database(postgresql_server, template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.util import LRUCache
 
 from genesys_ad_sync.journal import opening
-from genesys_ad_sync.journal.tables import VERSION_TABLE
+from genesys_ad_sync.journal.tables import HEAD, VERSION_TABLE
 
 _MASKERS = ("airflow._shared.secrets_masker.secrets_masker", "airflow.sdk._shared.secrets_masker.secrets_masker")
 
@@ -86,7 +86,9 @@ def quick_new_journals() -> Iterator[None]:
 
     def upgrade(config: Any, revision: str, *arguments: Any, **options: Any) -> None:
         connection = config.attributes.get("connection")
-        if revision != "head" or connection is None or inspect(connection).get_table_names():
+        if revision == "head" and connection is not None and _has_tables_of_a_template(connection):
+            connection.exec_driver_sql(f"INSERT INTO {VERSION_TABLE} VALUES ('{HEAD}')")
+        elif revision != "head" or connection is None or inspect(connection).get_table_names():
             migrate(config, revision, *arguments, **options)
         elif (kind := connection.dialect.name) in sent:
             for statement, parameters in sent[kind]:
@@ -121,6 +123,13 @@ def shared_compiled_statements() -> Iterator[None]:
             patch.setattr(kind, "__hash__", lambda self: hash(type(self)), raising=False)
             patch.setattr(kind, "__eq__", lambda self, other: type(self) is type(other), raising=False)
         yield
+
+
+def _has_tables_of_a_template(connection: Connection) -> bool:
+    """Return True for a database in PostgreSQL with tables of no version: see `tests.support.postgresql`."""
+    if connection.dialect.name != "postgresql" or not inspect(connection).has_table(VERSION_TABLE):
+        return False
+    return connection.exec_driver_sql(f"SELECT count(*) FROM {VERSION_TABLE}").scalar() == 0
 
 
 def _no_power_cut(connection: Any, _record: Any) -> None:
