@@ -12,7 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import WRITES, explain
+from genesys_ad_sync.journal.database import WRITES
+from genesys_ad_sync.journal.database_errors import explain
 from genesys_ad_sync.journal.opening import engine_of, tables_version
 from genesys_ad_sync.journal.place import refuse_other_place
 

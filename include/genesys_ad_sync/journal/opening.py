@@ -16,7 +16,8 @@ from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_r
 
 from genesys_ad_sync.errors import JournalError, JournalMissing, JournalOutdated
 from genesys_ad_sync.journal import tables
-from genesys_ad_sync.journal.database import BUSY_TIMEOUT_SECONDS, WRITES, Database, explain, wait_for_writers
+from genesys_ad_sync.journal.database import WRITES, Database, wait_for_writers
+from genesys_ad_sync.journal.database_errors import BUSY_TIMEOUT_SECONDS, explain
 from genesys_ad_sync.journal.exposure import warnings_of
 from genesys_ad_sync.journal.place import refuse_other_place
 from genesys_ad_sync.this_machine import make_private_file

@@ -30,14 +30,7 @@ from genesys_ad_sync.journal.view_rows import (
 )
 from genesys_ad_sync.journal.view_writer import ViewUpdate, write_view
 from genesys_ad_sync.journal.waiting import wake_changes
-from genesys_ad_sync.model import (
-    Cursor,
-    DirectoryGroup,
-    DirectoryUser,
-    DirectoryView,
-    Guid,
-    StoredCursor,
-)
+from genesys_ad_sync.model import Cursor, DirectoryGroup, DirectoryUser, DirectoryView, Guid, StoredCursor
 
 _ROWS_AT_A_TIME = 10_000
 

@@ -194,7 +194,10 @@ def _existing(task: TaskContext) -> Set[str]:
 
 
 def _allowed(task: TaskContext, run: RunRecord, guids: Set[Guid]) -> Set[Guid]:
-    """Return the AD groups of these that are in scope, and on which param `groups` lets this run act."""
+    """Return the AD groups of these on which the run may act.
+
+    They are in scope, and param `groups` allows them.
+    """
     if not run.groups:
         return task.journal.views.guids_in_scope(guids)
     return guids & {group.guid for group in groups_in_param(task.journal.views.groups_in_scope(), run.groups)}

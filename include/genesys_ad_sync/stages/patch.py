@@ -14,8 +14,8 @@ from genesys_ad_sync.genesys.writers import writer_for
 from genesys_ad_sync.model import SETTLED, Action, Guid, Reason, RefusalKind, Row, RunRecord, Status
 from genesys_ad_sync.planning.lanes import FIRST_APPROVED_LANE
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import READING
-from genesys_ad_sync.run.mapped import listed_versions
+from genesys_ad_sync.run.facts import COMPLETE, HIDDEN_GROUPS, JOURNAL_RESTORED, MIRROR_ONCE, OWNERS, READING
+from genesys_ad_sync.run.mapped import NAMES, listed_versions
 from genesys_ad_sync.writing.lane import LaneWriter
 from genesys_ad_sync.writing.lease import hold_lease
 from genesys_ad_sync.writing.order import Group, in_order
@@ -26,6 +26,9 @@ PLAN_READING_TTL = timedelta(minutes=10)
 A manual edit in that time is harmless: the same add or remove has no effect, and is counted as ours. Saves one read per
 group.
 """
+
+_OF_EACH_GROUP = (COMPLETE, HIDDEN_GROUPS, JOURNAL_RESTORED, MIRROR_ONCE, NAMES, OWNERS)
+"""What the check of each group asks for."""
 
 _Groups = Mapping[str, Sequence[Row]]
 
@@ -61,6 +64,7 @@ def _write(task: TaskContext, run: RunRecord, lane: int, groups: _Groups) -> Non
         writer = writer_for(task.definition.genesys.write, task.genesys_client, listed_versions(task))
         ended = _ended_accounts(task, groups)
         lane_writer = LaneWriter(task, lane, lease, writer, _fresh_until(task, lane, lease.fence), ended, groups)
+        task.facts.read_ahead(*_OF_EACH_GROUP)
         stages = in_order(groups, _failed_before(task, run, groups), ended)
         try:
             for number, group_id in enumerate(_written(pool, lane_writer, stages), 1):

@@ -93,7 +93,7 @@ def _with_grants_stored(task: TaskContext, inputs: PlanInputs | UndoInputs, deci
 
 
 def _rows_stored_ahead(task: TaskContext, decided: Plan) -> RowsAhead | None:
-    """Store the rows of a large plan before others have to wait; return what was stored.
+    """Store the rows of a large plan before others have to wait; return them.
 
     Rows that only the comparison found have no changes yet: all rows are stored with the plan then.
     """

@@ -19,8 +19,6 @@ from genesys_ad_sync.planning.facts import claims_by_genesys_user
 from genesys_ad_sync.planning.undo import recheck_undo, unless_claimed
 from genesys_ad_sync.run.claims import claimed_by_others
 from genesys_ad_sync.run.context import TaskContext
-from genesys_ad_sync.run.facts import COMPLETE, HIDDEN_GROUPS, JOURNAL_RESTORED, MIRROR_ONCE, OWNERS
-from genesys_ad_sync.run.mapped import NAMES
 from genesys_ad_sync.run.objections import objections
 from genesys_ad_sync.run.planned_targets import PlannedTargets
 from genesys_ad_sync.run.planning_inputs import planning_context
@@ -43,9 +41,6 @@ from genesys_ad_sync.writing.read_back import READ_AT_ONCE, READ_BACK_WAITS, rea
 from genesys_ad_sync.writing.refusals import LaneRefusals, Met, judge, judge_unread, refused_with_client
 from genesys_ad_sync.writing.row_outcomes import Late, claim_own_success, failed, removed_by, with_error
 
-_OF_EACH_GROUP = (COMPLETE, HIDDEN_GROUPS, JOURNAL_RESTORED, MIRROR_ONCE, NAMES, OWNERS)
-"""What the check of each group asks for."""
-
 
 @dataclass(frozen=True)
 class Members:
@@ -61,10 +56,9 @@ class Members:
 class LaneWriter:
     """Writes the groups of one lane. May be used from several threads.
 
-    - ``lane``: its number.
+    - ``lane``, ``group_ids``: its number, and its Genesys groups.
     - ``fresh_until``: until when the members that `plan` read may be relied on; None: not at all.
     - ``ended``: AD accounts whose removals come first.
-    - ``group_ids``: the Genesys groups of the lane.
     """
 
     def __init__(
@@ -90,7 +84,6 @@ class LaneWriter:
         self._accounts_of = claims_by_genesys_user(self._matches)
         self._links = link_moves(task, self._matches)
         self._claimed = claimed_by_others(task, task.run, group_ids)  # once: no definition can take what is ours
-        task.facts.read_ahead(*_OF_EACH_GROUP)
         self._stop = Stop(task)
         # `user_patch` is documented nowhere as honoured: only a read-back shows its effect
         self._verifies = task.definition.verify or task.definition.genesys.write == "user_patch"

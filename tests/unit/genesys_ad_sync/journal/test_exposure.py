@@ -10,7 +10,7 @@ from sqlalchemy import insert, make_url, text
 
 from genesys_ad_sync.errors import JournalError
 from genesys_ad_sync.journal import Journal, tables
-from genesys_ad_sync.journal.database import explain
+from genesys_ad_sync.journal.database_errors import explain
 from genesys_ad_sync.journal.exposure import warnings_of
 
 SECRET = "s3cr3t"

@@ -89,7 +89,6 @@ class World:
     def task(self) -> Any:
         return SimpleNamespace(
             run=SimpleNamespace(),
-            facts=SimpleNamespace(read_ahead=lambda *_: None),
             definition=SimpleNamespace(verify=self.verify, genesys=SimpleNamespace(write=self.write)),
             genesys=self,
             clock=lambda: self.now,
