@@ -140,6 +140,8 @@ def exponents(results: list[Measured]) -> list[str]:
     for kind in dict.fromkeys(one.kind for one in results):
         of_kind = sorted((one for one in results if one.kind == kind), key=lambda one: one.memberships)
         for small, large in pairwise(of_kind):
+            if small.memberships == large.memberships:
+                continue  # measured several times
             factor = math.log(large.memberships / small.memberships)
             grown = {
                 "seconds": (sum(small.seconds.values()), sum(large.seconds.values())),

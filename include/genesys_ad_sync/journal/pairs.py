@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, select, update
 
 from genesys_ad_sync.journal import tables
 from genesys_ad_sync.journal.database import DefinitionStore, chunks, upsert
@@ -104,9 +104,10 @@ class Pairs(DefinitionStore):
             return _pairs(connection, self._definition, genesys_group_id, active=True)
 
     def as_stored(self) -> StoredPairs:
-        """Return the pairs of `active`, as they are stored."""
+        """Return the pairs of `active` as they are stored, by AD group."""
+        statement = _of_definition(self._definition, active=True).order_by(_PAIR.group_guid, _PAIR.genesys_group_id)
         with self._database.reading() as connection:
-            return _stored(connection, self._definition, active=True)
+            return StoredPairs(connection.execute(statement).all())
 
     def sharing_a_target(self, group_guids: Collection[Guid]) -> tuple[list[GroupPair], list[GroupPair]]:
         """Return the active and the former pairs of some Genesys groups.
@@ -346,16 +347,13 @@ def _pairs(
 ) -> list[GroupPair]:
     if genesys_group_id is not None:
         which = (*which, _PAIR.genesys_group_id == genesys_group_id)
-    return _stored(connection, definition, *which, active=active).pairs()
+    statement = _of_definition(definition, *which, active=active)
+    ordered = statement.order_by(_PAIR.rule, _PAIR.group_guid, _PAIR.genesys_group_id)
+    return StoredPairs(connection.execute(ordered).all()).pairs()
 
 
-def _stored(connection: Connection, definition: str, *which: ColumnElement[bool], active: bool) -> StoredPairs:
-    statement = (
-        select(*_COLUMNS)
-        .where(_PAIR.definition == definition, _PAIR.active == active, *which)
-        .order_by(_PAIR.rule, _PAIR.group_guid, _PAIR.genesys_group_id)
-    )
-    return StoredPairs(connection.execute(statement).all())
+def _of_definition(definition: str, *which: ColumnElement[bool], active: bool) -> Select[Any]:
+    return select(*_COLUMNS).where(_PAIR.definition == definition, _PAIR.active == active, *which)
 
 
 def _as_columns(definition: str, pair: GroupPair, at: datetime) -> dict[str, Any]:

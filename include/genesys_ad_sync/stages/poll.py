@@ -173,7 +173,7 @@ def _groups_to_prove(task: TaskContext, changes: Sequence[Change]) -> dict[Guid,
     - Groups that feed a Genesys group which `relink` concerns.
     """
     open_since = _open_since(changes)
-    stored, in_scope = task.journal.pairs, task.journal.views.guids_in_scope()
+    stored, views = task.journal.pairs, task.journal.views
     if task.facts[RELINK_REQUESTS]:
         active, former = stored.active(), stored.former()
     else:
@@ -181,7 +181,7 @@ def _groups_to_prove(task: TaskContext, changes: Sequence[Change]) -> dict[Guid,
     mapped = {pair.group_guid for pair in active}
     if not stored.any_active() or (task.run.dry_run and open_since.keys() - mapped):
         # a dry run stores no pairs: others may feed the same group
-        return dict.fromkeys(in_scope, max(open_since.values(), default=0))
+        return dict.fromkeys(views.guids_in_scope(), max(open_since.values(), default=0))
     pairs = [*former, *active]  # a group that comes back is mapped later in this run
     targets = dict.fromkeys(relink.groups_concerned(task, active), 0)
     for pair in pairs:
@@ -192,7 +192,7 @@ def _groups_to_prove(task: TaskContext, changes: Sequence[Change]) -> dict[Guid,
     for pair in pairs:
         if pair.genesys_group_id in targets:
             needed[pair.group_guid] = max(targets[pair.genesys_group_id], needed.get(pair.group_guid, 0))
-    return {guid: since for guid, since in needed.items() if guid in in_scope}
+    return {guid: needed[guid] for guid in views.guids_in_scope(needed)}
 
 
 def _open_since(changes: Sequence[Change]) -> dict[Guid, int]:

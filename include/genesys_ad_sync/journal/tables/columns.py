@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -30,6 +31,12 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError("a time without zone cannot be written to the journal")
         value = value.astimezone(timezone.utc)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:
+        """Return what makes a time of a stored value. Most are absent, and a view has millions."""
+        made = super().result_processor(dialect, coltype)
+        assert made is not None  # noqa: S101  for mypy
+        return lambda value: None if value is None else made(value)
 
     def process_result_value(
         self,

@@ -71,7 +71,7 @@ def test_all_ad_groups_of_a_genesys_group_that_may_lose_somebody_are_read(
         any_active=lambda: True,
         without_baseline=list,
     )
-    views = SimpleNamespace(guids_in_scope=lambda: {"g1", "g2", "g3"})
+    views = SimpleNamespace(guids_in_scope=lambda among=("g1", "g2", "g3"): {"g1", "g2", "g3"} & set(among))
     task: Any = SimpleNamespace(
         journal=SimpleNamespace(pairs=stored, views=views),
         facts={poll.RELINK_REQUESTS: ()},
