@@ -33,7 +33,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:
-        """Return what makes a time of a stored value. Most are absent, and a view has millions."""
+        """Return what makes a time of a stored value.
+
+        Most are absent, and a view has millions.
+        """
         made = super().result_processor(dialect, coltype)
         assert made is not None  # noqa: S101  for mypy
         return lambda value: None if value is None else made(value)
