@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import socket
 import ssl
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import ldap3
+from ldap3.core.exceptions import LDAPBindError
 from ldap3.utils.conv import escape_filter_chars
 
 from sandbox.active_directory.constants import SandboxError, Transport
@@ -27,16 +29,24 @@ def bound_connection(
     server = ldap3.Server(
         host, port=636 if secure else 389, use_ssl=secure, tls=tls, get_info=ldap3.NONE, connect_timeout=60
     )
-    return ldap3.Connection(
+    connection = ldap3.Connection(
         server,
         user=login,
         password=password,
         client_strategy=ldap3.SAFE_SYNC,
-        auto_bind=ldap3.AUTO_BIND_TLS_BEFORE_BIND if transport == "starttls" else ldap3.AUTO_BIND_NO_TLS,
         receive_timeout=60,
         auto_range=False,
         return_empty_attributes=False,
     )
+    connection.open(read_server_info=False)
+    connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else the login waits for 40 ms
+    if transport == "starttls":
+        connection.start_tls(read_server_info=False)
+    is_bound, result, _, _ = connection.bind(read_server_info=False)
+    if not is_bound:
+        connection.unbind()
+        raise LDAPBindError(f"{result['description']} {result['message']}")
+    return connection
 
 
 def current_time(connection: ldap3.Connection) -> datetime.datetime:

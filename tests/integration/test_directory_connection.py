@@ -63,6 +63,12 @@ def test_starttls_is_verified_too(settings, shared_directory):
         connect(wrong)
 
 
+@pytest.mark.parametrize("transport", [Transport.LDAPS, Transport.STARTTLS])
+def test_the_login_does_not_wait_for_an_acknowledgement(settings, transport):
+    with connect(dataclasses.replace(settings, transport=transport)) as session:
+        assert session.connection.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_the_address_in_the_certificate_is_enough_without_a_server_name(settings):
     with connect(dataclasses.replace(settings, server_name=None)) as session:
         assert session.requests == 1  # the look at base_dn

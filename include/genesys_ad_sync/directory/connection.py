@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -174,6 +175,7 @@ def _connect_to(host: Host | BadHost, settings: LdapSettings, context: ssl.SSLCo
     try:
         connection = _connection(host, settings, tls)
         connection.open(read_server_info=False)
+        _send_at_once(connection)
         if settings.transport is Transport.STARTTLS:
             connection.start_tls(read_server_info=False)
         _require_protection(connection, host, settings)
@@ -190,6 +192,14 @@ def _connect_to(host: Host | BadHost, settings: LdapSettings, context: ssl.SSLCo
     if context is not None and not is_address(host.name):
         session.elsewhere = lambda name: _open_known(name, host, settings, context)
     return session
+
+
+def _send_at_once(connection: Any) -> None:
+    """Let the login not wait until the domain controller has acknowledged the handshake before it.
+
+    Nagle's algorithm and the delayed acknowledgement (40 ms on Linux, up to 200 ms on Windows) wait for each other.
+    """
+    connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _open_known(name: str, host: Host, settings: LdapSettings, context: ssl.SSLContext) -> LdapSession | None:
