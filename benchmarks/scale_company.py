@@ -37,13 +37,13 @@ _GUIDS = re.compile(r"objectGUID=((?:\\[0-9a-fA-F]{2}){16})")
 _PEOPLE, _GROUPS, _GENESYS_PEOPLE, _GENESYS_GROUPS = range(4)
 
 
-@lru_cache(maxsize=10_000)  # what ids cost is no cost of a run
+@lru_cache(maxsize=2_000)  # what ids cost is no cost of a run
 def id_of(kind: int, number: int) -> str:
     """Return the id of the person or group ``number``."""
     return str(uuid.UUID(int=((number * _SPREAD) % _SPACE) << 80 | kind))
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=2_000)
 def number_of(guid: str) -> tuple[int, int]:
     """Return (kind, number) of an id."""
     value = uuid.UUID(guid).int
