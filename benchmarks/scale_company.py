@@ -37,7 +37,7 @@ _GUIDS = re.compile(r"objectGUID=((?:\\[0-9a-fA-F]{2}){16})")
 _PEOPLE, _GROUPS, _GENESYS_PEOPLE, _GENESYS_GROUPS = range(4)
 
 
-@lru_cache(maxsize=2_000)  # what ids cost is no cost of a run
+@lru_cache(maxsize=2_000)  # the benchmark measures the run, not the making of ids
 def id_of(kind: int, number: int) -> str:
     """Return the id of the person or group ``number``."""
     return str(uuid.UUID(int=((number * _SPREAD) % _SPACE) << 80 | kind))

@@ -44,7 +44,7 @@ class Rows(Store):
     def store_ahead(self, run: RunRecord, rows: Sequence[Row]) -> RowsAhead:
         """Store the rows of a plan to come, in parts between which others may write.
 
-        They are no rows of the attempt until `replace` makes them so.
+        `replace` makes them rows of the attempt. Nothing reads them before.
         """
         ahead = RowsAhead(rows, -1 - secrets.randbelow(_TRIES))
         for number, chunk in enumerate(chunks(rows, ROWS_AHEAD_AT_A_TIME)):

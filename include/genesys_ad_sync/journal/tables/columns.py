@@ -37,8 +37,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
         Most are absent, and a view has millions.
         """
-        made = super().result_processor(dialect, coltype)
-        assert made is not None  # noqa: S101  for mypy
+        made: Any = super().result_processor(dialect, coltype)
         return lambda value: None if value is None else made(value)
 
     def process_result_value(

@@ -145,16 +145,16 @@ def test_the_xcom_of_the_mapping_has_counts_and_what_changed() -> None:
     skipped = tuple(SkippedGroup(f"s{number}", Reason.UNMAPPED) for number in range(MANY))
     short = MappingInShort.of(StoredMapping(pairs=tuple(COMPANY), skipped=skipped))
     before = StoredPairs.of([*COMPANY[1:], GroupPair("gone", "G", "Gone", rule=0)])
-    told = map_groups._summary(short, StoredPairs.of(COMPANY), before)
-    assert told == {"pairs": MANY, "skipped": {"unmapped": MANY}, "new": {"g0": "G0"}, "gone": {"gone": "G"}}
+    summary = map_groups._summary(short, StoredPairs.of(COMPANY), before)
+    assert summary == {"pairs": MANY, "skipped": {"unmapped": MANY}, "new": {"g0": "G0"}, "gone": {"gone": "G"}}
 
 
 def test_the_xcom_of_a_first_mapping_lists_some_pairs_and_counts_all() -> None:
     many = 3 * map_groups.PAIRS_SHOWN
     pairs = [GroupPair(f"g{number}", "G", "G", rule=0) for number in range(many)]
     short = MappingInShort.of(StoredMapping(pairs=tuple(pairs)))
-    told = map_groups._summary(short, StoredPairs.of(pairs), StoredPairs.of([]))
-    assert (told["pairs"], len(told["new"]), told["gone"]) == (many, map_groups.PAIRS_SHOWN, {})
+    summary = map_groups._summary(short, StoredPairs.of(pairs), StoredPairs.of([]))
+    assert (summary["pairs"], len(summary["new"]), summary["gone"]) == (many, map_groups.PAIRS_SHOWN, {})
 
 
 # -- the rows of a large plan --
